@@ -1,0 +1,1 @@
+"""Cameras: the protocol, GenICam through harvesters, folders of images, and the software camera simtl."""

@@ -1,0 +1,31 @@
+"""Builds the software camera `simtl.cti` at install. Everything else stands in pyproject.toml.
+
+A GenTL producer is a plain shared library with its own file name, so the usual extension build is asked
+for that name and for no Python symbols.
+"""
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+PRODUCER = "drivers.camera.simtl.simtl"
+
+
+class BuildProducer(build_ext):
+    def get_ext_filename(self, ext_name: str) -> str:
+        if ext_name in (PRODUCER, PRODUCER.rpartition(".")[2]):
+            return ext_name.replace(".", "/") + ".cti"
+        return super().get_ext_filename(ext_name)
+
+
+setup(
+    ext_modules=[
+        Extension(
+            PRODUCER,
+            sources=["drivers/camera/simtl/simtl.c"],
+            extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror=implicit", "-fvisibility=hidden", "-pthread"],
+            extra_link_args=["-pthread"],
+            py_limited_api=False,
+        )
+    ],
+    cmdclass={"build_ext": BuildProducer},
+)

@@ -1,0 +1,143 @@
+"""Reason, error, warning and offline codes with their texts: the one table for code, HMI and documentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ReasonCode(IntEnum):
+    """Why a part got its verdict (register ReasonCode)."""
+
+    NONE = 0
+    SCORE_ABOVE_LIMIT = 10
+    SCORE_IN_REVIEW_BAND = 11
+    REGION_AREA = 12
+    REGION_LENGTH = 13
+    REGION_COUNT = 14
+    TOO_DARK = 20
+    TOO_BRIGHT = 21
+    OUT_OF_FOCUS = 22
+    WRONG_SIZE = 23
+    NO_FRAME = 30
+    INCOMPLETE_FRAME = 31
+    LOST_FRAME = 32
+    CAMERA_DOWN = 33
+    FRAME_RING_FULL = 34
+    ENGINE_RAISED = 40
+    SCORE_NOT_FINITE = 41
+    DEADLINE = 42
+    OVERLOAD = 43
+    NO_ENGINE = 44
+    TEACHING = 45
+    RESULT_OVERRUN = 50
+    NOT_READY = 51
+    RESTARTED = 52
+    STOPPED = 53
+    OFFLINE = 54
+
+
+class ErrorCode(IntEnum):
+    """Why the station is in the state Error (register ErrorCode)."""
+
+    NONE = 0
+    ERRORS_IN_A_ROW = 1
+    CAMERA_FAILED = 2
+    ENGINE_FAILED = 3
+    STAGE_FAILED = 4
+    ENGINE_HANGS = 5
+
+
+class WarningCode(IntEnum):
+    """What is degraded while the line goes on (register WarningCode)."""
+
+    NONE = 0
+    PLC_HEARTBEAT_FROZEN = 1
+    CAMERA_DOWN = 2
+    DISK_FULL = 3
+    RECORDS_DELAYED = 4
+    LATE_RESULT = 5
+    WRITER_REFUSED = 6
+
+
+class OfflineReason(IntEnum):
+    """Why the station takes no part (register OfflineReason)."""
+
+    NONE = 0
+    STARTING = 1
+    BY_PLC = 2
+    BY_OPERATOR = 3
+    NO_ENGINE = 4
+    CAMERA_DOWN = 5
+    FAULT = 6
+    CHANGING_ENGINE = 7
+    STOPPING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CodeText:
+    """What a code means and what a person does about it."""
+
+    text: str
+    action: str = ""
+
+
+REASONS: dict[ReasonCode, CodeText] = {
+    ReasonCode.NONE: CodeText("no reason to reject"),
+    ReasonCode.SCORE_ABOVE_LIMIT: CodeText("anomaly score above the reject limit", "look at the marked regions"),
+    ReasonCode.SCORE_IN_REVIEW_BAND: CodeText("anomaly score between review and reject limit", "decide by eye"),
+    ReasonCode.REGION_AREA: CodeText("defect area above its limit", "look at the marked regions"),
+    ReasonCode.REGION_LENGTH: CodeText("defect length above its limit", "look at the marked regions"),
+    ReasonCode.REGION_COUNT: CodeText("more defect regions than allowed", "look at the marked regions"),
+    ReasonCode.TOO_DARK: CodeText("image too dark", "check lighting and exposure time"),
+    ReasonCode.TOO_BRIGHT: CodeText("image too bright", "check lighting and exposure time"),
+    ReasonCode.OUT_OF_FOCUS: CodeText("image out of focus", "check lens, working distance and vibration"),
+    ReasonCode.WRONG_SIZE: CodeText("frame of another size or pixel format than the camera was set to", "check the camera settings"),
+    ReasonCode.NO_FRAME: CodeText("no frame came for the trigger", "check trigger wiring and camera"),
+    ReasonCode.INCOMPLETE_FRAME: CodeText("the camera delivered an incomplete frame", "check network, cable and packet size"),
+    ReasonCode.LOST_FRAME: CodeText("the camera skipped a frame", "check trigger rate and bandwidth"),
+    ReasonCode.CAMERA_DOWN: CodeText("the camera was not streaming", "check power and cable of the camera"),
+    ReasonCode.FRAME_RING_FULL: CodeText("frames came faster than they were taken", "lower the rate or use a faster engine"),
+    ReasonCode.ENGINE_RAISED: CodeText("the engine failed on this frame", "see the log; swap the engine"),
+    ReasonCode.SCORE_NOT_FINITE: CodeText("the engine answered a score that is not a number", "swap the engine"),
+    ReasonCode.DEADLINE: CodeText("no result within the deadline", "check load and engine, or allow more time"),
+    ReasonCode.OVERLOAD: CodeText("too many parts in flight", "lower the rate or use a faster engine"),
+    ReasonCode.NO_ENGINE: CodeText("no engine is loaded", "teach or activate an engine"),
+    ReasonCode.TEACHING: CodeText("the part was taken for teaching, not inspected", "sort the part by hand"),
+    ReasonCode.RESULT_OVERRUN: CodeText("result buffer full: the PLC does not acknowledge", "check the PLC program"),
+    ReasonCode.NOT_READY: CodeText("triggered while the station was not ready", "the PLC must wait for TriggerReady"),
+    ReasonCode.RESTARTED: CodeText("the station was restarted before the part had a result", "sort the part by hand"),
+    ReasonCode.STOPPED: CodeText("the station was stopped before the part had a result", "sort the part by hand"),
+    ReasonCode.OFFLINE: CodeText("the station went offline before the part had a result", "sort the part by hand"),
+}
+
+ERRORS: dict[ErrorCode, CodeText] = {
+    ErrorCode.NONE: CodeText("no error"),
+    ErrorCode.ERRORS_IN_A_ROW: CodeText("several parts in a row were not inspected", "read the reasons, mend, then ClearError"),
+    ErrorCode.CAMERA_FAILED: CodeText("the camera cannot be used as configured", "see the log; station check"),
+    ErrorCode.ENGINE_FAILED: CodeText("the engine cannot be loaded", "see the log; station check"),
+    ErrorCode.STAGE_FAILED: CodeText("a part of the station stopped; it restarts", "see the log"),
+    ErrorCode.ENGINE_HANGS: CodeText("the engine does not answer; the station restarts", "see the log"),
+}
+
+WARNINGS: dict[WarningCode, CodeText] = {
+    WarningCode.NONE: CodeText("no warning"),
+    WarningCode.PLC_HEARTBEAT_FROZEN: CodeText("the PLC's heartbeat stands still", "check the PLC and its network"),
+    WarningCode.CAMERA_DOWN: CodeText("the camera is gone; reconnecting", "check power and cable of the camera"),
+    WarningCode.DISK_FULL: CodeText("the disk is full: images are not stored", "free disk space or lower the image budget"),
+    WarningCode.RECORDS_DELAYED: CodeText("records wait for the disk", "check the disk"),
+    WarningCode.LATE_RESULT: CodeText("a result came after its deadline", "check load and engine"),
+    WarningCode.WRITER_REFUSED: CodeText("a second client tried to write and was refused", "only one PLC may write"),
+}
+
+OFFLINE_REASONS: dict[OfflineReason, CodeText] = {
+    OfflineReason.NONE: CodeText("online"),
+    OfflineReason.STARTING: CodeText("starting"),
+    OfflineReason.BY_PLC: CodeText("set offline by the PLC", "clear SetOffline or send command 2"),
+    OfflineReason.BY_OPERATOR: CodeText("set offline by a person", "station online"),
+    OfflineReason.NO_ENGINE: CodeText("no engine is loaded", "station teach, or set engine.path"),
+    OfflineReason.CAMERA_DOWN: CodeText("the camera is not streaming", "check power and cable of the camera"),
+    OfflineReason.FAULT: CodeText("a fault stands", "read ErrorCode, mend, then ClearError"),
+    OfflineReason.CHANGING_ENGINE: CodeText("an engine is being loaded or taught", "wait"),
+    OfflineReason.STOPPING: CodeText("the station is stopping"),
+}

@@ -1,0 +1,173 @@
+"""The dataclasses that flow through the station, in the order a part meets them.
+
+    Frame ─► Scores ─► Measurement ─► Decision ─► InspectionRecord
+
+Each is frozen and owned by the stage that makes it. All times are CLOCK_MONOTONIC nanoseconds
+(`time.monotonic_ns()`) unless the name says `wall`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.reasons import REASONS, ReasonCode
+
+Pixels = NDArray[np.uint8]
+
+
+class Verdict(IntEnum):
+    """What the station says of a part; the numbers are those of the register Result."""
+
+    PASS = 1
+    FAIL = 2
+    REVIEW = 3
+    ERROR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The pixels of one view. The array is this frame's own copy and is never written again."""
+
+    camera: str
+    frame_id: int
+    pixels: Pixels
+    """(height, width) grey or (height, width, 3) RGB."""
+    trigger_time_ns: int
+    received_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the engine said of one frame."""
+
+    image_score: float
+    anomaly_map: NDArray[np.float32]
+    """(map_height, map_width); covers exactly the frame, whatever its resolution."""
+    engine_start_ns: int
+    engine_end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One connected area of the anomaly map above the pixel threshold, in pixels of the frame and in mm."""
+
+    area_mm2: float
+    length_mm: float
+    """Longer side of the smallest rotated rectangle around the region."""
+    centre_px: tuple[float, float]
+    """(x, y)."""
+    box_px: tuple[int, int, int, int]
+    """(x, y, width, height)."""
+    peak_score: float
+    contour_px: tuple[tuple[int, int], ...] = ()
+    """Outline, (x, y) points."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameQuality:
+    """Whether the picture itself can be trusted."""
+
+    mean_grey: float
+    saturated_share: float
+    sharpness: float
+    """Variance of the Laplacian on a grey image scaled to at most 512 px."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was measured on one frame."""
+
+    image_score: float
+    regions: tuple[Region, ...]
+    quality: FrameQuality
+
+    @property
+    def defect_area_mm2(self) -> float:
+        return sum(region.area_mm2 for region in self.regions)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for a verdict: a code of the table and what was found here."""
+
+    code: ReasonCode
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{REASONS[self.code].text}: {self.detail}" if self.detail else REASONS[self.code].text
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict with its reasons, most severe first. PASS has none; every other verdict has at least one."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.verdict is Verdict.PASS) == bool(self.reasons):
+            raise ValueError(f"{self.verdict.name} with reasons {self.reasons!r}: only PASS has none")
+
+    @property
+    def code(self) -> ReasonCode:
+        return self.reasons[0].code if self.reasons else ReasonCode.NONE
+
+
+def error(code: ReasonCode, detail: str = "") -> Decision:
+    """The decision for a part that was not inspected."""
+    return Decision(Verdict.ERROR, (Reason(code, detail),))
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """All that inspecting one part gave: from frame to decision, with the time of every step."""
+
+    frame: Frame
+    decision: Decision
+    scores: Scores | None = None
+    measurement: Measurement | None = None
+    started_ns: int = 0
+    decided_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The beginning of a part in this station."""
+
+    acquisition_id: int
+    part_id: int
+    """The PLC's id; 0 when it gave none."""
+    source: str
+    """`line` (camera input), `plc` or `software`."""
+    time_ns: int
+    wall_time: float
+    """Seconds since the epoch, for people."""
+    deadline_ns: int
+    encoder_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionRecord:
+    """One part, complete: what is written to the ledger."""
+
+    session: str
+    trigger: Trigger
+    decision: Decision
+    inspection: Inspection | None
+    signalled_ns: int
+    engine_id: str
+    recipe: str
+    config_checksum: str
+    reject_score: float
+    late: bool = False
+    """True for an answer that came after its deadline: kept for diagnosis, never applied."""
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def latency_ms(self) -> float:
+        """Trigger to result."""
+        return (self.signalled_ns - self.trigger.time_ns) / 1e6
