@@ -92,12 +92,18 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.TOO_DARK: CodeText("image too dark", "check lighting and exposure time"),
     ReasonCode.TOO_BRIGHT: CodeText("image too bright", "check lighting and exposure time"),
     ReasonCode.OUT_OF_FOCUS: CodeText("image out of focus", "check lens, working distance and vibration"),
-    ReasonCode.WRONG_SIZE: CodeText("frame of another size or pixel format than the camera was set to", "check the camera settings"),
+    ReasonCode.WRONG_SIZE: CodeText(
+        "frame of another size or pixel format than the camera was set to", "check the camera settings"
+    ),
     ReasonCode.NO_FRAME: CodeText("no frame came for the trigger", "check trigger wiring and camera"),
-    ReasonCode.INCOMPLETE_FRAME: CodeText("the camera delivered an incomplete frame", "check network, cable and packet size"),
+    ReasonCode.INCOMPLETE_FRAME: CodeText(
+        "the camera delivered an incomplete frame", "check network, cable and packet size"
+    ),
     ReasonCode.LOST_FRAME: CodeText("the camera skipped a frame", "check trigger rate and bandwidth"),
     ReasonCode.CAMERA_DOWN: CodeText("the camera was not streaming", "check power and cable of the camera"),
-    ReasonCode.FRAME_RING_FULL: CodeText("frames came faster than they were taken", "lower the rate or use a faster engine"),
+    ReasonCode.FRAME_RING_FULL: CodeText(
+        "frames came faster than they were taken", "lower the rate or use a faster engine"
+    ),
     ReasonCode.ENGINE_RAISED: CodeText("the engine failed on this frame", "see the log; swap the engine"),
     ReasonCode.SCORE_NOT_FINITE: CodeText("the engine answered a score that is not a number", "swap the engine"),
     ReasonCode.DEADLINE: CodeText("no result within the deadline", "check load and engine, or allow more time"),
@@ -113,7 +119,9 @@ REASONS: dict[ReasonCode, CodeText] = {
 
 ERRORS: dict[ErrorCode, CodeText] = {
     ErrorCode.NONE: CodeText("no error"),
-    ErrorCode.ERRORS_IN_A_ROW: CodeText("several parts in a row were not inspected", "read the reasons, mend, then ClearError"),
+    ErrorCode.ERRORS_IN_A_ROW: CodeText(
+        "several parts in a row were not inspected", "read the reasons, mend, then ClearError"
+    ),
     ErrorCode.CAMERA_FAILED: CodeText("the camera cannot be used as configured", "see the log; station check"),
     ErrorCode.ENGINE_FAILED: CodeText("the engine cannot be loaded", "see the log; station check"),
     ErrorCode.STAGE_FAILED: CodeText("a part of the station stopped; it restarts", "see the log"),
@@ -124,7 +132,9 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.NONE: CodeText("no warning"),
     WarningCode.PLC_HEARTBEAT_FROZEN: CodeText("the PLC's heartbeat stands still", "check the PLC and its network"),
     WarningCode.CAMERA_DOWN: CodeText("the camera is gone; reconnecting", "check power and cable of the camera"),
-    WarningCode.DISK_FULL: CodeText("the disk is full: images are not stored", "free disk space or lower the image budget"),
+    WarningCode.DISK_FULL: CodeText(
+        "the disk is full: images are not stored", "free disk space or lower the image budget"
+    ),
     WarningCode.RECORDS_DELAYED: CodeText("records wait for the disk", "check the disk"),
     WarningCode.LATE_RESULT: CodeText("a result came after its deadline", "check load and engine"),
     WarningCode.WRITER_REFUSED: CodeText("a second client tried to write and was refused", "only one PLC may write"),
