@@ -1,0 +1,232 @@
+"""The engine on disk: a directory with `manifest.json`, `model.onnx` and `golden/*.png`.
+
+A bundle is read once, completely, and every byte that is used later was hashed: nothing can be swapped between the
+check and the use. It is treated as untrusted: sizes are bounded, file names come from a fixed pattern, links are not
+followed, and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import struct
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from engines.errors import BundleError
+from engines.manifest import FORMAT_VERSION, MODEL_FILE, GoldenFile, Manifest, ModelFile
+
+MANIFEST_FILE = "manifest.json"
+MAX_MANIFEST_BYTES = 1 << 20
+MAX_MODEL_BYTES = 1 << 30
+MAX_GOLDEN_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A golden image and the scores it must give."""
+
+    name: str
+    image: NDArray[np.uint8]
+    """(height, width, 3) RGB in the model's input size."""
+    image_score: float
+    map_peak: float
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An engine read from disk and checked; not yet running."""
+
+    path: Path
+    manifest: Manifest
+    model: bytes
+    """The ONNX graph."""
+    golden: tuple[Golden, ...]
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and check the engine in directory `path`.
+
+    Raises:
+        BundleError: something is missing, too large, a link, of another format version, or differs from its hash.
+    """
+    try:
+        folder = path.resolve(strict=True)  # an "active" link to the directory is fine, links inside are not
+    except OSError as error:
+        raise BundleError(f'engine "{path}": {_reason(error)}; expected a directory made by "station teach"') from error
+    if not folder.is_dir():
+        raise BundleError(f'engine "{path}" is not a directory; expected a directory made by "station teach"')
+
+    manifest = _read_manifest(folder)
+    model = _read_hashed(folder, manifest.model.file, manifest.model.sha256, MAX_MODEL_BYTES)
+    golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
+    return Bundle(path=folder, manifest=manifest, model=model, golden=golden)
+
+
+def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequence[Golden]) -> Manifest:
+    """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
+
+    The file entries and `engine_id` of `manifest` are ignored and computed here.
+
+    Raises:
+        BundleError: `path` exists already (and is not an empty directory) or cannot be written.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise BundleError(f'engine "{path}" exists already; choose another directory or remove it first')
+    pngs = [(entry, _encode_png(entry)) for entry in golden]
+    sealed = manifest.model_copy(
+        update={
+            "model": ModelFile(sha256=_sha256(model)),
+            "golden": tuple(
+                GoldenFile(
+                    file=f"golden/{entry.name}.png",
+                    sha256=_sha256(png),
+                    image_score=entry.image_score,
+                    map_peak=entry.map_peak,
+                )
+                for entry, png in pngs
+            ),
+        }
+    )
+    sealed = sealed.model_copy(update={"engine_id": sealed.content_id()})
+    text = sealed.model_dump_json(indent=2) + "\n"
+    Manifest.model_validate_json(text)  # model_copy does not validate: never write what cannot be read back
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise BundleError(f'cannot write engine "{path}": {_reason(error)}') from error
+    try:
+        (temporary / "golden").mkdir()
+        _write_synced(temporary / MODEL_FILE, model)
+        for entry, png in pngs:
+            _write_synced(temporary / "golden" / f"{entry.name}.png", png)
+        _write_synced(temporary / MANIFEST_FILE, text.encode())
+        temporary.chmod(0o755)
+        temporary.rename(path)  # replaces an empty directory, fails on any other
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise BundleError(f'cannot write engine "{path}": {_reason(error)}') from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return sealed
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    where = f'engine "{folder}", {MANIFEST_FILE}'
+    data = _read_bounded(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
+    try:
+        version = json.loads(data).get("format_version")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{where}: not a JSON object ({error}); teach the engine again or restore it") from error
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{where}: format_version {version!r}, this software reads {FORMAT_VERSION}; "
+            "teach the engine again with this software, or run the version that made it"
+        )
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'manifest'}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        )
+        raise BundleError(f"{where}: {problems}; teach the engine again or restore it") from error
+    if manifest.engine_id != manifest.content_id():
+        raise BundleError(
+            f"{where}: content does not match engine_id {manifest.engine_id[:12]} (is {manifest.content_id()[:12]}): "
+            "changed after it was made; restore it"
+        )
+    return manifest
+
+
+def _read_golden(folder: Path, entry: GoldenFile, manifest: Manifest) -> Golden:
+    data = _read_hashed(folder, entry.file, entry.sha256, MAX_GOLDEN_BYTES)
+    where = f'engine "{folder}", {entry.file}'
+    expected = (manifest.input.width, manifest.input.height)
+    size = _png_size(data)
+    if size != expected:
+        raise BundleError(f"{where}: size {size}, the model takes {expected} (width, height); restore the engine")
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise BundleError(f"{where}: cannot be decoded; restore the engine")
+    image = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    return Golden(Path(entry.file).stem, image, entry.image_score, entry.map_peak)
+
+
+def _read_hashed(folder: Path, name: str, sha256: str, max_bytes: int) -> bytes:
+    data = _read_bounded(folder, name, max_bytes)
+    if _sha256(data) != sha256:
+        raise BundleError(
+            f'engine "{folder}", {name}: sha256 {_sha256(data)[:12]}, the manifest says {sha256[:12]}: '
+            "damaged or changed; restore the engine"
+        )
+    return data
+
+
+def _read_bounded(folder: Path, name: str, max_bytes: int) -> bytes:
+    """Read a regular file that lies inside `folder` without following any link."""
+    file = folder / name
+    where = f'engine "{folder}", {name}'
+    try:
+        if file.parent.resolve(strict=True) != file.parent:
+            raise BundleError(f"{where}: lies behind a link; an engine holds plain files only")
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as stream:
+            info = os.fstat(descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                raise BundleError(f"{where}: not a plain file")
+            if info.st_size > max_bytes:
+                raise BundleError(f"{where}: {info.st_size} bytes, at most {max_bytes} are allowed")
+            return stream.read(max_bytes)
+    except OSError as error:
+        raise BundleError(f"{where}: {_reason(error)}; restore the engine") from error
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) from the header, before anything is decoded; None if this is not a PNG."""
+    if len(data) < 24 or data[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height
+
+
+def _encode_png(golden: Golden) -> bytes:
+    done, png = cv2.imencode(".png", cv2.cvtColor(golden.image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise BundleError(f"golden image {golden.name}: cannot be encoded as PNG")
+    return png.tobytes()
+
+
+def _write_synced(file: Path, data: bytes) -> None:
+    with file.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

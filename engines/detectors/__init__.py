@@ -1,0 +1,1 @@
+"""The models, each readable next to its paper."""

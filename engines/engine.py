@@ -1,0 +1,163 @@
+"""An engine that runs: one image in, one score and one map out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.bundle import Bundle, Golden, read_bundle
+from engines.errors import EngineError, GoldenMismatch, ImageError
+from engines.manifest import Calibration, Manifest
+from engines.preprocess import fit
+from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.protocol import Runtime
+
+ASPECT_TOLERANCE = 0.02
+"""Relative difference of width / height between the taught images and a camera that is still the same view."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOutput:
+    """What the engine says of one image."""
+
+    image_score: float
+    """Higher is more anomalous; NaN when any cell of the map is not finite."""
+    anomaly_map: NDArray[np.float32]
+    """(map_height, map_width); covers exactly the image."""
+    start_ns: int
+    end_ns: int
+    """CLOCK_MONOTONIC around the bare call of the runtime."""
+
+
+class Engine:
+    """A bundle on a runtime. One thread owns it."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self.path = bundle.path
+        self.manifest: Manifest = bundle.manifest
+        self._runtime = runtime
+
+    @property
+    def engine_id(self) -> str:
+        """Hash of the engine's content, 64 hex digits."""
+        return self.manifest.engine_id
+
+    @property
+    def calibration(self) -> Calibration:
+        """Limits on the scores."""
+        return self.manifest.calibration
+
+    def score(self, image: NDArray[np.uint8]) -> EngineOutput:
+        """Score one image of any size: uint8 (height, width) grey or (height, width, 3) RGB.
+
+        Raises:
+            ImageError: wrong type or shape.
+            RuntimeFailure: the model could not be executed.
+        """
+        fitted = fit(image, self.manifest.input)
+        start_ns = time.monotonic_ns()
+        image_scores, maps = self._runtime.infer(fitted.pixels[np.newaxis])
+        end_ns = time.monotonic_ns()
+        # A NaN may get lost in a maximum: what is not finite anywhere must not look like a score.
+        finite = bool(np.isfinite(maps).all())
+        return EngineOutput(
+            image_score=float(image_scores[0]) if finite else float("nan"),
+            anomaly_map=fitted.placement.cut(maps[0]),
+            start_ns=start_ns,
+            end_ns=end_ns,
+        )
+
+    def check_golden(self, golden: tuple[Golden, ...]) -> None:
+        """Run the golden images.
+
+        Raises:
+            GoldenMismatch: a score differs from the released one by more than the tolerance.
+        """
+        tolerance = self.manifest.golden_tolerance
+        for entry in golden:
+            output = self.score(entry.image)
+            pairs = {
+                "image_score": (output.image_score, entry.image_score),
+                "map_peak": (float(output.anomaly_map.max()), entry.map_peak),
+            }
+            for what, (value, expected) in pairs.items():
+                # Written so that NaN fails.
+                if not abs(value - expected) <= tolerance * max(1.0, abs(expected)):
+                    raise GoldenMismatch(
+                        f'engine "{self.path}", golden image {entry.name}: {what} {value:.5g}, expected {expected:.5g} '
+                        f"within {tolerance:g}; this runtime computes something else: do not use it, teach again here"
+                    )
+
+    def check_camera(self, height: int, width: int, *, grey: bool) -> None:
+        """Raise ImageError when images of this size and kind are not what the engine was taught on."""
+        taught = self.manifest.training
+        aspect = width / height
+        low, high = taught.min_aspect * (1 - ASPECT_TOLERANCE), taught.max_aspect * (1 + ASPECT_TOLERANCE)
+        taught_text = f"{taught.min_width}x{taught.min_height}..{taught.max_width}x{taught.max_height}"
+        if not low <= aspect <= high:
+            raise ImageError(
+                f'engine "{self.path}" was taught on images of {taught_text}, width / height '
+                f"{taught.min_aspect:.3f} to {taught.max_aspect:.3f}; the camera gives {width}x{height} ({aspect:.3f}); "
+                "set Width and Height of the camera as they were, or teach again"
+            )
+        if grey != taught.grey:
+            kinds = {True: "grey", False: "colour"}
+            raise ImageError(
+                f'engine "{self.path}" was taught on {kinds[taught.grey]} images, the camera gives {kinds[grey]}; '
+                "set PixelFormat of the camera as it was, or teach again"
+            )
+
+    def close(self) -> None:
+        """Give the runtime back; may be called twice."""
+        self._runtime.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _onnx(bundle: Bundle, threads: int) -> Runtime:
+    return OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=threads)
+
+
+RUNTIMES: dict[str, Callable[[Bundle, int], Runtime]] = {"onnx": _onnx}
+
+
+def open_engine(
+    path: Path, *, runtime: str = "onnx", threads: int = 2, expected_image_shape: tuple[int, ...] | None = None
+) -> Engine:
+    """Read, check, load and warm up the engine in directory `path`.
+
+    Args:
+        path: the bundle.
+        runtime: a name in `RUNTIMES`.
+        threads: CPU threads of one inference.
+        expected_image_shape: what the camera will give, (height, width) grey or (height, width, 3) RGB.
+
+    Raises:
+        BundleError, RuntimeFailure, GoldenMismatch, ImageError: all are `EngineError`; the message says what to do.
+    """
+    if runtime not in RUNTIMES:
+        raise EngineError(f'unknown runtime "{runtime}"; known: {", ".join(sorted(RUNTIMES))}')
+    if threads < 1:
+        raise EngineError(f"threads {threads}: at least 1")
+    bundle = read_bundle(path)
+    engine = Engine(bundle, RUNTIMES[runtime](bundle, threads))
+    try:
+        if expected_image_shape is not None:
+            engine.check_camera(*expected_image_shape[:2], grey=len(expected_image_shape) == 2)
+        engine.check_golden(bundle.golden)  # also warms the runtime up
+    except EngineError:
+        engine.close()
+        raise
+    return engine

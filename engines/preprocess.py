@@ -1,0 +1,124 @@
+"""From any image to the model's input and back: the same code in training and on the line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.errors import ImageError
+from engines.manifest import InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the image lies in the model input, all in pixels of the input."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    input_width: int
+    input_height: int
+
+    def cut(self, anomaly_map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The part of a map over the whole input that covers exactly the image, at the same cell size.
+
+        The image rarely ends on a cell, so the map is resampled there.
+        """
+        if (self.width, self.height) == (self.input_width, self.input_height):
+            return anomaly_map
+        rows, columns = anomaly_map.shape
+        cells_per_px = columns / self.input_width, rows / self.input_height
+        out_columns = max(1, round(self.width * cells_per_px[0]))
+        out_rows = max(1, round(self.height * cells_per_px[1]))
+        step_x = self.width * cells_per_px[0] / out_columns
+        step_y = self.height * cells_per_px[1] / out_rows
+        # Cell i has its centre at i + 0.5; warpAffine counts from cell centres.
+        out_to_map = np.array(
+            [
+                [step_x, 0.0, self.x * cells_per_px[0] + 0.5 * step_x - 0.5],
+                [0.0, step_y, self.y * cells_per_px[1] + 0.5 * step_y - 0.5],
+            ]
+        )
+        cut = cv2.warpAffine(
+            anomaly_map,
+            out_to_map,
+            (out_columns, out_rows),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(cut, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An image in the model's input format."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3) RGB, contiguous."""
+    placement: Placement
+
+
+def check_image(image: NDArray[np.uint8]) -> None:
+    """Raise ImageError unless `image` is uint8 (height, width) grey or (height, width, 3) RGB."""
+    grey_or_rgb = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not grey_or_rgb or image.size == 0:
+        raise ImageError(
+            f"image of shape {image.shape} and type {image.dtype}: "
+            "an engine takes uint8 (height, width) grey or (height, width, 3) RGB"
+        )
+
+
+def place(width: int, height: int, spec: InputSpec) -> Placement:
+    """Where an image of this size (px) goes: as large as fits, aspect kept, in the middle."""
+    scale = min(spec.width / width, spec.height / height)
+    fitted_width = min(spec.width, max(1, round(width * scale)))
+    fitted_height = min(spec.height, max(1, round(height * scale)))
+    return Placement(
+        x=(spec.width - fitted_width) // 2,
+        y=(spec.height - fitted_height) // 2,
+        width=fitted_width,
+        height=fitted_height,
+        input_width=spec.width,
+        input_height=spec.height,
+    )
+
+
+def fit(image: NDArray[np.uint8], spec: InputSpec) -> Fitted:
+    """Scale `image` (grey or RGB) to fit the model input at its own aspect; the rest is its reflection.
+
+    Raises:
+        ImageError: wrong type or shape.
+    """
+    check_image(image)
+    height, width = image.shape[:2]
+    placement = place(width, height, spec)
+    pixels = image
+    if (placement.width, placement.height) != (width, height):
+        # Averaging when shrinking keeps fine defects and avoids aliasing; it is wrong for enlarging.
+        shrinks = placement.width < width
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        pixels = cv2.resize(pixels, (placement.width, placement.height), interpolation=interpolation)  # type: ignore[assignment]
+    left, top = placement.x, placement.y
+    right = spec.width - placement.width - left
+    bottom = spec.height - placement.height - top
+    if left or top or right or bottom:
+        pixels = cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_REFLECT)  # type: ignore[assignment]
+    if pixels.ndim == 2:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
+    return Fitted(np.ascontiguousarray(pixels), placement)
+
+
+def describe(sizes: Iterable[tuple[int, int]], spec: InputSpec) -> str:
+    """Say in words how images of these (width, height) are brought to the model's input."""
+    widths, heights = zip(*sizes, strict=True)
+    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+    found = smallest if smallest == largest else f"{smallest}..{largest}"
+    placements = {place(width, height, spec) for width, height in zip(widths, heights, strict=True)}
+    padded = any((p.width, p.height) != (spec.width, spec.height) for p in placements)
+    tail = ", rest filled with the reflected border" if padded else ""
+    return f"images {found} (width x height): scaled to fit {spec.width}x{spec.height} at their own aspect{tail}"

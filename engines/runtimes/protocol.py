@@ -1,0 +1,37 @@
+"""What every runtime offers."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Runtime(Protocol):
+    """Executes one model. Not thread safe: one thread owns it."""
+
+    def infer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score a batch of images in the model's input size.
+
+        Args:
+            images: (n, height, width, 3) uint8 RGB.
+
+        Returns:
+            `image_score` (n,) and `anomaly_map` (n, map_height, map_width).
+
+        Raises:
+            RuntimeFailure: the model could not be executed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back memory and device; may be called twice."""
+        ...
+
+    def __enter__(self) -> Runtime: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,133 @@
+"""Teach an engine from the station: starts `python -m engines.training` and follows what it says.
+
+Training needs PyTorch, which the station's own processes never import: hence a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class TeachError(Exception):
+    """Teaching failed; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeachProgress:
+    """One sign of life of the training process."""
+
+    step: str
+    done: int
+    total: int
+    left_s: float
+    """Seconds left in this step; 0 when not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeachResult:
+    """The finished engine."""
+
+    engine: Path
+    engine_id: str
+    summary: dict[str, Any]
+    """Figures of the training, see `engines.training.teach.Summary`."""
+
+
+def teach(
+    images: Path,
+    output: Path,
+    *,
+    detector: str = "spatial",
+    false_reject_budget: float = 0.01,
+    seed: int = 0,
+    threads: int = 2,
+    on_progress: Callable[[TeachProgress], None] = lambda _: None,
+    cancelled: threading.Event | None = None,
+) -> TeachResult:
+    """Train an engine on the good images in `images` and write it to the new directory `output`.
+
+    Args:
+        images: MVTec layout (`train/good`) or a plain folder of images.
+        output: the engine's directory; must not exist yet.
+        detector: see `python -m engines.training --help`.
+        false_reject_budget: share of good parts that may be rejected.
+        seed: same images and same seed give the same model.
+        threads: CPU threads.
+        on_progress: called in this thread.
+        cancelled: when set, the training process is told to stop (looked at with each sign of progress).
+
+    Raises:
+        TeachError: bad images or options, cancelled, or the process died.
+    """
+    command = [
+        *(sys.executable, "-m", "engines.training"),
+        *("--images", str(images), "--output", str(output), "--detector", detector, "--progress", "json"),
+        *("--false-reject-budget", str(false_reject_budget), "--seed", str(seed), "--threads", str(threads)),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+    )
+    stderr: list[str] = []
+    reader = threading.Thread(target=_drain, args=(process.stderr, stderr), name="teach-stderr", daemon=True)
+    reader.start()
+    last: dict[str, Any] = {}
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            message = _parse(line)
+            if message is None:
+                continue
+            last = message
+            if "step" in message:
+                on_progress(TeachProgress(message["step"], message["done"], message["total"], float(message["left_s"])))
+            if cancelled is not None and cancelled.is_set():
+                raise TeachError("teaching was cancelled; nothing was written")
+        code = process.wait()
+    finally:
+        _stop(process)
+        reader.join(timeout=5)
+    if code == 0 and last.get("event") == "done":
+        return TeachResult(engine=output, engine_id=last["engine_id"], summary=last["summary"])
+    if last.get("event") == "error":
+        raise TeachError(str(last["message"]))
+    tail = "".join(stderr)[-2000:].strip()
+    raise TeachError(f"the training process ended with code {code} and without a result: {tail or 'no output'}")
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """A progress line; None for anything else a library may print."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _drain(stream: Any, lines: list[str]) -> None:
+    """Keep the pipe empty, or the process would block; keep the end, for the error message."""
+    for line in stream:
+        lines.append(line)
+        del lines[:-50]
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End the process if it still runs: politely first, it removes its temporary files."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
