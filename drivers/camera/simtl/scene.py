@@ -1,0 +1,332 @@
+"""The world around one software camera, seen from outside: part, light barrier, faults, output lines.
+
+The camera maps the same file and listens on a socket beside it; `scene.h` is the same layout in C, README.md
+explains both. Pixels, cable and levels are in the file, so that they outlive the camera process; what happens at one
+moment (an edge, a fault) is a datagram.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"SIMTLSCN"
+VERSION = 1
+PIXEL_OFFSET = 4096
+OUTPUT_LINES = ("Line2", "Line3")
+_SOCKET_PATH_MAX = 107
+"""`sun_path` of a Unix socket address on Linux, without its closing zero."""
+_SEND_TIMEOUT_S = 1.0
+_READ_TIMEOUT_S = 1.0
+
+
+class SceneError(Exception):
+    """The scene cannot be made, or nobody took a request that must not get lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputState:
+    """One output line of the camera (Line2, Line3)."""
+
+    level: bool
+    changes: int
+    """How often the level changed since the scene was made."""
+    changed_ns: int
+    """CLOCK_MONOTONIC of the last change; 0 when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureState:
+    """What the camera took, counted since the scene was made."""
+
+    exposures: int
+    part_number: int
+    """Part in the last exposure."""
+    trigger_ns: int
+    """CLOCK_MONOTONIC of the last trigger; 0 when there was none."""
+    missed_triggers: int
+    """Triggers that came while the sensor was still exposing or all frame stores were full."""
+
+
+class _Output(ctypes.Structure):
+    _fields_ = (
+        ("changes", ctypes.c_uint64),
+        ("changed_ns", ctypes.c_uint64),
+        ("level", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    )
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (
+        ("magic", ctypes.c_char * 8),
+        ("version", ctypes.c_uint32),
+        ("pixel_offset", ctypes.c_uint32),
+        ("capacity", ctypes.c_uint64),
+        ("sequence", ctypes.c_uint64),
+        ("part_number", ctypes.c_uint64),
+        ("width", ctypes.c_uint32),
+        ("height", ctypes.c_uint32),
+        ("channels", ctypes.c_uint32),
+        ("line1_level", ctypes.c_uint32),
+        ("plug_count", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("state_sequence", ctypes.c_uint64),
+        ("outputs", _Output * len(OUTPUT_LINES)),
+        ("exposures", ctypes.c_uint64),
+        ("exposed_part_number", ctypes.c_uint64),
+        ("exposed_ns", ctypes.c_uint64),
+        ("missed_triggers", ctypes.c_uint64),
+    )
+
+
+class Scene:
+    """What is in front of the lens of software camera number `device`, and the wires at its connector.
+
+    Made by the line simulator, usable before, during and after the life of the camera process. Making a scene plugs
+    the camera in; closing it pulls the plug and removes the file. A scene that an earlier simulator left behind is
+    unplugged and replaced. Thread-safe.
+
+    The camera sees an image whole or not at all: `show` makes `sequence` odd, writes, makes it even, and the camera
+    takes its copy again when the number was odd or changed (a seqlock). Each store is one aligned machine word; their
+    order holds by itself on x86 and is forced by `_fence` elsewhere.
+    """
+
+    def __init__(self, prefix: Path, width: int, height: int, channels: int, device: int = 0) -> None:
+        """Makes `<prefix>.<device>.scene`, black, part number 0. Raises SceneError on a size that cannot be."""
+        if width < 1 or height < 1 or max(width, height) > 16384 or channels not in (1, 3):
+            raise SceneError(
+                f"scene of {width} x {height} px, {channels} channels: allowed are 1 to 16384 px and 1 or 3 channels"
+            )
+        self._prefix = prefix.absolute()
+        self._path = Path(f"{self._prefix}.{device}.scene")
+        self._socket_path = f"{self._prefix}.{device}.sock"
+        if len(os.fsencode(self._socket_path)) > _SOCKET_PATH_MAX:
+            raise SceneError(
+                f'control socket "{self._socket_path}": longer than the {_SOCKET_PATH_MAX} bytes of a Unix socket; '
+                "use a shorter prefix"
+            )
+        shape = (height, width) if channels == 1 else (height, width, channels)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.settimeout(_SEND_TIMEOUT_S)
+        self._map = self._create_file(width, height, channels)
+        self._header = _Header.from_buffer(self._map)
+        self._pixels: NDArray[np.uint8] = np.frombuffer(
+            self._map, np.uint8, width * height * channels, PIXEL_OFFSET
+        ).reshape(shape)
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Pulls the plug of the camera and removes the scene. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._header.plug_count |= 1
+            if _is_file(self._path, self._inode):
+                self._path.unlink()
+            self._socket.close()
+            # A mapping closes only when nothing points into it any more.
+            del self._header, self._pixels
+            self._map.close()
+
+    # ---- in front of the lens -------------------------------------------------------------------------------
+
+    def show(self, image: NDArray[np.uint8], part_number: int = 0) -> None:
+        """Puts a part in front of the lens: (height, width) or (height, width, 3) in RGB, uint8."""
+        with self._open():
+            if image.dtype != np.uint8 or image.shape != self._pixels.shape:
+                raise SceneError(
+                    f"image of {image.dtype} {image.shape}: this scene takes uint8 {self._pixels.shape}; "
+                    "scale or crop the image"
+                )
+            self._header.sequence += 1
+            _fence()
+            np.copyto(self._pixels, image)
+            self._header.part_number = part_number
+            _fence()
+            self._header.sequence += 1
+
+    def exposure(self) -> ExposureState:
+        """What the camera took last."""
+        with self._open():
+            state = self._state()
+        return ExposureState(state.exposures, state.exposed_part_number, state.exposed_ns, state.missed_triggers)
+
+    # ---- wires ----------------------------------------------------------------------------------------------
+
+    def set_line1(self, level: bool) -> bool:
+        """Sets the level of the camera's input Line1, as a light barrier does.
+
+        False when no camera process listens: the level is kept for it, the edge is lost.
+        """
+        with self._open():
+            self._header.line1_level = int(level)
+            return self._send(f"line1 {int(level)}")
+
+    def pulse_line1(self) -> bool:
+        """A rise and a fall of Line1. False when no camera process listened to both."""
+        rise = self.set_line1(True)
+        fall = self.set_line1(False)
+        return rise and fall
+
+    def output(self, line: str) -> OutputState:
+        """State of the output `Line2` or `Line3`, also while no camera process runs."""
+        if line not in OUTPUT_LINES:
+            raise SceneError(f'output "{line}": the camera has {" and ".join(OUTPUT_LINES)}')
+        index = OUTPUT_LINES.index(line)
+        with self._open():
+            state = self._state().outputs[index]
+        return OutputState(bool(state.level), state.changes, state.changed_ns)
+
+    # ---- faults ---------------------------------------------------------------------------------------------
+
+    def fail_incomplete(self, n: int) -> None:
+        """The next `n` frames arrive incomplete. Like all faults but a lost device, raises SceneError when no camera
+        process listens: a fault that nobody has would make a test pass that tested nothing."""
+        self._request(f"incomplete {n}")
+
+    def fail_dropped(self, n: int) -> None:
+        """The next `n` frames never arrive; the frame id counts them."""
+        self._request(f"dropped {n}")
+
+    def fail_late(self, n: int, delay_ms: int) -> None:
+        """The next `n` frames arrive `delay_ms` after the end of their exposure; later ones queue behind them."""
+        self._request(f"late {n} {delay_ms}")
+
+    def crash_driver(self) -> None:
+        """The process that has the camera open calls abort()."""
+        self._request("crash")
+
+    def lose_device(self) -> None:
+        """Pulls the plug: open handles fail from now on, and the device is no longer listed."""
+        with self._open():
+            self._header.plug_count |= 1
+
+    def restore_device(self) -> None:
+        """Plugs the camera in again. It starts anew: handles from before stay dead, it must be opened again."""
+        with self._open():
+            self._header.plug_count += self._header.plug_count & 1
+
+    # ---- for the process that loads the producer ------------------------------------------------------------
+
+    def environment(self, devices: int = 1) -> dict[str, str]:
+        """Environment variables for the process that loads the producer: `devices` cameras on this prefix."""
+        return {"SIMTL_SCENE": str(self._prefix), "SIMTL_DEVICES": str(devices)}
+
+    # ---- inside ---------------------------------------------------------------------------------------------
+
+    def _create_file(self, width: int, height: int, channels: int) -> mmap.mmap:
+        size = PIXEL_OFFSET + width * height * channels
+        header = _Header(
+            magic=MAGIC,
+            version=VERSION,
+            pixel_offset=PIXEL_OFFSET,
+            capacity=width * height * channels,
+            width=width,
+            height=height,
+            channels=channels,
+        )
+        draft = Path(f"{self._path}.{os.getpid()}.new")
+        try:
+            _unplug_leftover(self._path)
+            with draft.open("w+b") as file:
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a SIGBUS later
+                file.write(bytes(header))
+                file.flush()
+                self._inode = os.fstat(file.fileno()).st_ino
+                mapping = mmap.mmap(file.fileno(), size)
+            draft.replace(self._path)  # a camera never sees half a file
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise SceneError(f'scene "{self._path}" cannot be made: {error}') from error
+        return mapping
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise SceneError(f'scene "{self._path}" is closed')
+            yield
+
+    def _send(self, message: str) -> bool:
+        """False when nobody listens: no socket (ENOENT), its process is gone (ECONNREFUSED) or hangs (timeout)."""
+        try:
+            self._socket.sendto(message.encode(), self._socket_path)
+        except (FileNotFoundError, ConnectionRefusedError, TimeoutError):
+            return False
+        return True
+
+    def _request(self, message: str) -> None:
+        with self._open():
+            if not self._send(message):
+                raise SceneError(
+                    f'fault "{message}": no camera process listens on "{self._socket_path}"; open it first'
+                )
+
+    def _state(self) -> _Header:
+        """A copy of the header in which all that the camera writes belongs together."""
+        deadline = time.monotonic() + _READ_TIMEOUT_S
+        while time.monotonic() < deadline:
+            before = self._header.state_sequence
+            _fence()
+            copy = _Header.from_buffer_copy(self._map)
+            _fence()
+            if before % 2 == 0 and before == self._header.state_sequence:
+                return copy
+        raise SceneError(
+            f'scene "{self._path}": the camera process died while it wrote its state; open the camera again'
+        )
+
+
+_fence_lock = threading.Lock()
+
+
+def _fence() -> None:
+    """Keeps stores before it before stores after it, for processors that reorder them (ARM).
+
+    Taking a lock is an acquire, giving it back a release. One pair lets both sides slip into the locked region and
+    pass each other there; with two pairs, nothing passes the first release and the second acquire.
+    """
+    with _fence_lock:
+        pass
+    with _fence_lock:
+        pass
+
+
+def _unplug_leftover(path: Path) -> None:
+    """Marks a scene that an earlier simulator left, so that a camera that still has it open sees it go."""
+    with suppress(FileNotFoundError), path.open("r+b") as file:
+        header = file.read(ctypes.sizeof(_Header))
+        if len(header) == ctypes.sizeof(_Header) and header.startswith(MAGIC):
+            with mmap.mmap(file.fileno(), ctypes.sizeof(_Header)) as mapping:
+                plug_count = _Header.plug_count.offset
+                mapping[plug_count] |= 1  # little-endian: the lowest bit is in the first byte
+
+
+def _is_file(path: Path, inode: int) -> bool:
+    try:
+        return path.stat().st_ino == inode
+    except FileNotFoundError:
+        return False
