@@ -10,6 +10,7 @@ the sensor is filled with its own mirrored border.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,14 @@ class Canvas:
     def shape(self) -> tuple[int, ...]:
         return (self.height_px, self.width_px) if self.channels == 1 else (self.height_px, self.width_px, 3)
 
+    def _scale(self, width: int, height: int) -> float:
+        scale = min(self.width_px / width, self.height_px / height)
+        return 1.0 if 1.0 <= scale < 1.02 else scale  # nearly the sensor's size: fine detail is not worth resampling
+
+    def share_filled(self, width: int, height: int) -> float:
+        """Share of the sensor that a picture of this size leaves to its mirrored border."""
+        return 1.0 - self._scale(width, height) ** 2 * width * height / (self.width_px * self.height_px)
+
     def fit(self, image: Pixels) -> Pixels:
         """Scales `image` (height, width[, 3]) to fit, its aspect kept, and mirrors its border over the rest."""
         if self.channels == 3 and image.ndim == 2:
@@ -64,7 +73,7 @@ class Canvas:
         height, width = image.shape[:2]
         if (width, height) == (self.width_px, self.height_px):
             return image
-        scale = min(self.width_px / width, self.height_px / height)
+        scale = self._scale(width, height)
         new_width = min(self.width_px, max(1, round(width * scale)))
         new_height = min(self.height_px, max(1, round(height * scale)))
         if (new_width, new_height) != (width, height):
@@ -135,7 +144,7 @@ def _choose_canvas(shapes: list[tuple[int, ...]]) -> Canvas:
     if count * 2 < len(shapes):
         width, height = (int(np.median([shape[axis] for shape in shapes])) for axis in (1, 0))
     scale = min(1.0, MAX_SIDE_PX / max(width, height))
-    width, height = (max(MIN_SIDE_PX, round(side * scale / _STEP_PX) * _STEP_PX) for side in (width, height))
+    width, height = (max(MIN_SIDE_PX, math.ceil(side * scale / _STEP_PX) * _STEP_PX) for side in (width, height))
     return Canvas(width, height, channels=1 if all(len(shape) == 2 for shape in shapes) else 3)
 
 
@@ -147,10 +156,7 @@ def _describe(shapes: list[tuple[int, ...]], canvas: Canvas) -> str:
         text += f"all {len(shapes)} images have this size"
     else:
         scales = [min(wanted[0] / shape[1], wanted[1] / shape[0]) for shape in fitted]
-        filled = [
-            1 - scale**2 * shape[0] * shape[1] / (wanted[0] * wanted[1])
-            for scale, shape in zip(scales, fitted, strict=True)
-        ]
+        filled = [canvas.share_filled(shape[1], shape[0]) for shape in fitted]
         text += (
             f"{len(fitted)} of {len(shapes)} images have another size and are scaled to fit "
             f"(factor {min(scales):.2f} to {max(scales):.2f}, aspect kept); the mirrored border fills "

@@ -1,0 +1,141 @@
+"""The conveyor: where each part is, who stands in front of the ejector, and in which bin each part ends.
+
+All positions are encoder counts, measured from where parts are put on the belt:
+
+    0 ── entry sensor ── light barrier and camera ────────────── ejector ── good bin
+                          (centre of the part)                     │
+                                                                reject bin
+
+The belt knows the parts themselves and nothing of ids or verdicts: it is the truth that everything else is held to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+PITCH_COUNTS = 1000
+"""Distance from part to part; 10 counts are 1 mm."""
+PART_LENGTH_COUNTS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things stand along the belt, in counts, and how fast it runs."""
+
+    speed_counts_per_s: float
+    entry_counts: int
+    barrier_counts: int
+    ejector_counts: int
+
+    @classmethod
+    def for_rate(cls, rate_per_s: float, transit_s: float) -> Layout:
+        """A belt that brings `rate_per_s` parts a second; each needs `transit_s` from barrier to ejector."""
+        speed = rate_per_s * PITCH_COUNTS
+        # Entry sensor to barrier is less than a pitch, so that the id of a part is given when the part before it has
+        # been taken, and less than 0.3 s, because a station gives up an id that no frame follows.
+        barrier = 900
+        entry = barrier - min(700, round(0.3 * speed))
+        return cls(speed, entry, barrier, barrier + round(transit_s * speed))
+
+    @property
+    def barrier_to_ejector_counts(self) -> int:
+        return self.ejector_counts - self.barrier_counts
+
+
+class Bin(str, Enum):
+    """Where a part ends."""
+
+    GOOD = "good"
+    REJECT = "reject"
+
+
+class Place(Enum):
+    """Places a part passes on its way, in order."""
+
+    ENTRY = "entry"
+    BARRIER = "barrier"
+    OUT_OF_VIEW = "out of view"
+    PAST_EJECTOR = "past the ejector"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A part came to a place. `at_counts` is the encoder at that moment, as a counter with capture input latches it."""
+
+    serial: int
+    place: Place
+    at_counts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ejection:
+    """A part was pushed off."""
+
+    serial: int
+    at_counts: int
+    error_counts: int
+    """Position of the part's centre minus that of the ejector."""
+
+
+@dataclass(slots=True)
+class _OnBelt:
+    serial: int
+    put_on_at: int
+    next_place: int = 0
+
+
+@dataclass(slots=True)
+class Belt:
+    """Moves only when told a new encoder count, so it can be driven by any clock."""
+
+    layout: Layout
+    _parts: list[_OnBelt] = field(default_factory=list)
+    _last_put_on: int = -PITCH_COUNTS
+
+    @property
+    def empty(self) -> bool:
+        return not self._parts
+
+    def has_room(self, encoder: int) -> bool:
+        """True when the last part has moved on by one pitch."""
+        return encoder - self._last_put_on >= PITCH_COUNTS
+
+    def put_on(self, serial: int, encoder: int) -> None:
+        """Puts a part on the belt at position 0."""
+        if not self.has_room(encoder):
+            raise ValueError(f"part {serial} at encoder {encoder}: the last one lies at {self._last_put_on}")
+        self._parts.append(_OnBelt(serial, encoder))
+        self._last_put_on = encoder
+
+    def advance(self, encoder: int) -> list[Passage]:
+        """Everything that happened up to this encoder count, part by part, oldest part first."""
+        passages = []
+        for part in tuple(self._parts):
+            for place, position in self._places()[part.next_place :]:
+                if encoder - part.put_on_at < position:
+                    break
+                passages.append(Passage(part.serial, place, part.put_on_at + position))
+                part.next_place += 1
+                if place is Place.PAST_EJECTOR:
+                    self._parts.remove(part)
+        return passages
+
+    def fire_ejector(self, encoder: int) -> Ejection | None:
+        """Pushes off the part in front of the ejector, if one is there."""
+        for part in self._parts:
+            error = encoder - part.put_on_at - self.layout.ejector_counts
+            if abs(error) < PART_LENGTH_COUNTS // 2:
+                self._parts.remove(part)
+                return Ejection(part.serial, encoder, error)
+        return None
+
+    def _places(self) -> tuple[tuple[Place, int], ...]:
+        layout = self.layout
+        half_part = PART_LENGTH_COUNTS // 2
+        return (
+            (Place.ENTRY, layout.entry_counts),
+            (Place.BARRIER, layout.barrier_counts),
+            (Place.OUT_OF_VIEW, layout.barrier_counts + half_part),
+            (Place.PAST_EJECTOR, layout.ejector_counts + half_part),
+        )

@@ -1,0 +1,272 @@
+"""The PLC program of the simulated line, written against the handshake document (register map version 1).
+
+As in a real PLC, one scan reads all inputs, runs the program, writes all outputs. The program is pure: `scan` gets
+inputs and time and returns outputs, so it runs without a line, a network or a clock. Nothing here is shared with the
+station's own side of the handshake.
+
+The rule that everything serves: a part that has no valid PASS with its own id when it reaches the ejector is pushed
+off. That needs no case for a dead station, a late answer or a lost frame.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+ID_NOT_ACKNOWLEDGED = "part id not acknowledged in time"
+NOT_READY = "station not ready at the light barrier"
+NO_RESULT = "no result in time"
+NEVER_AT_BARRIER = "part did not reach the light barrier"
+HEARTBEAT_FROZEN = "heartbeat of the station stands still"
+DISCONNECTED = "no connection to the station"
+
+
+class Result(IntEnum):
+    """Register Result."""
+
+    NONE = 0
+    PASS = 1
+    FAIL = 2
+    REVIEW = 3
+    ERROR = 4
+
+
+class TriggerMode(str, Enum):
+    """Who triggers the camera."""
+
+    LINE = "line"
+    """The light barrier, wired to the camera's own input."""
+    PLC = "plc"
+    """The PLC, with the coil Trigger."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationStatus:
+    """What the PLC reads: the bits it uses and the result block, in which everything belongs to one result."""
+
+    trigger_ready: bool = False
+    trigger_ack: bool = False
+    exposure_complete: bool = False
+    results_valid: bool = False
+    pass_: bool = False
+    reject: bool = True
+    fault: bool = False
+    part_id_ack: bool = False
+    heartbeat: int = 0
+    inspection_id: int = 0
+    part_id: int = 0
+    result: int = 0
+    reason_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInputs:
+    """The sensors along the belt. Each edge comes with the encoder count that the counter card latched at it."""
+
+    encoder: int = 0
+    entries: tuple[int, ...] = ()
+    barriers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the PLC writes to the station."""
+
+    trigger_enable: bool = False
+    trigger: bool = False
+    results_ack: bool = False
+    buffer_enable: bool = False
+    clear_exposure_complete: bool = False
+    latch_part_id: bool = False
+    heartbeat: int = 0
+    part_id: int = 0
+    encoder: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the PLC did with a part at the ejector."""
+
+    part_id: int
+    passed: bool
+    why: str
+    """Why it was pushed off; empty for a PASS."""
+    result: Result
+    result_after_s: float | None
+    """From the light barrier to the result, as the PLC saw both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The outputs of one scan."""
+
+    control: Control
+    ejector: bool
+    judgements: tuple[Judgement, ...]
+
+
+@dataclass(slots=True)
+class _Part:
+    """One place of the shift register."""
+
+    part_id: int
+    expected_at: int
+    """Encoder count at which it must reach the barrier."""
+    announced: bool = False
+    barrier_at: int | None = None
+    barrier_s: float = 0.0
+    result: Result = Result.NONE
+    result_s: float | None = None
+    passed: bool = False
+    why: str = NO_RESULT
+
+
+@dataclass(frozen=True, slots=True)
+class PlcSettings:
+    """What the integrator sets."""
+
+    entry_to_barrier_counts: int
+    barrier_to_ejector_counts: int
+    window_counts: int = 250
+    """A part may reach the barrier so much too early or too late; else it was moved or taken off by hand."""
+    trigger: TriggerMode = TriggerMode.LINE
+    ejector_pulse_counts: int = 300
+    heartbeat_period_s: float = 1.0
+    heartbeat_timeout_s: float = 3.0
+
+
+@dataclass(slots=True)
+class PlcProgram:
+    """The program. `scan` is called every few milliseconds."""
+
+    settings: PlcSettings
+    unmatched_results: int = 0
+    """Results whose part was not waiting for one: another id, a second answer, or past the ejector."""
+    _register: list[_Part] = field(default_factory=list)
+    _announce: deque[_Part] = field(default_factory=deque)
+    _control: Control = field(default_factory=Control)
+    _last_id: int = 0
+    _awaiting_trigger_ack: bool = False
+    _ejector_off_at: int = 0
+    _beat_due_s: float = 0.0
+    _station_beat: int | None = None
+    _station_beat_s: float = 0.0
+
+    def scan(self, now_s: float, inputs: FieldInputs, status: StationStatus | None) -> Outputs:
+        """One scan. `status` is None while the station cannot be read."""
+        alive = self._station_alive(now_s, status)
+        self._track(now_s, inputs, status)
+        if status is None:
+            self._announce.clear()  # those parts stay without an id that the station knows
+            self._awaiting_trigger_ack = False
+        elif status.results_valid and not self._control.results_ack:
+            self._take_result(now_s, status, alive)
+        latch, part_id, encoder = self._part_id(inputs.encoder, status)
+        self._control = Control(
+            trigger_enable=True,
+            buffer_enable=True,
+            trigger=self._trigger(status),
+            results_ack=status is not None and status.results_valid,
+            clear_exposure_complete=status is not None and status.exposure_complete,
+            latch_part_id=latch,
+            heartbeat=self._heartbeat(now_s),
+            part_id=part_id,
+            encoder=encoder,
+        )
+        judgements = self._judge(inputs.encoder, status is not None, alive)
+        return Outputs(self._control, inputs.encoder < self._ejector_off_at, judgements)
+
+    def _station_alive(self, now_s: float, status: StationStatus | None) -> bool:
+        if status is None:
+            self._station_beat = None
+            return False
+        if status.heartbeat != self._station_beat:
+            self._station_beat, self._station_beat_s = status.heartbeat, now_s
+        return now_s - self._station_beat_s < self.settings.heartbeat_timeout_s
+
+    def _heartbeat(self, now_s: float) -> int:
+        if now_s < self._beat_due_s:
+            return self._control.heartbeat
+        self._beat_due_s = now_s + self.settings.heartbeat_period_s
+        return (self._control.heartbeat + 1) % 0x10000
+
+    def _track(self, now_s: float, inputs: FieldInputs, status: StationStatus | None) -> None:
+        """New parts get an id; a part that passes the barrier gets its place on the belt."""
+        for at in inputs.entries:
+            self._last_id = self._last_id % 0xFFFF_FFFF + 1
+            part = _Part(self._last_id, at + self.settings.entry_to_barrier_counts)
+            self._register.append(part)
+            self._announce.append(part)
+        for at in inputs.barriers:
+            part_at_barrier = next((part for part in self._register if self._is_expected(part, at)), None)
+            if part_at_barrier is None:
+                continue  # put on the belt behind the entry sensor: nobody knows it, and the ejector cannot find it
+            part_at_barrier.barrier_at, part_at_barrier.barrier_s = at, now_s
+            self._stop_announcing(part_at_barrier)
+            if not part_at_barrier.announced:
+                part_at_barrier.why = ID_NOT_ACKNOWLEDGED
+            elif self.settings.trigger is TriggerMode.PLC:
+                if status is not None and status.trigger_ready:
+                    self._awaiting_trigger_ack = True
+                else:
+                    part_at_barrier.why = NOT_READY
+
+    def _stop_announcing(self, part: _Part) -> None:
+        self._announce = deque(other for other in self._announce if other is not part)
+
+    def _is_expected(self, part: _Part, at: int) -> bool:
+        return part.barrier_at is None and abs(at - part.expected_at) <= self.settings.window_counts
+
+    def _part_id(self, encoder: int, status: StationStatus | None) -> tuple[bool, int, int]:
+        """LatchPartId, PartId and EncoderCount: raised until PartIdAck, and not again before PartIdAck fell."""
+        now = self._control
+        if status is None:
+            return False, now.part_id, now.encoder
+        if now.latch_part_id:
+            waiting = self._announce[0] if self._announce and self._announce[0].part_id == now.part_id else None
+            if waiting is not None and status.part_id_ack:
+                waiting.announced = True
+                self._announce.popleft()
+            return waiting is not None and not status.part_id_ack, now.part_id, now.encoder
+        if self._announce and not status.part_id_ack:
+            return True, self._announce[0].part_id, encoder
+        return False, now.part_id, now.encoder
+
+    def _trigger(self, status: StationStatus | None) -> bool:
+        if status is not None and status.trigger_ack:
+            self._awaiting_trigger_ack = False
+        return self._awaiting_trigger_ack
+
+    def _take_result(self, now_s: float, status: StationStatus, alive: bool) -> None:
+        """A result counts once, for the part whose id it carries, while that part is between barrier and ejector."""
+        part = next((part for part in self._register if part.part_id == status.part_id), None)
+        if part is None or part.barrier_at is None or part.result is not Result.NONE or not part.announced:
+            self.unmatched_results += 1
+            return
+        part.result = Result(status.result) if status.result in Result._value2member_map_ else Result.ERROR
+        part.result_s = now_s
+        part.passed = alive and part.result is Result.PASS and status.pass_ and not status.reject
+        if not part.passed:
+            reason = f", reason {status.reason_code}" if status.reason_code else ""
+            part.why = f"{part.result.name}{reason}" if alive else HEARTBEAT_FROZEN
+
+    def _judge(self, encoder: int, connected: bool, alive: bool) -> tuple[Judgement, ...]:
+        judgements = []
+        for part in tuple(self._register):
+            if part.barrier_at is None:
+                if encoder <= part.expected_at + self.settings.window_counts:
+                    continue
+                part.why = NEVER_AT_BARRIER
+            elif encoder < part.barrier_at + self.settings.barrier_to_ejector_counts:
+                continue
+            elif not part.passed:
+                self._ejector_off_at = encoder + self.settings.ejector_pulse_counts
+            self._register = [other for other in self._register if other is not part]
+            self._stop_announcing(part)
+            why = "" if part.passed else part.why
+            if why == NO_RESULT and not alive:
+                why = HEARTBEAT_FROZEN if connected else DISCONNECTED
+            after_s = None if part.result_s is None else part.result_s - part.barrier_s
+            judgements.append(Judgement(part.part_id, part.passed, why, part.result, after_s))
+        return tuple(judgements)

@@ -1,0 +1,122 @@
+"""The PLC's Modbus TCP client: reads the status block, writes the control block, once per scan.
+
+The client is pyModbusTCP, which shares no code with the server in the station, and the addresses are those of the
+handshake document, not of the station's signal map: the two sides agree only if both follow the document.
+"""
+
+from __future__ import annotations
+
+from pyModbusTCP.client import ModbusClient
+
+from station.simulation.plc import Control, StationStatus
+
+# Control block: coils and holding registers.
+TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, CLEAR_EXPOSURE_COMPLETE, LATCH_PART_ID = 0, 1, 2, 3, 6, 11
+COILS = 12
+PLC_HEARTBEAT, PART_ID = 0, 3  # EncoderCount (5-6) follows PartId (3-4)
+# Status block: discrete inputs and input registers.
+TRIGGER_READY, TRIGGER_ACK, EXPOSURE_COMPLETE, RESULTS_VALID, PASS, REJECT = 1, 2, 4, 6, 7, 8
+FAULT, PART_ID_ACK = 15, 19
+DISCRETE_INPUTS = 20
+HEARTBEAT, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE = 1, 10, 12, 14, 15
+INPUT_REGISTERS = 42
+
+REGISTERS_EVERY_S = 0.2
+RECONNECT_EVERY_S = 0.5
+
+
+class StationLink:
+    """One connection to the station. A failed request closes it; it is opened again after a pause."""
+
+    def __init__(self, host: str, port: int, unit_id: int = 1, timeout_s: float = 0.5) -> None:
+        self._client = ModbusClient(host=host, port=port, unit_id=unit_id, timeout=timeout_s, auto_open=False)
+        self._open_again_s = 0.0
+        self._registers_due_s = 0.0
+        self._registers = [0] * INPUT_REGISTERS
+        self._written: Control | None = None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def read(self, now_s: float) -> StationStatus | None:
+        """The status block; None while the station does not answer.
+
+        Bits first: a result stays in the registers for as long as its ResultsValid is not acknowledged, so registers
+        read after the bit belong to it. Without a result they are read only now and then, for the heartbeat.
+        """
+        if not self._client.is_open and not self._open(now_s):
+            return None
+        bits = self._client.read_discrete_inputs(0, DISCRETE_INPUTS)
+        if bits is None or len(bits) < DISCRETE_INPUTS:
+            return self._failed(now_s)
+        if bits[RESULTS_VALID] or now_s >= self._registers_due_s:
+            registers = self._client.read_input_registers(0, INPUT_REGISTERS)
+            if registers is None or len(registers) < INPUT_REGISTERS:
+                return self._failed(now_s)
+            self._registers = registers
+            self._registers_due_s = now_s + REGISTERS_EVERY_S
+        return StationStatus(
+            trigger_ready=bits[TRIGGER_READY],
+            trigger_ack=bits[TRIGGER_ACK],
+            exposure_complete=bits[EXPOSURE_COMPLETE],
+            results_valid=bits[RESULTS_VALID],
+            pass_=bits[PASS],
+            reject=bits[REJECT],
+            fault=bits[FAULT],
+            part_id_ack=bits[PART_ID_ACK],
+            heartbeat=self._registers[HEARTBEAT],
+            inspection_id=self._u32(INSPECTION_ID),
+            part_id=self._u32(PART_ID_ECHO),
+            result=self._registers[RESULT],
+            reason_code=self._registers[REASON_CODE],
+        )
+
+    def write(self, control: Control, now_s: float) -> bool:
+        """Writes what has changed since the last scan: registers first, so that LatchPartId finds its id."""
+        if not self._client.is_open:
+            return False
+        before = self._written
+        written = True
+        if before is None or before.heartbeat != control.heartbeat:
+            written = self._client.write_single_register(PLC_HEARTBEAT, control.heartbeat)
+        if before is None or (before.part_id, before.encoder) != (control.part_id, control.encoder):
+            words = [*_words(control.part_id), *_words(control.encoder % 0x1_0000_0000)]
+            written = written and self._client.write_multiple_registers(PART_ID, words)
+        coils = _coils(control)
+        if before is None or _coils(before) != coils:
+            written = written and self._client.write_multiple_coils(0, coils)
+        if not written:
+            self._failed(now_s)
+            return False
+        self._written = control
+        return True
+
+    def _open(self, now_s: float) -> bool:
+        if now_s < self._open_again_s:
+            return False
+        self._open_again_s = now_s + RECONNECT_EVERY_S
+        self._written = None
+        return bool(self._client.open())
+
+    def _failed(self, now_s: float) -> None:
+        self._client.close()
+        self._open_again_s = now_s + RECONNECT_EVERY_S
+
+    def _u32(self, address: int) -> int:
+        return self._registers[address] << 16 | self._registers[address + 1]
+
+
+def _words(value: int) -> list[int]:
+    """32 bits as two registers, high word first."""
+    return [value >> 16, value & 0xFFFF]
+
+
+def _coils(control: Control) -> list[bool]:
+    coils = [False] * COILS
+    coils[TRIGGER_ENABLE] = control.trigger_enable
+    coils[TRIGGER] = control.trigger
+    coils[RESULTS_ACK] = control.results_ack
+    coils[BUFFER_ENABLE] = control.buffer_enable
+    coils[CLEAR_EXPOSURE_COMPLETE] = control.clear_exposure_complete
+    coils[LATCH_PART_ID] = control.latch_part_id
+    return coils
