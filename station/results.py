@@ -68,6 +68,34 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlistedRegions:
+    """What is known of the regions that were too many to list: enough to hold them against every limit."""
+
+    count: int = 0
+    area_mm2: float = 0.0
+    """All of them together."""
+    largest_mm2: float = 0.0
+    longest_mm: float = 0.0
+    """Upper bound of their lengths: the longest diagonal of their upright boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """The anomalous regions of one frame: the largest one by one, largest first, the others in sum."""
+
+    listed: tuple[Region, ...] = ()
+    unlisted: UnlistedRegions = UnlistedRegions()
+
+    @property
+    def count(self) -> int:
+        return len(self.listed) + self.unlisted.count
+
+    @property
+    def area_mm2(self) -> float:
+        return sum(region.area_mm2 for region in self.listed) + self.unlisted.area_mm2
+
+
+@dataclass(frozen=True, slots=True)
 class FrameQuality:
     """Whether the picture itself can be trusted."""
 
@@ -75,6 +103,8 @@ class FrameQuality:
     saturated_share: float
     sharpness: float
     """Variance of the Laplacian on a grey image scaled to at most 512 px."""
+    shape: tuple[int, ...]
+    """Shape of the pixels: (height, width) grey or (height, width, 3) RGB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +112,12 @@ class Measurement:
     """What was measured on one frame."""
 
     image_score: float
-    regions: tuple[Region, ...]
+    regions: Regions
     quality: FrameQuality
 
     @property
     def defect_area_mm2(self) -> float:
-        return sum(region.area_mm2 for region in self.regions)
+        return self.regions.area_mm2
 
 
 @dataclass(frozen=True, slots=True)
