@@ -42,6 +42,21 @@ class TriggerMode(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """What the PLC writes to the station."""
+
+    trigger_enable: bool = False
+    trigger: bool = False
+    results_ack: bool = False
+    buffer_enable: bool = False
+    clear_exposure_complete: bool = False
+    latch_part_id: bool = False
+    heartbeat: int = 0
+    part_id: int = 0
+    encoder: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StationStatus:
     """What the PLC reads: the bits it uses and the result block, in which everything belongs to one result."""
 
@@ -58,6 +73,8 @@ class StationStatus:
     part_id: int = 0
     result: int = 0
     reason_code: int = 0
+    written: Control = Control()
+    """The control block that the station had when this was read: the network is slower than the scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +84,6 @@ class FieldInputs:
     encoder: int = 0
     entries: tuple[int, ...] = ()
     barriers: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """What the PLC writes to the station."""
-
-    trigger_enable: bool = False
-    trigger: bool = False
-    results_ack: bool = False
-    buffer_enable: bool = False
-    clear_exposure_complete: bool = False
-    latch_part_id: bool = False
-    heartbeat: int = 0
-    part_id: int = 0
-    encoder: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class PlcSettings:
     """A part may reach the barrier so much too early or too late; else it was moved or taken off by hand."""
     trigger: TriggerMode = TriggerMode.LINE
     ejector_pulse_counts: int = 300
+    trigger_timeout_s: float = 0.1
     heartbeat_period_s: float = 1.0
     heartbeat_timeout_s: float = 3.0
 
@@ -147,7 +150,8 @@ class PlcProgram:
     _announce: deque[_Part] = field(default_factory=deque)
     _control: Control = field(default_factory=Control)
     _last_id: int = 0
-    _awaiting_trigger_ack: bool = False
+    _trigger_until_s: float = 0.0
+    _last_result: tuple[int, int] = (0, 0)
     _ejector_off_at: int = 0
     _beat_due_s: float = 0.0
     _station_beat: int | None = None
@@ -159,14 +163,13 @@ class PlcProgram:
         self._track(now_s, inputs, status)
         if status is None:
             self._announce.clear()  # those parts stay without an id that the station knows
-            self._awaiting_trigger_ack = False
         elif status.results_valid and not self._control.results_ack:
             self._take_result(now_s, status, alive)
         latch, part_id, encoder = self._part_id(inputs.encoder, status)
         self._control = Control(
             trigger_enable=True,
             buffer_enable=True,
-            trigger=self._trigger(status),
+            trigger=self._trigger(now_s, status),
             results_ack=status is not None and status.results_valid,
             clear_exposure_complete=status is not None and status.exposure_complete,
             latch_part_id=latch,
@@ -208,7 +211,7 @@ class PlcProgram:
                 part_at_barrier.why = ID_NOT_ACKNOWLEDGED
             elif self.settings.trigger is TriggerMode.PLC:
                 if status is not None and status.trigger_ready:
-                    self._awaiting_trigger_ack = True
+                    self._trigger_until_s = now_s + self.settings.trigger_timeout_s
                 else:
                     part_at_barrier.why = NOT_READY
 
@@ -223,23 +226,29 @@ class PlcProgram:
         now = self._control
         if status is None:
             return False, now.part_id, now.encoder
+        written = status.written
         if now.latch_part_id:
             waiting = self._announce[0] if self._announce and self._announce[0].part_id == now.part_id else None
-            if waiting is not None and status.part_id_ack:
+            acknowledged = status.part_id_ack and written.latch_part_id and written.part_id == now.part_id
+            if waiting is not None and acknowledged:
                 waiting.announced = True
                 self._announce.popleft()
-            return waiting is not None and not status.part_id_ack, now.part_id, now.encoder
-        if self._announce and not status.part_id_ack:
+            return waiting is not None and not acknowledged, now.part_id, now.encoder
+        if self._announce and not status.part_id_ack and not written.latch_part_id:
             return True, self._announce[0].part_id, encoder
         return False, now.part_id, now.encoder
 
-    def _trigger(self, status: StationStatus | None) -> bool:
-        if status is not None and status.trigger_ack:
-            self._awaiting_trigger_ack = False
-        return self._awaiting_trigger_ack
+    def _trigger(self, now_s: float, status: StationStatus | None) -> bool:
+        """Trigger: raised until TriggerAck, and given up after a while so that the next part has its rising edge."""
+        if status is None or (status.trigger_ack and status.written.trigger):
+            self._trigger_until_s = now_s
+        return now_s < self._trigger_until_s
 
     def _take_result(self, now_s: float, status: StationStatus, alive: bool) -> None:
         """A result counts once, for the part whose id it carries, while that part is between barrier and ejector."""
+        if (status.inspection_id, status.part_id) == self._last_result:
+            return  # shown again after the connection was lost before the acknowledgement
+        self._last_result = (status.inspection_id, status.part_id)
         part = next((part for part in self._register if part.part_id == status.part_id), None)
         if part is None or part.barrier_at is None or part.result is not Result.NONE or not part.announced:
             self.unmatched_results += 1

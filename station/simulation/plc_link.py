@@ -48,11 +48,13 @@ class StationLink:
             return None
         bits = self._client.read_discrete_inputs(0, DISCRETE_INPUTS)
         if bits is None or len(bits) < DISCRETE_INPUTS:
-            return self._failed(now_s)
+            self._failed(now_s)
+            return None
         if bits[RESULTS_VALID] or now_s >= self._registers_due_s:
             registers = self._client.read_input_registers(0, INPUT_REGISTERS)
             if registers is None or len(registers) < INPUT_REGISTERS:
-                return self._failed(now_s)
+                self._failed(now_s)
+                return None
             self._registers = registers
             self._registers_due_s = now_s + REGISTERS_EVERY_S
         return StationStatus(
@@ -69,6 +71,7 @@ class StationLink:
             part_id=self._u32(PART_ID_ECHO),
             result=self._registers[RESULT],
             reason_code=self._registers[REASON_CODE],
+            written=self._written or Control(),
         )
 
     def write(self, control: Control, now_s: float) -> bool:

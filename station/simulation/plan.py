@@ -1,0 +1,64 @@
+"""What the simulated line will do, as one JSON file: the line, and every part that will come, in order.
+
+The truth of a part is known here and in the line's own log, never to the station.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from station.simulation.images import Canvas, Pixels, read_image
+from station.simulation.parts import render
+from station.simulation.plc import TriggerMode
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """One part. Serial numbers start at 1 and have no gaps, as the PLC counts."""
+
+    serial: int
+    phase: str
+    """`teach` or `inspect`."""
+    truth: str
+    """`good` or the kind of defect."""
+    image: str = ""
+    """Path of its picture; empty for a rendered part."""
+    seed: int = 0
+    """Of a rendered part."""
+
+    def pixels(self, canvas: Canvas) -> Pixels:
+        """What the camera sees of it."""
+        return canvas.fit(read_image(Path(self.image)) if self.image else render(self.seed, self.truth))
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlan:
+    """All that the process of the line needs."""
+
+    canvas: Canvas
+    parts: tuple[PlannedPart, ...]
+    rate_per_s: float
+    transit_s: float
+    """Time of a part from light barrier to ejector."""
+    scene_prefix: str
+    plc_host: str
+    plc_port: int
+    trigger: TriggerMode = TriggerMode.LINE
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+
+def load_plan(path: Path) -> LinePlan:
+    """Reads what `LinePlan.save` wrote."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return LinePlan(
+        **{
+            **data,
+            "canvas": Canvas(**data["canvas"]),
+            "parts": tuple(PlannedPart(**part) for part in data["parts"]),
+            "trigger": TriggerMode(data["trigger"]),
+        }
+    )
