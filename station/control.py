@@ -1,0 +1,138 @@
+"""The local control socket: one JSON object a line over a unix stream socket, for `station status` and its siblings.
+
+Only the station's own user can open it (mode 0600). A client that says nothing is dropped after a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
+MAX_REQUEST_BYTES = 64 * 1024
+CLIENT_TIMEOUT_S = 2.0
+LONGEST_SOCKET_PATH = 100
+
+
+class ControlError(Exception):
+    """The station cannot be reached, or refused the request."""
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    timeout = CLIENT_TIMEOUT_S
+    server: _Server
+
+    def handle(self) -> None:
+        try:
+            line = self.rfile.readline(MAX_REQUEST_BYTES)
+            self.wfile.write(json.dumps(self.server.answer(line), default=str).encode() + b"\n")
+        except OSError as problem:
+            log.info("control client went away", detail=str(problem))
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self.handlers = dict(handlers)
+        before = os.umask(0o177)
+        try:
+            super().__init__(str(path), _Handler)
+        finally:
+            os.umask(before)
+
+    def answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+        except ValueError:
+            return {"ok": False, "error": "the request is not a JSON object on one line"}
+        command = request.get("command") if isinstance(request, dict) else None
+        handler = self.handlers.get(command) if isinstance(command, str) else None
+        if handler is None:
+            return {"ok": False, "error": f"unknown command {command!r}; known: {', '.join(sorted(self.handlers))}"}
+        try:
+            return {"ok": True, **handler(request)}
+        except ControlError as problem:
+            return {"ok": False, "error": str(problem)}
+        except Exception as problem:
+            log.exception("control request failed", command=command)
+            return {"ok": False, "error": f"{type(problem).__name__}: {problem}"}
+
+
+class ControlServer:
+    """Answers requests until closed, each client on a thread of its own so that a slow request hides no status."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        """Binds the socket. Raises ControlError when another station runs in the same work folder."""
+        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            raise ControlError(f"{path}: longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter station.work_dir")
+        if path.exists():
+            if _answers(path):
+                raise ControlError(f"{path}: another station runs in this work folder; stop it or use another")
+            path.unlink()  # left by a station that was killed
+        self._path = path
+        self._server = _Server(path, handlers)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="control")
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread and removes the socket. May be called more than once."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+
+def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
+    """Sends one request and returns the answer. Raises ControlError when there is no station or it refuses."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout_s)
+            connection.connect(str(path))
+            connection.sendall(json.dumps(dict(message)).encode() + b"\n")
+            line = _read_line(connection)
+    except OSError as problem:
+        raise ControlError(f'no station answers on {path} ({problem}); start it with "station run"') from problem
+    if not line:
+        raise ControlError(f"the station on {path} closed the connection without an answer")
+    answer: dict[str, Any] = json.loads(line)
+    if not answer.get("ok"):
+        raise ControlError(str(answer.get("error", "refused")))
+    return answer
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) <= MAX_REQUEST_BYTES:
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(CLIENT_TIMEOUT_S)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,604 @@
+"""The signalling stage: the one thread that owns ledger and handshake and tells the PLC.
+
+Everything reaches it as a message in its inbox, in order; everything it decides goes out through `Ports`. `handle` and
+`tick` run without the thread, so tests drive a whole station's logic step by step.
+
+A part's result goes to the PLC first, then to the journal (a memory write), then to the recorder's queue: a slow disk
+may delay a record, never a signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from drivers.plc.protocol import LinkEvent, PlcInputs, PlcOutputs
+from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed
+from station.handshake import (
+    ClearErrorRequested,
+    Counts,
+    GoOffline,
+    GoOnline,
+    Handshake,
+    HandshakeRequest,
+    PartIdLatched,
+    PartResult,
+    PlcHeartbeatLost,
+    PlcHeartbeatRestored,
+    ResetCounters,
+    SoftwareTriggerTest,
+    StationState,
+    StationStatus,
+    TriggerMissed,
+    TriggerRequested,
+)
+from station.inspection import Inspected, Inspector, InspectorChanged
+from station.ledger import Counters, FrameMatch, Ledger, OpenPart
+from station.reasons import ERRORS, WARNINGS, ErrorCode, OfflineReason, ReasonCode, WarningCode
+from station.results import Decision, Frame, Inspection, InspectionRecord, Reason, Trigger, Verdict, error
+
+log = structlog.get_logger()
+
+LONGEST_WAIT_S = 0.2
+RECENT_PARTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PlcWrote:
+    """The PLC has written its control block."""
+
+    inputs: PlcInputs
+
+
+@dataclass(frozen=True, slots=True)
+class SetOnline:
+    """A person or the supervisor takes the station on or off line."""
+
+    online: bool
+    reason: OfflineReason = OfflineReason.BY_OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChanging:
+    """From now on no part is taken, until the next inspector is installed or `changing` is taken back."""
+
+    changing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A warning of another stage comes or goes."""
+
+    code: WarningCode
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFault:
+    """Something failed that a person must look at."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFault:
+    """A person has mended what was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Hand the frames of the next parts to `sink`, for teaching, until it returns False."""
+
+    sink: Callable[[Frame], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants to know the state; the answer is put into `reply`."""
+
+    reply: queue.SimpleQueue[Snapshot] = field(default_factory=queue.SimpleQueue)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take no more parts; end when those in flight have their results."""
+
+
+Message = (
+    FrameArrived
+    | FrameFailed
+    | CameraChanged
+    | PlcWrote
+    | LinkEvent
+    | Inspected
+    | InspectorChanged
+    | SetOnline
+    | EngineChanging
+    | Warn
+    | RaiseFault
+    | ClearFault
+    | Collect
+    | Ask
+    | Stop
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPart:
+    """One line of the live view."""
+
+    acquisition_id: int
+    part_id: int
+    verdict: Verdict
+    score: float | None
+    latency_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the station at one moment, for people."""
+
+    state: StationState
+    online: bool
+    ready: bool
+    offline_reason: OfflineReason
+    error_code: ErrorCode
+    error_detail: str
+    warnings: tuple[WarningCode, ...]
+    camera: CameraState
+    camera_detail: str
+    engine_id: str
+    recipe: str
+    counters: Counters
+    in_flight: int
+    recent: tuple[RecentPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every record and the map say of this station."""
+
+    session: str
+    recipe: str
+    recipe_number: int
+    config_checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where decisions go. None of these may block."""
+
+    publish: Callable[[PlcOutputs], None]
+    inspect: Callable[[Trigger, Frame], bool]
+    trigger_camera: Callable[[], None]
+    record: Callable[[InspectionRecord], None]
+    event: Callable[[str, str, str], None]
+    """kind, level, detail."""
+    journal_opened: Callable[[Trigger], None]
+    journal_decided: Callable[[int, Verdict, ReasonCode], None]
+
+
+class Signalling:
+    """Ledger and handshake on one thread with an inbox."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        handshake: Handshake,
+        ports: Ports,
+        identity: Identity,
+        *,
+        line_triggered: bool,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._ledger = ledger
+        self._handshake = handshake
+        self._ports = ports
+        self._identity = identity
+        self._line_triggered = line_triggered
+        self._clock = clock
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="signalling")
+        self._stopped = threading.Event()
+        self._last_turn_ns = clock()
+
+        self._offline = OfflineReason.STARTING
+        self._fault = ErrorCode.NONE
+        self._fault_detail = ""
+        self._warnings: dict[WarningCode, None] = {}
+        self._camera = CameraState.CONNECTING
+        self._camera_detail = ""
+        self._inspector: Inspector | None = None
+        self._engine_changing = False
+        self._collect: Collect | None = None
+        self._stopping = False
+        self._published: PlcOutputs | None = None
+        self._recent: list[RecentPart] = []
+        self._refresh(clock())
+
+    # ---- from other threads -------------------------------------------------------------------------------------
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def idle_for_s(self) -> float:
+        """Seconds since the loop last turned; the watchdog looks at it."""
+        return (self._clock() - self._last_turn_ns) / 1e9
+
+    def post(self, message: Message) -> None:
+        """Hands over a message; never blocks."""
+        self._inbox.put(message)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_stopped(self, timeout_s: float) -> bool:
+        """After `Stop`: True when all parts in flight have their results and the thread has ended."""
+        self._stopped.wait(timeout_s)
+        self._thread.join(timeout_s if self._stopped.is_set() else 0)
+        return not self._thread.is_alive()
+
+    def snapshot(self, timeout_s: float = 2.0) -> Snapshot:
+        """The state now. Raises queue.Empty when the stage does not answer."""
+        ask = Ask()
+        self.post(ask)
+        return ask.reply.get(timeout=timeout_s)
+
+    # ---- the loop -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not (self._stopping and not self._ledger.open_parts):
+                try:
+                    message = self._inbox.get(timeout=self._wait_s())
+                except queue.Empty:
+                    pass
+                else:
+                    self.handle(message)
+                self.tick()
+        finally:
+            # whatever ended the loop: no part without a verdict, and the PLC reads Reject
+            for part in self._ledger.open_parts:
+                self._close(part.trigger, error(ReasonCode.STOPPED), None)
+            self._stopping = True
+            self._refresh(self._clock())
+            self._stopped.set()
+
+    def _wait_s(self) -> float:
+        wakeups = [self._handshake.next_wakeup_ns()]
+        if (expiry := self._ledger.next_wakeup_ns()) is not None:
+            wakeups.append(expiry)
+        return min(max((min(wakeups) - self._clock()) / 1e9, 0.0), LONGEST_WAIT_S)
+
+    def tick(self) -> None:
+        """What time alone brings: deadlines, heartbeats, command releases."""
+        now = self._last_turn_ns = self._clock()
+        for expired in self._ledger.expire(now):
+            self._opened(expired.part)
+            self._close(expired.part.trigger, error(expired.code), None)
+        self._requests(self._handshake.tick(now), now)
+        self._refresh(now)
+
+    def handle(self, message: Message) -> None:
+        """One message from another stage."""
+        now = self._clock()
+        match message:
+            case PlcWrote(inputs):
+                self._requests(self._handshake.plc_wrote(inputs, now), now)
+            case FrameArrived() | FrameFailed():
+                self._frame(message, now)
+            case Inspected(acquisition_id, inspection):
+                self._inspected(acquisition_id, inspection)
+            case CameraChanged():
+                self._camera_changed(message)
+            case InspectorChanged(inspector):
+                self._inspector, self._engine_changing = inspector, False
+            case LinkEvent(kind, peer, detail):
+                self._event("plc_" + kind, "warning" if kind == "refused" else "info", f"{peer} {detail}".strip())
+                self._warn(WarningCode.WRITER_REFUSED, kind == "refused")
+            case SetOnline(online, reason):
+                self._offline = OfflineReason.NONE if online else reason
+                self._event("online" if online else "offline", "info", reason.name.lower())
+            case EngineChanging(changing):
+                self._engine_changing = changing
+            case Warn(code, active):
+                self._warn(code, active)
+            case RaiseFault(code, detail):
+                self._raise_fault(code, detail)
+            case ClearFault():
+                self._clear_fault()
+            case Collect():
+                self._collect = message
+            case Ask(reply):
+                reply.put(self._snapshot())
+            case Stop():
+                self._stopping = True
+        self._refresh(now)
+
+    # ---- parts --------------------------------------------------------------------------------------------------
+
+    def _requests(self, requests: list[HandshakeRequest], now: int) -> None:
+        for request in requests:
+            match request:
+                case TriggerRequested():
+                    self._triggered("plc", now, request.part_id, request.encoder_count, request.deadline_ms)
+                case SoftwareTriggerTest():
+                    self._triggered("software", now)
+                case TriggerMissed():
+                    self._missed(1, "the PLC raised Trigger")
+                case PartIdLatched(part_id, encoder_count, deadline_ms):
+                    if self._line_triggered:
+                        ready = self._handshake.ready
+                        kind = {"while_ready": ready, "encoder_count": encoder_count, "deadline_ms": deadline_ms}
+                        self._missed(self._ledger.latch(part_id, now, **kind), "part id without a trigger", count=False)
+                case GoOnline():
+                    self._offline = OfflineReason.NONE
+                    self._event("online", "info", "by plc")
+                case GoOffline():
+                    self._offline = OfflineReason.BY_PLC
+                    self._event("offline", "info", "by plc")
+                case ClearErrorRequested():
+                    self._clear_fault()
+                case ResetCounters():
+                    self._ledger.reset_counters()
+                case PlcHeartbeatLost():
+                    self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, True)
+                case PlcHeartbeatRestored():
+                    self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, False)
+                case _:
+                    log.debug("handshake", request=request)
+
+    def _triggered(self, source: str, now: int, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> None:
+        part = self._ledger.trigger(
+            source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms
+        )
+        self._opened(part)
+        self._handshake.trigger_accepted(part.trigger.acquisition_id, now)
+        self._refresh(now)  # TriggerAck before anything else
+        self._ports.trigger_camera()
+
+    def _frame(self, message: FrameArrived | FrameFailed, now: int) -> None:
+        arrived = isinstance(message, FrameArrived)
+        trigger_time_ns = message.frame.trigger_time_ns if arrived else message.trigger_time_ns
+        if self._ledger.awaits_frame or not self._line_triggered:
+            match_ = self._ledger.frame_for_trigger(trigger_time_ns)
+        else:
+            match_ = self._ledger.frame(
+                trigger_time_ns, lost_before=message.lost_before, ready=self._handshake.ready
+            )
+        self._without_frame(match_.without_frame)
+        self._missed(match_.missed, "the camera was triggered")
+        if match_.part is None:
+            self._event("frame_" + match_.why_not, "warning", f"camera frame triggered at {trigger_time_ns} ns")
+            self._refresh(now)
+            return
+        trigger = match_.part.trigger
+        if trigger.source == "line":
+            self._opened(match_.part)
+            self._handshake.trigger_accepted(trigger.acquisition_id, now)
+        self._handshake.exposure_completed(trigger.acquisition_id, now)
+        if isinstance(message, FrameFailed):
+            self._close(trigger, error(message.code, message.detail), None)
+            return
+        teaching = self._take_for_teaching(message.frame)
+        if self._inspector is not None and self._ports.inspect(trigger, message.frame):
+            return
+        if self._inspector is not None:
+            decision = error(ReasonCode.OVERLOAD)
+        elif teaching:
+            decision = Decision(Verdict.REVIEW, (Reason(ReasonCode.TEACHING),))
+        else:
+            decision = error(ReasonCode.NO_ENGINE)
+        self._close(trigger, decision, Inspection(message.frame, decision, decided_ns=now))
+
+    def _take_for_teaching(self, frame: Frame) -> bool:
+        if self._collect is None:
+            return False
+        if not self._collect.sink(frame):
+            self._collect = None
+        return True
+
+    def _inspected(self, acquisition_id: int, inspection: Inspection) -> None:
+        part = next((part for part in self._ledger.open_parts if part.trigger.acquisition_id == acquisition_id), None)
+        if part is not None:
+            self._close(part.trigger, inspection.decision, inspection)
+            return
+        self._ledger.count_late()
+        self._warn(WarningCode.LATE_RESULT, True)
+        found = f"acquisition {acquisition_id} {inspection.decision.verdict.name} came after its part had a result"
+        self._event("late_result", "warning", f"{found}; not applied")
+
+    def _without_frame(self, parts: tuple[OpenPart, ...]) -> None:
+        """Parts that the camera or the transport lost: each still gets a verdict."""
+        for part in parts:
+            self._opened(part)
+            self._close(part.trigger, error(ReasonCode.LOST_FRAME), None)
+
+    def _missed(self, count: int, detail: str) -> None:
+        """A trigger that came while the station was not ready: the part is Reject, and it is on record."""
+        if count:
+            self._handshake.trigger_missed(self._clock())
+            self._event("missed", "error", detail)
+
+    def _opened(self, part: OpenPart) -> None:
+        self._ports.journal_opened(part.trigger)
+
+    def _close(self, trigger: Trigger, decision: Decision, inspection: Inspection | None) -> None:
+        """The one place where a part gets its result: ledger, PLC, journal, record, in this order."""
+        measurement = inspection.measurement if inspection else None
+        reject_score = self._inspector.rules.reject_score if self._inspector else 0.0
+        if not self._handshake.has_slot and decision.verdict is Verdict.PASS:
+            # the PLC will never be told of this pass: it must not stand in the books either
+            decision = error(ReasonCode.RESULT_OVERRUN)
+        self._ledger.close(trigger.acquisition_id, decision)
+        now = self._clock()
+        result = PartResult(
+            acquisition_id=trigger.acquisition_id,
+            part_id=trigger.part_id,
+            verdict=decision.verdict,
+            reason=decision.code,
+            score=measurement.image_score if measurement else 0.0,
+            threshold=reject_score,
+            defect_area=round(measurement.defect_area_mm2 * 1000) if measurement else 0,
+            latency_ms=(now - trigger.time_ns) / 1e6,
+        )
+        self._handshake.result(result, now)
+        if self._ledger.fault_due:
+            self._raise_fault(ErrorCode.ERRORS_IN_A_ROW, str(decision.reasons[0]) if decision.reasons else "")
+        self._refresh(now)
+        signalled_ns = self._clock()
+        self._ports.journal_decided(trigger.acquisition_id, decision.verdict, decision.code)
+        record = InspectionRecord(
+            session=self._identity.session,
+            trigger=trigger,
+            decision=decision,
+            inspection=inspection,
+            signalled_ns=signalled_ns,
+            engine_id=self._inspector.engine_id if self._inspector else "",
+            recipe=self._identity.recipe,
+            config_checksum=self._identity.config_checksum,
+            reject_score=reject_score,
+        )
+        self._ports.record(record)
+        self._remember(record)
+
+    def _remember(self, record: InspectionRecord) -> None:
+        trigger, decision = record.trigger, record.decision
+        score = record.inspection.measurement.image_score if record.inspection and record.inspection.measurement else None
+        reason = str(decision.reasons[0]) if decision.reasons else ""
+        part = RecentPart(trigger.acquisition_id, trigger.part_id, decision.verdict, score, record.latency_ms, reason)
+        self._recent = [*self._recent[-RECENT_PARTS + 1 :], part]
+        log.log(
+            logging.ERROR if decision.verdict is Verdict.ERROR else logging.INFO,
+            "part",
+            acquisition_id=trigger.acquisition_id,
+            part_id=trigger.part_id,
+            verdict=decision.verdict.name,
+            reasons=[str(reason) for reason in decision.reasons],
+            score=score,
+            latency_ms=round(record.latency_ms, 2),
+            engine=record.engine_id[:8],
+        )
+
+    # ---- state --------------------------------------------------------------------------------------------------
+
+    def _camera_changed(self, message: CameraChanged) -> None:
+        self._camera, self._camera_detail = message.state, message.detail
+        down = message.state in (CameraState.DOWN, CameraState.FAILED)
+        self._event("camera_" + message.state.name.lower(), "warning" if down else "info", message.detail)
+        self._warn(WarningCode.CAMERA_DOWN, down)
+
+    def _warn(self, code: WarningCode, active: bool) -> None:
+        if active and code not in self._warnings:
+            self._warnings[code] = None
+            log.warning("warning", code=code.name, text=WARNINGS[code].text)
+        elif not active and code in self._warnings:
+            del self._warnings[code]
+            log.info("warning over", code=code.name)
+
+    def _raise_fault(self, code: ErrorCode, detail: str) -> None:
+        if self._fault is ErrorCode.NONE:
+            self._fault, self._fault_detail = code, detail
+            self._event("fault", "error", f"{ERRORS[code].text}: {detail}")
+
+    def _clear_fault(self) -> None:
+        self._ledger.clear_fault()
+        self._warn(WarningCode.LATE_RESULT, False)
+        self._warn(WarningCode.WRITER_REFUSED, False)
+        if self._fault is not ErrorCode.NONE:
+            self._event("fault_cleared", "info", self._fault.name.lower())
+        self._fault, self._fault_detail = ErrorCode.NONE, ""
+
+    @property
+    def _why_offline(self) -> OfflineReason:
+        """The first thing that keeps the station from taking parts."""
+        if self._stopping:
+            return OfflineReason.STOPPING
+        if self._fault is not ErrorCode.NONE:
+            return OfflineReason.FAULT
+        if self._offline is not OfflineReason.NONE:
+            return self._offline
+        if self._camera is not CameraState.STREAMING:
+            return OfflineReason.CAMERA_DOWN
+        if self._engine_changing:
+            return OfflineReason.CHANGING_ENGINE
+        if self._inspector is None and self._collect is None:
+            return OfflineReason.NO_ENGINE
+        return OfflineReason.NONE
+
+    def _state(self, why_offline: OfflineReason) -> StationState:
+        """The state of OPC 40100-1 that the station is in."""
+        match why_offline:
+            case OfflineReason.STOPPING:
+                return StationState.HALTED
+            case OfflineReason.FAULT:
+                return StationState.ERROR
+            case OfflineReason.STARTING | OfflineReason.NO_ENGINE | OfflineReason.CHANGING_ENGINE:
+                return StationState.PREOPERATIONAL
+            case OfflineReason.NONE if self._handshake.enabled:
+                return StationState.CONTINUOUS_EXECUTION
+            case OfflineReason.NONE:
+                return StationState.READY
+            case _:
+                return StationState.INITIALIZED
+
+    def _refresh(self, now: int) -> None:
+        """Brings the handshake up to date and publishes the status block when it changed."""
+        why_offline = self._why_offline
+        inspector = self._inspector
+        waiting = self._ledger.awaits_frame and not self._line_triggered
+        self._handshake.station_changed(
+            StationStatus(
+                online=why_offline is OfflineReason.NONE,
+                can_take_part=why_offline is OfflineReason.NONE and not waiting and not self._ledger.is_full,
+                busy=bool(self._ledger.open_parts),
+                state=self._state(why_offline),
+                offline_reason=why_offline,
+                error_code=self._fault,
+                warning_code=next(iter(self._warnings), WarningCode.NONE),
+                recipe=self._identity.recipe_number,
+                engine_id=int(inspector.engine_id[:8], 16) if inspector else 0,
+                config_checksum=int(self._identity.config_checksum[:8], 16),
+                threshold=inspector.rules.reject_score if inspector else 0.0,
+            ),
+            now,
+        )
+        self._handshake.counted(self._ledger.counters)
+        outputs = self._handshake.outputs()
+        if outputs != self._published:
+            self._published = outputs
+            self._ports.publish(outputs)
+
+    def _snapshot(self) -> Snapshot:
+        why_offline = self._why_offline
+        return Snapshot(
+            state=self._state(why_offline),
+            online=why_offline is OfflineReason.NONE,
+            ready=self._handshake.ready,
+            offline_reason=why_offline,
+            error_code=self._fault,
+            error_detail=self._fault_detail,
+            warnings=tuple(self._warnings),
+            camera=self._camera,
+            camera_detail=self._camera_detail,
+            engine_id=self._inspector.engine_id if self._inspector else "",
+            recipe=self._identity.recipe,
+            counters=self._ledger.counters,
+            in_flight=len(self._ledger.open_parts),
+            recent=tuple(self._recent),
+        )
+
+    def _event(self, kind: str, level: str, detail: str) -> None:
+        log.log(getattr(logging, level.upper()), kind, detail=detail)
+        self._ports.event(kind, level, detail)

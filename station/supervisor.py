@@ -1,0 +1,147 @@
+"""Start, watch, drain, stop: the life of the daemon.
+
+    starting ─► running ─► draining ─► stopped
+                   │
+                   └─ a stage that dies or an engine that hangs: Ready falls, what is in flight becomes error parts,
+                      the daemon ends with an exit code other than 0 and systemd starts it again
+
+Order of stopping: Ready falls first; parts in flight get their results; then camera, inspection, recorder, PLC link.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+from station.acquisition import Acquisition
+from station.control import ControlServer
+from station.inspection import InspectionStage
+from station.journal import Journal
+from station.reasons import ErrorCode, OfflineReason, WarningCode
+from station.recording import Recorder
+from station.signalling import RaiseFault, SetOnline, Signalling, Stop, Warn
+from station.systemd import Notifier
+from station.teaching import Teaching
+from drivers.plc.protocol import PlcLink
+
+log = structlog.get_logger()
+
+TURN_S = 0.1
+STUCK_S = 2.0
+"""A signalling loop that has not turned for so long does not feed the watchdog."""
+
+EXIT_OK = 0
+EXIT_STAGE_FAILED = 3
+EXIT_ENGINE_HANGS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Everything that runs, built by assembly."""
+
+    acquisition: Acquisition
+    inspection: InspectionStage
+    signalling: Signalling
+    recorder: Recorder
+    journal: Journal
+    link: PlcLink
+    control: ControlServer
+    teaching: Teaching
+
+
+class Supervisor:
+    """Runs the stages until a signal or a failure ends them."""
+
+    def __init__(
+        self, stages: Stages, *, engine_hang_s: float, drain_timeout_s: float, start_online: bool = True
+    ) -> None:
+        self._stages = stages
+        self._engine_hang_s = engine_hang_s
+        self._drain_timeout_s = drain_timeout_s
+        self._start_online = start_online
+        self._stop = threading.Event()
+        self._notifier = Notifier()
+        self._warned: WarningCode = WarningCode.NONE
+
+    def install_signal_handlers(self) -> None:
+        """SIGTERM and SIGINT only set a flag."""
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            self._stop.set()
+
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
+
+    def stop(self) -> None:
+        """Ends `run`; may be called from any thread."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Watches the running stages; returns the exit code after everything has been stopped."""
+        if self._start_online:
+            self._stages.signalling.post(SetOnline(True))
+        else:
+            self._stages.signalling.post(SetOnline(False, OfflineReason.BY_OPERATOR))
+        self._notifier.ready("running")
+        code = EXIT_OK
+        while code == EXIT_OK and not self._stop.wait(TURN_S):
+            code = self._look_after()
+        self._notifier.stopping()
+        return self._shut_down(code)
+
+    def _look_after(self) -> int:
+        """One round of watching; an exit code other than 0 ends the daemon."""
+        stages = self._stages
+        alive = {
+            "inspection": stages.inspection.is_alive,
+            "signalling": stages.signalling.is_alive,
+            "recording": stages.recorder.is_alive,
+            "acquisition": stages.acquisition.is_alive,
+            "control": stages.control.is_alive,
+        }
+        dead = [name for name, is_alive in alive.items() if not is_alive]
+        if dead:
+            log.error("stage ended by itself", stages=dead)
+            stages.signalling.post(RaiseFault(ErrorCode.STAGE_FAILED, ", ".join(dead)))
+            return EXIT_STAGE_FAILED
+        if stages.inspection.busy_for_s > self._engine_hang_s:
+            log.error("engine hangs", busy_for_s=round(stages.inspection.busy_for_s, 1))
+            stages.signalling.post(RaiseFault(ErrorCode.ENGINE_HANGS, f"no answer for {self._engine_hang_s} s"))
+            return EXIT_ENGINE_HANGS
+        health = stages.recorder.health
+        if health.warning is not self._warned:
+            if self._warned is not WarningCode.NONE:
+                stages.signalling.post(Warn(self._warned, False))
+            if health.warning is not WarningCode.NONE:
+                stages.signalling.post(Warn(health.warning, True))
+            self._warned = health.warning
+        if stages.signalling.idle_for_s < STUCK_S:
+            self._notifier.alive()
+        return EXIT_OK
+
+    def _shut_down(self, code: int) -> int:
+        stages = self._stages
+        stages.signalling.post(Stop())
+        if not stages.signalling.wait_stopped(self._drain_timeout_s):
+            log.error("parts in flight did not drain", after_s=self._drain_timeout_s)
+            code = code or EXIT_STAGE_FAILED
+        stages.teaching.close()
+        stages.acquisition.stop(timeout_s=3.0)
+        hangs = not stages.inspection.stop(timeout_s=2.0)
+        stages.recorder.stop(timeout_s=10.0)
+        stages.link.__exit__(None, None, None)
+        stages.control.close()
+        stages.journal.close()
+        log.info("stopped", exit_code=code)
+        if hangs:
+            # a thread stuck in native code cannot be ended: everything else is closed, so leave without it
+            os._exit(code or EXIT_ENGINE_HANGS)
+        return code
+
+
