@@ -1,0 +1,80 @@
+"""Images on disk: PNG files that are either complete or not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from station.results import Pixels
+
+IMAGE_SUFFIX = ".png"
+MAP_SUFFIX = ".map.png"
+TEMPORARY_SUFFIX = ".tmp"
+
+_FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+
+class ImageError(Exception):
+    """Pixels that cannot be encoded, or a file that cannot be decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapScale:
+    """What the grey values 0 and 255 of a stored anomaly map stand for."""
+
+    low: float
+    high: float
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Writes a file that appears complete or not at all. Raises OSError (full disk, ...) and leaves nothing behind.
+
+    Not synced: after a power cut the file may be empty.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_image(path: Path, pixels: Pixels) -> int:
+    """Writes a grey or RGB image as PNG; returns its size in bytes. Raises OSError, ImageError."""
+    data = encode_png(pixels if pixels.ndim == 2 else pixels[..., ::-1])
+    write_atomic(path, data)
+    return len(data)
+
+
+def encode_map(anomaly_map: NDArray[np.float32]) -> tuple[bytes, MapScale]:
+    """An anomaly map as PNG of 8 bits, its own range stretched over 0..255. Raises ImageError when not finite."""
+    low, high = float(anomaly_map.min()), float(anomaly_map.max())
+    if not np.isfinite(high - low):
+        raise ImageError(f"anomaly map from {low} to {high} cannot be stored")
+    factor = 255.0 / (high - low) if high > low else 0.0
+    grey = np.rint((anomaly_map - np.float32(low)) * np.float32(factor))
+    return encode_png(np.clip(grey, 0, 255).astype(np.uint8)), MapScale(low, high)
+
+
+def read_map(path: Path, scale: MapScale) -> NDArray[np.float32]:
+    """A stored anomaly map, exact to half of a 255th of its range. Raises ImageError."""
+    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if grey is None:
+        raise ImageError(f'"{path}" is not a readable image')
+    return np.asarray(scale.low + grey * ((scale.high - scale.low) / 255.0), np.float32)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """PNG of grey or BGR pixels at the fastest compression. Raises ImageError."""
+    try:
+        done, data = cv2.imencode(IMAGE_SUFFIX, np.ascontiguousarray(pixels), _FAST_PNG)
+    except cv2.error as problem:
+        raise ImageError(f"pixels of shape {pixels.shape} cannot be encoded: {problem.err}") from problem
+    if not done:
+        raise ImageError(f"pixels of shape {pixels.shape} cannot be encoded")
+    return data.tobytes()
