@@ -1,0 +1,386 @@
+"""GenICam cameras through harvesters.
+
+What harvesters does not do, or does in a way that loses parts, is done here:
+
+* It swallows incomplete frames together with their id and time. The new-buffer event is therefore read directly.
+* It has no event for a lost device. A register is read every now and then while no frame comes.
+* It leaves the trigger as the last user set it. Every trigger feature is set at every connect.
+* It takes over SIGINT when used in the main thread. The handler is put back.
+
+After a lost device the binding is not trusted with another connection: the process should end.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+from genicam import genapi, gentl
+from harvesters.core import Buffer, Harvester
+
+from drivers.camera.device_clock import ClockMap
+from drivers.camera.features import Features
+from drivers.camera.pixel_formats import SUPPORTED, normalise, normalised_format
+from drivers.camera.producer import find, listings, opened_producer
+from drivers.camera.protocol import (
+    CameraInfo,
+    CameraLost,
+    CameraSettingError,
+    GrabbedFrame,
+    Pixels,
+    ProducerError,
+)
+from drivers.camera.settings import CameraSettings
+
+_ALIVE_CHECK_NS = 500_000_000
+_CLOCK_AGE_NS = 30_000_000_000
+_CLOCK_SLACK_NS = 1_000_000
+_OLDEST_FRAME_NS = 60_000_000_000
+_NO_PIXELS: Pixels = np.empty((0, 0), np.uint8)
+_LATCHES = (
+    ("TimestampLatch", "TimestampLatchValue", ""),
+    ("GevTimestampControlLatch", "GevTimestampValue", "GevTimestampTickFrequency"),
+)
+"""(command, value, feature with the ticks per second where the value is not in ns)."""
+
+
+class GenicamCamera:
+    """One GenICam camera behind any GenTL producer."""
+
+    def __init__(self, settings: CameraSettings) -> None:
+        if settings.producer is None:
+            raise ProducerError('camera driver "genicam": no GenTL producer (.cti) given')
+        self._settings = settings
+        self._producer_path = settings.producer
+        self._held: Any = None
+        """The buffer behind the pixels of the last frame: given back at the next grab."""
+        self._clock: ClockMap | None = None
+        self._tick_ns = 1.0
+        self._latched_ns = 0
+        self._heard_ns = 0
+        """When the device last gave a sign of life."""
+        self._counted_frames = 0
+
+    def __enter__(self) -> GenicamCamera:
+        self._producer: AbstractContextManager[Harvester] = opened_producer(self._producer_path)
+        harvester = self._producer.__enter__()
+        try:
+            self._connect(harvester)
+            self._configure()
+            self._info = self._describe()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A lost device makes each of these fail; what is left is freed when the process ends.
+        with suppress(gentl.GenericException, genapi.GenericException):
+            self._give_back()
+        with suppress(gentl.GenericException, genapi.GenericException):
+            self._producer.__exit__(kind, error, trace)
+
+    @property
+    def info(self) -> CameraInfo:
+        return self._info
+
+    # ---- connect ------------------------------------------------------------------------------------------------
+
+    def _connect(self, harvester: Harvester) -> None:
+        cameras = listings(harvester)
+        index = find(cameras, self._settings.serial_number, self._producer_path)
+        self._listing = cameras[index]
+        self._name = f'"{self._listing.serial_number}"'
+        try:
+            with _sigint_kept():
+                self._acquirer = harvester.create(index)
+        except gentl.GenericException as error:
+            raise CameraLost(
+                f"camera {self._name} is listed but cannot be opened: {error}; does another program use it?"
+            ) from error
+        except genapi.GenericException as error:
+            raise CameraSettingError(f"camera {self._name}: its description (XML) cannot be used: {error}") from error
+        self._node_map = self._acquirer.remote_device.node_map
+        self._features = Features(self._node_map, self._name)
+
+    def _configure(self) -> None:
+        """Sets every feature the station relies on. A camera keeps the settings of whoever used it before."""
+        features, settings = self._features, self._settings
+        self._stop_leftover_stream()
+        for selector in features.choices("TriggerSelector") or ("",):
+            self._trigger_off(selector)
+        self._set_pixel_format()
+        for name, offset, value in (("Width", "OffsetX", settings.width), ("Height", "OffsetY", settings.height)):
+            if value is not None:
+                if features.writable(offset):
+                    features.set(offset, 0)  # an offset of before limits the size
+                features.set(name, value)
+        for name, feature in settings.features.items():
+            features.set(name, feature)
+        for name, automatic, amount in (
+            ("ExposureTime", "ExposureAuto", settings.exposure_time_us),
+            ("Gain", "GainAuto", settings.gain_db),
+        ):
+            if amount is not None:
+                if features.writable(automatic):
+                    features.set(automatic, "Off")
+                features.set(name, amount)
+        if features.writable("AcquisitionMode"):
+            features.set("AcquisitionMode", "Continuous")
+        if settings.trigger != "off":
+            self._set_trigger()
+        self._set_chunks()
+        self._format: str = features.get("PixelFormat")
+        self._exposure_ns = int(features.get("ExposureTime") * 1000) if features.has("ExposureTime") else 0
+
+    def _stop_leftover_stream(self) -> None:
+        """A camera whose last user was killed may still be streaming, with its parameters locked."""
+        with suppress(CameraSettingError):
+            self._features.execute("AcquisitionStop")
+        if self._features.writable("TLParamsLocked"):
+            self._features.set("TLParamsLocked", 0)
+
+    def _set_pixel_format(self) -> None:
+        wanted = self._settings.pixel_format
+        possible = [name for name in self._features.choices("PixelFormat") if name in SUPPORTED]
+        if wanted is None:
+            current = self._features.get("PixelFormat")
+            wanted = current if current in SUPPORTED else next(iter(possible), current)
+        if wanted not in SUPPORTED or wanted not in possible:
+            raise CameraSettingError(
+                f"camera {self._name}: PixelFormat {wanted!r} cannot be used; "
+                f"camera and station both know: {', '.join(possible) or 'none'}"
+            )
+        if self._features.writable("PixelFormat"):
+            self._features.set("PixelFormat", wanted)
+
+    def _trigger_off(self, selector: str) -> None:
+        if selector and self._features.writable("TriggerSelector"):
+            self._features.set("TriggerSelector", selector)
+        if self._features.writable("TriggerMode"):
+            self._features.set("TriggerMode", "Off")
+
+    def _set_trigger(self) -> None:
+        """TriggerMode last: some cameras refuse a new source while the trigger is armed."""
+        features, settings = self._features, self._settings
+        if not features.has("TriggerMode"):
+            raise CameraSettingError(f"camera {self._name} has no TriggerMode: it cannot be triggered")
+        if features.writable("AcquisitionFrameRateEnable") and "AcquisitionFrameRateEnable" not in settings.features:
+            features.set("AcquisitionFrameRateEnable", False)  # a rate limit would swallow triggers
+        if features.writable("TriggerSelector"):
+            features.set("TriggerSelector", "FrameStart")
+        features.set("TriggerSource", settings.trigger_line if settings.trigger == "line" else "Software")
+        if settings.trigger == "line":
+            features.set("TriggerActivation", settings.trigger_activation)
+        features.set("TriggerMode", "On")
+
+    def _set_chunks(self) -> None:
+        """Asks for the time of the exposure inside each frame, where the camera has it."""
+        features = self._features
+        selectable = features.choices("ChunkSelector")
+        self._chunk_timestamp = "Timestamp" in selectable and features.writable("ChunkModeActive")
+        if not self._chunk_timestamp:
+            return
+        features.set("ChunkModeActive", True)
+        features.set("ChunkSelector", "Timestamp")
+        if features.writable("ChunkEnable"):
+            features.set("ChunkEnable", True)
+
+    def _describe(self) -> CameraInfo:
+        return CameraInfo(
+            vendor=self._listing.vendor,
+            model=self._listing.model,
+            serial_number=self._listing.serial_number,
+            width=self._features.get("Width"),
+            height=self._features.get("Height"),
+            pixel_format=normalised_format(self._format),
+        )
+
+    # ---- stream -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        acquirer = self._acquirer
+        acquirer.num_buffers = max(self._settings.num_buffers, acquirer.min_num_buffers)
+        try:
+            acquirer.start()
+        except gentl.GenericException as error:
+            raise CameraLost(f"camera {self._name} does not start streaming: {error}") from error
+        except genapi.GenericException as error:
+            raise CameraSettingError(f"camera {self._name} refuses to start streaming: {error}") from error
+        # Not public, and the only way to an incomplete frame: ImageAcquirer gives it back before it tells of it.
+        self._events = next(iter(acquirer._new_buffer_event_monitor_dict.values()))
+        self._heard_ns = time.monotonic_ns()
+        self._latch_clock()
+
+    def grab(self, timeout_ms: int) -> GrabbedFrame | None:
+        try:
+            self._give_back()
+            try:
+                self._events.update_event_data(timeout_ms)
+            except gentl.TimeoutException:
+                self._while_idle()
+                return None
+            received_ns = self._heard_ns = time.monotonic_ns()
+            self._held = self._events.buffer
+            return self._frame(self._held, received_ns)
+        except gentl.GenericException as error:
+            raise CameraLost(f"camera {self._name} lost while streaming: {error}") from error
+
+    def trigger(self) -> None:
+        if self._settings.trigger != "software":
+            raise CameraSettingError(
+                f"camera {self._name}: software trigger refused: the trigger is set to {self._settings.trigger!r}"
+            )
+        self._features.execute("TriggerSoftware")
+
+    def set_output(self, line: str, value: bool) -> None:
+        features = self._features
+        features.set("LineSelector", line)
+        if features.writable("LineMode"):
+            features.set("LineMode", "Output")
+        features.set("UserOutputSelector", self._user_output(line))
+        features.set("UserOutputValue", value)
+
+    def _user_output(self, line: str) -> str:
+        """The user output that drives a line: the one it is wired to, else the one of the same number."""
+        features = self._features
+        same_number = "UserOutput" + line.removeprefix("Line")
+        if not features.has("LineSource"):
+            return same_number
+        source = str(features.get("LineSource"))
+        if source.startswith("UserOutput"):
+            return source
+        sources = [name for name in features.choices("LineSource") if name.startswith("UserOutput")]
+        if not sources:
+            raise CameraSettingError(f'camera {self._name}: line "{line}" cannot be driven by a user output')
+        chosen = same_number if same_number in sources else sources[0]
+        features.set("LineSource", chosen)
+        return chosen
+
+    # ---- frames -------------------------------------------------------------------------------------------------
+
+    def _frame(self, raw: Any, received_ns: int) -> GrabbedFrame:
+        self._counted_frames += 1
+        complete = _optional(raw.is_complete) is True
+        buffer = Buffer(module=raw, node_map=self._node_map, acquire=self._acquirer) if complete else None
+        device_ns = self._device_timestamp(raw, buffer)
+        return GrabbedFrame(
+            frame_id=self._frame_id(raw),
+            pixels=_NO_PIXELS if buffer is None else self._pixels(buffer),
+            complete=complete,
+            trigger_time_ns=self._trigger_time(device_ns, received_ns),
+            received_time_ns=received_ns,
+            device_timestamp_ns=device_ns,
+        )
+
+    def _frame_id(self, raw: Any) -> int:
+        frame_id: int | None = _optional(lambda: raw.frame_id)
+        if frame_id is not None:
+            return frame_id
+        return self._counted_frames + (_optional(lambda: self._acquirer.data_streams[0].num_underrun) or 0)
+
+    @staticmethod
+    def _pixels(buffer: Any) -> Pixels:
+        """Mono8 or RGB8; no pixels at all when the frame is not of a format and size that fit its data."""
+        image = buffer.payload.components[0]
+        try:
+            return normalise(image.data_format, image.data, image.height, image.width)
+        except (KeyError, ValueError):
+            return _NO_PIXELS
+
+    def _give_back(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.parent.queue_buffer(held)
+
+    # ---- time ---------------------------------------------------------------------------------------------------
+
+    def _device_timestamp(self, raw: Any, buffer: Any) -> int | None:
+        """When the exposure began on the camera's clock, in ns; None when the camera does not say."""
+        if self._chunk_timestamp and buffer is not None:
+            buffer.update_chunk_data()
+            with suppress(CameraSettingError):
+                return int(self._features.get("ChunkTimestamp") * self._tick_ns)
+        timestamp_ns: int | None = _optional(lambda: raw.timestamp_ns)
+        return timestamp_ns or None
+
+    def _trigger_time(self, device_ns: int | None, received_ns: int) -> int:
+        """When the exposure was triggered, on the host's clock.
+
+        Without a usable device clock: when the frame came, less the exposure time. That is late by readout and
+        transport, never early.
+        """
+        if self._clock is not None and device_ns is not None:
+            triggered_ns = self._clock.to_host(device_ns)
+            if received_ns - _OLDEST_FRAME_NS < triggered_ns <= received_ns + _CLOCK_SLACK_NS:
+                return min(triggered_ns, received_ns)
+            self._latched_ns = 0  # the device clock was reset: latch again at the next occasion
+        return received_ns - self._exposure_ns
+
+    def _while_idle(self) -> None:
+        now = time.monotonic_ns()
+        if now - self._heard_ns < _ALIVE_CHECK_NS:
+            return
+        self._check_alive()
+        self._heard_ns = now
+        if now - self._latched_ns > _CLOCK_AGE_NS:
+            self._latch_clock()
+
+    def _check_alive(self) -> None:
+        """Reads a register past the cache: nothing else tells a lost device from one without a trigger."""
+        try:
+            self._features.get("Width", from_device=True)
+        except CameraSettingError as error:
+            raise CameraLost(f"camera {self._name} does not answer any more: {error}") from error
+
+    def _latch_clock(self) -> None:
+        """Ties the device clock to the host clock; of three tries the one with the shortest way there and back."""
+        features = self._features
+        latch = next((names for names in _LATCHES if features.writable(names[0]) and features.has(names[1])), None)
+        if latch is None:
+            return
+        command, value, frequency = latch
+        self._tick_ns = 1e9 / features.get(frequency) if frequency and features.has(frequency) else 1.0
+        tries = []
+        for _ in range(3):
+            before_ns = time.monotonic_ns()
+            features.execute(command)
+            after_ns = time.monotonic_ns()
+            device_ns = round(features.get(value, from_device=True) * self._tick_ns)
+            tries.append((after_ns - before_ns, device_ns, (before_ns + after_ns) // 2))
+        _, device_ns, host_ns = min(tries)
+        last = self._clock
+        self._clock = ClockMap(device_ns, host_ns) if last is None else last.latched_again(device_ns, host_ns)
+        self._latched_ns = time.monotonic_ns()
+
+
+_T = TypeVar("_T")
+
+
+def _optional(read: Callable[[], _T]) -> _T | None:
+    """A piece of information on a buffer that a producer need not have."""
+    try:
+        return read()
+    except gentl.GenericException:
+        return None
+
+
+@contextmanager
+def _sigint_kept() -> Iterator[None]:
+    """Harvesters installs its own SIGINT handler when it is used in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -1,0 +1,44 @@
+"""What a camera driver is told: plain data, so that it can cross to the camera process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+FeatureValue = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """One camera. None stands for "as the camera is set"; a setting of the other driver is ignored."""
+
+    driver: Literal["genicam", "folder"] = "genicam"
+    trigger: Literal["line", "software", "off"] = "line"
+    """`off` runs freely: for looking through a camera, not for inspecting parts."""
+
+    producer: Path | None = None
+    """The GenTL producer (.cti)."""
+    serial_number: str = ""
+    """DeviceSerialNumber; empty for the only camera of the producer."""
+    trigger_line: str = "Line1"
+    """TriggerSource when `trigger` is `line`."""
+    trigger_activation: str = "RisingEdge"
+    pixel_format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    exposure_time_us: float | None = None
+    gain_db: float | None = None
+    features: Mapping[str, FeatureValue] = field(default_factory=dict)
+    """Further GenICam features, set in this order. They come after PixelFormat, Width and Height and before the rest:
+    a camera that wants another order (UserSetLoad, binning, then size) gets those three in here too."""
+    num_buffers: int = 8
+    """At least; a camera that needs more gets more."""
+
+    folder: Path | None = None
+    """The images to play, in the order of their names."""
+    loop: bool = True
+    """Begin again after the last image."""
+    frame_rate_hz: float = 10.0
+    """Images per second of a folder when `trigger` is `off`."""
