@@ -35,6 +35,7 @@ class ReasonCode(IntEnum):
     RESTARTED = 52
     STOPPED = 53
     OFFLINE = 54
+    PLC_LOST = 55
 
 
 class ErrorCode(IntEnum):
@@ -115,6 +116,7 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.RESTARTED: CodeText("the station was restarted before the part had a result", "sort the part by hand"),
     ReasonCode.STOPPED: CodeText("the station was stopped before the part had a result", "sort the part by hand"),
     ReasonCode.OFFLINE: CodeText("the station went offline before the part had a result", "sort the part by hand"),
+    ReasonCode.PLC_LOST: CodeText("the PLC's heartbeat stood still when the result came", "sort the part by hand"),
 }
 
 ERRORS: dict[ErrorCode, CodeText] = {

@@ -94,10 +94,14 @@ class PlcOutputs:
 
 @dataclass(frozen=True, slots=True)
 class LinkEvent:
-    """Something about the link itself that people should know: a client came, left or was refused."""
+    """Something about the link itself that people should know: a writer came, left or was refused.
+
+    Clients that only read come and go without a word.
+    """
 
     kind: str
-    """`connected`, `disconnected` or `refused`."""
+    """`connected`: this client writes from now on. `disconnected`: it left, anyone may write now. `refused`: a client
+    did what it may not, reported once per client. `failed`: the link itself is dead."""
     peer: str
     detail: str = ""
 
@@ -117,6 +121,7 @@ class PlcLink(Protocol):
 
 
 OnInputs = Callable[[PlcInputs], None]
-"""Called with the whole control block after *every* write that changed it, in order: no edge is lost."""
+"""Called with the whole control block after *every* write that changed it, in order: no edge is lost. Also called with
+the first write of every new writer, changed or not. On the link's own thread; must not block."""
 
 OnLinkEvent = Callable[[LinkEvent], None]

@@ -1,0 +1,78 @@
+"""The register map as a Modbus client sees it: four areas, mirrors included, read and written by address.
+
+Pure: no sockets, no threads of its own. `publish` may be called from one thread while another reads: it replaces the
+whole status image by one assignment, so a reader that takes the image once sees one publish and never half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from drivers.plc.protocol import PlcInputs, PlcOutputs
+from drivers.plc.signal_map import Area, Layout, decode_control, encode_status, size_of
+
+_T = TypeVar("_T")
+
+
+class IllegalAddress(Exception):
+    """The addresses are not all in the map, or are not for writing."""
+
+
+class MapMemory:
+    """Status as last published, control as last written."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._status = encode_status(PlcOutputs(), layout)
+        self._coils = [False] * size_of(Area.COIL)
+        self._holding = [0] * size_of(Area.HOLDING_REGISTER)
+
+    def publish(self, outputs: PlcOutputs) -> None:
+        """Makes the whole status block visible at once. Raises ValueError when an id or code does not fit."""
+        self._status = encode_status(outputs, self._layout)
+
+    @property
+    def control(self) -> PlcInputs:
+        return decode_control(self._coils, self._holding, self._layout)
+
+    def read_discrete_inputs(self, address: int, count: int) -> list[bool]:
+        return _cut(self._status.bits, address, count)
+
+    def read_input_registers(self, address: int, count: int) -> list[int]:
+        return _cut(self._status.registers, address, count)
+
+    def read_coils(self, address: int, count: int) -> list[bool]:
+        if address >= self._layout.mirror_base:
+            return self.read_discrete_inputs(address - self._layout.mirror_base, count)
+        return _cut(self._coils, address, count)
+
+    def read_holding_registers(self, address: int, count: int) -> list[int]:
+        if address >= self._layout.mirror_base:
+            return self.read_input_registers(address - self._layout.mirror_base, count)
+        return _cut(self._holding, address, count)
+
+    def check_write(self, area: Area, address: int, count: int) -> None:
+        """Raises IllegalAddress unless all these addresses of coils or holding registers belong to the PLC."""
+        if address + count > size_of(area):
+            raise IllegalAddress(f"{area.value}s {address}..{address + count - 1} are not all for writing")
+
+    def write_coils(self, address: int, values: Sequence[bool]) -> bool:
+        """True when the control block changed. Raises IllegalAddress and changes nothing."""
+        self.check_write(Area.COIL, address, len(values))
+        before = self._coils[:]
+        self._coils[address : address + len(values)] = values
+        return self._coils != before
+
+    def write_holding_registers(self, address: int, values: Sequence[int]) -> bool:
+        """True when the control block changed. Raises IllegalAddress and changes nothing."""
+        self.check_write(Area.HOLDING_REGISTER, address, len(values))
+        before = self._holding[:]
+        self._holding[address : address + len(values)] = values
+        return self._holding != before
+
+
+def _cut(values: Sequence[_T], address: int, count: int) -> list[_T]:
+    if address + count > len(values):
+        raise IllegalAddress(f"{address}..{address + count - 1} is not all in 0..{len(values) - 1}")
+    return list(values[address : address + count])

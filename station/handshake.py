@@ -1,0 +1,643 @@
+"""The handshake with the PLC: what each bit and register of the map means, and when it changes.
+
+Pure and clock-injected: no threads, no sockets, no clock. One thread (signalling) owns the one instance. The PLC's
+writes go in through `plc_wrote`, time through `tick`, what happens to parts through `trigger_accepted`,
+`exposure_completed`, `result`; what the PLC wants comes out as requests, what the PLC sees as `outputs()`.
+
+    trigger   Trigger rises, TriggerReady was 1 ─► TriggerRequested ─► trigger_accepted: TriggerAck, Busy
+              ─► exposure_completed: ExposureComplete ─► result: Busy falls
+    result    waits in the queue ─► ResultsAck is 0: registers, bits, InspectionCompleted toggles, ResultsValid
+              ─► ResultsAck is 1: everything of the result falls ─► ResultsAck is 0: the next one
+    reset     TriggerEnable falls: every bit of the two above falls, results not acknowledged are given up
+
+Fail-safe rules held here:
+
+* Reject is 1 unless ResultsValid and Pass are. Pass needs: online, no fault, the PLC's heartbeat alive.
+* When one of those ends, every PASS that the PLC has not acknowledged is withdrawn for good; it does not come back
+  with the heartbeat. A PASS that arrives then is signalled as an error with the reason.
+* A result is shown for a part that was announced (`trigger_accepted`) and has had none. Anything else that is no PASS
+  is shown too (a part may fail before its trigger was seen); anything else that is a PASS is not.
+* The content under one InspectionId never changes. After ResultsAck, Result is 0 and Reject 1.
+* The PLC's heartbeat is supervised while TriggerEnable is 1, whether it ever moved or not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+from typing import Protocol
+
+from drivers.plc.protocol import PlcInputs, PlcOutputs
+from station.reasons import ErrorCode, OfflineReason, ReasonCode, WarningCode
+from station.results import Verdict
+
+NS_PER_S = 1_000_000_000
+U16 = 0xFFFF
+U32 = 0xFFFF_FFFF
+
+
+class StationState(IntEnum):
+    """States of OPC 40100-1 (OPC UA for Machine Vision), numbered as in the register State."""
+
+    PREOPERATIONAL = 1
+    HALTED = 2
+    ERROR = 3
+    INITIALIZED = 4
+    READY = 5
+    SINGLE_EXECUTION = 6
+    CONTINUOUS_EXECUTION = 7
+
+
+class Command(IntEnum):
+    """Numbers of the register Command."""
+
+    SELECT_RECIPE = 1
+    GO_ONLINE = 2
+    GO_OFFLINE = 3
+    SOFTWARE_TRIGGER_TEST = 4
+    RESET_COUNTERS = 5
+    START_CHALLENGE_TEST = 6
+    ACTIVATE_ENGINE_SLOT = 7
+    RELOAD_CONFIGURATION = 8
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeSettings:
+    """Times and sizes of the handshake."""
+
+    result_slots: int = 8
+    plc_heartbeat_timeout_s: float = 3.0
+    """PlcHeartbeat may stand still so long; 0: not supervised."""
+    heartbeat_period_s: float = 1.0
+    command_timeout_s: float = 10.0
+    """A command that has not ended by then has failed."""
+    command_release_s: float = 10.0
+    """CommandCompleted and CommandFailed clear after so long even when Execute stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationStatus:
+    """What the rest of the station says of itself."""
+
+    online: bool = False
+    can_take_part: bool = False
+    """Camera streaming, engine warm, room for one more part."""
+    busy: bool = False
+    state: StationState = StationState.PREOPERATIONAL
+    offline_reason: OfflineReason = OfflineReason.STARTING
+    error_code: ErrorCode = ErrorCode.NONE
+    warning_code: WarningCode = WarningCode.NONE
+    recipe: int = 0
+    engine_id: int = 0
+    config_checksum: int = 0
+    threshold: float = 0.0
+    drift: bool = False
+    challenge_due: bool = False
+
+    @property
+    def fault(self) -> bool:
+        return self.error_code is not ErrorCode.NONE or self.state is StationState.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What the PLC is told of one part."""
+
+    acquisition_id: int
+    part_id: int
+    verdict: Verdict
+    reason: ReasonCode
+    score: float
+    threshold: float
+    defect_area: int
+    """In counts of 0.001 mm2."""
+    latency_ms: float
+    """Trigger to result."""
+
+
+class Counts(Protocol):
+    """The counters of the map."""
+
+    @property
+    def triggers(self) -> int: ...
+    @property
+    def passed(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def review(self) -> int: ...
+    @property
+    def error(self) -> int: ...
+    @property
+    def missed(self) -> int: ...
+
+
+# ---- what the PLC wants ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRequested:
+    """Trigger the camera; answer with `trigger_accepted` or `trigger_missed`."""
+
+    part_id: int
+    encoder_count: int
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerMissed:
+    """Trigger rose while TriggerReady was 0: MissedTrigger is set; count it."""
+
+    part_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartIdLatched:
+    """The next trigger belongs to this part."""
+
+    part_id: int
+    encoder_count: int
+    deadline_ms: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoOnline:
+    """SetOffline fell, or command 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoOffline:
+    """SetOffline rose, or command 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearErrorRequested:
+    """ClearError rose."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoftwareTriggerTest:
+    """Command 4: trigger the camera as if a part were there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetCounters:
+    """Command 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """The command is unknown, or not possible now; CommandFailed is set."""
+
+    command: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAcknowledged:
+    """The PLC has read the result."""
+
+    acquisition_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsWithdrawn:
+    """The PLC has not acknowledged these results and will not see them any more: those parts are Reject."""
+
+    acquisition_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlcHeartbeatLost:
+    """PlcHeartbeat stands still; TriggerReady has fallen."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlcHeartbeatRestored:
+    """PlcHeartbeat moves again, or the PLC has started over."""
+
+
+HandshakeRequest = (
+    TriggerRequested
+    | TriggerMissed
+    | PartIdLatched
+    | GoOnline
+    | GoOffline
+    | ClearErrorRequested
+    | SoftwareTriggerTest
+    | ResetCounters
+    | CommandRefused
+    | ResultAcknowledged
+    | ResultsWithdrawn
+    | PlcHeartbeatLost
+    | PlcHeartbeatRestored
+)
+
+
+class ResultOutcome(Enum):
+    """What became of a result."""
+
+    SIGNALLED = "signalled"
+    """It stands, or waits its turn."""
+    REPLACED = "replaced"
+    """It stands; without BufferEnable it took the place of one that the PLC had not acknowledged."""
+    OVERRUN = "overrun"
+    """No free slot: the PLC sees Overrun and never this result. Record the part as error RESULT_OVERRUN."""
+    WITHHELD = "withheld"
+    """It was a PASS that may not be shown now: the PLC is told error instead (reason: `refusal`)."""
+    DISCARDED = "discarded"
+    """The PLC has reset the handshake since the trigger, or does not know of the part: it is not told."""
+
+
+class _CommandState(Enum):
+    IDLE = 0
+    EXECUTING = 1
+    COMPLETED = 2
+    FAILED = 3
+
+
+@dataclass(slots=True)
+class _CommandSlot:
+    """Execute, Executing, CommandCompleted, CommandFailed."""
+
+    state: _CommandState = _CommandState.IDLE
+    number: int = 0
+    ends_ns: int = 0
+    """When Executing times out, or the outcome clears by itself."""
+    superseded: bool = False
+    """Execute fell and rose again meanwhile: what stands now is another command, and it was not carried out."""
+
+
+class Handshake:
+    """One handshake with one PLC."""
+
+    def __init__(self, settings: HandshakeSettings, now_ns: int) -> None:
+        self._settings = settings
+        self._inputs = PlcInputs()
+        self._status = StationStatus()
+        self._counts: Counts | None = None
+
+        self._heartbeat = 0
+        self._next_heartbeat_ns = now_ns + self._ns(settings.heartbeat_period_s)
+        self._plc_alive = True
+        self._plc_moved_ns = now_ns
+
+        self._acquisition_id = 0
+        self._trigger_pending = False
+        self._trigger_ack = False
+        self._exposure_complete = False
+        self._missed_trigger = False
+        self._latched: PartIdLatched | None = None
+        self._part_id_ack = False
+        self._exposing: set[int] = set()
+        self._open: set[int] = set()
+        self._given_up: set[int] = set()
+        """Triggered before a reset: their results are not shown."""
+
+        self._queue: deque[PartResult] = deque()
+        self._standing = False
+        """The first of the queue is shown, and not acknowledged."""
+        self._toggle = False
+        self._overrun = False
+        self._command = _CommandSlot()
+
+    # ---- what the rest of the station may ask ------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> PlcInputs:
+        """What the PLC wrote last."""
+        return self._inputs
+
+    @property
+    def enabled(self) -> bool:
+        """TriggerEnable."""
+        return self._inputs.trigger_enable
+
+    @property
+    def ready(self) -> bool:
+        """TriggerReady: a trigger is taken now."""
+        return (
+            self._inputs.trigger_enable
+            and self._status.online
+            and self._status.can_take_part
+            and not self._status.fault
+            and self._plc_alive
+            and not self._trigger_pending
+            and not self._exposing
+            and not (self._inputs.buffer_enable and self._free_slots == 0)
+        )
+
+    @property
+    def has_slot(self) -> bool:
+        """One more result can be signalled."""
+        return not self._inputs.buffer_enable or len(self._queue) < self._settings.result_slots
+
+    def refusal(self, verdict: Verdict) -> ReasonCode:
+        """Why the PLC would not be told this verdict, were it the next result; NONE when it would."""
+        if not self.has_slot:
+            return ReasonCode.RESULT_OVERRUN
+        if verdict is Verdict.PASS and not (self._status.online and not self._status.fault):
+            return ReasonCode.OFFLINE
+        if verdict is Verdict.PASS and not self._plc_alive:
+            return ReasonCode.PLC_LOST
+        return ReasonCode.NONE
+
+    def next_wakeup_ns(self) -> int:
+        """When `tick` has work next."""
+        times = [self._next_heartbeat_ns]
+        if self._supervised and self._plc_alive:
+            times.append(self._plc_deadline_ns)
+        if self._command.state is not _CommandState.IDLE:
+            times.append(self._command.ends_ns)
+        return min(times)
+
+    def outputs(self) -> PlcOutputs:
+        """The status block as it is now."""
+        result = self._queue[0] if self._standing else None
+        status, counts, command = self._status, self._counts, self._command.state
+        passed = result is not None and result.verdict is Verdict.PASS
+        warning = status.warning_code if self._plc_alive else WarningCode.PLC_HEARTBEAT_FROZEN
+        return PlcOutputs(
+            online=status.online,
+            trigger_ready=self.ready,
+            trigger_ack=self._trigger_ack,
+            busy=status.busy or bool(self._open or self._given_up),
+            exposure_complete=self._exposure_complete,
+            inspection_completed=self._toggle,
+            results_valid=result is not None,
+            pass_=passed,
+            reject=not passed,
+            review=result is not None and result.verdict is Verdict.REVIEW,
+            overrun=self._overrun,
+            missed_trigger=self._missed_trigger,
+            executing=command is _CommandState.EXECUTING,
+            command_completed=command is _CommandState.COMPLETED,
+            command_failed=command is _CommandState.FAILED,
+            fault=status.fault,
+            warning=warning is not WarningCode.NONE,
+            drift=status.drift,
+            challenge_due=status.challenge_due,
+            part_id_ack=self._part_id_ack,
+            heartbeat=self._heartbeat,
+            state=status.state,
+            offline_reason=status.offline_reason,
+            error_code=status.error_code,
+            warning_code=warning,
+            free_result_slots=self._free_slots,
+            acquisition_id=self._acquisition_id & U32,
+            inspection_id=result.acquisition_id & U32 if result else 0,
+            part_id_echo=result.part_id & U32 if result else 0,
+            result=result.verdict if result else 0,
+            reason_code=result.reason if result else 0,
+            score=result.score if result else 0.0,
+            threshold=result.threshold if result else status.threshold,
+            defect_area=result.defect_area if result else 0,
+            latency=round(result.latency_ms * 10) if result else 0,
+            recipe=status.recipe,
+            engine_id=status.engine_id,
+            config_checksum=status.config_checksum,
+            count_triggers=counts.triggers if counts else 0,
+            count_pass=counts.passed if counts else 0,
+            count_fail=counts.failed if counts else 0,
+            count_review=counts.review if counts else 0,
+            count_error=counts.error if counts else 0,
+            count_missed=counts.missed if counts else 0,
+        )
+
+    # ---- what the station tells --------------------------------------------------------------------------------
+
+    def station_changed(self, status: StationStatus, now_ns: int) -> list[HandshakeRequest]:
+        """The state of the station; offline or a fault withdraws every PASS not acknowledged."""
+        self._status = status
+        slot = self._command
+        if slot.state is _CommandState.EXECUTING and (
+            (slot.number == Command.GO_ONLINE and status.online)
+            or (slot.number == Command.GO_OFFLINE and not status.online)
+        ):
+            self.command_finished(True, now_ns)
+        return self._withdraw_passes() if not status.online or status.fault else []
+
+    def counted(self, counts: Counts) -> None:
+        """The counters of the ledger, any time they may have changed."""
+        self._counts = counts
+
+    def trigger_accepted(self, acquisition_id: int, now_ns: int) -> None:
+        """A part was opened, by the PLC's trigger or any other. `now_ns`: time of the trigger, or now."""
+        self._acquisition_id = acquisition_id
+        self._open.add(acquisition_id)
+        self._exposing.add(acquisition_id)
+        # One left standing would say of this part that it may move.
+        self._exposure_complete = False
+        if self._latched is not None and self._latched.time_ns <= now_ns:
+            self._latched = None
+        if self._trigger_pending:
+            self._trigger_pending = False
+            self._trigger_ack = self._inputs.trigger
+
+    def trigger_missed(self, now_ns: int) -> None:  # noqa: ARG002  every event carries its time
+        """A trigger was not taken: by `TriggerRequested`, or one of the camera line while not ready."""
+        self._trigger_pending = False
+        self._missed_trigger = True
+        if self._inputs.buffer_enable and self._free_slots == 0:
+            self._overrun = True
+
+    def exposure_completed(self, acquisition_id: int, now_ns: int) -> None:  # noqa: ARG002
+        """The part may move."""
+        if acquisition_id in self._exposing:
+            self._exposing.remove(acquisition_id)
+            self._exposure_complete = self._exposure_complete or acquisition_id in self._open
+
+    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:  # noqa: ARG002
+        """The one result of a part."""
+        announced = result.acquisition_id in self._open
+        given_up = result.acquisition_id in self._given_up
+        for parts in (self._exposing, self._open, self._given_up):
+            parts.discard(result.acquisition_id)
+        if given_up or not self._inputs.trigger_enable or (result.verdict is Verdict.PASS and not announced):
+            return ResultOutcome.DISCARDED
+        if not self.has_slot:
+            self._overrun = True
+            return ResultOutcome.OVERRUN
+        outcome = ResultOutcome.SIGNALLED
+        if code := self.refusal(result.verdict):
+            result = replace(result, verdict=Verdict.ERROR, reason=code)
+            outcome = ResultOutcome.WITHHELD
+        if self._queue and not self._inputs.buffer_enable:
+            self._queue.clear()
+            self._standing = False
+            outcome = ResultOutcome.REPLACED if outcome is ResultOutcome.SIGNALLED else outcome
+        self._queue.append(result)
+        self._show_next()
+        return outcome
+
+    def command_finished(self, succeeded: bool, now_ns: int) -> None:
+        """The command being executed has ended."""
+        slot = self._command
+        if slot.state is not _CommandState.EXECUTING:
+            return
+        if not self._inputs.execute:
+            slot.state = _CommandState.IDLE
+            return
+        succeeded = succeeded and not slot.superseded
+        slot.state = _CommandState.COMPLETED if succeeded else _CommandState.FAILED
+        slot.ends_ns = now_ns + self._ns(self._settings.command_release_s)
+
+    # ---- time ---------------------------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> list[HandshakeRequest]:
+        """What time alone brings: heartbeats both ways, the end of commands."""
+        if now_ns >= self._next_heartbeat_ns:
+            self._heartbeat = (self._heartbeat + 1) & U16
+            self._next_heartbeat_ns = now_ns + self._ns(self._settings.heartbeat_period_s)
+        if self._command.state is not _CommandState.IDLE and now_ns >= self._command.ends_ns:
+            if self._command.state is _CommandState.EXECUTING:
+                self.command_finished(False, now_ns)
+            else:
+                self._command.state = _CommandState.IDLE
+        if self._supervised and self._plc_alive and now_ns >= self._plc_deadline_ns:
+            self._plc_alive = False
+            return [PlcHeartbeatLost(), *self._withdraw_passes()]
+        return []
+
+    # ---- what the PLC writes ------------------------------------------------------------------------------------
+
+    def plc_wrote(self, inputs: PlcInputs, now_ns: int) -> list[HandshakeRequest]:
+        """The control block after a write. Edges are found against the block before."""
+        was_ready, before, self._inputs = self.ready, self._inputs, inputs
+        requests: list[HandshakeRequest] = []
+
+        if inputs.plc_heartbeat != before.plc_heartbeat or inputs.trigger_enable != before.trigger_enable:
+            self._plc_moved_ns = now_ns
+            if not self._plc_alive:
+                self._plc_alive = True
+                requests.append(PlcHeartbeatRestored())
+        if before.trigger_enable and not inputs.trigger_enable:
+            requests += self._reset()
+        if inputs.set_offline != before.set_offline:
+            requests.append(GoOffline() if inputs.set_offline else GoOnline())
+        if inputs.clear_error and not before.clear_error:
+            self._missed_trigger = self._overrun = False
+            requests.append(ClearErrorRequested())
+        if inputs.clear_exposure_complete and not before.clear_exposure_complete:
+            self._exposure_complete = False
+        requests += self._acknowledge(inputs)
+        requests += self._latch(before, inputs, now_ns)
+        requests += self._trigger(before, inputs, was_ready, now_ns)
+        requests += self._execute(before, inputs, now_ns)
+        return requests
+
+    def _acknowledge(self, inputs: PlcInputs) -> list[HandshakeRequest]:
+        if inputs.results_ack and self._standing:
+            self._standing = False
+            return [ResultAcknowledged(self._queue.popleft().acquisition_id)]
+        self._show_next()
+        return []
+
+    def _latch(self, before: PlcInputs, inputs: PlcInputs, now_ns: int) -> list[HandshakeRequest]:
+        if not inputs.latch_part_id:
+            self._part_id_ack = False
+        elif not before.latch_part_id:
+            self._part_id_ack = True
+            self._latched = PartIdLatched(inputs.part_id, inputs.encoder_count, inputs.deadline_ms, now_ns)
+            return [self._latched]
+        return []
+
+    def _trigger(self, before: PlcInputs, inputs: PlcInputs, was_ready: bool, now_ns: int) -> list[HandshakeRequest]:
+        if not inputs.trigger:
+            self._trigger_ack = False
+        elif not before.trigger:
+            latched, self._latched = self._latched, None
+            part_id = latched.part_id if latched else 0
+            if was_ready and self.ready:
+                self._trigger_pending = True
+                return [
+                    TriggerRequested(
+                        part_id,
+                        latched.encoder_count if latched else inputs.encoder_count,
+                        latched.deadline_ms if latched else inputs.deadline_ms,
+                    )
+                ]
+            self.trigger_missed(now_ns)
+            return [TriggerMissed(part_id)]
+        return []
+
+    def _execute(self, before: PlcInputs, inputs: PlcInputs, now_ns: int) -> list[HandshakeRequest]:
+        slot = self._command
+        if not inputs.execute:
+            if slot.state is not _CommandState.EXECUTING:
+                slot.state = _CommandState.IDLE
+            return []
+        if before.execute:
+            return []
+        if slot.state is _CommandState.EXECUTING:
+            slot.superseded = True
+            return [CommandRefused(inputs.command, "another command is still being executed")]
+        self._command = _CommandSlot(
+            _CommandState.EXECUTING, inputs.command, now_ns + self._ns(self._settings.command_timeout_s)
+        )
+        match inputs.command:
+            case Command.GO_ONLINE if not inputs.set_offline:
+                return [GoOnline()]
+            case Command.GO_OFFLINE:
+                return [GoOffline()]
+            case Command.SOFTWARE_TRIGGER_TEST if self.ready:
+                self.command_finished(True, now_ns)
+                return [SoftwareTriggerTest()]
+            case Command.RESET_COUNTERS:
+                self.command_finished(True, now_ns)
+                return [ResetCounters()]
+            case Command.GO_ONLINE:
+                why = "SetOffline is 1"
+            case Command.SOFTWARE_TRIGGER_TEST:
+                why = "TriggerReady is 0"
+            case _:
+                why = "not a command of this version"
+        self.command_finished(False, now_ns)
+        return [CommandRefused(inputs.command, why)]
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _show_next(self) -> None:
+        if self._queue and not self._standing and not self._inputs.results_ack:
+            self._standing = True
+            self._toggle = not self._toggle
+
+    def _reset(self) -> list[HandshakeRequest]:
+        """TriggerEnable fell: every bit of trigger and result falls; parts in flight end without being shown."""
+        withdrawn = tuple(result.acquisition_id for result in self._queue)
+        self._queue.clear()
+        self._given_up |= self._open
+        self._open.clear()
+        self._latched = None
+        self._standing = self._toggle = self._overrun = self._missed_trigger = False
+        self._trigger_pending = self._trigger_ack = self._exposure_complete = self._part_id_ack = False
+        return [ResultsWithdrawn(withdrawn)] if withdrawn else []
+
+    def _withdraw_passes(self) -> list[HandshakeRequest]:
+        passes = tuple(result.acquisition_id for result in self._queue if result.verdict is Verdict.PASS)
+        if not passes:
+            return []
+        if self._standing and self._queue[0].verdict is Verdict.PASS:
+            self._standing = False
+        self._queue = deque(result for result in self._queue if result.verdict is not Verdict.PASS)
+        self._show_next()
+        return [ResultsWithdrawn(passes)]
+
+    @property
+    def _free_slots(self) -> int:
+        """Slots that neither a result nor a part in flight will need."""
+        return max(0, self._settings.result_slots - len(self._queue) - len(self._open))
+
+    @property
+    def _supervised(self) -> bool:
+        return self._settings.plc_heartbeat_timeout_s > 0 and self._inputs.trigger_enable
+
+    @property
+    def _plc_deadline_ns(self) -> int:
+        return self._plc_moved_ns + self._ns(self._settings.plc_heartbeat_timeout_s)
+
+    @staticmethod
+    def _ns(seconds: float) -> int:
+        return round(seconds * NS_PER_S)
