@@ -25,41 +25,62 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from enum import Enum, IntEnum
-from typing import Protocol
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from station.reasons import ErrorCode, OfflineReason, ReasonCode, WarningCode
+from station.handshake_messages import (
+    ClearErrorRequested,
+    Command,
+    CommandRefused,
+    Counts,
+    GoOffline,
+    GoOnline,
+    HandshakeRequest,
+    PartIdLatched,
+    PartResult,
+    PlcHeartbeatLost,
+    PlcHeartbeatRestored,
+    ResetCounters,
+    ResultAcknowledged,
+    ResultOutcome,
+    ResultsWithdrawn,
+    SoftwareTriggerTest,
+    StationState,
+    StationStatus,
+    TriggerMissed,
+    TriggerRequested,
+)
+from station.plc_commands import Commands, CommandState
+from station.reasons import ReasonCode, WarningCode
 from station.results import Verdict
+
+__all__ = [
+    "ClearErrorRequested",
+    "Command",
+    "CommandRefused",
+    "Counts",
+    "GoOffline",
+    "GoOnline",
+    "Handshake",
+    "HandshakeRequest",
+    "HandshakeSettings",
+    "PartIdLatched",
+    "PartResult",
+    "PlcHeartbeatLost",
+    "PlcHeartbeatRestored",
+    "ResetCounters",
+    "ResultAcknowledged",
+    "ResultOutcome",
+    "ResultsWithdrawn",
+    "SoftwareTriggerTest",
+    "StationState",
+    "StationStatus",
+    "TriggerMissed",
+    "TriggerRequested",
+]
 
 NS_PER_S = 1_000_000_000
 U16 = 0xFFFF
 U32 = 0xFFFF_FFFF
-
-
-class StationState(IntEnum):
-    """States of OPC 40100-1 (OPC UA for Machine Vision), numbered as in the register State."""
-
-    PREOPERATIONAL = 1
-    HALTED = 2
-    ERROR = 3
-    INITIALIZED = 4
-    READY = 5
-    SINGLE_EXECUTION = 6
-    CONTINUOUS_EXECUTION = 7
-
-
-class Command(IntEnum):
-    """Numbers of the register Command."""
-
-    SELECT_RECIPE = 1
-    GO_ONLINE = 2
-    GO_OFFLINE = 3
-    SOFTWARE_TRIGGER_TEST = 4
-    RESET_COUNTERS = 5
-    START_CHALLENGE_TEST = 6
-    ACTIVATE_ENGINE_SLOT = 7
-    RELOAD_CONFIGURATION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,200 +95,6 @@ class HandshakeSettings:
     """A command that has not ended by then has failed."""
     command_release_s: float = 10.0
     """CommandCompleted and CommandFailed clear after so long even when Execute stays."""
-
-
-@dataclass(frozen=True, slots=True)
-class StationStatus:
-    """What the rest of the station says of itself."""
-
-    online: bool = False
-    can_take_part: bool = False
-    """Camera streaming, engine warm, room for one more part."""
-    busy: bool = False
-    state: StationState = StationState.PREOPERATIONAL
-    offline_reason: OfflineReason = OfflineReason.STARTING
-    error_code: ErrorCode = ErrorCode.NONE
-    warning_code: WarningCode = WarningCode.NONE
-    recipe: int = 0
-    engine_id: int = 0
-    config_checksum: int = 0
-    threshold: float = 0.0
-    drift: bool = False
-    challenge_due: bool = False
-
-    @property
-    def fault(self) -> bool:
-        return self.error_code is not ErrorCode.NONE or self.state is StationState.ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class PartResult:
-    """What the PLC is told of one part."""
-
-    acquisition_id: int
-    part_id: int
-    verdict: Verdict
-    reason: ReasonCode
-    score: float
-    threshold: float
-    defect_area: int
-    """In counts of 0.001 mm2."""
-    latency_ms: float
-    """Trigger to result."""
-
-
-class Counts(Protocol):
-    """The counters of the map."""
-
-    @property
-    def triggers(self) -> int: ...
-    @property
-    def passed(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def review(self) -> int: ...
-    @property
-    def error(self) -> int: ...
-    @property
-    def missed(self) -> int: ...
-
-
-# ---- what the PLC wants ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerRequested:
-    """Trigger the camera; answer with `trigger_accepted` or `trigger_missed`."""
-
-    part_id: int
-    encoder_count: int
-    deadline_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerMissed:
-    """Trigger rose while TriggerReady was 0: MissedTrigger is set; count it."""
-
-    part_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class PartIdLatched:
-    """The next trigger belongs to this part."""
-
-    part_id: int
-    encoder_count: int
-    deadline_ms: int
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class GoOnline:
-    """SetOffline fell, or command 2."""
-
-
-@dataclass(frozen=True, slots=True)
-class GoOffline:
-    """SetOffline rose, or command 3."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClearErrorRequested:
-    """ClearError rose."""
-
-
-@dataclass(frozen=True, slots=True)
-class SoftwareTriggerTest:
-    """Command 4: trigger the camera as if a part were there."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResetCounters:
-    """Command 5."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRefused:
-    """The command is unknown, or not possible now; CommandFailed is set."""
-
-    command: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResultAcknowledged:
-    """The PLC has read the result."""
-
-    acquisition_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResultsWithdrawn:
-    """The PLC has not acknowledged these results and will not see them any more: those parts are Reject."""
-
-    acquisition_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlcHeartbeatLost:
-    """PlcHeartbeat stands still; TriggerReady has fallen."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlcHeartbeatRestored:
-    """PlcHeartbeat moves again, or the PLC has started over."""
-
-
-HandshakeRequest = (
-    TriggerRequested
-    | TriggerMissed
-    | PartIdLatched
-    | GoOnline
-    | GoOffline
-    | ClearErrorRequested
-    | SoftwareTriggerTest
-    | ResetCounters
-    | CommandRefused
-    | ResultAcknowledged
-    | ResultsWithdrawn
-    | PlcHeartbeatLost
-    | PlcHeartbeatRestored
-)
-
-
-class ResultOutcome(Enum):
-    """What became of a result."""
-
-    SIGNALLED = "signalled"
-    """It stands, or waits its turn."""
-    REPLACED = "replaced"
-    """It stands; without BufferEnable it took the place of one that the PLC had not acknowledged."""
-    OVERRUN = "overrun"
-    """No free slot: the PLC sees Overrun and never this result. Record the part as error RESULT_OVERRUN."""
-    WITHHELD = "withheld"
-    """It was a PASS that may not be shown now: the PLC is told error instead (reason: `refusal`)."""
-    DISCARDED = "discarded"
-    """The PLC has reset the handshake since the trigger, or does not know of the part: it is not told."""
-
-
-class _CommandState(Enum):
-    IDLE = 0
-    EXECUTING = 1
-    COMPLETED = 2
-    FAILED = 3
-
-
-@dataclass(slots=True)
-class _CommandSlot:
-    """Execute, Executing, CommandCompleted, CommandFailed."""
-
-    state: _CommandState = _CommandState.IDLE
-    number: int = 0
-    ends_ns: int = 0
-    """When Executing times out, or the outcome clears by itself."""
-    superseded: bool = False
-    """Execute fell and rose again meanwhile: what stands now is another command, and it was not carried out."""
 
 
 class Handshake:
@@ -301,7 +128,7 @@ class Handshake:
         """The first of the queue is shown, and not acknowledged."""
         self._toggle = False
         self._overrun = False
-        self._command = _CommandSlot()
+        self._commands = Commands(self._ns(settings.command_timeout_s), self._ns(settings.command_release_s))
 
     # ---- what the rest of the station may ask ------------------------------------------------------------------
 
@@ -349,14 +176,14 @@ class Handshake:
         times = [self._next_heartbeat_ns]
         if self._supervised and self._plc_alive:
             times.append(self._plc_deadline_ns)
-        if self._command.state is not _CommandState.IDLE:
-            times.append(self._command.ends_ns)
+        if (command_ns := self._commands.next_wakeup_ns) is not None:
+            times.append(command_ns)
         return min(times)
 
     def outputs(self) -> PlcOutputs:
         """The status block as it is now."""
         result = self._queue[0] if self._standing else None
-        status, counts, command = self._status, self._counts, self._command.state
+        status, counts, command = self._status, self._counts, self._commands.state
         passed = result is not None and result.verdict is Verdict.PASS
         warning = status.warning_code if self._plc_alive else WarningCode.PLC_HEARTBEAT_FROZEN
         return PlcOutputs(
@@ -372,9 +199,9 @@ class Handshake:
             review=result is not None and result.verdict is Verdict.REVIEW,
             overrun=self._overrun,
             missed_trigger=self._missed_trigger,
-            executing=command is _CommandState.EXECUTING,
-            command_completed=command is _CommandState.COMPLETED,
-            command_failed=command is _CommandState.FAILED,
+            executing=command is CommandState.EXECUTING,
+            command_completed=command is CommandState.COMPLETED,
+            command_failed=command is CommandState.FAILED,
             fault=status.fault,
             warning=warning is not WarningCode.NONE,
             drift=status.drift,
@@ -411,12 +238,7 @@ class Handshake:
     def station_changed(self, status: StationStatus, now_ns: int) -> list[HandshakeRequest]:
         """The state of the station; offline or a fault withdraws every PASS not acknowledged."""
         self._status = status
-        slot = self._command
-        if slot.state is _CommandState.EXECUTING and (
-            (slot.number == Command.GO_ONLINE and status.online)
-            or (slot.number == Command.GO_OFFLINE and not status.online)
-        ):
-            self.command_finished(True, now_ns)
+        self._commands.online_is(status.online, now_ns)
         return self._withdraw_passes() if not status.online or status.fault else []
 
     def counted(self, counts: Counts) -> None:
@@ -474,15 +296,7 @@ class Handshake:
 
     def command_finished(self, succeeded: bool, now_ns: int) -> None:
         """The command being executed has ended."""
-        slot = self._command
-        if slot.state is not _CommandState.EXECUTING:
-            return
-        if not self._inputs.execute:
-            slot.state = _CommandState.IDLE
-            return
-        succeeded = succeeded and not slot.superseded
-        slot.state = _CommandState.COMPLETED if succeeded else _CommandState.FAILED
-        slot.ends_ns = now_ns + self._ns(self._settings.command_release_s)
+        self._commands.finished(succeeded, now_ns)
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
@@ -491,11 +305,7 @@ class Handshake:
         if now_ns >= self._next_heartbeat_ns:
             self._heartbeat = (self._heartbeat + 1) & U16
             self._next_heartbeat_ns = now_ns + self._ns(self._settings.heartbeat_period_s)
-        if self._command.state is not _CommandState.IDLE and now_ns >= self._command.ends_ns:
-            if self._command.state is _CommandState.EXECUTING:
-                self.command_finished(False, now_ns)
-            else:
-                self._command.state = _CommandState.IDLE
+        self._commands.tick(now_ns)
         if self._supervised and self._plc_alive and now_ns >= self._plc_deadline_ns:
             self._plc_alive = False
             return [PlcHeartbeatLost(), *self._withdraw_passes()]
@@ -525,7 +335,7 @@ class Handshake:
         requests += self._acknowledge(inputs)
         requests += self._latch(before, inputs, now_ns)
         requests += self._trigger(before, inputs, was_ready, now_ns)
-        requests += self._execute(before, inputs, now_ns)
+        requests += self._commands.wrote(inputs, ready=self.ready, now_ns=now_ns)
         return requests
 
     def _acknowledge(self, inputs: PlcInputs) -> list[HandshakeRequest]:
@@ -562,40 +372,6 @@ class Handshake:
             self.trigger_missed(now_ns)
             return [TriggerMissed(part_id)]
         return []
-
-    def _execute(self, before: PlcInputs, inputs: PlcInputs, now_ns: int) -> list[HandshakeRequest]:
-        slot = self._command
-        if not inputs.execute:
-            if slot.state is not _CommandState.EXECUTING:
-                slot.state = _CommandState.IDLE
-            return []
-        if before.execute:
-            return []
-        if slot.state is _CommandState.EXECUTING:
-            slot.superseded = True
-            return [CommandRefused(inputs.command, "another command is still being executed")]
-        self._command = _CommandSlot(
-            _CommandState.EXECUTING, inputs.command, now_ns + self._ns(self._settings.command_timeout_s)
-        )
-        match inputs.command:
-            case Command.GO_ONLINE if not inputs.set_offline:
-                return [GoOnline()]
-            case Command.GO_OFFLINE:
-                return [GoOffline()]
-            case Command.SOFTWARE_TRIGGER_TEST if self.ready:
-                self.command_finished(True, now_ns)
-                return [SoftwareTriggerTest()]
-            case Command.RESET_COUNTERS:
-                self.command_finished(True, now_ns)
-                return [ResetCounters()]
-            case Command.GO_ONLINE:
-                why = "SetOffline is 1"
-            case Command.SOFTWARE_TRIGGER_TEST:
-                why = "TriggerReady is 0"
-            case _:
-                why = "not a command of this version"
-        self.command_finished(False, now_ns)
-        return [CommandRefused(inputs.command, why)]
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
