@@ -44,6 +44,8 @@ def render(seed: int, truth: str = GOOD) -> Pixels:
 
     `truth` is `good` or one of `DEFECTS`; without the defect the image of a seed is the same but for that defect.
     """
+    if truth not in (GOOD, *DEFECTS):
+        raise ValueError(f'cannot render "{truth}": known are {GOOD}, {", ".join(DEFECTS)}')
     rng = np.random.default_rng([seed, 0])
     defect_rng = np.random.default_rng([seed, 1])
     pose = _Pose(rng)
