@@ -1,0 +1,132 @@
+"""The images of the parts: written beside the rows, kept inside the disk budget, given up when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from station.database import PartRow
+from station.images import IMAGE_SUFFIX, MAP_SUFFIX, ImageError, encode_map, write_atomic, write_image
+from station.results import Pixels
+from station.retention import Retention
+
+log = structlog.get_logger()
+
+IMAGES_FOLDER = "images"
+PROBE_INTERVAL_S = 1.0
+_PROBE = bytes(65536)
+
+
+class ImageStore:
+    """Images in day folders below `directory/images`. Nothing here raises for a full disk. Used by one thread."""
+
+    def __init__(self, directory: Path, *, budget_mb: int, min_free_mb: int) -> None:
+        self._directory = directory
+        self._images = directory / IMAGES_FOLDER
+        self._min_free_mb = min_free_mb
+        self._retention = Retention(self._images, budget_mb=budget_mb, min_free_mb=min_free_mb)
+        self._deleted: list[str] = []
+        self._probe_at = 0.0
+        self.trouble = ""
+        """Why images cannot be stored now; empty when they can."""
+
+    def make_folder(self) -> None:
+        """Raises OSError."""
+        self._images.mkdir(parents=True, exist_ok=True)
+
+    def take_stock(self) -> frozenset[str]:
+        """Counts what is on disk. Returns the paths of all images, as in `PartRow.image_path`."""
+        try:
+            stems = self._retention.scan()
+        except OSError as problem:
+            self._failed(problem)
+            stems = frozenset()
+        return frozenset(f"{IMAGES_FOLDER}/{stem}{IMAGE_SUFFIX}" for stem in stems)
+
+    def store(self, row: PartRow, pixels: Pixels, anomaly_map: NDArray[np.float32] | None) -> PartRow:
+        """Writes frame and map of a part; the row that is returned says where they are, or why not."""
+        stem = _stem(row)
+        image, map_image = self._images / (stem + IMAGE_SUFFIX), self._images / (stem + MAP_SUFFIX)
+        try:
+            self._make_room()
+            image.parent.mkdir(parents=True, exist_ok=True)
+            size = write_image(image, pixels)
+            self._retention.add(stem, size)
+            row = replace(row, image_path=self._relative(image))
+            if anomaly_map is not None:
+                data, scale = encode_map(anomaly_map)
+                write_atomic(map_image, data)
+                self._retention.add(stem, size + len(data))
+                row = replace(row, map_path=self._relative(map_image), map_low=scale.low, map_high=scale.high)
+        except ImageError as problem:
+            return replace(row, image_skipped=str(problem))
+        except OSError as problem:
+            return replace(row, image_skipped=self._failed(problem))
+        self._works()
+        return row
+
+    def tidy(self) -> list[str]:
+        """A small step of housekeeping: the disk budget, and whether a failing disk is back.
+
+        Returns the paths of the images deleted since the last call.
+        """
+        try:
+            self._delete_oldest()
+            if self.trouble and time.monotonic() >= self._probe_at:
+                self._probe_at = time.monotonic() + PROBE_INTERVAL_S
+                self._probe()
+        except OSError as problem:
+            self._failed(problem)
+        deleted, self._deleted = self._deleted, []
+        return deleted
+
+    def _probe(self) -> None:
+        self._make_room()
+        self.make_folder()
+        probe = self._images / "probe"
+        write_atomic(probe, _PROBE)
+        probe.unlink()
+        self._works()
+
+    def _make_room(self) -> None:
+        """Raises OSError (ENOSPC) when too little space is free and no image is left to delete."""
+        if self._retention.has_room:
+            return
+        self._delete_oldest()
+        if not self._retention.has_room:
+            free = f"{self._retention.free_mb} MB free, {self._min_free_mb} MB must stay free"
+            raise OSError(errno.ENOSPC, f"disk full: {free}")
+
+    def _delete_oldest(self) -> None:
+        self._deleted += [f"{IMAGES_FOLDER}/{stem}{IMAGE_SUFFIX}" for stem in self._retention.step()]
+
+    def _failed(self, problem: OSError) -> str:
+        why = f"{problem.strerror or problem}"
+        if not self.trouble:
+            log.warning("images are not stored", why=why, directory=str(self._images))
+        self.trouble = f"images are not stored: {why}"
+        return why
+
+    def _works(self) -> None:
+        if self.trouble:
+            log.info("images are stored again", directory=str(self._images))
+        self.trouble = ""
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._directory).as_posix()
+
+
+def _stem(row: PartRow) -> str:
+    """Where the images of a part lie, without suffix; sorts by time (UTC)."""
+    taken = datetime.fromtimestamp(row.wall_time, timezone.utc)
+    session = re.sub(r"[^A-Za-z0-9_-]", "_", row.session)[:40]
+    time_text = f"{taken:%H%M%S}.{taken.microsecond // 1000:03d}"
+    return f"{taken:%Y-%m-%d}/{time_text}-{session}-{row.acquisition_id:06d}-{row.verdict}"

@@ -1,0 +1,424 @@
+"""The recording stage: one thread that writes rows, images and events; nobody ever waits for it.
+
+    record() ──► inbox ──► [image to disk] ──► pending rows ──► one transaction per 100 ms ──► on_committed
+
+What happens when the disk does not keep up or fails, in this order:
+
+* images that wait hold more than `waiting_images_mb`, or more than `queue_size` parts wait: further parts give up
+  their image, the row says so (`image_skipped`);
+* an image cannot be written (disk full): it is skipped, the row says so, Warning DISK_FULL;
+* the database cannot be written: rows wait in memory and are tried again, Warning RECORDS_DELAYED (DISK_FULL when
+  that is the cause);
+* more than `waiting_rows` wait: further rows are lost, which is logged as ERROR, counted in `health` and, once the
+  database is back, entered as an event. The journal still holds verdicts and brings them back at the next start.
+
+All of it ends by itself when the disk is back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from station import database
+from station.image_store import ImageStore
+from station.journal import PartKey, UnfinishedPart
+from station.reasons import WarningCode
+from station.results import InspectionRecord, Verdict
+from station.retention import MB
+
+log = structlog.get_logger()
+
+IDLE_INTERVAL_S = 0.5
+COMMIT_INTERVAL_S = 0.1
+RETRY_INTERVAL_S = 1.0
+ROWS_PER_COMMIT = 500
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_ROW_REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """Where and how much is recorded; see the configuration of the same names."""
+
+    directory: Path
+    pass_image_share: float = 0.02
+    disk_budget_mb: int = 10_000
+    min_free_mb: int = 500
+    queue_size: int = 256
+    """Parts that may wait with their images."""
+    waiting_images_mb: int = 512
+    """Memory that waiting images may hold."""
+    waiting_rows: int = 10_000
+    """Rows that may wait for the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderHealth:
+    """How recording does. `ok` is False while anything is delayed or skipped."""
+
+    ok: bool
+    warning: WarningCode
+    waiting: int
+    """Parts and events that are not in the database yet."""
+    lost: int
+    """Rows given up since the start, because too many waited."""
+    detail: str
+
+
+OnCommitted = Callable[[Sequence[PartKey]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    record: InspectionRecord
+    image_bytes: int = 0
+    """Memory that its image holds; 0: no image is to be stored."""
+    image_skipped: str | None = None
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    sql: str
+    values: dict[str, Any]
+    part: PartKey | None = None
+
+
+class _Flush(threading.Event):
+    """Set once everything recorded before it is in the database."""
+
+
+class _Stop:
+    pass
+
+
+_Message = _Part | _Statement | _Flush | _Stop
+
+
+class Recorder:
+    """Owner of the records. `start`, then `record` and `event`, then `stop`."""
+
+    def __init__(self, settings: RecorderSettings, session: str, *, on_committed: OnCommitted | None = None) -> None:
+        """`on_committed` is called on the recording thread with the parts that are in the database for good."""
+        self._settings = settings
+        self._session = session
+        self._on_committed = on_committed
+        self._images = ImageStore(
+            settings.directory, budget_mb=settings.disk_budget_mb, min_free_mb=settings.min_free_mb
+        )
+        self._thread = threading.Thread(target=self._run, name="recording")
+        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._stopping = False
+        self._stop_at = 0.0
+        self._images_until = math.inf
+        self._pass_count = 0
+        self._lost = 0
+        # Only ever written by one side each: their difference is the memory that waiting images hold.
+        self._image_bytes_in = 0
+        self._image_bytes_out = 0
+        # From here on: the recording thread's own, only read by the others.
+        self._connection: sqlite3.Connection | None = None
+        self._pending: list[_Statement] = []
+        self._flushes: list[_Flush] = []
+        self._retry_at = 0.0
+        self._refused = 0
+        self._lost_reported = 0
+        self._trouble_reported = False
+        self._database_trouble = ""
+        self._is_full = False
+
+    # -- called by the other threads ------------------------------------------------------------------------------
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def health(self) -> RecorderHealth:
+        troubles = [text for text in (self._database_trouble, self._images.trouble) if text]
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping:
+            troubles.insert(0, "the recording thread has ended")
+        warning = WarningCode.NONE
+        if troubles:
+            full = self._is_full or not self._database_trouble
+            warning = WarningCode.DISK_FULL if full else WarningCode.RECORDS_DELAYED
+        return RecorderHealth(not troubles, warning, self._waiting(), self._lost + self._refused, "; ".join(troubles))
+
+    def start(self) -> None:
+        """Opens the records and starts the thread. A full disk is no error here: records wait then.
+
+        Raises:
+            RecordingError: the folder cannot be written, or the database is damaged or of a newer version.
+        """
+        folder = self._settings.directory
+        try:
+            self._images.make_folder()
+        except OSError as problem:
+            if problem.errno not in _DISK_FULL:
+                raise database.RecordingError(f'records "{folder}" cannot be made: {problem.strerror}') from problem
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise database.RecordingError(f'records "{folder}" cannot be written: no permission')
+        try:
+            self._connection = database.open_writer(folder / database.DATABASE_FILE)
+        except sqlite3.OperationalError as problem:
+            self._database_failed(problem)
+        values = {"session": self._session, "wall_time": time.time()}
+        self._pending = [_Statement(database.START_SESSION, values), _Statement(database.MARK_KILLED, values)]
+        self._thread.start()
+
+    def record(self, record: InspectionRecord) -> None:
+        """Takes a part for the ledger; returns within microseconds whatever the disk does. Called by one thread."""
+        self._offer(self._as_part(record))
+
+    def record_recovered(self, part: UnfinishedPart, *, engine_id: str = "", recipe: str = "") -> None:
+        """Enters a part that an earlier process left in the journal, unless the ledger has it already."""
+        record = InspectionRecord(
+            session=part.session,
+            trigger=part.trigger,
+            decision=part.decision,
+            inspection=None,
+            signalled_ns=0,
+            engine_id=engine_id,
+            recipe=recipe,
+            config_checksum="",
+            reject_score=float("nan"),
+        )
+        self._inbox.put(_Statement(database.INSERT_SESSION, {"session": part.session}))
+        self._offer(_Part(record, recovered=True))
+
+    def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
+        """Takes an event. A missed trigger is one event of kind `missed`. Any thread."""
+        self._offer(self._event(kind, level, detail, wall_time))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until everything recorded so far is in the database; False when it is not in time."""
+        flush = _Flush()
+        self._inbox.put(flush)
+        return flush.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Writes what waits, in order, and ends the thread. False when not all could be written in `timeout_s`.
+
+        Images are given up after half of that time, so that all rows get written. May be called again.
+        """
+        if self._thread.ident is None:
+            return True
+        if not self._stopping:
+            self._images_until = time.monotonic() + timeout_s / 2
+            self._stop_at = time.monotonic() + timeout_s
+            self._stopping = True
+            self._inbox.put(_Stop())
+        self._thread.join(timeout_s + 2 * COMMIT_INTERVAL_S)
+        return not self._thread.is_alive() and self._waiting() == 0
+
+    def _waiting(self) -> int:
+        return self._inbox.qsize() + len(self._pending)
+
+    def _offer(self, message: _Part | _Statement) -> None:
+        if not self._stopping and self._waiting() < self._settings.waiting_rows:
+            self._inbox.put(message)
+            return
+        self._lost += 1
+        what = message.values if isinstance(message, _Statement) else _names(message.record)
+        why = "recording has stopped" if self._stopping else "too many records wait for the disk"
+        log.error("record lost", why=why, lost=self._lost, **what)
+
+    def _as_part(self, record: InspectionRecord) -> _Part:
+        if record.inspection is None:
+            return _Part(record)
+        if record.decision.verdict is Verdict.PASS and not record.late and not self._pass_image_is_due():
+            return _Part(_without_pixels(record))
+        size = record.inspection.frame.pixels.nbytes
+        held = self._image_bytes_in - self._image_bytes_out
+        if self._inbox.qsize() >= self._settings.queue_size or held + size > self._settings.waiting_images_mb * MB:
+            return _Part(_without_pixels(record), image_skipped="too many images wait for the disk")
+        self._image_bytes_in += size
+        return _Part(record, image_bytes=size)
+
+    def _pass_image_is_due(self) -> bool:
+        """Evenly spread: of the first n PASS parts, floor(n * share) have an image."""
+        self._pass_count += 1
+        share = self._settings.pass_image_share
+        return int(self._pass_count * share) > int((self._pass_count - 1) * share)
+
+    def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> _Statement:
+        values = {
+            "session": self._session,
+            "wall_time": time.time() if wall_time is None else wall_time,
+            "kind": kind,
+            "level": level,
+            "detail": detail,
+        }
+        return _Statement(database.INSERT_EVENT, values)
+
+    # -- the recording thread --------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._take_stock()
+        stop = False
+        while not (stop and (not self._pending or time.monotonic() > self._stop_at)):
+            stop = self._gather() or stop
+            if stop or time.monotonic() >= self._retry_at:
+                self._commit()
+            self._tidy()
+        if self._waiting():
+            log.error("records could not be written before the end", records=self._waiting())
+        self._close()
+
+    def _gather(self) -> bool:
+        """Takes messages for one commit interval, which begins with the first; True when told to stop."""
+        wait_s = COMMIT_INTERVAL_S if self._pending else IDLE_INTERVAL_S
+        until = 0.0
+        for _ in range(ROWS_PER_COMMIT):
+            try:
+                message = self._inbox.get(timeout=wait_s)
+            except queue.Empty:
+                return False
+            if isinstance(message, _Part):
+                self._pending.append(self._store(message))
+            elif isinstance(message, _Statement):
+                self._pending.append(message)
+            elif isinstance(message, _Flush):
+                self._flushes.append(message)
+            else:
+                values = {"session": self._session, "wall_time": time.time()}
+                self._pending.append(_Statement(database.END_SESSION, values))
+                return True
+            until = until or time.monotonic() + COMMIT_INTERVAL_S
+            wait_s = until - time.monotonic()
+            if wait_s <= 0:
+                return False
+        return False
+
+    def _store(self, part: _Part) -> _Statement:
+        """Writes the image of a part; the row is the answer. Image first: no row names a file that is not there."""
+        row = database.part_row(part.record, recovered=part.recovered)
+        inspection, skipped = part.record.inspection, part.image_skipped
+        if part.image_bytes and time.monotonic() > self._images_until:
+            skipped = "the station stopped"
+        elif part.image_bytes and inspection is not None:
+            scores = inspection.scores
+            row = self._images.store(row, inspection.frame.pixels, None if scores is None else scores.anomaly_map)
+        if skipped is not None:
+            row = replace(row, image_skipped=skipped)
+        self._image_bytes_out += part.image_bytes
+        return _Statement(database.INSERT_PART, asdict(row), (row.session, row.acquisition_id))
+
+    def _tidy(self) -> None:
+        for path in self._images.tidy():
+            self._pending.append(_Statement(database.IMAGE_DELETED, {"image_path": path}))
+        if bool(self._images.trouble) != self._trouble_reported:
+            self._trouble_reported = bool(self._images.trouble)
+            kind, level = ("images_skipped", "warning") if self._images.trouble else ("images_stored", "info")
+            self._pending.append(self._event(kind, level, self._images.trouble))
+
+    def _take_stock(self) -> None:
+        """Counts the images on disk, and corrects rows whose image is gone (killed between file and row)."""
+        on_disk = self._images.take_stock()
+        if self._connection is None or self._images.trouble:
+            return
+        try:
+            rows = self._connection.execute("SELECT image_path FROM parts WHERE image_path IS NOT NULL").fetchall()
+        except sqlite3.Error as problem:
+            self._database_failed(problem)
+            return
+        gone = (path for (path,) in rows if path not in on_disk)
+        self._pending += [_Statement(database.IMAGE_DELETED, {"image_path": path}) for path in gone]
+
+    def _commit(self) -> None:
+        """Writes all pending rows in one transaction; what cannot be written now stays pending."""
+        committed: list[PartKey] = []
+        if self._pending:
+            try:
+                committed = self._write()
+            except (sqlite3.Error, database.RecordingError) as problem:
+                self._database_failed(problem)
+                return
+            self._pending.clear()
+            self._database_works()
+        if self._lost > self._lost_reported:
+            detail = f"{self._lost - self._lost_reported} records were lost: too many waited for the disk"
+            self._lost_reported = self._lost
+            self._pending.append(self._event("records_lost", "error", detail))
+        if committed and self._on_committed is not None:
+            self._on_committed(committed)
+        for flush in self._flushes:
+            flush.set()
+        self._flushes.clear()
+
+    def _write(self) -> list[PartKey]:
+        if self._connection is None:
+            self._connection = database.open_writer(self._settings.directory / database.DATABASE_FILE)
+        written: list[PartKey] = []
+        self._connection.execute("BEGIN IMMEDIATE")
+        for statement in self._pending:
+            try:
+                self._connection.execute(statement.sql, statement.values)
+            except (*_ROW_REFUSED, OverflowError) as problem:
+                # Trying again would refuse it again and hold up all others.
+                self._refused += 1
+                log.error("row refused by the database", problem=str(problem), **statement.values)
+                continue
+            if statement.part is not None:
+                written.append(statement.part)
+        self._connection.execute("COMMIT")
+        return written
+
+    def _database_failed(self, problem: Exception) -> None:
+        self._is_full = "full" in str(problem)
+        self._retry_at = time.monotonic() + RETRY_INTERVAL_S
+        if not self._database_trouble:
+            log.error("records wait: the database cannot be written", problem=str(problem), rows=len(self._pending))
+        self._database_trouble = f"records wait: {problem}"
+        if self._connection is not None and self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+        if not self._is_full:
+            # A full disk leaves the connection sound, and its write-ahead log has its space already.
+            self._close()
+
+    def _database_works(self) -> None:
+        if self._database_trouble:
+            log.info("the database can be written again")
+            self._database_trouble = ""
+            self._is_full = False
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _without_pixels(record: InspectionRecord) -> InspectionRecord:
+    """The same record without the memory of frame and map."""
+    inspection = record.inspection
+    if inspection is None:
+        return record
+    frame = replace(inspection.frame, pixels=np.empty((0, 0), np.uint8))
+    scores = inspection.scores
+    if scores is not None:
+        scores = replace(scores, anomaly_map=np.empty((0, 0), np.float32))
+    return replace(record, inspection=replace(inspection, frame=frame, scores=scores))
+
+
+def _names(record: InspectionRecord) -> dict[str, Any]:
+    trigger = record.trigger
+    return {
+        "acquisition_id": trigger.acquisition_id,
+        "part_id": trigger.part_id,
+        "verdict": record.decision.verdict.name,
+    }
