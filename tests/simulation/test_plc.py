@@ -131,8 +131,10 @@ class Simulation:
                 self.belt.put_on(fed, encoder)
             self.scan(encoder)
             self.now_s += STEP_S
-        for _ in range(5):
+        end_s = self.now_s + LAYOUT.barrier_to_ejector_counts / LAYOUT.speed_counts_per_s
+        while self.now_s < end_s:  # parts that were taken off are still in the PLC's register
             self.scan(int(self.now_s * LAYOUT.speed_counts_per_s))
+            self.now_s += STEP_S
 
     def scan(self, encoder: int) -> None:
         entries, barriers = [], []
