@@ -161,15 +161,20 @@ class Handshake:
         """One more result can be signalled."""
         return not self._inputs.buffer_enable or len(self._queue) < self._settings.result_slots
 
-    def refusal(self, verdict: Verdict) -> ReasonCode:
-        """Why the PLC would not be told this verdict, were it the next result; NONE when it would."""
+    def refusal(self, verdict: Verdict, acquisition_id: int = 0) -> ReasonCode:
+        """Why the PLC would not be told this verdict of this part now; NONE when it would.
+
+        Asked before `result`, so that the books never say PASS of a part of which the PLC was told something else.
+        """
         if not self.has_slot:
             return ReasonCode.RESULT_OVERRUN
-        if verdict is Verdict.PASS and not (self._status.online and not self._status.fault):
+        if verdict is not Verdict.PASS:
+            return ReasonCode.NONE
+        if not self.enabled or acquisition_id in self._given_up:
+            return ReasonCode.HANDSHAKE_RESET
+        if not self._status.online or self._status.fault:
             return ReasonCode.OFFLINE
-        if verdict is Verdict.PASS and not self._plc_alive:
-            return ReasonCode.PLC_LOST
-        return ReasonCode.NONE
+        return ReasonCode.NONE if self._plc_alive else ReasonCode.PLC_LOST
 
     def next_wakeup_ns(self) -> int:
         """When `tick` has work next."""
@@ -283,7 +288,7 @@ class Handshake:
             self._overrun = True
             return ResultOutcome.OVERRUN
         outcome = ResultOutcome.SIGNALLED
-        if code := self.refusal(result.verdict):
+        if code := self.refusal(result.verdict, result.acquisition_id):
             result = replace(result, verdict=Verdict.ERROR, reason=code)
             outcome = ResultOutcome.WITHHELD
         if self._queue and not self._inputs.buffer_enable:

@@ -36,6 +36,7 @@ class ReasonCode(IntEnum):
     STOPPED = 53
     OFFLINE = 54
     PLC_LOST = 55
+    HANDSHAKE_RESET = 56
 
 
 class ErrorCode(IntEnum):
@@ -117,6 +118,7 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.STOPPED: CodeText("the station was stopped before the part had a result", "sort the part by hand"),
     ReasonCode.OFFLINE: CodeText("the station went offline before the part had a result", "sort the part by hand"),
     ReasonCode.PLC_LOST: CodeText("the PLC's heartbeat stood still when the result came", "sort the part by hand"),
+    ReasonCode.HANDSHAKE_RESET: CodeText("the PLC reset the handshake before the result came", "sort the part by hand"),
 }
 
 ERRORS: dict[ErrorCode, CodeText] = {
