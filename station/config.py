@@ -334,6 +334,16 @@ def load(path: Path) -> LoadedConfiguration:
     return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest())
 
 
+RELOADABLE = ("recipe", "engine", "decision", "quality")
+"""Sections that a running station takes up by `station reload`."""
+
+
+def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
+    """Changed sections that a running station cannot take up."""
+    names = (name for name in Configuration.model_fields if name not in RELOADABLE)
+    return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
 def _explain(item: Any) -> str:
     """One pydantic error as `[section] key = value: what is allowed`."""
     location = [str(step) for step in item["loc"]]

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 class Scorer(Protocol):
     """What inspection asks of an engine."""
 
-    def score(self, image: Frame) -> Scores:
+    def score(self, frame: Frame, /) -> Scores:
         """Raises whatever the runtime raises; the stage turns it into an error part."""
         ...
 
@@ -42,7 +42,6 @@ class Inspector:
     scorer: Scorer
     rules: Rules
     engine_id: str
-    recipe: str
     pixel_score: float
     pixel_size_mm: float
     min_region_mm2: float = 0.0
@@ -152,7 +151,7 @@ class InspectionStage:
             return Inspection(work.frame, error(ReasonCode.NO_ENGINE), decided_ns=time.monotonic_ns())
         try:
             return self._inspector.inspect(work.frame)
-        except Exception as problem:  # noqa: BLE001 - stage boundary: a part is never left without a verdict
+        except Exception as problem:  # stage boundary: a part is never left without a verdict
             log.exception("inspection failed", acquisition_id=work.trigger.acquisition_id)
             decision: Decision = error(ReasonCode.ENGINE_RAISED, f"{type(problem).__name__}: {problem}"[:200])
             return Inspection(work.frame, decision, decided_ns=time.monotonic_ns())

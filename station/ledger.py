@@ -26,7 +26,15 @@ LATCH_HISTORY = 64
 NS_PER_MS = 1_000_000
 
 NOT_INSPECTED_ON_PURPOSE = frozenset(
-    {ReasonCode.RESULT_OVERRUN, ReasonCode.STOPPED, ReasonCode.OFFLINE, ReasonCode.TEACHING, ReasonCode.RESTARTED}
+    {
+        ReasonCode.RESULT_OVERRUN,
+        ReasonCode.STOPPED,
+        ReasonCode.OFFLINE,
+        ReasonCode.TEACHING,
+        ReasonCode.RESTARTED,
+        ReasonCode.PLC_LOST,
+        ReasonCode.HANDSHAKE_RESET,
+    }
 )
 """Error reasons that say nothing about the health of camera and engine: they do not add up to a fault."""
 
@@ -164,6 +172,10 @@ class Ledger:
         """Triggers while the station was not ready."""
         self._count(missed=count)
 
+    def late(self) -> None:
+        """An answer came after its part had a result."""
+        self._count(late=1)
+
     def frame(self, trigger_time_ns: int, *, lost_before: int, ready: bool) -> FrameMatch:
         """A frame of a hardware trigger came, complete or not: opens its part.
 
@@ -208,7 +220,6 @@ class Ledger:
         """Closes a part with its verdict; None when it is not open: the answer came late."""
         part = self._open.pop(acquisition_id, None)
         if part is None:
-            self._count(late=1)
             return None
         match decision.verdict:
             case Verdict.PASS:

@@ -3,27 +3,23 @@
 Everything reaches it as a message in its inbox, in order; everything it decides goes out through `Ports`. `handle` and
 `tick` run without the thread, so tests drive a whole station's logic step by step.
 
-A part's result goes to the PLC first, then to the journal (a memory write), then to the recorder's queue: a slow disk
-may delay a record, never a signal.
+A part's result goes to the journal (a memory write), then to the PLC, then to the recorder's queue. Nothing here
+touches disk, network or a log: a slow disk may delay a record, never a signal.
 """
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-import structlog
 
 from drivers.plc.protocol import LinkEvent, PlcInputs, PlcOutputs
-from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed
+from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed, OutputFailed
 from station.handshake import (
     ClearErrorRequested,
-    Counts,
+    CommandRefused,
     GoOffline,
     GoOnline,
     Handshake,
@@ -33,6 +29,8 @@ from station.handshake import (
     PlcHeartbeatLost,
     PlcHeartbeatRestored,
     ResetCounters,
+    ResultAcknowledged,
+    ResultsWithdrawn,
     SoftwareTriggerTest,
     StationState,
     StationStatus,
@@ -40,14 +38,22 @@ from station.handshake import (
     TriggerRequested,
 )
 from station.inspection import Inspected, Inspector, InspectorChanged
-from station.ledger import Counters, FrameMatch, Ledger, OpenPart
+from station.ledger import Counters, Ledger, OpenPart
 from station.reasons import ERRORS, WARNINGS, ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.results import Decision, Frame, Inspection, InspectionRecord, Reason, Trigger, Verdict, error
 
-log = structlog.get_logger()
-
 LONGEST_WAIT_S = 0.2
 RECENT_PARTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every record and the map say of this station."""
+
+    session: str
+    recipe: str
+    recipe_number: int
+    config_checksum: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,13 @@ class SetOnline:
 
     online: bool
     reason: OfflineReason = OfflineReason.BY_OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """Another configuration is in force."""
+
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +129,14 @@ Message = (
     FrameArrived
     | FrameFailed
     | CameraChanged
+    | OutputFailed
     | PlcWrote
     | LinkEvent
     | Inspected
     | InspectorChanged
     | SetOnline
     | EngineChanging
+    | IdentityChanged
     | Warn
     | RaiseFault
     | ClearFault
@@ -164,16 +179,6 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """What every record and the map say of this station."""
-
-    session: str
-    recipe: str
-    recipe_number: int
-    config_checksum: str
-
-
-@dataclass(frozen=True, slots=True)
 class Ports:
     """Where decisions go. None of these may block."""
 
@@ -183,7 +188,7 @@ class Ports:
     record: Callable[[InspectionRecord], None]
     event: Callable[[str, str, str], None]
     """kind, level, detail."""
-    journal_opened: Callable[[Trigger], None]
+    journal_opened: Callable[[Trigger], object]
     journal_decided: Callable[[int, Verdict, ReasonCode], None]
 
 
@@ -242,6 +247,11 @@ class Signalling:
 
     def start(self) -> None:
         self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Takes no more parts; True when those in flight have their results and the thread has ended in time."""
+        self.post(Stop())
+        return self.wait_stopped(timeout_s)
 
     def wait_stopped(self, timeout_s: float) -> bool:
         """After `Stop`: True when all parts in flight have their results and the thread has ended."""
@@ -302,16 +312,23 @@ class Signalling:
                 self._inspected(acquisition_id, inspection)
             case CameraChanged():
                 self._camera_changed(message)
+            case OutputFailed():
+                self._ports.event("output_failed", "error", f"{message.line} = {message.value}: {message.detail}")
             case InspectorChanged(inspector):
                 self._inspector, self._engine_changing = inspector, False
             case LinkEvent(kind, peer, detail):
-                self._event("plc_" + kind, "warning" if kind == "refused" else "info", f"{peer} {detail}".strip())
-                self._warn(WarningCode.WRITER_REFUSED, kind == "refused")
+                self._ports.event("plc_" + kind, "warning" if kind == "refused" else "info", f"{peer} {detail}".strip())
+                if kind == "refused":
+                    self._warn(WarningCode.WRITER_REFUSED, True)
+                elif kind == "failed":
+                    self._raise_fault(ErrorCode.STAGE_FAILED, f"PLC link: {detail}")
             case SetOnline(online, reason):
                 self._offline = OfflineReason.NONE if online else reason
-                self._event("online" if online else "offline", "info", reason.name.lower())
+                self._ports.event("online" if online else "offline", "info", reason.name.lower())
             case EngineChanging(changing):
                 self._engine_changing = changing
+            case IdentityChanged(identity):
+                self._identity = identity
             case Warn(code, active):
                 self._warn(code, active)
             case RaiseFault(code, detail):
@@ -336,18 +353,17 @@ class Signalling:
                 case SoftwareTriggerTest():
                     self._triggered("software", now)
                 case TriggerMissed():
+                    self._ledger.miss()
                     self._missed(1, "the PLC raised Trigger")
-                case PartIdLatched(part_id, encoder_count, deadline_ms):
+                case PartIdLatched():
                     if self._line_triggered:
-                        ready = self._handshake.ready
-                        kind = {"while_ready": ready, "encoder_count": encoder_count, "deadline_ms": deadline_ms}
-                        self._missed(self._ledger.latch(part_id, now, **kind), "part id without a trigger", count=False)
+                        self._latched(request, now)
                 case GoOnline():
                     self._offline = OfflineReason.NONE
-                    self._event("online", "info", "by plc")
+                    self._ports.event("online", "info", "by plc")
                 case GoOffline():
                     self._offline = OfflineReason.BY_PLC
-                    self._event("offline", "info", "by plc")
+                    self._ports.event("offline", "info", "by plc")
                 case ClearErrorRequested():
                     self._clear_fault()
                 case ResetCounters():
@@ -356,31 +372,42 @@ class Signalling:
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, True)
                 case PlcHeartbeatRestored():
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, False)
-                case _:
-                    log.debug("handshake", request=request)
+                case CommandRefused(command, why):
+                    self._ports.event("command_refused", "warning", f"command {command}: {why}")
+                case ResultsWithdrawn(acquisition_ids):
+                    ids = ", ".join(str(acquisition_id) for acquisition_id in acquisition_ids)
+                    self._ports.event("results_withdrawn", "warning", f"not acknowledged by the PLC, now Reject: {ids}")
+                case ResultAcknowledged():
+                    pass
+
+    def _latched(self, request: PartIdLatched, now: int) -> None:
+        dropped = self._ledger.latch(
+            request.part_id,
+            now,
+            while_ready=self._handshake.ready,
+            encoder_count=request.encoder_count,
+            deadline_ms=request.deadline_ms,
+        )
+        self._missed(dropped, "part ids were latched without a trigger")
 
     def _triggered(self, source: str, now: int, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> None:
-        part = self._ledger.trigger(
-            source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms
-        )
+        part = self._ledger.trigger(source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms)
         self._opened(part)
         self._handshake.trigger_accepted(part.trigger.acquisition_id, now)
         self._refresh(now)  # TriggerAck before anything else
         self._ports.trigger_camera()
 
     def _frame(self, message: FrameArrived | FrameFailed, now: int) -> None:
-        arrived = isinstance(message, FrameArrived)
-        trigger_time_ns = message.frame.trigger_time_ns if arrived else message.trigger_time_ns
+        arrived = message.frame if isinstance(message, FrameArrived) else message
+        trigger_time_ns = arrived.trigger_time_ns
         if self._ledger.awaits_frame or not self._line_triggered:
             match_ = self._ledger.frame_for_trigger(trigger_time_ns)
         else:
-            match_ = self._ledger.frame(
-                trigger_time_ns, lost_before=message.lost_before, ready=self._handshake.ready
-            )
+            match_ = self._ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=self._handshake.ready)
         self._without_frame(match_.without_frame)
         self._missed(match_.missed, "the camera was triggered")
         if match_.part is None:
-            self._event("frame_" + match_.why_not, "warning", f"camera frame triggered at {trigger_time_ns} ns")
+            self._ports.event("frame_" + match_.why_not, "warning", f"camera frame triggered at {trigger_time_ns} ns")
             self._refresh(now)
             return
         trigger = match_.part.trigger
@@ -414,10 +441,10 @@ class Signalling:
         if part is not None:
             self._close(part.trigger, inspection.decision, inspection)
             return
-        self._ledger.count_late()
+        self._ledger.late()
         self._warn(WarningCode.LATE_RESULT, True)
         found = f"acquisition {acquisition_id} {inspection.decision.verdict.name} came after its part had a result"
-        self._event("late_result", "warning", f"{found}; not applied")
+        self._ports.event("late_result", "warning", f"{found}; not applied")
 
     def _without_frame(self, parts: tuple[OpenPart, ...]) -> None:
         """Parts that the camera or the transport lost: each still gets a verdict."""
@@ -429,7 +456,7 @@ class Signalling:
         """A trigger that came while the station was not ready: the part is Reject, and it is on record."""
         if count:
             self._handshake.trigger_missed(self._clock())
-            self._event("missed", "error", detail)
+            self._ports.event("missed", "error", detail)
 
     def _opened(self, part: OpenPart) -> None:
         self._ports.journal_opened(part.trigger)
@@ -438,9 +465,9 @@ class Signalling:
         """The one place where a part gets its result: ledger, PLC, journal, record, in this order."""
         measurement = inspection.measurement if inspection else None
         reject_score = self._inspector.rules.reject_score if self._inspector else 0.0
-        if not self._handshake.has_slot and decision.verdict is Verdict.PASS:
-            # the PLC will never be told of this pass: it must not stand in the books either
-            decision = error(ReasonCode.RESULT_OVERRUN)
+        if refusal := self._handshake.refusal(decision.verdict, trigger.acquisition_id):
+            # the PLC will not be told this verdict, so it must not stand in the books either
+            decision = error(refusal, f"was {decision.verdict.name}")
         self._ledger.close(trigger.acquisition_id, decision)
         now = self._clock()
         result = PartResult(
@@ -453,12 +480,12 @@ class Signalling:
             defect_area=round(measurement.defect_area_mm2 * 1000) if measurement else 0,
             latency_ms=(now - trigger.time_ns) / 1e6,
         )
+        self._ports.journal_decided(trigger.acquisition_id, decision.verdict, decision.code)
         self._handshake.result(result, now)
         if self._ledger.fault_due:
             self._raise_fault(ErrorCode.ERRORS_IN_A_ROW, str(decision.reasons[0]) if decision.reasons else "")
         self._refresh(now)
         signalled_ns = self._clock()
-        self._ports.journal_decided(trigger.acquisition_id, decision.verdict, decision.code)
         record = InspectionRecord(
             session=self._identity.session,
             trigger=trigger,
@@ -475,49 +502,40 @@ class Signalling:
 
     def _remember(self, record: InspectionRecord) -> None:
         trigger, decision = record.trigger, record.decision
-        score = record.inspection.measurement.image_score if record.inspection and record.inspection.measurement else None
+        score = (
+            record.inspection.measurement.image_score if record.inspection and record.inspection.measurement else None
+        )
         reason = str(decision.reasons[0]) if decision.reasons else ""
         part = RecentPart(trigger.acquisition_id, trigger.part_id, decision.verdict, score, record.latency_ms, reason)
         self._recent = [*self._recent[-RECENT_PARTS + 1 :], part]
-        log.log(
-            logging.ERROR if decision.verdict is Verdict.ERROR else logging.INFO,
-            "part",
-            acquisition_id=trigger.acquisition_id,
-            part_id=trigger.part_id,
-            verdict=decision.verdict.name,
-            reasons=[str(reason) for reason in decision.reasons],
-            score=score,
-            latency_ms=round(record.latency_ms, 2),
-            engine=record.engine_id[:8],
-        )
 
     # ---- state --------------------------------------------------------------------------------------------------
 
     def _camera_changed(self, message: CameraChanged) -> None:
         self._camera, self._camera_detail = message.state, message.detail
         down = message.state in (CameraState.DOWN, CameraState.FAILED)
-        self._event("camera_" + message.state.name.lower(), "warning" if down else "info", message.detail)
+        self._ports.event("camera_" + message.state.name.lower(), "warning" if down else "info", message.detail)
         self._warn(WarningCode.CAMERA_DOWN, down)
 
     def _warn(self, code: WarningCode, active: bool) -> None:
         if active and code not in self._warnings:
             self._warnings[code] = None
-            log.warning("warning", code=code.name, text=WARNINGS[code].text)
+            self._ports.event("warning", "warning", f"{code.name}: {WARNINGS[code].text}")
         elif not active and code in self._warnings:
             del self._warnings[code]
-            log.info("warning over", code=code.name)
+            self._ports.event("warning_over", "info", code.name)
 
     def _raise_fault(self, code: ErrorCode, detail: str) -> None:
         if self._fault is ErrorCode.NONE:
             self._fault, self._fault_detail = code, detail
-            self._event("fault", "error", f"{ERRORS[code].text}: {detail}")
+            self._ports.event("fault", "error", f"{ERRORS[code].text}: {detail}")
 
     def _clear_fault(self) -> None:
         self._ledger.clear_fault()
         self._warn(WarningCode.LATE_RESULT, False)
         self._warn(WarningCode.WRITER_REFUSED, False)
         if self._fault is not ErrorCode.NONE:
-            self._event("fault_cleared", "info", self._fault.name.lower())
+            self._ports.event("fault_cleared", "info", self._fault.name.lower())
         self._fault, self._fault_detail = ErrorCode.NONE, ""
 
     @property
@@ -558,7 +576,7 @@ class Signalling:
         why_offline = self._why_offline
         inspector = self._inspector
         waiting = self._ledger.awaits_frame and not self._line_triggered
-        self._handshake.station_changed(
+        requests = self._handshake.station_changed(
             StationStatus(
                 online=why_offline is OfflineReason.NONE,
                 can_take_part=why_offline is OfflineReason.NONE and not waiting and not self._ledger.is_full,
@@ -574,6 +592,7 @@ class Signalling:
             ),
             now,
         )
+        self._requests(requests, now)
         self._handshake.counted(self._ledger.counters)
         outputs = self._handshake.outputs()
         if outputs != self._published:
@@ -598,7 +617,3 @@ class Signalling:
             in_flight=len(self._ledger.open_parts),
             recent=tuple(self._recent),
         )
-
-    def _event(self, kind: str, level: str, detail: str) -> None:
-        log.log(getattr(logging, level.upper()), kind, detail=detail)
-        self._ports.event(kind, level, detail)

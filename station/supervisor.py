@@ -11,7 +11,6 @@ Order of stopping: Ready falls first; parts in flight get their results; then ca
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import threading
 from dataclasses import dataclass
@@ -19,16 +18,16 @@ from types import FrameType
 
 import structlog
 
+from drivers.plc.protocol import PlcLink
 from station.acquisition import Acquisition
 from station.control import ControlServer
 from station.inspection import InspectionStage
 from station.journal import Journal
 from station.reasons import ErrorCode, OfflineReason, WarningCode
 from station.recording import Recorder
-from station.signalling import RaiseFault, SetOnline, Signalling, Stop, Warn
+from station.signalling import RaiseFault, SetOnline, Signalling, Warn
 from station.systemd import Notifier
 from station.teaching import Teaching
-from drivers.plc.protocol import PlcLink
 
 log = structlog.get_logger()
 
@@ -55,32 +54,37 @@ class Stages:
     teaching: Teaching
 
 
+def stop_on_signals() -> threading.Event:
+    """SIGTERM and SIGINT only set this flag; the supervisor looks at it."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
+
+
 class Supervisor:
     """Runs the stages until a signal or a failure ends them."""
 
     def __init__(
-        self, stages: Stages, *, engine_hang_s: float, drain_timeout_s: float, start_online: bool = True
+        self,
+        stages: Stages,
+        stop: threading.Event,
+        *,
+        engine_hang_s: float,
+        drain_timeout_s: float,
+        start_online: bool = True,
     ) -> None:
         self._stages = stages
         self._engine_hang_s = engine_hang_s
         self._drain_timeout_s = drain_timeout_s
         self._start_online = start_online
-        self._stop = threading.Event()
+        self._stop = stop
         self._notifier = Notifier()
         self._warned: WarningCode = WarningCode.NONE
-
-    def install_signal_handlers(self) -> None:
-        """SIGTERM and SIGINT only set a flag."""
-
-        def on_signal(number: int, _frame: FrameType | None) -> None:
-            self._stop.set()
-
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
-
-    def stop(self) -> None:
-        """Ends `run`; may be called from any thread."""
-        self._stop.set()
 
     def run(self) -> int:
         """Watches the running stages; returns the exit code after everything has been stopped."""
@@ -127,8 +131,7 @@ class Supervisor:
 
     def _shut_down(self, code: int) -> int:
         stages = self._stages
-        stages.signalling.post(Stop())
-        if not stages.signalling.wait_stopped(self._drain_timeout_s):
+        if not stages.signalling.stop(self._drain_timeout_s):
             log.error("parts in flight did not drain", after_s=self._drain_timeout_s)
             code = code or EXIT_STAGE_FAILED
         stages.teaching.close()
@@ -143,5 +146,3 @@ class Supervisor:
             # a thread stuck in native code cannot be ended: everything else is closed, so leave without it
             os._exit(code or EXIT_ENGINE_HANGS)
         return code
-
-

@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from station.images import write_png
+from station.images import write_image
 from station.results import Frame
 from station.teach import TeachError, TeachProgress, teach
 
@@ -128,7 +128,7 @@ class Teaching:
             shutil.rmtree(self._directory)
         images.mkdir(parents=True)
         for index in range(parts):
-            write_png(images / f"{index + 1:05d}.png", self._next_frame().pixels)
+            write_image(images / f"{index + 1:05d}.png", self._next_frame().pixels)
             self._status = replace(self._status, done=index + 1)
         return images
 

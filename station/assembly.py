@@ -1,0 +1,141 @@
+"""Builds the parts of a station from its configuration: the only place that picks implementations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers.camera.settings import CameraSettings
+from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
+from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
+from engines.engine import Engine, open_engine
+from station.camera_tools import producer_file
+from station.config import LoadedConfiguration
+from station.handshake import HandshakeSettings
+from station.inspection import Inspector
+from station.ledger import LedgerSettings
+from station.recording import RecorderSettings
+from station.results import Frame, Scores
+from station.rules import rules_from
+
+
+@dataclass(frozen=True, slots=True)
+class EngineScorer:
+    """An engine as the inspection stage sees it."""
+
+    engine: Engine
+
+    def score(self, frame: Frame) -> Scores:
+        output = self.engine.score(frame.pixels)
+        return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+class NoPlc:
+    """The link of a station without a PLC: always enabled, and nobody reads."""
+
+    def __init__(self, on_inputs: OnInputs) -> None:
+        self._on_inputs = on_inputs
+
+    def __enter__(self) -> NoPlc:
+        self._on_inputs(PlcInputs(trigger_enable=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def publish(self, _outputs: PlcOutputs, /) -> None:
+        return None
+
+
+def camera_settings(configuration: LoadedConfiguration) -> CameraSettings:
+    """The settings of the one camera as its driver takes them. Raises ProducerError for an unknown short name."""
+    _, camera = configuration.camera
+    return CameraSettings(
+        driver=camera.driver,
+        trigger="line" if camera.trigger == "line" else "software",
+        producer=configuration.resolve(producer_file(camera.producer)) if camera.producer else None,
+        serial_number=camera.serial_number,
+        trigger_line=camera.trigger_line,
+        trigger_activation=camera.trigger_activation,
+        pixel_format=camera.pixel_format or None,
+        width=camera.width,
+        height=camera.height,
+        exposure_time_us=camera.exposure_time_us,
+        gain_db=camera.gain_db,
+        features=camera.features,
+        folder=configuration.resolve(camera.folder) if camera.folder else None,
+    )
+
+
+def plc_link(configuration: LoadedConfiguration, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> PlcLink:
+    """The link to the PLC; opened by its `__enter__`, which raises PlcError."""
+    plc = configuration.settings.plc
+    if plc.role == "off":
+        return NoPlc(on_inputs)
+    settings = ModbusServerSettings(host=plc.host, port=plc.port, unit_id=plc.unit_id)
+    return ModbusTcpServerLink(settings, on_inputs, on_link_event)
+
+
+def handshake_settings(configuration: LoadedConfiguration) -> HandshakeSettings:
+    """Without a PLC there is no heartbeat to supervise."""
+    plc = configuration.settings.plc
+    return HandshakeSettings(plc_heartbeat_timeout_s=plc.heartbeat_timeout_s if plc.role != "off" else 0.0)
+
+
+def ledger_settings(configuration: LoadedConfiguration) -> LedgerSettings:
+    """Deadlines and limits of a part's way."""
+    station, (_, camera) = configuration.settings.station, configuration.camera
+    return LedgerSettings(
+        deadline_ms=station.deadline_ms,
+        no_frame_ms=camera.no_frame_ms,
+        max_parts_in_flight=station.max_parts_in_flight,
+        errors_in_a_row_to_fault=station.errors_in_a_row_to_fault,
+    )
+
+
+def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
+    """Where and how much is recorded."""
+    records = configuration.settings.records
+    return RecorderSettings(
+        directory=configuration.records_dir,
+        pass_image_share=records.pass_image_share,
+        disk_budget_mb=records.disk_budget_mb,
+        min_free_mb=records.min_free_mb,
+        queue_size=records.queue_size,
+    )
+
+
+def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, ...] | None) -> Inspector | None:
+    """The configured engine, checked and warm, with its rules; None when there is none yet.
+
+    Raises EngineError (bad bundle, golden images, another camera) and RulesError.
+    """
+    path = configuration.engine_path
+    if path is None or not path.exists():
+        return None
+    settings = configuration.settings
+    engine = open_engine(
+        path, runtime=settings.engine.runtime, threads=settings.engine.threads, expected_image_shape=frame_shape
+    )
+    try:
+        calibration = engine.calibration
+        rules = rules_from(
+            settings,
+            reject_score=calibration.reject_score,
+            review_score=calibration.review_score,
+            frame_shape=frame_shape,
+        )
+    except Exception:
+        engine.close()
+        raise
+    pixel_score = settings.decision.pixel_score
+    return Inspector(
+        scorer=EngineScorer(engine),
+        rules=rules,
+        engine_id=engine.engine_id,
+        pixel_score=calibration.pixel_score if pixel_score is None else pixel_score,
+        pixel_size_mm=settings.decision.pixel_size_mm,
+        min_region_mm2=settings.decision.min_region_mm2,
+    )

@@ -1,0 +1,141 @@
+"""The camera process: one camera, one thread, nothing else.
+
+The GenICam binding holds the GIL while it waits for a frame and while it reaches for a lost camera, and a driver may
+crash: so it lives here and not in the daemon. Started by `station.acquisition` as
+
+    python -m station.camera_process <file descriptor of the link> <pid of the daemon>
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+
+from drivers.camera.open import open_camera
+from drivers.camera.protocol import Camera, CameraError, CameraSettingError, CameraUnreadable, GrabbedFrame
+from station.camera_link import (
+    Alive,
+    CameraLink,
+    Connected,
+    Ended,
+    Finish,
+    FrameLost,
+    FrameReady,
+    LinkClosed,
+    Open,
+    OutputRefused,
+    ReleaseSlot,
+    SetOutput,
+    Trigger,
+    TriggerRefused,
+)
+from station.frame_ring import FrameRing
+from station.reasons import ReasonCode
+
+_POLL_MS = {"software": 1, "line": 5, "off": 5}
+"""Commands are looked for between two waits for a frame: this is what a software trigger waits at most. The binding
+holds the GIL while it waits, so a second thread would not hear them earlier. Each wait costs about 0.1 ms of a core."""
+_ALIVE_EVERY_NS = 500_000_000
+_PR_SET_PDEATHSIG = 1
+
+
+def serve(link: CameraLink, command: Open) -> None:
+    """Connects and streams until told to finish. Raises CameraError, OSError (no memory for the ring), LinkClosed."""
+    with open_camera(command.settings) as camera:
+        shape = camera.info.shape
+        fd = FrameRing.allocate(command.ring_slots, shape)
+        try:
+            ring = FrameRing(fd, command.ring_slots, shape)
+            camera.start()
+            link.send_patiently(Connected(camera.info, command.ring_slots), fd)
+        finally:
+            os.close(fd)
+        try:
+            stream(link, camera, ring, _POLL_MS[command.settings.trigger])
+        except CameraError as error:
+            # Told before disconnecting, which can take seconds with a lost device.
+            link.send_patiently(Ended(type(error).__name__, str(error)))
+
+
+def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int) -> None:
+    """Hands frames over and obeys commands until `Finish`. Raises CameraLost, CameraUnreadable, LinkClosed."""
+    said_ns = 0
+    while obey(link, camera, ring):
+        grabbed = camera.grab(poll_ms)
+        now = time.monotonic_ns()
+        if grabbed is not None:
+            link.send_patiently(hand_over(grabbed, ring))
+        elif now - said_ns > _ALIVE_EVERY_NS:
+            link.send_patiently(Alive())
+        else:
+            continue
+        said_ns = now
+
+
+def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:
+    """Puts the pixels into the ring, or says why not."""
+
+    def lost(code: ReasonCode, detail: str = "") -> FrameLost:
+        return FrameLost(code, detail, grabbed.frame_id, grabbed.trigger_time_ns, grabbed.received_time_ns)
+
+    if not grabbed.complete:
+        return lost(ReasonCode.INCOMPLETE_FRAME)
+    if grabbed.pixels.shape != ring.shape:
+        return lost(ReasonCode.WRONG_SIZE, f"pixels of shape {grabbed.pixels.shape}, expected {ring.shape}")
+    slot = ring.put(grabbed.pixels)
+    if slot is None:
+        return lost(ReasonCode.FRAME_RING_FULL)
+    return FrameReady(slot, grabbed.frame_id, grabbed.trigger_time_ns, grabbed.received_time_ns)
+
+
+def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> bool:
+    """Carries out the commands that wait; False after `Finish`."""
+    while (received := link.receive(timeout_s=0)) is not None:
+        match received[0]:
+            case ReleaseSlot(slot):
+                ring.release(slot)
+            case Trigger():
+                try:
+                    camera.trigger()
+                except (CameraSettingError, CameraUnreadable) as error:
+                    link.send_patiently(TriggerRefused(str(error)))
+            case SetOutput(line, value):
+                try:
+                    camera.set_output(line, value)
+                except CameraSettingError as error:
+                    link.send_patiently(OutputRefused(line, value, str(error)))
+            case Finish():
+                return False
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    fd, daemon = int(arguments[0]), int(arguments[1])
+    # The daemon decides when this process ends: by `Finish`, by closing the link, or by its own death.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != daemon:
+        return 1
+    link = CameraLink(socket.socket(fileno=fd))
+    try:
+        received = link.receive(timeout_s=10.0)
+        if received is None or not isinstance(received[0], Open):
+            return 1
+        try:
+            serve(link, received[0])
+        except (CameraError, OSError) as error:
+            link.send_patiently(Ended(type(error).__name__, str(error)))
+    except LinkClosed:
+        pass  # the daemon is gone
+    finally:
+        link.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""`station check`: everything that is wrong at once, before the line finds out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from drivers.camera.open import open_camera
+from drivers.camera.protocol import CameraError
+from drivers.plc.protocol import PlcError
+from engines.errors import EngineError
+from station import assembly, config
+from station.config import ConfigurationError, LoadedConfiguration
+from station.control import ControlError, request
+from station.rules import RulesError
+from station.station_tools import EXIT_BAD_INPUT, add_config_option, complain
+
+MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `check`."""
+    parser = commands.add_parser("check", help="check configuration, camera, engine, PLC port and disk")
+    add_config_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints what was found; exit code 2 when anything is wrong."""
+    try:
+        configuration = config.load(options.config)
+    except ConfigurationError as problem:
+        return complain(problem)
+    table = Table("what", "", "found", title=f"station check {options.config}")
+    findings = list(check(configuration))
+    for finding in findings:
+        table.add_row(finding.what, "[green]ok[/]" if finding.ok else "[red]wrong[/]", finding.detail)
+    Console().print(table)
+    return 0 if all(finding.ok for finding in findings) else EXIT_BAD_INPUT
+
+
+def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
+    """Looks at everything the daemon needs; goes on after a failure."""
+    yield Finding("configuration", True, f"checksum {configuration.checksum[:8]}")
+    running = _running(configuration)
+    if running:
+        yield Finding("station", True, "runs now: camera and PLC port are in its hands and are not tried")
+        shape = None
+    else:
+        camera, shape = _camera(configuration)
+        yield camera
+        yield _plc(configuration)
+    yield _engine(configuration, shape)
+    yield _disk(configuration)
+
+
+def _running(configuration: LoadedConfiguration) -> bool:
+    try:
+        request(configuration.control_socket, {"command": "status"}, 2.0)
+    except ControlError:
+        return False
+    return True
+
+
+def _camera(configuration: LoadedConfiguration) -> tuple[Finding, tuple[int, ...] | None]:
+    name, _ = configuration.camera
+    try:
+        with open_camera(assembly.camera_settings(configuration)) as camera:
+            info = camera.info
+    except CameraError as problem:
+        return Finding(f"camera {name}", False, str(problem)), None
+    found = f"{info.vendor} {info.model} {info.serial_number}, {info.width} x {info.height} {info.pixel_format}"
+    return Finding(f"camera {name}", True, found), info.shape
+
+
+def _plc(configuration: LoadedConfiguration) -> Finding:
+    plc = configuration.settings.plc
+    if plc.role == "off":
+        return Finding("PLC", True, "none configured")
+    try:
+        with assembly.plc_link(configuration, lambda _: None, lambda _: None):
+            return Finding("PLC", True, f"Modbus TCP can listen on {plc.host}:{plc.port}, unit {plc.unit_id}")
+    except PlcError as problem:
+        return Finding("PLC", False, str(problem))
+
+
+def _engine(configuration: LoadedConfiguration, shape: tuple[int, ...] | None) -> Finding:
+    path = configuration.engine_path
+    try:
+        inspector = assembly.load_inspector(configuration, shape)
+    except (EngineError, RulesError) as problem:
+        return Finding("engine", False, str(problem))
+    if inspector is None:
+        where = f"{path} is not there yet" if path else "engine.path is not set"
+        return Finding("engine", True, f"none: {where}; the station will wait for teaching and pass nothing")
+    inspector.scorer.close()
+    found = f"{inspector.engine_id[:12]}, golden images agree; reject above {inspector.rules.reject_score:.4g}"
+    return Finding("engine", True, found)
+
+
+def _disk(configuration: LoadedConfiguration) -> Finding:
+    work_dir, records = configuration.work_dir, configuration.settings.records
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=work_dir) as probe:
+            probe.write(bytes(MB))
+            probe.flush()
+            os.fsync(probe.fileno())
+        free_mb = shutil.disk_usage(work_dir).free // MB
+    except OSError as problem:
+        return Finding("disk", False, f"{work_dir} cannot be written: {problem.strerror}")
+    if free_mb < records.min_free_mb:
+        return Finding("disk", False, f"{work_dir}: {free_mb} MB free, records.min_free_mb = {records.min_free_mb}")
+    found = f"{work_dir}: {free_mb} MB free, images use at most {records.disk_budget_mb} MB"
+    return Finding("disk", True, found)
