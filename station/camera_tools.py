@@ -3,63 +3,130 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from drivers.camera.images import write_png
 from drivers.camera.open import open_camera
-from drivers.camera.protocol import Camera, CameraError, CameraLost, GrabbedFrame
+from drivers.camera.producer import producer_from_name
+from drivers.camera.protocol import Camera, CameraError, CameraLost, CameraNotFound, GrabbedFrame
 from drivers.camera.settings import CameraSettings
 
 _GRAB_MS = 50
 
 
-def producer_file(name: str) -> Path:
-    """The GenTL producer that `name` stands for: `simtl`, `viky` or a path. Raises ProducerError."""
-    if name == "simtl":
-        from drivers.camera.simtl import producer_path  # noqa: PLC0415
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `camera list` and `camera grab`."""
+    camera = commands.add_parser("camera", help="find cameras and look through them")
+    actions = camera.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    list_parser = actions.add_parser("list", help="the cameras that a GenTL producer finds")
+    grab_parser = actions.add_parser("grab", help="store frames of a camera as PNG files")
+    for parser in (list_parser, grab_parser):
+        parser.add_argument(
+            "--producer", default="simtl", metavar="X.cti", help="GenTL producer; also: simtl, viky (default: simtl)"
+        )
+        parser.set_defaults(run=run)
+    grab_parser.add_argument("--serial", default="", help="DeviceSerialNumber (default: the first camera)")
+    grab_parser.add_argument("--count", type=_positive, default=1, metavar="N", help="how many frames (default: 1)")
+    grab_parser.add_argument("--software-trigger", action="store_true", help="trigger each frame (default: run freely)")
+    grab_parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the PNG files")
 
-        return producer_path()
-    if name == "viky":
-        from drivers.camera.producer import viky_path  # noqa: PLC0415
 
-        return viky_path()
-    return Path(name)
+def run(options: argparse.Namespace) -> int:
+    """Carries out the parsed command; 2 when the producer, the camera or the output folder cannot be used."""
+    try:
+        producer = producer_from_name(options.producer)
+        if options.action == "list":
+            sys.stdout.write(camera_table(camera_list(producer)))
+            return 0
+        settings = CameraSettings(
+            producer=producer,
+            serial_number=options.serial or first_serial_number(producer),
+            trigger="software" if options.software_trigger else "off",
+        )
+        for path, frame in camera_grab(settings, options.count, options.output):
+            size = f"{frame.pixels.shape[1]} x {frame.pixels.shape[0]} px"
+            kind = "Mono8" if frame.pixels.ndim == 2 else "RGB8"
+            sys.stdout.write(f"{path}: frame {frame.frame_id}, {size}, {kind}, {_times(frame)}\n")
+    except (CameraError, OSError) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2
+    return 0
 
 
 def camera_list(producer: Path) -> list[tuple[str, str, str, str]]:
     """(serial number, vendor, model, user id) of each camera of a producer. Raises ProducerError."""
-    from drivers.camera.producer import list_cameras  # noqa: PLC0415  (loads GenICam)
+    from drivers.camera.discovery import list_cameras  # noqa: PLC0415  (loads GenICam)
 
     return [(camera.serial_number, camera.vendor, camera.model, camera.user_name) for camera in list_cameras(producer)]
 
 
-@dataclass(frozen=True, slots=True)
-class GrabbedFile:
-    """One frame that `camera_grab` stored."""
+def camera_table(cameras: list[tuple[str, str, str, str]]) -> str:
+    """The cameras in columns, with a heading."""
+    rows = [("SERIAL", "VENDOR", "MODEL", "USER ID"), *cameras]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines) + ("\n" if cameras else "\n(no camera found)\n")
 
-    path: Path
-    frame: GrabbedFrame
-    pixel_format: str
+
+def first_serial_number(producer: Path) -> str:
+    """Serial number of the first camera of a producer. Raises ProducerError, CameraNotFound."""
+    cameras = camera_list(producer)
+    if not cameras:
+        raise CameraNotFound(f'producer "{producer}" finds no camera')
+    return cameras[0][0]
 
 
-def camera_grab(settings: CameraSettings, count: int, output: Path, timeout_s: float = 5.0) -> list[GrabbedFile]:
-    """Grabs `count` complete frames and writes them as PNG into `output`, which is made if need be.
+def camera_grab(
+    settings: CameraSettings, count: int, output: Path, *, timeout_s: float = 5.0
+) -> Iterator[tuple[Path, GrabbedFrame]]:
+    """Grabs `count` complete frames and writes each as a PNG into `output`, which is made if need be.
 
-    With `settings.trigger` "software" each frame is triggered. Raises CameraError, and OSError when a file cannot be
-    written.
+    With `settings.trigger` "software" each frame is triggered. The pixels of a frame are valid until the next.
+    Raises CameraError, and OSError when a file cannot be written.
     """
     output.mkdir(parents=True, exist_ok=True)
-    stored = []
     with open_camera(settings) as camera:
         camera.start()
         for _ in range(count):
             if settings.trigger == "software":
                 camera.trigger()
-            frame = _next_complete(camera, timeout_s)
-            path = output / f"{camera.info.serial_number or 'camera'}-{frame.frame_id:06d}.png"
+            frame = _complete_frame(camera, timeout_s)
+            camera_name = (
+                re.sub(r"[^\w.-]", "_", camera.info.serial_number) or "camera"
+            )  # a device chose these characters
+            path = output / f"{camera_name}-{frame.frame_id:06d}.png"
             write_png(path, frame.pixels)
-            stored.append(GrabbedFile(path, frame, camera.info.pixel_format))
-    return stored
+            yield path, frame
+
+
+def _complete_frame(camera: Camera, timeout_s: float) -> GrabbedFrame:
+    deadline = time.monotonic() + timeout_s
+    incomplete = 0
+    while time.monotonic() < deadline:
+        frame = camera.grab(_GRAB_MS)
+        if frame is not None and frame.complete:
+            return frame
+        incomplete += frame is not None
+    raise CameraLost(
+        f'no complete frame from camera "{camera.info.serial_number}" in {timeout_s:g} s ({incomplete} incomplete); '
+        "check its trigger settings, or use --software-trigger"
+    )
+
+
+def _times(frame: GrabbedFrame) -> str:
+    """When the frame was triggered, on the wall clock, and how long it took to come."""
+    triggered = datetime.now() - timedelta(microseconds=(time.monotonic_ns() - frame.trigger_time_ns) / 1000)
+    took_ms = (frame.received_time_ns - frame.trigger_time_ns) / 1e6
+    return f"triggered {triggered.isoformat(timespec='milliseconds')}, here {took_ms:.1f} ms later"
+
+
+def _positive(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
+    return count

@@ -27,6 +27,10 @@ class Features:
         self._node_map = node_map
         self._camera = camera
 
+    def exists(self, name: str) -> bool:
+        """Whether the camera's description names the feature, readable now or not."""
+        return bool(self._node_map.has_node(name))
+
     def has(self, name: str) -> bool:
         """Whether the camera has the feature and it can be read now."""
         return self._access(name) in _READABLE
@@ -37,7 +41,7 @@ class Features:
 
     def choices(self, name: str) -> tuple[str, ...]:
         """The values of an enumeration that can be set now; none when the camera has no such enumeration."""
-        if not self._node_map.has_node(name):
+        if not self.exists(name):
             return ()
         with self._guard(name):
             node = self._node_map.get_node(name)
@@ -71,14 +75,14 @@ class Features:
             self._node(name).execute()
 
     def _node(self, name: str) -> Any:
-        if not self._node_map.has_node(name):
+        if not self.exists(name):
             alike = difflib.get_close_matches(name, [node for node in dir(self._node_map) if node[0].isupper()], n=3)
             hint = f"; similar: {', '.join(alike)}" if alike else ""
             raise CameraSettingError(f'camera {self._camera}: no feature "{name}"{hint}')
         return self._node_map.get_node(name)
 
     def _access(self, name: str) -> int:
-        if not self._node_map.has_node(name):
+        if not self.exists(name):
             return int(genapi.EAccessMode.NI)
         with self._guard(name):
             return int(self._node_map.get_node(name).get_access_mode())

@@ -25,9 +25,9 @@ from genicam import genapi, gentl
 from harvesters.core import Buffer, Harvester
 
 from drivers.camera.device_clock import ClockMap
+from drivers.camera.discovery import find, listings, opened_producer
 from drivers.camera.features import Features
 from drivers.camera.pixel_formats import SUPPORTED, normalise, normalised_format
-from drivers.camera.producer import find, listings, opened_producer
 from drivers.camera.protocol import (
     CameraInfo,
     CameraLost,
@@ -186,13 +186,18 @@ class GenicamCamera:
         """Asks for the time of the exposure inside each frame, where the camera has it."""
         features = self._features
         selectable = features.choices("ChunkSelector")
-        self._chunk_timestamp = "Timestamp" in selectable and features.writable("ChunkModeActive")
+        self._chunk_timestamp = (
+            features.exists("ChunkTimestamp")
+            and features.writable("ChunkModeActive")
+            and (not selectable or "Timestamp" in selectable)
+        )
         if not self._chunk_timestamp:
             return
         features.set("ChunkModeActive", True)
-        features.set("ChunkSelector", "Timestamp")
-        if features.writable("ChunkEnable"):
-            features.set("ChunkEnable", True)
+        if selectable:
+            features.set("ChunkSelector", "Timestamp")
+            if features.writable("ChunkEnable"):
+                features.set("ChunkEnable", True)
 
     def _describe(self) -> CameraInfo:
         return CameraInfo(
