@@ -24,7 +24,6 @@ import asyncio
 import ipaddress
 import logging
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -156,9 +155,10 @@ class ModbusTcpServerLink:
                     client.close_if_idle(loop.time())
         finally:
             server.close()
-            for client in tuple(clients):
-                client.close("the station closes the link")
+            await asyncio.sleep(0)  # connections accepted just now join the others
             while clients:
+                for client in tuple(clients):
+                    client.close("the station closes the link")
                 await asyncio.sleep(0)
 
 
@@ -222,8 +222,8 @@ class _Device:
         most = _MOST.get(pdu[0])
         if most is None:
             raise _Refusal(ExcCodes.ILLEGAL_FUNCTION)
-        request = self._decoder.decode(pdu)
-        if request is None or not _is_well_formed(request, pdu[1:]):
+        request = self._decoder.decode(pdu) if _is_well_formed(pdu) else None
+        if request is None:
             raise _Refusal(ExcCodes.ILLEGAL_VALUE)
         counts = (
             (request.read_count, request.write_count)
@@ -301,18 +301,15 @@ class _Device:
         return True
 
 
-def _is_well_formed(request: ModbusPDU, body: bytes) -> bool:
-    """Whether the request, encoded again, gives the bytes that came: catches every wrong length, count and value.
-
-    The unused bits of the last byte of "write multiple coils" may be anything.
-    """
-    try:
-        encoded = request.encode()
-    except (ValueError, struct.error):
-        return False
-    if request.function_code == 15:
-        return len(encoded) == len(body) and encoded[:5] == body[:5]
-    return encoded == body
+def _is_well_formed(pdu: bytes) -> bool:
+    """Whether length, count, byte count and the value of a coil fit together; pymodbus does not look at all of them."""
+    function = pdu[0]
+    if function <= 6:
+        return len(pdu) == 5 and (function != 5 or pdu[3:] in (b"\xff\x00", b"\x00\x00"))
+    size_at = 9 if function == 23 else 5
+    count = int.from_bytes(pdu[size_at - 2 : size_at], "big")
+    size = (count + 7) // 8 if function == 15 else 2 * count
+    return len(pdu) == size_at + 1 + size and pdu[size_at] == size
 
 
 class _TcpClient(_Client, asyncio.BufferedProtocol):
