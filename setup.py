@@ -4,10 +4,13 @@ A GenTL producer is a plain shared library with its own file name, so the usual 
 for that name and for no Python symbols.
 """
 
+from pathlib import Path
+
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PRODUCER = "drivers.camera.simtl.simtl"
+SOURCES = Path("drivers/camera/simtl")  # relative: setuptools runs in the folder of this file
 
 
 class BuildProducer(build_ext):
@@ -21,10 +24,12 @@ setup(
     ext_modules=[
         Extension(
             PRODUCER,
-            sources=["drivers/camera/simtl/simtl.c"],
+            sources=[str(path) for path in sorted(SOURCES.glob("*.c"))],
+            depends=[str(path) for pattern in ("*.h", "*.xml") for path in sorted(SOURCES.glob(pattern))],
+            define_macros=[("CAMERA_XML", f'"{(SOURCES / "camera.xml").as_posix()}"')],
+            libraries=["m", "dl"],
             extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror=implicit", "-fvisibility=hidden", "-pthread"],
             extra_link_args=["-pthread"],
-            py_limited_api=False,
         )
     ],
     cmdclass={"build_ext": BuildProducer},

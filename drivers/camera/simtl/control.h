@@ -1,0 +1,43 @@
+/* The control socket of one device: what happens to it at one moment, told by the line simulator. */
+#ifndef SIMTL_CONTROL_H
+#define SIMTL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "gentl.h"
+
+enum command_kind {
+    COMMAND_LINE1,      /* line1 <0|1>              the light barrier */
+    COMMAND_INCOMPLETE, /* incomplete <n>           the next n frames arrive incomplete */
+    COMMAND_DROPPED,    /* dropped <n>              the next n frames never arrive */
+    COMMAND_LATE,       /* late <n> <milliseconds>  the next n frames arrive late */
+    COMMAND_CRASH,      /* crash                    the driver calls abort() */
+};
+
+struct command {
+    enum command_kind kind;
+    uint32_t number; /* level, or count of frames */
+    uint32_t delay_ms;
+};
+
+struct control {
+    int fd; /* -1: no socket, because there is no SIMTL_SCENE */
+    int device;
+    struct sockaddr_un address;
+    ino_t inode;
+    bool shut_down;
+};
+
+GC_ERROR control_open(struct control *control, int device);
+
+/* Waits for the next valid message; false once control_shutdown was called. */
+bool control_receive(const struct control *control, struct command *command);
+
+/* Wakes control_receive for good. */
+void control_shutdown(struct control *control);
+void control_close(struct control *control);
+
+#endif

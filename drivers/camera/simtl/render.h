@@ -1,0 +1,14 @@
+/* From the picture the sensor took to the bytes that the camera sends. */
+#ifndef SIMTL_RENDER_H
+#define SIMTL_RENDER_H
+
+#include "scene.h"
+
+/* Bytes per pixel. */
+size_t render_pixel_size(uint32_t pixel_format);
+
+/* Writes width x height pixels from the upper left corner of `picture`, which is `picture_width` wide. */
+void render(const struct picture *picture, uint32_t picture_width, uint32_t pixel_format, uint32_t width,
+            uint32_t height, double gain_db, uint8_t *out);
+
+#endif
