@@ -69,10 +69,11 @@ def measure(
     lowest, highest = float(anomaly_map.min()), float(anomaly_map.max())
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise ValueError(f"anomaly map holds values that are not finite (from {lowest} to {highest})")
-    if highest < pixel_threshold:
+    threshold = np.float32(pixel_threshold)  # the map's own precision
+    if highest < threshold:
         return Regions()
     grid = _fine_grid(anomaly_map, frame_shape, pixel_size_mm)
-    mask = np.asarray(grid.values >= pixel_threshold, np.uint8)
+    mask = np.asarray(grid.values >= threshold, np.uint8)
     _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
     area_mm2 = stats[:, cv2.CC_STAT_AREA] * grid.point_mm2
     area_mm2[0] = 0.0  # the background
@@ -89,6 +90,7 @@ def _fine_grid(anomaly_map: NDArray[np.float32], frame_shape: tuple[int, ...], p
     if factor > 1:
         size = (columns * factor, rows * factor)
         values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        values[factor // 2 :: factor, factor // 2 :: factor] = anomaly_map  # exact, without rounding
     height, width = frame_shape[:2]
     return _Grid(values, width / (columns * factor), height / (rows * factor), width, height, pixel_size_mm)
 
