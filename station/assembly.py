@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
 from engines.engine import Engine, open_engine
-from station.camera_tools import producer_file
 from station.config import LoadedConfiguration
 from station.handshake import HandshakeSettings
 from station.inspection import Inspector
@@ -55,7 +55,7 @@ def camera_settings(configuration: LoadedConfiguration) -> CameraSettings:
     return CameraSettings(
         driver=camera.driver,
         trigger="line" if camera.trigger == "line" else "software",
-        producer=configuration.resolve(producer_file(camera.producer)) if camera.producer else None,
+        producer=producer_from_name(camera.producer, configuration.path.parent) if camera.producer else None,
         serial_number=camera.serial_number,
         trigger_line=camera.trigger_line,
         trigger_activation=camera.trigger_activation,

@@ -23,6 +23,7 @@ from station.reasons import ReasonCode
 from station.results import Decision, Trigger, Verdict
 
 LATCH_HISTORY = 64
+CLOSED_HISTORY = 64
 NS_PER_MS = 1_000_000
 
 NOT_INSPECTED_ON_PURPOSE = frozenset(
@@ -121,6 +122,7 @@ class Ledger:
         self._expired_since_frame = 0
         self._counters = Counters()
         self._errors_in_a_row = 0
+        self._closed: deque[Trigger] = deque(maxlen=CLOSED_HISTORY)
 
     @property
     def counters(self) -> Counters:
@@ -172,9 +174,10 @@ class Ledger:
         """Triggers while the station was not ready."""
         self._count(missed=count)
 
-    def late(self) -> None:
-        """An answer came after its part had a result."""
+    def late(self, acquisition_id: int) -> Trigger | None:
+        """An answer came after its part had a result: counts it, and finds the part if it is not long ago."""
         self._count(late=1)
+        return next((trigger for trigger in self._closed if trigger.acquisition_id == acquisition_id), None)
 
     def frame(self, trigger_time_ns: int, *, lost_before: int, ready: bool) -> FrameMatch:
         """A frame of a hardware trigger came, complete or not: opens its part.
@@ -221,6 +224,7 @@ class Ledger:
         part = self._open.pop(acquisition_id, None)
         if part is None:
             return None
+        self._closed.append(part.trigger)
         match decision.verdict:
             case Verdict.PASS:
                 self._count(passed=1)

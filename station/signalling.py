@@ -441,10 +441,11 @@ class Signalling:
         if part is not None:
             self._close(part.trigger, inspection.decision, inspection)
             return
-        self._ledger.late()
         self._warn(WarningCode.LATE_RESULT, True)
         found = f"acquisition {acquisition_id} {inspection.decision.verdict.name} came after its part had a result"
         self._ports.event("late_result", "warning", f"{found}; not applied")
+        if (trigger := self._ledger.late(acquisition_id)) is not None:
+            self._ports.record(self._record(trigger, inspection.decision, inspection, self._clock(), late=True))
 
     def _without_frame(self, parts: tuple[OpenPart, ...]) -> None:
         """Parts that the camera or the transport lost: each still gets a verdict."""
@@ -464,7 +465,6 @@ class Signalling:
     def _close(self, trigger: Trigger, decision: Decision, inspection: Inspection | None) -> None:
         """The one place where a part gets its result: ledger, PLC, journal, record, in this order."""
         measurement = inspection.measurement if inspection else None
-        reject_score = self._inspector.rules.reject_score if self._inspector else 0.0
         if refusal := self._handshake.refusal(decision.verdict, trigger.acquisition_id):
             # the PLC will not be told this verdict, so it must not stand in the books either
             decision = error(refusal, f"was {decision.verdict.name}")
@@ -476,7 +476,7 @@ class Signalling:
             verdict=decision.verdict,
             reason=decision.code,
             score=measurement.image_score if measurement else 0.0,
-            threshold=reject_score,
+            threshold=self._reject_score,
             defect_area=round(measurement.defect_area_mm2 * 1000) if measurement else 0,
             latency_ms=(now - trigger.time_ns) / 1e6,
         )
@@ -486,7 +486,20 @@ class Signalling:
             self._raise_fault(ErrorCode.ERRORS_IN_A_ROW, str(decision.reasons[0]) if decision.reasons else "")
         self._refresh(now)
         signalled_ns = self._clock()
-        record = InspectionRecord(
+        record = self._record(trigger, decision, inspection, signalled_ns)
+        self._ports.record(record)
+        self._remember(record)
+
+    def _record(
+        self,
+        trigger: Trigger,
+        decision: Decision,
+        inspection: Inspection | None,
+        signalled_ns: int,
+        *,
+        late: bool = False,
+    ) -> InspectionRecord:
+        return InspectionRecord(
             session=self._identity.session,
             trigger=trigger,
             decision=decision,
@@ -495,10 +508,13 @@ class Signalling:
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
             config_checksum=self._identity.config_checksum,
-            reject_score=reject_score,
+            reject_score=self._reject_score,
+            late=late,
         )
-        self._ports.record(record)
-        self._remember(record)
+
+    @property
+    def _reject_score(self) -> float:
+        return self._inspector.rules.reject_score if self._inspector else 0.0
 
     def _remember(self, record: InspectionRecord) -> None:
         trigger, decision = record.trigger, record.decision
@@ -588,7 +604,7 @@ class Signalling:
                 recipe=self._identity.recipe_number,
                 engine_id=int(inspector.engine_id[:8], 16) if inspector else 0,
                 config_checksum=int(self._identity.config_checksum[:8], 16),
-                threshold=inspector.rules.reject_score if inspector else 0.0,
+                threshold=self._reject_score,
             ),
             now,
         )

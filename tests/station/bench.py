@@ -129,7 +129,9 @@ class BenchPlc:
 class Bench:
     """One station under test. Start it, send parts, break things, read the books."""
 
-    def __init__(self, directory: Path, *, command: tuple[str, ...] = (), with_engine: bool = True, **settings: Any) -> None:
+    def __init__(
+        self, directory: Path, *, command: tuple[str, ...] = (), with_engine: bool = True, **settings: Any
+    ) -> None:
         self.directory = directory
         self.port = free_port()
         self.scene = Scene(directory / "sim", WIDTH, HEIGHT, 1)
