@@ -39,8 +39,6 @@ class Outcome:
     score: float | None = None
     latency_ms: float | None = None
     engine_ms: float | None = None
-    frame: str = ""
-    """Path of the stored image, if there is one."""
 
     @property
     def verdict(self) -> Verdict | None:

@@ -1,0 +1,64 @@
+"""Which parts come, and in which order. Everything follows from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from station.simulation.images import GOOD, LabelledImage
+from station.simulation.parts import DEFECTS
+from station.simulation.plan import PlannedPart
+
+DEFECTIVE_SHARE = 0.25
+"""Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
+HIDDEN_SHARE = 0.05
+"""Of the rendered parts that are taught: nobody noticed them, and the refinement (IRP) has to."""
+
+
+def rendered(parts: int, teach_parts: int, seed: int) -> tuple[PlannedPart, ...]:
+    """`teach_parts` to teach with a few hidden defects, then `parts` to inspect."""
+    rng = np.random.default_rng([seed, 2])
+    truths = _truths(teach_parts, HIDDEN_SHARE, rng) + _truths(parts, DEFECTIVE_SHARE, rng)
+    phases = ["teach"] * teach_parts + ["inspect"] * parts
+    return tuple(
+        PlannedPart(serial, phase, truth, seed=seed * 1_000_000 + serial)
+        for serial, (phase, truth) in enumerate(zip(phases, truths, strict=True), start=1)
+    )
+
+
+def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -> tuple[PlannedPart, ...]:
+    """Every image once in random order; fewer parts take each kind by its share, more begin again."""
+    rng = np.random.default_rng([seed, 3])
+    wanted = len(images) if parts is None else parts
+    chosen: list[LabelledImage] = []
+    while wanted - len(chosen) >= len(images):
+        chosen += [images[index] for index in rng.permutation(len(images))]
+    rest = wanted - len(chosen)
+    if rest:
+        chosen += _stratified(images, rest, rng)
+    return tuple(
+        PlannedPart(serial, "inspect", image.truth, image=str(image.path.absolute()))
+        for serial, image in enumerate(chosen, start=1)
+    )
+
+
+def _truths(count: int, defective_share: float, rng: np.random.Generator) -> list[str]:
+    defective = round(count * defective_share)
+    truths = [DEFECTS[index % len(DEFECTS)] for index in range(defective)] + [GOOD] * (count - defective)
+    return [truths[index] for index in rng.permutation(count)]
+
+
+def _stratified(images: Sequence[LabelledImage], count: int, rng: np.random.Generator) -> list[LabelledImage]:
+    """`count` images in which each kind has its share, rounded by largest remainder."""
+    kinds: dict[str, list[LabelledImage]] = {}
+    for image in images:
+        kinds.setdefault(image.truth, []).append(image)
+    exact = {kind: count * len(members) / len(images) for kind, members in kinds.items()}
+    quota = {kind: int(share) for kind, share in exact.items()}
+    for kind in sorted(exact, key=lambda kind: quota[kind] - exact[kind])[: count - sum(quota.values())]:
+        quota[kind] += 1
+    chosen = [
+        members[index] for kind, members in kinds.items() for index in rng.permutation(len(members))[: quota[kind]]
+    ]
+    return [chosen[index] for index in rng.permutation(len(chosen))]

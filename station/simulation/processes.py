@@ -1,0 +1,199 @@
+"""The two processes of the demo, the line and the station, as the demo holds them: start, ask, stop.
+
+Both run in sessions of their own, so that Ctrl-C reaches only the demo, which then stops them in order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from station.control import ControlError, request
+
+START_S = 60.0
+STOP_S = 15.0
+
+
+class ProcessEnded(Exception):
+    """A process of the demo ended by itself; the message holds the end of its log."""
+
+    def __init__(self, name: str, code: int, log: Path) -> None:
+        self.code = code
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
+        super().__init__(f"{name} ended with code {code}. Its log ({log}) ends with:\n" + "\n".join(lines))
+
+
+@dataclass(slots=True)
+class LineState:
+    """What the line has told so far. Written by the reading thread, read by the demo."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    connected: bool = False
+    trigger_ready: bool = False
+    fault: bool = False
+    unseen: list[int] = field(default_factory=list)
+    misfires: int = 0
+    ends: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """`part` events by part id."""
+    judgements: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last_event_s: float = field(default_factory=time.monotonic)
+
+
+class Process:
+    """A child process whose standard error goes to a log file."""
+
+    def __init__(
+        self, name: str, arguments: list[str], log: Path, environment: Mapping[str, str], *, piped: bool
+    ) -> None:
+        self._name = name
+        self._log = log
+        pipe = subprocess.PIPE if piped else None
+        with log.open("w", encoding="utf-8") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdin=pipe if piped else subprocess.DEVNULL,
+                stdout=pipe if piped else file,
+                stderr=file,
+                text=True,
+                encoding="utf-8",
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises ProcessEnded when it is gone."""
+        code = self._process.poll()
+        if code is not None:
+            raise ProcessEnded(self._name, code, self._log)
+
+    def stop(self) -> int:
+        """Asks it to end, insists after a while; returns its exit code."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            return self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+class LineProcess(Process):
+    """The simulated line. Its events are kept in `state` and appended to a file."""
+
+    def __init__(self, plan: Path, work: Path) -> None:
+        super().__init__("the simulated line", ["station.simulation", str(plan)], work / "line.log", {}, piped=True)
+        self.state = LineState()
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(work / "line.jsonl",), name="line-events")
+        self._reader.start()
+
+    def __enter__(self) -> LineProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def wait_ready(self) -> dict[str, str]:
+        """Waits for the scene; returns the environment that the camera process needs."""
+        deadline = time.monotonic() + START_S
+        while not self._ready.wait(0.05):
+            self.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the simulated line did not start within {START_S:.0f} s")
+        return self.state.environment
+
+    def feed(self, parts: int) -> None:
+        """Lets so many more parts onto the belt."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"command": "feed", "parts": parts}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._process.wait(STOP_S)
+            self.check()
+
+    def _read(self, file: Path) -> None:
+        assert self._process.stdout is not None
+        with file.open("w", encoding="utf-8") as copy:
+            for line in self._process.stdout:
+                copy.write(line)
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        state = self.state
+        state.last_event_s = time.monotonic()
+        match event["event"]:
+            case "ready":
+                state.environment = event["environment"]
+                self._ready.set()
+            case "plc":
+                state.connected, state.fault = event["connected"], event["fault"]
+                state.trigger_ready = event["trigger_ready"]
+            case "part":
+                state.ends[event["part_id"]] = event
+            case "judgement":
+                state.judgements[event["part_id"]] = event
+            case "unseen":
+                state.unseen.append(event["part_id"])
+            case "misfire":
+                state.misfires += 1
+
+
+class StationProcess(Process):
+    """The real station: `station run`."""
+
+    def __init__(self, configuration: Path, control_socket: Path, log: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(
+            "the station", ["station", "run", "--config", str(configuration)], log, environment, piped=False
+        )
+        self._socket = control_socket
+
+    def __enter__(self) -> StationProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wait_ready(self) -> None:
+        """Waits until the control socket answers. Raises ProcessEnded, TimeoutError."""
+        deadline = time.monotonic() + START_S
+        while True:
+            self.check()
+            try:
+                self.status()
+            except ControlError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the station did not answer within {START_S:.0f} s; see its log") from None
+                time.sleep(0.1)
+            else:
+                return
+
+    def status(self) -> dict[str, Any]:
+        """What `station status` shows. Raises ControlError."""
+        status: dict[str, Any] = request(self._socket, {"command": "status"})["status"]
+        return status
+
+    def teach(self, parts: int, output: str, seed: int) -> None:
+        """The next `parts` parts of the line teach an engine. Raises ControlError."""
+        request(self._socket, {"command": "teach", "parts": parts, "output": output, "seed": seed})

@@ -1,0 +1,134 @@
+"""The demo's folder: made or emptied, and the configuration of the station that runs in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from station.control import LONGEST_SOCKET_PATH
+from station.simulation.images import Canvas
+
+MARKER = ".station-demo"
+PIXEL_SIZE_MM = 0.16
+"""The rendered flange is 60 mm wide and about 380 px."""
+DEADLINE_MS = 1000
+
+
+class WorkspaceError(Exception):
+    """The folder cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where everything of one demo lies."""
+
+    folder: Path
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "station.toml"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.folder / "control.sock"
+
+    @property
+    def records(self) -> Path:
+        return self.folder / "records"
+
+    @property
+    def engine(self) -> Path:
+        return self.folder / "engine"
+
+    @property
+    def training_images(self) -> Path:
+        return self.folder / "training_images"
+
+    @property
+    def plan(self) -> Path:
+        return self.folder / "plan.json"
+
+    @property
+    def scene_prefix(self) -> Path:
+        return self.folder / "camera"
+
+    @property
+    def station_log(self) -> Path:
+        return self.folder / "station.log"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.json"
+
+    @property
+    def contact_sheet(self) -> Path:
+        return self.folder / "contact_sheet.png"
+
+    def configure(self, canvas: Canvas, engine: Path, port: int, *, trigger: str) -> None:
+        """Writes the configuration of the demo's station."""
+        self.configuration.write_text(
+            f"""# Written by `station demo`; `station check --config` explains it.
+[station]
+name = "demo"
+work_dir = "."
+deadline_ms = {DEADLINE_MS}
+
+[cameras.demo]
+driver = "genicam"
+producer = "simtl"
+trigger = {_toml(trigger)}
+pixel_format = {_toml(canvas.pixel_format)}
+width = {canvas.width_px}
+height = {canvas.height_px}
+
+[engine]
+path = {_toml(str(engine))}
+
+[decision]
+pixel_size_mm = {PIXEL_SIZE_MM}
+
+[plc]
+port = {port}
+
+[records]
+min_free_mb = 50
+""",
+            encoding="utf-8",
+        )
+
+
+def prepare(folder: Path) -> Workspace:
+    """Makes the folder, or empties that of an earlier demo. Anything else in it is left alone: WorkspaceError."""
+    folder = folder.absolute()
+    if len(os.fsencode(folder / "control.sock")) > LONGEST_SOCKET_PATH:
+        raise WorkspaceError(f"{folder}: too long for a socket in it; choose a shorter --work")
+    try:
+        if folder.exists():
+            _empty(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARKER).touch()
+    except OSError as problem:
+        raise WorkspaceError(f"{folder}: cannot be used as --work: {problem.strerror}") from problem
+    return Workspace(folder)
+
+
+def _empty(folder: Path) -> None:
+    if not folder.is_dir():
+        raise WorkspaceError(f"{folder}: is not a folder; choose another --work")
+    if any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise WorkspaceError(f"{folder}: holds files that are not of a demo; choose another --work or empty it")
+    for entry in folder.iterdir():
+        if entry.name == MARKER:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _toml(text: str) -> str:
+    """A TOML basic string; JSON escapes the same way."""
+    return json.dumps(text, ensure_ascii=False)
