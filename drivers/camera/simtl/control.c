@@ -13,6 +13,7 @@
 #include "answer.h"
 
 #define DELAY_MAX_MS 60000
+#define FRAMES_MAX 1000000
 
 GC_ERROR control_open(struct control *control, int device)
 {
@@ -57,7 +58,7 @@ static bool parse(const char *text, struct command *command)
         command->kind = COMMAND_CRASH;
     else
         return false;
-    return command->delay_ms <= DELAY_MAX_MS && (command->kind != COMMAND_LINE1 || command->number <= 1);
+    return command->delay_ms <= DELAY_MAX_MS && command->number <= (command->kind == COMMAND_LINE1 ? 1 : FRAMES_MAX);
 }
 
 bool control_receive(const struct control *control, struct command *command)

@@ -9,7 +9,7 @@
 
 GENTL_API GCRegisterEvent(HANDLE module, int32_t type, HANDLE *event_handle)
 {
-    if (type != EVENT_NEW_BUFFER || (module && handle_kind(module) != HANDLE_STREAM))
+    if (type != EVENT_NEW_BUFFER)
         return failed(GC_ERR_NOT_IMPLEMENTED, "event %d: there is only EVENT_NEW_BUFFER of a data stream", type);
     struct device *device = device_lock(module, HANDLE_STREAM);
     if (!device)

@@ -221,4 +221,71 @@ typedef struct {
 } PORT_REGISTER_STACK_ENTRY;
 #pragma pack(pop)
 
+GENTL_API GCInitLib(void);
+GENTL_API GCCloseLib(void);
+GENTL_API GCGetLastError(int32_t *code, char *text, size_t *size);
+GENTL_API GCGetInfo(int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API GCGetPortInfo(HANDLE port, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API GCReadPort(HANDLE port, uint64_t address, void *out, size_t *size);
+GENTL_API GCWritePort(HANDLE port, uint64_t address, const void *data, size_t *size);
+GENTL_API GCReadPortStacked(HANDLE port, PORT_REGISTER_STACK_ENTRY *entries, size_t *count);
+GENTL_API GCWritePortStacked(HANDLE port, PORT_REGISTER_STACK_ENTRY *entries, size_t *count);
+GENTL_API GCGetNumPortURLs(HANDLE port, uint32_t *count);
+GENTL_API GCGetPortURLInfo(HANDLE port, uint32_t index, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API GCGetPortURL(HANDLE port, char *out, size_t *size);
+GENTL_API GCRegisterEvent(HANDLE module, int32_t type, HANDLE *event_handle);
+GENTL_API GCUnregisterEvent(HANDLE module, int32_t type);
+
+GENTL_API TLOpen(HANDLE *system);
+GENTL_API TLClose(HANDLE system);
+GENTL_API TLGetInfo(HANDLE system, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API TLUpdateInterfaceList(HANDLE system, bool8_t *has_changed, uint64_t timeout_ms);
+GENTL_API TLGetNumInterfaces(HANDLE system, uint32_t *count);
+GENTL_API TLGetInterfaceID(HANDLE system, uint32_t index, char *out, size_t *size);
+GENTL_API TLGetInterfaceInfo(HANDLE system, const char *id, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API TLOpenInterface(HANDLE system, const char *id, HANDLE *interface);
+
+GENTL_API IFClose(HANDLE interface);
+GENTL_API IFGetInfo(HANDLE interface, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API IFGetParentTL(HANDLE interface, HANDLE *system);
+GENTL_API IFUpdateDeviceList(HANDLE interface, bool8_t *has_changed, uint64_t timeout_ms);
+GENTL_API IFGetNumDevices(HANDLE interface, uint32_t *count);
+GENTL_API IFGetDeviceID(HANDLE interface, uint32_t index, char *out, size_t *size);
+GENTL_API IFGetDeviceInfo(HANDLE interface, const char *id, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API IFOpenDevice(HANDLE interface, const char *id, int32_t flags, HANDLE *device_handle);
+
+GENTL_API DevClose(HANDLE device_handle);
+GENTL_API DevGetInfo(HANDLE device_handle, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API DevGetParentIF(HANDLE device_handle, HANDLE *interface);
+GENTL_API DevGetPort(HANDLE device_handle, HANDLE *port);
+GENTL_API DevGetNumDataStreams(HANDLE device_handle, uint32_t *count);
+GENTL_API DevGetDataStreamID(HANDLE device_handle, uint32_t index, char *out, size_t *size);
+GENTL_API DevOpenDataStream(HANDLE device_handle, const char *id, HANDLE *stream_handle);
+
+GENTL_API DSClose(HANDLE stream_handle);
+GENTL_API DSGetParentDev(HANDLE stream_handle, HANDLE *device_handle);
+GENTL_API DSStartAcquisition(HANDLE stream_handle, int32_t flags, uint64_t frames);
+GENTL_API DSStopAcquisition(HANDLE stream_handle, int32_t flags);
+GENTL_API DSAnnounceBuffer(HANDLE stream_handle, void *memory, size_t size, void *user_pointer,
+                           HANDLE *buffer_handle);
+GENTL_API DSAllocAndAnnounceBuffer(HANDLE stream_handle, size_t size, void *user_pointer, HANDLE *buffer_handle);
+GENTL_API DSRevokeBuffer(HANDLE stream_handle, HANDLE buffer_handle, void **memory, void **user_pointer);
+GENTL_API DSQueueBuffer(HANDLE stream_handle, HANDLE buffer_handle);
+GENTL_API DSFlushQueue(HANDLE stream_handle, int32_t operation);
+GENTL_API DSGetInfo(HANDLE stream_handle, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API DSGetBufferInfo(HANDLE stream_handle, HANDLE buffer_handle, int32_t command, int32_t *type, void *out,
+                          size_t *size);
+GENTL_API DSGetBufferID(HANDLE stream_handle, uint32_t index, HANDLE *buffer_handle);
+GENTL_API DSGetBufferChunkData(HANDLE stream_handle, HANDLE buffer_handle, SINGLE_CHUNK_DATA *chunks, size_t *count);
+GENTL_API DSGetNumBufferParts(HANDLE stream_handle, HANDLE buffer_handle, uint32_t *count);
+GENTL_API DSGetBufferPartInfo(HANDLE stream_handle, HANDLE buffer_handle, uint32_t part, int32_t command,
+                              int32_t *type, void *out, size_t *size);
+
+GENTL_API EventGetData(HANDLE event_handle, void *out, size_t *size, uint64_t timeout_ms);
+GENTL_API EventGetDataInfo(HANDLE event_handle, const void *in, size_t in_size, int32_t command, int32_t *type,
+                           void *out, size_t *size);
+GENTL_API EventGetInfo(HANDLE event_handle, int32_t command, int32_t *type, void *out, size_t *size);
+GENTL_API EventFlush(HANDLE event_handle);
+GENTL_API EventKill(HANDLE event_handle);
+
 #endif
