@@ -90,7 +90,7 @@ class Daemon:
                 stages,
                 stop,
                 engine_hang_s=settings.station.engine_hang_s,
-                drain_timeout_s=settings.station.deadline_ms / 1000 + 2.0,
+                drain_timeout_s=(settings.station.deadline_ms + self._configuration.camera[1].no_frame_ms) / 1000 + 2.0,
                 start_online=settings.station.start_online,
             )
             self._closing.pop_all()  # from here on the supervisor stops everything, in its order

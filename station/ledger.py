@@ -142,6 +142,13 @@ class Ledger:
         return any(not part.has_frame for part in self._open.values())
 
     @property
+    def is_empty(self) -> bool:
+        """No part is open, and none that was announced while ready may still come."""
+        return not self._open and not any(
+            latched.state is _Latch.WAITING and latched.while_ready for latched in self._latched
+        )
+
+    @property
     def fault_due(self) -> bool:
         """So many parts in a row were not inspected that the line must stop."""
         return self._errors_in_a_row >= self._settings.errors_in_a_row_to_fault

@@ -43,6 +43,7 @@ from station.reasons import ERRORS, WARNINGS, ErrorCode, OfflineReason, ReasonCo
 from station.results import Decision, Frame, Inspection, InspectionRecord, Reason, Trigger, Verdict, error
 
 LONGEST_WAIT_S = 0.2
+FOREVER_NS = 3_600_000_000_000
 RECENT_PARTS = 16
 
 
@@ -269,7 +270,7 @@ class Signalling:
 
     def _run(self) -> None:
         try:
-            while not (self._stopping and not self._ledger.open_parts):
+            while not (self._stopping and self._ledger.is_empty):
                 try:
                     message = self._inbox.get(timeout=self._wait_s())
                 except queue.Empty:
@@ -279,6 +280,7 @@ class Signalling:
                 self.tick()
         finally:
             # whatever ended the loop: no part without a verdict, and the PLC reads Reject
+            self._ledger.expire(self._clock() + FOREVER_NS)
             for part in self._ledger.open_parts:
                 self._close(part.trigger, error(ReasonCode.STOPPED), None)
             self._stopping = True
