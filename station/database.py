@@ -153,7 +153,7 @@ INSERT_PART = (
     + " WHERE excluded.late"
 )
 """A part that is there already stays as it is (written again after a restart) unless this is its late answer."""
-INSERT_SESSION = "INSERT OR IGNORE INTO sessions (session) VALUES (:session)"
+INSERT_KILLED_SESSION = "INSERT OR IGNORE INTO sessions (session, clean) VALUES (:session, 0)"
 START_SESSION = (
     "INSERT INTO sessions (session, start_wall_time) VALUES (:session, :wall_time) "
     "ON CONFLICT (session) DO UPDATE SET start_wall_time = excluded.start_wall_time"

@@ -103,8 +103,10 @@ class Journal:
         """Slots found that were in use but unreadable: parts that are lost."""
         try:
             self._file_descriptor = _open(path, slots)
+        except BlockingIOError as problem:
+            raise JournalError(f'journal "{path}" is in use: another station runs with it; stop it first') from problem
         except OSError as problem:
-            raise JournalError(f'journal "{path}": {problem.strerror}; is another station running?') from problem
+            raise JournalError(f'journal "{path}" cannot be opened: {problem.strerror}') from problem
         size = os.fstat(self._file_descriptor).st_size
         self._map = mmap.mmap(self._file_descriptor, size)
         self._slots = (size - SLOT_BYTES) // SLOT_BYTES

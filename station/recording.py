@@ -197,7 +197,7 @@ class Recorder:
             config_checksum="",
             reject_score=float("nan"),
         )
-        self._inbox.put(_Statement(database.INSERT_SESSION, {"session": part.session}))
+        self._inbox.put(_Statement(database.INSERT_KILLED_SESSION, {"session": part.session}))
         self._offer(_Part(record, recovered=True))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
