@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.camera.simtl import Scene
+from engines.bundle import read_bundle
 from station.control import ControlError, request
 from station.database import LedgerCounts, PartRow, ledger, open_reader, parts
 from station.simulation.plc import Control, StationStatus
@@ -224,12 +225,15 @@ class Bench:
 
     def send(self, picture: Picture) -> int:
         """A part passes the light barrier; its id."""
-        self._next_part_id += 1
-        part_id = self._next_part_id
+        part_id = self.next_part_id()
         self.plc.latch(part_id)
         self.scene.show(picture, part_id)
         self.scene.pulse_line1()
         return part_id
+
+    def next_part_id(self) -> int:
+        self._next_part_id += 1
+        return self._next_part_id
 
     def part(self, picture: Picture) -> PlcResult:
         """Sends a part and waits for its one result."""
@@ -251,6 +255,10 @@ class Bench:
             return self.status()["in_flight"] == 0
         except ControlError:
             return False
+
+    @property
+    def engine_id(self) -> str:
+        return read_bundle(self.engine_path).manifest.engine_id
 
     def rows(self) -> list[PartRow]:
         with open_reader(self.directory / "work" / "records") as connection:
