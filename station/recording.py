@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import math
 import os
 import queue
@@ -291,6 +292,7 @@ class Recorder:
             if isinstance(message, _Part):
                 self._pending.append(self._store(message))
             elif isinstance(message, _Statement):
+                _log_event(message)
                 self._pending.append(message)
             elif isinstance(message, _Flush):
                 self._flushes.append(message)
@@ -316,6 +318,7 @@ class Recorder:
         if skipped is not None:
             row = replace(row, image_skipped=skipped)
         self._image_bytes_out += part.image_bytes
+        _log_part(row)
         return _Statement(database.INSERT_PART, asdict(row), (row.session, row.acquisition_id))
 
     def _tidy(self) -> None:
@@ -401,6 +404,33 @@ class Recorder:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _log_part(row: database.PartRow) -> None:
+    """The one canonical line of a part. Written here and not where it happens: a log may block, a signal may not."""
+    log.log(
+        logging.ERROR if row.verdict == Verdict.ERROR.name else logging.INFO,
+        "late answer" if row.late else "part",
+        acquisition_id=row.acquisition_id,
+        part_id=row.part_id,
+        verdict=row.late_verdict if row.late else row.verdict,
+        reasons=[str(reason) for reason in row.reason_list],
+        score=row.score,
+        reject_score=row.reject_score,
+        latency_ms=row.signalled_ms,
+        engine_id=row.engine_id[:12],
+        image=row.image_path or row.image_skipped,
+    )
+
+
+def _log_event(statement: _Statement) -> None:
+    if statement.sql == database.INSERT_EVENT:
+        level = logging.getLevelName(str(statement.values["level"]).upper())
+        log.log(level if isinstance(level, int) else logging.INFO, statement.values["kind"], **_detail(statement))
+
+
+def _detail(statement: _Statement) -> dict[str, Any]:
+    return {"detail": statement.values["detail"]} if statement.values["detail"] else {}
 
 
 def _without_pixels(record: InspectionRecord) -> InspectionRecord:
