@@ -6,8 +6,6 @@ What harvesters does not do, or does in a way that loses parts, is done here:
 * It has no event for a lost device. A register is read every now and then while no frame comes.
 * It leaves the trigger as the last user set it. Every trigger feature is set at every connect.
 * It takes over SIGINT when used in the main thread. The handler is put back.
-
-After a lost device the binding is not trusted with another connection: the process should end.
 """
 
 from __future__ import annotations
@@ -58,6 +56,7 @@ class GenicamCamera:
             raise ProducerError('camera driver "genicam": no GenTL producer (.cti) given')
         self._settings = settings
         self._producer_path = settings.producer
+        self._acquirer: Any = None
         self._held: Any = None
         """The buffer behind the pixels of the last frame: given back at the next grab."""
         self._clock: ClockMap | None = None
@@ -82,10 +81,19 @@ class GenicamCamera:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A lost device makes each of these fail; what is left is freed when the process ends.
-        with suppress(gentl.GenericException, genapi.GenericException):
+        # With a lost device each step may fail, and is needed for the next: else the producer stays busy for ever.
+        failing = (gentl.GenericException, genapi.GenericException)
+        with suppress(*failing):
             self._give_back()
-        with suppress(gentl.GenericException, genapi.GenericException):
+        if self._acquirer is not None:
+            with suppress(*failing):
+                self._acquirer.stop()
+            for stream in self._acquirer.data_streams:
+                with suppress(*failing):
+                    stream.stop_acquisition(gentl.ACQ_STOP_FLAGS_LIST.ACQ_STOP_FLAGS_KILL)
+                with suppress(*failing):
+                    stream.flush_buffer_queue(gentl.ACQ_QUEUE_TYPE_LIST.ACQ_QUEUE_ALL_DISCARD)
+        with suppress(*failing):
             self._producer.__exit__(kind, error, trace)
 
     @property

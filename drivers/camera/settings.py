@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 FeatureValue = bool | int | float | str
+Trigger = Literal["line", "software", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,7 @@ class CameraSettings:
     """One camera. None stands for "as the camera is set"; a setting of the other driver is ignored."""
 
     driver: Literal["genicam", "folder"] = "genicam"
-    trigger: Literal["line", "software", "off"] = "line"
+    trigger: Trigger = "line"
     """`off` runs freely: for looking through a camera, not for inspecting parts."""
 
     producer: Path | None = None
