@@ -37,14 +37,14 @@ from station.simulation.live import LiveView
 from station.simulation.parts import SIZE_PX
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import TriggerMode
-from station.simulation.processes import LineProcess, LineState, ProcessEnded, StationProcess
+from station.simulation.processes import EXIT_BAD_INPUT, LineProcess, LineState, ProcessEnded, StationProcess
 from station.simulation.report import problems, report
 from station.simulation.summary import print_summary
 from station.simulation.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
 from station.teach import TeachError, teach
 from station.teach_tools import TeachingBar, follow_teaching
 
-EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+EXIT_FAILED = 1
 DEFAULT_PARTS = 100
 RATES_PER_S = (0.2, 20.0)
 TRANSIT_S = DEADLINE_MS / 1000 + 0.5
@@ -261,7 +261,7 @@ class Demo:
             recorded = as_ledger(asdict(ledger(connection)))
             write_contact_sheet(connection, outcomes, workspace.records, workspace.contact_sheet)
         counted = as_ledger(status["counters"])
-        found = problems(outcomes, recorded)
+        found = problems(outcomes, recorded, line.unexposed)
         if counted != recorded:
             found.append(f"the station counted {counted}, its records hold {recorded}")
         made = report(outcomes, status["engine_id"])
@@ -270,6 +270,8 @@ class Demo:
             "problems": found,
             "misfires": line.misfires,
             "triggers_without_camera": line.unseen,
+            "parts_not_exposed": line.unexposed,
+            "belt_waited_s": line.belt_waited_s,
             "teaching": self._teaching,
             "images": setup.images.fitted if setup.images else "rendered",
             "rate_per_s": setup.plan.rate_per_s,

@@ -16,6 +16,8 @@ from station.simulation.plan import PlannedPart
 from station.simulation.processes import LineState
 from station.simulation.report import Outcome
 
+LEGEND = "Green: defective, rightly. Red: good, wrongly. Right picture: heat map and measured regions."
+
 
 def as_ledger(counts: Mapping[str, int]) -> dict[str, int]:
     """Counters of the station, or of its records, under the names of the report."""
@@ -45,7 +47,7 @@ def write_contact_sheet(connection: sqlite3.Connection, outcomes: Sequence[Outco
         for row in rows.get(outcome.part_id, [])[:1]
         if (cell := _cell(outcome, row, records)) is not None
     ]
-    write_image(file, draw(cells, f"{len(rejected)} of {len(outcomes)} parts were pushed off"))
+    write_image(file, draw(cells, f"{len(rejected)} of {len(outcomes)} parts were pushed off.  {LEGEND}"))
 
 
 def _by_part(connection: sqlite3.Connection) -> dict[int, list[PartRow]]:

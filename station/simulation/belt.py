@@ -17,6 +17,8 @@ from enum import Enum
 PITCH_COUNTS = 1000
 """Distance from part to part; 10 counts are 1 mm."""
 PART_LENGTH_COUNTS = 600
+VIEW_COUNTS = (100, 650)
+"""A part is in front of the camera from so much before to so much after the light barrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,13 @@ class Layout:
 
     @classmethod
     def for_rate(cls, rate_per_s: float, transit_s: float) -> Layout:
-        """A belt that brings `rate_per_s` parts a second; each needs `transit_s` from barrier to ejector."""
+        """A belt that brings `rate_per_s` parts a second; each needs at least `transit_s` from barrier to ejector."""
         speed = rate_per_s * PITCH_COUNTS
         # Entry sensor to barrier is less than a pitch, so that the id of a part is given when the part before it has
-        # been taken, and less than 0.3 s, because a station gives up an id that no frame follows.
+        # been taken, and at most 0.5 s, because a station gives up an id that no frame follows.
         barrier = 900
-        entry = barrier - min(700, round(0.3 * speed))
-        return cls(speed, entry, barrier, barrier + round(transit_s * speed))
+        entry = barrier - min(850, round(0.5 * speed))
+        return cls(speed, entry, barrier, barrier + max(PITCH_COUNTS, round(transit_s * speed)))
 
     @property
     def barrier_to_ejector_counts(self) -> int:
@@ -54,6 +56,7 @@ class Place(Enum):
     """Places a part passes on its way, in order."""
 
     ENTRY = "entry"
+    INTO_VIEW = "into view"
     BARRIER = "barrier"
     OUT_OF_VIEW = "out of view"
     PAST_EJECTOR = "past the ejector"
@@ -135,7 +138,8 @@ class Belt:
         half_part = PART_LENGTH_COUNTS // 2
         return (
             (Place.ENTRY, layout.entry_counts),
+            (Place.INTO_VIEW, max(layout.entry_counts, layout.barrier_counts - VIEW_COUNTS[0])),
             (Place.BARRIER, layout.barrier_counts),
-            (Place.OUT_OF_VIEW, layout.barrier_counts + half_part),
+            (Place.OUT_OF_VIEW, layout.barrier_counts + VIEW_COUNTS[1]),
             (Place.PAST_EJECTOR, layout.ejector_counts + half_part),
         )

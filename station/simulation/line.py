@@ -9,10 +9,12 @@ object a line. When standard input closes, it ends: a line never outlives the de
          {"event": "part", "part_id": 1, "truth": ..., "bin": ..., "fired_error_counts": ...} a part has left the belt
          {"event": "judgement", "part_id": 1, "passed": ..., "why": ...}                      what the PLC did with it
          {"event": "unseen", "part_id": 1}                 no camera process listened when the light barrier pulsed
+         {"event": "unexposed", "part_id": 1}              it left the camera's view before an exposure
          {"event": "misfire", "at_counts": ...}            the ejector fired and nothing was in front of it
 
 Three threads, as in a real line: the belt moves, the PLC scans every 5 ms, and its communication module exchanges the
-process image with the station. A station that hangs holds up the third and never the ejector.
+process image with the station. A station that hangs holds up the third and never the ejector. A real PLC scans in hard
+real time and this process does not: when the system holds up the scan, the belt waits for it (`belt_waited_s`).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from typing import TextIO
 
 import numpy as np
 
-from drivers.camera.simtl import Scene
+from drivers.camera.simtl import Scene, SceneError
 from station.simulation.belt import Belt, Bin, Layout, Passage, Place
 from station.simulation.images import Pixels
 from station.simulation.plan import LinePlan, PlannedPart
@@ -39,6 +41,8 @@ from station.simulation.plc_link import StationLink
 
 SCAN_S = 0.005
 BELT_STEP_S = 0.001
+BELT_LEAD_S = 0.010
+"""The belt never runs further ahead of the PLC's last scan, nor further in one step."""
 PARTS_AHEAD = 8
 """Pictures that are drawn or read before their part is put on the belt."""
 
@@ -72,16 +76,19 @@ class Field:
         self._events = events
         self._lock = threading.Lock()
         self._belt = Belt(self.layout)
-        self._start_s = time.monotonic()
+        self._moved_s = time.monotonic()
+        self._belt_s = 0.0
+        """How long the belt has run: the clock, less the time that it waited."""
+        self._scanned_belt_s = 0.0
+        self._waited_s = 0.0
         self._entries: list[int] = []
         self._barriers: list[int] = []
         self._ejector = False
         self._pictures: dict[int, Pixels] = {}
         self._empty_belt = np.zeros(plan.canvas.shape, np.uint8)
-        self._in_view = 0
 
     def _encoder(self) -> int:
-        return int((time.monotonic() - self._start_s) * self.layout.speed_counts_per_s)
+        return int(self._belt_s * self.layout.speed_counts_per_s)
 
     def has_room(self) -> bool:
         with self._lock:
@@ -93,8 +100,13 @@ class Field:
             self._belt.put_on(part.serial, self._encoder())
 
     def move(self) -> None:
-        """Moves the belt to where the clock says it is. Called by the belt's thread only."""
+        """Moves the belt by the time that has passed. Called by the belt's thread only."""
+        now_s = time.monotonic()
         with self._lock:
+            passed_s, self._moved_s = now_s - self._moved_s, now_s
+            step_s = max(0.0, min(passed_s, BELT_LEAD_S, self._scanned_belt_s + BELT_LEAD_S - self._belt_s))
+            self._belt_s += step_s
+            self._waited_s += passed_s - step_s
             passages = self._belt.advance(self._encoder())
         for passage in passages:
             self._pass(passage)
@@ -102,6 +114,7 @@ class Field:
     def sample(self) -> FieldInputs:
         """The PLC's inputs: encoder and the edges since the last scan."""
         with self._lock:
+            self._scanned_belt_s = self._belt_s
             inputs = FieldInputs(self._encoder(), tuple(self._entries), tuple(self._barriers))
             self._entries.clear()
             self._barriers.clear()
@@ -123,24 +136,36 @@ class Field:
         serial = passage.serial
         match passage.place:
             case Place.ENTRY:
-                self._scene.show(self._pictures.pop(serial), serial)
-                self._in_view = serial
                 with self._lock:
                     self._entries.append(passage.at_counts)
+            case Place.INTO_VIEW:
+                self._scene.show(self._pictures.pop(serial), serial)
             case Place.BARRIER:
                 if self._trigger_by_barrier and not self._scene.pulse_line1():
                     self._events.emit("unseen", part_id=serial)
                 with self._lock:
                     self._barriers.append(passage.at_counts)
             case Place.OUT_OF_VIEW:
-                if self._in_view == serial:
-                    self._scene.show(self._empty_belt)
+                if not self._was_exposed(serial):
+                    self._events.emit("unexposed", part_id=serial)
+                self._scene.show(self._empty_belt)
             case Place.PAST_EJECTOR:
                 self._left(serial, Bin.GOOD, None)
 
+    def _was_exposed(self, serial: int) -> bool:
+        try:
+            return self._scene.exposure().part_number == serial
+        except SceneError:  # the camera process died while it wrote down what it took
+            return False
+
     def _left(self, serial: int, end: Bin, error_counts: int | None) -> None:
         self._events.emit(
-            "part", part_id=serial, truth=self._truth[serial], bin=end.value, fired_error_counts=error_counts
+            "part",
+            part_id=serial,
+            truth=self._truth[serial],
+            bin=end.value,
+            fired_error_counts=error_counts,
+            belt_waited_s=round(self._waited_s, 3),
         )
 
 

@@ -21,6 +21,9 @@ from station.control import ControlError, request
 
 START_S = 60.0
 STOP_S = 15.0
+EXIT_BAD_INPUT = 2
+SAID_BY = "station"
+"""How the station begins what it tells on standard error."""
 
 
 class ProcessEnded(Exception):
@@ -28,8 +31,13 @@ class ProcessEnded(Exception):
 
     def __init__(self, name: str, code: int, log: Path) -> None:
         self.code = code
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
-        super().__init__(f"{name} ended with code {code}. Its log ({log}) ends with:\n" + "\n".join(lines))
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        if code == EXIT_BAD_INPUT and (said := [line for line in lines if line.startswith(f"{SAID_BY}: ")]):
+            super().__init__(
+                f"{name} refused to start: " + "\n".join(line.removeprefix(f"{SAID_BY}: ") for line in said)
+            )
+        else:
+            super().__init__(f"{name} ended with code {code}. Its log ({log}) ends with:\n" + "\n".join(lines[-12:]))
 
 
 @dataclass(slots=True)
@@ -41,10 +49,12 @@ class LineState:
     trigger_ready: bool = False
     fault: bool = False
     unseen: list[int] = field(default_factory=list)
+    unexposed: list[int] = field(default_factory=list)
     misfires: int = 0
     ends: dict[int, dict[str, Any]] = field(default_factory=dict)
     """`part` events by part id."""
     judgements: dict[int, dict[str, Any]] = field(default_factory=dict)
+    belt_waited_s: float = 0.0
     last_event_s: float = field(default_factory=time.monotonic)
 
 
@@ -150,10 +160,13 @@ class LineProcess(Process):
                 state.trigger_ready = event["trigger_ready"]
             case "part":
                 state.ends[event["part_id"]] = event
+                state.belt_waited_s = event["belt_waited_s"]
             case "judgement":
                 state.judgements[event["part_id"]] = event
             case "unseen":
                 state.unseen.append(event["part_id"])
+            case "unexposed":
+                state.unexposed.append(event["part_id"])
             case "misfire":
                 state.misfires += 1
 

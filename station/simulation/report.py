@@ -7,7 +7,7 @@ inspected: they count in the ledger, not in the confusion, the AUROC or the time
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from station.results import Verdict
 from station.simulation.belt import Bin
 from station.simulation.images import GOOD
+from station.simulation.plc import ID_NOT_ACKNOWLEDGED
 
 PERCENTILES = (50, 95, 99)
 
@@ -107,13 +108,26 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
     return kinds
 
 
-def problems(outcomes: Sequence[Outcome], counted: dict[str, int]) -> list[str]:
-    """What must never be, in words; empty when all is well. `counted` is the ledger of the station's own counters."""
+def problems(outcomes: Sequence[Outcome], counted: Mapping[str, int], unexposed: Collection[int] = ()) -> list[str]:
+    """What must never be, in words; empty when all is well.
+
+    `counted` is the ledger over all parts; `unexposed` are parts that left the camera's view before an exposure.
+    """
     found = []
     verdicts = sum(counted[name] for name in ("pass", "fail", "review", "error"))
     if counted["triggers"] != verdicts:
         found.append(f"the ledger does not balance: {counted['triggers']} triggers, {verdicts} verdicts")
-    without = [outcome.part_id for outcome in outcomes if not outcome.verdicts]
+    nameless = [
+        outcome.part_id
+        for outcome in outcomes
+        if not outcome.verdicts and outcome.end is Bin.REJECT and outcome.why_rejected == ID_NOT_ACKNOWLEDGED
+    ]
+    if nameless:
+        found.append(
+            f"parts whose id the station did not acknowledge before the light barrier, recorded without an id and "
+            f"pushed off: {_ids(nameless)}; this machine is too slow or too busy for this --rate"
+        )
+    without = [outcome.part_id for outcome in outcomes if not outcome.verdicts and outcome.part_id not in set(nameless)]
     if without:
         found.append(f"parts without a verdict: {_ids(without)}")
     twice = [outcome.part_id for outcome in outcomes if len(outcome.verdicts) > 1]
@@ -122,6 +136,12 @@ def problems(outcomes: Sequence[Outcome], counted: dict[str, int]) -> list[str]:
     slipped = [outcome.part_id for outcome in outcomes if outcome.end is Bin.GOOD and outcome.verdict != Verdict.PASS]
     if slipped:
         found.append(f"parts in the good bin without a PASS: {_ids(slipped)}")
+    mistaken = [outcome.part_id for outcome in outcomes if outcome.inspected and outcome.part_id in unexposed]
+    if mistaken:
+        found.append(
+            f"parts that were judged by a picture taken after they had left the camera's view: {_ids(mistaken)}; "
+            "this machine is too slow or too busy for this --rate"
+        )
     lost = [outcome.part_id for outcome in outcomes if outcome.end is None]
     if lost:
         found.append(f"parts that never left the belt: {_ids(lost)}")

@@ -82,11 +82,11 @@ def _rejects(report: Mapping[str, Any]) -> Table:
     if len(rejected) > REJECTS_SHOWN:
         title += f", the first {REJECTS_SHOWN}"
     table = Table(title=title)
-    for name in ("part", "truth", "what the PLC went by", "hit"):
+    for name in ("part", "truth", "verdict", "hit", "why"):
         table.add_column(name)
-    table.add_column("reason")
     for part in rejected[:REJECTS_SHOWN]:
         error = part["fired_error_counts"]
         hit = "" if error is None else f"{error / 10:+.1f} mm"
-        table.add_row(str(part["part_id"]), part["truth"], part["why_rejected"], hit, part["reason"])
+        why = part["reason"] or part["why_rejected"]
+        table.add_row(str(part["part_id"]), part["truth"], part["verdict"] or "none", hit, why)
     return table

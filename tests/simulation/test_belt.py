@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from station.simulation.belt import PART_LENGTH_COUNTS, PITCH_COUNTS, Belt, Layout, Place
+from station.simulation.belt import PART_LENGTH_COUNTS, PITCH_COUNTS, VIEW_COUNTS, Belt, Layout, Place
 
 LAYOUT = Layout.for_rate(4.0, transit_s=1.5)
 
@@ -16,11 +16,18 @@ def test_ejector_is_as_far_as_the_transit_time_asks() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.2, 1.0, 4.0, 20.0])
-def test_id_is_given_within_a_pitch_and_within_0_3_s_of_the_barrier(rate: float) -> None:
+def test_id_is_given_within_a_pitch_and_within_0_5_s_of_the_barrier(rate: float) -> None:
     layout = Layout.for_rate(rate, transit_s=1.0)
     lead = layout.barrier_counts - layout.entry_counts
     assert 0 < lead < PITCH_COUNTS
-    assert lead / layout.speed_counts_per_s <= 0.301
+    assert lead / layout.speed_counts_per_s <= 0.501
+
+
+@pytest.mark.parametrize("rate", [0.2, 4.0, 20.0])
+def test_only_one_part_is_in_view_and_none_at_the_ejector_meanwhile(rate: float) -> None:
+    layout = Layout.for_rate(rate, transit_s=1.5)
+    assert sum(VIEW_COUNTS) < PITCH_COUNTS
+    assert layout.barrier_counts + VIEW_COUNTS[1] < layout.ejector_counts - PART_LENGTH_COUNTS // 2
 
 
 def test_places_come_in_order_with_the_exact_count() -> None:
@@ -28,7 +35,8 @@ def test_places_come_in_order_with_the_exact_count() -> None:
     belt.put_on(1, 500)
     passages = belt.advance(500 + 100_000)  # the clock jumped: nothing is skipped
     assert [passage.place for passage in passages] == list(Place)
-    assert passages[1].at_counts == 500 + LAYOUT.barrier_counts
+    assert [passage.at_counts for passage in passages] == sorted(passage.at_counts for passage in passages)
+    assert passages[2].at_counts == 500 + LAYOUT.barrier_counts
     assert belt.empty
 
 

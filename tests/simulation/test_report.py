@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from station.results import Verdict
 from station.simulation.belt import Bin
+from station.simulation.plc import ID_NOT_ACKNOWLEDGED
 from station.simulation.report import Outcome, auroc, confusion, ledger, problems, report, spread
 
 SCORES = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=12)
@@ -91,6 +92,7 @@ def test_all_well_says_nothing() -> None:
     ("change", "words"),
     [
         ({"verdicts": ()}, "parts without a verdict: 3"),
+        ({"verdicts": (), "why_rejected": ID_NOT_ACKNOWLEDGED}, "too slow or too busy for this --rate"),
         ({"verdicts": (Verdict.FAIL, Verdict.PASS)}, "parts with more than one verdict: 3"),
         ({"end": Bin.GOOD}, "parts in the good bin without a PASS: 3"),
         ({"end": None}, "parts that never left the belt: 3"),
@@ -98,7 +100,13 @@ def test_all_well_says_nothing() -> None:
 )
 def test_what_must_never_be_is_named(change: dict[str, object], words: str) -> None:
     broken = [*OUTCOMES[:2], replace(OUTCOMES[2], **change), *OUTCOMES[3:]]  # type: ignore[arg-type]
-    assert words in problems(broken, COUNTED)
+    found = problems(broken, COUNTED)
+    assert any(words in problem for problem in found), found
+
+
+def test_verdict_on_the_wrong_picture_is_named() -> None:
+    assert problems(OUTCOMES, COUNTED, unexposed=[7]) == [], "part 7 was not inspected"
+    assert "left the camera's view: 3;" in problems(OUTCOMES, COUNTED, unexposed=[3, 7])[0]
 
 
 def test_ledger_out_of_balance_is_named() -> None:
