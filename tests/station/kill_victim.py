@@ -7,9 +7,12 @@ Writes the number of every part to standard output before it opens it.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
+
+import structlog
 
 from station.journal import Journal
 from station.recording import Recorder, RecorderSettings
@@ -41,4 +44,6 @@ def main(directory: Path, session: str, *, recover_only: bool) -> None:
 
 
 if __name__ == "__main__":
+    # Standard output is for the numbers; structlog would write there too.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     main(Path(sys.argv[1]), sys.argv[2], recover_only="--recover-only" in sys.argv)
