@@ -202,7 +202,7 @@ class Acquisition:
     # ---- the acquisition thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        pause = _Pause(self._reconnect_min_s, self._reconnect_max_s)
+        pause = BackOff(self._reconnect_min_s, self._reconnect_max_s)
         self._change(CameraState.CONNECTING)
         while not self._stopping.is_set():
             streamed_s = self._run_process()
@@ -213,7 +213,7 @@ class Acquisition:
     def _run_process(self) -> float:
         """One camera process from start to end. Answers for how many seconds it streamed."""
         try:
-            process = CameraHandle(self._open, self._environment)
+            process = CameraHandle(self._environment)
         except OSError as error:
             self._change(CameraState.DOWN, f"the camera process cannot be started: {error}")
             return 0.0
@@ -221,24 +221,33 @@ class Acquisition:
             self._process = process
         self._connected_s = math.inf
         try:
-            state, detail = self._converse(process)
+            state, detail = self._live(process)
+            streamed_s = time.monotonic() - self._connected_s
+            if not self._stopping.is_set():
+                self._change(state, detail)  # now: with a lost device the process may take seconds to end
+        finally:
+            with self._lock:
+                self._process = None
+            process.end(_GRACE_S)
+        return streamed_s
+
+    def _live(self, process: CameraHandle) -> tuple[CameraState, str]:
+        """`_converse` until the process ends in one way or another; answers how."""
+        try:
+            return self._converse(process)
         except LinkClosed:
-            state, detail = CameraState.DOWN, f"the camera process {process.end(_GRACE_S)}"
+            return CameraState.DOWN, f"the camera process {process.end(_GRACE_S)}"
         except BlockingIOError:
             process.kill()
-            state, detail = CameraState.DOWN, "the camera process took no commands any more and was killed"
+            return CameraState.DOWN, "the camera process took no commands any more and was killed"
         finally:
-            streamed_s = time.monotonic() - self._connected_s
             with self._lock:
-                self._streaming, self._process = False, None
-        if not self._stopping.is_set():
-            self._change(state, detail)  # now, not when the process has ended: a lost device can hold it for seconds
-        process.end(_GRACE_S)
-        return streamed_s
+                self._streaming = False
 
     def _converse(self, process: CameraHandle) -> tuple[CameraState, str]:
         """Posts what the process says until it gives up or hangs; answers why. Raises LinkClosed."""
         heard_s, patience_s, finishing = time.monotonic(), self._connect_timeout_s, False
+        process.send(self._open)
         while True:
             if self._stopping.is_set() and not finishing:
                 process.send(Finish())
@@ -304,8 +313,8 @@ class Acquisition:
             self._post(CameraChanged(self._name, state, info, detail))
 
 
-class _Pause:
-    """How long to wait before the next try: doubles from the shortest to the longest, and begins again after a
+class BackOff:
+    """How long to wait before the next try: doubles from the shortest to the longest pause, and begins again after a
     camera has streamed for as long as the longest."""
 
     def __init__(self, min_s: float, max_s: float) -> None:

@@ -18,8 +18,8 @@ from station.frame_ring import FrameRing
 class CameraHandle:
     """A camera process from its start to `end`. `send` may be called by any thread, the rest by one."""
 
-    def __init__(self, command: Open, environment: Mapping[str, str]) -> None:
-        """Starts the process, which then connects. Raises OSError when it cannot be started."""
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Starts the process, which then waits for `Open`. Raises OSError when it cannot be started."""
         self._ring: FrameRing | None = None
         self._link, there = CameraLink.pair()
         try:
@@ -37,7 +37,6 @@ class CameraHandle:
             raise
         finally:
             there.close()
-        self.send(command)
 
     @property
     def pid(self) -> int:

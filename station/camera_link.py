@@ -163,19 +163,24 @@ class CameraLink:
             try:
                 return self.send(message, fd)
             except BlockingIOError:
-                select.select([], [self._socket], [])
+                self._wait(select.POLLOUT, None)
 
     def receive(self, timeout_s: float) -> tuple[_Message, int | None] | None:
         """One message with its file descriptor, or None when none comes in time. Raises LinkClosed."""
         try:
             return self._receive()
         except BlockingIOError:
-            if not timeout_s or not select.select([self._socket], [], [], timeout_s)[0]:
+            if not timeout_s or not self._wait(select.POLLIN, timeout_s):
                 return None
         return self._receive()
 
     def close(self) -> None:
         self._socket.close()
+
+    def _wait(self, event: int, timeout_s: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, event)
+        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
     def _receive(self) -> tuple[_Message, int | None]:
         try:

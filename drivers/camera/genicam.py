@@ -123,8 +123,7 @@ class GenicamCamera:
         """Sets every feature the station relies on. A camera keeps the settings of whoever used it before."""
         features, settings = self._features, self._settings
         self._stop_leftover_stream()
-        for selector in features.choices("TriggerSelector") or ("",):
-            self._trigger_off(selector)
+        self._triggers_off()
         self._set_pixel_format()
         for name, offset, value in (("Width", "OffsetX", settings.width), ("Height", "OffsetY", settings.height)):
             if value is not None:
@@ -170,11 +169,15 @@ class GenicamCamera:
         if self._features.writable("PixelFormat"):
             self._features.set("PixelFormat", wanted)
 
-    def _trigger_off(self, selector: str) -> None:
-        if selector and self._features.writable("TriggerSelector"):
-            self._features.set("TriggerSelector", selector)
-        if self._features.writable("TriggerMode"):
-            self._features.set("TriggerMode", "Off")
+    def _triggers_off(self) -> None:
+        """Every kind of trigger; then selects the one for frames, which trigger features of the user refer to."""
+        features = self._features
+        selectors = features.choices("TriggerSelector") if features.writable("TriggerSelector") else ()
+        for selector in sorted(selectors, key=lambda name: name == "FrameStart") or (None,):
+            if selector is not None:
+                features.set("TriggerSelector", selector)
+            if features.writable("TriggerMode"):
+                features.set("TriggerMode", "Off")
 
     def _set_trigger(self) -> None:
         """TriggerMode last: some cameras refuse a new source while the trigger is armed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import signal
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.camera.images import write_png
 from drivers.camera.producer import producer_from_name
@@ -26,6 +29,7 @@ from drivers.camera.simtl import Scene
 from station.acquisition import (
     Acquisition,
     AcquisitionMessage,
+    BackOff,
     CameraChanged,
     CameraState,
     FrameArrived,
@@ -374,6 +378,26 @@ def test_a_damaged_image_fails_by_name(inbox: Inbox, folder: Path) -> None:
     (folder / "0.png").write_bytes(b"damaged")
     with acquiring(inbox, CameraSettings(driver="folder", folder=folder, trigger="software")):
         assert "0.png" in inbox.state(CameraState.FAILED).detail
+
+
+@given(
+    min_s=st.floats(0.01, 1.0), factor=st.floats(1.0, 50.0), lives_s=st.lists(st.sampled_from([-math.inf, 0.0, 1e9]))
+)
+def test_pauses_double_up_to_the_longest_and_begin_again(min_s: float, factor: float, lives_s: list[float]) -> None:
+    max_s, expected_s = min_s * factor, min_s
+    back_off = BackOff(min_s, max_s)
+    for life_s in lives_s:
+        if life_s >= max_s:
+            expected_s = min_s
+        assert back_off.next(life_s) == expected_s
+        expected_s = min(2 * expected_s, max_s)
+
+
+def test_the_daemon_loads_no_genicam() -> None:
+    loaded = (
+        "import sys, station.acquisition, drivers.camera.producer; print({'genicam', 'harvesters'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout.strip() == "set()"
 
 
 # ---- ending -----------------------------------------------------------------------------------------------------
