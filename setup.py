@@ -28,7 +28,7 @@ setup(
             depends=[str(path) for pattern in ("*.h", "*.xml") for path in sorted(SOURCES.glob(pattern))],
             define_macros=[("CAMERA_XML", f'"{(SOURCES / "camera.xml").as_posix()}"')],
             libraries=["m", "dl"],
-            extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror=implicit", "-fvisibility=hidden", "-pthread"],
+            extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-pthread"],
             extra_link_args=["-pthread"],
         )
     ],

@@ -21,10 +21,4 @@ static inline struct timespec clock_timespec(uint64_t ns)
     return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-static inline void clock_sleep_ns(uint64_t ns)
-{
-    struct timespec duration = clock_timespec(ns);
-    nanosleep(&duration, NULL);
-}
-
 #endif

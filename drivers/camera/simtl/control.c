@@ -48,11 +48,11 @@ static bool parse(const char *text, struct command *command)
     *command = (struct command){0};
     if (sscanf(text, "line1 %u%c", &command->number, &rest) == 1)
         command->kind = COMMAND_LINE1;
-    else if (sscanf(text, "incomplete %u%c", &command->number, &rest) == 1)
+    else if (sscanf(text, "incomplete %u %u%c", &command->request, &command->number, &rest) == 2)
         command->kind = COMMAND_INCOMPLETE;
-    else if (sscanf(text, "dropped %u%c", &command->number, &rest) == 1)
+    else if (sscanf(text, "dropped %u %u%c", &command->request, &command->number, &rest) == 2)
         command->kind = COMMAND_DROPPED;
-    else if (sscanf(text, "late %u %u%c", &command->number, &command->delay_ms, &rest) == 2)
+    else if (sscanf(text, "late %u %u %u%c", &command->request, &command->number, &command->delay_ms, &rest) == 3)
         command->kind = COMMAND_LATE;
     else if (strcmp(text, "crash") == 0)
         command->kind = COMMAND_CRASH;

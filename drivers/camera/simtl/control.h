@@ -10,17 +10,18 @@
 #include "gentl.h"
 
 enum command_kind {
-    COMMAND_LINE1,      /* line1 <0|1>              the light barrier */
-    COMMAND_INCOMPLETE, /* incomplete <n>           the next n frames arrive incomplete */
-    COMMAND_DROPPED,    /* dropped <n>              the next n frames never arrive */
-    COMMAND_LATE,       /* late <n> <milliseconds>  the next n frames arrive late */
-    COMMAND_CRASH,      /* crash                    the driver calls abort() */
+    COMMAND_LINE1,      /* line1 <0|1>                        the light barrier */
+    COMMAND_INCOMPLETE, /* incomplete <request> <n>           the next n frames arrive incomplete */
+    COMMAND_DROPPED,    /* dropped <request> <n>              the next n frames never arrive */
+    COMMAND_LATE,       /* late <request> <n> <milliseconds>  the next n frames arrive late */
+    COMMAND_CRASH,      /* crash                              the driver calls abort() */
 };
 
 struct command {
     enum command_kind kind;
     uint32_t number; /* level, or count of frames */
     uint32_t delay_ms;
+    uint32_t request; /* told back in the scene, so that the simulator knows when the fault is armed */
 };
 
 struct control {

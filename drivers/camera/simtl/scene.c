@@ -46,8 +46,9 @@ static GC_ERROR check_size(const struct scene *scene, const char *path)
     if (width < 1 || width > SIDE_MAX || height < 1 || height > SIDE_MAX || (channels != 1 && channels != 3))
         return failed(GC_ERR_IO, "scene \"%s\" has %u x %u px, %u channels: allowed are 1 to %d px and 1 or 3 channels",
                       path, width, height, channels, SIDE_MAX);
-    if (scene->file_size - SCENE_PIXEL_OFFSET < (size_t)width * height * channels)
-        return failed(GC_ERR_IO, "scene \"%s\" is shorter than its picture", path);
+    size_t size = (size_t)width * height * channels;
+    if (scene->file->capacity != size || (scene->file_size - SCENE_PIXEL_OFFSET) / SCENE_STORES < size)
+        return failed(GC_ERR_IO, "scene \"%s\" is shorter than its pictures", path);
     return GC_ERR_SUCCESS;
 }
 
@@ -96,22 +97,22 @@ static GC_ERROR open_file(struct scene *scene)
     return GC_ERR_SUCCESS;
 }
 
-/* A seqlock: the copy counts only when nothing was written meanwhile. */
+/* The simulator writes the next picture into the other store and then counts `sequence` up. So a whole picture is
+ * always there, and the copy counts unless a new one was shown meanwhile: then the next but one may be on its way into
+ * the store that was copied. */
 static bool expose_file(struct scene *scene, struct picture *picture)
 {
     struct scene_file *file = scene->file;
+    size_t size = (size_t)scene->width * scene->height * scene->channels;
     uint64_t give_up_ns = clock_now_ns() + SNAPSHOT_PATIENCE_NS;
     do {
-        uint64_t before = __atomic_load_n(&file->sequence, __ATOMIC_ACQUIRE);
-        if (before % 2 == 0) {
-            memcpy(picture->pixels, (const uint8_t *)file + SCENE_PIXEL_OFFSET,
-                   (size_t)scene->width * scene->height * scene->channels);
-            picture->part_number = file->part_number;
-            __atomic_thread_fence(__ATOMIC_ACQUIRE);
-            if (__atomic_load_n(&file->sequence, __ATOMIC_RELAXED) == before)
-                return true;
-        }
-        clock_sleep_ns(50 * NS_PER_US);
+        uint64_t shown = __atomic_load_n(&file->sequence, __ATOMIC_ACQUIRE);
+        unsigned store = shown % SCENE_STORES;
+        memcpy(picture->pixels, (const uint8_t *)file + SCENE_PIXEL_OFFSET + store * size, size);
+        picture->part_number = file->part_numbers[store];
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&file->sequence, __ATOMIC_RELAXED) == shown)
+            return true;
     } while (clock_now_ns() < give_up_ns);
     return false;
 }
@@ -242,5 +243,14 @@ void scene_report_missed_trigger(struct scene *scene)
         return;
     begin_state(scene);
     scene->file->missed_triggers++;
+    end_state(scene);
+}
+
+void scene_report_request(struct scene *scene, uint64_t request)
+{
+    if (!scene->file)
+        return;
+    begin_state(scene);
+    scene->file->request = request;
     end_state(scene);
 }

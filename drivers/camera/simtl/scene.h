@@ -14,6 +14,7 @@
 #define SCENE_MAGIC "SIMTLSCN"
 #define SCENE_VERSION 1
 #define SCENE_PIXEL_OFFSET 4096
+#define SCENE_STORES 2
 
 struct scene_output {
     uint64_t changes;
@@ -22,17 +23,17 @@ struct scene_output {
     uint32_t reserved;
 };
 
-/* Start of `<prefix>.<device>.scene`, little-endian; the pixels follow at SCENE_PIXEL_OFFSET. scene.py holds the same
- * layout, README.md explains it. */
+/* Start of `<prefix>.<device>.scene`, little-endian. Two picture stores of `capacity` bytes follow at
+ * SCENE_PIXEL_OFFSET. scene.py holds the same layout, README.md explains it. */
 struct scene_file {
     char magic[8];
     uint32_t version;
     uint32_t pixel_offset;
-    uint64_t capacity; /* bytes of pixels */
+    uint64_t capacity; /* bytes of one picture */
 
-    /* Written by the simulator. `sequence` is odd while picture and part number are being changed. */
-    uint64_t sequence;
-    uint64_t part_number;
+    /* Written by the simulator. */
+    uint64_t sequence; /* pictures shown so far; the one to be seen is in store `sequence % 2` */
+    uint64_t part_numbers[SCENE_STORES];
     uint32_t width;
     uint32_t height;
     uint32_t channels;
@@ -47,9 +48,10 @@ struct scene_file {
     uint64_t exposed_part_number;
     uint64_t exposed_ns;
     uint64_t missed_triggers;
+    uint64_t request; /* number of the last fault that was requested and taken */
 };
 
-_Static_assert(sizeof(struct scene_file) == 152, "scene.py holds the same layout");
+_Static_assert(sizeof(struct scene_file) == 168, "scene.py holds the same layout");
 
 enum scene_kind {
     SCENE_CLOSED,
@@ -100,5 +102,6 @@ bool scene_line1_level(const struct scene *scene);
 void scene_report_output(struct scene *scene, unsigned line, bool level, uint64_t now_ns);
 void scene_report_exposure(struct scene *scene, uint64_t part_number, uint64_t trigger_ns);
 void scene_report_missed_trigger(struct scene *scene);
+void scene_report_request(struct scene *scene, uint64_t request);
 
 #endif

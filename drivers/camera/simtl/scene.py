@@ -30,6 +30,7 @@ _SOCKET_PATH_MAX = 107
 """`sun_path` of a Unix socket address on Linux, without its closing zero."""
 _SEND_TIMEOUT_S = 1.0
 _READ_TIMEOUT_S = 1.0
+_ANSWER_TIMEOUT_S = 5.0
 
 
 class SceneError(Exception):
@@ -76,7 +77,7 @@ class _Header(ctypes.Structure):
         ("pixel_offset", ctypes.c_uint32),
         ("capacity", ctypes.c_uint64),
         ("sequence", ctypes.c_uint64),
-        ("part_number", ctypes.c_uint64),
+        ("part_numbers", ctypes.c_uint64 * 2),
         ("width", ctypes.c_uint32),
         ("height", ctypes.c_uint32),
         ("channels", ctypes.c_uint32),
@@ -89,6 +90,7 @@ class _Header(ctypes.Structure):
         ("exposed_part_number", ctypes.c_uint64),
         ("exposed_ns", ctypes.c_uint64),
         ("missed_triggers", ctypes.c_uint64),
+        ("request", ctypes.c_uint64),
     )
 
 
@@ -99,9 +101,9 @@ class Scene:
     the camera in; closing it pulls the plug and removes the file. A scene that an earlier simulator left behind is
     unplugged and replaced. Thread-safe.
 
-    The camera sees an image whole or not at all: `show` makes `sequence` odd, writes, makes it even, and the camera
-    takes its copy again when the number was odd or changed (a seqlock). Each store is one aligned machine word; their
-    order holds by itself on x86 and is forced by `_fence` elsewhere.
+    The camera always sees a whole image: there are two stores, `show` writes into the one that is not to be seen and
+    then counts `sequence` up, and the camera copies again when that number changed meanwhile. The count is one aligned
+    machine word; the order of the writes holds by itself on x86 and is forced by `_fence` elsewhere.
     """
 
     def __init__(self, prefix: Path, width: int, height: int, channels: int, device: int = 0) -> None:
@@ -118,16 +120,17 @@ class Scene:
                 f'control socket "{self._socket_path}": longer than the {_SOCKET_PATH_MAX} bytes of a Unix socket; '
                 "use a shorter prefix"
             )
-        shape = (height, width) if channels == 1 else (height, width, channels)
+        self._shape = (height, width) if channels == 1 else (height, width, channels)
         self._lock = threading.Lock()
         self._closed = False
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(_SEND_TIMEOUT_S)
+        self._requests = 0
         self._map = self._create_file(width, height, channels)
         self._header = _Header.from_buffer(self._map)
-        self._pixels: NDArray[np.uint8] = np.frombuffer(
-            self._map, np.uint8, width * height * channels, PIXEL_OFFSET
-        ).reshape(shape)
+        self._stores: NDArray[np.uint8] = np.frombuffer(self._map, np.uint8, offset=PIXEL_OFFSET).reshape(
+            2, *self._shape
+        )
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.settimeout(_SEND_TIMEOUT_S)
 
     def __enter__(self) -> Scene:
         return self
@@ -148,25 +151,30 @@ class Scene:
                 self._path.unlink()
             self._socket.close()
             # A mapping closes only when nothing points into it any more.
-            del self._header, self._pixels
+            del self._header, self._stores
             self._map.close()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the images that `show` takes."""
+        return self._shape
 
     # ---- in front of the lens -------------------------------------------------------------------------------
 
     def show(self, image: NDArray[np.uint8], part_number: int = 0) -> None:
         """Puts a part in front of the lens: (height, width) or (height, width, 3) in RGB, uint8."""
         with self._open():
-            if image.dtype != np.uint8 or image.shape != self._pixels.shape:
+            if image.dtype != np.uint8 or image.shape != self._shape:
                 raise SceneError(
-                    f"image of {image.dtype} {image.shape}: this scene takes uint8 {self._pixels.shape}; "
+                    f"image of {image.dtype} {image.shape}: this scene takes uint8 {self._shape}; "
                     "scale or crop the image"
                 )
+            store = (self._header.sequence + 1) % 2
+            np.copyto(self._stores[store], image)
+            self._header.part_numbers[store] = part_number
+            _fence()  # the picture is there before it is to be seen ...
             self._header.sequence += 1
-            _fence()
-            np.copyto(self._pixels, image)
-            self._header.part_number = part_number
-            _fence()
-            self._header.sequence += 1
+            _fence()  # ... and that before the next one overwrites the other store
 
     def exposure(self) -> ExposureState:
         """What the camera took last."""
@@ -203,21 +211,26 @@ class Scene:
     # ---- faults ---------------------------------------------------------------------------------------------
 
     def fail_incomplete(self, n: int) -> None:
-        """The next `n` frames arrive incomplete. Like all faults but a lost device, raises SceneError when no camera
-        process listens: a fault that nobody has would make a test pass that tested nothing."""
-        self._request(f"incomplete {n}")
+        """The next `n` triggers give incomplete frames. Returns when the camera has taken the request.
+
+        Like all faults but a lost device, raises SceneError when no camera process takes it: a fault that nobody has
+        would make a test pass that tested nothing.
+        """
+        self._request("incomplete", n)
 
     def fail_dropped(self, n: int) -> None:
-        """The next `n` frames never arrive; the frame id counts them."""
-        self._request(f"dropped {n}")
+        """The frames of the next `n` triggers never arrive; the frame id counts them."""
+        self._request("dropped", n)
 
     def fail_late(self, n: int, delay_ms: int) -> None:
-        """The next `n` frames arrive `delay_ms` after the end of their exposure; later ones queue behind them."""
-        self._request(f"late {n} {delay_ms}")
+        """The frames of the next `n` triggers arrive `delay_ms` after the end of their exposure, and later ones behind
+        them."""
+        self._request("late", n, delay_ms)
 
     def crash_driver(self) -> None:
         """The process that has the camera open calls abort()."""
-        self._request("crash")
+        with self._open():
+            self._deliver("crash")
 
     def lose_device(self) -> None:
         """Pulls the plug: open handles fail from now on, and the device is no longer listed."""
@@ -238,12 +251,13 @@ class Scene:
     # ---- inside ---------------------------------------------------------------------------------------------
 
     def _create_file(self, width: int, height: int, channels: int) -> mmap.mmap:
-        size = PIXEL_OFFSET + width * height * channels
+        capacity = width * height * channels
+        size = PIXEL_OFFSET + 2 * capacity
         header = _Header(
             magic=MAGIC,
             version=VERSION,
             pixel_offset=PIXEL_OFFSET,
-            capacity=width * height * channels,
+            capacity=capacity,
             width=width,
             height=height,
             channels=channels,
@@ -278,12 +292,21 @@ class Scene:
             return False
         return True
 
-    def _request(self, message: str) -> None:
+    def _deliver(self, message: str) -> None:
+        if not self._send(message):
+            raise SceneError(f'fault "{message}": no camera process listens on "{self._socket_path}"; open it first')
+
+    def _request(self, fault: str, *numbers: int) -> None:
         with self._open():
-            if not self._send(message):
-                raise SceneError(
-                    f'fault "{message}": no camera process listens on "{self._socket_path}"; open it first'
-                )
+            self._requests += 1
+            self._deliver(" ".join([fault, str(self._requests), *map(str, numbers)]))
+            deadline = time.monotonic() + _ANSWER_TIMEOUT_S
+            while self._state().request != self._requests:
+                if time.monotonic() > deadline:
+                    raise SceneError(
+                        f'fault "{fault}" {numbers}: the camera did not take it within {_ANSWER_TIMEOUT_S} s'
+                    )
+                time.sleep(0.0005)
 
     def _state(self) -> _Header:
         """A copy of the header in which all that the camera writes belongs together."""

@@ -242,6 +242,8 @@ static void execute(struct device *device, const struct command *command)
     case COMMAND_CRASH:
         abort();
     }
+    if (command->request)
+        scene_report_request(&device->scene, command->request);
 }
 
 void *control_thread(void *argument)
