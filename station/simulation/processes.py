@@ -143,7 +143,7 @@ class LineProcess(Process):
 
     def _read(self, file: Path) -> None:
         assert self._process.stdout is not None
-        with file.open("w", encoding="utf-8") as copy:
+        with file.open("w", encoding="utf-8", buffering=1) as copy:  # whoever reads it sees the line now
             for line in self._process.stdout:
                 copy.write(line)
                 self._take(json.loads(line))
