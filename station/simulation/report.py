@@ -16,7 +16,7 @@ import numpy as np
 from station.results import Verdict
 from station.simulation.belt import Bin
 from station.simulation.images import GOOD
-from station.simulation.plc import ID_NOT_ACKNOWLEDGED
+from station.simulation.plc import ID_NOT_ACKNOWLEDGED, NOT_READY
 
 PERCENTILES = (50, 95, 99)
 
@@ -117,19 +117,15 @@ def problems(outcomes: Sequence[Outcome], counted: Mapping[str, int], unexposed:
     verdicts = sum(counted[name] for name in ("pass", "fail", "review", "error"))
     if counted["triggers"] != verdicts:
         found.append(f"the ledger does not balance: {counted['triggers']} triggers, {verdicts} verdicts")
-    nameless = [
-        outcome.part_id
-        for outcome in outcomes
-        if not outcome.verdicts and outcome.end is Bin.REJECT and outcome.why_rejected == ID_NOT_ACKNOWLEDGED
-    ]
-    if nameless:
-        found.append(
-            f"parts whose id the station did not acknowledge before the light barrier, recorded without an id and "
-            f"pushed off: {_ids(nameless)}; this machine is too slow or too busy for this --rate"
-        )
-    without = [outcome.part_id for outcome in outcomes if not outcome.verdicts and outcome.part_id not in set(nameless)]
-    if without:
-        found.append(f"parts without a verdict: {_ids(without)}")
+    without: dict[str, list[int]] = {}
+    for outcome in outcomes:
+        if not outcome.verdicts:
+            without.setdefault(outcome.why_rejected or "no reason known", []).append(outcome.part_id)
+    for why, part_ids in without.items():
+        text = f"parts without a verdict: {_ids(part_ids)}; the PLC says: {why}"
+        if why in (ID_NOT_ACKNOWLEDGED, NOT_READY):
+            text += "; this machine is too slow or too busy for this --rate"
+        found.append(text)
     twice = [outcome.part_id for outcome in outcomes if len(outcome.verdicts) > 1]
     if twice:
         found.append(f"parts with more than one verdict: {_ids(twice)}")
