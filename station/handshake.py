@@ -121,7 +121,7 @@ class Handshake:
         self._exposing: set[int] = set()
         self._open: set[int] = set()
         self._given_up: set[int] = set()
-        """Triggered before a reset: their results are not shown."""
+        """Triggered before or in a reset: their results are not shown."""
 
         self._queue: deque[PartResult] = deque()
         self._standing = False
@@ -155,6 +155,11 @@ class Handshake:
             and not self._exposing
             and not (self._inputs.buffer_enable and self._free_slots == 0)
         )
+
+    @property
+    def has_results(self) -> bool:
+        """Results wait to be acknowledged."""
+        return bool(self._queue)
 
     @property
     def has_slot(self) -> bool:
@@ -253,7 +258,7 @@ class Handshake:
     def trigger_accepted(self, acquisition_id: int, now_ns: int) -> None:
         """A part was opened, by the PLC's trigger or any other. `now_ns`: time of the trigger, or now."""
         self._acquisition_id = acquisition_id
-        self._open.add(acquisition_id)
+        (self._open if self.enabled else self._given_up).add(acquisition_id)
         self._exposing.add(acquisition_id)
         # One left standing would say of this part that it may move.
         self._exposure_complete = False
@@ -264,10 +269,13 @@ class Handshake:
             self._trigger_ack = self._inputs.trigger
 
     def trigger_missed(self, now_ns: int) -> None:  # noqa: ARG002  every event carries its time
-        """A trigger was not taken: by `TriggerRequested`, or one of the camera line while not ready."""
+        """A trigger was not taken: by `TriggerRequested`, or one of the camera line while not ready.
+
+        In reset (TriggerEnable 0) nothing latches, or the PLC would wait forever for all bits to be 0.
+        """
         self._trigger_pending = False
-        self._missed_trigger = True
-        if self._inputs.buffer_enable and self._free_slots == 0:
+        self._missed_trigger = self._missed_trigger or self.enabled or self._inputs.trigger
+        if self.enabled and self._inputs.buffer_enable and self._free_slots == 0:
             self._overrun = True
 
     def exposure_completed(self, acquisition_id: int, now_ns: int) -> None:  # noqa: ARG002
@@ -276,12 +284,13 @@ class Handshake:
             self._exposing.remove(acquisition_id)
             self._exposure_complete = self._exposure_complete or acquisition_id in self._open
 
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:  # noqa: ARG002
+    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
         """The one result of a part."""
+        self.exposure_completed(result.acquisition_id, now_ns)  # whatever became of the picture, the part may move
         announced = result.acquisition_id in self._open
         given_up = result.acquisition_id in self._given_up
-        for parts in (self._exposing, self._open, self._given_up):
-            parts.discard(result.acquisition_id)
+        self._open.discard(result.acquisition_id)
+        self._given_up.discard(result.acquisition_id)
         if given_up or not self._inputs.trigger_enable or (result.verdict is Verdict.PASS and not announced):
             return ResultOutcome.DISCARDED
         if not self.has_slot:
@@ -362,6 +371,7 @@ class Handshake:
     def _trigger(self, before: PlcInputs, inputs: PlcInputs, was_ready: bool, now_ns: int) -> list[HandshakeRequest]:
         if not inputs.trigger:
             self._trigger_ack = False
+            self._missed_trigger = self._missed_trigger and inputs.trigger_enable
         elif not before.trigger:
             latched, self._latched = self._latched, None
             part_id = latched.part_id if latched else 0
