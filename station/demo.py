@@ -226,16 +226,17 @@ class Demo:
         plan = self._setup.plan
         self._wait_for(line, station, "TriggerReady", lambda: line.state.trigger_ready)
         self._console.print(f"inspecting {len(parts)} parts at {plan.rate_per_s:g} parts/s")
-        line.feed(len(parts))
         quiet_s = STALLED_S + plan.transit_s + PITCH_COUNTS / plan.rate_per_s / 1000
-        truths = {part.serial: part.truth for part in plan.parts}
-        with LiveView(self._console, truths, len(parts), plan.rate_per_s) as view:
+        truths = {part.serial: part.truth for part in parts}
+        before = station.status()["counters"]
+        with LiveView(self._console, truths, len(parts), plan.rate_per_s, before) as view:
+            line.feed(len(parts))
             while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
                 line.check()
                 station.check()
                 if time.monotonic() - line.state.last_event_s > quiet_s:
                     raise DemoFailed(f"nothing has moved on the line for {quiet_s:.0f} s; see the logs in --work")
-                view.show(station.status(), line.state, len(serials & line.state.ends.keys()))
+                view.show(station.status(), line.state, sum(serial in line.state.ends for serial in serials))
                 time.sleep(POLL_S)
         self._wait_for(line, station, "results of all parts", lambda: not station.status()["in_flight"])
         return station.status()

@@ -24,11 +24,20 @@ VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "REVIEW": "yellow", "ERROR
 class LiveView:
     """Shows the run from `__enter__` to `__exit__`."""
 
-    def __init__(self, console: Console, truths: Mapping[int, str], total: int, rate_per_s: float) -> None:
+    def __init__(
+        self,
+        console: Console,
+        truths: Mapping[int, str],
+        total: int,
+        rate_per_s: float,
+        counted_before: Mapping[str, int],
+    ) -> None:
+        """`truths` by part id; `counted_before`: the station's counters when the run begins (teaching)."""
         self._console = console
         self._truths = truths
         self._total = total
         self._rate_per_s = rate_per_s
+        self._counted_before = counted_before
         self._start_s = time.monotonic()
         self._line_due_s = self._start_s + LINE_EVERY_S
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
@@ -50,11 +59,15 @@ class LiveView:
             self._live.update(Panel(Group(self._summary(status, line, gone), self._parts(status, line)), title="demo"))
         elif time.monotonic() >= self._line_due_s:
             self._line_due_s += LINE_EVERY_S
-            counters = status["counters"]
+            counters = self._counters(status)
             self._console.print(
-                f"{gone} of {self._total} parts: {counters['passed']} pass, {counters['failed']} fail, "
-                f"{counters['review']} review, {counters['error']} error (teaching included)"
+                f"{gone} of {self._total} parts have left the belt: "
+                f"{counters['passed']} pass, {counters['failed']} fail, {counters['review']} review, {counters['error']} error"
             )
+
+    def _counters(self, status: Mapping[str, Any]) -> dict[str, int]:
+        """What the station counted in this run."""
+        return {name: count - self._counted_before[name] for name, count in status["counters"].items()}
 
     def _summary(self, status: Mapping[str, Any], line: LineState, gone: int) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -65,14 +78,14 @@ class LiveView:
         )
         table.add_row("engine", f"{status['engine_id'][:12]}")
         table.add_row("line", f"{gone} of {self._total} parts in {seconds:.0f} s, set to {self._rate_per_s:g} parts/s")
-        counters = status["counters"]
+        counters = self._counters(status)
         table.add_row(
             "ledger",
             f"{counters['triggers']} triggers = [green]{counters['passed']} pass[/] + [red]{counters['failed']} fail[/]"
             f" + [yellow]{counters['review']} review[/] + [magenta]{counters['error']} error[/]"
-            f" + {status['in_flight']} in flight   (teaching included)",
+            f" + {status['in_flight']} in flight",
         )
-        bins = [end["bin"] for end in line.ends.values()]
+        bins = [end["bin"] for end in list(line.ends.values()) if end["part_id"] in self._truths]
         table.add_row("bins", f"{bins.count('good')} good, {bins.count('reject')} reject")
         return table
 
