@@ -29,10 +29,7 @@ from station.handshake import Handshake
 from station.inspection import InspectionStage
 from station.journal import Journal, JournalError
 from station.ledger import Ledger
-from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
-from station.recording import Recorder
-from station.rules import RulesError
-from station.signalling import (
+from station.messages import (
     ClearFault,
     Collect,
     EngineChanging,
@@ -40,11 +37,13 @@ from station.signalling import (
     IdentityChanged,
     Message,
     PlcWrote,
-    Ports,
     SetOnline,
-    Signalling,
     Snapshot,
 )
+from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
+from station.recording import Recorder
+from station.rules import RulesError
+from station.signalling import Ports, Signalling
 from station.supervisor import Stages, Supervisor, stop_on_signals
 from station.teach import TeachError
 from station.teaching import Teaching

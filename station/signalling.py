@@ -13,10 +13,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from drivers.plc.protocol import LinkEvent, PlcInputs, PlcOutputs
+from drivers.plc.protocol import LinkEvent, PlcOutputs
 from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed, OutputFailed
+from station.condition import Condition
 from station.handshake import (
     ClearErrorRequested,
     CommandRefused,
@@ -32,151 +33,36 @@ from station.handshake import (
     ResultAcknowledged,
     ResultsWithdrawn,
     SoftwareTriggerTest,
-    StationState,
     StationStatus,
     TriggerMissed,
     TriggerRequested,
 )
 from station.inspection import Inspected, Inspector, InspectorChanged
-from station.ledger import Counters, Ledger, OpenPart
+from station.ledger import Ledger, OpenPart
+from station.messages import (
+    Ask,
+    ClearFault,
+    Collect,
+    EngineChanging,
+    Identity,
+    IdentityChanged,
+    Message,
+    PlcWrote,
+    RaiseFault,
+    RecentPart,
+    SetOnline,
+    Snapshot,
+    Stop,
+    Warn,
+)
 from station.reasons import ERRORS, WARNINGS, ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.results import Decision, Frame, Inspection, InspectionRecord, Reason, Trigger, Verdict, error
 
 LONGEST_WAIT_S = 0.2
 FOREVER_NS = 3_600_000_000_000
+ACKNOWLEDGE_NS = 500_000_000
+"""What a PLC gets at a stop to acknowledge the last results."""
 RECENT_PARTS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What every record and the map say of this station."""
-
-    session: str
-    recipe: str
-    recipe_number: int
-    config_checksum: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlcWrote:
-    """The PLC has written its control block."""
-
-    inputs: PlcInputs
-
-
-@dataclass(frozen=True, slots=True)
-class SetOnline:
-    """A person or the supervisor takes the station on or off line."""
-
-    online: bool
-    reason: OfflineReason = OfflineReason.BY_OPERATOR
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityChanged:
-    """Another configuration is in force."""
-
-    identity: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class EngineChanging:
-    """From now on no part is taken, until the next inspector is installed or `changing` is taken back."""
-
-    changing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Warn:
-    """A warning of another stage comes or goes."""
-
-    code: WarningCode
-    active: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RaiseFault:
-    """Something failed that a person must look at."""
-
-    code: ErrorCode
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClearFault:
-    """A person has mended what was wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """Hand the frames of the next parts to `sink`, for teaching, until it returns False."""
-
-    sink: Callable[[Frame], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Somebody wants to know the state; the answer is put into `reply`."""
-
-    reply: queue.SimpleQueue[Snapshot] = field(default_factory=queue.SimpleQueue)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Take no more parts; end when those in flight have their results."""
-
-
-Message = (
-    FrameArrived
-    | FrameFailed
-    | CameraChanged
-    | OutputFailed
-    | PlcWrote
-    | LinkEvent
-    | Inspected
-    | InspectorChanged
-    | SetOnline
-    | EngineChanging
-    | IdentityChanged
-    | Warn
-    | RaiseFault
-    | ClearFault
-    | Collect
-    | Ask
-    | Stop
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RecentPart:
-    """One line of the live view."""
-
-    acquisition_id: int
-    part_id: int
-    verdict: Verdict
-    score: float | None
-    latency_ms: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of the station at one moment, for people."""
-
-    state: StationState
-    online: bool
-    ready: bool
-    offline_reason: OfflineReason
-    error_code: ErrorCode
-    error_detail: str
-    warnings: tuple[WarningCode, ...]
-    camera: CameraState
-    camera_detail: str
-    engine_id: str
-    recipe: str
-    counters: Counters
-    in_flight: int
-    recent: tuple[RecentPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +103,10 @@ class Signalling:
         self._stopped = threading.Event()
         self._last_turn_ns = clock()
 
-        self._offline = OfflineReason.STARTING
-        self._fault = ErrorCode.NONE
-        self._fault_detail = ""
-        self._warnings: dict[WarningCode, None] = {}
-        self._camera = CameraState.CONNECTING
-        self._camera_detail = ""
+        self._condition = Condition()
         self._inspector: Inspector | None = None
-        self._engine_changing = False
         self._collect: Collect | None = None
-        self._stopping = False
+        self._give_up_ns = 0
         self._published: PlcOutputs | None = None
         self._recent: list[RecentPart] = []
         self._refresh(clock())
@@ -270,7 +150,7 @@ class Signalling:
 
     def _run(self) -> None:
         try:
-            while not (self._stopping and self._ledger.is_empty):
+            while not self._may_end():
                 try:
                     message = self._inbox.get(timeout=self._wait_s())
                 except queue.Empty:
@@ -283,9 +163,16 @@ class Signalling:
             self._ledger.expire(self._clock() + FOREVER_NS)
             for part in self._ledger.open_parts:
                 self._close(part.trigger, error(ReasonCode.STOPPED), None)
-            self._stopping = True
+            self._condition.stopped = True
             self._refresh(self._clock())
             self._stopped.set()
+
+    def _may_end(self) -> bool:
+        """Told to stop, no part in flight, and the PLC has read the last results or had its time to."""
+        if not (self._condition.stopping and self._ledger.is_empty):
+            return False
+        self._give_up_ns = self._give_up_ns or self._clock() + ACKNOWLEDGE_NS
+        return not self._handshake.has_results or self._clock() >= self._give_up_ns
 
     def _wait_s(self) -> float:
         wakeups = [self._handshake.next_wakeup_ns()]
@@ -317,7 +204,8 @@ class Signalling:
             case OutputFailed():
                 self._ports.event("output_failed", "error", f"{message.line} = {message.value}: {message.detail}")
             case InspectorChanged(inspector):
-                self._inspector, self._engine_changing = inspector, False
+                self._inspector = inspector
+                self._condition.engine_changing, self._condition.has_engine = False, inspector is not None
             case LinkEvent(kind, peer, detail):
                 self._ports.event("plc_" + kind, "warning" if kind == "refused" else "info", f"{peer} {detail}".strip())
                 if kind == "refused":
@@ -325,10 +213,9 @@ class Signalling:
                 elif kind == "failed":
                     self._raise_fault(ErrorCode.STAGE_FAILED, f"PLC link: {detail}")
             case SetOnline(online, reason):
-                self._offline = OfflineReason.NONE if online else reason
-                self._ports.event("online" if online else "offline", "info", reason.name.lower())
+                self._set_online(online, reason)
             case EngineChanging(changing):
-                self._engine_changing = changing
+                self._condition.engine_changing = changing
             case IdentityChanged(identity):
                 self._identity = identity
             case Warn(code, active):
@@ -338,11 +225,11 @@ class Signalling:
             case ClearFault():
                 self._clear_fault()
             case Collect():
-                self._collect = message
+                self._collect, self._condition.collecting = message, True
             case Ask(reply):
                 reply.put(self._snapshot())
             case Stop():
-                self._stopping = True
+                self._condition.stopping = True
         self._refresh(now)
 
     # ---- parts --------------------------------------------------------------------------------------------------
@@ -352,6 +239,8 @@ class Signalling:
             match request:
                 case TriggerRequested():
                     self._triggered("plc", now, request.part_id, request.encoder_count, request.deadline_ms)
+                case SoftwareTriggerTest() if self._line_triggered:
+                    self._ports.event("command_refused", "warning", "software trigger: the camera waits for its line")
                 case SoftwareTriggerTest():
                     self._triggered("software", now)
                 case TriggerMissed():
@@ -361,11 +250,9 @@ class Signalling:
                     if self._line_triggered:
                         self._latched(request, now)
                 case GoOnline():
-                    self._offline = OfflineReason.NONE
-                    self._ports.event("online", "info", "by plc")
+                    self._set_online(True, OfflineReason.BY_PLC)
                 case GoOffline():
-                    self._offline = OfflineReason.BY_PLC
-                    self._ports.event("offline", "info", "by plc")
+                    self._set_online(False, OfflineReason.BY_PLC)
                 case ClearErrorRequested():
                     self._clear_fault()
                 case ResetCounters():
@@ -435,7 +322,7 @@ class Signalling:
         if self._collect is None:
             return False
         if not self._collect.sink(frame):
-            self._collect = None
+            self._collect, self._condition.collecting = None, False
         return True
 
     def _inspected(self, acquisition_id: int, inspection: Inspection) -> None:
@@ -457,7 +344,7 @@ class Signalling:
 
     def _missed(self, count: int, detail: str) -> None:
         """A trigger that came while the station was not ready: the part is Reject, and it is on record."""
-        if count:
+        for _ in range(count):
             self._handshake.trigger_missed(self._clock())
             self._ports.event("missed", "error", detail)
 
@@ -465,7 +352,7 @@ class Signalling:
         self._ports.journal_opened(part.trigger)
 
     def _close(self, trigger: Trigger, decision: Decision, inspection: Inspection | None) -> None:
-        """The one place where a part gets its result: ledger, PLC, journal, record, in this order."""
+        """The one place where a part gets its result: ledger, journal, PLC, record, in this order."""
         measurement = inspection.measurement if inspection else None
         if refusal := self._handshake.refusal(decision.verdict, trigger.acquisition_id):
             # the PLC will not be told this verdict, so it must not stand in the books either
@@ -530,79 +417,44 @@ class Signalling:
     # ---- state --------------------------------------------------------------------------------------------------
 
     def _camera_changed(self, message: CameraChanged) -> None:
-        self._camera, self._camera_detail = message.state, message.detail
+        self._condition.camera, self._condition.camera_detail = message.state, message.detail
         down = message.state in (CameraState.DOWN, CameraState.FAILED)
         self._ports.event("camera_" + message.state.name.lower(), "warning" if down else "info", message.detail)
         self._warn(WarningCode.CAMERA_DOWN, down)
 
+    def _set_online(self, online: bool, by: OfflineReason) -> None:
+        self._condition.set_online(online, by)
+        self._ports.event("online" if online else "offline", "info", by.name.lower())
+
     def _warn(self, code: WarningCode, active: bool) -> None:
-        if active and code not in self._warnings:
-            self._warnings[code] = None
-            self._ports.event("warning", "warning", f"{code.name}: {WARNINGS[code].text}")
-        elif not active and code in self._warnings:
-            del self._warnings[code]
-            self._ports.event("warning_over", "info", code.name)
+        if self._condition.warn(code, active):
+            kind, level = ("warning", "warning") if active else ("warning_over", "info")
+            self._ports.event(kind, level, f"{code.name}: {WARNINGS[code].text}")
 
     def _raise_fault(self, code: ErrorCode, detail: str) -> None:
-        if self._fault is ErrorCode.NONE:
-            self._fault, self._fault_detail = code, detail
+        if self._condition.raise_fault(code, detail):
             self._ports.event("fault", "error", f"{ERRORS[code].text}: {detail}")
 
     def _clear_fault(self) -> None:
         self._ledger.clear_fault()
         self._warn(WarningCode.LATE_RESULT, False)
         self._warn(WarningCode.WRITER_REFUSED, False)
-        if self._fault is not ErrorCode.NONE:
-            self._ports.event("fault_cleared", "info", self._fault.name.lower())
-        self._fault, self._fault_detail = ErrorCode.NONE, ""
-
-    @property
-    def _why_offline(self) -> OfflineReason:
-        """The first thing that keeps the station from taking parts."""
-        if self._stopping:
-            return OfflineReason.STOPPING
-        if self._fault is not ErrorCode.NONE:
-            return OfflineReason.FAULT
-        if self._offline is not OfflineReason.NONE:
-            return self._offline
-        if self._camera is not CameraState.STREAMING:
-            return OfflineReason.CAMERA_DOWN
-        if self._engine_changing:
-            return OfflineReason.CHANGING_ENGINE
-        if self._inspector is None and self._collect is None:
-            return OfflineReason.NO_ENGINE
-        return OfflineReason.NONE
-
-    def _state(self, why_offline: OfflineReason) -> StationState:
-        """The state of OPC 40100-1 that the station is in."""
-        match why_offline:
-            case OfflineReason.STOPPING:
-                return StationState.HALTED
-            case OfflineReason.FAULT:
-                return StationState.ERROR
-            case OfflineReason.STARTING | OfflineReason.NO_ENGINE | OfflineReason.CHANGING_ENGINE:
-                return StationState.PREOPERATIONAL
-            case OfflineReason.NONE if self._handshake.enabled:
-                return StationState.CONTINUOUS_EXECUTION
-            case OfflineReason.NONE:
-                return StationState.READY
-            case _:
-                return StationState.INITIALIZED
+        if self._condition.clear_fault():
+            self._ports.event("fault_cleared", "info", "")
 
     def _refresh(self, now: int) -> None:
         """Brings the handshake up to date and publishes the status block when it changed."""
-        why_offline = self._why_offline
-        inspector = self._inspector
+        condition, inspector = self._condition, self._inspector
         waiting = self._ledger.awaits_frame and not self._line_triggered
         requests = self._handshake.station_changed(
             StationStatus(
-                online=why_offline is OfflineReason.NONE,
-                can_take_part=why_offline is OfflineReason.NONE and not waiting and not self._ledger.is_full,
+                online=condition.online,
+                can_take_part=condition.takes_parts and not waiting and not self._ledger.is_full,
                 busy=bool(self._ledger.open_parts),
-                state=self._state(why_offline),
-                offline_reason=why_offline,
-                error_code=self._fault,
-                warning_code=next(iter(self._warnings), WarningCode.NONE),
+                state=condition.state(enabled=self._handshake.enabled),
+                offline_reason=condition.why_offline,
+                error_code=condition.fault,
+                warning_code=next(iter(condition.warnings), WarningCode.NONE),
                 recipe=self._identity.recipe_number,
                 engine_id=int(inspector.engine_id[:8], 16) if inspector else 0,
                 config_checksum=int(self._identity.config_checksum[:8], 16),
@@ -618,17 +470,17 @@ class Signalling:
             self._ports.publish(outputs)
 
     def _snapshot(self) -> Snapshot:
-        why_offline = self._why_offline
+        condition = self._condition
         return Snapshot(
-            state=self._state(why_offline),
-            online=why_offline is OfflineReason.NONE,
+            state=condition.state(enabled=self._handshake.enabled),
+            online=condition.online,
             ready=self._handshake.ready,
-            offline_reason=why_offline,
-            error_code=self._fault,
-            error_detail=self._fault_detail,
-            warnings=tuple(self._warnings),
-            camera=self._camera,
-            camera_detail=self._camera_detail,
+            offline_reason=condition.why_offline,
+            error_code=condition.fault,
+            error_detail=condition.fault_detail,
+            warnings=tuple(condition.warnings),
+            camera=condition.camera,
+            camera_detail=condition.camera_detail,
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
             counters=self._ledger.counters,

@@ -23,9 +23,10 @@ from station.acquisition import Acquisition
 from station.control import ControlServer
 from station.inspection import InspectionStage
 from station.journal import Journal
+from station.messages import RaiseFault, SetOnline, Warn
 from station.reasons import ErrorCode, OfflineReason, WarningCode
 from station.recording import Recorder
-from station.signalling import RaiseFault, SetOnline, Signalling, Warn
+from station.signalling import Signalling
 from station.systemd import Notifier
 from station.teaching import Teaching
 

@@ -211,6 +211,7 @@ class Bench:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        wait_for(lambda: self.plc.status is None, "the PLC to notice")
 
     def log(self) -> str:
         path = self.directory / "station.log"

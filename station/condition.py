@@ -1,0 +1,99 @@
+"""What keeps the station from taking parts, what is degraded, and the state of OPC 40100-1 that follows. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from station.acquisition import CameraState
+from station.handshake import StationState
+from station.reasons import ErrorCode, OfflineReason, WarningCode
+
+FINISHING = (OfflineReason.NONE, OfflineReason.CHANGING_ENGINE, OfflineReason.STOPPING)
+"""The station takes parts, or takes no more but those in flight still get their results."""
+
+
+@dataclass(slots=True)
+class Condition:
+    """Owned by the signalling thread."""
+
+    offline_by: dict[OfflineReason, None] = field(default_factory=lambda: {OfflineReason.STARTING: None})
+    """Who wants it off line; on line needs the agreement of all."""
+    fault: ErrorCode = ErrorCode.NONE
+    fault_detail: str = ""
+    warnings: dict[WarningCode, None] = field(default_factory=dict)
+    """In the order in which they came."""
+    camera: CameraState = CameraState.CONNECTING
+    camera_detail: str = ""
+    has_engine: bool = False
+    engine_changing: bool = False
+    collecting: bool = False
+    """Parts are taken for teaching, engine or not."""
+    stopping: bool = False
+    stopped: bool = False
+
+    @property
+    def why_offline(self) -> OfflineReason:
+        """The first thing that keeps the station from taking parts; NONE when nothing does."""
+        reasons = {
+            OfflineReason.FAULT: self.fault is not ErrorCode.NONE,
+            **dict.fromkeys(self.offline_by, True),
+            OfflineReason.CAMERA_DOWN: self.camera is not CameraState.STREAMING,
+            OfflineReason.CHANGING_ENGINE: self.engine_changing,
+            OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
+            OfflineReason.STOPPING: self.stopping or self.stopped,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), OfflineReason.NONE)
+
+    @property
+    def takes_parts(self) -> bool:
+        return self.why_offline is OfflineReason.NONE
+
+    @property
+    def online(self) -> bool:
+        """Results may be signalled. Off line every part is Reject."""
+        return self.why_offline in FINISHING and not self.stopped
+
+    def state(self, *, enabled: bool) -> StationState:
+        """The state of OPC 40100-1. `enabled`: the PLC has set TriggerEnable."""
+        if self.stopping or self.stopped:
+            return StationState.HALTED
+        match self.why_offline:
+            case OfflineReason.NONE:
+                return StationState.CONTINUOUS_EXECUTION if enabled else StationState.READY
+            case OfflineReason.FAULT:
+                return StationState.ERROR
+            case OfflineReason.STARTING | OfflineReason.NO_ENGINE | OfflineReason.CHANGING_ENGINE:
+                return StationState.PREOPERATIONAL
+            case _:
+                return StationState.INITIALIZED
+
+    def set_online(self, online: bool, by: OfflineReason) -> None:
+        """`by`: BY_PLC or BY_OPERATOR. Neither can overrule the other."""
+        self.offline_by.pop(OfflineReason.STARTING, None)
+        if online:
+            self.offline_by.pop(by, None)
+        else:
+            self.offline_by[by] = None
+
+    def warn(self, code: WarningCode, active: bool) -> bool:
+        """True when that is news."""
+        if active == (code in self.warnings):
+            return False
+        if active:
+            self.warnings[code] = None
+        else:
+            del self.warnings[code]
+        return True
+
+    def raise_fault(self, code: ErrorCode, detail: str) -> bool:
+        """True when that is news; the first fault stands until it is cleared."""
+        if self.fault is not ErrorCode.NONE:
+            return False
+        self.fault, self.fault_detail = code, detail
+        return True
+
+    def clear_fault(self) -> bool:
+        """True when there was one."""
+        had = self.fault is not ErrorCode.NONE
+        self.fault, self.fault_detail = ErrorCode.NONE, ""
+        return had

@@ -1,0 +1,147 @@
+"""What other threads tell the signalling stage, and what it answers when asked how things are."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from drivers.plc.protocol import LinkEvent, PlcInputs
+from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed, OutputFailed
+from station.handshake import StationState
+from station.inspection import Inspected, InspectorChanged
+from station.ledger import Counters
+from station.reasons import ErrorCode, OfflineReason, WarningCode
+from station.results import Frame, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every record and the map say of this station."""
+
+    session: str
+    recipe: str
+    recipe_number: int
+    config_checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlcWrote:
+    """The PLC has written its control block."""
+
+    inputs: PlcInputs
+
+
+@dataclass(frozen=True, slots=True)
+class SetOnline:
+    """A person or the supervisor takes the station on or off line."""
+
+    online: bool
+    reason: OfflineReason = OfflineReason.BY_OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """Another configuration is in force."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChanging:
+    """From now on no part is taken, until the next inspector is installed or `changing` is taken back."""
+
+    changing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A warning of another stage comes or goes."""
+
+    code: WarningCode
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFault:
+    """Something failed that a person must look at."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFault:
+    """A person has mended what was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Hand the frames of the next parts to `sink`, for teaching, until it returns False."""
+
+    sink: Callable[[Frame], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants to know the state; the answer is put into `reply`."""
+
+    reply: queue.SimpleQueue[Snapshot] = field(default_factory=queue.SimpleQueue)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take no more parts; end when those in flight have their results."""
+
+
+Message = (
+    FrameArrived
+    | FrameFailed
+    | CameraChanged
+    | OutputFailed
+    | PlcWrote
+    | LinkEvent
+    | Inspected
+    | InspectorChanged
+    | SetOnline
+    | EngineChanging
+    | IdentityChanged
+    | Warn
+    | RaiseFault
+    | ClearFault
+    | Collect
+    | Ask
+    | Stop
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPart:
+    """One line of the live view."""
+
+    acquisition_id: int
+    part_id: int
+    verdict: Verdict
+    score: float | None
+    latency_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the station at one moment, for people."""
+
+    state: StationState
+    online: bool
+    ready: bool
+    offline_reason: OfflineReason
+    error_code: ErrorCode
+    error_detail: str
+    warnings: tuple[WarningCode, ...]
+    camera: CameraState
+    camera_detail: str
+    engine_id: str
+    recipe: str
+    counters: Counters
+    in_flight: int
+    recent: tuple[RecentPart, ...]
