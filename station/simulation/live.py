@@ -62,7 +62,8 @@ class LiveView:
             counters = self._counters(status)
             self._console.print(
                 f"{gone} of {self._total} parts have left the belt: "
-                f"{counters['passed']} pass, {counters['failed']} fail, {counters['review']} review, {counters['error']} error"
+                f"{counters['passed']} pass, {counters['failed']} fail, "
+                f"{counters['review']} review, {counters['error']} error"
             )
 
     def _counters(self, status: Mapping[str, Any]) -> dict[str, int]:
