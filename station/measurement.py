@@ -90,7 +90,6 @@ def _fine_grid(anomaly_map: NDArray[np.float32], frame_shape: tuple[int, ...], p
     if factor > 1:
         size = (columns * factor, rows * factor)
         values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
-        values[factor // 2 :: factor, factor // 2 :: factor] = anomaly_map  # exact, without rounding
     height, width = frame_shape[:2]
     return _Grid(values, width / (columns * factor), height / (rows * factor), width, height, pixel_size_mm)
 

@@ -4,8 +4,8 @@
 
 What happens when the disk does not keep up or fails, in this order:
 
-* images that wait hold more than `waiting_images_mb`, or more than `queue_size` parts wait: further parts give up
-  their image, the row says so (`image_skipped`);
+* images that wait hold more than `waiting_images_mb`, or there are `queue_size` of them: further parts give up their
+  image, the row says so (`image_skipped`);
 * an image cannot be written (disk full): it is skipped, the row says so, Warning DISK_FULL;
 * the database cannot be written: rows wait in memory and are tried again, Warning RECORDS_DELAYED (DISK_FULL when
   that is the cause);
@@ -128,9 +128,9 @@ class Recorder:
         self._images_until = math.inf
         self._pass_count = 0
         self._lost = 0
-        # Only ever written by one side each: their difference is the memory that waiting images hold.
-        self._image_bytes_in = 0
-        self._image_bytes_out = 0
+        # Only ever written by one side each: the differences are the waiting images and the memory that they hold.
+        self._images_in = self._image_bytes_in = 0
+        self._images_out = self._image_bytes_out = 0
         # From here on: the recording thread's own, only read by the others.
         self._connection: sqlite3.Connection | None = None
         self._pending: list[_Statement] = []
@@ -244,9 +244,10 @@ class Recorder:
         if record.decision.verdict is Verdict.PASS and not record.late and not self._pass_image_is_due():
             return _Part(_without_pixels(record))
         size = record.inspection.frame.pixels.nbytes
-        held = self._image_bytes_in - self._image_bytes_out
-        if self._inbox.qsize() >= self._settings.queue_size or held + size > self._settings.waiting_images_mb * MB:
+        waiting, held = self._images_in - self._images_out, self._image_bytes_in - self._image_bytes_out
+        if waiting >= self._settings.queue_size or held + size > self._settings.waiting_images_mb * MB:
             return _Part(_without_pixels(record), image_skipped="too many images wait for the disk")
+        self._images_in += 1
         self._image_bytes_in += size
         return _Part(record, image_bytes=size)
 
@@ -317,7 +318,9 @@ class Recorder:
             row = self._images.store(row, inspection.frame.pixels, None if scores is None else scores.anomaly_map)
         if skipped is not None:
             row = replace(row, image_skipped=skipped)
-        self._image_bytes_out += part.image_bytes
+        if part.image_bytes:
+            self._images_out += 1
+            self._image_bytes_out += part.image_bytes
         _log_part(row)
         return _Statement(database.INSERT_PART, asdict(row), (row.session, row.acquisition_id))
 

@@ -102,13 +102,17 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         Journal(tmp_path / "file" / "j", "s1")
 
 
-def test_damaged_slot_is_counted_and_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("byte", "flipped"), [(0, 0x04), (70, 0xFF), (108, 0x03)], ids=["state", "content", "FAIL becomes PASS"]
+)
+def test_damaged_slot_is_counted_and_reported(tmp_path: Path, byte: int, flipped: int) -> None:
     path = tmp_path / "j"
     with Journal(path, "s1") as journal:
-        journal.open_part(trigger(1))
-        journal.open_part(trigger(2))
+        for number in (1, 2):
+            journal.open_part(trigger(number))
+            journal.decide_part(number, Verdict.FAIL, ReasonCode.REGION_AREA)
     image = bytearray(path.read_bytes())
-    image[SLOT_BYTES + 70] ^= 0xFF  # slot 1: content
+    image[SLOT_BYTES + byte] ^= flipped
     path.write_bytes(image)
     with capture_logs() as logs, Journal(path, "s2") as journal:
         assert [part.trigger.acquisition_id for part in journal.recover()] == [2]

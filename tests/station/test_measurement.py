@@ -29,6 +29,12 @@ def test_value_at_the_threshold_counts() -> None:
     assert measure(anomaly_map, (320, 320), 0.5, 0.1).count == 1
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+def test_cell_at_the_threshold_is_not_lost_by_interpolation(seed: int) -> None:
+    anomaly_map = np.random.default_rng(seed).random((9, 9), np.float32)
+    assert measure(anomaly_map, (90, 90), float(anomaly_map.max()), 0.1).count >= 1
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_map_that_is_not_finite_is_refused(bad: float) -> None:
     anomaly_map = np.zeros((8, 8), np.float32)

@@ -192,6 +192,7 @@ def test_recovered_parts_are_entered_once(tmp_path: Path) -> None:
         with recording(tmp_path, session=session, on_committed=committed.extend) as recorder:
             for part in unfinished:
                 recorder.record_recovered(part)
+    assert not any(row.late for row in rows(tmp_path))
     found = [(row.session, row.acquisition_id, row.verdict, row.recovered) for row in rows(tmp_path)]
     assert found == [("s1", 1, "PASS", False), ("s1", 2, "PASS", True), ("s0", 1, "ERROR", True)]
     assert committed == [part.key for part in unfinished] * 2
@@ -261,6 +262,16 @@ def test_images_that_would_take_too_much_memory_are_given_up(tmp_path: Path) -> 
     assert row.image_path is None
     assert row.image_skipped == "too many images wait for the disk"
     assert row.score == 0.5
+
+
+def test_no_more_images_wait_than_the_queue_holds(tmp_path: Path) -> None:
+    recorder = Recorder(RecorderSettings(tmp_path, min_free_mb=0, queue_size=8), "s1")
+    for number in range(1, 13):  # the thread does not run yet
+        recorder.record(MAKE.inspected(number, Verdict.FAIL))
+    recorder.start()
+    assert recorder.stop(20)
+    assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 13))
+    assert [row.acquisition_id for row in rows(tmp_path) if row.image_path] == list(range(1, 9))
 
 
 def test_pixels_that_cannot_be_encoded_cost_only_the_image(tmp_path: Path) -> None:
