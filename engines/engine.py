@@ -102,8 +102,8 @@ class Engine:
         taught_text = f"{taught.min_width}x{taught.min_height}..{taught.max_width}x{taught.max_height}"
         if not low <= aspect <= high:
             raise ImageError(
-                f'engine "{self.path}" was taught on images of {taught_text}, width / height '
-                f"{taught.min_aspect:.3f} to {taught.max_aspect:.3f}; the camera gives {width}x{height} ({aspect:.3f}); "
+                f'engine "{self.path}" was taught on images of {taught_text}, width / height {taught.min_aspect:.3f} '
+                f"to {taught.max_aspect:.3f}; the camera gives {width}x{height} ({aspect:.3f}); "
                 "set Width and Height of the camera as they were, or teach again"
             )
         if grey != taught.grey:

@@ -1,0 +1,49 @@
+"""What every detector is to training, calibration and export."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+Features = Mapping[str, Tensor]
+"""Name -> (n, ...): what the frozen part of a detector computes of n images."""
+
+
+class Detector(nn.Module, ABC):
+    """A frozen feature extractor and a small learned head.
+
+    Training calls `features` once per image and keeps the result, then, for each set of images it tries:
+    `initialise` (everything in closed form), Adam steps on `loss` (nothing, if no parameter wants a gradient), `score`.
+    The exported graph is `forward`.
+    """
+
+    @property
+    @abstractmethod
+    def map_size(self) -> tuple[int, int]:
+        """(height, width) of the anomaly map, in cells."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """Frozen features of (n, height, width, 3) uint8 RGB images. Depends on nothing that is learned."""
+
+    @abstractmethod
+    def initialise(self, features: Features) -> None:
+        """Forget what was learned and set everything that has a closed form from these good images."""
+
+    @abstractmethod
+    def loss(self, features: Features) -> Tensor:
+        """Mean negative log-likelihood per dimension, up to a constant; a scalar."""
+
+    @abstractmethod
+    def score(self, features: Features) -> tuple[Tensor, Tensor]:
+        """`image_score` (n,) and `anomaly_map` (n, map_height, map_width), higher is more anomalous."""
+
+    @abstractmethod
+    def positive(self, image_score: Tensor) -> Tensor:
+        """The image scores on a positive scale with a meaningful zero, as "lambda times the median" needs."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, height, width, 3) uint8 RGB -> `image_score`, `anomaly_map`."""
+        return self.score(self.features(image))
