@@ -449,6 +449,49 @@ static void check_frames(void)
     free(client);
 }
 
+struct flicker {
+    struct scene_file *scene;
+    bool is_over;
+};
+
+static void *show_all_the_time(void *argument)
+{
+    struct flicker *flicker = argument;
+    while (!__atomic_load_n(&flicker->is_over, __ATOMIC_RELAXED)) {
+        uint64_t next = flicker->scene->sequence + 1;
+        memset((uint8_t *)flicker->scene + SCENE_PIXEL_OFFSET + next % SCENE_STORES * PIXELS, (int)next & 0xff, PIXELS);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        __atomic_store_n(&flicker->scene->sequence, next, __ATOMIC_SEQ_CST);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
+    return NULL;
+}
+
+/* Against a scene that changes faster than it can be copied, a frame is of one picture, or it says that it is none. */
+static void check_flicker(struct scene_file *scene)
+{
+    struct flicker flicker = {.scene = scene};
+    struct client *client = new_client();
+    pthread_t thread;
+    open_interface(client);
+    open_stream(client);
+    start_triggered(client, TRIGGER_SOFTWARE);
+    CHECK(pthread_create(&thread, NULL, show_all_the_time, &flicker) == 0);
+    while (__atomic_load_n(&scene->sequence, __ATOMIC_SEQ_CST) < 2)
+        usleep(100); /* until both stores hold a picture of one value */
+    for (int i = 0; i < 1500; i++) {
+        write_number(client, ADDRESS(trigger_software), 1);
+        HANDLE buffer = next_buffer(client);
+        const uint8_t *pixels = (uint8_t *)(uintptr_t)buffer_number(client, buffer, BUFFER_INFO_BASE);
+        CHECK(buffer_number(client, buffer, BUFFER_INFO_IS_INCOMPLETE) || memcmp(pixels, pixels + 1, PIXELS - 1) == 0);
+        OK(DSQueueBuffer(client->stream, buffer));
+    }
+    __atomic_store_n(&flicker.is_over, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    OK(GCCloseLib());
+    free(client);
+}
+
 static void check_messages(struct scene_file *scene)
 {
     struct client *client = new_client();
@@ -732,6 +775,7 @@ int main(int argc, char **argv)
     check_buffers();
     check_frames();
     check_messages(scene);
+    check_flicker(scene);
     release_scene(scene);
     check_scenes();
     check_images(images);
