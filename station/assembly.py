@@ -74,7 +74,7 @@ def plc_link(configuration: LoadedConfiguration, on_inputs: OnInputs, on_link_ev
     plc = configuration.settings.plc
     if plc.role == "off":
         return NoPlc(on_inputs)
-    settings = ModbusServerSettings(host=plc.host, port=plc.port, unit_id=plc.unit_id)
+    settings = ModbusServerSettings(plc.host, plc.port, plc.unit_id, writers=tuple(plc.writers))
     return ModbusTcpServerLink(settings, on_inputs, on_link_event)
 
 

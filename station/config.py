@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -225,9 +226,19 @@ class PlcSection(Section):
     host: str = Field("127.0.0.1", description="Address to listen on. Loopback unless told otherwise.")
     port: Port = Field(1502, description="TCP port (502 is the standard one and needs a privilege).")
     unit_id: int = Field(1, ge=0, le=247, description="Modbus unit id.")
+    writers: list[str] = Field(
+        default_factory=list, description="Addresses or networks that may write; empty: any, one at a time."
+    )
     heartbeat_timeout_s: float = Field(
         3.0, ge=0, le=60, description="PlcHeartbeat may stand still for so long. 0: not supervised."
     )
+
+    @field_validator("writers")
+    @classmethod
+    def _networks(cls, writers: list[str]) -> list[str]:
+        for writer in writers:
+            ipaddress.ip_network(writer)  # raises ValueError that says what is wrong
+        return writers
 
 
 class RecordsSection(Section):

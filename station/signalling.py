@@ -75,7 +75,8 @@ class Ports:
     record: Callable[[InspectionRecord], None]
     event: Callable[[str, str, str], None]
     """kind, level, detail."""
-    journal_opened: Callable[[Trigger], object]
+    journal_opened: Callable[[Trigger], bool]
+    """False: there is no room for it."""
     journal_decided: Callable[[int, Verdict, ReasonCode], None]
 
 
@@ -349,7 +350,10 @@ class Signalling:
             self._ports.event("missed", "error", detail)
 
     def _opened(self, part: OpenPart) -> None:
-        self._ports.journal_opened(part.trigger)
+        if not self._ports.journal_opened(part.trigger):
+            self._ports.event(
+                "journal_full", "error", f"acquisition {part.trigger.acquisition_id} would not survive a kill"
+            )
 
     def _close(self, trigger: Trigger, decision: Decision, inspection: Inspection | None) -> None:
         """The one place where a part gets its result: ledger, journal, PLC, record, in this order."""

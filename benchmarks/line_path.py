@@ -1,0 +1,170 @@
+"""What the station adds to its engine, from trigger to result, and how much of the engine's throughput is left.
+
+    python benchmarks/line_path.py --engine DIR [--images DIR] [--parts 200] [--rate 4] [--json FILE]
+
+1. Overhead: the demo's line (software camera, PLC over TCP) at a fixed rate; per part, trigger to result minus the bare
+   engine call, with the time of every step from the records.
+2. Throughput: back-to-back triggers, a few in flight at a time, against the same engine called in a loop in this
+   process, before and after, without anything else.
+
+Both run on the machine as it is: other load shows. The goals (docs/decisions/0003-line-path.md) are for 2 cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyModbusTCP.client import ModbusClient
+
+from drivers.camera.simtl import Scene
+from engines.engine import open_engine
+from station.database import open_reader, parts
+from station.simulation.images import Canvas, open_folder
+from station.simulation.parts import render
+from station.simulation.processes import StationProcess
+from station.simulation.workspace import prepare
+
+STEPS = ("received", "inspection_start", "engine_start", "engine_end", "decided", "signalled")
+LOOP_S, THROUGHPUT_PARTS, IN_FLIGHT = 4.0, 300, 4
+TRIGGER_ENABLE, COUNTERS, COUNTER_REGISTERS = 0, 30, 12
+GOALS = {"overhead_p50_ms": 5.0, "overhead_p99_ms": 15.0, "throughput_ratio": 0.9}
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in (50, 95, 99)} | {"max": round(max(values), 2)}
+
+
+def overhead(engine: Path, images: Path | None, count: int, rate: float, work: Path) -> dict[str, Any]:
+    """Runs the demo with this engine and reads the times of its parts from the records."""
+    command = [sys.executable, "-m", "station", "demo", "--engine", str(engine), "--work", str(work)]
+    command += ["--parts", str(count), "--rate", str(rate), *(["--images", str(images)] if images else [])]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with open_reader(work / "records") as connection:
+        rows = [row for row in parts(connection) if row.engine_end_ms is not None]
+    times = {step: np.array([getattr(row, f"{step}_ms") for row in rows], float) for step in STEPS}
+    engine_ms = times["engine_end"] - times["engine_start"]
+    steps, before = {}, np.zeros(len(rows))
+    for step in STEPS:
+        steps[step] = percentiles(list(times[step] - before))
+        before = times[step]
+    return {
+        "parts": len(rows),
+        "overhead_ms": percentiles(list(times["signalled"] - engine_ms)),
+        "engine_ms": percentiles(list(engine_ms)),
+        "steps_ms": steps,
+    }
+
+
+def bare_loop(engine: Path, picture: np.ndarray) -> float:
+    """Scores per second of the engine alone."""
+    with open_engine(engine) as loaded:
+        for _ in range(5):
+            loaded.score(picture)
+        count, start = 0, time.perf_counter()
+        while time.perf_counter() - start < LOOP_S:
+            loaded.score(picture)
+            count += 1
+        return count / (time.perf_counter() - start)
+
+
+def counters(client: ModbusClient) -> tuple[int, int]:
+    """(parts with a result, missed triggers) from the status block."""
+    words = client.read_input_registers(COUNTERS, COUNTER_REGISTERS)
+    assert words is not None, "the station does not answer"
+    values = [words[at] << 16 | words[at + 1] for at in range(0, COUNTER_REGISTERS, 2)]
+    return sum(values[1:5]), values[5]
+
+
+def throughput(engine: Path, picture: np.ndarray, work: Path) -> dict[str, Any]:
+    """Triggers as fast as results come, with a few parts in flight."""
+    before = bare_loop(engine, picture)
+    workspace = prepare(work)
+    height, width = picture.shape[:2]
+    canvas = Canvas(width, height, 1 if picture.ndim == 2 else 3)
+    port = 20000 + os.getpid() % 20000
+    workspace.configure(canvas, engine, port, trigger="line")
+    with workspace.configuration.open("a", encoding="utf-8") as file:
+        file.write('[log]\nlevel = "warning"\n')
+    text = workspace.configuration.read_text().replace(f"port = {port}", f"port = {port}\nheartbeat_timeout_s = 0.0")
+    workspace.configuration.write_text(text)
+    with Scene(workspace.scene_prefix, width, height, canvas.channels) as scene:
+        scene.show(picture)
+        with StationProcess(
+            workspace.configuration, workspace.control_socket, workspace.station_log, scene.environment()
+        ) as station:
+            station.wait_ready()
+            client = ModbusClient("127.0.0.1", port)
+            client.write_single_coil(TRIGGER_ENABLE, True)
+            while not station.status()["ready"]:
+                time.sleep(0.05)
+            sent = done = 0
+            start = time.perf_counter()
+            while done < THROUGHPUT_PARTS:
+                while sent < THROUGHPUT_PARTS and sent - done < IN_FLIGHT:
+                    scene.pulse_line1()
+                    sent += 1
+                    time.sleep(0.001)  # two pulses closer than the exposure would be one
+                done, missed = counters(client)
+                assert missed == 0, "triggers were missed"
+            seconds = time.perf_counter() - start
+            client.close()
+    after = bare_loop(engine, picture)
+    bare, line = (before + after) / 2, THROUGHPUT_PARTS / seconds
+    return {
+        "bare_per_s": round(bare, 1),
+        "bare_before_after": [round(before, 1), round(after, 1)],
+        "line_per_s": round(line, 1),
+        "ratio": round(line / bare, 3),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", type=Path, required=True, help="see: station teach")
+    parser.add_argument("--images", type=Path, help="MVTec layout; default: rendered parts")
+    parser.add_argument("--parts", type=int, default=200)
+    parser.add_argument("--rate", type=float, default=4.0)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="line-") as folder:
+        report = overhead(options.engine, options.images, options.parts, options.rate, Path(folder) / "demo")
+        picture = picture_for(options.images)
+        report["throughput"] = throughput(options.engine, picture, Path(folder) / "throughput")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"{report['parts']} parts at {options.rate:g}/s")
+    for name in ("overhead_ms", "engine_ms"):
+        print(f"{name:<18}", report[name])
+    for step, values in report["steps_ms"].items():
+        print(f"  to {step:<16}", values)
+    print("throughput        ", report["throughput"])
+    reached = {
+        "overhead_p50_ms": report["overhead_ms"]["p50"] <= GOALS["overhead_p50_ms"],
+        "overhead_p99_ms": report["overhead_ms"]["p99"] <= GOALS["overhead_p99_ms"],
+        "throughput_ratio": report["throughput"]["ratio"] >= GOALS["throughput_ratio"],
+    }
+    print(
+        "goals             ", {name: f"{'reached' if ok else 'MISSED'} ({GOALS[name]})" for name, ok in reached.items()}
+    )
+    return 0 if all(reached.values()) else 1
+
+
+def picture_for(images: Path | None) -> np.ndarray:
+    """A good part as the camera delivers it."""
+    if images is None:
+        return render(1)
+    folder = open_folder(images)
+    return folder.pixels(folder.test[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
