@@ -212,7 +212,9 @@ class Demo:
         with TeachingBar() as bar:
             summary = follow_teaching(teaching, bar.show)
         self._taught(started_s, summary)
-        self._teaching["hidden_defective_part_ids"] = hidden
+        # The images were numbered as they came, and as many came as were fed: number = place of the part.
+        removed = [parts[int(Path(name).stem) - 1].serial for name in summary.get("removed", ())]
+        self._teaching |= {"removed_part_ids": removed, "hidden_defective_part_ids": hidden}
 
     def _taught(self, started_s: float, summary: dict[str, Any]) -> None:
         self._teaching = {"seconds": round(time.monotonic() - started_s, 1), **summary}

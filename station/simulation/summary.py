@@ -73,7 +73,15 @@ def _figures(report: Mapping[str, Any]) -> Table:
 
 
 def _taught(teaching: Mapping[str, Any]) -> str:
-    return f"taught in {teaching['seconds']:.0f} s" if teaching else ""
+    if not teaching:
+        return ""
+    removed = teaching.get("removed", ())
+    text = f"taught in {teaching['seconds']:.0f} s; refinement removed {len(removed)} of {teaching['images']} images"
+    hidden = teaching.get("hidden_defective_part_ids")
+    if hidden:
+        found = set(hidden) & set(teaching["removed_part_ids"])
+        text += f", {len(found)} of the {len(hidden)} hidden defective ones among them"
+    return text
 
 
 def _rejects(report: Mapping[str, Any]) -> Table:
