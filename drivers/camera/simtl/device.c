@@ -138,9 +138,9 @@ static void shut_down(struct device *device)
 {
     device->state = DEVICE_CLOSING; /* ends the sensor thread */
     device->is_acquiring = false;
-    stream_close(device);
     for (int kind = 0; kind < DEVICE_HANDLES; kind++)
         device->handles[kind] = NULL;
+    stream_close(device);
     pthread_cond_signal(&device->sensor_wake);
 }
 

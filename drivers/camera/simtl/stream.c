@@ -109,7 +109,7 @@ static void revoke(struct buffer *buffer)
 void stream_close(struct device *device)
 {
     struct stream *stream = &device->stream;
-    /* Handles first: while `stop` waits, nobody may start the stream again. */
+    /* Handles first: `stop` gives the lock away, and nobody shall find the stream then. */
     device->handles[HANDLE_STREAM] = NULL;
     device->handles[HANDLE_EVENT] = NULL;
     stop(device);
@@ -129,7 +129,7 @@ GENTL_API DevOpenDataStream(HANDLE device_handle, const char *id, HANDLE *stream
         error = failed(GC_ERR_INVALID_PARAMETER, "DevOpenDataStream: a parameter is NULL");
     else if (strcmp(id, STREAM_ID) != 0)
         error = failed(GC_ERR_INVALID_ID, "data stream \"%s\": this device has \"%s\"", id, STREAM_ID);
-    else if (device->handles[HANDLE_STREAM])
+    else if (device->handles[HANDLE_STREAM] || filling_buffer(&device->stream)) /* the latter: it is being closed */
         error = failed(GC_ERR_RESOURCE_IN_USE, "data stream of device %d is open already", device->index);
     else
         *stream_handle = device->handles[HANDLE_STREAM] = handle_new(HANDLE_STREAM, device->index, 0);
