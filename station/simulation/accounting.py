@@ -38,9 +38,12 @@ def join(connection: sqlite3.Connection, planned: Sequence[PlannedPart], line: L
 
 
 def write_contact_sheet(connection: sqlite3.Connection, outcomes: Sequence[Outcome], records: Path, file: Path) -> None:
-    """Draws the parts that were pushed off and whose image was stored."""
+    """Draws the parts that were pushed off and whose image was stored; those wrongly first, a long sheet is cut."""
     rows = _by_part(connection)
-    rejected = [outcome for outcome in outcomes if outcome.end is Bin.REJECT]
+    rejected = sorted(
+        (outcome for outcome in outcomes if outcome.end is Bin.REJECT),
+        key=lambda outcome: (outcome.defective, outcome.part_id),
+    )
     cells = [
         cell
         for outcome in rejected

@@ -58,13 +58,14 @@ class Canvas:
     def shape(self) -> tuple[int, ...]:
         return (self.height_px, self.width_px) if self.channels == 1 else (self.height_px, self.width_px, 3)
 
-    def _scale(self, width: int, height: int) -> float:
+    def scale(self, width: int, height: int) -> float:
+        """By what a picture of this size is scaled."""
         scale = min(self.width_px / width, self.height_px / height)
         return 1.0 if 1.0 <= scale < 1.02 else scale  # nearly the sensor's size: fine detail is not worth resampling
 
     def share_filled(self, width: int, height: int) -> float:
         """Share of the sensor that a picture of this size leaves to its mirrored border."""
-        return 1.0 - self._scale(width, height) ** 2 * width * height / (self.width_px * self.height_px)
+        return 1.0 - self.scale(width, height) ** 2 * width * height / (self.width_px * self.height_px)
 
     def fit(self, image: Pixels) -> Pixels:
         """Scales `image` (height, width[, 3]) to fit, its aspect kept, and mirrors its border over the rest."""
@@ -73,7 +74,7 @@ class Canvas:
         height, width = image.shape[:2]
         if (width, height) == (self.width_px, self.height_px):
             return image
-        scale = self._scale(width, height)
+        scale = self.scale(width, height)
         new_width = min(self.width_px, max(1, round(width * scale)))
         new_height = min(self.height_px, max(1, round(height * scale)))
         if (new_width, new_height) != (width, height):
@@ -155,11 +156,11 @@ def _describe(shapes: list[tuple[int, ...]], canvas: Canvas) -> str:
     if not fitted:
         text += f"all {len(shapes)} images have this size"
     else:
-        scales = [min(wanted[0] / shape[1], wanted[1] / shape[0]) for shape in fitted]
+        scales = [canvas.scale(shape[1], shape[0]) for shape in fitted]
         filled = [canvas.share_filled(shape[1], shape[0]) for shape in fitted]
         text += (
-            f"{len(fitted)} of {len(shapes)} images have another size and are scaled to fit "
-            f"(factor {min(scales):.2f} to {max(scales):.2f}, aspect kept); the mirrored border fills "
+            f"{len(fitted)} of {len(shapes)} images have another size and are brought to fit "
+            f"(scaled by {min(scales):.2f} to {max(scales):.2f}, aspect kept); the mirrored border fills "
             f"{np.mean(filled):.0%} of the sensor on average, {max(filled):.0%} at most"
         )
     grey = sum(len(shape) == 2 for shape in shapes)

@@ -98,7 +98,8 @@ def test_scattered_sizes_give_their_median_and_are_described(tmp_path: Path) -> 
     write(tmp_path / "test" / "good" / "a.png", np.zeros((200, 140), np.uint8))
     parts = open_folder(tmp_path)
     assert (parts.canvas.width_px, parts.canvas.height_px) == (140, 200)
-    assert "scaled to fit" in parts.fitted
+    assert "19 of 21 images have another size" in parts.fitted
+    assert "scaled by" in parts.fitted
 
 
 @given(
@@ -112,7 +113,7 @@ def test_fitted_picture_fills_the_sensor_and_keeps_its_aspect(width: int, height
     assert fitted.shape == canvas.shape
     share = canvas.share_filled(width, height)
     assert -0.02 <= share < 1
-    scale = min(canvas.width_px / width, canvas.height_px / height)
+    scale = canvas.scale(width, height)
     inner_width = round(width * scale)
     if scale < 1 and canvas.width_px - inner_width > 4:  # mirrored at left and right: symmetric about its own border
         row = (fitted if fitted.ndim == 2 else fitted[..., 0])[canvas.height_px // 2].astype(int)

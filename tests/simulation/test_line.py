@@ -1,0 +1,65 @@
+"""The belt on the real clock: it waits for a PLC scan that the system holds up, and never runs ahead."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from drivers.camera.simtl import Scene
+from station.simulation.images import Canvas
+from station.simulation.line import BELT_LEAD_S, Events, Field
+from station.simulation.plan import LinePlan, PlannedPart
+
+PLAN = LinePlan(Canvas(8, 8, 1), (PlannedPart(1, "inspect", "dent"),), 20.0, 0.1, "unused", "127.0.0.1", 1)
+
+
+def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -> None:
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(PLAN, scene, Events(io.StringIO(), threading.Event()))
+        for _ in range(20):
+            time.sleep(0.005)
+            field.move()
+        stood_at = field.sample().encoder
+        assert 0 < stood_at <= BELT_LEAD_S * field.layout.speed_counts_per_s
+        for _ in range(20):
+            time.sleep(0.005)
+            field.move()
+            field.sample()
+        assert field.sample().encoder > 3 * stood_at
+
+
+def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Path) -> None:
+    output = io.StringIO()
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(PLAN, scene, Events(output, threading.Event()))
+        field.put_on(PLAN.parts[0], np.zeros((8, 8), np.uint8))
+        entries, barriers = 0, 0
+        deadline = time.monotonic() + 20
+        while True:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+            field.move()
+            inputs = field.sample()
+            entries += len(inputs.entries)
+            barriers += len(inputs.barriers)
+            field.set_ejector(inputs.encoder >= field.layout.ejector_counts)
+            if inputs.encoder >= field.layout.ejector_counts:
+                break
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert (entries, barriers) == (1, 1)
+    assert [event["event"] for event in events] == ["unseen", "unexposed", "part"], "no camera listened"
+    assert (events[2]["part_id"], events[2]["truth"], events[2]["bin"]) == (1, "dent", "reject")
+
+
+def test_ejector_in_front_of_nobody_is_a_misfire(tmp_path: Path) -> None:
+    output = io.StringIO()
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(PLAN, scene, Events(output, threading.Event()))
+        field.set_ejector(True)
+        field.set_ejector(True)
+    assert [json.loads(line)["event"] for line in output.getvalue().splitlines()] == ["misfire"]
