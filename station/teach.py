@@ -72,7 +72,8 @@ def teach(
         *("--images", str(images), "--output", str(output), "--detector", detector, "--progress", "json"),
         *("--false-reject-budget", str(false_reject_budget), "--seed", str(seed), "--threads", str(threads)),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    # Waiting threads that spin would take the cores from whatever else runs on this machine, the line included.
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
     )

@@ -19,19 +19,15 @@ CLAMP = 1.9
 
 
 class AffineCoupling(nn.Module):
-    """Scales and shifts one half of the vector by functions of the other half, after a fixed random permutation.
+    """Scales and shifts one half of the vector by functions of the other half; then the halves change places.
 
-    Starts as the permutation alone: the last layer of the subnet is zero.
+    So the next coupling changes what this one kept. A random permutation in between gains nothing where the vector is
+    a random projection already, and costs a gather per coupling. Starts as the exchange alone: the last layer of the
+    subnet is zero.
     """
-
-    permutation: Tensor
-    unpermutation: Tensor
 
     def __init__(self, dim: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        permutation = torch.randperm(dim, generator=generator)
-        self.register_buffer("permutation", permutation)
-        self.register_buffer("unpermutation", torch.argsort(permutation))
         self.kept = dim // 2
         self.changed = dim - self.kept
         self.subnet = nn.Sequential(nn.Linear(self.kept, hidden), nn.ReLU(), nn.Linear(hidden, 2 * self.changed))
@@ -42,15 +38,15 @@ class AffineCoupling(nn.Module):
             first.normal_(0.0, math.sqrt(2.0 / self.kept), generator=generator)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        kept, changed = torch.split(x[..., self.permutation], [self.kept, self.changed], dim=-1)
+        kept, changed = torch.split(x, [self.kept, self.changed], dim=-1)
         log_scale, shift = self._scale_and_shift(kept)
-        return torch.cat([kept, changed * log_scale.exp() + shift], dim=-1), log_scale.sum(dim=-1)
+        return torch.cat([changed * log_scale.exp() + shift, kept], dim=-1), log_scale.sum(dim=-1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """The x of this y."""
-        kept, changed = torch.split(y, [self.kept, self.changed], dim=-1)
+        changed, kept = torch.split(y, [self.changed, self.kept], dim=-1)
         log_scale, shift = self._scale_and_shift(kept)
-        return torch.cat([kept, (changed - shift) * (-log_scale).exp()], dim=-1)[..., self.unpermutation]
+        return torch.cat([kept, (changed - shift) * (-log_scale).exp()], dim=-1)
 
     def _scale_and_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = torch.split(self.subnet(kept), [self.changed, self.changed], dim=-1)

@@ -21,7 +21,8 @@ class TrainOptions:
 
     steps: int = 100
     """0 leaves the closed form."""
-    images_per_step: int = 8
+    cells_per_step: int = 3200
+    """Map cells in one batch: so a step takes the same time whatever the size of the input."""
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     seed: int = 0
@@ -37,11 +38,13 @@ def train(detector: Detector, features: CachedFeatures, indices: NDArray[np.intp
     parameters = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     if not parameters or options.steps == 0:
         return
+    height, width = detector.map_size
+    images_per_step = min(len(indices), max(2, options.cells_per_step // (height * width)))
     rng = np.random.default_rng(options.seed)
     optimiser = torch.optim.AdamW(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.learning_rate, total_steps=options.steps)
     for step in range(options.steps):
-        batch = rng.choice(indices, size=min(options.images_per_step, len(indices)), replace=False)
+        batch = rng.choice(indices, size=images_per_step, replace=False)
         loss = detector.loss(take(features, batch))
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {step} of {options.steps}: training diverged")

@@ -1,0 +1,141 @@
+"""A running engine: scores, times, and everything that must stop it from being used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.bundle import read_bundle, write_bundle
+from engines.engine import Engine, open_engine
+from engines.errors import EngineError, GoldenMismatch, ImageError, RuntimeFailure
+from engines.runtimes.onnx import OnnxRuntime
+from tests.engines.small_engine import write_small_engine
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_small_engine(tmp_path / "engine", width=64, height=48)
+
+
+def uniform(height: int, width: int) -> np.ndarray:
+    return np.full((height, width, 3), 64, np.uint8)
+
+
+def test_a_bright_spot_scores_higher_and_the_map_shows_where(path: Path) -> None:
+    with open_engine(path, threads=1) as engine:
+        good = engine.score(uniform(48, 64))
+        spot = uniform(48, 64)
+        spot[8:16, 48:56] = 200
+        bad = engine.score(spot)
+        assert good.image_score == 0.0
+        assert bad.image_score > engine.calibration.reject_score
+        assert np.unravel_index(bad.anomaly_map.argmax(), bad.anomaly_map.shape) == (1, 6)
+        assert len(engine.engine_id) == 64
+
+
+def test_times_bracket_the_runtime_call(path: Path) -> None:
+    with open_engine(path) as engine:
+        before = time.monotonic_ns()
+        output = engine.score(uniform(48, 64))
+        assert before <= output.start_ns <= output.end_ns <= time.monotonic_ns()
+
+
+def test_other_sizes_and_grey_are_fitted(path: Path) -> None:
+    with open_engine(path) as engine:
+        output = engine.score(np.full((480, 320), 64, np.uint8))
+        assert output.image_score == 0.0
+        assert output.anomaly_map.shape == (6, 4)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8)])
+def test_wrong_images_are_refused(path: Path, image: np.ndarray) -> None:
+    with open_engine(path) as engine, pytest.raises(ImageError, match="uint8"):
+        engine.score(image)
+
+
+def test_nan_in_the_map_is_never_a_score(path: Path) -> None:
+    class Broken(OnnxRuntime):
+        def infer(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            score, anomaly_map = super().infer(images)
+            anomaly_map[0, 0, 0] = np.nan
+            return score, anomaly_map
+
+    bundle = read_bundle(path)
+    runtime = Broken(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=1)
+    engine = Engine(bundle, runtime)
+    assert np.isnan(engine.score(uniform(48, 64)).image_score)
+    with pytest.raises(GoldenMismatch):
+        engine.check_golden(bundle.golden)
+
+
+def test_other_scores_than_released_are_refused(path: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(path)
+    golden = [type(entry)(entry.name, entry.image, entry.image_score + 1.0, entry.map_peak) for entry in bundle.golden]
+    write_bundle(tmp_path / "wrong", manifest=bundle.manifest, model=bundle.model, golden=golden)
+    with pytest.raises(GoldenMismatch, match=r"reference: image_score 0, expected 1 within 0.01"):
+        open_engine(tmp_path / "wrong")
+
+
+def test_model_of_another_size_is_refused(path: Path, tmp_path: Path) -> None:
+    other = read_bundle(write_small_engine(tmp_path / "other", width=32, height=48))
+    bundle = read_bundle(path)
+    write_bundle(tmp_path / "mixed", manifest=bundle.manifest, model=other.model, golden=bundle.golden)
+    with pytest.raises(RuntimeFailure, match=r"\[48, 32, 3\].*the manifest says.*\[48, 64, 3\]"):
+        open_engine(tmp_path / "mixed")
+
+
+def test_what_is_no_model_is_refused(path: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(path)
+    write_bundle(tmp_path / "noise", manifest=bundle.manifest, model=b"noise", golden=bundle.golden)
+    with pytest.raises(RuntimeFailure, match="cannot load the model"):
+        open_engine(tmp_path / "noise")
+
+
+def test_a_failing_run_says_on_what(path: Path) -> None:
+    bundle = read_bundle(path)
+    with (
+        OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=1) as runtime,
+        pytest.raises(RuntimeFailure, match=r"failed on input \(1, 48, 63, 3\) uint8"),
+    ):
+        runtime.infer(np.zeros((1, 48, 63, 3), np.uint8))
+
+
+def test_closed_engine_says_so(path: Path) -> None:
+    engine = open_engine(path)
+    engine.close()
+    engine.close()
+    with pytest.raises(RuntimeFailure, match="closed"):
+        engine.score(uniform(48, 64))
+
+
+def test_unknown_runtime_lists_the_known(path: Path) -> None:
+    with pytest.raises(EngineError, match='unknown runtime "magic"; known: onnx'):
+        open_engine(path, runtime="magic")
+    with pytest.raises(EngineError, match="threads 0"):
+        open_engine(path, threads=0)
+
+
+def test_camera_of_another_shape_is_refused(tmp_path: Path) -> None:
+    reference = uniform(48, 64)
+    reference[:, :, 1] = 90
+    path = write_small_engine(tmp_path / "engine", width=64, height=48, reference=reference)
+    open_engine(path, expected_image_shape=(480, 640, 3)).close()
+    with pytest.raises(ImageError, match=r"taught on images of 64x48.*gives 640x640 \(1.000\)"):
+        open_engine(path, expected_image_shape=(640, 640, 3))
+    with pytest.raises(ImageError, match="taught on colour images, the camera gives grey"):
+        open_engine(path, expected_image_shape=(480, 640))
+
+
+def test_running_an_engine_imports_no_training_code() -> None:
+    code = (
+        "import sys, engines.engine, station.teach\n"
+        "found = [m for m in sys.modules if m.split('.')[0] in ('torch', 'onnx') or m.startswith('engines.training')]\n"
+        "sys.exit(str(found) if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
