@@ -18,8 +18,8 @@ from station.results import Region
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-TILE_PX = 224
-"""Longer side of one picture."""
+TILE_PX = (224, 336)
+"""Largest width and height of one picture: tall ones keep enough width to see something."""
 GAP_PX, MARGIN_PX, LINE_PX = 8, 16, 17
 COLUMNS = 4
 MAX_CELLS = 60
@@ -69,7 +69,7 @@ def draw(cells: Sequence[Cell], heading: str) -> Pixels:
 
 def _cell(cell: Cell, low: float, high: float) -> Pixels:
     frame = cell.image if cell.image.ndim == 3 else np.repeat(cell.image[..., None], 3, axis=2)
-    scale = TILE_PX / max(frame.shape[:2])
+    scale = min(TILE_PX[0] / frame.shape[1], TILE_PX[1] / frame.shape[0])
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
     small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
     heated = _heat(small, cell.anomaly_map, low, high)
@@ -78,7 +78,7 @@ def _cell(cell: Cell, low: float, high: float) -> Pixels:
             outline = np.round((np.array(region.contour_px, np.float64) + 0.5) * scale - 0.5).astype(np.int32)
             cv2.polylines(heated, [outline], True, OUTLINE, 1, cv2.LINE_AA)
     colour = RIGHT if cell.justified else WRONG
-    width = max(2 * size[0] + GAP_PX, 2 * TILE_PX + GAP_PX)
+    width = max(2 * size[0] + GAP_PX, 2 * TILE_PX[0] + GAP_PX)
     drawn = np.full((size[1] + (1 + len(cell.lines)) * LINE_PX + 2 * GAP_PX, width, 3), BACKGROUND, np.uint8)
     drawn[: size[1], : size[0]] = small
     drawn[: size[1], size[0] + GAP_PX : 2 * size[0] + GAP_PX] = heated
