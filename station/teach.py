@@ -49,6 +49,7 @@ def teach(
     false_reject_budget: float = 0.01,
     seed: int = 0,
     threads: int = 2,
+    steps: int | None = None,
     on_progress: Callable[[TeachProgress], None] = lambda _: None,
     cancelled: threading.Event | None = None,
 ) -> TeachResult:
@@ -61,6 +62,7 @@ def teach(
         false_reject_budget: share of good parts that may be rejected.
         seed: same images and same seed give the same model.
         threads: CPU threads.
+        steps: training steps; None takes the detector's own number, less is faster and coarser.
         on_progress: called in this thread.
         cancelled: when set, the training process is told to stop (looked at with each sign of progress).
 
@@ -72,6 +74,8 @@ def teach(
         *("--images", str(images), "--output", str(output), "--detector", detector, "--progress", "json"),
         *("--false-reject-budget", str(false_reject_budget), "--seed", str(seed), "--threads", str(threads)),
     ]
+    if steps is not None:
+        command += ["--steps", str(steps)]
     # Waiting threads that spin would take the cores from whatever else runs on this machine, the line included.
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -129,6 +130,17 @@ def test_camera_of_another_shape_is_refused(tmp_path: Path) -> None:
         open_engine(path, expected_image_shape=(640, 640, 3))
     with pytest.raises(ImageError, match="taught on colour images, the camera gives grey"):
         open_engine(path, expected_image_shape=(480, 640))
+
+
+def test_onnx_runtime_sends_nothing_home(path: Path, tmp_path: Path) -> None:
+    """Its telemetry keeps a session file in the temporary folder as soon as it is initialised."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    code = "import sys, pathlib, engines.engine as e; e.open_engine(pathlib.Path(sys.argv[1])).close()"
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", code, str(path)]
+    subprocess.run(command, env=environment | {"TMPDIR": str(temporary)}, check=True, timeout=60)
+    assert list(temporary.iterdir()) == []
 
 
 def test_running_an_engine_imports_no_training_code() -> None:
