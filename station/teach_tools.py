@@ -104,6 +104,8 @@ class TeachingBar:
         if not progress.step:
             return
         if progress.step not in self._tasks:
+            for task in self._progress.tasks:  # a step may end early, as refinement does when nothing is left to remove
+                self._progress.update(task.id, completed=task.total)
             self._tasks[progress.step] = self._progress.add_task(progress.step, total=progress.total)
         self._progress.update(self._tasks[progress.step], completed=progress.done, total=progress.total)
 
