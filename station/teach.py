@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+NICENESS = 10
+"""Training gives way to a line that works beside it."""
+
 
 class TeachError(Exception):
     """Teaching failed; the message says why and what to do."""
@@ -81,6 +84,7 @@ def teach(
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
     )
+    os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     stderr: list[str] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, stderr), name="teach-stderr", daemon=True)
     reader.start()
