@@ -22,7 +22,7 @@ MAX_LISTED = 10
 """Names in one error message."""
 
 SHORT_SIDE_PX = 320
-MAX_INPUT_AREA_PX = 320 * 800
+MAX_INPUT_AREA_PX = 288 * 704
 """Bounds the time of one inference; elongated images get a shorter short side."""
 INPUT_MULTIPLE = 32
 

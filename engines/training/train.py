@@ -13,6 +13,8 @@ from engines.training.cache import CachedFeatures, take
 from engines.training.errors import TrainingError
 
 SCORE_BATCH = 32
+MAX_CLOSED_FORM_IMAGES = 1000
+"""More change nothing in the statistics and would not fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ def train(detector: Detector, features: CachedFeatures, indices: NDArray[np.intp
     Raises:
         TrainingError: the loss is not finite.
     """
-    detector.initialise(take(features, indices))
+    spread = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MAX_CLOSED_FORM_IMAGES)).astype(np.intp))
+    detector.initialise(take(features, indices[spread]))
     parameters = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     if not parameters or options.steps == 0:
         return
