@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from drivers.camera.producer import producer_from_name
@@ -107,6 +108,11 @@ def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
     )
 
 
+def engine_threads(configured: int) -> int:
+    """The configured number; for 0 all cores of this process but one, and at least one."""
+    return configured or max(1, len(os.sched_getaffinity(0)) - 1)
+
+
 def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, ...] | None) -> Inspector | None:
     """The configured engine, checked and warm, with its rules; None when there is none yet.
 
@@ -117,7 +123,10 @@ def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, .
         return None
     settings = configuration.settings
     engine = open_engine(
-        path, runtime=settings.engine.runtime, threads=settings.engine.threads, expected_image_shape=frame_shape
+        path,
+        runtime=settings.engine.runtime,
+        threads=engine_threads(settings.engine.threads),
+        expected_image_shape=frame_shape,
     )
     try:
         calibration = engine.calibration

@@ -143,7 +143,12 @@ class EngineSection(Section):
         description="Folder of the engine, relative to this file. Unset or not there yet: waits for teaching.",
     )
     runtime: Literal["onnx"] = Field("onnx", description="What runs the engine: ONNX Runtime on the CPU.")
-    threads: int = Field(2, ge=1, le=64, description="CPU threads of the runtime.")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="CPU threads of the runtime. 0: all cores but one, which is left to camera, PLC, records.",
+    )
 
 
 class LimitsSection(Section):

@@ -15,6 +15,8 @@ MARKER = ".station-demo"
 PIXEL_SIZE_MM = 0.16
 """The rendered flange is 60 mm wide and about 380 px."""
 DEADLINE_MS = 1000
+EXPOSURE_TIME_US = 500.0
+"""Short, as for parts that move: at 4 parts/s they blur by less than a pixel or two."""
 
 
 class WorkspaceError(Exception):
@@ -83,6 +85,7 @@ trigger = {_toml(trigger)}
 pixel_format = {_toml(canvas.pixel_format)}
 width = {canvas.width_px}
 height = {canvas.height_px}
+exposure_time_us = {EXPOSURE_TIME_US}
 
 [engine]
 path = {_toml(str(engine))}
