@@ -29,12 +29,18 @@ class Detector(nn.Module, ABC):
         """Frozen features of (n, height, width, 3) uint8 RGB images. Depends on nothing that is learned."""
 
     @abstractmethod
-    def initialise(self, features: Features) -> None:
-        """Forget what was learned and set everything that has a closed form from these good images."""
+    def initialise(self, features: Features, weights: Tensor | None = None) -> None:
+        """Forget what was learned and set everything that has a closed form from these images.
+
+        Args:
+            features: of the images to learn from.
+            weights: (n, map_height, map_width), 0 for a cell that looks defective and must not be learned, else 1;
+                None: all are good. A detector without locations uses the mean of each image.
+        """
 
     @abstractmethod
-    def loss(self, features: Features) -> Tensor:
-        """Mean negative log-likelihood per dimension, up to a constant; a scalar."""
+    def loss(self, features: Features, weights: Tensor | None = None) -> Tensor:
+        """Mean negative log-likelihood per dimension of the cells with weight, up to a constant; a scalar."""
 
     @abstractmethod
     def score(self, features: Features) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,7 @@ class SpatialDetector(Detector):
         for index, tap in enumerate(STREAMS):
             self.flows[tap] = Flow(STREAM_DIM, couplings=self.couplings, hidden=self.hidden, seed=seed + index)
 
-    def initialise(self, features: Features) -> None:
+    def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         """See `Detector.initialise`."""
         for tap in STREAMS:
             whitening = self.whitenings[tap]
@@ -85,7 +85,7 @@ class SpatialDetector(Detector):
             whitening.fit(features[tap])
         self.reset_flows(0)
 
-    def loss(self, features: Features) -> Tensor:
+    def loss(self, features: Features, weights: Tensor | None = None) -> Tensor:
         """See `Detector.loss`: half the deviance, mean over streams and locations."""
         return torch.stack([self._deviance(tap, features[tap]).mean() for tap in STREAMS]).mean() / 2
 
