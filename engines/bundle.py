@@ -67,7 +67,7 @@ def read_bundle(path: Path) -> Bundle:
     if not folder.is_dir():
         raise BundleError(f'engine "{path}" is not a directory; expected a directory made by "station teach"')
 
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     model = _read_hashed(folder, manifest.model.file, manifest.model.sha256, MAX_MODEL_BYTES)
     golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
     return Bundle(path=folder, manifest=manifest, model=model, golden=golden)
@@ -109,13 +109,13 @@ def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequen
         raise BundleError(f'cannot write engine "{path}": {_reason(error)}') from error
     try:
         (temporary / "golden").mkdir()
-        _write_synced(temporary / MODEL_FILE, model)
+        write_synced(temporary / MODEL_FILE, model)
         for entry, png in pngs:
-            _write_synced(temporary / "golden" / f"{entry.name}.png", png)
-        _write_synced(temporary / MANIFEST_FILE, text.encode())
+            write_synced(temporary / "golden" / f"{entry.name}.png", png)
+        write_synced(temporary / MANIFEST_FILE, text.encode())
         temporary.chmod(0o755)
         temporary.rename(path)  # replaces an empty directory, fails on any other
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise BundleError(f'cannot write engine "{path}": {_reason(error)}') from error
     finally:
@@ -123,7 +123,17 @@ def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequen
     return sealed
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def bundle_files(manifest: Manifest) -> tuple[str, ...]:
+    """Every file of an engine, relative to its directory."""
+    return (MANIFEST_FILE, manifest.model.file, *(entry.file for entry in manifest.golden))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest alone, without the files that it names.
+
+    Raises:
+        BundleError: missing, not a manifest, of another format version, or changed after it was made.
+    """
     where = f'engine "{folder}", {MANIFEST_FILE}'
     data = _read_bounded(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
     try:
@@ -209,14 +219,16 @@ def _encode_png(golden: Golden) -> bytes:
     return png.tobytes()
 
 
-def _write_synced(file: Path, data: bytes) -> None:
+def write_synced(file: Path, data: bytes) -> None:
+    """Write a file that survives a power cut. Raises OSError."""
     with file.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def _sync_directory(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
+    """Make names in `folder` survive a power cut. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
