@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import ImageError
+from engines.location.location import WHOLE_IMAGE, Location
+from engines.location.pose import Pose, TurnedPlacement, turned_placement
 from engines.manifest import InputSpec
 
 
@@ -23,6 +25,11 @@ class Placement:
     height: int
     input_width: int
     input_height: int
+
+    @property
+    def content(self) -> tuple[float, float, float, float]:
+        """(x, y, width, height) of the image in the input, px."""
+        return float(self.x), float(self.y), float(self.width), float(self.height)
 
     def cut(self, anomaly_map: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of a map over the whole input that covers exactly the image, at the same cell size.
@@ -60,7 +67,36 @@ class Fitted:
 
     pixels: NDArray[np.uint8]
     """(height, width, 3) RGB, contiguous."""
-    placement: Placement
+    placement: Placement | TurnedPlacement
+    ignored: NDArray[np.uint8] | None = None
+    """(height, width), 255 where the pixels do not count; None: all count."""
+
+    def frame_map(self, anomaly_map: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A map over the model input as a map that covers exactly the image.
+
+        Ignored cells and places that the model did not see have the lowest value of the map.
+        """
+        if self.ignored is not None:
+            rows, columns = anomaly_map.shape
+            covered = cv2.resize(self.ignored, (columns, rows), interpolation=cv2.INTER_AREA)
+            anomaly_map = np.where(covered >= 128, anomaly_map.min(), anomaly_map)
+        return self.placement.cut(anomaly_map)
+
+
+def prepare(image: NDArray[np.uint8], spec: InputSpec, location: Location = WHOLE_IMAGE) -> Fitted:
+    """Locate the part in `image` (grey or RGB) and bring it to the model input: what an engine does with every image.
+
+    Raises:
+        ImageError: wrong type or shape.
+        PartNotLocated: no part, or not exactly one.
+    """
+    check_image(image)
+    pose = location.locate(image)
+    fitted = fit(image, spec) if pose is None else _fit_pose(image, pose, spec)
+    mask = location.ignored(fitted.placement.content, fitted.pixels.shape)
+    if mask is None:
+        return fitted
+    return Fitted(location.fill(fitted.pixels, mask), fitted.placement, mask)
 
 
 def check_image(image: NDArray[np.uint8]) -> None:
@@ -105,6 +141,14 @@ def fit(image: NDArray[np.uint8], spec: InputSpec) -> Fitted:
     bottom = spec.height - placement.height - top
     if left or top or right or bottom:
         pixels = cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_REFLECT)  # type: ignore[assignment]
+    if pixels.ndim == 2:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
+    return Fitted(np.ascontiguousarray(pixels), placement)
+
+
+def _fit_pose(image: NDArray[np.uint8], pose: Pose, spec: InputSpec) -> Fitted:
+    placement = turned_placement(image, pose, spec)
+    pixels = placement.warp(image)
     if pixels.ndim == 2:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
     return Fitted(np.ascontiguousarray(pixels), placement)

@@ -1,0 +1,8 @@
+"""Finding the part in the image, before the detector: the same code in training and on the line.
+
+spec.py       what an engine's manifest says about it
+blob.py       a part that stands out from an even background, in any orientation
+template.py   a taught picture that moves a little
+pose.py       from the found pose to the model's input, and maps back to the image
+location.py   all of it together, with the regions to ignore
+"""
