@@ -6,7 +6,10 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engines.location.spec import LocationSpec, NoLocation, PictureName, Polygon
+from engines.scale import ScoreScale
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"
@@ -15,6 +18,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=200)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
@@ -40,18 +44,73 @@ class MapSpec(_Strict):
     height: Pixels
 
 
+class EscapeBounds(_Strict):
+    """What labelled defects say about the limits; each bound holds with the confidence of the calibration."""
+
+    defective_count: Annotated[int, Field(ge=1)]
+    escaped_count: Annotated[int, Field(ge=0)]
+    """Defective images that would PASS."""
+    failed_count: Annotated[int, Field(ge=0)]
+    """Defective images that FAIL outright."""
+    escape_share_upper: Share
+    """At most this share of such defects passes."""
+    fail_share_lower: Share
+    """At least this share of such defects fails outright."""
+
+
 class Calibration(_Strict):
-    """Limits on the scores of this engine. PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW."""
+    """Limits on the raw scores of this engine, and what was promised of them.
+
+    PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW. People see `scale` instead of raw scores.
+    """
 
     reject_score: Number
     review_score: Number
     pixel_score: Number
-    """A cell of the map above this belongs to a defect region."""
+    """A cell of the map at or above this belongs to a defect region. At most `pixel_budget` of good parts show one."""
+    typical_score: Number
+    """Median of the held-out good images."""
+    typical_peak: Number
+    """Median over the held-out good images of the highest cell of the map."""
     false_reject_budget: Annotated[float, Field(gt=0, lt=1)]
     """Share of good parts that may be rejected."""
+    review_budget: Annotated[float, Field(gt=0, lt=1)]
+    """Share of good parts that may be rejected or in review."""
+    pixel_budget: Annotated[float, Field(gt=0, lt=1)]
+    """Share of good parts that may show a defect region."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    """With which each budget holds, over repeated calibrations on as many images."""
     holdout_count: Annotated[int, Field(ge=1)]
     """Good images scored by a model that did not see them; the limits come from these."""
+    effective_count: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    """As many independent images say as much: neighbours in capture order resemble each other."""
+    outlier_count: Annotated[int, Field(ge=0)] = 0
+    """Held-out images left out because they score far beyond all others."""
     method: Text
+    promise: Annotated[str, Field(max_length=1000)]
+    """What was promised, in words."""
+    escapes: EscapeBounds | None = None
+    """None: no labelled defects were given."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Calibration:
+        if not self.typical_score < self.reject_score:
+            raise ValueError(f"typical_score {self.typical_score} must be below reject_score {self.reject_score}")
+        if not self.review_score <= self.reject_score:
+            raise ValueError(f"review_score {self.review_score} must not be above reject_score {self.reject_score}")
+        if not self.typical_peak < self.pixel_score:
+            raise ValueError(f"typical_peak {self.typical_peak} must be below pixel_score {self.pixel_score}")
+        return self
+
+    @property
+    def scale(self) -> ScoreScale:
+        """Image scores as people see them: 0.5 is the reject limit."""
+        return ScoreScale(typical=self.typical_score, limit=self.reject_score)
+
+    @property
+    def pixel_scale(self) -> ScoreScale:
+        """Cells of the map as people see them: 0.5 is where a defect region begins."""
+        return ScoreScale(typical=self.typical_peak, limit=self.pixel_score)
 
 
 class TrainingRecord(_Strict):
@@ -98,6 +157,12 @@ class Manifest(_Strict):
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     input: InputSpec
     map: MapSpec
+    location: LocationSpec = NoLocation()
+    """How the part is found in the image."""
+    ignore: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
+    """Regions that do not count, relative to the located part (the whole image without location)."""
+    pictures: dict[PictureName, Sha256] = {}
+    """What `location` and `ignore` need, in `location/NAME.png`."""
     model: ModelFile
     golden: Annotated[tuple[GoldenFile, ...], Field(strict=False, min_length=1, max_length=16)]
     golden_tolerance: Annotated[float, Field(gt=0, le=1)]

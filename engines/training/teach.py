@@ -22,7 +22,7 @@ from engines.manifest import Calibration, GoldenFile, InputSpec, Manifest, Model
 from engines.preprocess import describe, fit
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.cache import CachedFeatures, cached_features
-from engines.training.calibrate import tail_limit
+from engines.training.calibrate import calibrate
 from engines.training.crossfit import FOLDS, CrossFit, cross_fit, positive
 from engines.training.dataset import MIN_IMAGES, Dataset, ImageFile, choose_input, open_dataset, read_image
 from engines.training.errors import TrainingError
@@ -30,8 +30,6 @@ from engines.training.export import check_parity, export_onnx, map_spec
 from engines.training.irp import IrpOptions, Refinement, refine
 from engines.training.train import TrainOptions, train
 
-REVIEW_BUDGET_FACTOR = 3.0
-"""The review band begins where this many times the false-reject budget of the good parts would lie above."""
 MANY_REMOVED_SHARE = 0.1
 GOLDEN_TOLERANCE = 0.01
 _UNSET = "0" * 64
@@ -104,7 +102,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         )
         refinement = _refine(detector, features, len(dataset.files), options.refinement, on_step)
         held_out, used = _train(detector, features, refinement.kept, options, on_step)
-    calibration = _calibrate(held_out, options.false_reject_budget)
+    calibration = calibrate(held_out.image_scores, held_out.map_peaks, options.false_reject_budget)
 
     on_step("export", 0, 1)
     model = export_onnx(detector, spec)
@@ -224,18 +222,6 @@ def _train(
     train(detector, features, kept, training)
     on_fold()
     return held_out, useful
-
-
-def _calibrate(held_out: CrossFit, budget: float) -> Calibration:
-    review_budget = min(0.5, REVIEW_BUDGET_FACTOR * budget)
-    return Calibration(
-        reject_score=tail_limit(held_out.image_scores, budget),
-        review_score=tail_limit(held_out.image_scores, review_budget),
-        pixel_score=tail_limit(held_out.map_peaks, review_budget),
-        false_reject_budget=budget,
-        holdout_count=len(held_out.image_scores),
-        method=f"exponential tail, upper bound, {FOLDS}-fold cross-fitted",
-    )
 
 
 def _golden_images(

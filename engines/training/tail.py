@@ -1,0 +1,121 @@
+"""Upper limits for one more score of the same kind: with a model of the tail, or without.
+
+Both take scores as they come from unseen images and both follow shifts and scalings of the scores exactly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Scores = NDArray[np.float64]
+
+TAIL_SHARE = 0.25
+"""Share of the scores that the tail is fitted to, but at least `MIN_TAIL` scores."""
+MIN_TAIL = 10
+SHAPE_MEAN, SHAPE_DEVIATION = 0.05, 0.2
+"""Prior of the shape: -0.3 suits normal scores, 0 exponential ones, 0.3 the tail of a log-normal of deviation 1."""
+OUTLIER_CHANCE = 0.001
+"""How often a calibration may take the largest good score for an outlier."""
+_SHAPES = np.linspace(-0.5, 0.9, 30)  # none of them is 0, where the formulas need their limit
+_SCALES = np.exp(np.linspace(-math.log(4), math.log(4), 33))  # in units of the mean excess
+_EXCEEDING_POINTS = 7
+
+
+def min_count(probability: float, confidence: float) -> int:
+    """So many independent scores are needed before their largest is a limit without any model."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - probability))
+
+
+def order_limit(scores: Scores, probability: float, confidence: float, effective_count: float) -> float:
+    """A distribution-free limit: the score that j of n exceed, j the largest with P(B <= j) <= 1 - confidence.
+
+    B is binomial, of n trials with this probability.
+    `effective_count` stands for n where the scores are not independent.
+
+    Raises:
+        ValueError: fewer than `min_count` scores.
+    """
+    independent = math.floor(effective_count)
+    exceeding = int(stats.binom.ppf(1 - confidence, independent, probability))
+    while exceeding >= 0 and stats.binom.cdf(exceeding, independent, probability) > 1 - confidence:
+        exceeding -= 1
+    if exceeding < 0:
+        needed = min_count(probability, confidence)
+        raise ValueError(f"{effective_count:g} scores give no limit without a model, at least {needed} do")
+    return float(np.sort(scores)[-1 - math.floor(exceeding * len(scores) / effective_count)])
+
+
+def tail_limit(scores: Scores, probability: float, confidence: float, effective_count: float) -> float:
+    """A limit from a generalised Pareto tail (peaks over a threshold, Pickands 1975), for few scores.
+
+    Over the threshold u, which k of n scores exceed, P(score > x) = k/n (1 + xi (x - u) / sigma)^(-1/xi). The limit is
+    the `confidence` quantile of the posterior of x at this `probability`, on a grid over scale (prior 1 / sigma), shape
+    (normal prior, as few scores say little about it) and k/n (Jeffreys prior): so the fewer scores, the more careful.
+    With fewer independent scores than scores the likelihood counts in proportion.
+
+    Raises:
+        ValueError: the scores that make the tail are all the same.
+    """
+    ordered = np.sort(scores)
+    exceeding = min(len(ordered) - 1, max(MIN_TAIL, math.ceil(TAIL_SHARE * len(ordered))))
+    threshold = ordered[-exceeding - 1]
+    excess = ordered[-exceeding:] - threshold
+    unit = float(excess.mean())
+    if not unit > 1e-12 * max(1.0, abs(float(threshold))):
+        raise ValueError(f"the {exceeding} largest of {len(ordered)} scores are all {threshold:.6g}")
+
+    weight = effective_count / len(ordered)
+    shapes, scales = _SHAPES[:, None], _SCALES[None, :]
+    inner = 1 + shapes[..., None] * (excess / unit) / scales[..., None]
+    possible = (inner > 0).all(axis=-1)
+    log_inner = np.log(np.where(possible[..., None], inner, 1.0)).sum(axis=-1)
+    log_likelihood = -exceeding * np.log(scales) - (1 + 1 / shapes) * log_inner
+    log_prior = -0.5 * ((shapes - SHAPE_MEAN) / SHAPE_DEVIATION) ** 2
+    log_posterior = np.where(possible, weight * log_likelihood + log_prior, -np.inf)
+    posterior = np.exp(log_posterior - log_posterior.max())
+
+    points = (np.arange(_EXCEEDING_POINTS) + 0.5) / _EXCEEDING_POINTS
+    share = stats.beta.ppf(points, weight * exceeding + 0.5, weight * (len(ordered) - exceeding) + 0.5)
+    ratio = np.maximum(share / probability, 1.0)
+    limits = scales[..., None] / shapes[..., None] * (ratio ** shapes[..., None] - 1)
+    order = np.argsort(limits, axis=None)
+    mass = np.cumsum(np.broadcast_to(posterior[..., None], limits.shape).ravel()[order])
+    return float(threshold + unit * np.interp(confidence * mass[-1], mass, limits.ravel()[order]))
+
+
+def effective_count(scores: Scores) -> float:
+    """As many independent scores say as much as these, which are in capture order.
+
+    n / (1 + 2 sum of autocorrelations), of the normal scores of the ranks so that no outlier decides, summed until the
+    first one that chance explains (2 / sqrt(n)).
+    """
+    count = len(scores)
+    normal = stats.norm.ppf((stats.rankdata(scores) - 0.5) / count)
+    normal = normal - normal.mean()
+    power = float(normal @ normal)
+    total = 0.0
+    for lag in range(1, count // 4 + 1):
+        correlation = float(normal[:-lag] @ normal[lag:]) / power
+        if correlation < 2 / math.sqrt(count):
+            break
+        total += correlation
+    return count / (1 + 2 * total)
+
+
+def outlier_count(scores: Scores, confidence: float) -> int:
+    """How many of the largest scores lie beyond what the others explain, at most one in 50 (or one).
+
+    Those above the widest gap, if they lie above the tail limit of the others for a chance of `OUTLIER_CHANCE` / n.
+    """
+    ordered = np.sort(scores)
+    allowed = max(1, len(ordered) // 50)
+    count = allowed - int(np.argmax(np.diff(ordered[-allowed - 1 :])))
+    others = ordered[:-count]
+    if len(others) <= MIN_TAIL or others[-1] == others[-MIN_TAIL - 1]:
+        return 0
+    limit = tail_limit(others, OUTLIER_CHANCE / len(ordered), confidence, len(others))
+    return count if ordered[-count] > limit else 0
