@@ -1,4 +1,4 @@
-"""The engine on disk: a directory with `manifest.json`, `model.onnx` and `golden/*.png`.
+"""The engine on disk: a directory with `manifest.json`, `model.onnx`, `golden/*.png` and `location/*.png`.
 
 A bundle is read once, completely, and every byte that is used later was hashed: nothing can be swapped between the
 check and the use. It is treated as untrusted: sizes are bounded, file names come from a fixed pattern, links are not
@@ -14,8 +14,8 @@ import shutil
 import stat
 import struct
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engines.errors import BundleError
-from engines.manifest import FORMAT_VERSION, MODEL_FILE, GoldenFile, Manifest, ModelFile
+from engines.location.spec import SEARCH_PX, PictureName, needed_pictures
+from engines.manifest import FORMAT_VERSION, MODEL_FILE, GoldenFile, InputSpec, Manifest, ModelFile
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
@@ -52,6 +53,8 @@ class Bundle:
     model: bytes
     """The ONNX graph."""
     golden: tuple[Golden, ...]
+    pictures: Mapping[PictureName, NDArray[np.uint8]] = field(default_factory=dict)
+    """What the location needs: grey (height, width) or RGB (height, width, 3)."""
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -70,10 +73,19 @@ def read_bundle(path: Path) -> Bundle:
     manifest = read_manifest(folder)
     model = _read_hashed(folder, manifest.model.file, manifest.model.sha256, MAX_MODEL_BYTES)
     golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
-    return Bundle(path=folder, manifest=manifest, model=model, golden=golden)
+    _check_pictures(path, manifest)
+    pictures = {name: _read_picture(folder, name, manifest) for name in manifest.pictures}
+    return Bundle(path=folder, manifest=manifest, model=model, golden=golden, pictures=pictures)
 
 
-def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequence[Golden]) -> Manifest:
+def write_bundle(
+    path: Path,
+    *,
+    manifest: Manifest,
+    model: bytes,
+    golden: Sequence[Golden],
+    pictures: Mapping[PictureName, NDArray[np.uint8]] | None = None,
+) -> Manifest:
     """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
 
     The file entries and `engine_id` of `manifest` are ignored and computed here.
@@ -83,7 +95,8 @@ def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequen
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BundleError(f'engine "{path}" exists already; choose another directory or remove it first')
-    pngs = [(entry, _encode_png(entry)) for entry in golden]
+    pngs = [(entry, _encode_png(entry.image)) for entry in golden]
+    picture_pngs = {name: _encode_png(image) for name, image in (pictures or {}).items()}
     sealed = manifest.model_copy(
         update={
             "model": ModelFile(sha256=_sha256(model)),
@@ -96,10 +109,12 @@ def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequen
                 )
                 for entry, png in pngs
             ),
+            "pictures": {name: _sha256(png) for name, png in picture_pngs.items()},
         }
     )
     sealed = sealed.model_copy(update={"engine_id": sealed.content_id()})
     text = sealed.model_dump_json(indent=2) + "\n"
+    _check_pictures(path, sealed)
     Manifest.model_validate_json(text)  # model_copy does not validate: never write what cannot be read back
 
     try:
@@ -112,6 +127,9 @@ def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequen
         write_synced(temporary / MODEL_FILE, model)
         for entry, png in pngs:
             write_synced(temporary / "golden" / f"{entry.name}.png", png)
+        for name, png in picture_pngs.items():
+            (temporary / "location").mkdir(exist_ok=True)
+            write_synced(temporary / _picture_file(name), png)
         write_synced(temporary / MANIFEST_FILE, text.encode())
         temporary.chmod(0o755)
         temporary.rename(path)  # replaces an empty directory, fails on any other
@@ -125,7 +143,8 @@ def write_bundle(path: Path, *, manifest: Manifest, model: bytes, golden: Sequen
 
 def bundle_files(manifest: Manifest) -> tuple[str, ...]:
     """Every file of an engine, relative to its directory."""
-    return (MANIFEST_FILE, manifest.model.file, *(entry.file for entry in manifest.golden))
+    pictures = (_picture_file(name) for name in manifest.pictures)
+    return (MANIFEST_FILE, manifest.model.file, *(entry.file for entry in manifest.golden), *pictures)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -164,15 +183,49 @@ def read_manifest(folder: Path) -> Manifest:
 def _read_golden(folder: Path, entry: GoldenFile, manifest: Manifest) -> Golden:
     data = _read_hashed(folder, entry.file, entry.sha256, MAX_GOLDEN_BYTES)
     where = f'engine "{folder}", {entry.file}'
-    expected = (manifest.input.width, manifest.input.height)
+    image = _decode_rgb(where, data, manifest.input)
+    return Golden(Path(entry.file).stem, image, entry.image_score, entry.map_peak)
+
+
+def _check_pictures(path: Path, manifest: Manifest) -> None:
+    needed = needed_pictures(manifest.location, manifest.ignore)
+    if needed != set(manifest.pictures):
+        raise BundleError(
+            f'engine "{path}": location {manifest.location.method} with {len(manifest.ignore)} ignored regions needs '
+            f"the pictures {sorted(needed)}, the manifest names {sorted(manifest.pictures)}; teach the engine again"
+        )
+
+
+def _read_picture(folder: Path, name: PictureName, manifest: Manifest) -> NDArray[np.uint8]:
+    file = _picture_file(name)
+    data = _read_hashed(folder, file, manifest.pictures[name], MAX_GOLDEN_BYTES)
+    where = f'engine "{folder}", {file}'
+    if name == "fill":
+        return _decode_rgb(where, data, manifest.input)
     size = _png_size(data)
-    if size != expected:
-        raise BundleError(f"{where}: size {size}, the model takes {expected} (width, height); restore the engine")
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if size is None or max(size) > SEARCH_PX:
+        raise BundleError(f"{where}: size {size}, at most {SEARCH_PX} px are allowed; restore the engine")
+    return _decode(where, data, cv2.IMREAD_GRAYSCALE)
+
+
+def _decode_rgb(where: str, data: bytes, spec: InputSpec) -> NDArray[np.uint8]:
+    size = _png_size(data)
+    if size != (spec.width, spec.height):
+        raise BundleError(
+            f"{where}: size {size}, the model takes {(spec.width, spec.height)} (width, height); restore the engine"
+        )
+    return np.asarray(cv2.cvtColor(_decode(where, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _decode(where: str, data: bytes, flags: int) -> NDArray[np.uint8]:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise BundleError(f"{where}: cannot be decoded; restore the engine")
-    image = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-    return Golden(Path(entry.file).stem, image, entry.image_score, entry.map_peak)
+    return np.asarray(pixels, np.uint8)
+
+
+def _picture_file(name: PictureName) -> str:
+    return f"location/{name}.png"
 
 
 def _read_hashed(folder: Path, name: str, sha256: str, max_bytes: int) -> bytes:
@@ -212,10 +265,10 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
     return width, height
 
 
-def _encode_png(golden: Golden) -> bytes:
-    done, png = cv2.imencode(".png", cv2.cvtColor(golden.image, cv2.COLOR_RGB2BGR))
+def _encode_png(image: NDArray[np.uint8]) -> bytes:
+    done, png = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
-        raise BundleError(f"golden image {golden.name}: cannot be encoded as PNG")
+        raise BundleError(f"image of shape {image.shape}: cannot be encoded as PNG")
     return png.tobytes()
 
 
