@@ -10,6 +10,7 @@ from drivers.camera.settings import CameraSettings
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
 from engines.engine import Engine, open_engine
+from engines.scale import LIMIT
 from station.config import LoadedConfiguration
 from station.handshake import HandshakeSettings
 from station.inspection import Inspector
@@ -130,12 +131,8 @@ def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, .
     )
     try:
         calibration = engine.calibration
-        rules = rules_from(
-            settings,
-            reject_score=calibration.reject_score,
-            review_score=calibration.review_score,
-            frame_shape=frame_shape,
-        )
+        scale = calibration.scale
+        rules = rules_from(settings, review_score=scale.shown(calibration.review_score), frame_shape=frame_shape)
     except Exception:
         engine.close()
         raise
@@ -144,7 +141,9 @@ def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, .
         scorer=EngineScorer(engine),
         rules=rules,
         engine_id=engine.engine_id,
-        pixel_score=calibration.pixel_score if pixel_score is None else pixel_score,
+        scale=scale,
+        pixel_scale=calibration.pixel_scale,
+        pixel_score=LIMIT if pixel_score is None else pixel_score,
         pixel_size_mm=settings.decision.pixel_size_mm,
         min_region_mm2=settings.decision.min_region_mm2,
     )

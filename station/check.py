@@ -107,10 +107,12 @@ def _engine(configuration: LoadedConfiguration, shape: tuple[int, ...] | None) -
     except (EngineError, RulesError) as problem:
         return Finding("engine", False, str(problem))
     if inspector is None:
-        where = f"{path} is not there yet" if path else "engine.path is not set"
+        where = f"{path} is not there yet" if path else "neither engine.path nor engine.store is set"
         return Finding("engine", True, f"none: {where}; the station will wait for teaching and pass nothing")
     inspector.scorer.close()
-    found = f"{inspector.engine_id[:12]}, golden images agree; reject above {inspector.rules.reject_score:.4g}"
+    rules = inspector.rules
+    limits = f"review above {rules.review_score:.3g}, reject above {rules.reject_score:.3g} on the scale from 0 to 1"
+    found = f"{inspector.engine_id[:12]}, golden images agree; {limits}"
     return Finding("engine", True, found)
 
 

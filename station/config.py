@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from engines.store import EngineStore
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -142,6 +145,12 @@ class EngineSection(Section):
         strict=False,
         description="Folder of the engine, relative to this file. Unset or not there yet: waits for teaching.",
     )
+    store: Path | None = Field(
+        None,
+        strict=False,
+        description="In place of `path`: folder of the engine store, relative to this file. The engine is the active "
+        "one of the product `[recipe] name`; see `station engine`.",
+    )
     runtime: Literal["onnx"] = Field("onnx", description="What runs the engine: ONNX Runtime on the CPU.")
     threads: int = Field(
         0,
@@ -149,6 +158,12 @@ class EngineSection(Section):
         le=64,
         description="CPU threads of the runtime. 0: all cores but one, which is left to camera, PLC, records.",
     )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> EngineSection:
+        if self.path is not None and self.store is not None:
+            raise ValueError("`path` and `store` are both set: the engine is either a folder or the store's active one")
+        return self
 
 
 class LimitsSection(Section):
@@ -184,16 +199,22 @@ class ZoneSection(LimitsSection):
 
 
 class DecisionSection(Section):
-    """When a part fails, passes or needs a look."""
+    """When a part fails, passes or needs a look.
+
+    Scores run from 0 to 1 whatever the engine: a typical good part is at 0.1, the calibrated reject limit at 0.5.
+    """
 
     reject_score: float | None = Field(
-        None, description="FAIL above this image score. Unset: the engine's calibration."
+        None, ge=0, le=1, description="FAIL above this score. Unset: 0.5, the engine's calibration. 1: never."
     )
     review_score: float | None = Field(
-        None, description="REVIEW above this image score. Unset: the engine's calibration."
+        None, ge=0, le=1, description="REVIEW above this score. Unset: the engine's calibration."
     )
     pixel_score: float | None = Field(
-        None, description="Locations above this count as anomalous. Unset: the engine's calibration."
+        None,
+        ge=0,
+        le=1,
+        description="Locations at or above this count as anomalous. Unset: 0.5, the engine's calibration. 1: none.",
     )
     pixel_size_mm: float = Field(0.1, gt=0, le=100, description="Size of one camera pixel on the part.")
     min_region_mm2: float = Field(0.0, ge=0, description="Smaller regions are noise and not reported.")
@@ -283,6 +304,14 @@ class Configuration(Section):
             raise ValueError(f"cameras: {len(self.cameras)} given, this version takes exactly one, as [cameras.NAME]")
         return self
 
+    @model_validator(mode="after")
+    def _product_folder(self) -> Configuration:
+        if self.engine.store is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.recipe.name):
+            raise ValueError(
+                f'[recipe] name = "{self.recipe.name}" names a folder of [engine] store: only A-Z a-z 0-9 _ . -'
+            )
+        return self
+
 
 class ConfigurationError(Exception):
     """The file cannot be used. `problems` holds one line per thing that is wrong."""
@@ -323,7 +352,15 @@ class LoadedConfiguration:
         return self.work_dir / "journal.bin"
 
     @property
+    def engine_store(self) -> Path | None:
+        """The folder of this product's engines; None when the engine is a plain folder."""
+        store = self.settings.engine.store
+        return None if store is None else self.resolve(store) / self.settings.recipe.name
+
+    @property
     def engine_path(self) -> Path | None:
+        if self.engine_store is not None:
+            return EngineStore(self.engine_store).active_link
         path = self.settings.engine.path
         return None if path is None else self.resolve(path)
 

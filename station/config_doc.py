@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any, Literal, get_args, get_origin
 
@@ -29,7 +30,7 @@ def markdown() -> str:
     """The whole page."""
     lines = [HEADER.format(reloadable=", ".join(f"`[{name}]`" for name in RELOADABLE))]
     for name, model in SECTIONS.items():
-        lines += [f"## {TITLES.get(name, f'[{name}]')}", "", (model.__doc__ or "").strip(), ""]
+        lines += [f"## {TITLES.get(name, f'[{name}]')}", "", inspect.cleandoc(model.__doc__ or ""), ""]
         lines += ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
         for key, field in model.model_fields.items():
             if key in SECTIONS:

@@ -18,7 +18,7 @@ from station.reasons import ReasonCode
 from station.results import Inspection, InspectionRecord, Reason, Region, Verdict, error
 
 DATABASE_FILE = "records.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MISSED = "missed"
 """Kind of the event that stands for one trigger while the station was not ready."""
 
@@ -47,8 +47,9 @@ _SCHEMA = (
         signalled_ms REAL,
         verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'REVIEW', 'ERROR')),
         reasons TEXT NOT NULL,  -- JSON [{"code", "detail"}]
-        score REAL,
-        reject_score REAL,
+        score REAL,  -- 0 to 1, see engines.scale
+        raw_score REAL,  -- in the units of the engine
+        reject_score REAL,  -- the limit in force, on the scale of score
         defect_area_mm2 REAL,
         region_count INTEGER,
         regions TEXT NOT NULL,  -- JSON, as results.Region
@@ -83,6 +84,14 @@ _SCHEMA = (
     "CREATE INDEX events_by_kind ON events (kind, session)",
 )
 
+_FROM_VERSION_1 = (
+    # its scores and limits were in the units of the engine
+    "ALTER TABLE parts ADD COLUMN raw_score REAL",
+    """UPDATE parts SET extra = json_set(extra, '$.raw_reject_score', CAST(reject_score AS TEXT))
+        WHERE reject_score IS NOT NULL""",
+    "UPDATE parts SET raw_score = score, score = NULL, reject_score = NULL",
+)
+
 
 class RecordingError(Exception):
     """The records cannot be used: no permission, not a database, or written by a newer version."""
@@ -114,6 +123,8 @@ class PartRow:
     engine_end_ms: float | None = None
     decided_ms: float | None = None
     score: float | None = None
+    """0 to 1; NULL also for parts that an older version recorded."""
+    raw_score: float | None = None
     defect_area_mm2: float | None = None
     region_count: int | None = None
     regions: str = "[]"
@@ -210,11 +221,12 @@ def _inspection_columns(inspection: Inspection, after_trigger_ms: Any) -> dict[s
         "decided_ms": after_trigger_ms(inspection.decided_ns),
     }
     if inspection.scores is not None:
-        columns["score"] = _finite(inspection.scores.image_score)
+        columns["raw_score"] = _finite(inspection.scores.image_score)
         columns["engine_start_ms"] = after_trigger_ms(inspection.scores.engine_start_ns)
         columns["engine_end_ms"] = after_trigger_ms(inspection.scores.engine_end_ns)
     if inspection.measurement is not None:
         measurement = inspection.measurement
+        columns["score"] = _finite(measurement.score)
         columns["defect_area_mm2"] = float(measurement.defect_area_mm2)
         columns["region_count"] = measurement.regions.count
         columns["regions"] = json.dumps([_rounded(asdict(region)) for region in measurement.regions.listed])
@@ -272,9 +284,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             f'"{path}" has schema version {version}, this station knows up to {SCHEMA_VERSION}; '
             "use the newer station or move the file away"
         )
-    if version == 0:
+    if version < SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
+        for statement in _SCHEMA if version == 0 else _FROM_VERSION_1:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -295,7 +307,10 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise RecordingError(f'records "{file}" cannot be read: {problem}') from problem
     if version != SCHEMA_VERSION:
         connection.close()
-        raise RecordingError(f'records "{file}" have schema version {version}, expected {SCHEMA_VERSION}')
+        raise RecordingError(
+            f'records "{file}" have schema version {version}, expected {SCHEMA_VERSION}: '
+            "the station converts older ones at its next start"
+        )
     return connection
 
 

@@ -83,7 +83,10 @@ class QualityLimits:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules for one view. PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW."""
+    """All rules for one view. PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW.
+
+    Scores and limits are on the scale from 0 to 1 of `engines.scale`.
+    """
 
     reject_score: float
     review_score: float
@@ -112,17 +115,31 @@ def decide(measurement: Measurement, rules: Rules) -> Decision:
     Reasons come most severe first; at equal severity picture quality before score before regions, because a bad
     picture explains the others.
     """
-    if not math.isfinite(measurement.image_score):
-        return error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.image_score}")
+    if not math.isfinite(measurement.score):
+        return error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.score}")
     findings = [
         *_quality(measurement.quality, rules.quality),
-        *_score(measurement.image_score, rules),
+        *_score(measurement.score, rules),
         *_regions(measurement.regions, measurement.quality.shape, rules),
     ]
     if not findings:
         return Decision(Verdict.PASS)
-    findings.sort(key=lambda finding: -_SEVERITY[finding.verdict])
-    return Decision(findings[0].verdict, tuple(finding.reason for finding in findings))
+    return _worst(findings)
+
+
+def not_located(quality: FrameQuality, rules: Rules, detail: str) -> Decision:
+    """The verdict on a frame in which the engine did not find the part: at best REVIEW, the part was not scored."""
+    findings = [
+        *_quality(quality, rules.quality),
+        _Finding(Verdict.REVIEW, Reason(ReasonCode.PART_NOT_LOCATED, detail)),
+    ]
+    return _worst(findings)
+
+
+def _worst(findings: list[_Finding]) -> Decision:
+    """The worst verdict with all reasons; at equal severity in the order given."""
+    ordered = sorted(findings, key=lambda finding: -_SEVERITY[finding.verdict])
+    return Decision(ordered[0].verdict, tuple(finding.reason for finding in ordered))
 
 
 def _quality(quality: FrameQuality, limits: QualityLimits) -> Iterator[_Finding]:

@@ -11,12 +11,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
 
-from station.decision import Rules, decide
+from engines.errors import PartNotLocated
+from engines.scale import ScoreScale
+from station.decision import Rules, decide, not_located
 from station.measurement import measure
 from station.quality import frame_quality
 from station.reasons import ReasonCode
@@ -29,7 +31,7 @@ class Scorer(Protocol):
     """What inspection asks of an engine."""
 
     def score(self, frame: Frame, /) -> Scores:
-        """Raises whatever the runtime raises; the stage turns it into an error part."""
+        """Raises PartNotLocated, or whatever the runtime raises; the stage turns the latter into an error part."""
         ...
 
     def close(self) -> None: ...
@@ -42,7 +44,12 @@ class Inspector:
     scorer: Scorer
     rules: Rules
     engine_id: str
+    scale: ScoreScale
+    """Of image scores: what people, rules and PLC see instead of the engine's own units."""
+    pixel_scale: ScoreScale
+    """Of the cells of the map."""
     pixel_score: float
+    """Cells at or above this, on that scale, belong to a region."""
     pixel_size_mm: float
     min_region_mm2: float = 0.0
 
@@ -50,7 +57,11 @@ class Inspector:
         """Judges one frame. Never raises for a bad frame or a bad score; raises what the engine raises."""
         started_ns = time.monotonic_ns()
         quality = frame_quality(frame.pixels)
-        scores = self.scorer.score(frame)
+        try:
+            scores = self.scorer.score(frame)
+        except PartNotLocated as problem:
+            decision = not_located(quality, self.rules, str(problem))
+            return Inspection(frame, decision, None, None, started_ns, time.monotonic_ns())
         if not (math.isfinite(scores.image_score) and math.isfinite(float(scores.anomaly_map.sum()))):
             found = f"image score {scores.image_score}, largest map value {scores.anomaly_map.max()}"
             decision = error(ReasonCode.SCORE_NOT_FINITE, found)
@@ -58,11 +69,14 @@ class Inspector:
         regions = measure(
             scores.anomaly_map,
             frame.pixels.shape[:2],
-            pixel_threshold=self.pixel_score,
+            pixel_threshold=self.pixel_scale.raw(self.pixel_score),
             pixel_size_mm=self.pixel_size_mm,
             min_area_mm2=self.min_region_mm2,
         )
-        measurement = Measurement(scores.image_score, regions, quality)
+        listed = tuple(
+            replace(region, peak_score=self.pixel_scale.shown(region.peak_score)) for region in regions.listed
+        )
+        measurement = Measurement(self.scale.shown(scores.image_score), replace(regions, listed=listed), quality)
         decision = decide(measurement, self.rules)
         return Inspection(frame, decision, scores, measurement, started_ns, time.monotonic_ns())
 

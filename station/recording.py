@@ -419,6 +419,7 @@ def _log_part(row: database.PartRow) -> None:
         verdict=row.late_verdict if row.late else row.verdict,
         reasons=[str(reason) for reason in row.reason_list],
         score=row.score,
+        raw_score=row.raw_score,
         reject_score=row.reject_score,
         latency_ms=row.signalled_ms,
         engine_id=row.engine_id[:12],

@@ -42,7 +42,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the engine said of one frame."""
+    """What the engine said of one frame, in its own units."""
 
     image_score: float
     anomaly_map: NDArray[np.float32]
@@ -63,6 +63,7 @@ class Region:
     box_px: tuple[int, int, int, int]
     """(x, y, width, height)."""
     peak_score: float
+    """Highest value in the map; 0.5 is the engine's limit of a region, as for the score of the part."""
     contour_px: tuple[tuple[int, int], ...] = ()
     """Outline, (x, y) points."""
 
@@ -111,7 +112,8 @@ class FrameQuality:
 class Measurement:
     """What was measured on one frame."""
 
-    image_score: float
+    score: float
+    """On the scale from 0 to 1 with 0.5 at the engine's reject limit, see `engines.scale`."""
     regions: Regions
     quality: FrameQuality
 
@@ -193,6 +195,7 @@ class InspectionRecord:
     recipe: str
     config_checksum: str
     reject_score: float
+    """The limit in force, on the scale of `Measurement.score`."""
     late: bool = False
     """True for an answer that came after its deadline: kept for diagnosis, never applied."""
     extra: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engines.scale import LIMIT
 from station.config import Configuration, LimitsSection
 from station.decision import Limits, QualityLimits, Rules, Zone
 from station.results import Verdict
@@ -11,16 +12,14 @@ class RulesError(Exception):
     """The configured limits contradict the engine's calibration."""
 
 
-def rules_from(
-    settings: Configuration, *, reject_score: float, review_score: float, frame_shape: tuple[int, ...] | None
-) -> Rules:
-    """The rules of this configuration; `reject_score` and `review_score` are the engine's, used where none is set."""
+def rules_from(settings: Configuration, *, review_score: float, frame_shape: tuple[int, ...] | None) -> Rules:
+    """The rules of this configuration, on the scale of `engines.scale`; `review_score` is the engine's."""
     decision, quality = settings.decision, settings.quality
-    reject = reject_score if decision.reject_score is None else decision.reject_score
+    reject = LIMIT if decision.reject_score is None else decision.reject_score
     review = min(review_score, reject) if decision.review_score is None else decision.review_score
     if review > reject:
         raise RulesError(
-            f"[decision] review_score = {review:g} is above the engine's reject score {reject:g}: "
+            f"[decision] review_score = {review:g} is above the engine's reject limit {reject:g}: "
             "lower it, or set reject_score too"
         )
     return Rules(

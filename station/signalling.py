@@ -368,7 +368,7 @@ class Signalling:
             part_id=trigger.part_id,
             verdict=decision.verdict,
             reason=decision.code,
-            score=measurement.image_score if measurement else 0.0,
+            score=measurement.score if measurement else 0.0,
             threshold=self._reject_score,
             defect_area=round(measurement.defect_area_mm2 * 1000) if measurement else 0,
             latency_ms=(now - trigger.time_ns) / 1e6,
@@ -411,9 +411,7 @@ class Signalling:
 
     def _remember(self, record: InspectionRecord) -> None:
         trigger, decision = record.trigger, record.decision
-        score = (
-            record.inspection.measurement.image_score if record.inspection and record.inspection.measurement else None
-        )
+        score = record.inspection.measurement.score if record.inspection and record.inspection.measurement else None
         reason = str(decision.reasons[0]) if decision.reasons else ""
         part = RecentPart(trigger.acquisition_id, trigger.part_id, decision.verdict, score, record.latency_ms, reason)
         self._recent = [*self._recent[-RECENT_PARTS + 1 :], part]

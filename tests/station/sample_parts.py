@@ -62,7 +62,7 @@ class PartMaker:
         pixels = self.pixels(acquisition_id)
         frame = Frame("top", acquisition_id, pixels, at, at + 3_000_000)
         anomaly_map = np.linspace(-1.0, 2.0, 16 * 12, dtype=np.float32).reshape(16, 12)
-        scores = Scores(0.5, anomaly_map, at + 5_000_000, at + 15_000_000)
+        scores = Scores(-31.5, anomaly_map, at + 5_000_000, at + 15_000_000)
         measurement = Measurement(0.5, Regions((REGION,)), FrameQuality(100.0, 0.01, 55.0, pixels.shape))
         inspection = Inspection(frame, verdict_now, scores, measurement, at + 4_000_000, at + 16_000_000)
         applied = decision(Verdict.ERROR) if late else verdict_now

@@ -58,9 +58,11 @@ def test_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
         ("[cameras.top]\n", 'driver "genicam" needs `producer`'),
         ('[cameras.top]\ndriver = "folder"\nfolder = "x"\n', "no input line"),
         (CAMERA + '[cameras.side]\nproducer = "simtl"\n', "exactly one"),
-        (CAMERA + "[decision]\nreject_score = 1.0\nreview_score = 2.0\n", "review_score 2.0 is above reject_score 1.0"),
+        (CAMERA + "[decision]\nreject_score = 0.5\nreview_score = 0.6\n", "review_score 0.6 is above reject_score 0.5"),
         (CAMERA + '[[decision.zones]]\nname = "a"\npolygon = [[0, 0], [2, 0], [1, 1]]\n', "outside 0..1"),
         (CAMERA + "[station\n", "is not valid TOML"),
+        (CAMERA + '[engine]\npath = "a"\nstore = "b"\n', "`path` and `store` are both set"),
+        (CAMERA + '[engine]\nstore = "b"\n[recipe]\nname = "../x"\n', "names a folder of [engine] store"),
     ],
 )
 def test_wrong(tmp_path: Path, text: str, expected: str) -> None:
@@ -70,6 +72,12 @@ def test_wrong(tmp_path: Path, text: str, expected: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         config.load(tmp_path / "none.toml")
+
+
+def test_the_engine_of_a_store_is_the_active_one_of_the_product(tmp_path: Path) -> None:
+    loaded = config.load(write(tmp_path, CAMERA + '[engine]\nstore = "engines"\n[recipe]\nname = "flange"\n'))
+    assert loaded.engine_store == tmp_path / "engines" / "flange"
+    assert loaded.engine_path == tmp_path / "engines" / "flange" / "active"
 
 
 def test_what_needs_a_restart(tmp_path: Path) -> None:

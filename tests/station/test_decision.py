@@ -241,9 +241,9 @@ def measurements(draw: st.DrawFn) -> Measurement:
 def test_verdict_and_reasons_agree(measurement: Measurement, rules: Rules) -> None:
     decision = decide(measurement, rules)
     assert (decision.verdict is Verdict.PASS) == (not decision.reasons)
-    assert (measurement.image_score > rules.reject_score) <= (decision.verdict is Verdict.FAIL)
+    assert (measurement.score > rules.reject_score) <= (decision.verdict is Verdict.FAIL)
     if decision.verdict is Verdict.PASS:
-        assert measurement.image_score <= rules.review_score
+        assert measurement.score <= rules.review_score
 
 
 @given(measurements(), rule_sets(), st.data())
@@ -258,7 +258,7 @@ def test_worse_never_gives_a_better_verdict(measurement: Measurement, rules: Rul
     listed += data.draw(st.lists(regions, max_size=1))
     worse = replace(
         measurement,
-        image_score=measurement.image_score + score,
+        score=measurement.score + score,
         regions=Regions(tuple(listed), measurement.regions.unlisted),
     )
     before, after = decide(measurement, rules), decide(worse, rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +68,7 @@ def test_row_holds_everything_of_a_part(tmp_path: Path) -> None:
     times = (row.received_ms, row.inspection_start_ms, row.engine_start_ms, row.engine_end_ms, row.decided_ms)
     assert times == (3.0, 4.0, 5.0, 15.0, 16.0)
     assert row.signalled_ms == 20.0
-    assert (row.score, row.reject_score) == (0.5, 0.4)
+    assert (row.score, row.raw_score, row.reject_score) == (0.5, -31.5, 0.4)
     assert (row.defect_area_mm2, row.region_count, row.region_list) == (1.5, 1, (REGION,))
     assert (row.mean_grey, row.saturated_share, row.sharpness) == (100.0, 0.01, 55.0)
     assert row.verdict == "FAIL"
@@ -291,10 +292,10 @@ def test_map_that_is_not_finite_costs_only_the_map(tmp_path: Path) -> None:
         record.inspection.scores, image_score=float("nan"), anomaly_map=np.full((4, 4), np.nan, np.float32)
     )
     with recording(tmp_path) as recorder:
-        recorder.record(replace(record, inspection=replace(record.inspection, scores=scores)))
+        recorder.record(replace(record, inspection=replace(record.inspection, scores=scores, measurement=None)))
     (row,) = rows(tmp_path)
     assert row.image_path is not None
-    assert (row.map_path, row.score) == (None, None)
+    assert (row.map_path, row.score, row.raw_score) == (None, None, None)
     assert "cannot be stored" in str(row.image_skipped)
 
 
@@ -403,6 +404,24 @@ def test_database_of_a_newer_station_is_refused(tmp_path: Path) -> None:
         Recorder(RecorderSettings(tmp_path), "s1").start()
     with pytest.raises(RecordingError, match="schema version 99"):
         open_reader(tmp_path)
+
+
+def test_records_of_version_1_keep_their_raw_scores(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.inspected(1, Verdict.FAIL))
+    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE)) as connection:
+        connection.execute("ALTER TABLE parts DROP COLUMN raw_score")
+        connection.execute("UPDATE parts SET score = 41.5, reject_score = 40.25")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    with pytest.raises(RecordingError, match="the station converts older ones at its next start"):
+        open_reader(tmp_path)
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.inspected(2, Verdict.FAIL))
+    old, new = rows(tmp_path)
+    assert (old.score, old.raw_score, old.reject_score) == (None, 41.5, None)
+    assert json.loads(old.extra) == {"note": "test", "raw_reject_score": "40.25"}
+    assert (new.score, new.raw_score, new.reject_score) == (0.5, -31.5, 0.4)
 
 
 def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_triggers_while_offline_are_missed_and_never_pass(bench: Bench) -> None:
 
 def test_reload_takes_up_new_limits_and_refuses_what_needs_a_restart(bench: Bench) -> None:
     assert not bench.part(bad()).passed
-    bench.write_config(decision__reject_score=250.0, decision__review_score=240.0, decision__pixel_score=240.0)
+    bench.write_config(decision__reject_score=1.0, decision__review_score=0.999, decision__pixel_score=0.999)
     assert station("reload", "--config", str(bench.config_path)).returncode == 0
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert bench.part(bad()).passed
@@ -122,9 +122,7 @@ def test_without_an_engine_nothing_passes(tmp_path: Path) -> None:
 
 
 def test_bad_quality_is_review_not_pass(tmp_path: Path) -> None:
-    with Bench(
-        tmp_path, quality__min_mean_grey=20.0, decision__reject_score=250.0, decision__review_score=250.0
-    ) as bench:
+    with Bench(tmp_path, quality__min_mean_grey=20.0, decision__reject_score=1.0, decision__review_score=1.0) as bench:
         bench.start()
         dark = bench.part(good() // 16)
         assert (dark.result, dark.passed, dark.reject) == (Verdict.REVIEW, False, True)
