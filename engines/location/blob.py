@@ -76,16 +76,20 @@ class BlobLocator:
         """See `Locator`."""
         spec = self._spec
         blob = find_blob(measure_contrast(image), spec.contrast, with_brightness=spec.head == "brightness")
-        if not spec.min_area_share <= blob.area_share <= spec.max_area_share:
-            raise PartNotLocated(
-                f"what stands out from the background covers {blob.area_share:.2%} of the image, "
-                f"a part covers {spec.min_area_share:.2%} to {spec.max_area_share:.2%}"
-            )
         return pose_of(blob, spec)
 
 
 def pose_of(blob: Blob, spec: BlobLocation) -> Pose:
-    """The box around the part in its own axes, margin included."""
+    """The box around the part in its own axes, margin included.
+
+    Raises:
+        PartNotLocated: larger or smaller than the taught parts.
+    """
+    if not spec.min_area_share <= blob.area_share <= spec.max_area_share:
+        raise PartNotLocated(
+            f"what stands out from the background covers {blob.area_share:.2%} of the image, "
+            f"a part covers {spec.min_area_share:.2%} to {spec.max_area_share:.2%}"
+        )
     angle_deg = 0.0
     if spec.turn:
         lean = {"shape": blob.skewness, "brightness": -blob.brightness, "none": 0.0}[spec.head]
