@@ -1,0 +1,59 @@
+"""The report: what was measured, beside what the papers report."""
+
+from __future__ import annotations
+
+from engines.training.evaluation import papers, tables
+from engines.training.evaluation.results import Result, ResultFolder, atomic_file
+from engines.training.evaluation.tables import Results
+
+
+def write_report(folder: ResultFolder) -> None:
+    """Write `report.md` from the results that are there. Raises TrainingError when a result cannot be read."""
+    results = Results(folder.all())
+    with atomic_file(folder.folder / "report.md") as temporary:
+        temporary.write_text(_text(results), encoding="utf-8")
+
+
+def _text(results: Results) -> str:
+    parts = ["# Evaluation\n"]
+    if not results.all:
+        return parts[0] + "\nNo results yet.\n"
+    parts += [_summary(results), "## Image AUROC, mean over the data sets\n", tables.mean_table(results, _auroc)]
+    published = tables.paper_rows(results, papers.MVTEC_MEAN_AUROC, "mean of 10 MVTec AD categories")
+    header = ["", "refinement", *map(tables.column_name, results.columns)]
+    parts += [f"For comparison, {papers.SOURCE}:\n", tables.markdown(header, published)]
+    parts += [claim + "\n" for claim in tables.order_claims(results)]
+    parts += ["## Gap to the oracle (image AUROC; negative: better than the oracle)\n", tables.gap_table(results)]
+    for dataset in results.datasets:
+        parts.append(f"## {dataset}\n")
+        parts += ["Image AUROC\n", tables.set_table(results, dataset, _auroc)]
+        known = papers.IRP_AUROC.get(papers.paper_name(dataset))
+        if known:
+            rows = tables.paper_rows(results, {"irp": known}, dataset)
+            parts += [f"{papers.SOURCE}:\n", tables.markdown(header, rows)]
+        parts += ["F1-max\n", tables.set_table(results, dataset, lambda result: result.f1_max)]
+        if any(result.pixel_auroc is not None for result in results.all if result.dataset == dataset):
+            parts += ["Pixel AUROC\n", tables.set_table(results, dataset, lambda result: result.pixel_auroc)]
+            parts += ["AUPRO, up to 0.3\n", tables.set_table(results, dataset, lambda result: result.aupro)]
+    parts += ["## Images removed, good/bad\n", tables.removed_table(results)]
+    parts += ["## Promised and realised at the calibrated limits\n", tables.promise_table(results)]
+    parts += ["## Time\n", tables.time_table(results)]
+    if results.failed:
+        rows = [[result.run.name, str(result.error)] for result in results.failed]
+        parts += ["## Failed runs\n", tables.markdown(["run", "why"], rows)]
+    return "\n".join(parts)
+
+
+def _summary(results: Results) -> str:
+    seeds = sorted({result.seed for result in results.all})
+    return (
+        f"{len(results.all)} runs, {len(results.failed)} failed; data sets {', '.join(results.datasets)}; "
+        f"detectors {', '.join(results.detectors)}; seeds {', '.join(map(str, seeds))}.\n\n"
+        "Noise is the share of defective images in the training set. Half of the defective images of each type are the "
+        "dirt, the other half and all good test images are tested, at every noise; where dirt is scarce, good images "
+        "are left out. The oracle learns the good images of the same training set. Deviations are over seeds.\n"
+    )
+
+
+def _auroc(result: Result) -> float | None:
+    return result.image_auroc

@@ -1,0 +1,258 @@
+"""Results as tables in markdown: mean over seeds, with the deviation over seeds where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from engines.training.evaluation import papers
+from engines.training.evaluation.results import CONTAMINATED, STANDARD, Result
+from engines.training.evaluation.runner import ORACLE, REFINEMENTS
+
+Figure = Callable[[Result], "float | None"]
+Column = tuple[str, int]
+"""(protocol, noise)."""
+
+MISSING = "–"
+
+
+class Results:
+    """All results, asked by what they have in common."""
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        self.all = tuple(results)
+        good = [result for result in self.all if result.error is None]
+        self.failed = tuple(result for result in self.all if result.error is not None)
+        self._by_key: dict[tuple[str, str, str, str, int], list[Result]] = {}
+        for result in good:
+            key = result.dataset, result.detector, result.refine, result.protocol, result.noise
+            self._by_key.setdefault(key, []).append(result)
+        self.datasets = sorted({result.dataset for result in self.all})
+        self.detectors = sorted({result.detector for result in self.all})
+        found = {result.refine for result in self.all}
+        self.refines = [refine for refine in REFINEMENTS if refine in found]
+        self.columns: list[Column] = sorted(
+            {(result.protocol, result.noise) for result in self.all}, key=lambda column: (column[0] != STANDARD, column)
+        )
+
+    @property
+    def noises(self) -> list[int]:
+        """Of the papers' protocol."""
+        return [noise for protocol, noise in self.columns if protocol == CONTAMINATED]
+
+    def get(self, dataset: str, detector: str, refine: str, column: Column) -> list[Result]:
+        """The results of all seeds."""
+        return self._by_key.get((dataset, detector, refine, *column), [])
+
+    def by_seed(self, detector: str, refine: str, column: Column, figure: Figure) -> dict[int, float]:
+        """Seed -> mean over the data sets; only seeds that are there for every data set."""
+        per_seed: dict[int, list[float]] = {}
+        for dataset in self.datasets:
+            for result in self.get(dataset, detector, refine, column):
+                value = figure(result)
+                if value is not None:
+                    per_seed.setdefault(result.seed, []).append(value)
+        return {seed: float(np.mean(values)) for seed, values in per_seed.items() if len(values) == len(self.datasets)}
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; the first column is text, the others numbers."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows)) + "\n"
+
+
+def column_name(column: Column) -> str:
+    """For people."""
+    protocol, noise = column
+    return "standard split" if protocol == STANDARD else f"{noise} %"
+
+
+def spread(values: Iterable[float | None], digits: int = 4) -> str:
+    """Mean ± deviation."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return MISSING
+    mean = f"{np.mean(known):.{digits}f}"
+    return f"{mean} ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else mean
+
+
+def mean_table(results: Results, figure: Figure) -> str:
+    """Mean over the data sets, one row per detector and refinement."""
+    rows = [
+        [
+            detector,
+            refine,
+            *(spread(results.by_seed(detector, refine, column, figure).values()) for column in results.columns),
+        ]
+        for detector in results.detectors
+        for refine in results.refines
+    ]
+    return markdown(["detector", "refinement", *map(column_name, results.columns)], rows)
+
+
+def set_table(results: Results, dataset: str, figure: Figure, digits: int = 4) -> str:
+    """One data set, one row per detector and refinement, and the papers' figures where they have this set."""
+    rows = [
+        [
+            detector,
+            refine,
+            *(
+                spread((figure(result) for result in results.get(dataset, detector, refine, column)), digits)
+                for column in results.columns
+            ),
+        ]
+        for detector in results.detectors
+        for refine in results.refines
+    ]
+    return markdown(["detector", "refinement", *map(column_name, results.columns)], rows)
+
+
+def paper_rows(results: Results, values: dict[str, tuple[float, ...]], suffix: str) -> list[list[str]]:
+    """Rows of the papers in the columns that we have."""
+    return [
+        [
+            f"papers, {suffix}",
+            name,
+            *(
+                f"{figures[papers.NOISE_PERCENT.index(noise)]:.4f}"
+                if protocol == CONTAMINATED and noise in papers.NOISE_PERCENT
+                else MISSING
+                for protocol, noise in results.columns
+            ),
+        ]
+        for name, figures in values.items()
+    ]
+
+
+def gap_table(results: Results) -> str:
+    """Image AUROC of the oracle less that of each refinement, for the same sets and seeds."""
+    rows = []
+    for detector in results.detectors:
+        for refine in results.refines:
+            if refine == ORACLE:
+                continue
+            cells = []
+            for column in results.columns:
+                ceiling = results.by_seed(detector, ORACLE, column, _image_auroc)
+                reached = results.by_seed(detector, refine, column, _image_auroc)
+                cells.append(spread(ceiling[seed] - reached[seed] for seed in ceiling.keys() & reached.keys()))
+            rows.append([detector, refine, *cells])
+    return markdown(["detector", "refinement", *map(column_name, results.columns)], rows)
+
+
+def removed_table(results: Results) -> str:
+    """Good/bad images removed, mean over seeds, beside table 2 of the papers."""
+    rows = []
+    for dataset in results.datasets:
+        for detector in results.detectors:
+            there = [
+                _good_bad(results.get(dataset, detector, "none", column), "train_good", "train_bad")
+                for column in results.columns
+            ]
+            rows.append([dataset, detector, "(there)", *there])
+            for refine in results.refines:
+                if refine in (ORACLE, "none"):
+                    continue
+                cells = [
+                    _good_bad(results.get(dataset, detector, refine, column), "removed_good", "removed_bad")
+                    for column in results.columns
+                ]
+                rows.append([dataset, detector, refine, *cells])
+        published = papers.IRP_REMOVED.get(papers.paper_name(dataset))
+        if published:
+            cells = [
+                published[papers.NOISE_PERCENT.index(noise)]
+                if protocol == CONTAMINATED and noise in papers.NOISE_PERCENT
+                else MISSING
+                for protocol, noise in results.columns
+            ]
+            rows.append([dataset, "papers", "irp", *cells])
+    return markdown(["data set", "detector", "refinement", *map(column_name, results.columns)], rows)
+
+
+def promise_table(results: Results) -> str:
+    """False rejects promised and realised, review and escapes at the calibrated limits."""
+    rows = []
+    for dataset in results.datasets:
+        for detector in results.detectors:
+            for refine in results.refines:
+                for column in results.columns:
+                    found = results.get(dataset, detector, refine, column)
+                    if found:
+                        rows.append([dataset, detector, refine, column_name(column), *_promise_cells(found)])
+    header = ["data set", "detector", "refinement", "noise", "promised at most", "good rejected", "good in review"]
+    return markdown([*header, "defective passed", "defective in review"], rows)
+
+
+def time_table(results: Results) -> str:
+    """Seconds and milliseconds."""
+    rows = []
+    for dataset in results.datasets:
+        for detector in results.detectors:
+            for refine in results.refines:
+                found = [
+                    result for column in results.columns for result in results.get(dataset, detector, refine, column)
+                ]
+                if found:
+                    features_s = [result.features_s for result in found if result.features_s is not None]
+                    rows.append(
+                        [
+                            dataset,
+                            detector,
+                            refine,
+                            spread((result.training_s for result in found), 1),
+                            f"{max(features_s):.1f}" if features_s else MISSING,
+                            spread((min(r.inference_ms for r in found if r.inference_ms is not None),), 1)
+                            if any(r.inference_ms is not None for r in found)
+                            else MISSING,
+                        ]
+                    )
+    return markdown(["data set", "detector", "refinement", "training s", "features s", "inference ms"], rows)
+
+
+def order_claims(results: Results) -> list[str]:
+    """Whether none < osr < irp holds, said for each detector."""
+    claims = []
+    noisy = [(CONTAMINATED, noise) for noise in results.noises if noise > 0]
+    for detector in results.detectors:
+        means = {}
+        for refine in ("none", "osr", "irp"):
+            values = [
+                value for column in noisy for value in results.by_seed(detector, refine, column, _image_auroc).values()
+            ]
+            if values:
+                means[refine] = float(np.mean(values))
+        if len(means) == 3:
+            holds = means["none"] < means["osr"] < means["irp"]
+            claims.append(
+                f"`{detector}`: vanilla {means['none']:.4f}, OSR {means['osr']:.4f}, IRP {means['irp']:.4f} (mean "
+                f"image AUROC over the sets, seeds and noise above 0 %): vanilla < OSR < IRP "
+                f"**{'holds' if holds else 'does not hold'}**."
+            )
+    return claims
+
+
+def _image_auroc(result: Result) -> float | None:
+    return result.image_auroc
+
+
+def _good_bad(found: Sequence[Result], good: str, bad: str) -> str:
+    if not found:
+        return MISSING
+    return "/".join(f"{np.mean([getattr(result, name) for result in found]):.3g}" for name in (good, bad))
+
+
+def _promise_cells(found: Sequence[Result]) -> list[str]:
+    shares: tuple[Figure, ...] = (
+        lambda result: result.false_reject_budget,
+        lambda result: result.false_reject,
+        lambda result: result.good_review,
+        lambda result: result.escape,
+        lambda result: result.defective_review,
+    )
+    cells = []
+    for share in shares:
+        values = [value for value in map(share, found) if value is not None]
+        cells.append(f"{100 * np.mean(values):.1f} %" if values else MISSING)
+    return cells
