@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
+from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError
 from engines.detectors.base import Detector
+from engines.detectors.differnet import DiffernetDetector
+from engines.detectors.memory import MemoryDetector
 from engines.detectors.spatial import SpatialDetector
 from engines.manifest import InputSpec
 
-DETECTORS: dict[str, Callable[[InputSpec], Detector]] = {"spatial": SpatialDetector}
+
+class DetectorFactory(Protocol):
+    """Makes an untrained detector for images of a size on a backbone, see `load_backbone`."""
+
+    def __call__(self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE) -> Detector: ...
+
+
+def _spatial(spec: InputSpec, backbone: str = DEFAULT_BACKBONE) -> Detector:
+    if backbone != DEFAULT_BACKBONE:
+        raise BackboneError(f'detector spatial: backbone "{backbone}" is not supported; allowed: {DEFAULT_BACKBONE}')
+    return SpatialDetector(spec)
+
+
+DETECTORS: dict[str, DetectorFactory] = {
+    "spatial": _spatial,
+    "differnet": DiffernetDetector,
+    "memory": MemoryDetector,
+}
 """A new detector is one module and one entry."""

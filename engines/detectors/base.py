@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
+from engines.detectors.backbones import Backbone
+
 Features = Mapping[str, Tensor]
 """Name -> (n, ...): what the frozen part of a detector computes of n images."""
+
+
+@dataclass(frozen=True)
+class TrainDefaults:
+    """How long and how fast a kind of detector learns well, when nothing else is said."""
+
+    steps: int = 100
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    images_per_step: int | None = None
+    """None: as many as give a fixed number of map cells."""
 
 
 class Detector(nn.Module, ABC):
@@ -17,7 +32,13 @@ class Detector(nn.Module, ABC):
     Training calls `features` once per image and keeps the result, then, for each set of images it tries:
     `initialise` (everything in closed form), Adam steps on `loss` (nothing, if no parameter wants a gradient), `score`.
     The exported graph is `forward`.
+
+    Attributes:
+        backbone: the frozen part; its `key` belongs to the key of cached features and to the record of a training.
     """
+
+    default_training: ClassVar[TrainDefaults] = TrainDefaults()
+    backbone: Backbone
 
     @property
     @abstractmethod
