@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -56,6 +57,14 @@ class Location:
                 f"{sorted(needed) or 'none'}, has {sorted(self.pictures) or 'none'}"
             )
         self._locator = self._open()
+
+    @property
+    def content_id(self) -> str:
+        """Hash over everything that shapes the model's input."""
+        digest = hashlib.sha256(repr((self.spec.model_dump_json(), self.ignore)).encode())
+        for name in sorted(self.pictures):
+            digest.update(f"{name} {self.pictures[name].shape}".encode() + self.pictures[name].tobytes())
+        return digest.hexdigest()
 
     def locate(self, image: NDArray[np.uint8]) -> Pose | None:
         """The part's pose; None: the whole image is looked at. Raises PartNotLocated."""

@@ -74,7 +74,7 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
     files, problems = [], []
     for done, path in enumerate(paths, start=1):
         try:
-            files.append(_inspect(path))
+            files.append(inspect_image(path))
         except DatasetError as error:
             problems.append(str(error))
         on_progress(done, len(paths))
@@ -148,7 +148,8 @@ def _list_images(source: Path) -> list[Path]:
         ) from error
 
 
-def _inspect(path: Path) -> ImageFile:
+def inspect_image(path: Path) -> ImageFile:
+    """Read and check one image. Raises DatasetError: cannot be read, decoded, or is not 8 bit."""
     pixels = read_image(path)
     height, width = pixels.shape[:2]
     return ImageFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), width, height, grey=_is_grey(pixels))

@@ -121,6 +121,18 @@ def locate(
     return Located(kept, location, spec, failed, f"{words}; {describe(sizes, spec)}")
 
 
+def split_located(
+    files: Sequence[ImageFile], location: Location, on_progress: OnProgress = lambda _done, _total: None
+) -> tuple[list[int], tuple[NotLocated, ...]]:
+    """Of other images for the same engine: the indices of those in which the part is found, and the others."""
+    if location.spec.method == "none":
+        return list(range(len(files))), ()
+    poses = _each(files, location.locate, on_progress)
+    located = [index for index, pose in enumerate(poses) if not isinstance(pose, str)]
+    failed = tuple(NotLocated(file, pose) for file, pose in zip(files, poses, strict=True) if isinstance(pose, str))
+    return located, failed
+
+
 def _none(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) -> _Found:
     on_progress(len(dataset.files), len(dataset.files))
     return _whole(dataset, "whole image, no location")
