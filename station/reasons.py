@@ -19,6 +19,7 @@ class ReasonCode(IntEnum):
     TOO_BRIGHT = 21
     OUT_OF_FOCUS = 22
     WRONG_SIZE = 23
+    PART_NOT_LOCATED = 24
     NO_FRAME = 30
     INCOMPLETE_FRAME = 31
     LOST_FRAME = 32
@@ -96,6 +97,9 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.OUT_OF_FOCUS: CodeText("image out of focus", "check lens, working distance and vibration"),
     ReasonCode.WRONG_SIZE: CodeText(
         "frame of another size or pixel format than the camera was set to", "check the camera settings"
+    ),
+    ReasonCode.PART_NOT_LOCATED: CodeText(
+        "the part was not found in the image, so it was not scored", "look at the image: part, position, background"
     ),
     ReasonCode.NO_FRAME: CodeText("no frame came for the trigger", "check trigger wiring and camera"),
     ReasonCode.INCOMPLETE_FRAME: CodeText(
