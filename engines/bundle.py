@@ -28,6 +28,8 @@ from engines.location.spec import SEARCH_PX, PictureName, needed_pictures
 from engines.manifest import FORMAT_VERSION, MODEL_FILE, GoldenFile, InputSpec, Manifest, ModelFile
 
 MANIFEST_FILE = "manifest.json"
+DOSSIER_FOLDER = "dossier"
+"""How the engine came about, for people. No part of the engine: it is the same without."""
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_MODEL_BYTES = 1 << 30
 MAX_GOLDEN_BYTES = 64 << 20
@@ -85,10 +87,12 @@ def write_bundle(
     model: bytes,
     golden: Sequence[Golden],
     pictures: Mapping[PictureName, NDArray[np.uint8]] | None = None,
+    dossier: Path | None = None,
 ) -> Manifest:
     """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
 
-    The file entries and `engine_id` of `manifest` are ignored and computed here.
+    The file entries and `engine_id` of `manifest` are ignored and computed here. The folder `dossier` is copied to
+    `DOSSIER_FOLDER` beside the manifest and appears together with the engine.
 
     Raises:
         BundleError: `path` exists already (and is not an empty directory) or cannot be written.
@@ -130,6 +134,8 @@ def write_bundle(
         for name, png in picture_pngs.items():
             (temporary / "location").mkdir(exist_ok=True)
             write_synced(temporary / _picture_file(name), png)
+        if dossier is not None:
+            shutil.copytree(dossier, temporary / DOSSIER_FOLDER)
         write_synced(temporary / MANIFEST_FILE, text.encode())
         temporary.chmod(0o755)
         temporary.rename(path)  # replaces an empty directory, fails on any other
