@@ -35,6 +35,7 @@ from engines.history import Action, Event
 from engines.manifest import Manifest
 
 ACTIVE = "active"
+DOSSIER = "dossier"
 HISTORY_FILE = "history.jsonl"
 LOCK_TIMEOUT_S = 30.0
 ID_DIGITS = 12
@@ -147,7 +148,7 @@ class EngineStore:
         """Copy the engine in directory `engine` into the store; the same engine is not stored twice.
 
         Args:
-            engine: made by `station teach`.
+            engine: made by `station teach`; a dossier in it comes along.
             why: for the history.
             extras: directories to keep beside the engine's files, by name.
         """
@@ -156,7 +157,8 @@ class EngineStore:
             for name in bundle_files(read_bundle(engine).manifest):
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(engine / name, folder / name, follow_symlinks=False)
-            for name, source in (extras or {}).items():
+            beside = {DOSSIER: engine / DOSSIER} if (engine / DOSSIER).is_dir() else {}
+            for name, source in (beside | dict(extras or {})).items():
                 shutil.copytree(source, folder / name, symlinks=True)
 
         return self._install(copy, why)

@@ -347,9 +347,11 @@ def parts(
     *,
     session: str | None = None,
     verdicts: Sequence[Verdict] = (),
+    recipe: str | None = None,
+    with_image: bool = False,
     newest: int | None = None,
 ) -> Iterator[PartRow]:
-    """Parts in the order they were written; of one session, of some verdicts, only the `newest` n."""
+    """Parts in the order they were written; of one session, some verdicts, a recipe, with image; the `newest` n."""
     conditions = ["1"]
     values: list[Any] = []
     if session is not None:
@@ -358,6 +360,11 @@ def parts(
     if verdicts:
         conditions.append(f"verdict IN ({', '.join('?' * len(verdicts))})")
         values.extend(verdict.name for verdict in verdicts)
+    if recipe is not None:
+        conditions.append("recipe = ?")
+        values.append(recipe)
+    if with_image:
+        conditions.append("image_path IS NOT NULL")
     query = f"SELECT * FROM parts WHERE {' AND '.join(conditions)}"
     if newest is not None:
         query = f"SELECT * FROM ({query} ORDER BY id DESC LIMIT ?)"

@@ -250,8 +250,8 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "made": manifest.created,
         "detector": f"{manifest.detector}, input {manifest.input.width} x {manifest.input.height} px",
         "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
-        "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g}",
-        "promise": f"at most {limits.false_reject_budget:.2%} of good parts rejected; {limits.holdout_count} held out",
+        "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
+        "promise": limits.promise,
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
         "beside it": ", ".join(beside),
     }

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,10 @@ def teach(
     seed: int = 0,
     threads: int = 2,
     steps: int | None = None,
+    known_good: Path | None = None,
+    known_bad: Path | None = None,
+    cache: Path | None = None,
+    keep_open: Sequence[int] = (),
     on_progress: Callable[[TeachProgress], None] = lambda _: None,
     cancelled: threading.Event | None = None,
 ) -> TeachResult:
@@ -66,6 +70,10 @@ def teach(
         seed: same images and same seed give the same model.
         threads: CPU threads.
         steps: training steps; None takes the detector's own number, less is faster and coarser.
+        known_good: file with one image name a line; refinement never removes these.
+        known_bad: likewise; these are always removed, and serve for the bound on escapes.
+        cache: folder that keeps features, for when the training is started again.
+        keep_open: file descriptors that the training process holds too, a lock for instance.
         on_progress: called in this thread.
         cancelled: when set, the training process is told to stop (looked at with each sign of progress).
 
@@ -79,12 +87,46 @@ def teach(
     ]
     if steps is not None:
         command += ["--steps", str(steps)]
+    paths = {"--known-good": known_good, "--known-bad": known_bad, "--cache": cache}
+    for option, path in paths.items():
+        if path is not None:
+            command += [option, str(path)]
+    last = run_training(command, threads=threads, keep_open=keep_open, on_progress=on_progress, cancelled=cancelled)
+    if last.get("event") != "done":
+        raise TeachError("the training process ended without a result")
+    return TeachResult(engine=output, engine_id=last["engine_id"], summary=last["summary"])
+
+
+def run_training(
+    command: list[str],
+    *,
+    threads: int,
+    keep_open: Sequence[int] = (),
+    on_progress: Callable[[TeachProgress], None] = lambda _: None,
+    cancelled: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Run a process that trains, at low priority, and follow its lines of JSON; the last one, empty if there was none.
+
+    Args:
+        threads: CPU threads of its numerics.
+        keep_open: file descriptors that the process holds too, a lock for instance.
+
+    Raises:
+        TeachError: the process said so, died, or was cancelled.
+    """
     # Waiting threads that spin would take the cores from whatever else runs on this machine, the line included.
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        pass_fds=tuple(keep_open),
     )
-    os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    own = os.getpriority(os.PRIO_PROCESS, 0)  # nobody may raise a priority without privilege
+    os.setpriority(os.PRIO_PROCESS, process.pid, max(own, NICENESS))
     stderr: list[str] = []
     reader = threading.Thread(target=_drain, args=(process.stderr, stderr), name="teach-stderr", daemon=True)
     reader.start()
@@ -104,12 +146,12 @@ def teach(
     finally:
         _stop(process)
         reader.join(timeout=5)
-    if code == 0 and last.get("event") == "done":
-        return TeachResult(engine=output, engine_id=last["engine_id"], summary=last["summary"])
+    if code == 0:
+        return last
     if last.get("event") == "error":
         raise TeachError(str(last["message"]))
     tail = "".join(stderr)[-2000:].strip()
-    raise TeachError(f"the training process ended with code {code} and without a result: {tail or 'no output'}")
+    raise TeachError(f"the training process ended with code {code}: {tail or 'no output'}")
 
 
 def _parse(line: str) -> dict[str, Any] | None:
