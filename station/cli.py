@@ -10,7 +10,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from station import __version__, camera_tools, check, demo, engine_tools, station_tools, teach_tools
+from station import (
+    __version__,
+    camera_tools,
+    check,
+    demo,
+    engine_tools,
+    evaluate_tools,
+    refresh_tools,
+    station_tools,
+    teach_tools,
+)
 
 EXIT_INTERRUPTED = 130
 
@@ -22,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"station {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for module in (station_tools, check, teach_tools, engine_tools, camera_tools, demo):
+    for module in (station_tools, check, teach_tools, refresh_tools, engine_tools, evaluate_tools, camera_tools, demo):
         module.add_parser(commands)
     return parser
 

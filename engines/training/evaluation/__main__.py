@@ -14,11 +14,12 @@ from engines.detectors import DETECTORS
 from engines.errors import EngineError
 from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import RECOGNISED, open_sets
-from engines.training.evaluation.prepare import InspectedSet, inspect_set
+from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import MAX_NOISE_PERCENT
 from engines.training.evaluation.report import write_report
 from engines.training.evaluation.results import CONTAMINATED, STANDARD, ResultFolder, Run, write_json
-from engines.training.evaluation.runner import REFINEMENTS, EvaluateOptions, source_sha256
+from engines.training.evaluation.runner import REFINEMENTS, EvaluateOptions
+from engines.training.evaluation.source import source_sha256
 from engines.training.evaluation.workers import Plan, execute
 from engines.training.progress import JsonReporter, Reporter, RichReporter
 
@@ -79,7 +80,7 @@ def evaluate(options: argparse.Namespace, reporter: Reporter) -> None:
     reporter.step("report", 1, 1)
 
 
-def _inspect(folders: list[Path], reporter: Reporter) -> tuple[InspectedSet, ...]:
+def _inspect(folders: list[Path], reporter: Reporter) -> tuple[LocatedSet, ...]:
     labelled = open_sets(folders)
     total = sum(len(labels.samples) for labels in labelled)
     done = 0
@@ -89,18 +90,25 @@ def _inspect(folders: list[Path], reporter: Reporter) -> tuple[InspectedSet, ...
         done += 1
         reporter.step("images", done, total)
 
-    return tuple(inspect_set(labels, on_image) for labels in labelled)
+    return tuple(open_images(labels, on_image) for labels in labelled)
 
 
-def _write_truth(folder: ResultFolder, data: InspectedSet) -> None:
+def _write_truth(folder: ResultFolder, data: LocatedSet) -> None:
     """What the report needs to show images."""
     samples = [
         {"path": str(sample.path), "defect": sample.defect, "mask": str(sample.mask) if sample.mask else None}
         for sample in data.labels.samples
     ]
     labels = data.labels
-    about = {"name": labels.name, "layout": labels.layout, "folder": str(labels.folder), "sha256": data.sha256}
-    write_json(folder.sets / f"{labels.name}.json", {**about, "samples": samples})
+    content = {
+        "name": labels.name,
+        "layout": labels.layout,
+        "folder": str(labels.folder),
+        "sha256": data.sha256,
+        "location": data.description,
+        "samples": samples,
+    }
+    write_json(folder.sets / f"{labels.name}.json", content)
 
 
 def _grid(options: argparse.Namespace, names: list[str]) -> list[Run]:

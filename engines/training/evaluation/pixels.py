@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.location.pose import TurnedPlacement
 from engines.preprocess import Placement
 from engines.training.dataset import ImageFile, read_image
 from engines.training.errors import DatasetError
@@ -20,7 +21,9 @@ def evaluation_size(file: ImageFile) -> tuple[int, int]:
     return max(1, round(file.width * scale)), max(1, round(file.height * scale))
 
 
-def map_on_image(anomaly_map: NDArray[np.float32], placement: Placement, size: tuple[int, int]) -> NDArray[np.float32]:
+def map_on_image(
+    anomaly_map: NDArray[np.float32], placement: Placement | TurnedPlacement, size: tuple[int, int]
+) -> NDArray[np.float32]:
     """A map over the model input as a map over the image, (width, height) = `size`, bilinear."""
     return np.asarray(cv2.resize(placement.cut(anomaly_map), size, interpolation=cv2.INTER_LINEAR), np.float32)
 

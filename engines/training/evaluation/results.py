@@ -83,6 +83,8 @@ class Result:
     """Share of contaminated images as the refinement estimates it, where it does."""
     test_good: int = 0
     test_defective: int = 0
+    test_not_located: int = 0
+    """Test images in which no part was found: cases for review, ranked above all scores."""
     training_s: float | None = None
     """Refinement, training and calibration, from cached features."""
     features_s: float | None = None

