@@ -1,0 +1,87 @@
+"""Which images a dossier shows. All are listed in `dossier.json`; pictures are bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.training.dossier.schema import Dossier, ImageRecord
+
+MAX_REMOVED = 60
+"""Pictures of removed images, shared evenly by the rounds."""
+MAX_NEAR = 12
+"""On each side of the limit."""
+MAX_PROTECTED = 12
+MAX_MASKED = 12
+MAX_VARIANTS = 8
+MAX_PER_VARIANT = 6
+
+
+@dataclass(frozen=True)
+class RemovedGroup:
+    """The images that left in one round, or before the first one."""
+
+    round_number: int | None
+    """None: known bad."""
+    shown: tuple[int, ...]
+    """With a picture."""
+    listed: tuple[int, ...]
+    """By name only."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Ids of the images in each section of the page."""
+
+    removed: tuple[RemovedGroup, ...]
+    near_kept: tuple[int, ...]
+    """Closest to the limit first."""
+    near_removed: tuple[int, ...]
+    variants: tuple[tuple[int, ...], ...]
+    protected: tuple[int, ...]
+    masked: tuple[int, ...]
+    """Kept images of which the largest share is not learned."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All of them, ascending."""
+        shown = [image for group in self.removed for image in group.shown]
+        variants = [image for variant in self.variants for image in variant]
+        return tuple(sorted({*shown, *self.near_kept, *self.near_removed, *variants, *self.protected, *self.masked}))
+
+
+def pictured(dossier: Dossier) -> tuple[int, ...]:
+    """Ids of the images that `write_dossier` will ask for: the ones whose anomaly map it needs."""
+    return select(dossier).ids
+
+
+def select(dossier: Dossier) -> Selection:
+    """Choose what is worth a look."""
+    kept = [image for image in dossier.images if image.fate == "kept"]
+    removed = [dossier.images[image] for image in dossier.refinement.removed]
+    judged = [image for image in removed if image.removed_in_round is not None]
+    protected = [image for image in dossier.images if image.protected]
+    masked = sorted((image for image in kept if image.masked_share), key=lambda image: -image.masked_share)
+    closest_kept = sorted((i for i in kept if not i.protected), key=lambda image: -image.final_score)
+    closest_removed = sorted(judged, key=lambda image: image.final_score)
+    has_limit = dossier.refinement.final_limit is not None
+    return Selection(
+        removed=_groups(removed),
+        near_kept=_ids(closest_kept, MAX_NEAR if has_limit else 0),
+        near_removed=_ids(closest_removed, MAX_NEAR if has_limit else 0),
+        variants=tuple(variant[:MAX_PER_VARIANT] for variant in dossier.refinement.variants[:MAX_VARIANTS]),
+        protected=_ids(sorted(protected, key=lambda image: -image.final_score), MAX_PROTECTED),
+        masked=_ids(masked, MAX_MASKED),
+    )
+
+
+def _groups(removed: list[ImageRecord]) -> tuple[RemovedGroup, ...]:
+    """In the order in which they left."""
+    rounds: dict[int | None, list[int]] = {}
+    for image in removed:
+        rounds.setdefault(image.removed_in_round, []).append(image.id)
+    share = MAX_REMOVED // max(1, len(rounds))
+    return tuple(RemovedGroup(number, tuple(ids[:share]), tuple(ids[share:])) for number, ids in rounds.items())
+
+
+def _ids(images: list[ImageRecord], most: int) -> tuple[int, ...]:
+    return tuple(image.id for image in images[:most])

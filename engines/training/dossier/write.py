@@ -1,0 +1,56 @@
+"""The folder of a dossier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.training.dossier.page import map_path, picture_path, render
+from engines.training.dossier.pictures import overlay, thumbnail, write_jpeg
+from engines.training.dossier.plots import write_plots
+from engines.training.dossier.schema import Dossier
+from engines.training.dossier.selection import select
+from engines.training.dossier.veto import removed_text
+from engines.training.errors import TrainingError
+
+
+def write_dossier(
+    folder: Path,
+    dossier: Dossier,
+    images: Callable[[int], NDArray[np.uint8]],
+    maps: Mapping[int, NDArray[np.float32]],
+    weights: NDArray[np.uint8] | None = None,
+) -> None:
+    """Write `dossier.json`, `dossier.html`, `removed.txt`, `pictures/` and `plots/` to the new directory `folder`.
+
+    Args:
+        images: id -> (height, width) grey or (height, width, 3) RGB as the detector saw it, where the part is already
+            located; called once for each of `pictured(dossier)`, and only one picture is held at a time.
+        maps: id -> anomaly map that covers this picture; an image without one is shown without.
+        weights: (all images, map_height, map_width), 0 where a cell was not learned; None: all were learned.
+
+    Raises:
+        TrainingError: `folder` exists and is not empty, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise TrainingError(f'dossier "{folder}": the directory is not empty; choose a new one')
+        (folder / "pictures").mkdir()
+        (folder / "plots").mkdir()
+        (folder / "dossier.json").write_text(dossier.model_dump_json(indent=1) + "\n", "utf-8")
+        (folder / "removed.txt").write_text(removed_text(dossier), "utf-8")
+        plots = write_plots(folder / "plots", dossier)
+        selection, scale = select(dossier), dossier.calibration.pixel_scale
+        for image in selection.ids:
+            picture = thumbnail(images(image))
+            write_jpeg(folder / picture_path(image), picture)
+            if image in maps:
+                learned = None if weights is None else weights[image]
+                write_jpeg(folder / map_path(image), overlay(picture, maps[image], scale, learned))
+        (folder / "dossier.html").write_text(render(dossier, selection, plots, maps.keys()), "utf-8")
+    except OSError as error:
+        raise TrainingError(f'cannot write the dossier "{folder}": {error.strerror or error}') from error
