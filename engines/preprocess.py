@@ -165,12 +165,14 @@ def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def describe(sizes: Iterable[tuple[int, int]], spec: InputSpec) -> str:
-    """Say in words how images of these (width, height) are brought to the model's input."""
+def describe(sizes: Iterable[tuple[int, int]], spec: InputSpec, *, located: bool = False) -> str:
+    """Say in words how images (or the located parts) of these (width, height) are brought to the model's input."""
     widths, heights = zip(*sizes, strict=True)
     smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
     found = smallest if smallest == largest else f"{smallest}..{largest}"
     placements = {place(width, height, spec) for width, height in zip(widths, heights, strict=True)}
     padded = any((p.width, p.height) != (spec.width, spec.height) for p in placements)
-    tail = ", rest filled with the reflected border" if padded else ""
-    return f"images {found} (width x height): scaled to fit {spec.width}x{spec.height} at their own aspect{tail}"
+    rest = "what surrounds the part" if located else "the reflected border"
+    tail = f", rest filled with {rest}" if padded else ""
+    what = "parts" if located else "images"
+    return f"{what} {found} (width x height): scaled to fit {spec.width}x{spec.height} at their own aspect{tail}"

@@ -126,7 +126,7 @@ def _compute(detector: Detector, images: Sequence[ImageFile], spec: InputSpec, l
 def _read(file: Path) -> _Entry | None:
     """None when there is no such entry, or it is damaged and must be computed again."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             entry = {name: archive[name] for name in archive.files}
         os.utime(file)
     except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):

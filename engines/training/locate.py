@@ -118,7 +118,9 @@ def locate(
         words += f"; {len(options.ignore)} regions ignored"
     if failed:
         words += f"; {len(failed)} of {len(outcomes)} images left out: the part was not found in them"
-    return Located(kept, location, spec, failed, f"{words}; {describe(sizes, spec)}")
+    return Located(
+        kept, location, spec, failed, f"{words}; {describe(sizes, spec, located=found.location is not WHOLE_IMAGE)}"
+    )
 
 
 def split_located(
