@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
 from engines.training.evaluation import papers, tables
+from engines.training.evaluation.plots import draw_all
 from engines.training.evaluation.results import Result, ResultFolder, atomic_file
 from engines.training.evaluation.tables import Results
 
@@ -10,11 +14,12 @@ from engines.training.evaluation.tables import Results
 def write_report(folder: ResultFolder) -> None:
     """Write `report.md` from the results that are there. Raises TrainingError when a result cannot be read."""
     results = Results(folder.all())
+    pictures = draw_all(folder, results)
     with atomic_file(folder.folder / "report.md") as temporary:
-        temporary.write_text(_text(results), encoding="utf-8")
+        temporary.write_text(_text(results, pictures), encoding="utf-8")
 
 
-def _text(results: Results) -> str:
+def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
     parts = ["# Evaluation\n"]
     if not results.all:
         return parts[0] + "\nNo results yet.\n"
@@ -24,6 +29,8 @@ def _text(results: Results) -> str:
     parts += [f"For comparison, {papers.SOURCE}:\n", tables.markdown(header, published)]
     parts += [claim + "\n" for claim in tables.order_claims(results)]
     parts += ["## Gap to the oracle (image AUROC; negative: better than the oracle)\n", tables.gap_table(results)]
+    for heading, names in pictures.items():
+        parts += [f"## {heading}\n", *(f"![{heading}]({quote(name)})\n" for name in names)]
     for dataset in results.datasets:
         parts.append(f"## {dataset}\n")
         parts += ["Image AUROC\n", tables.set_table(results, dataset, _auroc)]
