@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -79,8 +80,16 @@ class PartImage:
 
     @property
     def name(self) -> str:
-        """File name for the refresh's own folder; tells nothing of label or verdict."""
-        return hashlib.sha256(self.key.encode()).hexdigest()[:20] + self.image.suffix.lower()
+        """File name in the refresh's own folder: for people, in the order of capture, never the same twice."""
+        session, slash, acquisition_id = self.key.rpartition("/")
+        stem = f"{session}-{int(acquisition_id):09d}-part{self.part_id}" if slash else self.image.stem
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", stem)[:80]
+        return (plain if plain == stem else f"{plain}-{self.lot[:8]}") + self.image.suffix
+
+    @property
+    def lot(self) -> str:
+        """Decides whether the part is held out; the same in every refresh."""
+        return hashlib.sha256(self.key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +211,12 @@ def select(parts: Sequence[PartImage], *, labels_given: int = 0) -> Selection:
 
 
 def _held_out(pool: Sequence[PartImage]) -> list[PartImage]:
-    """A fixed share of `pool`, in its order: those whose names, which are hashes, come first."""
+    """A fixed share of `pool`, in its order: those with the lowest lots."""
     if not pool:
         return []
     count = min(len(pool), max(MIN_HELD_OUT, math.ceil(HELD_OUT_SHARE * len(pool))))
-    chosen = set(sorted(part.name for part in pool)[:count])
-    return [part for part in pool if part.name in chosen]
+    chosen = set(sorted(part.lot for part in pool)[:count])
+    return [part for part in pool if part.lot in chosen]
 
 
 def _csv_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:
