@@ -17,7 +17,7 @@ from scipy import stats
 
 from engines.manifest import Calibration, EscapeBounds
 from engines.training.errors import TrainingError
-from engines.training.tail import effective_count, min_count, order_limit, outlier_count, tail_limit
+from engines.training.tail import allowed_exceeding, effective_count, min_count, order_limit, outlier_count, tail_limit
 
 Scores = NDArray[np.float64]
 
@@ -112,7 +112,7 @@ class _Sample:
         return cls(name, kept, outliers, max(1.0, independent * len(kept) / len(scores)), confidence)
 
     def needs_no_model(self, probability: float) -> bool:
-        return self.effective_count >= min_count(probability, self.confidence)
+        return allowed_exceeding(self.effective_count, probability, self.confidence) >= 1
 
     def limit(self, probability: float) -> float:
         """Exceeded by at most this share of further scores."""

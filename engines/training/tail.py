@@ -6,6 +6,7 @@ Both take scores as they come from unseen images and both follow shifts and scal
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,27 +26,41 @@ _SCALES = np.exp(np.linspace(-math.log(4), math.log(4), 33))  # in units of the 
 _EXCEEDING_POINTS = 7
 
 
+def allowed_exceeding(count: float, probability: float, confidence: float) -> int:
+    """How many of `count` independent scores may lie above a limit that keeps the promise without any model.
+
+    The largest j with P(B <= j) <= 1 - confidence, B binomial of `count` trials with this probability; -1 when even
+    the largest score is too low: count < log(1 - confidence) / log(1 - probability).
+    """
+    trials = math.floor(count)
+    exceeding = int(stats.binom.ppf(1 - confidence, trials, probability))
+    return exceeding if stats.binom.cdf(exceeding, trials, probability) <= 1 - confidence else exceeding - 1
+
+
+@cache
 def min_count(probability: float, confidence: float) -> int:
-    """So many independent scores are needed before their largest is a limit without any model."""
-    return math.ceil(math.log(1 - confidence) / math.log(1 - probability))
+    """So many independent scores give a limit without any model that one of them may exceed.
+
+    With fewer the largest score would be the limit: one odd image would set it.
+    """
+    count = math.ceil(math.log(1 - confidence) / math.log(1 - probability))
+    while allowed_exceeding(count, probability, confidence) < 1:
+        count += 1
+    return count
 
 
 def order_limit(scores: Scores, probability: float, confidence: float, effective_count: float) -> float:
-    """A distribution-free limit: the score that j of n exceed, j the largest with P(B <= j) <= 1 - confidence.
+    """A distribution-free limit: an order statistic, see `allowed_exceeding`.
 
-    B is binomial, of n trials with this probability.
-    `effective_count` stands for n where the scores are not independent.
+    `effective_count` stands for the number of scores where they are not independent.
 
     Raises:
-        ValueError: fewer than `min_count` scores.
+        ValueError: too few scores.
     """
-    independent = math.floor(effective_count)
-    exceeding = int(stats.binom.ppf(1 - confidence, independent, probability))
-    while exceeding >= 0 and stats.binom.cdf(exceeding, independent, probability) > 1 - confidence:
-        exceeding -= 1
+    exceeding = allowed_exceeding(effective_count, probability, confidence)
     if exceeding < 0:
         needed = min_count(probability, confidence)
-        raise ValueError(f"{effective_count:g} scores give no limit without a model, at least {needed} do")
+        raise ValueError(f"{effective_count:g} scores give no limit without a model, {needed} do")
     return float(np.sort(scores)[-1 - math.floor(exceeding * len(scores) / effective_count)])
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engines.manifest import Calibration
 from engines.training.calibrate import calibrate, realised
 from engines.training.errors import TrainingError
-from engines.training.tail import effective_count, min_count, order_limit, tail_limit
+from engines.training.tail import allowed_exceeding, effective_count, min_count, order_limit, tail_limit
 
 Scores = NDArray[np.float64]
 
@@ -126,12 +126,12 @@ def test_neighbours_that_resemble_each_other_count_less() -> None:
 
 def test_the_promise_says_when_it_rests_on_a_model() -> None:
     rng = np.random.default_rng(2)
-    few, enough = limits_of(rng.normal(size=229)), limits_of(rng.normal(size=231))
-    assert "rests on a model of the tail of the scores: without one, 230 independent images are needed" in few.promise
+    few, enough = limits_of(rng.normal(size=387)), limits_of(rng.normal(size=388))
+    assert "rests on a model of the tail of the scores: without one, 388 independent images are needed" in few.promise
     assert "model" not in enough.promise
     assert few.promise.startswith(
         "At most 1 % of good parts rejected and at most 3 % rejected or in review, each with 90% confidence, "
-        "from 229 images."
+        "from 387 images."
     )
     assert few.method.startswith("generalised Pareto tail")
     assert enough.method.startswith("order statistic")
@@ -149,6 +149,18 @@ def test_escape_bounds_enclose_what_was_seen(count: int, data: st.DataObject) ->
     assert escapes.escaped_count / count <= escapes.escape_share_upper
     assert escapes.fail_share_lower <= escapes.failed_count / count
     assert f"the {count} labelled ones" in calibration.promise
+
+
+def test_a_limit_without_a_model_is_not_set_by_one_image() -> None:
+    for budget, expected in ((0.01, 388), (0.03, 129), (0.05, 77)):
+        assert min_count(budget, 0.9) == expected
+        assert allowed_exceeding(expected, budget, 0.9) == 1
+        assert allowed_exceeding(expected - 1, budget, 0.9) == 0
+    assert [allowed_exceeding(count, 0.01, 0.9) for count in (229, 230)] == [-1, 0]  # log(0.1) / log(0.99) = 229.1
+    scores = np.arange(400.0)
+    assert order_limit(scores, 0.01, 0.9, 400) == 398.0
+    with pytest.raises(ValueError, match="200 scores give no limit without a model, 388 do"):
+        order_limit(scores, 0.01, 0.9, 200)
 
 
 def test_escape_bound_without_escapes_is_that_of_the_textbook() -> None:
