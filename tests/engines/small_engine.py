@@ -9,7 +9,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.bundle import Golden, write_bundle
+from engines.bundle import Golden, read_bundle, write_bundle
+from engines.location.location import Location
+from engines.location.spec import LocationSpec
 from engines.manifest import (
     Calibration,
     GoldenFile,
@@ -19,6 +21,7 @@ from engines.manifest import (
     ModelFile,
     TrainingRecord,
 )
+from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
 
 CELL_PX = 8
@@ -93,6 +96,28 @@ def write_small_engine(
         software={},
     )
     write_bundle(path, manifest=manifest, model=model, golden=golden)
+    return path
+
+
+def write_located_engine(path: Path, good: NDArray[np.uint8], location: LocationSpec) -> Path:
+    """Write an engine that finds the part and scores how it differs from the one in the image `good`.
+
+    The reject limit is 40 grey levels over a cell, as in `write_small_engine`.
+    """
+    spec = InputSpec(width=160, height=64)
+    reference = prepare(good, spec, Location(location)).pixels
+    plain = read_bundle(
+        write_small_engine(path.with_name("plain-engine"), width=spec.width, height=spec.height, reference=reference)
+    )
+    height, width = good.shape[:2]
+    taught = plain.manifest.training.model_copy(
+        update={
+            **{"min_width": width, "max_width": width, "min_height": height, "max_height": height},
+            **{"min_aspect": width / height, "max_aspect": width / height, "grey": good.ndim == 2},
+        }
+    )
+    manifest = plain.manifest.model_copy(update={"location": location, "training": taught})
+    write_bundle(path, manifest=manifest, model=plain.model, golden=plain.golden)
     return path
 
 
