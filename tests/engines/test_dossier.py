@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,12 +16,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from engines.bundle import DOSSIER_FOLDER, read_bundle, write_bundle
+from engines.errors import BundleError
 from engines.training.crossfit import CrossFit
 from engines.training.dossier import Dossier, pictured, read_veto, write_dossier
 from engines.training.dossier.pictures import THUMBNAIL_PX
 from engines.training.dossier.selection import MAX_NEAR, MAX_REMOVED
 from engines.training.errors import TrainingError
 from engines.training.plain import plain_name
+from tests.engines.small_engine import write_small_engine
 from tests.engines.small_training import SmallTraining
 
 HOSTILE = (
@@ -262,6 +266,18 @@ def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "something").touch()
     with pytest.raises(TrainingError, match="not empty"):
         write_dossier(tmp_path, SmallTraining().collect(), SmallTraining().image, {})
+
+
+def test_it_appears_with_the_engine_and_leaves_its_id_alone(tmp_path: Path) -> None:
+    plain = read_bundle(write_small_engine(tmp_path / "plain", width=32, height=32))
+    write_dossier(tmp_path / "made", SmallTraining().collect(), SmallTraining().image, {})
+    parts: dict[str, Any] = {"manifest": plain.manifest, "model": plain.model, "golden": plain.golden}
+    write_bundle(tmp_path / "with", **parts, dossier=tmp_path / "made")
+    assert read_bundle(tmp_path / "with").manifest == plain.manifest
+    assert Dossier.model_validate_json((tmp_path / "with" / DOSSIER_FOLDER / "dossier.json").read_bytes())
+    with pytest.raises(BundleError, match="cannot write engine"):
+        write_bundle(tmp_path / "without", **parts, dossier=tmp_path / "missing")
+    assert {path.name for path in tmp_path.iterdir()} == {"plain", "made", "with"}
 
 
 def test_the_schema_is_strict(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from engines.scale import LIMIT, ScoreScale
 from engines.training.dossier.schema import Dossier
@@ -116,7 +116,10 @@ def _calibration(dossier: Dossier) -> Figure:
 def _histogram(axes: Axes, scores: Sequence[float], colour: str, label: str) -> None:
     edges = np.linspace(0.0, 1.0, BINS + 1)
     axes.hist(scores, bins=edges.tolist(), histtype="stepfilled", color=colour, label=label, alpha=0.8)
-    axes.set_ylabel("images")
+    axes.set_yscale("symlog", linthresh=1.0)  # a single image far out must be seen beside a thousand others
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("images (log)")
 
 
 def _limit(axes: Axes, value: float, label: str) -> None:
