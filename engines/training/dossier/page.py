@@ -15,8 +15,17 @@ from markupsafe import Markup
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import Selection
 
+LOCATION_PICTURE = "pictures/location.jpg"
 
-def render(dossier: Dossier, selection: Selection, plots: Mapping[str, str], with_map: Collection[int]) -> str:
+
+def render(
+    dossier: Dossier,
+    selection: Selection,
+    plots: Mapping[str, str],
+    with_map: Collection[int],
+    *,
+    with_location_sheet: bool,
+) -> str:
     """The page.
 
     Args:
@@ -41,6 +50,7 @@ def render(dossier: Dossier, selection: Selection, plots: Mapping[str, str], wit
         calibration=dossier.calibration.model_dump(mode="json", exclude={"promise"}),
         plots={"convergence": None, "scores": None, **plots},
         with_map=with_map,
+        location_picture=LOCATION_PICTURE if with_location_sheet else None,
         picture=picture_path,
         map_picture=map_path,
         masked_count=sum(image.masked_share > 0 and image.fate == "kept" for image in dossier.images),

@@ -60,7 +60,7 @@ def _scores(dossier: Dossier) -> Figure:
     _histogram(upper, [score for image, score in before.items() if image not in gone], KEPT, "kept in the end")
     _histogram(upper, [score for image, score in before.items() if image in gone], REMOVED, "removed in the end")
     _limit(upper, LIMIT, "limit")
-    upper.legend(frameon=False, loc="upper right")
+    upper.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.9, 1.0))
     lower.set_title("After refinement: images that were kept, by the final models")
     _histogram(lower, [score for image, score in final.items() if image not in gone], KEPT, "kept")
     _limit(lower, LIMIT, "limit")

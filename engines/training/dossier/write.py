@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.training.dossier.page import map_path, picture_path, render
+from engines.training.dossier.page import LOCATION_PICTURE, map_path, picture_path, render
 from engines.training.dossier.pictures import overlay, thumbnail, write_jpeg
 from engines.training.dossier.plots import write_plots
 from engines.training.dossier.schema import Dossier
@@ -23,6 +23,7 @@ def write_dossier(
     images: Callable[[int], NDArray[np.uint8]],
     maps: Mapping[int, NDArray[np.float32]],
     weights: NDArray[np.uint8] | None = None,
+    location_sheet: NDArray[np.uint8] | None = None,
 ) -> None:
     """Write `dossier.json`, `dossier.html`, `removed.txt`, `pictures/` and `plots/` to the new directory `folder`.
 
@@ -31,6 +32,7 @@ def write_dossier(
             located; called once for each of `pictured(dossier)`, and only one picture is held at a time.
         maps: id -> anomaly map that covers this picture; an image without one is shown without.
         weights: (all images, map_height, map_width), 0 where a cell was not learned; None: all were learned.
+        location_sheet: RGB picture of how the part was found, see `engines.training.location_sheet`.
 
     Raises:
         TrainingError: `folder` exists and is not empty, or cannot be written.
@@ -51,6 +53,9 @@ def write_dossier(
             if image in maps:
                 learned = None if weights is None else weights[image]
                 write_jpeg(folder / map_path(image), overlay(picture, maps[image], scale, learned))
-        (folder / "dossier.html").write_text(render(dossier, selection, plots, maps.keys()), "utf-8")
+        if location_sheet is not None:
+            write_jpeg(folder / LOCATION_PICTURE, location_sheet)
+        page = render(dossier, selection, plots, maps.keys(), with_location_sheet=location_sheet is not None)
+        (folder / "dossier.html").write_text(page, "utf-8")
     except OSError as error:
         raise TrainingError(f'cannot write the dossier "{folder}": {error.strerror or error}') from error
