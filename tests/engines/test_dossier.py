@@ -72,7 +72,7 @@ def write(training: SmallTraining, folder: Path) -> tuple[Dossier, Page]:
     """Write it all, check that JSON and page are whole, and return both as read back."""
     dossier = training.collect()
     maps = {image: training.anomaly_map(image) for image in pictured(dossier)}
-    write_dossier(folder, dossier, training.image, maps, training.weights)
+    write_dossier(folder, dossier, training.image, maps, weights=training.weights)
     read = Dossier.model_validate_json((folder / "dossier.json").read_bytes())
     assert read == dossier
     page = Page((folder / "dossier.html").read_text("utf-8"))

@@ -22,6 +22,7 @@ def write_dossier(
     dossier: Dossier,
     images: Callable[[int], NDArray[np.uint8]],
     maps: Mapping[int, NDArray[np.float32]],
+    *,
     weights: NDArray[np.uint8] | None = None,
     location_sheet: NDArray[np.uint8] | None = None,
 ) -> None:
