@@ -73,6 +73,7 @@ class DiffernetDetector(Detector):
     mean: Tensor
     deviation: Tensor
     grid: Tensor
+    test_angles: Tensor
 
     def __init__(
         self,
@@ -87,12 +88,13 @@ class DiffernetDetector(Detector):
     ) -> None:
         super().__init__()
         self.backbone = load_backbone(backbone, ("b15",))
+        self.backbone.check_input(spec.height, spec.width)
         self._tap = self.backbone.taps[-1]
         self._channels = self.backbone.channels[self._tap]
         self.dim = self._channels * len(SCALES)
         self._flow_shape = {"blocks": blocks, "hidden": hidden, "hidden_layers": hidden_layers}
-        self._train_views = train_views
-        self._test_angles = [2 * math.pi * view / test_views for view in range(test_views)]
+        self._train_views, self._test_views = train_views, test_views
+        self.register_buffer("test_angles", 2 * math.pi * torch.arange(test_views) / test_views)
         self._map_size = spec.height // MAP_STRIDE, spec.width // MAP_STRIDE
         self.register_buffer("grid", _identity_grid(spec.height, spec.width))
         self.register_buffer("mean", torch.zeros(self.dim))
@@ -117,7 +119,9 @@ class DiffernetDetector(Detector):
         `train` (n, views, dim), `test` (n, views, dim), `cells1`, `cells2`, `cells4` (n, channels, rows, columns): the
         feature maps of the image as it is.
         """
-        return {"train": self._transformed(images), **self._test_features(images)}
+        # One image at a time: its views are a batch already.
+        found = [{"train": self._transformed(one), **self._test_features(one)} for one in torch.split(images, 1)]
+        return {name: torch.cat([features[name] for features in found]) for name in found[0]}
 
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         """See `Detector.initialise`."""
@@ -181,40 +185,42 @@ class DiffernetDetector(Detector):
 
     def _test_features(self, images: Tensor) -> dict[str, Tensor]:
         x = images.permute(0, 3, 1, 2).float()
-        maps = self._maps(x)
-        views = [_averages(maps)]
-        for angle in self._test_angles[1:]:
-            views.append(_averages(self._maps(self._turned(x, torch.full_like(x[:, 0, 0, 0], angle)))))
+        angles = self.test_angles[1:].expand(x.shape[0], -1)
+        maps = self._maps(self._turned(x, angles, first=x), self._test_views)
         return {
-            "test": torch.stack(views, dim=1),
-            **{f"cells{scale}": value for scale, value in zip(SCALES, maps, strict=True)},
+            "test": _averages(maps),
+            **{f"cells{scale}": value[:, 0] for scale, value in zip(SCALES, maps, strict=True)},
         }
 
     def _transformed(self, images: Tensor) -> Tensor:
         """Views at random angles and brightness; the same for the same image, whatever the batch."""
         random = torch.stack([_uniform(image, (self._train_views, 2)) for image in images])
         angles, brightness = 2 * math.pi * random[..., 0], 1 + BRIGHTNESS * (2 * random[..., 1] - 1)
-        x = images.permute(0, 3, 1, 2).float()
-        views = []
-        for view in range(self._train_views):
-            brighter = (x * brightness[:, view, None, None, None]).clamp(0, 255)
-            views.append(_averages(self._maps(self._turned(brighter, angles[:, view]))))
-        return torch.stack(views, dim=1)
+        views = self._turned(images.permute(0, 3, 1, 2).float(), angles)
+        brighter = (views * brightness[..., None, None, None]).clamp(0, 255)
+        return _averages(self._maps(brighter, self._train_views))
 
-    def _maps(self, x: Tensor) -> list[Tensor]:
-        """The last feature map at every scale."""
+    def _maps(self, views: Tensor, count: int) -> list[Tensor]:
+        """The last feature map at every scale of (n, `count` views, 3, h, w): (n, views, channels, rows, columns)."""
+        x = views.flatten(0, 1)
         maps = []
         for scale in SCALES:
             scaled = x if scale == 1 else getattr(self, f"rows{scale}") @ x @ getattr(self, f"columns{scale}").T
-            maps.append(self.backbone(scaled)[self._tap])
+            maps.append(self.backbone(scaled)[self._tap].unflatten(0, (-1, count)))
         return maps
 
-    def _turned(self, x: Tensor, angles: Tensor) -> Tensor:
-        """Images (n, 3, h, w) turned about their centre by angles (n,) in radians; black where nothing was."""
-        cos, sin = angles.cos()[:, None, None], angles.sin()[:, None, None]
+    def _turned(self, x: Tensor, angles: Tensor, first: Tensor | None = None) -> Tensor:
+        """Images (n, 3, h, w) turned about their centre by angles (n, views) in radians: (n, views, 3, h, w).
+
+        Black where nothing was. `first` becomes one more view, before the others.
+        """
+        cos, sin = angles.cos()[..., None, None], angles.sin()[..., None, None]
         across, down = self.grid[..., 0], self.grid[..., 1]
-        turned = torch.stack([cos * across - sin * down, sin * across + cos * down], dim=-1)
-        return functional.grid_sample(x, turned, mode="bilinear", padding_mode="zeros", align_corners=False)
+        grids = torch.stack([cos * across - sin * down, sin * across + cos * down], dim=-1)
+        views = [] if first is None else [first]
+        for view in range(self._test_views - 1 if first is not None else self._train_views):
+            views.append(functional.grid_sample(x, grids[:, view], padding_mode="zeros", align_corners=False))
+        return torch.stack(views, dim=1)
 
     def _scaled(self, size: int, scale: int) -> int:
         """Of an input, to a multiple that the backbone takes."""
@@ -223,8 +229,8 @@ class DiffernetDetector(Detector):
 
 
 def _averages(maps: list[Tensor]) -> Tensor:
-    """Global average pooling of every map, joined: (n, dim)."""
-    return torch.cat([value.mean(dim=(2, 3)) for value in maps], dim=1)
+    """Global average pooling of every map, joined: (n, views, dim)."""
+    return torch.cat([value.mean(dim=(3, 4)) for value in maps], dim=2)
 
 
 def _identity_grid(height: int, width: int) -> Tensor:

@@ -35,6 +35,8 @@ CANDIDATES = 20_000
 """Patches among which the coreset is chosen."""
 HOTTEST_SHARE = 0.01
 VARIANCE_FLOOR = 1e-6
+MIN_SQUARED_DISTANCE = 1e-4
+"""Below this the square is rounding; good patches lie at about 0.1 to 1."""
 SEED = 20261
 
 
@@ -52,6 +54,7 @@ class MemoryDetector(Detector):
 
     default_training = TrainDefaults(steps=0)
     bank: Tensor
+    mean: Tensor
     scale: Tensor
 
     def __init__(self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE, *, bank_size: int = BANK_SIZE) -> None:
@@ -75,6 +78,7 @@ class MemoryDetector(Detector):
         self.dim = sum(dims.values())
         self._dims = list(dims.values())
         self.bank_size = bank_size
+        self.register_buffer("mean", torch.zeros(self.dim))
         self.register_buffer("scale", torch.ones(self.dim))
         self.register_buffer("bank", torch.zeros(bank_size, self.dim))
 
@@ -109,7 +113,8 @@ class MemoryDetector(Detector):
         # One number per layer: within a layer the directions that vary more also say more.
         spread = [variance.mean().clamp_min(VARIANCE_FLOOR).expand_as(variance) for variance in variances]
         self.scale = (torch.cat(spread) * self.dim).rsqrt()
-        scaled = patches * self.scale
+        self.mean = patches.mean(dim=0)
+        scaled = (patches - self.mean) * self.scale
         chosen = coreset(scaled, min(self.bank_size, len(scaled)))
         # Always the same size, so that engines of few images have the same graph: repeats change no distance.
         self.bank = scaled[chosen[torch.arange(self.bank_size) % len(chosen)]]
@@ -134,11 +139,12 @@ class MemoryDetector(Detector):
 
     def _distances(self, features: Features) -> Tensor:
         """(n, rows, columns)."""
-        patches = features["patches"] * self.scale
+        # Centred, so that the squares below are not large numbers with a small difference.
+        patches = (features["patches"] - self.mean) * self.scale
         squared = (
             patches.square().sum(dim=-1, keepdim=True) - 2 * patches @ self.bank.T + self.bank.square().sum(dim=-1)
         )
-        return squared.amin(dim=-1).clamp_min(0).sqrt()
+        return squared.amin(dim=-1).clamp_min(MIN_SQUARED_DISTANCE).sqrt()
 
 
 def coreset(points: Tensor, count: int) -> Tensor:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
 
+from engines.detectors.backbones import LiteBackbone, OnnxBackbone
+from engines.detectors.backbones.onnx_file import PLACEHOLDER, inline
 from engines.detectors.base import Detector
+from engines.detectors.flow import Subnet
 from engines.manifest import InputSpec, MapSpec
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.errors import ExportError
@@ -19,12 +25,56 @@ from engines.training.errors import ExportError
 OPSET = 17
 """TensorRT 10.3 and every supported ONNX Runtime read it."""
 PARITY_TOLERANCE = 2e-3
-"""Allowed difference between torch and ONNX Runtime, in units of the scores."""
+"""Allowed difference between torch and ONNX Runtime: absolute below 1, relative above."""
+
+Precision = Literal["float32", "float16"]
 
 
-def export_onnx(detector: Detector, spec: InputSpec) -> bytes:
-    """The graph `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w); n is free."""
+@dataclass(frozen=True)
+class HalfCheck:
+    """The half-precision graph against the full one, on the same images."""
+
+    max_score_difference: float
+    """In units of the scores."""
+    max_map_difference: float
+    rank_correlation: float
+    """Spearman's, of the image scores; 1: they rank the images alike."""
+
+
+def export_onnx(detector: Detector, spec: InputSpec, precision: Precision = "float32") -> bytes:
+    """The graph `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w); n is free.
+
+    With "float16" the convolutions of the backbone and the subnets of the couplings are in half precision. The state of
+    a flow, exponentials, log-determinants, distances and scores stay in float32, where half would lose small
+    differences of large numbers; so do all inputs and outputs. The network of an ONNX file stays as it is.
+
+    Raises:
+        ExportError: the graph is not valid.
+        BackboneError: the ONNX file of the backbone does not fit into the graph.
+    """
     detector.eval()
+    from_file = [module for module in detector.modules() if isinstance(module, OnnxBackbone)]
+    traced = _halved(detector) if precision == "float16" else detector
+    model = onnx.load_from_string(_trace(traced, spec, {PLACEHOLDER: 1} if from_file else {}))
+    for backbone in from_file:
+        model = inline(model, backbone)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"the exported graph ({precision}) is not valid: {error}") from error
+    return bytes(model.SerializeToString())
+
+
+def _halved(detector: Detector) -> Detector:
+    """A copy whose parts that tolerate it compute in half precision; they convert what goes in and out themselves."""
+    copied = copy.deepcopy(detector)
+    for module in copied.modules():
+        if isinstance(module, LiteBackbone | Subnet):
+            module.half()
+    return copied
+
+
+def _trace(detector: Detector, spec: InputSpec, custom_opsets: dict[str, int]) -> bytes:
     example = torch.zeros((1, spec.height, spec.width, 3), dtype=torch.uint8)
     names = ("image", "image_score", "anomaly_map")
     with tempfile.TemporaryDirectory(prefix="station-export-") as folder, warnings.catch_warnings():
@@ -33,6 +83,8 @@ def export_onnx(detector: Detector, spec: InputSpec) -> bytes:
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx\..*")
         # It tells that paddings are not folded into constants; the runtimes do that when they load the graph.
         warnings.filterwarnings("ignore", category=UserWarning, message="Constant folding.*")
+        # A backbone from a file is a placeholder here, its shapes are written into the graph behind it.
+        warnings.filterwarnings("ignore", category=UserWarning, message=f".*shape inference of {PLACEHOLDER}::.*")
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
             detector,
@@ -42,30 +94,64 @@ def export_onnx(detector: Detector, spec: InputSpec) -> bytes:
             output_names=list(names[1:]),
             dynamic_axes={name: {0: "n"} for name in names},
             opset_version=OPSET,
+            custom_opsets=custom_opsets,
             dynamo=False,
         )
-        model = file.read_bytes()
-    onnx.checker.check_model(onnx.load_from_string(model))
-    return model
+        return file.read_bytes()
 
 
 def check_parity(detector: Detector, runtime: OnnxRuntime, images: NDArray[np.uint8]) -> float:
     """Score `images` (n, height, width, 3) with torch and with the runtime; returns the largest difference.
 
+    Differences are relative where the value is above 1.
+
     Raises:
         ExportError: the difference is above the tolerance, or a score is not finite.
     """
     with torch.inference_mode():
-        torch_score, torch_map = detector(torch.from_numpy(images))
-    score, anomaly_map = runtime.infer(images)
+        expected = [value.numpy() for value in detector(torch.from_numpy(images))]
+    found = runtime.infer(images)
     difference = max(
-        float(np.abs(torch_score.numpy() - score).max()), float(np.abs(torch_map.numpy() - anomaly_map).max())
+        float((np.abs(a - b) / np.maximum(1.0, np.abs(a))).max()) for a, b in zip(expected, found, strict=True)
     )
     if not difference <= PARITY_TOLERANCE:  # written so that NaN fails
         raise ExportError(
             f"torch and ONNX Runtime differ by {difference:.3g} on {len(images)} images, allowed {PARITY_TOLERANCE:g}"
         )
     return difference
+
+
+def check_half(full: OnnxRuntime, half: OnnxRuntime, images: NDArray[np.uint8]) -> HalfCheck:
+    """Score at least two `images` (n, height, width, 3) with the graph in float32 and in float16.
+
+    Raises:
+        ExportError: a score of the half-precision graph is not finite, which means that it overflows.
+        ValueError: fewer than two images.
+    """
+    if len(images) < 2:
+        raise ValueError(f"{len(images)} images: ranks need at least two")
+    full_scores, full_maps = _infer_singly(full, images)
+    half_scores, half_maps = _infer_singly(half, images)
+    if not (np.isfinite(half_scores).all() and np.isfinite(half_maps).all()):
+        raise ExportError("the half-precision graph gives scores that are not finite; export it in float32")
+    full_ranks, half_ranks = (
+        np.argsort(np.argsort(x, kind="stable")).astype(float) for x in (full_scores, half_scores)
+    )
+    return HalfCheck(
+        max_score_difference=float(np.abs(full_scores - half_scores).max()),
+        max_map_difference=float(np.abs(full_maps - half_maps).max()),
+        rank_correlation=float(np.corrcoef(full_ranks, half_ranks)[0, 1]),
+    )
+
+
+def _ranks(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.argsort(np.argsort(scores, kind="stable")).astype(np.float64)
+
+
+def _infer_singly(runtime: OnnxRuntime, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """One by one, as on the line, so that many images need no more memory than one."""
+    results = [runtime.infer(image[np.newaxis]) for image in images]
+    return np.concatenate([score for score, _ in results]), np.concatenate([found for _, found in results])
 
 
 def map_spec(detector: Detector) -> MapSpec:

@@ -9,6 +9,7 @@ traces the detector each call becomes one placeholder node, and `inline` replace
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,13 @@ class OnnxBackbone(Backbone):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """See `Backbone.forward`. Gives no gradients."""
-        height, width = (int(size) for size in image.shape[2:])
-        self.check_input(height, width)
-        outputs: tuple[Tensor, ...] = _Features.apply(image, self)  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # The sizes become constants of an exported graph, and they are: an engine has one input size. The values
+            # that ONNX Runtime computes do not, a placeholder stands for them.
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+            height, width = (int(size) for size in image.shape[2:])
+            self.check_input(height, width)
+            outputs: tuple[Tensor, ...] = _Features.apply(image, self)  # type: ignore[no-untyped-call]
         return {
             # The reshape changes nothing; it writes the size into the exported graph.
             tap: value.reshape(-1, self.channels[tap], height // self.strides[tap], width // self.strides[tap])
