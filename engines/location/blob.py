@@ -124,7 +124,7 @@ def measure_contrast(image: NDArray[np.uint8]) -> Contrast:
         (level, by_x, by_y, by_xx, by_xy, by_yy), residual_noise = _robust_fit(basis, values.reshape(-1)[edge])
         surface = (level + by_x * x + by_xx * x * x) + (by_y * y + by_yy * y * y)[:, np.newaxis]
         surface += np.outer(by_xy * y, x)
-        np.maximum(distance, np.abs(values - surface), out=distance)
+        cv2.max(distance, cv2.absdiff(values, surface), distance)
         noise = max(noise, residual_noise)
     return Contrast(small, width / columns, height / rows, distance, noise)
 

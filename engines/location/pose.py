@@ -67,25 +67,12 @@ class TurnedPlacement:
         """
         seen = self.input_width * self.scale, self.input_height * self.scale
         corners = Pose(self.pose.x, self.pose.y, *seen, self.pose.angle_deg).corners()
-        step = 2 ** max(0, math.floor(math.log2(self.scale)))
-        border = 2 * step
-        # At least one pixel, even for a pose outside the image.
-        left, top = (
-            int(np.clip(low - border, 0, size - 1) // step * step)
-            for low, size in zip(corners.min(axis=0), (self.image_width, self.image_height), strict=True)
-        )
-        right, bottom = (
-            int(np.clip(math.ceil(high + border), start + 1, size))
-            for high, start, size in zip(
-                corners.max(axis=0), (left, top), (self.image_width, self.image_height), strict=True
-            )
-        )
-        region = image[top:bottom, left:right]
-        reduced = _halved(region, step)
-        factor = np.array([reduced.shape[1] / region.shape[1], reduced.shape[0] / region.shape[0]])
+        step = 2 ** math.floor(math.log2(max(1.0, min(self.scale, self.image_width, self.image_height))))
+        left, right = _span(corners[:, 0], self.image_width, step)
+        top, bottom = _span(corners[:, 1], self.image_height, step)
+        reduced = _halved(image[top:bottom, left:right], step)
         linear, offset = self._input_to_image()
-        linear = linear * factor[:, np.newaxis]
-        offset = (offset - (left, top)) * factor
+        linear, offset = linear / step, (offset - (left, top)) / step
         pixels = cv2.warpAffine(
             reduced,
             _from_centres(linear, offset),
@@ -139,8 +126,22 @@ def _from_centres(linear: NDArray[np.float64], offset: NDArray[np.float64]) -> N
     return np.column_stack([linear, linear @ half + offset - half])
 
 
+def _span(coordinates: NDArray[np.float64], size: int, step: int) -> tuple[int, int]:
+    """The pixels [start, end) of an image axis of `size` px that the coordinates cover, with some to spare.
+
+    Both ends are multiples of `step`, where averaging is fast and exact; up to `step` - 1 px at the image's end are
+    left to the reflection. At least one step, even for coordinates outside the image.
+    """
+    spare = 2 * step
+    last = size // step * step
+    start = int(np.clip(coordinates.min() - spare, 0, last - step)) // step * step
+    end = math.ceil(np.clip(coordinates.max() + spare, start + step, last) / step) * step
+    return start, end
+
+
 def _halved(region: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-    while step > 1 and min(region.shape[:2]) >= 2:
+    """Scaled down by `step`, a power of two that divides both sides."""
+    while step > 1:
         half = (region.shape[1] // 2, region.shape[0] // 2)
         region = cv2.resize(region, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         step //= 2
