@@ -28,14 +28,13 @@ from pathlib import Path
 
 from engines import history
 from engines.archive import export_archive, unpack_archive
-from engines.bundle import bundle_files, read_bundle, read_manifest, sync_directory
+from engines.bundle import DOSSIER_FOLDER, bundle_files, read_bundle, read_manifest, sync_directory
 from engines.engine import open_engine
 from engines.errors import BundleError, EngineError, StoreError
 from engines.history import Action, Event
 from engines.manifest import Manifest
 
 ACTIVE = "active"
-DOSSIER = "dossier"
 HISTORY_FILE = "history.jsonl"
 LOCK_TIMEOUT_S = 30.0
 ID_DIGITS = 12
@@ -157,7 +156,8 @@ class EngineStore:
             for name in bundle_files(read_bundle(engine).manifest):
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(engine / name, folder / name, follow_symlinks=False)
-            beside = {DOSSIER: engine / DOSSIER} if (engine / DOSSIER).is_dir() else {}
+            dossier = engine / DOSSIER_FOLDER
+            beside = {DOSSIER_FOLDER: dossier} if dossier.is_dir() else {}
             for name, source in (beside | dict(extras or {})).items():
                 shutil.copytree(source, folder / name, symlinks=True)
 

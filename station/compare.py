@@ -197,7 +197,7 @@ def told(judged: Judged) -> str:
 
 
 def _of(count: int, total: int) -> str:
-    return f"{count} of {total}" + (f" ({count / total:.1%})" if total else "")
+    return f"{count} of {total} ({count / total:.1%})" if total else "none there"
 
 
 FIGURES: tuple[tuple[str, Callable[[Quality], str]], ...] = (

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engines.bundle import read_bundle
+from engines.bundle import DOSSIER_FOLDER, read_bundle
 from engines.errors import BundleError
-from engines.store import DOSSIER, EngineStore, Version
+from engines.store import EngineStore, Version
 from station.compare import Comparison, compare, judge, markdown
 from station.config import LoadedConfiguration
 from station.images import write_atomic
@@ -150,7 +150,8 @@ def refresh(
             a killed refresh is not joined by a second one.
 
     Raises:
-        TeachError, RefreshError, EngineError: nothing was added; the same call goes on where it can.
+        TeachError, RefreshError: training or comparison failed; nothing was added.
+        EngineError: the store cannot be used; the same call goes on from here.
     """
     warnings = _train(job, options, lock, on_progress)
     active = store.active()
@@ -217,7 +218,7 @@ def _learned(engine: Path) -> frozenset[str] | None:
     """Hashes of the images that an engine in the store learned from; None when nobody wrote them down."""
     for file, read in (
         (engine / REPORT / "images.json", lambda found: found["learned_sha256"]),
-        (engine / DOSSIER / "dossier.json", lambda found: [image["sha256"] for image in found["images"]]),
+        (engine / DOSSIER_FOLDER / "dossier.json", lambda found: [image["sha256"] for image in found["images"]]),
     ):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return frozenset(map(str, read(json.loads(file.read_text(encoding="utf-8")))))

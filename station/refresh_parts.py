@@ -184,8 +184,8 @@ def select(parts: Sequence[PartImage], *, labels_given: int = 0) -> Selection:
     training: list[PartImage] = []
     held_out: list[PartImage] = list(grouped[Group.DEFECTIVE])
     wanted_good = grouped[Group.GOOD] + grouped[Group.PASSED] + grouped[Group.UNKNOWN]
-    for pool in (wanted_good, grouped[Group.SUSPECT]):
-        apart = _held_out(pool)
+    for pool, at_least in ((wanted_good, MIN_HELD_OUT), (grouped[Group.SUSPECT], 0)):
+        apart = _held_out(pool, at_least)
         held_out += apart
         training += [part for part in pool if part not in set(apart)]
     suspects = [part for part in training if part.group is Group.SUSPECT]
@@ -210,11 +210,9 @@ def select(parts: Sequence[PartImage], *, labels_given: int = 0) -> Selection:
     return Selection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
 
 
-def _held_out(pool: Sequence[PartImage]) -> list[PartImage]:
+def _held_out(pool: Sequence[PartImage], at_least: int) -> list[PartImage]:
     """A fixed share of `pool`, in its order: those with the lowest lots."""
-    if not pool:
-        return []
-    count = min(len(pool), max(MIN_HELD_OUT, math.ceil(HELD_OUT_SHARE * len(pool))))
+    count = max(at_least, math.ceil(HELD_OUT_SHARE * len(pool)))
     chosen = set(sorted(part.lot for part in pool)[:count])
     return [part for part in pool if part.lot in chosen]
 

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             try:
                 job = open_job(work, _key(options), lambda: _select(options, configuration))
                 done = refresh(configuration, store, job, _training(options), lock=lock, on_progress=bar.show)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, RefreshError, TeachError):  # trying again would end the same way
                 discard(work)
                 raise
     except (RefreshError, TeachError, ConfigurationError, EngineError) as problem:

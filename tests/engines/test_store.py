@@ -270,7 +270,7 @@ def changing(store: EngineStore, engine: Path, turns: int) -> subprocess.Popen[s
 
 
 def test_two_at_once_wait_for_each_other(store: EngineStore, engines: list[Path]) -> None:
-    both = [changing(store, engines[0], 20) for _ in range(2)]
+    both = [changing(store, engines[0], 12) for _ in range(2)]
     assert [process.communicate(timeout=60) and process.returncode for process in both] == [0, 0]
     changes = [event for event in store.events() if event.action is Action.ACTIVATE]
     assert all(earlier.after == later.before for earlier, later in pairwise(changes))
@@ -288,7 +288,7 @@ def test_killed_at_any_moment_the_store_stays_whole(store: EngineStore, engines:
     """Kills come at random times while a process activates and adds without end."""
     rng = np.random.default_rng(3)
     store.activate(store.versions()[0])
-    for _ in range(8):
+    for _ in range(5):
         process = changing(store, engines[1], 100_000)
         assert process.stdout is not None
         process.stdout.readline()

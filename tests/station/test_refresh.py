@@ -185,6 +185,7 @@ def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "at least 20 are needed" in told
     assert "raise records.pass_image_share" in told
+    assert [path.name for path in work_of(station).iterdir()] == [".lock"]
     with only_refresh(work_of(station)):
         process = command(station)
         _, told = process.communicate(timeout=60)
