@@ -9,9 +9,10 @@ OUTPUT/runs, so a run that was ended goes on where it was; OUTPUT/report.md and 
 
 What the peer gets: EfficientNet-Lite0 with our weights (features checked against ours before every run), one thread for
 training and all cores for inference, as ours. Bounds, so that it ends on a CPU: PatchCore's coreset is 1 % of all
-patches, drawn greedily from a random pool (anomalib's default of 10 % of everything takes hours); FastFlow stops by the
-loss of training images that are set aside, not by test results as anomalib's example does, in small batches, at the
-latest after --epochs. Its features are computed once per training, which anomalib does not do, in its favour.
+patches and at most 4096, drawn greedily from 50 000 random ones (anomalib's default of 10 % of everything takes hours);
+FastFlow stops by the loss of training images that are set aside, not by test results as anomalib's example does, in
+batches of 8 for more steps per epoch, at the latest after --epochs. Its features are computed once per training, which
+anomalib does not do, in its favour. OUTPUT/peer/RUN/result.json has processor time, memory and versions of the peer.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from engines.training.evaluation.results import Result, ResultFolder, Run, atomi
 from engines.training.evaluation.runner import EvaluateOptions
 from engines.training.evaluation.source import source_sha256
 from engines.training.evaluation.workers import Plan, execute
+from engines.training.progress import RichReporter
 
 WORKER = Path(__file__).with_name("peer_anomalib_worker.py")
 REQUIREMENTS = (
@@ -276,6 +278,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="at most so many good training images, for trying things")
     parser.add_argument("--epochs", type=int, default=PeerSettings.epochs, help="of FastFlow, at most (default 40)")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"default {','.join(PEERS)}")
+    parser.add_argument("--accept-other-source", action="store_true", help="keep our results of other source versions")
     parser.add_argument("--output", type=Path, required=True, help="results; used again")
     parser.add_argument("--peer-env", type=Path, default=cache / "edge-inspection-station" / "peer-anomalib")
     options = parser.parse_args()
@@ -302,9 +305,19 @@ def compare(options: argparse.Namespace, peers: list[str]) -> None:
         for data, noise, seed in cells
         for refine in OURS.values()
     )
-    plan = Plan(ours, sets, EvaluateOptions(), source_sha256(), folder.folder, folder.folder / "features")
-    execute(plan, lambda step, done, total: print(f"ours: {step} {done}/{total}", flush=True))
-    results = [folder.find(run, plan.fingerprint(run)) for run in ours]
+    keep = options.accept_other_source
+    plan = Plan(
+        ours,
+        sets,
+        EvaluateOptions(),
+        source_sha256(),
+        folder.folder,
+        folder.folder / "features",
+        accept_other_source=keep,
+    )
+    with RichReporter(quiet=False) as reporter:
+        execute(plan, reporter.step)
+    results = [folder.find(run, None if keep else plan.fingerprint(run)) for run in ours]
 
     python = peer_python(options.peer_env.expanduser().resolve()) if peers else Path()
     for data, noise, seed in cells:
