@@ -264,6 +264,9 @@ def test_results_that_do_not_belong_together_are_refused() -> None:
         SmallTraining(extra={"refinement": replace(refinement, kept=refinement.kept[1:])}).collect()
     with pytest.raises(TrainingError, match="different trainings"):
         SmallTraining(extra={"held_out": CrossFit(scores, scores[1:], loss=1.0, closed_form_loss=1.0)}).collect()
+    first = replace(refinement.rounds[0], indices=np.arange(30), scores=training.scores[:30])
+    with pytest.raises(TrainingError, match="round 1 removed images that it did not score"):
+        SmallTraining(extra={"refinement": replace(refinement, rounds=(first,))}).collect()
     broken = np.where(np.arange(60) == 7, np.nan, refinement.final_scores)
     with pytest.raises(TrainingError, match="final score is not finite"):
         SmallTraining(extra={"refinement": replace(refinement, final_scores=broken)}).collect()

@@ -122,6 +122,9 @@ def _check(count: int, refinement: Refinement, held_out: CrossFit) -> None:
             f"dossier: {len(held_out.image_scores)} held-out scores of {len(refinement.kept)} kept images: "
             "these are results of different trainings"
         )
+    for number, entry in enumerate(refinement.rounds, start=1):
+        if len(entry.scores) != len(entry.indices) or not np.isin(entry.removed, entry.indices).all():
+            raise TrainingError(f"dossier: round {number} removed images that it did not score")
     for name, scores in (
         ("final", refinement.final_scores),
         ("held-out", held_out.image_scores),
