@@ -76,19 +76,31 @@ PROBE_SIZE_PX = 64
 
 @dataclass(frozen=True)
 class PeerSettings:
-    """What bounds the peer, see above."""
+    """What all peers are run with."""
+
+    timed_images: int = 15
+    feature_tolerance: float = FEATURE_TOLERANCE
+    threads: int = 1
+    inference_threads: int = os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class PatchcoreSettings(PeerSettings):
+    """Bounds of the coreset, see above."""
+
+    coreset_share: float = 0.01
+    patch_pool: int = 50_000
+    memory_bank: int = 4096
+
+
+@dataclass(frozen=True)
+class FastflowSettings(PeerSettings):
+    """Bounds of the training, see above."""
 
     epochs: int = 40
     patience: int = 5
     batch_size: int = 8
     set_aside_share: float = 0.1
-    coreset_share: float = 0.01
-    patch_pool: int = 50_000
-    memory_bank: int = 4096
-    timed_images: int = 15
-    feature_tolerance: float = FEATURE_TOLERANCE
-    threads: int = 1
-    inference_threads: int = os.cpu_count() or 1
 
 
 def peer_python(folder: Path) -> Path:
@@ -276,7 +288,7 @@ def main() -> None:
     parser.add_argument("--noise", default="0,30", help="percent, comma separated (default 0,30)")
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds (default 1)")
     parser.add_argument("--limit", type=int, help="at most so many good training images, for trying things")
-    parser.add_argument("--epochs", type=int, default=PeerSettings.epochs, help="of FastFlow, at most (default 40)")
+    parser.add_argument("--epochs", type=int, default=FastflowSettings.epochs, help="of FastFlow, at most (default 40)")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"default {','.join(PEERS)}")
     parser.add_argument("--accept-other-source", action="store_true", help="keep our results of other source versions")
     parser.add_argument("--output", type=Path, required=True, help="results; used again")
@@ -295,7 +307,10 @@ def compare(options: argparse.Namespace, peers: list[str]) -> None:
     """Run ours and the peers on the same splits."""
     folder = ResultFolder(options.output.resolve())
     folder.create()
-    settings = PeerSettings(epochs=options.epochs)
+    settings: dict[str, PeerSettings] = {
+        "anomalib-patchcore": PatchcoreSettings(),
+        "anomalib-fastflow": FastflowSettings(epochs=options.epochs),
+    }
     sets = tuple(open_images(limited(labels, options.limit), lambda: None) for labels in open_sets(options.datasets))
     cells = [
         (data, int(noise), seed) for seed in range(options.seeds) for noise in options.noise.split(",") for data in sets
@@ -323,10 +338,10 @@ def compare(options: argparse.Namespace, peers: list[str]) -> None:
     for data, noise, seed in cells:
         for detector in peers:
             run = Run(data.labels.name, detector, "none", noise, seed)
-            result = folder.find(run, _fingerprint(run, data, settings))
+            result = folder.find(run, _fingerprint(run, data, settings[detector]))
             if result is None:
                 print(f"peer: {run.name}", flush=True)
-                result = run_peer(run, data, settings, python, folder.folder / "peer")
+                result = run_peer(run, data, settings[detector], python, folder.folder / "peer")
                 folder.write(result, {})
             results.append(result)
     folder.write_all()
