@@ -146,24 +146,29 @@ def _whole(dataset: Dataset, words: str) -> _Found:
 
 def _auto(dataset: Dataset, options: LocateOptions, on_progress: OnProgress) -> _Found:
     sample = _sample(dataset.files)
-    blobs = _find_blobs(sample, on_progress)
+    blobs, _ = _find_blobs(sample, on_progress)
     good = [(blob, file) for blob, file in zip(blobs, sample, strict=True) if isinstance(blob, Blob)]
     if len(good) < MIN_LOCATED_SHARE * len(sample):
-        found = f"{len(good)} of {len(sample)} images show one part that lies free on an even background"
-        return _whole(dataset, f"whole image ({found})")
+        return _whole(
+            dataset, f"whole image ({len(good)} of {len(sample)} images show one part free on an even background)"
+        )
     spread = spread_of([blob for blob, _ in good], [file for _, file in good])
     if not spread.varies:
         return _whole(dataset, f"whole image (the part always lies alike: it varies in {spread})")
-    return _blob(dataset, options, on_progress)
+    found = _blob(dataset, options, on_progress)
+    left = sum(not isinstance(pose, str) for pose in found.poses)
+    if not _is_enough(left, len(dataset.files)):
+        return _whole(dataset, f"whole image (the part was found in only {left} of {len(dataset.files)} images)")
+    return found
 
 
 def _blob(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) -> _Found:
-    blobs = _find_blobs(dataset.files, on_progress)
+    blobs, contrast = _find_blobs(dataset.files, on_progress)
     good = [(blob, file) for blob, file in zip(blobs, dataset.files, strict=True) if isinstance(blob, Blob)]
     if len(good) < MIN_IMAGES:  # too few to say how they lie; the caller complains
         return _Found(WHOLE_IMAGE, [blob if isinstance(blob, str) else None for blob in blobs], "")
     spread = spread_of([blob for blob, _ in good], [file for _, file in good])
-    spec = choose_blob([blob for blob, _ in good], spread, _contrast(_sample(dataset.files)))
+    spec = choose_blob([blob for blob, _ in good], spread, contrast)
     poses: list[Pose | str | None] = []
     for blob in blobs:
         try:
@@ -173,13 +178,10 @@ def _blob(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) ->
     return _Found(Location(spec), poses, describe_blob(spec, spread))
 
 
-def _find_blobs(files: Sequence[ImageFile], on_progress: OnProgress) -> list[Blob | str]:
-    contrast = _contrast(_sample(files))
-    return _each(files, lambda image: find_blob(measure_contrast(image), contrast), on_progress)
-
-
-def _contrast(files: Sequence[ImageFile]) -> float:
-    return choose_contrast(measure_contrast(read_image(file.path)) for file in files)
+def _find_blobs(files: Sequence[ImageFile], on_progress: OnProgress) -> tuple[list[Blob | str], float]:
+    """The part in every image, or why it was not found, and the contrast it was searched with."""
+    contrast = choose_contrast(measure_contrast(read_image(file.path)) for file in _sample(files))
+    return _each(files, lambda image: find_blob(measure_contrast(image), contrast), on_progress), contrast
 
 
 def _template(dataset: Dataset, options: LocateOptions, on_progress: OnProgress) -> _Found:
@@ -254,9 +256,13 @@ def _sample(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
     return [files[index] for index in np.linspace(0, len(files) - 1, SAMPLE).round().astype(int)]
 
 
+def _is_enough(left: int, count: int) -> bool:
+    return left >= max(MIN_IMAGES, MIN_LOCATED_SHARE * count)
+
+
 def _check_enough(dataset: Dataset, failed: Sequence[NotLocated], method: str) -> None:
     left = len(dataset.files) - len(failed)
-    if left >= max(MIN_IMAGES, MIN_LOCATED_SHARE * len(dataset.files)):
+    if _is_enough(left, len(dataset.files)):
         return
     shown = "; ".join(f"{entry.file.path.name}: {entry.reason}" for entry in failed[:MAX_LISTED])
     more = f"; and {len(failed) - MAX_LISTED} more" if len(failed) > MAX_LISTED else ""
