@@ -69,7 +69,7 @@ class DiffernetDetector(Detector):
         BackboneError: the backbone cannot be loaded or does not take this input.
     """
 
-    default_training = TrainDefaults(steps=150, learning_rate=2e-3, weight_decay=1e-5, images_per_step=24)
+    default_training = TrainDefaults(steps=50, learning_rate=2e-4, weight_decay=1e-5, images_per_step=24)
     mean: Tensor
     deviation: Tensor
     grid: Tensor

@@ -77,7 +77,7 @@ def _halved(detector: Detector) -> Detector:
 def _trace(detector: Detector, spec: InputSpec, custom_opsets: dict[str, int]) -> bytes:
     example = torch.zeros((1, spec.height, spec.width, 3), dtype=torch.uint8)
     names = ("image", "image_score", "anomaly_map")
-    with tempfile.TemporaryDirectory(prefix="station-export-") as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory(prefix="station-export-") as folder, warnings.catch_warnings(), torch.no_grad():
         # The exporter that replaces this one needs another package and gives the same graph; torch is pinned.
         warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*legacy TorchScript-based ONNX.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx\..*")
