@@ -43,8 +43,8 @@ BLOCKS = 8
 HIDDEN = 256
 HIDDEN_LAYERS = 1
 TRAIN_VIEWS = 4
-TEST_VIEWS = 8
-"""The paper takes up to 64."""
+TEST_VIEWS = 4
+"""The paper takes up to 64. On bottle 1, 4 and 8 gave an image AUROC of 0.996, 1.0 and 1.0."""
 BRIGHTNESS = 0.1
 """Largest relative change of brightness of a training view."""
 MAP_STRIDE = 16
