@@ -147,8 +147,10 @@ def write_probe(path: Path, taps: Iterable[str]) -> None:
     np.savez(path, allow_pickle=False, image=image, **{tap: value.numpy() for tap, value in features.items()})
 
 
-def run_peer(run: Run, data: LocatedSet, settings: PeerSettings, python: Path, folder: Path) -> Result:
-    """Train and score the peer in its environment, measure as ours is measured.
+def run_peer(
+    run: Run, data: LocatedSet, settings: PeerSettings, python: Path, folder: Path
+) -> tuple[Result, dict[str, NDArray[Any]]]:
+    """Train and score the peer in its environment, measure as ours is measured. Returns also the scores for the report.
 
     Raises:
         TrainingError: the worker failed.
@@ -181,7 +183,7 @@ def run_peer(run: Run, data: LocatedSet, settings: PeerSettings, python: Path, f
     maps = np.load(job_folder / "maps.npy", mmap_mode="r")
     pixel_auroc, aupro = _pixel_figures(data, split.test[is_scored], maps)
     (job_folder / "maps.npy").unlink()
-    return Result(
+    result = Result(
         **asdict(run),
         backbone="lite0",
         fingerprint=_fingerprint(run, data, settings),
@@ -198,6 +200,7 @@ def run_peer(run: Run, data: LocatedSet, settings: PeerSettings, python: Path, f
         training_s=told["train_s"],
         inference_ms=told["inference_ms"],
     )
+    return result, {"indices": split.test, "scores": scores}
 
 
 def _work(python: Path, job_folder: Path) -> dict[str, Any]:
@@ -341,8 +344,8 @@ def compare(options: argparse.Namespace, peers: list[str]) -> None:
             result = folder.find(run, _fingerprint(run, data, settings[detector]))
             if result is None:
                 print(f"peer: {run.name}", flush=True)
-                result = run_peer(run, data, settings[detector], python, folder.folder / "peer")
-                folder.write(result, {})
+                result, arrays = run_peer(run, data, settings[detector], python, folder.folder / "peer")
+                folder.write(result, arrays)
             results.append(result)
     folder.write_all()
     write_report(folder)
