@@ -28,13 +28,15 @@ class _Strict(BaseModel):
 class InputSpec(_Strict):
     """The images the model takes: uint8 RGB, (height, width, 3), grey replicated.
 
-    `contain` scales an image to fit inside at its own aspect and fills the rest with its reflection.
+    `contain` scales an image to fit inside at its own aspect and fills the rest with its reflection. `stretch` scales
+    width and height each to fill it: for images that were cut out around parts of different shapes, so that the edges
+    of the parts always lie at the same place.
     """
 
     width: Pixels
     height: Pixels
     channels: Literal[3] = 3
-    fit: Literal["contain"] = "contain"
+    fit: Literal["contain", "stretch"] = "contain"
 
 
 class MapSpec(_Strict):

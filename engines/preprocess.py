@@ -110,7 +110,9 @@ def check_image(image: NDArray[np.uint8]) -> None:
 
 
 def place(width: int, height: int, spec: InputSpec) -> Placement:
-    """Where an image of this size (px) goes: as large as fits, aspect kept, in the middle."""
+    """Where an image of this size (px) goes: everywhere, or as large as fits, aspect kept, in the middle."""
+    if spec.fit == "stretch":
+        return Placement(0, 0, spec.width, spec.height, spec.width, spec.height)
     scale = min(spec.width / width, spec.height / height)
     fitted_width = min(spec.width, max(1, round(width * scale)))
     fitted_height = min(spec.height, max(1, round(height * scale)))
@@ -125,7 +127,7 @@ def place(width: int, height: int, spec: InputSpec) -> Placement:
 
 
 def fit(image: NDArray[np.uint8], spec: InputSpec) -> Fitted:
-    """Scale `image` (grey or RGB) to fit the model input at its own aspect; the rest is its reflection.
+    """Scale `image` (grey or RGB) to the model input as `InputSpec.fit` says.
 
     Raises:
         ImageError: wrong type or shape.
@@ -175,4 +177,5 @@ def describe(sizes: Iterable[tuple[int, int]], spec: InputSpec, *, located: bool
     rest = "what surrounds the part" if located else "the reflected border"
     tail = f", rest filled with {rest}" if padded else ""
     what = "parts" if located else "images"
-    return f"{what} {found} (width x height): scaled to fit {spec.width}x{spec.height} at their own aspect{tail}"
+    how = "stretched to" if spec.fit == "stretch" and not located else "scaled at their own aspect to fit"
+    return f"{what} {found} (width x height): {how} {spec.width}x{spec.height}{tail}"

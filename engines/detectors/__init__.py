@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError
+from engines.detectors.backbones import DEFAULT_BACKBONE
 from engines.detectors.base import Detector
 from engines.detectors.differnet import DiffernetDetector
 from engines.detectors.memory import MemoryDetector
@@ -18,14 +18,8 @@ class DetectorFactory(Protocol):
     def __call__(self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE) -> Detector: ...
 
 
-def _spatial(spec: InputSpec, backbone: str = DEFAULT_BACKBONE) -> Detector:
-    if backbone != DEFAULT_BACKBONE:
-        raise BackboneError(f'detector spatial: backbone "{backbone}" is not supported; allowed: {DEFAULT_BACKBONE}')
-    return SpatialDetector(spec)
-
-
 DETECTORS: dict[str, DetectorFactory] = {
-    "spatial": _spatial,
+    "spatial": SpatialDetector,
     "differnet": DiffernetDetector,
     "memory": MemoryDetector,
 }

@@ -38,6 +38,8 @@ class Detector(nn.Module, ABC):
     """
 
     default_training: ClassVar[TrainDefaults] = TrainDefaults()
+    has_closed_form: ClassVar[bool] = True
+    """`initialise` alone gives a detector that is worth something."""
     backbone: Backbone
 
     @property

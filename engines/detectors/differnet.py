@@ -70,6 +70,7 @@ class DiffernetDetector(Detector):
     """
 
     default_training = TrainDefaults(steps=50, learning_rate=2e-4, weight_decay=1e-5, images_per_step=24)
+    has_closed_form = False
     mean: Tensor
     deviation: Tensor
     grid: Tensor

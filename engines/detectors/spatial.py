@@ -1,37 +1,47 @@
-"""The default detector: a normalizing flow with a likelihood at every location of a feature map.
+"""The default detector: a normalizing flow with a likelihood at every location of feature maps.
 
-Three streams (fine texture, parts, structure) from a frozen trunk; each is projected, whitened in closed form per
-location and passed through a few couplings. With z, log_det of the couplings at a location, the deviance per dimension
+Three streams of a frozen trunk, one finer (texture, small defects) and two coarse ones (structure), are projected and
+whitened in closed form per location, then pass a few couplings that all locations share. With z, log_det of the
+couplings at a location, the deviance per dimension
 
     e = (|z|^2 - 2 log_det) / dim
 
 is twice the negative log-likelihood, without the terms that are the same for every image. It is near 1 on good parts.
 The map is the mean over the streams of log e: a geometric mean, so no stream drowns the others. The image score is the
-log of the mean of the hottest cells.
+log of the mean of the hottest cells. What was tried and measured: docs/decisions/0005-spatial-detector.md.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.detectors.base import Detector, Features
-from engines.detectors.features import INPUT_MULTIPLE, load_lite0
+from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError, load_backbone
+from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.flow import Flow
 from engines.detectors.whitening import LocationWhitening
 from engines.manifest import InputSpec
 
-STREAMS = {"x4": (240, 16), "e11": (672, 16), "b15": (320, 32)}
-"""Tap -> channels and stride. x4 comes at stride 8 and is averaged to 16."""
-STREAM_DIM = 160
-"""Dimensions kept of each stream by a random orthogonal projection."""
+
+@dataclass(frozen=True)
+class Stream:
+    """One feature map that is scored."""
+
+    tap: str
+    stride: int
+    dim: int
+    """Dimensions kept by a random orthogonal projection; at most the channels of the tap."""
+
+
+LITE_STREAMS = (Stream("e8", 16, 64), Stream("b14", 32, 160), Stream("b15", 32, 160))
+FILE_DIMS = {False: 160, True: 64}
+"""Of a backbone from a file, for its coarsest maps and for its finer ones."""
 MAP_STRIDE = 16
-HOTTEST_SHARE = 0.01
-IGNORED_BORDER = 1
-"""Cells at the edge of the map that do not count for the image score: half of what they see is padding."""
+HOTTEST_SHARE = 0.02
 MIN_DEVIANCE = 0.05
 PROJECTION_SEED = 20260
 
@@ -40,25 +50,35 @@ class SpatialDetector(Detector):
     """Flow over feature maps, one likelihood per location.
 
     Args:
-        spec: model input; width and height multiples of 32.
+        spec: model input.
+        backbone: see `load_backbone`. All maps of a file are streams, those finer than `MAP_STRIDE` averaged to it.
         couplings: per stream; 0 leaves the Gaussian.
         hidden: width of the couplings' subnets.
+
+    Raises:
+        BackboneError: the backbone cannot be loaded or does not take this input.
     """
 
-    def __init__(self, spec: InputSpec, *, couplings: int = 2, hidden: int = 128) -> None:
+    default_training = TrainDefaults(steps=60, learning_rate=2e-3, weight_decay=1e-4)
+
+    def __init__(
+        self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE, *, couplings: int = 2, hidden: int = 96
+    ) -> None:
         super().__init__()
-        if spec.width % INPUT_MULTIPLE or spec.height % INPUT_MULTIPLE:
-            raise ValueError(f"input {spec.width}x{spec.height}: both must be multiples of {INPUT_MULTIPLE}")
-        self.trunk = load_lite0(tuple(STREAMS))
+        self.backbone = load_backbone(backbone, tuple(stream.tap for stream in LITE_STREAMS))
+        self.backbone.check_input(spec.height, spec.width)
+        self.streams = _streams(self.backbone.channels, self.backbone.strides)
         self.couplings, self.hidden = couplings, hidden
         self._map_size = spec.height // MAP_STRIDE, spec.width // MAP_STRIDE
         self.projections = nn.ModuleDict()
         self.whitenings = nn.ModuleDict()
         self.flows = nn.ModuleDict()
         generator = torch.Generator().manual_seed(PROJECTION_SEED)
-        for tap, (channels, stride) in STREAMS.items():
-            self.projections[tap] = _orthogonal_projection(channels, STREAM_DIM, generator)
-            self.whitenings[tap] = LocationWhitening(spec.height // stride, spec.width // stride, STREAM_DIM)
+        for stream in self.streams:
+            channels = self.backbone.channels[stream.tap]
+            self.projections[stream.tap] = _orthogonal_projection(channels, stream.dim, generator)
+            rows, columns = spec.height // stream.stride, spec.width // stream.stride
+            self.whitenings[stream.tap] = LocationWhitening(rows, columns, stream.dim)
         self.reset_flows(0)
 
     @property
@@ -67,34 +87,46 @@ class SpatialDetector(Detector):
         return self._map_size
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """See `Detector.features`: tap -> (n, rows, columns, 160)."""
-        taps = self.trunk(images.permute(0, 3, 1, 2).float())
-        taps["x4"] = functional.avg_pool2d(taps["x4"], kernel_size=2, stride=2)
-        return {tap: self.projections[tap](value).permute(0, 2, 3, 1) for tap, value in taps.items()}
+        """See `Detector.features`: tap -> (n, rows, columns, dim)."""
+        taps = self.backbone(images.permute(0, 3, 1, 2).float())
+        found = {}
+        for stream in self.streams:
+            value = taps[stream.tap]
+            finer = stream.stride // self.backbone.strides[stream.tap]
+            if finer > 1:
+                value = functional.avg_pool2d(value, kernel_size=finer, stride=finer)
+            found[stream.tap] = self.projections[stream.tap](value).permute(0, 2, 3, 1)
+        return found
 
     def reset_flows(self, seed: int) -> None:
         """Couplings back to the identity."""
-        for index, tap in enumerate(STREAMS):
-            self.flows[tap] = Flow(STREAM_DIM, couplings=self.couplings, hidden=self.hidden, seed=seed + index)
+        for index, stream in enumerate(self.streams):
+            flow = Flow(stream.dim, couplings=self.couplings, hidden=self.hidden, seed=seed + index)
+            self.flows[stream.tap] = flow
 
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         """See `Detector.initialise`."""
-        for tap in STREAMS:
-            whitening = self.whitenings[tap]
+        for stream in self.streams:
+            whitening = self.whitenings[stream.tap]
             assert isinstance(whitening, LocationWhitening)
-            whitening.fit(features[tap])
+            whitening.fit(features[stream.tap], _at_stride(weights, stream))
         self.reset_flows(0)
 
     def loss(self, features: Features, weights: Tensor | None = None) -> Tensor:
         """See `Detector.loss`: half the deviance, mean over streams and locations."""
-        return torch.stack([self._deviance(tap, features[tap]).mean() for tap in STREAMS]).mean() / 2
+        losses = []
+        for stream in self.streams:
+            deviance = self._deviance(stream, features[stream.tap])
+            share = _at_stride(weights, stream)
+            losses.append(deviance.mean() if share is None else (deviance * share).sum() / share.sum().clamp_min(1.0))
+        return torch.stack(losses).mean() / 2
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         """See `Detector.score`."""
         logs = []
-        for tap, (_, stride) in STREAMS.items():
-            log_deviance = self._deviance(tap, features[tap]).clamp_min(MIN_DEVIANCE).log()
-            if stride != MAP_STRIDE:
+        for stream in self.streams:
+            log_deviance = self._deviance(stream, features[stream.tap]).clamp_min(MIN_DEVIANCE).log()
+            if stream.stride != MAP_STRIDE:
                 resized = functional.interpolate(
                     log_deviance.unsqueeze(1), size=self._map_size, mode="bilinear", align_corners=False
                 )
@@ -109,18 +141,40 @@ class SpatialDetector(Detector):
         return image_score.exp()
 
     def _hottest(self, log_map: Tensor) -> Tensor:
-        """Log of the mean over the hottest cells, (n,), of a map (n, height, width) in log units, border ignored."""
-        inner = log_map[:, IGNORED_BORDER:-IGNORED_BORDER, IGNORED_BORDER:-IGNORED_BORDER]
+        """Log of the mean over the hottest cells, (n,), of a map (n, height, width) in log units."""
         height, width = self._map_size
-        count = math.ceil((height - 2 * IGNORED_BORDER) * (width - 2 * IGNORED_BORDER) * HOTTEST_SHARE)
-        return inner.flatten(1).topk(count, dim=1).values.exp().mean(dim=1).log()
+        count = math.ceil(height * width * HOTTEST_SHARE)
+        return log_map.flatten(1).topk(count, dim=1).values.exp().mean(dim=1).log()
 
-    def _deviance(self, tap: str, x: Tensor) -> Tensor:
+    def _deviance(self, stream: Stream, x: Tensor) -> Tensor:
         """(n, rows, columns)."""
-        whitened, _ = self.whitenings[tap](x)
-        z, log_det = self.flows[tap](whitened)
-        deviance: Tensor = (z.square().sum(dim=-1) - 2 * log_det) / STREAM_DIM
+        whitened, _ = self.whitenings[stream.tap](x)
+        z, log_det = self.flows[stream.tap](whitened)
+        deviance: Tensor = (z.square().sum(dim=-1) - 2 * log_det) / stream.dim
         return deviance
+
+
+def _streams(channels: dict[str, int], strides: dict[str, int]) -> tuple[Stream, ...]:
+    """The streams of a Lite trunk, or those of a backbone from a file: all it has, fine ones averaged to the map."""
+    if all(stream.tap in channels for stream in LITE_STREAMS):
+        return LITE_STREAMS
+    coarsest = max(strides.values())
+    if coarsest % MAP_STRIDE and MAP_STRIDE % coarsest:
+        raise BackboneError(f"feature maps of stride {coarsest} do not fit a map of stride {MAP_STRIDE}")
+    found = []
+    for tap, stride in strides.items():
+        scored_stride = max(stride, MAP_STRIDE)
+        finer = scored_stride < coarsest
+        found.append(Stream(tap, scored_stride, min(channels[tap], FILE_DIMS[finer])))
+    return tuple(found)
+
+
+def _at_stride(weights: Tensor | None, stream: Stream) -> Tensor | None:
+    """Weights of map cells for the locations of a stream: a coarse location counts if nothing in it looks defective."""
+    if weights is None or stream.stride == MAP_STRIDE:
+        return weights
+    size = stream.stride // MAP_STRIDE
+    return 1 - functional.max_pool2d(1 - weights.float().unsqueeze(1), kernel_size=size, stride=size)[:, 0]
 
 
 def _orthogonal_projection(channels: int, dim: int, generator: torch.Generator) -> nn.Conv2d:

@@ -1,8 +1,8 @@
-"""The linear flow in closed form: a Gaussian with a mean and scale of its own at every location.
+"""The linear flow in closed form: a Gaussian of its own at every location of a feature map.
 
-Each location is standardised by its own mean and deviation; one whitening matrix, the inverse Cholesky factor of the
-pooled correlation, serves all locations. A covariance per location scores the same on the products tried and makes the
-engine a hundred times larger.
+PaDiM (Defard et al., ICPR Workshops 2021) with the covariance of each location drawn towards the one of all locations,
+since a few hundred images cannot tell 160 x 160 numbers at every location. On the products tried, a covariance per
+location ranks 0.02 to 0.08 better (image AUROC) than one for all locations, at a coarse map's size it stays small.
 """
 
 from __future__ import annotations
@@ -10,48 +10,58 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-POOLED_VARIANCE_SHARE = 0.1
-"""How far a location's variance is drawn to the mean over all locations: few images make it uncertain."""
-CORRELATION_SHRINKAGE = 0.05
-"""How far the off-diagonal correlations are drawn to zero."""
-VARIANCE_FLOOR = 1e-6
-"""Relative to the largest variance: channels that never vary must not divide by zero."""
+POOLED_SHARE = 0.2
+"""How far the covariance of a location is drawn to the mean over all locations."""
+RIDGE = 1e-4
+"""Of the mean variance, added to the diagonal: dimensions that never vary must not divide by zero."""
+TINY = 1e-8
+"""The same for images that never vary at all."""
 
 
 class LocationWhitening(nn.Module):
-    """z = L^-1 ((x - mean[location]) / deviation[location]); x is (n, height, width, dim)."""
+    """z = L^-1 (x - mean), both of the location; x is (n, height, width, dim)."""
 
     mean: Tensor
-    inverse_deviation: Tensor
     whitening: Tensor
 
     def __init__(self, height: int, width: int, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(height, width, dim))
-        self.register_buffer("inverse_deviation", torch.ones(height, width, dim))
-        self.register_buffer("whitening", torch.eye(dim))
+        self.register_buffer("whitening", torch.eye(dim).repeat(height, width, 1, 1))
+        """Transposed, so that a row vector is multiplied from the left."""
 
-    def fit(self, x: Tensor) -> None:
-        """Set all parameters from good features (n, height, width, dim)."""
+    def fit(self, x: Tensor, weights: Tensor | None = None) -> None:
+        """Set mean and whitening from features (n, height, width, dim).
+
+        Args:
+            weights: (n, height, width) from 0 to 1; None: all 1. Where hardly any weight is left, the mean over all
+                locations stands in.
+        """
+        by_location = x.permute(1, 2, 0, 3)
+        if weights is None:
+            count = torch.full((*x.shape[1:3], 1), float(len(x)), dtype=x.dtype)
+            self.mean = by_location.mean(dim=2)
+            residual = by_location - self.mean.unsqueeze(2)
+        else:
+            share = weights.to(x.dtype).permute(1, 2, 0).unsqueeze(-1)
+            count = share.sum(dim=2)
+            total = (by_location * share).sum(dim=2)
+            everywhere = total.sum(dim=(0, 1)) / count.sum().clamp_min(1.0)
+            # one pseudo-observation: nothing where there are images, everything where there are none
+            self.mean = torch.where(count < 1.0, everywhere, total / count.clamp_min(1.0))
+            residual = (by_location - self.mean.unsqueeze(2)) * share.sqrt()
+        covariance = residual.transpose(-1, -2) @ residual / count.clamp_min(1.0).unsqueeze(-1)
+        pooled = (covariance * count.unsqueeze(-1)).sum(dim=(0, 1)) / count.sum().clamp_min(1.0)
+        covariance = (1 - POOLED_SHARE) * covariance + POOLED_SHARE * pooled
         dim = x.shape[-1]
-        self.mean = x.mean(dim=0)
-        residual = x - self.mean
-        variance = residual.square().mean(dim=0)
-        pooled = variance.mean(dim=(0, 1))
-        floor = VARIANCE_FLOOR * pooled.max().clamp_min(VARIANCE_FLOOR)
-        variance = (1 - POOLED_VARIANCE_SHARE) * variance + POOLED_VARIANCE_SHARE * pooled
-        self.inverse_deviation = variance.clamp_min(floor).rsqrt()
-        rows = (residual * self.inverse_deviation).reshape(-1, dim)
-        correlation = rows.T @ rows / len(rows)
-        diagonal = correlation.diagonal().clamp_min(VARIANCE_FLOOR).diag()
-        correlation = (1 - CORRELATION_SHRINKAGE) * correlation + CORRELATION_SHRINKAGE * diagonal
-        # In float64, and a triangular solve: the inverse of this torch build fails on some machines.
-        factor = torch.linalg.cholesky(correlation.double())
-        identity = torch.eye(dim, dtype=torch.float64)
-        self.whitening = torch.linalg.solve_triangular(factor, identity, upper=False).to(x.dtype)
+        ridge = RIDGE * pooled.diagonal().mean() + TINY
+        factor = torch.linalg.cholesky(covariance + ridge * torch.eye(dim, dtype=x.dtype))
+        # A triangular solve: the batched inverse of this torch build fails on some machines.
+        identity = torch.eye(dim, dtype=x.dtype).expand_as(factor)
+        self.whitening = torch.linalg.solve_triangular(factor, identity, upper=False).transpose(-1, -2).contiguous()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z and log_det (height, width), which is the same for every image."""
-        z = ((x - self.mean) * self.inverse_deviation) @ self.whitening.T
-        log_det = self.inverse_deviation.log().sum(dim=-1) + self.whitening.diagonal().log().sum()
-        return z, log_det
+        residual = x - self.mean
+        z = (residual.permute(1, 2, 0, 3) @ self.whitening).permute(2, 0, 1, 3)
+        return z, self.whitening.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

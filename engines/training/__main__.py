@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from engines.detectors import DETECTORS
 from engines.errors import EngineError
 from engines.training.errors import TrainingError
-from engines.training.irp import IrpOptions
+from engines.training.irp import REFINEMENTS, RefineOptions
+from engines.training.learn import LearnOptions
+from engines.training.locate import METHODS, LocateOptions
 from engines.training.progress import JsonReporter, Reporter, RichReporter
 from engines.training.teach import TeachOptions, summary_as_dict, teach
+from engines.training.train import TrainOptions
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -25,7 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
-    training = TeachOptions().training
     reporters: dict[str, Reporter] = {
         "json": JsonReporter(),
         "rich": RichReporter(quiet=False),
@@ -36,15 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             manifest, summary = teach(
                 options.images,
                 options.output,
-                TeachOptions(
-                    detector=options.detector,
-                    false_reject_budget=options.false_reject_budget,
-                    seed=options.seed,
-                    threads=options.threads,
-                    refinement=IrpOptions(factor=options.factor, max_rounds=options.rounds),
-                    training=replace(training, steps=options.steps),
-                    cache=options.cache,
-                ),
+                _teach_options(options, tuple(arguments or sys.argv[1:])),
                 reporter.step,
             )
         except (TrainingError, EngineError) as error:
@@ -57,34 +50,79 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> TeachOptions:
+    return TeachOptions(
+        detector=options.detector,
+        backbone=options.backbone,
+        seed=options.seed,
+        threads=options.threads,
+        learning=LearnOptions(
+            refinement=RefineOptions(
+                method=options.refine,
+                factor=options.factor,
+                max_rounds=options.rounds,
+                max_removed_share=options.max_removed_share,
+            ),
+            training=TrainOptions(steps=options.steps),
+            false_reject_budget=options.false_reject_budget,
+        ),
+        location=LocateOptions(method=options.location),
+        cache=options.cache,
+        known_good=options.known_good,
+        known_bad=options.known_bad,
+        veto=options.veto,
+        command=("python", "-m", "engines.training", *arguments),
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     defaults = TeachOptions()
+    refinement = defaults.learning.refinement
     parser = argparse.ArgumentParser(prog="python -m engines.training", description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="MVTec layout (train/good) or a folder of images")
     parser.add_argument("--output", type=Path, required=True, help="new directory for the engine")
     parser.add_argument("--detector", choices=sorted(DETECTORS), default=defaults.detector)
     parser.add_argument(
+        "--backbone", default=defaults.backbone, help="lite0, lite1, lite2 or a file (default %(default)s)"
+    )
+    parser.add_argument(
+        "--location", choices=sorted(METHODS), default=defaults.location.method, help="how the part is found"
+    )
+    parser.add_argument(
         "--false-reject-budget",
         type=float,
-        default=defaults.false_reject_budget,
+        default=defaults.learning.false_reject_budget,
         help="share of good parts that may be rejected (default %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--threads", type=int, default=defaults.threads, help="CPU threads (default %(default)s)")
     parser.add_argument(
+        "--refine",
+        choices=REFINEMENTS,
+        default=refinement.method,
+        help="auto: held-out scores, images and places; irp, osr: as the papers; none: learn everything",
+    )
+    parser.add_argument(
         "--lambda",
         dest="factor",
         type=float,
-        default=defaults.refinement.factor,
-        help="refinement removes images that score above this times the median (default %(default)s)",
+        default=refinement.factor,
+        help="irp and osr remove images that score above this times the median (default %(default)s)",
     )
     parser.add_argument(
-        "--rounds", type=int, default=defaults.refinement.max_rounds, help="rounds of refinement, 0: none"
+        "--rounds", type=int, default=refinement.max_rounds, help="rounds of refinement, 0: as many as the method needs"
     )
     parser.add_argument(
-        "--steps", type=int, default=defaults.training.steps, help="training steps, 0: closed form only"
+        "--max-removed-share",
+        type=float,
+        default=refinement.max_removed_share,
+        help="never remove more than this share (default %(default)s)",
     )
-    parser.add_argument("--cache", type=Path, help="folder that keeps features between runs")
+    parser.add_argument("--known-good", type=Path, metavar="FILE", help="images never to remove, one name per line")
+    parser.add_argument("--known-bad", type=Path, metavar="FILE", help="images not to learn, one name per line")
+    parser.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
+    parser.add_argument("--steps", type=int, help="training steps, 0: closed form only (default: the detector's own)")
+    parser.add_argument("--cache", type=Path, help="folder that keeps features and rounds between runs")
     parser.add_argument("--progress", choices=("json", "rich", "none"), default="rich")
     return parser
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engines.detectors.base import Detector
 from engines.training.cache import CachedFeatures
-from engines.training.train import TrainOptions, held_out_loss, score, train
+from engines.training.errors import TrainingError
+from engines.training.train import TrainOptions, Weights, held_out_loss, score, train
 
 FOLDS = 4
 BLOCKS_PER_FOLD = 5
@@ -22,10 +22,15 @@ class CrossFit:
     """What the models of all folds said of the images they did not see, in the order of the indices given."""
 
     image_scores: NDArray[np.float64]
-    map_peaks: NDArray[np.float64]
+    maps: NDArray[np.float32]
+    """(images, map_height, map_width)."""
     loss: float
-    closed_form_loss: float
-    """Held-out loss before the training steps; equal to `loss` when there were none."""
+
+    @property
+    def map_peaks(self) -> NDArray[np.float64]:
+        """The highest value of every map."""
+        peaks: NDArray[np.float64] = self.maps.max(axis=(1, 2)).astype(np.float64)
+        return peaks
 
 
 def fold_of(count: int) -> NDArray[np.intp]:
@@ -43,25 +48,36 @@ def cross_fit(
     features: CachedFeatures,
     indices: NDArray[np.intp],
     options: TrainOptions,
+    *,
+    learned: NDArray[np.intp] | None = None,
+    weights: Weights = None,
     on_fold: Callable[[], None] = lambda: None,
 ) -> CrossFit:
-    """Train once per fold on the other folds and score the fold. `detector` is left as the last fold made it."""
+    """Train once per fold on the other folds and score the fold. `detector` is left as the last fold made it.
+
+    Args:
+        indices: the images to score, ascending.
+        learned: those of `indices` that may be learned from; None: all.
+        weights: of the cells of all images of the features.
+
+    Raises:
+        TrainingError: all images to learn from are in one fold.
+    """
     folds = fold_of(len(indices))
-    image_scores, map_peaks = np.empty(len(indices)), np.empty(len(indices))
-    loss, closed_form_loss = 0.0, 0.0
+    may = np.ones(len(indices), bool) if learned is None else np.isin(indices, learned)
+    image_scores = np.empty(len(indices))
+    maps = np.empty((len(indices), *detector.map_size), np.float32)
+    loss, counted = 0.0, 0
     for fold in range(FOLDS):
-        seen, unseen = indices[folds != fold], indices[folds == fold]
-        share = len(unseen) / len(indices)
-        train(detector, features, seen, TrainOptions(steps=0))
-        closed_form_loss += share * held_out_loss(detector, features, unseen)
-        if options.steps:
-            train(detector, features, seen, options)
-        loss += share * held_out_loss(detector, features, unseen)
-        image_scores[folds == fold], map_peaks[folds == fold] = score(detector, features, unseen)
+        unseen = folds == fold
+        seen = indices[~unseen & may]
+        if len(seen) < 2:
+            raise TrainingError(f"{len(seen)} images are left to learn from beside a quarter held out: add images")
+        train(detector, features, seen, options, weights)
+        image_scores[unseen], maps[unseen] = score(detector, features, indices[unseen])
+        good = indices[unseen & may]
+        if len(good):
+            loss += len(good) * held_out_loss(detector, features, good, weights)
+            counted += len(good)
         on_fold()
-    return CrossFit(image_scores, map_peaks, loss, closed_form_loss)
-
-
-def positive(detector: Detector, image_scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`Detector.positive` for arrays."""
-    return np.asarray(detector.positive(torch.from_numpy(image_scores)).numpy(), np.float64)
+    return CrossFit(image_scores, maps, loss / max(1, counted))

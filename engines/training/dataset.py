@@ -21,7 +21,12 @@ MIN_IMAGES = 20
 MAX_LISTED = 10
 """Names in one error message."""
 
-SHORT_SIDE_PX = 320
+SHORT_SIDE_PX = 256
+ELONGATED_SHORT_SIDE_PX = 288
+"""Of images at least twice as long as wide: their defects are smaller beside the long side."""
+ELONGATED = 2.0
+VARYING_ASPECT = 1.1
+"""Largest over smallest width / height from which the images were cut out around parts of different shapes."""
 MAX_INPUT_AREA_PX = 288 * 704
 """Bounds the time of one inference; elongated images get a shorter short side."""
 INPUT_MULTIPLE = 32
@@ -120,14 +125,23 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, conversions[pixels.shape[2]]), np.uint8)
 
 
-def choose_input(sizes: Sequence[tuple[int, int]]) -> InputSpec:
-    """The model input for images of these (width, height): their median aspect, short side 320 px, area bounded."""
-    aspect = median(width / height for width, height in sizes)  # width / height
+def choose_input(sizes: Sequence[tuple[int, int]], *, located: bool = False) -> InputSpec:
+    """The model input for images of these (width, height): their median aspect, a short side of 256 px, area bounded.
+
+    Larger inputs were measured and did not rank better: see docs/decisions/0005-spatial-detector.md.
+
+    Args:
+        located: the sizes are those of located parts; these are never stretched.
+    """
+    aspects = [width / height for width, height in sizes]
+    aspect = median(aspects)
     elongation = max(aspect, 1 / aspect)
-    short_side = min(SHORT_SIDE_PX, math.sqrt(MAX_INPUT_AREA_PX / elongation))
+    wanted = ELONGATED_SHORT_SIDE_PX if elongation >= ELONGATED else SHORT_SIDE_PX
+    short_side = min(wanted, math.sqrt(MAX_INPUT_AREA_PX / elongation))
     width = short_side * max(aspect, 1.0)
     height = short_side * max(1 / aspect, 1.0)
-    return InputSpec(width=_to_multiple(width), height=_to_multiple(height))
+    stretch = not located and max(aspects) > VARYING_ASPECT * min(aspects)
+    return InputSpec(width=_to_multiple(width), height=_to_multiple(height), fit="stretch" if stretch else "contain")
 
 
 def _to_multiple(size: float) -> int:

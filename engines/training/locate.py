@@ -111,7 +111,7 @@ def locate(
         for file, pose in outcomes
         if not isinstance(pose, str)
     ]
-    spec = choose_input(sizes)
+    spec = choose_input(sizes, located=found.location is not WHOLE_IMAGE)
     location, words = found.location, found.words
     if options.ignore:
         location = _with_ignored(kept, location, spec, options.ignore)

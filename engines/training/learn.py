@@ -1,0 +1,195 @@
+"""The procedure that makes a detector out of unlabelled images: refine, learn what is kept, calibrate.
+
+Teaching, the refresh job and the evaluation all call `learn`, so what is measured is what is shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engines.detectors.base import Detector
+from engines.manifest import Calibration
+from engines.training.cache import CachedFeatures
+from engines.training.calibrate import calibrate
+from engines.training.crossfit import FOLDS, CrossFit, cross_fit
+from engines.training.dataset import MIN_IMAGES
+from engines.training.errors import TrainingError
+from engines.training.irp import Refinement, RefineOptions, refine
+from engines.training.irp.auto import MASK_ROUNDS, MAX_ROUNDS
+from engines.training.irp.records import CellWeights, Checkpoint, Indices, Scores
+from engines.training.train import CLOSED_FORM, TrainOptions, Weights, score, train
+
+FINE_TUNE_SHARE = 0.2
+"""Of the detector's steps, after each removal of the papers' refinement."""
+LOOK_CELLS = 4
+"""An image's look, for finding alike ones, is its anomaly map at this many cells each way."""
+
+OnStep = Callable[[str, int, int], None]
+"""(step, done, total)."""
+
+
+@dataclass(frozen=True)
+class LearnOptions:
+    """What a training depends on beside its images."""
+
+    refinement: RefineOptions = field(default_factory=RefineOptions)
+    training: TrainOptions = field(default_factory=TrainOptions)
+    false_reject_budget: float = 0.01
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of it; the detector is left trained. Indices are positions in the images given."""
+
+    refinement: Refinement
+    held_out: CrossFit
+    """Of the kept images, each by a model that did not see it."""
+    couplings_used: bool
+    """False: the closed form alone explained unseen images better, or there is nothing to train."""
+    calibration: Calibration
+
+
+def learn(
+    detector: Detector,
+    features: CachedFeatures,
+    indices: Indices,
+    options: LearnOptions,
+    *,
+    on_step: OnStep = lambda _step, _done, _total: None,
+    checkpoint: Checkpoint | None = None,
+) -> Learned:
+    """Make a detector of the images `indices` (in the order of capture).
+
+    Raises:
+        TrainingError: too few images are left, or a step is impossible; says which.
+    """
+    judge = FeatureJudge(detector, features, indices, options.training)
+    done = 0
+    most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
+
+    def on_round() -> None:
+        nonlocal done
+        done += 1
+        on_step("refine", min(done, most), most)
+
+    on_step("refine", 0, most)
+    refinement = refine(judge, len(indices), options.refinement, checkpoint, on_round)
+    on_step("refine", most, most)
+    if len(refinement.kept) < MIN_IMAGES:
+        raise TrainingError(
+            f"refinement left {len(refinement.kept)} of {len(indices)} images, at least {MIN_IMAGES} are needed; "
+            "too many images do not look like the others: check that most show good parts, or add images"
+        )
+    kept = indices[refinement.kept]
+    weights = _for_all(refinement.weights, indices, features)
+    held_out, used = _train(detector, features, kept, weights, options.training, on_step=on_step)
+    defective = refinement.final_scores[np.array(sorted(options.refinement.known_bad), np.intp)]
+    calibration = calibrate(
+        held_out.image_scores,
+        held_out.map_peaks,
+        options.false_reject_budget,
+        defective_scores=defective if len(defective) else None,
+    )
+    return Learned(refinement, held_out, used, calibration)
+
+
+class FeatureJudge:
+    """The `Judge` of refinement for a detector on cached features.
+
+    Held-out scores are of the closed form where there is one: couplings soak up dirt, and the rounds stay cheap.
+    """
+
+    def __init__(self, detector: Detector, features: CachedFeatures, indices: Indices, training: TrainOptions) -> None:
+        self._detector, self._features, self._indices, self._training = detector, features, indices, training
+        self._maps: NDArray[np.float32] | None = None
+
+    def own(self, kept: Indices, *, continued: bool) -> Scores:
+        """See `Judge.own`; trained as the detector is, couplings included."""
+        images = self._indices[kept]
+        training = self._training
+        fine_tuned = continued and training.steps_of(self._detector) > 0 and not self._detector.has_closed_form
+        if fine_tuned:
+            steps = max(1, round(FINE_TUNE_SHARE * training.steps_of(self._detector)))
+            training = TrainOptions(steps, training.seed)
+        train(self._detector, self._features, images, training, continued=fine_tuned)
+        scores, maps = score(self._detector, self._features, images)
+        self._remember(kept, maps)
+        return scores
+
+    def unseen(self, learned: Indices, weights: CellWeights | None) -> tuple[Scores, NDArray[np.float32]]:
+        """See `Judge.unseen`."""
+        found = cross_fit(
+            self._detector,
+            self._features,
+            self._indices,
+            CLOSED_FORM if self._detector.has_closed_form else self._training,
+            learned=self._indices[learned],
+            weights=_for_all(weights, self._indices, self._features),
+        )
+        self._maps = found.maps
+        return found.image_scores, found.maps
+
+    def positive(self, scores: Scores) -> Scores:
+        """See `Judge.positive`."""
+        return np.asarray(self._detector.positive(torch.from_numpy(scores)).numpy(), np.float64)
+
+    def describe(self) -> NDArray[np.float32]:
+        """See `Judge.describe`: the last anomaly maps, coarse."""
+        assert self._maps is not None, "describe comes after scoring"
+        coarse = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(self._maps).unsqueeze(1), LOOK_CELLS)
+        return np.asarray(coarse.flatten(1).numpy(), np.float32)
+
+    def _remember(self, kept: Indices, maps: NDArray[np.float32]) -> None:
+        if self._maps is None:
+            self._maps = np.zeros((len(self._indices), *maps.shape[1:]), np.float32)
+        self._maps[kept] = maps
+
+
+def _train(
+    detector: Detector,
+    features: CachedFeatures,
+    kept: Indices,
+    weights: Weights,
+    options: TrainOptions,
+    *,
+    on_step: OnStep,
+) -> tuple[CrossFit, bool]:
+    """Leave `detector` trained on all kept images; returns held-out scores of the same procedure.
+
+    Where there is a closed form, training steps must earn their place: on unseen images.
+    """
+    done, total = 0, 2 * FOLDS + 1
+
+    def on_fold() -> None:
+        nonlocal done
+        done += 1
+        on_step("train", done, total)
+
+    on_step("train", 0, total)
+    trainable = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
+    held_out, used = None, trainable
+    if detector.has_closed_form:
+        held_out, used = cross_fit(detector, features, kept, CLOSED_FORM, weights=weights, on_fold=on_fold), False
+    if trainable:
+        trained = cross_fit(detector, features, kept, options, weights=weights, on_fold=on_fold)
+        if held_out is None or trained.loss < held_out.loss:
+            held_out, used = trained, True
+    assert held_out is not None, "a detector has a closed form or parameters"
+    train(detector, features, kept, options if used else CLOSED_FORM, weights)
+    on_step("train", total, total)
+    return held_out, used
+
+
+def _for_all(weights: CellWeights | None, indices: Indices, features: CachedFeatures) -> Weights:
+    """Weights of the images `indices` as weights of all images that have features."""
+    if weights is None:
+        return None
+    count = len(next(iter(features.values())))
+    everywhere = np.ones((count, *weights.shape[1:]), np.uint8)
+    everywhere[indices] = weights
+    return everywhere
