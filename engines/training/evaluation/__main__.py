@@ -18,7 +18,7 @@ from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import MAX_NOISE_PERCENT
 from engines.training.evaluation.report import write_report
 from engines.training.evaluation.results import CONTAMINATED, STANDARD, ResultFolder, Run, write_json
-from engines.training.evaluation.runner import REFINEMENTS, EvaluateOptions
+from engines.training.evaluation.runner import ALL_REFINEMENTS, EvaluateOptions
 from engines.training.evaluation.source import source_sha256
 from engines.training.evaluation.workers import Plan, execute
 from engines.training.progress import JsonReporter, Reporter, RichReporter
@@ -129,7 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engines.training.evaluation", description=__doc__)
     parser.add_argument("--dataset", type=Path, action="append", help=f"repeatable; recognised are {RECOGNISED}")
     parser.add_argument("--detector", type=_names(DETECTORS), default=["spatial"], help="NAME,NAME (default spatial)")
-    parser.add_argument("--refine", type=_names(REFINEMENTS), default=list(REFINEMENTS), help=",".join(REFINEMENTS))
+    parser.add_argument(
+        "--refine", type=_names(ALL_REFINEMENTS), default=list(ALL_REFINEMENTS), help=",".join(ALL_REFINEMENTS)
+    )
     parser.add_argument(
         "--noise",
         type=_noises,

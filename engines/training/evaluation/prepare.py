@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
-from engines.detectors.features import weights_sha256
 from engines.errors import PartNotLocated
 from engines.location.location import Location
 from engines.location.pose import TurnedPlacement, turned_placement
@@ -91,14 +90,13 @@ def prepare(
     detector = DETECTORS[detector_name](data.spec, backbone)
     detector.eval()
     found = tuple(file for file, there in zip(data.files, data.is_located, strict=True) if there)
-    backbone_key = detector.backbone.key if hasattr(detector, "backbone") else weights_sha256()
     # Features of another version of the source must not be taken for those of this one.
     source = files_sha256("detectors/**/*.py", "location/*.py", "preprocess.py")
     features = cached_features(
         detector,
         Dataset(data.labels.folder, found),
         data.spec,
-        detector_key=f"{detector_name} {backbone_key} {source}",
+        detector_key=f"{detector_name} {detector.backbone.key} {source}",
         folder=cache,
         on_progress=on_progress,
         location=data.location,

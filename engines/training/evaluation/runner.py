@@ -16,15 +16,18 @@ from engines.detectors.base import Detector
 from engines.manifest import InputSpec
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.errors import TrainingError
-from engines.training.evaluation import learning, metrics
+from engines.training.evaluation import metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
 from engines.training.evaluation.results import STANDARD, Result, Run
 from engines.training.export import export_onnx, map_spec
+from engines.training.irp import REFINEMENTS, RefineOptions
+from engines.training.learn import LearnOptions, learn
+from engines.training.train import TrainOptions, score
 
 ORACLE = "oracle"
-REFINEMENTS = (ORACLE, *learning.REFINEMENTS)
+ALL_REFINEMENTS = (ORACLE, *reversed(REFINEMENTS))
 KEPT_MISTAKES = 4
 """Of good images that score highest and of defective ones that score lowest, the maps are kept for the report."""
 KEPT_MAP_SIDE_PX = 96
@@ -52,20 +55,16 @@ def run_once(
     split = _split(run, data)
     train = split.oracle_train if run.refine == ORACLE else split.train
     train_bad = int(np.count_nonzero(split.train_is_dirty))
-    settings = learning.LearnSettings(
-        refine="none" if run.refine == ORACLE else run.refine,
-        seed=run.seed,
-        steps=options.steps,
-        false_reject_budget=options.false_reject_budget,
-    )
+    refinement = RefineOptions(method="none" if run.refine == ORACLE else run.refine)
+    learning = LearnOptions(refinement, TrainOptions(options.steps, run.seed), options.false_reject_budget)
     started = time.monotonic()
     row = np.cumsum(data.is_located) - 1  # of the features; images without a part have none
     train = train[data.is_located[train]]
-    learned = learning.learn(prepared.detector, prepared.features, row[train], settings)
+    learned = learn(prepared.detector, prepared.features, row[train], learning)
     training_s = time.monotonic() - started
-    removed = train[np.isin(row[train], learned.removed)]
+    removed = train[learned.refinement.removed]
     is_scored = data.is_located[split.test]
-    found, maps = learning.score(prepared.detector, prepared.features, row[split.test[is_scored]])
+    found, maps = score(prepared.detector, prepared.features, row[split.test[is_scored]])
     # Where no part is found the line calls for a review: worst in rank, and neither passed nor rejected.
     scores = np.full(len(split.test), found.max() + 1)
     scores[is_scored] = found
@@ -101,7 +100,7 @@ def run_once(
         review_score=learned.calibration.review_score,
         removed_good=len(removed) - removed_bad,
         removed_bad=train_bad if run.refine == ORACLE else removed_bad,
-        dirt_share=learned.dirt_share,
+        dirt_share=learned.refinement.dirt_share,
         training_s=training_s,
         features_s=prepared.features_s,
     )

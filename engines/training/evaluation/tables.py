@@ -8,7 +8,7 @@ import numpy as np
 
 from engines.training.evaluation import papers
 from engines.training.evaluation.results import CONTAMINATED, STANDARD, Result
-from engines.training.evaluation.runner import ORACLE, REFINEMENTS
+from engines.training.evaluation.runner import ALL_REFINEMENTS, ORACLE
 
 Figure = Callable[[Result], "float | None"]
 Column = tuple[str, int]
@@ -31,7 +31,7 @@ class Results:
         self.datasets = sorted({result.dataset for result in self.all})
         self.detectors = sorted({result.detector for result in self.all})
         found = {result.refine for result in self.all}
-        self.refines = [refine for refine in REFINEMENTS if refine in found]
+        self.refines = [refine for refine in ALL_REFINEMENTS if refine in found]
         self.columns: list[Column] = sorted(
             {(result.protocol, result.noise) for result in self.all}, key=lambda column: (column[0] != STANDARD, column)
         )
@@ -171,18 +171,19 @@ def removed_table(results: Results) -> str:
     return markdown(["data set", "detector", "refinement", *map(column_name, results.columns)], rows)
 
 
-def promise_table(results: Results) -> str:
-    """False rejects promised and realised, review and escapes at the calibrated limits."""
+def share_table(results: Results, figure: Figure) -> str:
+    """A share in percent, mean over seeds."""
     rows = []
     for dataset in results.datasets:
         for detector in results.detectors:
             for refine in results.refines:
+                cells = []
                 for column in results.columns:
-                    found = results.get(dataset, detector, refine, column)
-                    if found:
-                        rows.append([dataset, detector, refine, column_name(column), *_promise_cells(found)])
-    header = ["data set", "detector", "refinement", "noise", "promised at most", "good rejected", "good in review"]
-    return markdown([*header, "defective passed", "defective in review"], rows)
+                    values = [figure(result) for result in results.get(dataset, detector, refine, column)]
+                    known = [value for value in values if value is not None]
+                    cells.append(f"{100 * np.mean(known):.1f} %" if known else MISSING)
+                rows.append([dataset, detector, refine, *cells])
+    return markdown(["data set", "detector", "refinement", *map(column_name, results.columns)], rows)
 
 
 def time_table(results: Results) -> str:
@@ -241,18 +242,3 @@ def _good_bad(found: Sequence[Result], good: str, bad: str) -> str:
     if not found:
         return MISSING
     return "/".join(f"{np.mean([getattr(result, name) for result in found]):.3g}" for name in (good, bad))
-
-
-def _promise_cells(found: Sequence[Result]) -> list[str]:
-    shares: tuple[Figure, ...] = (
-        lambda result: result.false_reject_budget,
-        lambda result: result.false_reject,
-        lambda result: result.good_review,
-        lambda result: result.escape,
-        lambda result: result.defective_review,
-    )
-    cells = []
-    for share in shares:
-        values = [value for value in map(share, found) if value is not None]
-        cells.append(f"{100 * np.mean(values):.1f} %" if values else MISSING)
-    return cells

@@ -111,13 +111,14 @@ def _follow(workers: dict[Connection, BaseProcess], plan: Plan, on_step: OnStep)
                     ) from None
                 continue
             if isinstance(message, Run):
-                done.add(message)
-                on_step("runs", len(done), len(plan.runs))
-            else:
-                group, count = message
-                computed[group] = max(count, computed.get(group, 0))
-                if not done:
-                    on_step("features", sum(computed.values()), sum(images.values()))
+                if message not in done:
+                    done.add(message)
+                    on_step("runs", len(done), len(plan.runs))
+                continue
+            group, count = message
+            if count > computed.get(group, 0) and not done:
+                computed[group] = count
+                on_step("features", sum(computed.values()), sum(images.values()))
 
 
 def _work(plan: Plan, sender: Connection) -> None:
