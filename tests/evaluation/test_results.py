@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def result(
     refine: str,
     noise: int,
     seed: int,
-    auroc: float,
+    auroc: float | None,
     *,
     fingerprint: str = "a" * 64,
     finished: str = "1",
@@ -84,7 +85,7 @@ def test_tables_average_over_seeds_and_tell_gaps_and_order(folder: ResultFolder)
     values = {"oracle": 0.9, "none": 0.7, "osr": 0.75, "irp": 0.72}
     for refine, value in values.items():
         for seed in (0, 1):
-            removal = {"train_good": 20, "train_bad": 10, "removed_good": 1, "removed_bad": 4 + seed}
+            removal: Any = {"train_good": 20, "train_bad": 10, "removed_good": 1, "removed_bad": 4 + seed}
             folder.write(result(refine, 30, seed, value + 0.01 * seed, **removal), {})
     folder.write(result("auto", 30, 0, None, error="too few"), {})
     results = Results(folder.all())

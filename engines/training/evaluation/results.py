@@ -88,7 +88,7 @@ class Result:
     training_s: float | None = None
     """Refinement, training and calibration, from cached features."""
     features_s: float | None = None
-    """Features of all images, once per data set and detector; None: they were there."""
+    """Features of all images, computed or found in the cache: once per process, data set and detector."""
     inference_ms: float | None = None
     """One image in ONNX Runtime, the fastest of several."""
 
