@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engines.detectors.base import Detector
 from engines.training.cache import CachedFeatures
 from engines.training.errors import TrainingError
+from engines.training.grouping import twin_groups
 from engines.training.train import TrainOptions, Weights, held_out_loss, score, train
 
 FOLDS = 4
@@ -25,6 +26,8 @@ class CrossFit:
     maps: NDArray[np.float32]
     """(images, map_height, map_width)."""
     loss: float
+    groups: NDArray[np.intp]
+    """For every image the position of the first one of its group, see `twin_groups`."""
 
     @property
     def map_peaks(self) -> NDArray[np.float64]:
@@ -33,14 +36,23 @@ class CrossFit:
         return peaks
 
 
-def fold_of(count: int) -> NDArray[np.intp]:
-    """The fold of each of `count` images in the order in which they were taken.
+def fold_of(groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The fold of each image, in the order in which they were taken.
 
     Images taken one after the other are often nearly the same and must not vouch for each other, so blocks of
-    neighbours stay together; each fold gets several blocks, so that none holds a product variant alone.
+    neighbours stay together, and so do images of one group wherever they are; each fold gets several blocks, so that
+    none holds a product variant alone.
+
+    Args:
+        groups: for every image the position of the first image of its group, see `twin_groups`.
     """
+    count = len(groups)
     block = max(1, count // (FOLDS * BLOCKS_PER_FOLD))
-    return np.arange(count) // block % FOLDS
+    in_groups = np.argsort(groups, kind="stable")
+    first = np.searchsorted(groups[in_groups], groups[in_groups])  # where its group begins
+    folds = np.empty(count, np.intp)
+    folds[in_groups] = first // block % FOLDS
+    return folds
 
 
 def cross_fit(
@@ -63,7 +75,8 @@ def cross_fit(
     Raises:
         TrainingError: all images to learn from are in one fold.
     """
-    folds = fold_of(len(indices))
+    groups = twin_groups(features, indices)
+    folds = fold_of(groups)
     may = np.ones(len(indices), bool) if learned is None else np.isin(indices, learned)
     image_scores = np.empty(len(indices))
     maps = np.empty((len(indices), *detector.map_size), np.float32)
@@ -80,4 +93,4 @@ def cross_fit(
             loss += len(good) * held_out_loss(detector, features, good, weights)
             counted += len(good)
         on_fold()
-    return CrossFit(image_scores, maps, loss / max(1, counted))
+    return CrossFit(image_scores, maps, loss / max(1, counted), groups)

@@ -89,9 +89,10 @@ def learn(
     weights = _for_all(refinement.weights, indices, features)
     held_out, used = _train(detector, features, kept, weights, options.training, on_step=on_step)
     defective = refinement.final_scores[np.array(sorted(options.refinement.known_bad), np.intp)]
+    in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
     calibration = calibrate(
-        held_out.image_scores,
-        held_out.map_peaks,
+        held_out.image_scores[in_groups],
+        held_out.map_peaks[in_groups],
         options.false_reject_budget,
         defective_scores=defective if len(defective) else None,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.training.errors import TrainingError
+from engines.training.grouping import connected, pairwise_distances
 from engines.training.irp.records import Indices, RefineOptions
 
 MIN_VARIANT_IMAGES = 4
@@ -67,29 +67,11 @@ def variants(removed: Indices, kept: Indices, looks: NDArray[np.float32]) -> tup
     """
     if len(removed) < MIN_VARIANT_IMAGES or len(kept) < 2:
         return ()
-    good = _distances(looks[kept], looks[kept])
+    good = pairwise_distances(looks[kept], looks[kept])
     np.fill_diagonal(good, np.inf)
     near = float(np.median(good.min(axis=1))) * VARIANT_SIMILARITY
-    linked = _distances(looks[removed], looks[removed]) <= near
+    linked = pairwise_distances(looks[removed], looks[removed]) <= near
     at_least = max(MIN_VARIANT_IMAGES, round(MIN_VARIANT_SHARE * (len(removed) + len(kept))))
-    groups = [removed[group] for group in _components(linked) if len(group) >= at_least]
+    labels = connected(linked)
+    groups = [removed[labels == label] for label in np.unique(labels) if np.sum(labels == label) >= at_least]
     return tuple(sorted(groups, key=len, reverse=True))
-
-
-def _distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    squares = (a.astype(np.float64) ** 2).sum(1)[:, None] + (b.astype(np.float64) ** 2).sum(1)[None, :]
-    distances: NDArray[np.float64] = np.sqrt(
-        np.maximum(squares - 2 * a.astype(np.float64) @ b.astype(np.float64).T, 0.0)
-    )
-    return distances
-
-
-def _components(linked: NDArray[np.bool_]) -> Sequence[NDArray[np.intp]]:
-    """Connected components of a symmetric adjacency matrix."""
-    group = np.arange(len(linked))
-    while True:
-        # each takes the smallest label among its neighbours, until nothing changes
-        merged = np.where(linked | np.eye(len(linked), dtype=bool), group[np.newaxis, :], len(linked)).min(axis=1)
-        if (merged == group).all():
-            return [np.flatnonzero(group == label) for label in np.unique(group)]
-        group = merged
