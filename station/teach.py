@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+EXIT_USAGE = 2
 NICENESS = 10
 """Training gives way to a line that works beside it."""
 
@@ -49,13 +52,18 @@ def teach(
     output: Path,
     *,
     detector: str = "spatial",
+    backbone: str | Path | None = None,
+    location: str | None = None,
+    refine: str | None = None,
     false_reject_budget: float = 0.01,
     seed: int = 0,
     threads: int = 2,
     steps: int | None = None,
     known_good: Path | None = None,
     known_bad: Path | None = None,
+    veto: Path | None = None,
     cache: Path | None = None,
+    shown_command: Sequence[str] = (),
     keep_open: Sequence[int] = (),
     on_progress: Callable[[TeachProgress], None] = lambda _: None,
     cancelled: threading.Event | None = None,
@@ -65,14 +73,16 @@ def teach(
     Args:
         images: MVTec layout (`train/good`) or a plain folder of images.
         output: the engine's directory; must not exist yet.
-        detector: see `python -m engines.training --help`.
+        detector, backbone, location, refine: see `python -m engines.training --help`; None takes its default.
         false_reject_budget: share of good parts that may be rejected.
         seed: same images and same seed give the same model.
         threads: CPU threads.
         steps: training steps; None takes the detector's own number, less is faster and coarser.
         known_good: file with one image name a line; refinement never removes these.
         known_bad: likewise; these are always removed, and serve for the bound on escapes.
-        cache: folder that keeps features, for when the training is started again.
+        veto: likewise; removed by an earlier training, and good after all.
+        cache: folder that keeps features and finished rounds, for when the training is started again.
+        shown_command: starts this training again, for the dossier; empty takes the command of the training process.
         keep_open: file descriptors that the training process holds too, a lock for instance.
         on_progress: called in this thread.
         cancelled: when set, the training process is told to stop (looked at with each sign of progress).
@@ -85,16 +95,39 @@ def teach(
         *("--images", str(images), "--output", str(output), "--detector", detector, "--progress", "json"),
         *("--false-reject-budget", str(false_reject_budget), "--seed", str(seed), "--threads", str(threads)),
     ]
-    if steps is not None:
-        command += ["--steps", str(steps)]
-    paths = {"--known-good": known_good, "--known-bad": known_bad, "--cache": cache}
-    for option, path in paths.items():
-        if path is not None:
-            command += [option, str(path)]
+    more = {
+        **{"backbone": backbone, "location": location, "refine": refine, "steps": steps},
+        **{"known-good": known_good, "known-bad": known_bad, "veto": veto, "cache": cache},
+        "shown-command": shlex.join(shown_command) or None,
+    }
+    for name, value in more.items():
+        if value is not None:
+            command.append(f"--{name}={value}")  # in one word: a path may begin with a dash
     last = run_training(command, threads=threads, keep_open=keep_open, on_progress=on_progress, cancelled=cancelled)
     if last.get("event") != "done":
         raise TeachError("the training process ended without a result")
     return TeachResult(engine=output, engine_id=last["engine_id"], summary=last["summary"])
+
+
+def command_again(images: Path, output: Path, **options: object) -> tuple[str, ...]:
+    """The command that teaches from these images once more, from any folder, to an engine beside `output`.
+
+    Args:
+        options: of `station teach`, with underscores; None leaves one out.
+    """
+    words = ["station", "teach", f"--images={images.resolve()}", f"--output={_next_to(output.resolve())}"]
+    for name, value in options.items():
+        if value is not None:
+            shown = value.resolve() if isinstance(value, Path) else value
+            words.append(f"--{name.replace('_', '-')}={shown}")
+    return tuple(words)
+
+
+def _next_to(output: Path) -> Path:
+    """first -> first-2 -> first-3: an engine is never overwritten."""
+    found = re.fullmatch(r"(.+)-(\d{1,6})", output.name)
+    stem, number = (found[1], int(found[2])) if found else (output.name, 1)
+    return output.with_name(f"{stem}-{number + 1}")
 
 
 def run_training(
@@ -151,6 +184,9 @@ def run_training(
     if last.get("event") == "error":
         raise TeachError(str(last["message"]))
     tail = "".join(stderr)[-2000:].strip()
+    _, refused, why = tail.rpartition(": error: ")  # argparse: usage, then what is wrong
+    if code == EXIT_USAGE and refused:
+        raise TeachError(why)
     raise TeachError(f"the training process ended with code {code}: {tail or 'no output'}")
 
 

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from engines.bundle import DOSSIER_FOLDER
 from station.config import ConfigurationError
 from station.control import ControlError
 from station.station_tools import add_config_option, ask, complain
-from station.teach import TeachError, TeachProgress, teach
+from station.teach import TeachError, TeachProgress, command_again, teach
 
 POLL_S = 0.3
+MAX_NAMES = 10
+"""Removed images that are told by name; the dossier shows all."""
+_CHOICES = ("detector", "backbone", "location", "refine")
+_FILES = ("known_good", "known_bad", "veto")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `teach`."""
-    parser = commands.add_parser("teach", help="train an engine from a folder of images or from the live line")
+    parser = commands.add_parser(
+        "teach",
+        help="train an engine from a folder of images or from the live line",
+        description="Trains an engine on images of good parts; defective ones among them are found and left out. "
+        "Beside the engine lies its dossier: what was removed and why, and how to take a removal back (--veto).",
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--images", type=Path, metavar="DIR", help="MVTec layout (train/good) or a plain folder")
     source.add_argument("--parts", type=int, metavar="N", help="the next N parts of the running station")
@@ -32,11 +44,30 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--seed", type=int, default=0)
     add_config_option(parser)
+    folder = parser.add_argument_group("with --images")
+    folder.add_argument("--location", metavar="HOW", help="finds the part: auto (default), none, blob, template")
+    folder.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
+    folder.add_argument(
+        "--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2 or a file"
+    )
+    folder.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
+    folder.add_argument("--known-good", type=Path, metavar="FILE", help="images never to remove, one name a line")
+    folder.add_argument("--known-bad", type=Path, metavar="FILE", help="images not to learn, one name a line")
+    folder.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
+    cache = folder.add_mutually_exclusive_group()
+    cache.add_argument("--cache", type=Path, metavar="DIR", help="features for the next time; default: user's cache")
+    cache.add_argument("--no-cache", action="store_true", help="compute all features and keep none")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Teaches and prints what came out."""
+    only_folder = [name for name in (*_CHOICES, *_FILES, "cache", "no_cache") if getattr(options, name)]
+    if options.parts is not None and only_folder:
+        return complain(
+            f"--{only_folder[0].replace('_', '-')} goes with --images; teach from the line without it, and then from "
+            "the images that the line has left in WORK_DIR/teaching/good"
+        )
     try:
         with TeachingBar() as bar:
             summary = _from_folder(options, bar) if options.images else _from_line(options, bar)
@@ -47,14 +78,42 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _from_folder(options: argparse.Namespace, bar: TeachingBar) -> dict[str, Any]:
+    chosen = {name: getattr(options, name) for name in (*_CHOICES, *_FILES) if getattr(options, name) is not None}
+    again = {
+        **{name: value for name, value in chosen.items() if name != "veto"},
+        **{"false_reject_budget": options.false_reject_budget, "seed": options.seed},
+    }
+    cache = None if options.no_cache else options.cache or default_cache()
     result = teach(
         options.images,
         options.output,
+        **chosen,
         false_reject_budget=options.false_reject_budget,
         seed=options.seed,
+        cache=cache,
+        shown_command=command_again(options.images, options.output, cache=options.cache, **again),
         on_progress=bar.show,
     )
     return {"engine_id": result.engine_id, **result.summary}
+
+
+def _name_or_file(text: str) -> str | Path:
+    """Files have a suffix, names have none."""
+    return Path(text) if Path(text).suffix else text
+
+
+def default_cache() -> Path | None:
+    """Where programs keep what can be computed again (XDG Base Directory).
+
+    None where there is no such place: services have no home, or one that they may not use.
+    """
+    told = Path(os.environ.get("XDG_CACHE_HOME", ""))  # only an absolute path counts
+    try:
+        folder = (told if told.is_absolute() else Path.home() / ".cache") / "station" / "features"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
 def _from_line(options: argparse.Namespace, bar: TeachingBar) -> dict[str, Any]:
@@ -111,11 +170,27 @@ class TeachingBar:
 
 
 def summary_table(output: Path, summary: dict[str, Any]) -> Table:
-    """What a teaching gave, for people."""
-    table = Table(show_header=False, title=f"engine {output}")
-    for key, value in summary.items():
-        if isinstance(value, (str, int, float)):
-            table.add_row(key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
-    for warning in summary.get("warnings", ()):
-        table.add_row("warning", f"[yellow]{warning}[/]")
+    """What a teaching gave, for people. `summary`: see `engines.training.teach.Summary`."""
+    table = Table(show_header=False, title=escape(f"engine {output}"))
+
+    def row(title: str, text: str) -> None:
+        table.add_row(title, escape(text))
+
+    removed = summary["removed"]
+    row("id", summary["engine_id"][:12])
+    row("taught", f"{summary['detector']} on {summary['images']} images in {summary['seconds']:.0f} s")
+    row("part", summary["preprocessing"])
+    row("removed", f"{len(removed)} of {summary['images']}" + (f": {_names(removed)}" if removed else ""))
+    row("dirt", f"about {summary['dirt_share']:.1%} of the images" if summary["dirt_share"] else "the data look clean")
+    row("not learned", f"{summary['masked_share']:.1%} of the places in the other images look defective")
+    row("promise", summary["promise"])
+    row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))
+    for warning in summary["warnings"]:
+        table.add_row("warning", f"[yellow]{escape(warning)}[/]")
     return table
+
+
+def _names(names: Sequence[str]) -> str:
+    """A few file names, which are anything but tame, on one line."""
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:MAX_NAMES])
+    return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES} more"

@@ -20,7 +20,7 @@ import structlog
 
 from station.images import write_image
 from station.results import Frame
-from station.teach import TeachError, TeachProgress, teach
+from station.teach import TeachError, TeachProgress, command_again, teach
 
 log = structlog.get_logger()
 
@@ -110,6 +110,14 @@ class Teaching:
                 output,
                 false_reject_budget=false_reject_budget,
                 seed=seed,
+                cache=self._directory / "features",
+                shown_command=command_again(
+                    images,
+                    output,
+                    cache=self._directory / "features",
+                    false_reject_budget=false_reject_budget,
+                    seed=seed,
+                ),
                 on_progress=self._progress,
                 cancelled=self._cancelled,
             )

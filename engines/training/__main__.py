@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
         known_good=options.known_good,
         known_bad=options.known_bad,
         veto=options.veto,
-        command=("python", "-m", "engines.training", *arguments),
+        command=tuple(options.shown_command) or ("python", "-m", "engines.training", *arguments),
     )
 
 
@@ -123,6 +124,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
     parser.add_argument("--steps", type=int, help="training steps, 0: closed form only (default: the detector's own)")
     parser.add_argument("--cache", type=Path, help="folder that keeps features and rounds between runs")
+    parser.add_argument(
+        "--shown-command",
+        type=shlex.split,
+        default=[],
+        metavar="COMMAND",
+        help="what the dossier shows to start this again (default: this command)",
+    )
     parser.add_argument("--progress", choices=("json", "rich", "none"), default="rich")
     return parser
 
