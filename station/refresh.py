@@ -1,10 +1,11 @@
 """The refresh: from recent parts to a candidate engine in the store, beside the active one. It activates nothing.
 
 work/refresh/.lock          held while a refresh runs, by the training process too
+work/refresh/features/      of the last refresh's images: the next one has most of them in common
 work/refresh/job/           one refresh; an interrupted one is continued by the next call with the same options
     plan.json               which part is which image, and what each is for
     images/, held_out/      the images (hard links where possible: the disk budget may delete its own)
-    known_good.txt, known_bad.txt, features/, engine/, report/
+    known_good.txt, known_bad.txt, engine/, report/
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engines.bundle import DOSSIER_FOLDER, read_bundle
 from engines.errors import BundleError
@@ -31,7 +33,7 @@ from station.refresh_parts import Group, Label, PartImage, RefreshError, Selecti
 from station.teach import TeachProgress, teach
 
 REPORT = "refresh"
-"""Folder beside a candidate's engine: comparison.json, comparison.md, images.json."""
+"""Folder beside a candidate's engine: comparison.json, comparison.md."""
 CONTINUE_WITHIN_S = 24 * 3600.0
 """An interrupted refresh is continued for so long; after it, newer parts are worth more."""
 LOWEST_PRIORITY = 19
@@ -45,6 +47,9 @@ class RefreshOptions:
     """How the candidate is trained; see `station.teach.teach`."""
 
     detector: str = "spatial"
+    backbone: str | Path | None = None
+    location: str | None = None
+    refine: str | None = None
     false_reject_budget: float = 0.01
     seed: int = 0
     threads: int = 1
@@ -73,6 +78,10 @@ class Job:
     @property
     def engine(self) -> Path:
         return self.folder / "engine"
+
+    @property
+    def features(self) -> Path:
+        return self.folder.parent / "features"
 
 
 @contextlib.contextmanager
@@ -129,7 +138,7 @@ def open_job(work: Path, key: str, select: Callable[[], Selection]) -> Job:
 
 
 def discard(work: Path) -> None:
-    """Removes what refreshes left in the work folder. The caller holds the lock."""
+    """Removes the job from the work folder; features stay. The caller holds the lock."""
     for folder in (work / "job", work / ".job-new"):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -141,6 +150,7 @@ def refresh(
     options: RefreshOptions,
     *,
     lock: int,
+    shown_command: Sequence[str] = (),
     on_progress: OnProgress = lambda _: None,
 ) -> Refreshed:
     """Trains, compares, and puts the candidate into the store.
@@ -148,46 +158,49 @@ def refresh(
     Args:
         lock: descriptor from `only_refresh`; the training process holds it as well, so that a training that outlives
             a killed refresh is not joined by a second one.
+        shown_command: starts this refresh again, for the dossier.
 
     Raises:
         TeachError, RefreshError: training or comparison failed; nothing was added.
         EngineError: the store cannot be used; the same call goes on from here.
     """
-    warnings = _train(job, options, lock, on_progress)
+    if not job.engine.exists():  # it appears whole or not at all
+        _train(job, options, lock, shown_command, on_progress)
     active = store.active()
     comparison = _compare(configuration, job, None if active is None else active.path, on_progress)
     report = job.folder / "report"
     report.mkdir(exist_ok=True)
-    learned = [part for part in job.training if part.group is not Group.DEFECTIVE]
-    hashes = [_sha256(job.folder / "images" / part.name) for part in learned]
     write_atomic(report / "comparison.json", comparison.as_json().encode())
     write_atomic(report / "comparison.md", markdown(comparison).encode())
-    write_atomic(report / "images.json", json.dumps({"learned_sha256": hashes}).encode())
     candidate = store.add(job.engine, why=f"refresh from {len(job.training)} recent parts", extras={REPORT: report})
+    done = Refreshed(candidate, comparison, (*job.notes, *_dossier(job.engine).get("warnings", ())))
+    with contextlib.suppress(OSError):  # what cannot be tidied up does not undo the candidate
+        _forget_unused(job)
     shutil.rmtree(job.folder, ignore_errors=True)
-    return Refreshed(candidate, comparison, (*job.notes, *warnings))
+    return done
 
 
-def _train(job: Job, options: RefreshOptions, lock: int, on_progress: OnProgress) -> tuple[str, ...]:
-    """Makes the job's engine unless an earlier call has; warnings of the training."""
-    summary = job.folder / "summary.json"
-    if not job.engine.exists():  # it appears whole or not at all
-        good, bad = (job.folder / f"known_{kind}.txt" for kind in ("good", "bad"))
-        result = teach(
-            job.folder / "images",
-            job.engine,
-            **asdict(options),
-            known_good=good if good.stat().st_size else None,
-            known_bad=bad if bad.stat().st_size else None,
-            cache=job.folder / "features",
-            keep_open=(lock,),
-            on_progress=on_progress,
-        )
-        write_atomic(summary, json.dumps({"warnings": result.summary.get("warnings", [])}).encode())
-    try:
-        return tuple(json.loads(summary.read_text())["warnings"])
-    except FileNotFoundError:  # killed right after the training: its warnings are in the dossier
-        return ()
+def _train(job: Job, options: RefreshOptions, lock: int, shown_command: Sequence[str], on_progress: OnProgress) -> None:
+    good, bad = (job.folder / f"known_{kind}.txt" for kind in ("good", "bad"))
+    teach(
+        job.folder / "images",
+        job.engine,
+        **asdict(options),
+        known_good=good if good.stat().st_size else None,
+        known_bad=bad if bad.stat().st_size else None,
+        cache=job.features,
+        shown_command=shown_command,
+        keep_open=(lock,),
+        on_progress=on_progress,
+    )
+
+
+def _forget_unused(job: Job) -> None:
+    """Features that this job did not touch are of parts that the next one will hardly want either."""
+    started_s = (job.folder / "plan.json").stat().st_mtime
+    for file in job.features.glob("*"):
+        if file.stat().st_mtime < started_s:
+            file.unlink(missing_ok=True)
 
 
 def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, on_progress: OnProgress) -> Comparison:
@@ -215,14 +228,20 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
 
 
 def _learned(engine: Path) -> frozenset[str] | None:
-    """Hashes of the images that an engine in the store learned from; None when nobody wrote them down."""
-    for file, read in (
-        (engine / REPORT / "images.json", lambda found: found["learned_sha256"]),
-        (engine / DOSSIER_FOLDER / "dossier.json", lambda found: [image["sha256"] for image in found["images"]]),
-    ):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return frozenset(map(str, read(json.loads(file.read_text(encoding="utf-8")))))
-    return None
+    """Hashes of the images that an engine learned from; None when nobody wrote them down."""
+    try:
+        return frozenset(image["sha256"] for image in _dossier(engine)["images"] if image["fate"] == "kept")
+    except (KeyError, TypeError):
+        return None
+
+
+def _dossier(engine: Path) -> dict[str, Any]:
+    """What its training wrote about an engine; empty when there is nothing that can be read."""
+    try:
+        found = json.loads((engine / DOSSIER_FOLDER / "dossier.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _read_job(folder: Path, key: str) -> Job | None:

@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -145,12 +145,7 @@ def from_folder(folder: Path, *, newest: int) -> list[PartImage]:
 
 def read_labels(file: Path) -> dict[str, Label]:
     """Labels by part id (or key). Raises RefreshError that names the line."""
-    try:
-        if file.stat().st_size > MAX_LABEL_BYTES:
-            raise RefreshError(f'labels "{file}": larger than {MAX_LABEL_BYTES} bytes')
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise RefreshError(f'labels "{file}" cannot be read: {problem}') from problem
+    text = _read_text(file, "labels")
     labels: dict[str, Label] = {}
     for where, part_id, value in _json_labels(text, file) if file.suffix == ".json" else _csv_labels(text, file):
         try:
@@ -162,8 +157,22 @@ def read_labels(file: Path) -> dict[str, Label]:
     return labels
 
 
-def with_labels(parts: Sequence[PartImage], labels: Mapping[str, Label]) -> list[PartImage]:
-    """The parts with their labels. Raises RefreshError when an id stands for several parts."""
+def read_veto(file: Path) -> frozenset[str]:
+    """Names of images (`PartImage.name`) that an earlier refresh removed and that are good after all.
+
+    As its dossier writes them: one a line, lines that begin with `#` are comments. Raises RefreshError.
+    """
+    lines = (line.strip() for line in _read_text(file, "veto").splitlines())
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def with_labels(
+    parts: Sequence[PartImage], labels: Mapping[str, Label], vetoed: Collection[str] = ()
+) -> list[PartImage]:
+    """The parts with their labels; those whose image is vetoed are good, whatever was said before.
+
+    Raises RefreshError when an id stands for several parts.
+    """
     times = Counter(part.part_id for part in parts)
     ambiguous = sorted(part_id for part_id in labels if times[part_id] > 1)
     if ambiguous:
@@ -171,11 +180,14 @@ def with_labels(parts: Sequence[PartImage], labels: Mapping[str, Label]) -> list
         raise RefreshError(
             f"label of part {ambiguous[0]}: {times[ambiguous[0]]} parts have had this id; label one of {keys}"
         )
-    return [replace(part, label=labels.get(part.key, labels.get(part.part_id))) for part in parts]
+    labelled = (replace(part, label=labels.get(part.key, labels.get(part.part_id))) for part in parts)
+    return [replace(part, label=Label.GOOD) if part.name in vetoed else part for part in labelled]
 
 
-def select(parts: Sequence[PartImage], *, labels_given: int = 0) -> Selection:
+def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Selection:
     """Splits the parts; the same part falls on the same side in every refresh, as far as the numbers allow it.
+
+    `named` is what labels and vetoes are about, to tell which of them are about none of these parts.
 
     Raises RefreshError when too few are left.
     """
@@ -204,9 +216,9 @@ def select(parts: Sequence[PartImage], *, labels_given: int = 0) -> Selection:
             f"comparison (found: {counts or 'none'}); let the line run longer, raise records.pass_image_share, "
             "or label parts as good"
         )
-    unused = labels_given - sum(part.label is not None for part in parts)
-    if unused > 0:
-        notes.append(f"{unused} labels name parts that are not among these")
+    unused = set(named).difference(*((part.key, part.part_id, part.name) for part in parts))
+    if unused:
+        notes.append(f"{len(unused)} labels name parts that are not among these")
     return Selection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
 
 
@@ -215,6 +227,15 @@ def _held_out(pool: Sequence[PartImage], at_least: int) -> list[PartImage]:
     count = max(at_least, math.ceil(HELD_OUT_SHARE * len(pool)))
     chosen = set(sorted(part.lot for part in pool)[:count])
     return [part for part in pool if part.lot in chosen]
+
+
+def _read_text(file: Path, what: str) -> str:
+    try:
+        if file.stat().st_size > MAX_LABEL_BYTES:
+            raise RefreshError(f'{what} "{file}": larger than {MAX_LABEL_BYTES} bytes')
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RefreshError(f'{what} "{file}" cannot be read: {problem}') from problem
 
 
 def _csv_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:

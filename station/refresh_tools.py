@@ -23,12 +23,13 @@ from station.refresh_parts import (
     from_folder,
     from_records,
     read_labels,
+    read_veto,
     select,
     with_labels,
 )
 from station.station_tools import add_config_option, complain
-from station.teach import TeachError
-from station.teach_tools import TeachingBar
+from station.teach import TeachError, as_arguments
+from station.teach_tools import TeachingBar, add_choices, chosen
 
 EXIT_TERMINATED = 143
 MAX_SHOWN = 12
@@ -47,11 +48,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--records", type=Path, metavar="PATH", help="records.db; default: the records of --config")
     source.add_argument("--images", type=Path, metavar="DIR", help="a folder of images in place of the records")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="part_id,label (CSV or JSON): good or defective")
+    parser.add_argument("--veto", type=Path, metavar="FILE", help="removed by an earlier refresh, and good after all")
     parser.add_argument("--parts", type=_positive, default=500, metavar="N", help="the newest N (default %(default)s)")
     parser.add_argument(
         "--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="good parts that may be rejected"
     )
-    parser.add_argument("--detector", default=RefreshOptions().detector)
+    add_choices(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=_positive, help="CPU threads; default: all cores but one")
     parser.add_argument("--steps", type=int, help="training steps; default: the detector's own number")
@@ -70,7 +72,15 @@ def run(options: argparse.Namespace) -> int:
         with only_refresh(work) as lock, TeachingBar() as bar:
             try:
                 job = open_job(work, _key(options), lambda: _select(options, configuration))
-                done = refresh(configuration, store, job, _training(options), lock=lock, on_progress=bar.show)
+                done = refresh(
+                    configuration,
+                    store,
+                    job,
+                    _training(options),
+                    lock=lock,
+                    shown_command=_command_again(options),
+                    on_progress=bar.show,
+                )
             except (KeyboardInterrupt, RefreshError, TeachError):  # trying again would end the same way
                 discard(work)
                 raise
@@ -87,24 +97,33 @@ def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> 
         records = options.records or configuration.records_dir
         parts = from_records(records, recipe=configuration.settings.recipe.name, newest=options.parts)
     labels = read_labels(options.labels) if options.labels is not None else {}
-    return select(with_labels(parts, labels), labels_given=len(labels))
+    vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
+    return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
 
 
 def _key(options: argparse.Namespace) -> str:
     """What a call must share with an interrupted one to continue it."""
-    labels = options.labels.read_bytes() if options.labels is not None and options.labels.is_file() else b""
+    said = [
+        file.read_bytes() if file is not None and file.is_file() else b"" for file in (options.labels, options.veto)
+    ]
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
-    return repr((source, labels, options.parts, _training(options)))
+    return repr((source, said, options.parts, _training(options)))
 
 
 def _training(options: argparse.Namespace) -> RefreshOptions:
     return RefreshOptions(
-        detector=options.detector,
+        **chosen(options),
         false_reject_budget=options.false_reject_budget,
         seed=options.seed,
         threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
         steps=options.steps,
     )
+
+
+def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
+    names = ("config", "records", "images", "labels", "parts", "false_reject_budget", "seed", "steps")
+    again = {name: getattr(options, name) for name in names}
+    return ("station", "refresh", *as_arguments(again | chosen(options)))
 
 
 def _show(done: Refreshed, config_path: Path) -> None:

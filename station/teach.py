@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,19 +90,13 @@ def teach(
     Raises:
         TeachError: bad images or options, cancelled, or the process died.
     """
-    command = [
-        *(sys.executable, "-m", "engines.training"),
-        *("--images", str(images), "--output", str(output), "--detector", detector, "--progress", "json"),
-        *("--false-reject-budget", str(false_reject_budget), "--seed", str(seed), "--threads", str(threads)),
-    ]
-    more = {
-        **{"backbone": backbone, "location": location, "refine": refine, "steps": steps},
-        **{"known-good": known_good, "known-bad": known_bad, "veto": veto, "cache": cache},
-        "shown-command": shlex.join(shown_command) or None,
+    options: dict[str, object] = {
+        **{"images": images, "output": output, "detector": detector, "backbone": backbone, "location": location},
+        **{"refine": refine, "false_reject_budget": false_reject_budget, "seed": seed, "threads": threads},
+        **{"steps": steps, "known_good": known_good, "known_bad": known_bad, "veto": veto, "cache": cache},
+        **{"shown_command": shlex.join(shown_command) or None, "progress": "json"},
     }
-    for name, value in more.items():
-        if value is not None:
-            command.append(f"--{name}={value}")  # in one word: a path may begin with a dash
+    command = [sys.executable, "-m", "engines.training", *as_arguments(options)]
     last = run_training(command, threads=threads, keep_open=keep_open, on_progress=on_progress, cancelled=cancelled)
     if last.get("event") != "done":
         raise TeachError("the training process ended without a result")
@@ -115,19 +109,23 @@ def command_again(images: Path, output: Path, **options: object) -> tuple[str, .
     Args:
         options: of `station teach`, with underscores; None leaves one out.
     """
-    words = ["station", "teach", f"--images={images.resolve()}", f"--output={_next_to(output.resolve())}"]
-    for name, value in options.items():
-        if value is not None:
-            shown = value.resolve() if isinstance(value, Path) else value
-            words.append(f"--{name.replace('_', '-')}={shown}")
-    return tuple(words)
+    return ("station", "teach", *as_arguments({"images": images, "output": _next_to(output.absolute()), **options}))
+
+
+def as_arguments(options: Mapping[str, object]) -> list[str]:
+    """`--name=value` of what is not None, with absolute paths. In one word, because a value may begin with a dash."""
+    return [
+        f"--{name.replace('_', '-')}={value.absolute() if isinstance(value, Path) else value}"
+        for name, value in options.items()
+        if value is not None
+    ]
 
 
 def _next_to(output: Path) -> Path:
     """first -> first-2 -> first-3: an engine is never overwritten."""
     found = re.fullmatch(r"(.+)-(\d{1,6})", output.name)
     stem, number = (found[1], int(found[2])) if found else (output.name, 1)
-    return output.with_name(f"{stem}-{number + 1}")
+    return output.parent / f"{stem}-{number + 1}"
 
 
 def run_training(

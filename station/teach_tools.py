@@ -60,6 +60,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
+def add_choices(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """What a training can be told; it knows the names itself."""
+    parser.add_argument("--location", metavar="HOW", help="finds the part: auto (default), none, blob, template")
+    parser.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
+    parser.add_argument("--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
+    parser.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Those of `add_choices` that were given."""
+    return {name: getattr(options, name) for name in _CHOICES if getattr(options, name) is not None}
+
+
 def run(options: argparse.Namespace) -> int:
     """Teaches and prints what came out."""
     only_folder = [name for name in (*_CHOICES, *_FILES, "cache", "no_cache") if getattr(options, name)]
@@ -78,20 +91,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _from_folder(options: argparse.Namespace, bar: TeachingBar) -> dict[str, Any]:
-    chosen = {name: getattr(options, name) for name in (*_CHOICES, *_FILES) if getattr(options, name) is not None}
-    again = {
-        **{name: value for name, value in chosen.items() if name != "veto"},
-        **{"false_reject_budget": options.false_reject_budget, "seed": options.seed},
+    told = {
+        **chosen(options),
+        **{name: getattr(options, name) for name in ("known_good", "known_bad", "false_reject_budget", "seed")},
     }
-    cache = None if options.no_cache else options.cache or default_cache()
     result = teach(
         options.images,
         options.output,
-        **chosen,
-        false_reject_budget=options.false_reject_budget,
-        seed=options.seed,
-        cache=cache,
-        shown_command=command_again(options.images, options.output, cache=options.cache, **again),
+        **told,
+        veto=options.veto,
+        cache=None if options.no_cache else options.cache or default_cache(),
+        shown_command=command_again(options.images, options.output, cache=options.cache, **told),
         on_progress=bar.show,
     )
     return {"engine_id": result.engine_id, **result.summary}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -72,13 +73,22 @@ def opened(configuration: LoadedConfiguration, key: str = "key") -> Job:
     return open_job(work_of(configuration), key, lambda: selection_of(configuration))
 
 
+def idle(configuration: LoadedConfiguration) -> bool:
+    """Nothing but the lock and the features for the next time."""
+    return {path.name for path in work_of(configuration).iterdir()} <= {".lock", "features"}
+
+
 def unasked() -> Selection:
     raise AssertionError("the interrupted job should have been continued")
 
 
-def with_engine(job: Job, path: Path) -> Job:
-    """As if the training had just ended."""
-    write_small_engine(job.engine, width=SIZE, height=SIZE, reference=ring(0, size=SIZE), reject_score=60.0)
+def with_engine(job: Job, *, reject_score: float, kept: Iterable[Path] = (), removed: Iterable[Path] = ()) -> Job:
+    """As if the training had just ended, with these images."""
+    write_small_engine(job.engine, width=SIZE, height=SIZE, reference=ring(0, size=SIZE), reject_score=reject_score)
+    fates = {**dict.fromkeys(kept, "kept"), **dict.fromkeys(removed, "removed")}
+    images = [{"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "fate": fate} for file, fate in fates.items()]
+    (job.engine / "dossier").mkdir()
+    (job.engine / "dossier" / "dossier.json").write_text(json.dumps({"images": images, "warnings": ["from a test"]}))
     return job
 
 
@@ -104,7 +114,7 @@ def test_an_interrupted_job_is_continued_by_the_same_call_only(station: LoadedCo
         again = open_job(work_of(station), "key", unasked)
         assert (again.training, again.held_out) == (first.training, first.held_out)
         assert "continued from an interrupted refresh" in again.notes
-        with_engine(first, station.work_dir)
+        with_engine(first, reject_score=60.0)
         other = opened(station, "other options")
         assert not other.engine.exists()
         assert "continued from an interrupted refresh" not in other.notes
@@ -114,7 +124,7 @@ def test_an_interrupted_job_is_continued_by_the_same_call_only(station: LoadedCo
         (work_of(station) / ".job-new").mkdir()  # left by a kill while images were taken over
         assert opened(station, "again other").training == first.training
         discard(work_of(station))
-    assert [path.name for path in work_of(station).iterdir()] == [".lock"]
+    assert idle(station)
 
 
 def test_one_refresh_at_a_time(station: LoadedConfiguration) -> None:
@@ -129,7 +139,14 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
     store = store_of(station)
     active = store.active()
     with only_refresh(work_of(station)) as lock:
-        job = with_engine(opened(station), station.work_dir)
+        job = opened(station)
+        held_out = [job.folder / "held_out" / part.name for part in job.held_out]
+        with_engine(job, reject_score=60.0, kept=held_out[:3], removed=held_out[3:5])
+        job.features.mkdir()
+        (job.features / "of this job.npz").touch()
+        old = job.features / "of an earlier one.npz"
+        old.touch()
+        os.utime(old, (time.time() - 3600, time.time() - 3600))
         done = refresh(station, store, job, RefreshOptions(), lock=lock)
     assert store.active() == active
     assert store.versions() == (active, done.candidate)
@@ -141,16 +158,14 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
     assert report["seen_by_active"] is None
     assert report["candidate"]["defective_passed"] <= report["candidate"]["defective"] == 2
     assert "Candidate engine" in (done.candidate.path / "refresh" / "comparison.md").read_text()
-    learned = json.loads((done.candidate.path / "refresh" / "images.json").read_text())["learned_sha256"]
-    assert len(learned) == len([part for part in job.training if part.label is not Label.DEFECTIVE])
+    assert "from a test" in done.notes
     assert not job.folder.exists()
+    assert [file.name for file in job.features.iterdir()] == ["of this job.npz"]
 
     store.activate(done.candidate)  # what it learned from is known from now on
     with only_refresh(work_of(station)) as lock:
-        job = opened(station)
-        write_small_engine(job.engine, width=SIZE, height=SIZE, reference=ring(0, size=SIZE), reject_score=70.0)
-        again = refresh(station, store, job, RefreshOptions(), lock=lock)
-    assert again.comparison.seen_by_active == 0
+        again = refresh(station, store, with_engine(opened(station), reject_score=70.0), RefreshOptions(), lock=lock)
+    assert again.comparison.seen_by_active == 3
 
 
 def command(configuration: LoadedConfiguration, *arguments: str) -> subprocess.Popen[str]:
@@ -185,7 +200,7 @@ def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "at least 20 are needed" in told
     assert "raise records.pass_image_share" in told
-    assert [path.name for path in work_of(station).iterdir()] == [".lock"]
+    assert idle(station)
     with only_refresh(work_of(station)):
         process = command(station)
         _, told = process.communicate(timeout=60)
@@ -195,11 +210,11 @@ def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
 
 def test_cancelled_it_leaves_nothing(station: LoadedConfiguration) -> None:
     process = command(station)
-    wait_for((work_of(station) / "job" / "features").exists, process)
+    wait_for((work_of(station) / "features").exists, process)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert [path.name for path in work_of(station).iterdir()] == [".lock"]
+    assert idle(station)
     assert len(store_of(station).versions()) == 1
 
 
@@ -207,7 +222,7 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     labels = tmp_path / "labels.csv"
     labels.write_text("part_id,label\n1001,good\n1047,defective\n1048,defective\n")
     process = command(station, "--labels", str(labels))
-    wait_for((work_of(station) / "job" / "features").exists, process)
+    wait_for((work_of(station) / "features").exists, process)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
@@ -236,4 +251,9 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     assert report["candidate"]["defective_passed"] == 0
     assert report["candidate"]["auroc"] == 1.0
     assert report["agreement"] is not None
-    assert [path.name for path in work_of(station).iterdir()] == [".lock"]
+    dossier = json.loads((candidate.path / "dossier" / "dossier.json").read_text())
+    removed = {dossier["images"][image]["name"] for image in dossier["refinement"]["removed"]}
+    assert {"s1-000000047-part1047.png", "s1-000000048-part1048.png"} <= removed
+    assert dossier["command"][:2] == ["station", "refresh"]
+    assert f"--labels={labels}" in dossier["command"]
+    assert idle(station)

@@ -23,6 +23,7 @@ from station.refresh_parts import (
     from_folder,
     from_records,
     read_labels,
+    read_veto,
     select,
     with_labels,
 )
@@ -180,8 +181,23 @@ def test_who_is_held_out_does_not_depend_on_the_others() -> None:
 def test_too_few_and_unknown_labels() -> None:
     with pytest.raises(RefreshError, match=r"19 images to learn from, .* \(found: 24 passed\)"):
         select([part(index) for index in range(24)])
-    selection = select([part(index) for index in range(50)], labels_given=3)
-    assert selection.notes == ("3 labels name parts that are not among these",)
+    named = {"s1/3", "1009", "s1-000000010-part1010.png", "elsewhere"}
+    selection = select([part(index) for index in range(50)], named=named)
+        [part(index) for index in range(50)], named={"s1/3", "1009", "s1-000000010-part1010.png", "elsewhere"}
+    )
+    assert selection.notes == ("1 labels name parts that are not among these",)
+
+
+def test_a_veto_makes_parts_good_whatever_was_said(tmp_path: Path) -> None:
+    parts = [part(index) for index in range(30)]
+    file = tmp_path / "veto.txt"
+    file.write_text(f"# good after all\n\n{parts[4].name}\r\n  {parts[5].name}\n#{parts[6].name}\n", newline="")
+    vetoed = read_veto(file)
+    assert vetoed == {parts[4].name, parts[5].name}
+    labelled = with_labels(parts, {parts[4].key: Label.DEFECTIVE, parts[7].key: Label.DEFECTIVE}, vetoed)
+    assert [each.label for each in labelled[4:8]] == [Label.GOOD, Label.GOOD, None, Label.DEFECTIVE]
+    with pytest.raises(RefreshError, match=r"nowhere\.txt\" cannot be read"):
+        read_veto(Path("nowhere.txt"))
 
 
 def test_labels_may_be_json_for_many_parts(tmp_path: Path) -> None:
