@@ -183,8 +183,6 @@ def test_too_few_and_unknown_labels() -> None:
         select([part(index) for index in range(24)])
     named = {"s1/3", "1009", "s1-000000010-part1010.png", "elsewhere"}
     selection = select([part(index) for index in range(50)], named=named)
-        [part(index) for index in range(50)], named={"s1/3", "1009", "s1-000000010-part1010.png", "elsewhere"}
-    )
     assert selection.notes == ("1 labels name parts that are not among these",)
 
 
