@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engines.training.dataset import choose_input, open_dataset, read_image
+from engines.training.dataset import INPUT_MULTIPLE, MAX_INPUT_AREA_PX, choose_input, open_dataset, read_image
 from engines.training.errors import DatasetError
 from tests.engines.pictures import ring, write_rings
 
@@ -78,17 +82,75 @@ def test_transparency_is_dropped_and_colours_are_rgb(tmp_path: Path) -> None:
     assert (read_image(tmp_path / "red.png") == (255, 0, 0)).all()
 
 
+def test_damaged_files_are_refused_not_guessed(tmp_path: Path) -> None:
+    whole = cv2.imencode(".png", ring(0))[1].tobytes()
+    for name, content, message in (
+        ("cut.png", whole[: len(whole) // 2], "cannot be decoded"),
+        ("text.png", b"", "cannot be decoded"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DatasetError, match=rf"{name}: {message}"):
+            read_image(tmp_path / name)
+    with pytest.raises(DatasetError, match=r"none\.png: No such file or directory"):
+        read_image(tmp_path / "none.png")
+    cv2.imwrite(str(tmp_path / "float.tiff"), np.zeros((8, 8), np.float32))
+    with pytest.raises(DatasetError, match=r"float\.tiff: 32 bit per channel \(float32\)"):
+        read_image(tmp_path / "float.tiff")
+
+
+def test_an_image_whose_header_promises_too_much_is_refused(tmp_path: Path) -> None:
+    """A few bytes that would decode to 4 terapixels."""
+    header = struct.pack(">IIBBBBB", 2_000_000, 2_000_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "huge.png").write_bytes(png)
+    with pytest.raises(DatasetError, match=r"huge\.png: cannot be decoded"):
+        read_image(tmp_path / "huge.png")
+
+
 @pytest.mark.parametrize(
-    ("sizes", "width", "height"),
+    ("size", "width", "height"),
     [
-        ([(448, 448)], 320, 320),
-        ([(250, 630)], 288, 704),
-        ([(630, 250)], 704, 288),
-        ([(2448, 2048)], 384, 320),
-        ([(4000, 100)], 2848, 96),
-        ([(50, 50), (900, 90), (100, 100)], 320, 320),
+        ((448, 448), 256, 256),
+        ((64, 64), 256, 256),
+        ((250, 630), 288, 704),
+        ((630, 250), 704, 288),
+        ((2448, 2048), 320, 256),
+        ((4000, 100), 2848, 96),
     ],
 )
-def test_input_follows_the_median_aspect(sizes: list[tuple[int, int]], width: int, height: int) -> None:
-    spec = choose_input(sizes)
-    assert (spec.width, spec.height) == (width, height)
+def test_input_follows_the_aspect(size: tuple[int, int], width: int, height: int) -> None:
+    spec = choose_input([size] * 3)
+    assert (spec.width, spec.height, spec.fit) == (width, height, "contain")
+
+
+sizes = st.lists(st.tuples(st.integers(10, 5000), st.integers(10, 5000)), min_size=1, max_size=9)
+
+
+@given(sizes, st.booleans())
+def test_any_sizes_give_an_input_that_the_network_takes_in_bounded_time(
+    sizes: list[tuple[int, int]], located: bool
+) -> None:
+    spec = choose_input(sizes, located=located)
+    assert spec.width % INPUT_MULTIPLE == 0
+    assert spec.height % INPUT_MULTIPLE == 0
+    assert min(spec.width, spec.height) >= 3 * INPUT_MULTIPLE
+    longest = max(max(size) / min(size) for size in sizes)
+    if longest < 10:  # beyond, the short side is at its minimum
+        assert spec.width * spec.height <= 1.3 * MAX_INPUT_AREA_PX
+    if located:
+        assert spec.fit == "contain"
+
+
+def test_images_of_different_shapes_are_stretched_unless_they_were_cut_out() -> None:
+    different = [(50, 50), (900, 90), (100, 100)]
+    assert choose_input(different).fit == "stretch"
+    assert choose_input(different, located=True) == choose_input([(100, 100)])
+    nearly_alike = [(100, 100), (104, 100), (100, 102)]
+    assert choose_input(nearly_alike).fit == "contain"
+
+
+@pytest.mark.xfail(strict=True, reason="ends in an error of the manifest that names no image")
+def test_images_of_a_line_of_pixels_are_refused_in_words() -> None:
+    with pytest.raises(DatasetError):
+        choose_input([(1, 1327)] * 3)

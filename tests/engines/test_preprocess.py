@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from engines.errors import ImageError
 from engines.manifest import InputSpec
-from engines.preprocess import describe, fit, place
+from engines.preprocess import describe, fit, place, prepare
 
 sides = st.integers(1, 400)
 inputs = st.builds(InputSpec, width=st.integers(16, 256), height=st.integers(16, 256))
@@ -82,16 +86,74 @@ def test_padding_never_reaches_the_map() -> None:
     assert (cut == 1.0).all()
 
 
+def test_stretching_uses_the_whole_input_and_the_whole_map() -> None:
+    spec = InputSpec(width=64, height=32, fit="stretch")
+    image = np.zeros((200, 50), np.uint8)
+    image[:, 25:] = 200  # the right half
+    fitted = fit(image, spec)
+    assert fitted.pixels.shape == (32, 64, 3)
+    assert (fitted.pixels[:, :30] == 0).all()
+    assert (fitted.pixels[:, 34:] == 200).all()
+    anomaly_map = np.arange(32, dtype=np.float32).reshape(4, 8)
+    assert (fitted.frame_map(anomaly_map) == anomaly_map).all()
+
+
+@pytest.mark.parametrize("shape", [(70, 70), (97, 128), (333, 500), (64, 64), (1000, 1100), (31, 40)])
+def test_scaling_keeps_the_brightness(shape: tuple[int, int]) -> None:
+    """Fine texture is averaged: it neither vanishes nor beats with the pixels of the input."""
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    pixels = fit(image, InputSpec(width=64, height=64, fit="stretch")).pixels
+    assert pixels.mean() == pytest.approx(image.mean(), abs=2.5)
+    if min(shape) >= 5 * 64:
+        assert pixels.std() < 0.45 * image.std()
+
+
 @pytest.mark.parametrize(
-    ("sizes", "text"),
+    "image",
     [
-        ([(448, 448)], "images 448x448 (width x height): scaled to fit 320x320 at their own aspect"),
+        np.zeros((4, 4), np.uint16),
+        np.zeros((4, 4), np.float32),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 1), np.uint8),
+        np.zeros((0, 4), np.uint8),
+        np.zeros(4, np.uint8),
+    ],
+)
+def test_what_is_no_image_is_refused(image: NDArray[Any]) -> None:
+    spec = InputSpec(width=64, height=64)
+    with pytest.raises(ImageError, match=r"an engine takes uint8 \(height, width\) grey or"):
+        fit(image, spec)
+    with pytest.raises(ImageError, match="image of shape"):
+        prepare(image, spec)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spec", "text"),
+    [
+        (
+            [(448, 448)],
+            InputSpec(width=320, height=320),
+            "images 448x448 (width x height): scaled at their own aspect to fit 320x320",
+        ),
         (
             [(120, 340), (600, 320)],
-            "images 120x320..600x340 (width x height): scaled to fit 320x320 at their own aspect, "
+            InputSpec(width=320, height=320),
+            "images 120x320..600x340 (width x height): scaled at their own aspect to fit 320x320, "
             "rest filled with the reflected border",
+        ),
+        (
+            [(120, 340), (600, 320)],
+            InputSpec(width=256, height=320, fit="stretch"),
+            "images 120x320..600x340 (width x height): stretched to 256x320",
         ),
     ],
 )
-def test_description(sizes: list[tuple[int, int]], text: str) -> None:
-    assert describe(sizes, InputSpec(width=320, height=320)) == text
+def test_description(sizes: list[tuple[int, int]], spec: InputSpec, text: str) -> None:
+    assert describe(sizes, spec) == text
+
+
+def test_description_of_located_parts() -> None:
+    assert describe([(100, 200)], InputSpec(width=256, height=320), located=True) == (
+        "parts 100x200 (width x height): scaled at their own aspect to fit 256x320, "
+        "rest filled with what surrounds the part"
+    )
