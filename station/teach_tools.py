@@ -195,6 +195,7 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("not learned", f"{summary['masked_share']:.1%} of the places in the other images look defective")
     row("promise", summary["promise"])
     row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))
+    row("to use it", f"station engine import {output}; without a store: set engine.path to it")
     for warning in summary["warnings"]:
         table.add_row("warning", f"[yellow]{escape(warning)}[/]")
     return table

@@ -92,3 +92,8 @@ def test_every_setting_is_documented() -> None:
 
 def test_the_page_is_up_to_date() -> None:
     assert DOCS.read_text() == config_doc.markdown(), "run: python -m station.config_doc > docs/configuration.md"
+
+
+def test_the_example_is_valid_and_uses_the_engine_store() -> None:
+    loaded = config.load(DOCS.parents[1] / "deploy" / "station.toml")
+    assert loaded.engine_store == Path("/var/lib/station/engines/default")
