@@ -4,8 +4,10 @@
 
 Per data set and detector: trained for a few steps on some good images, calibrated on held-out ones, exported in both
 precisions; then some good and defective test images through torch and both graphs, one by one as on the line.
-Differences of scores are in the detector's units and, as share, relative to the distance from the typical good image to
-the reject limit. ONNX Runtime rounds to half precision on a CPU but adds up in float32; a GPU may differ a little more.
+Differences are absolute where a value is below 1 and relative above, as the export checks them: what is far from
+normal may have any score. `half_share_of_limit` measures a score from the typical good image, in units of its distance
+to the reject limit or of its own distance, if that is larger.
+ONNX Runtime rounds to half precision on a CPU but adds up in float32; a GPU may differ a little more.
 """
 
 from __future__ import annotations
@@ -57,8 +59,10 @@ class Scored:
     maps: NDArray[np.float32]
 
     def largest_difference(self, other: Scored) -> tuple[float, float]:
-        """Of the scores and of the maps."""
-        return float(np.abs(self.scores - other.scores).max()), float(np.abs(self.maps - other.maps).max())
+        """Of the scores and of the maps; absolute below 1, relative above."""
+        pairs = ((self.scores, other.scores), (self.maps, other.maps))
+        scores, maps = (float((np.abs(a - b) / np.maximum(1, np.abs(a))).max()) for a, b in pairs)
+        return scores, maps
 
     def verdicts(self, limits: Calibration) -> NDArray[np.intp]:
         """0 PASS, 1 REVIEW, 2 FAIL."""
@@ -130,7 +134,8 @@ def compare(
     half = by_graph(detector, located, images, "float16", options.threads)
     score_difference, map_difference = expected.largest_difference(full)
     half_score_difference, half_map_difference = full.largest_difference(half)
-    to_limit = limits.reject_score - limits.typical_score
+    from_typical = np.abs(full.scores - limits.typical_score)
+    unit = np.maximum(limits.reject_score - limits.typical_score, from_typical)
     same_order = np.argsort(expected.scores, kind="stable") == np.argsort(full.scores, kind="stable")
     return {
         "train_images": len(located.dataset.files),
@@ -141,7 +146,7 @@ def compare(
         "rank_identical": bool(same_order.all()),
         "half_finite": bool(np.isfinite(half.scores).all() and np.isfinite(half.maps).all()),
         "half_max_score_difference": half_score_difference,
-        "half_share_of_limit": half_score_difference / to_limit,
+        "half_share_of_limit": float((np.abs(full.scores - half.scores) / unit).max()),
         "half_max_map_difference": half_map_difference,
         "half_rank_correlation": float(stats.spearmanr(full.scores, half.scores).statistic),
         "image_auroc": auroc(full.scores[: len(good)], full.scores[len(good) :]),
