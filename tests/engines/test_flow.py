@@ -1,4 +1,4 @@
-"""The mathematics of the flow: inverse, log-determinant against autograd, whitening, in float64."""
+"""The mathematics of the flow: inverse, log-determinant against autograd, in float64."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.detectors.flow import AffineCoupling, Flow
-from engines.detectors.whitening import LocationWhitening
 
 
 def random_flow(dim: int, couplings: int, seed: int) -> Flow:
@@ -68,41 +67,3 @@ def test_clamping_bounds_the_scale() -> None:
             parameter.fill_(1e3)
     _, log_det = coupling(torch.ones(1, 4))
     assert log_det.abs().item() <= 2 * 1.9 + 1e-5
-
-
-@given(st.integers(0, 1000))
-@settings(max_examples=15, deadline=None)
-def test_whitening_makes_good_features_standard(seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    mixing = torch.eye(5, dtype=torch.float64) + 0.2 * torch.randn(5, 5, dtype=torch.float64, generator=generator)
-    offset = 10 * torch.randn(3, 2, 5, dtype=torch.float64, generator=generator)
-    x = torch.randn(4000, 3, 2, 5, dtype=torch.float64, generator=generator) @ mixing + offset
-    whitening = LocationWhitening(3, 2, 5).double()
-    whitening.fit(x)
-    z, _ = whitening(x)
-    covariance = torch.cov(z.reshape(-1, 5).T)
-    assert z.mean(dim=0).abs().max() < 1e-9
-    # Shrinkage draws correlations towards zero, so directions of small variance stay somewhat small.
-    variances = torch.linalg.eigvalsh(covariance)
-    assert variances.min() > 0.4
-    assert variances.max() < 1.1
-
-
-def test_whitening_log_det_is_that_of_the_jacobian() -> None:
-    whitening = LocationWhitening(2, 2, 4).double()
-    whitening.fit(torch.randn(50, 2, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 3 + 1)
-    x = torch.randn(2, 2, 4, dtype=torch.float64)
-    _, log_det = whitening(x)
-    jacobian = torch.autograd.functional.jacobian(lambda value: whitening(value)[0], x)
-    for row in range(2):
-        for column in range(2):
-            block = jacobian[row, column, :, row, column, :]
-            assert torch.allclose(torch.linalg.slogdet(block).logabsdet, log_det[row, column])
-
-
-def test_constant_features_stay_finite() -> None:
-    whitening = LocationWhitening(2, 2, 3)
-    whitening.fit(torch.ones(30, 2, 2, 3))
-    z, log_det = whitening(torch.ones(1, 2, 2, 3))
-    assert torch.isfinite(z).all()
-    assert torch.isfinite(log_det).all()
