@@ -56,7 +56,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_choices(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=_positive, help="CPU threads; default: all cores but one")
-    parser.add_argument("--steps", type=int, help="training steps; default: the detector's own number")
     add_config_option(parser)
     parser.set_defaults(run=run)
 
@@ -116,12 +115,11 @@ def _training(options: argparse.Namespace) -> RefreshOptions:
         false_reject_budget=options.false_reject_budget,
         seed=options.seed,
         threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
-        steps=options.steps,
     )
 
 
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
-    names = ("config", "records", "images", "labels", "parts", "false_reject_budget", "seed", "steps")
+    names = ("config", "records", "images", "labels", "parts", "false_reject_budget", "seed")
     again = {name: getattr(options, name) for name in names}
     return ("station", "refresh", *as_arguments(again | chosen(options)))
 

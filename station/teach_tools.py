@@ -23,7 +23,7 @@ from station.teach import TeachError, TeachProgress, command_again, teach
 POLL_S = 0.3
 MAX_NAMES = 10
 """Removed images that are told by name; the dossier shows all."""
-_CHOICES = ("detector", "backbone", "location", "refine")
+_CHOICES = ("detector", "backbone", "location", "refine", "steps")
 _FILES = ("known_good", "known_bad", "veto")
 
 
@@ -45,18 +45,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seed", type=int, default=0)
     add_config_option(parser)
     folder = parser.add_argument_group("with --images")
-    folder.add_argument("--location", metavar="HOW", help="finds the part: auto (default), none, blob, template")
-    folder.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
-    folder.add_argument(
-        "--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2 or a file"
-    )
-    folder.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
+    add_choices(folder)
     folder.add_argument("--known-good", type=Path, metavar="FILE", help="images never to remove, one name a line")
     folder.add_argument("--known-bad", type=Path, metavar="FILE", help="images not to learn, one name a line")
     folder.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
     cache = folder.add_mutually_exclusive_group()
     cache.add_argument("--cache", type=Path, metavar="DIR", help="features for the next time; default: user's cache")
-    cache.add_argument("--no-cache", action="store_true", help="compute all features and keep none")
+    cache.add_argument("--no-cache", action="store_const", const=True, help="compute all features and keep none")
     parser.set_defaults(run=run)
 
 
@@ -66,6 +61,7 @@ def add_choices(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
     parser.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
     parser.add_argument("--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
     parser.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps; default: the detector's own number")
 
 
 def chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -75,7 +71,7 @@ def chosen(options: argparse.Namespace) -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> int:
     """Teaches and prints what came out."""
-    only_folder = [name for name in (*_CHOICES, *_FILES, "cache", "no_cache") if getattr(options, name)]
+    only_folder = [name for name in (*_CHOICES, *_FILES, "cache", "no_cache") if getattr(options, name) is not None]
     if options.parts is not None and only_folder:
         return complain(
             f"--{only_folder[0].replace('_', '-')} goes with --images; teach from the line without it, and then from "
