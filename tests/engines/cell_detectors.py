@@ -9,12 +9,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engines.detectors.backbones import Backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.whitening import LocationWhitening
 from engines.training.cache import CachedFeatures
 from engines.training.irp.records import Indices
 
 ROWS, COLUMNS, DIM = 4, 6, 3
+CELL_PX = (64, 42)
+"""(height, width) of a cell of an input of 256 x 256 px."""
+
+
+class NoBackbone(Backbone):
+    """Passes the image on."""
+
+    def __init__(self) -> None:
+        super().__init__(key="none", channels={"image": DIM}, strides={"image": 1}, input_multiple=1)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return {"image": image}
 
 
 class CellDetector(Detector):
@@ -24,6 +37,7 @@ class CellDetector(Detector):
 
     def __init__(self) -> None:
         super().__init__()
+        self.backbone = NoBackbone()
         self.whitening = LocationWhitening(ROWS, COLUMNS, DIM)
         self.shift = nn.Parameter(torch.zeros(DIM))
         self.learned_counts: list[int] = []
@@ -35,7 +49,8 @@ class CellDetector(Detector):
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """Mean colours."""
-        means = nn.functional.adaptive_avg_pool2d(images.permute(0, 3, 1, 2).float(), (ROWS, COLUMNS))
+        image = self.backbone(images.permute(0, 3, 1, 2).float())["image"]
+        means = nn.functional.avg_pool2d(image, kernel_size=CELL_PX)[:, :, :ROWS, :COLUMNS]
         return {"cells": means.permute(0, 2, 3, 1)}
 
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
@@ -54,7 +69,7 @@ class CellDetector(Detector):
         return (self._deviance(features) * share).sum() / share.sum().clamp_min(1.0) / 2
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
-        anomaly_map = self._deviance(features).clamp_min(1e-6).log()
+        anomaly_map = self._deviance(features).clamp_min(1e-6).log().reshape(-1, ROWS, COLUMNS)
         return anomaly_map.flatten(1).amax(dim=1), anomaly_map
 
     def positive(self, image_score: Tensor) -> Tensor:

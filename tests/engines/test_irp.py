@@ -236,15 +236,16 @@ def test_goes_on_after_any_round_as_if_never_stopped(method: str, share: float, 
     options = RefineOptions(method, factor=2.0, known_bad=frozenset({4}))
     judge, _ = mixture(share)
     count = len(judge.maps)
-    expected = refine(judge, count, options)
+    complete = ListCheckpoint()
+    expected = refine(judge, count, options, complete)
     in_file = FileCheckpoint(tmp_path, "key", pytest.fail)
     makers: list[Callable[[], ListCheckpoint | FileCheckpoint]] = [ListCheckpoint, lambda: in_file]
-    for done in range(len(expected.rounds) + 1):
+    for done in range(len(complete.rounds) + 1):
         for make in makers:
             checkpoint = make()
-            checkpoint.save(list(expected.rounds[:done]))
+            checkpoint.save(complete.rounds[:done])
             assert same(refine(judge, count, options, checkpoint), expected), done
-            assert len(checkpoint.load()) == len(expected.rounds)
+            assert len(checkpoint.load()) == len(complete.rounds)
 
 
 def test_rounds_that_are_known_are_not_learned_again() -> None:
