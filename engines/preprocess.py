@@ -157,14 +157,26 @@ def _fit_pose(image: NDArray[np.uint8], pose: Pose, spec: InputSpec) -> Fitted:
 
 
 def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Halve by averaging as long as possible, which keeps fine defects and avoids aliasing, then interpolate.
+    """Average what falls onto one pixel, which keeps fine defects and avoids aliasing.
 
-    Seven times faster for a 5 MP image than averaging in one go, since OpenCV has a fast path for halves.
+    By halving as often as possible, then by interpolating to twice the size and halving once more, since OpenCV has a
+    fast path for halves: half the time of averaging in one go for a small image, a fifth for 5 MP. Without averaging in
+    the last step image AUROC on magnetic tile is 0.01 lower.
     """
     while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
-        half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
-        pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        pixels = _halve(pixels)
+    if pixels.shape[1] > width or pixels.shape[0] > height:
+        if pixels.shape[1] != 2 * width or pixels.shape[0] != 2 * height:
+            pixels = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+        return _halve(pixels)
+    if pixels.shape[:2] == (height, width):
+        return pixels
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+    return np.asarray(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def describe(sizes: Iterable[tuple[int, int]], spec: InputSpec, *, located: bool = False) -> str:

@@ -61,6 +61,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             refinement=RefineOptions(
                 method=options.refine,
                 factor=options.factor,
+                largest_only=options.largest_only,
                 max_rounds=options.rounds,
                 max_removed_share=options.max_removed_share,
             ),
@@ -109,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=refinement.factor,
         help="irp and osr remove images that score above this times the median (default %(default)s)",
+    )
+    parser.add_argument(
+        "--largest-only",
+        action="store_true",
+        help="irp removes one image per round (the paper's algorithm 1), not all above the limit (its equation 6)",
     )
     parser.add_argument(
         "--rounds", type=int, default=refinement.max_rounds, help="rounds of refinement, 0: as many as the method needs"

@@ -12,7 +12,7 @@ from engines.detectors.base import Detector
 from engines.training.cache import CachedFeatures
 from engines.training.errors import TrainingError
 from engines.training.grouping import twin_groups
-from engines.training.train import TrainOptions, Weights, held_out_loss, score, train
+from engines.training.train import CLOSED_FORM, TrainOptions, Weights, held_out_loss, score, train
 
 FOLDS = 4
 BLOCKS_PER_FOLD = 5
@@ -94,3 +94,19 @@ def cross_fit(
             counted += len(good)
         on_fold()
     return CrossFit(image_scores, maps, loss / max(1, counted), groups)
+
+
+def steps_help(
+    detector: Detector,
+    features: CachedFeatures,
+    indices: NDArray[np.intp],
+    options: TrainOptions,
+    weights: Weights = None,
+) -> bool:
+    """Whether training explains the images of the first fold, unseen, better than the closed form alone."""
+    unseen = fold_of(twin_groups(features, indices)) == 0
+    losses = []
+    for tried in (CLOSED_FORM, options):
+        train(detector, features, indices[~unseen], tried, weights)
+        losses.append(held_out_loss(detector, features, indices[unseen], weights))
+    return losses[1] < losses[0]

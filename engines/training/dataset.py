@@ -126,22 +126,24 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def choose_input(sizes: Sequence[tuple[int, int]], *, located: bool = False) -> InputSpec:
-    """The model input for images of these (width, height): their median aspect, a short side of 256 px, area bounded.
+    """The model input for images of these (width, height): median aspect, a short side of 256 px, area bounded.
 
-    Larger inputs were measured and did not rank better: see docs/decisions/0005-spatial-detector.md.
+    Images of different shapes share no aspect: they are stretched to a square. Larger inputs were measured and did not
+    rank better: see docs/decisions/0005-spatial-detector.md.
 
     Args:
         located: the sizes are those of located parts; these are never stretched.
     """
     aspects = [width / height for width, height in sizes]
+    if not located and max(aspects) > VARYING_ASPECT * min(aspects):
+        return InputSpec(width=SHORT_SIDE_PX, height=SHORT_SIDE_PX, fit="stretch")
     aspect = median(aspects)
     elongation = max(aspect, 1 / aspect)
     wanted = ELONGATED_SHORT_SIDE_PX if elongation >= ELONGATED else SHORT_SIDE_PX
     short_side = min(wanted, math.sqrt(MAX_INPUT_AREA_PX / elongation))
     width = short_side * max(aspect, 1.0)
     height = short_side * max(1 / aspect, 1.0)
-    stretch = not located and max(aspects) > VARYING_ASPECT * min(aspects)
-    return InputSpec(width=_to_multiple(width), height=_to_multiple(height), fit="stretch" if stretch else "contain")
+    return InputSpec(width=_to_multiple(width), height=_to_multiple(height))
 
 
 def _to_multiple(size: float) -> int:

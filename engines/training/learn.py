@@ -16,7 +16,7 @@ from engines.detectors.base import Detector
 from engines.manifest import Calibration
 from engines.training.cache import CachedFeatures
 from engines.training.calibrate import calibrate
-from engines.training.crossfit import FOLDS, CrossFit, cross_fit
+from engines.training.crossfit import FOLDS, CrossFit, cross_fit, steps_help
 from engines.training.dataset import MIN_IMAGES
 from engines.training.errors import TrainingError
 from engines.training.irp import Refinement, RefineOptions, refine
@@ -80,6 +80,8 @@ def learn(
     on_step("refine", 0, most)
     refinement = refine(judge, len(indices), options.refinement, checkpoint, on_round)
     on_step("refine", most, most)
+    if len(indices) < MIN_IMAGES:
+        raise TrainingError(f"{len(indices)} images to learn from, at least {MIN_IMAGES} are needed: add images")
     if len(refinement.kept) < MIN_IMAGES:
         raise TrainingError(
             f"refinement left {len(refinement.kept)} of {len(indices)} images, at least {MIN_IMAGES} are needed; "
@@ -88,7 +90,8 @@ def learn(
     kept = indices[refinement.kept]
     weights = _for_all(refinement.weights, indices, features)
     held_out, used = _train(detector, features, kept, weights, options.training, on_step=on_step)
-    defective = refinement.final_scores[np.array(sorted(options.refinement.known_bad), np.intp)]
+    known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
+    defective, _ = score(detector, features, known_bad)  # the final detector has not learned them
     in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
     calibration = calibrate(
         held_out.image_scores[in_groups],
@@ -110,10 +113,10 @@ class FeatureJudge:
         self._maps: NDArray[np.float32] | None = None
 
     def own(self, kept: Indices, *, continued: bool) -> Scores:
-        """See `Judge.own`; trained as the detector is, couplings included."""
+        """See `Judge.own`; a detector with a closed form is refined by that, as in `unseen`."""
         images = self._indices[kept]
-        training = self._training
-        fine_tuned = continued and training.steps_of(self._detector) > 0 and not self._detector.has_closed_form
+        training = CLOSED_FORM if self._detector.has_closed_form else self._training
+        fine_tuned = continued and training.steps_of(self._detector) > 0
         if fine_tuned:
             steps = max(1, round(FINE_TUNE_SHARE * training.steps_of(self._detector)))
             training = TrainOptions(steps, training.seed)
@@ -164,7 +167,7 @@ def _train(
 
     Where there is a closed form, training steps must earn their place: on unseen images.
     """
-    done, total = 0, 2 * FOLDS + 1
+    done, total = 0, FOLDS + 2
 
     def on_fold() -> None:
         nonlocal done
@@ -172,16 +175,13 @@ def _train(
         on_step("train", done, total)
 
     on_step("train", 0, total)
-    trainable = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
-    held_out, used = None, trainable
-    if detector.has_closed_form:
-        held_out, used = cross_fit(detector, features, kept, CLOSED_FORM, weights=weights, on_fold=on_fold), False
-    if trainable:
-        trained = cross_fit(detector, features, kept, options, weights=weights, on_fold=on_fold)
-        if held_out is None or trained.loss < held_out.loss:
-            held_out, used = trained, True
-    assert held_out is not None, "a detector has a closed form or parameters"
-    train(detector, features, kept, options if used else CLOSED_FORM, weights)
+    used = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
+    if used and detector.has_closed_form:
+        used = steps_help(detector, features, kept, options, weights)
+    on_fold()
+    chosen = options if used else CLOSED_FORM
+    held_out = cross_fit(detector, features, kept, chosen, weights=weights, on_fold=on_fold)
+    train(detector, features, kept, chosen, weights)
     on_step("train", total, total)
     return held_out, used
 

@@ -24,8 +24,8 @@ class RefineOptions:
     method: str = "auto"
     factor: float = 1.5
     """lambda of `irp` and `osr`: an image leaves when its positive score exceeds this times the median."""
-    largest_only: bool = True
-    """`irp` removes one image per round, as its algorithm 1; False: all above the limit, as its equation 6."""
+    largest_only: bool = False
+    """`irp` removes one image per round, as algorithm 1 of the paper; False: all above the limit, as its equation 6."""
     max_rounds: int = 0
     """0: what suits the method."""
     max_removed_share: float = 0.6
@@ -66,7 +66,8 @@ class Refinement:
     weights: CellWeights | None
     """Of all images; None: every cell of every kept image is learned."""
     final_scores: Scores
-    """Of all images by the last models, each unseen by the model that scored it where the method knows such."""
+    """Of all images by the last models, each unseen by the model that scored it where the method knows such; `none`
+    scores nothing (0)."""
     final_limit: float
     capped: bool
     """More images were above the limit than may be removed."""

@@ -53,7 +53,7 @@ def refine(
         )
     judge = _Checked(judge)
     if options.method == "none":
-        return _untouched(judge, guards)
+        return _untouched(guards)
     if options.method == "auto":
         found = auto_rounds(judge, guards, options, checkpoint, on_round)
     else:
@@ -74,11 +74,9 @@ def refine(
     )
 
 
-def _untouched(judge: Judge, guards: Guards) -> Refinement:
-    scores, _ = judge.unseen(guards.start, None)
-    limit = float(scores.max())
-    nothing = np.empty(0, np.intp)
-    return Refinement("none", guards.start, guards.known_bad, (), None, scores, limit, False, 0.0, (), nothing)
+def _untouched(guards: Guards) -> Refinement:
+    scores, nothing = np.zeros(guards.count), np.empty(0, np.intp)
+    return Refinement("none", guards.start, guards.known_bad, (), None, scores, np.inf, False, 0.0, (), nothing)
 
 
 class _Checked:
