@@ -204,12 +204,13 @@ def test_much_dirt_does_not_go_unnoticed(tmp_path: Path) -> None:
 def test_dirt_leaves_a_veto_brings_it_back_and_known_good_stays(images: Path) -> None:
     _, first = run(images)
     assert set(DIRTY) <= set(first.removed)
-    veto, good = images.parent / "veto.txt", images.parent / "good.txt"
+    veto, good, bad = (images.parent / f"{name}.txt" for name in ("veto", "good", "bad"))
     veto.write_text(f"# back\n{DIRTY[0]}\n")
     good.write_text(f"{DIRTY[1]}\n")
-    manifest, second = run(images, replace(QUICK, veto=veto, known_good=good), "second")
+    bad.write_text(f"{DIRTY[2]}\n")
+    manifest, second = run(images, replace(QUICK, veto=veto, known_good=good, known_bad=bad), "second")
     assert not {DIRTY[0], DIRTY[1]} & set(second.removed)
-    assert DIRTY[2] in second.removed
+    assert second.removed[0] == DIRTY[2]
     assert any("known-good images look like outliers" in warning for warning in second.warnings)
     assert manifest.training.removed_count == len(second.removed)
 
