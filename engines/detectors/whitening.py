@@ -52,6 +52,7 @@ class LocationWhitening(nn.Module):
             residual = (by_location - self.mean.unsqueeze(2)) * share.sqrt()
         covariance = residual.transpose(-1, -2) @ residual / count.clamp_min(1.0).unsqueeze(-1)
         pooled = (covariance * count.unsqueeze(-1)).sum(dim=(0, 1)) / count.sum().clamp_min(1.0)
+        covariance = torch.where(count.unsqueeze(-1) < 2.0, pooled, covariance)  # one image has no covariance
         covariance = (1 - POOLED_SHARE) * covariance + POOLED_SHARE * pooled
         dim = x.shape[-1]
         ridge = RIDGE * pooled.diagonal().mean() + TINY

@@ -112,15 +112,15 @@ def _compute(detector: Detector, images: Sequence[ImageFile], spec: InputSpec, l
             raise DatasetError(f"{image.path.name}: {error}; leave the image out") from error
     with torch.inference_mode():
         found = detector.features(torch.from_numpy(np.stack(pixels)))
-    for name, value in found.items():
-        if not torch.isfinite(value).all():
+    with np.errstate(over="ignore"):  # what does not fit is infinite, and refused
+        halves = {name: value.numpy().astype(np.float16) for name, value in found.items()}
+    for name, value in halves.items():
+        if not np.isfinite(value).all():
             raise TrainingError(
                 f"features {name} of {images[0].path.name}..{images[-1].path.name} are not finite; "
                 "the weights of the backbone are damaged: install the package that brings them again"
             )
-    return [
-        {name: value[row].numpy().astype(np.float16) for name, value in found.items()} for row in range(len(images))
-    ]
+    return [{name: value[row] for name, value in halves.items()} for row in range(len(images))]
 
 
 def _read(file: Path) -> _Entry | None:

@@ -46,12 +46,9 @@ def fold_of(groups: NDArray[np.intp]) -> NDArray[np.intp]:
     Args:
         groups: for every image the position of the first image of its group, see `twin_groups`.
     """
-    count = len(groups)
-    block = max(1, count // (FOLDS * BLOCKS_PER_FOLD))
-    in_groups = np.argsort(groups, kind="stable")
-    first = np.searchsorted(groups[in_groups], groups[in_groups])  # where its group begins
-    folds = np.empty(count, np.intp)
-    folds[in_groups] = first // block % FOLDS
+    first, group = np.unique(groups, return_inverse=True)
+    block = max(1, len(first) // (FOLDS * BLOCKS_PER_FOLD))
+    folds: NDArray[np.intp] = group // block % FOLDS
     return folds
 
 

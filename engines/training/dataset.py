@@ -25,6 +25,7 @@ SHORT_SIDE_PX = 256
 ELONGATED_SHORT_SIDE_PX = 288
 """Of images at least twice as long as wide: their defects are smaller beside the long side."""
 ELONGATED = 2.0
+MAX_ELONGATION = 20.0
 VARYING_ASPECT = 1.1
 """Largest over smallest width / height from which the images were cut out around parts of different shapes."""
 MAX_INPUT_AREA_PX = 288 * 704
@@ -139,6 +140,11 @@ def choose_input(sizes: Sequence[tuple[int, int]], *, located: bool = False) -> 
         return InputSpec(width=SHORT_SIDE_PX, height=SHORT_SIDE_PX, fit="stretch")
     aspect = median(aspects)
     elongation = max(aspect, 1 / aspect)
+    if elongation > MAX_ELONGATION:
+        raise DatasetError(
+            f"images with width / height of {aspect:.3g}: allowed is 1:{MAX_ELONGATION:g} to {MAX_ELONGATION:g}:1; "
+            "cut them into pieces"
+        )
     wanted = ELONGATED_SHORT_SIDE_PX if elongation >= ELONGATED else SHORT_SIDE_PX
     short_side = min(wanted, math.sqrt(MAX_INPUT_AREA_PX / elongation))
     width = short_side * max(aspect, 1.0)

@@ -15,6 +15,9 @@ NEIGHBOUR = 15
 """How many images further lies what counts as merely similar: more than the copies there are of one part."""
 TWIN_RATIO = 0.7
 """Twins are nearer to each other than this times what is merely similar to either."""
+IDENTICAL = 1e-4
+"""Rounding of the distance of two unit vectors."""
+MIN_LARGE_GROUP = 4
 MAX_GROUP_SHARE = 0.1
 """Larger groups are no copies of one part but a product that hardly varies."""
 
@@ -33,10 +36,11 @@ def twin_groups(features: Mapping[str, NDArray[np.float16]], indices: NDArray[np
     distances = pairwise_distances(looks, looks)
     np.fill_diagonal(distances, np.inf)
     similar = np.partition(distances, NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1]
-    twins = distances < TWIN_RATIO * np.minimum(similar[:, np.newaxis], similar[np.newaxis, :])
+    twins = distances <= TWIN_RATIO * np.minimum(similar[:, np.newaxis], similar[np.newaxis, :]) + IDENTICAL
     labels = connected(twins)
-    _, counts = np.unique(labels, return_counts=True)
-    return np.arange(len(indices)) if counts.max() > MAX_GROUP_SHARE * len(indices) else labels
+    _, group, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    too_large = counts[group] > max(MIN_LARGE_GROUP, MAX_GROUP_SHARE * len(indices))
+    return np.where(too_large, np.arange(len(indices)), labels)
 
 
 def pairwise_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -110,19 +110,19 @@ class FeatureJudge:
 
     def __init__(self, detector: Detector, features: CachedFeatures, indices: Indices, training: TrainOptions) -> None:
         self._detector, self._features, self._indices, self._training = detector, features, indices, training
-        self._maps: NDArray[np.float32] | None = None
+        self._trained = False
 
     def own(self, kept: Indices, *, continued: bool) -> Scores:
         """See `Judge.own`; a detector with a closed form is refined by that, as in `unseen`."""
         images = self._indices[kept]
         training = CLOSED_FORM if self._detector.has_closed_form else self._training
-        fine_tuned = continued and training.steps_of(self._detector) > 0
+        fine_tuned = continued and self._trained and training.steps_of(self._detector) > 0
         if fine_tuned:
             steps = max(1, round(FINE_TUNE_SHARE * training.steps_of(self._detector)))
             training = TrainOptions(steps, training.seed)
         train(self._detector, self._features, images, training, continued=fine_tuned)
-        scores, maps = score(self._detector, self._features, images)
-        self._remember(kept, maps)
+        self._trained = True
+        scores, _ = score(self._detector, self._features, images)
         return scores
 
     def unseen(self, learned: Indices, weights: CellWeights | None) -> tuple[Scores, NDArray[np.float32]]:
@@ -135,23 +135,18 @@ class FeatureJudge:
             learned=self._indices[learned],
             weights=_for_all(weights, self._indices, self._features),
         )
-        self._maps = found.maps
         return found.image_scores, found.maps
 
     def positive(self, scores: Scores) -> Scores:
         """See `Judge.positive`."""
         return np.asarray(self._detector.positive(torch.from_numpy(scores)).numpy(), np.float64)
 
-    def describe(self) -> NDArray[np.float32]:
-        """See `Judge.describe`: the last anomaly maps, coarse."""
-        assert self._maps is not None, "describe comes after scoring"
-        coarse = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(self._maps).unsqueeze(1), LOOK_CELLS)
+    def describe(self, kept: Indices) -> NDArray[np.float32]:
+        """See `Judge.describe`: the anomaly maps of a detector that learned `kept`, coarse."""
+        self.own(kept, continued=False)
+        _, maps = score(self._detector, self._features, self._indices)
+        coarse = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps).unsqueeze(1), LOOK_CELLS)
         return np.asarray(coarse.flatten(1).numpy(), np.float32)
-
-    def _remember(self, kept: Indices, maps: NDArray[np.float32]) -> None:
-        if self._maps is None:
-            self._maps = np.zeros((len(self._indices), *maps.shape[1:]), np.float32)
-        self._maps[kept] = maps
 
 
 def _train(

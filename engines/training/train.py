@@ -58,7 +58,10 @@ def train(
     """
     if not continued:
         spread = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MAX_CLOSED_FORM_IMAGES)).astype(np.intp))
-        detector.initialise(take(features, indices[spread]), _taken(weights, indices[spread]))
+        try:
+            detector.initialise(take(features, indices[spread]), _taken(weights, indices[spread]))
+        except RuntimeError as error:  # LinAlgError, which torch does not export
+            raise TrainingError(f"the features of {len(spread)} images have no covariance: {error}") from error
     steps = options.steps_of(detector)
     parameters = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     if not parameters or steps == 0:

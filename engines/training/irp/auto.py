@@ -3,7 +3,7 @@
 Each image is scored by models that did not see it: scored by its own model, dirt hides itself. The first rounds are
 concentration steps (Rousseeuw and Van Driessen 1999, "A fast algorithm for the minimum covariance determinant
 estimator"): learn from the half that looks most alike, score everything, take the best half again. Then the limit is
-drawn from the densest half of the scores and every image below it is learned again, so clean images come back and what
+drawn from the densest third of the scores and every image below it is learned again, so clean images come back and what
 stays above it stays out. If that leaves signs of dirt, places in the kept images whose score is out of the ordinary
 for their location lose their weight, too.
 """
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from engines.training.irp.guards import Guards
 from engines.training.irp.records import CellWeights, Checkpoint, Found, Indices, Judge, RefineOptions, Round, Scores
-from engines.training.irp.thresholds import shortest_half
+from engines.training.irp.thresholds import densest_third
 
 IMAGE_DEVIATIONS = 5.0
-"""An image leaves when it scores so many deviations above the centre of the densest half. Good images have a tail to
+"""An image leaves when it scores so many deviations above the centre of the densest third. Good images have a tail to
 the right; a lower limit removes their rarer ones."""
 CORE_ROUNDS = 2
 MAX_ROUNDS = 7
@@ -31,12 +31,14 @@ TAIL_DEVIATIONS = 4.0
 CLEAN_TAIL_SHARE = 0.006
 """Share of cells so many deviations above the median of their location that good parts have, too. Measured: 0.004 on
 clean bottles and clean magnetic tile, 0.008 on the latter with 10 % dirt, 0.013 with 30 %."""
-CELL_DEVIATIONS = 2.5
+CELL_DEVIATIONS = 2.0
 """In data with more, a cell loses its weight so many deviations above the median of its location."""
-MASKED_IMAGE_DEVIATIONS = 3.0
+MASKED_IMAGE_DEVIATIONS = 2.5
 """And an image leaves: in dirty data more of what is far out is dirt."""
-MASK_ROUNDS = 2
+MASK_ROUNDS = 3
 MAD_TO_DEVIATION = 1.4826
+MIN_DEVIATION = 1e-6
+"""Of cells that never vary."""
 
 
 def auto_rounds(
@@ -48,15 +50,13 @@ def auto_rounds(
     learned = start
     for done in rounds:
         learned = np.union1d(np.setdiff1d(learned, done.removed), done.returned)
-    max_rounds = options.max_rounds or MAX_ROUNDS
-    capped = False
+    max_rounds = CORE_ROUNDS + options.max_rounds if options.max_rounds else MAX_ROUNDS
     while len(rounds) < max_rounds and not _settled(rounds):
         all_scores, _ = judge.unseen(learned, None)
         if len(rounds) < CORE_ROUNDS:
             limit = float(np.median(all_scores[start]))
-            capped = False
         else:
-            limit, capped = _within_cap(all_scores, _limit(all_scores[start], IMAGE_DEVIATIONS), guards)
+            limit = _within_cap(all_scores, _limit(all_scores[start], IMAGE_DEVIATIONS), guards)
         kept, removed = _split(all_scores, limit, guards, learned)
         rounds.append(Round(start, all_scores[start], limit, removed, np.setdiff1d(kept, learned), 0.0))
         learned = kept
@@ -65,9 +65,9 @@ def auto_rounds(
         on_round()
     all_scores, cells = judge.unseen(learned, None)
     share = 1 - len(learned) / len(start)
-    found = Found(
-        rounds, learned, None, all_scores, rounds[-1].limit, capped, share if share >= MIN_DIRT_SHARE else 0.0
-    )
+    limit = rounds[-1].limit
+    capped = _limit(rounds[-1].scores, IMAGE_DEVIATIONS) < limit
+    found = Found(rounds, learned, None, all_scores, limit, capped, share if share >= MIN_DIRT_SHARE else 0.0)
     if float(np.mean(_deviations(cells, learned)[learned] > TAIL_DEVIATIONS)) <= CLEAN_TAIL_SHARE:
         return found
     return _mask(judge, found, cells, guards, on_round)
@@ -82,7 +82,9 @@ def _mask(
     weights = cell_weights(cells, learned)
     for _ in range(MASK_ROUNDS):
         scores, cells = judge.unseen(learned, weights)
-        limit, capped = _within_cap(scores, _limit(scores[start], MASKED_IMAGE_DEVIATIONS), guards)
+        wanted = _limit(scores[start], MASKED_IMAGE_DEVIATIONS)
+        limit = _within_cap(scores, wanted, guards)
+        capped = wanted < limit
         kept, removed = _split(scores, limit, guards, learned)
         weights = cell_weights(cells, kept)
         returned = np.setdiff1d(kept, learned)
@@ -113,7 +115,7 @@ def _deviations(cells: NDArray[np.float32], learned: Indices) -> NDArray[np.floa
     median = np.median(cells[learned], axis=0)
     deviation = MAD_TO_DEVIATION * np.median(np.abs(cells[learned] - median), axis=0)
     deviation = (deviation + np.median(deviation)) / 2
-    above: NDArray[np.float32] = (cells - median) / np.maximum(deviation, np.finfo(np.float32).tiny)
+    above: NDArray[np.float32] = (cells - median) / np.maximum(deviation, MIN_DEVIATION)
     return above
 
 
@@ -123,13 +125,12 @@ def _settled(rounds: list[Round]) -> bool:
 
 
 def _limit(scores: Scores, deviations: float) -> float:
-    centre, deviation = shortest_half(scores)
+    centre, deviation = densest_third(scores)
     return centre + deviations * deviation
 
 
-def _within_cap(all_scores: Scores, limit: float, guards: Guards) -> tuple[float, bool]:
-    """The limit, raised if more images are above it than may be removed; True when it was."""
+def _within_cap(all_scores: Scores, limit: float, guards: Guards) -> float:
+    """The limit, raised if more images are above it than may be removed."""
     ordered = np.sort(all_scores[guards.start])
     at_least = len(ordered) - guards.allowance(guards.start)
-    lowest = float(ordered[at_least - 1])
-    return max(limit, lowest), limit < lowest
+    return max(limit, float(ordered[at_least - 1]))

@@ -30,7 +30,6 @@ def paper_rounds(
     kept = guards.start
     for done in rounds:
         kept = np.setdiff1d(kept, done.removed)
-    capped = False
     max_rounds = 1 if one_shot else (options.max_rounds or MAX_ROUNDS)
     while len(rounds) < max_rounds and not (rounds and len(rounds[-1].removed) == 0):
         scores = judge.own(kept, continued=bool(rounds))
@@ -39,15 +38,17 @@ def paper_rounds(
         if options.largest_only and not one_shot:
             worst = worst[:1]
         allowed = guards.removable(worst)[: guards.allowance(kept)]
-        capped = len(allowed) < len(guards.removable(worst))
         limit = _on_score_scale(scores, positive, options.factor)
         rounds.append(Round(kept, scores, limit, allowed, np.empty(0, np.intp), masked_share=0.0))
         kept = np.setdiff1d(kept, allowed)
         if checkpoint:
             checkpoint.save(rounds)
         on_round()
+    last = rounds[-1]
+    above = last.indices[last.scores > last.limit]
+    capped = bool(np.isin(guards.removable(above), kept).any())
     share = 1 - len(kept) / len(guards.start)
-    return Found(rounds, kept, None, _last_scores(rounds, guards.count), rounds[-1].limit, capped, share)
+    return Found(rounds, kept, None, _last_scores(rounds, guards.count), last.limit, capped, share)
 
 
 def _last_scores(rounds: list[Round], count: int) -> Scores:

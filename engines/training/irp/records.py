@@ -27,7 +27,7 @@ class RefineOptions:
     largest_only: bool = False
     """`irp` removes one image per round, as algorithm 1 of the paper; False: all above the limit, as its equation 6."""
     max_rounds: int = 0
-    """0: what suits the method."""
+    """0: what suits the method. The concentration steps of `auto` do not count."""
     max_removed_share: float = 0.6
     """Never remove more than this share of all images."""
     known_good: frozenset[int] = frozenset()
@@ -109,8 +109,8 @@ class Judge(Protocol):
         """Scores on a positive scale with a meaningful zero."""
         ...
 
-    def describe(self) -> NDArray[np.float32]:
-        """(images, k): what each image looks like, for finding images that look alike."""
+    def describe(self, kept: Indices) -> NDArray[np.float32]:
+        """(images, k): how each image differs from those `kept`, for finding images that look alike."""
         ...
 
 

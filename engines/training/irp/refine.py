@@ -25,6 +25,9 @@ from engines.training.irp.records import (
 )
 
 
+MAX_REMOVED_SHARE = 0.9
+
+
 def refine(
     judge: Judge,
     count: int,
@@ -46,6 +49,10 @@ def refine(
         raise TrainingError(f'unknown refinement "{options.method}"; known: {", ".join(REFINEMENTS)}')
     if not options.factor > 1:
         raise TrainingError(f"lambda {options.factor}: must be above 1, it is a multiple of the median score")
+    if not 0 <= options.max_removed_share <= MAX_REMOVED_SHARE:
+        raise TrainingError(
+            f"max_removed_share {options.max_removed_share}: allowed is 0 to {MAX_REMOVED_SHARE}, not all can leave"
+        )
     guards = Guards.of(count, options)
     if len(guards.start) < 2:
         raise TrainingError(
@@ -69,7 +76,7 @@ def refine(
         final_limit=found.limit,
         capped=found.capped,
         dirt_share=found.dirt_share,
-        variants=variants(out, found.kept, judge.describe()) if len(out) else (),
+        variants=variants(out, found.kept, judge.describe(found.kept)) if len(out) else (),
         protected=_protected(found, guards),
     )
 
