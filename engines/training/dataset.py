@@ -25,7 +25,7 @@ SHORT_SIDE_PX = 256
 ELONGATED_SHORT_SIDE_PX = 288
 """Of images at least twice as long as wide: their defects are smaller beside the long side."""
 ELONGATED = 2.0
-MAX_ELONGATION = 20.0
+MAX_ELONGATION = 100.0
 VARYING_ASPECT = 1.1
 """Largest over smallest width / height from which the images were cut out around parts of different shapes."""
 MAX_INPUT_AREA_PX = 288 * 704

@@ -50,7 +50,7 @@ class GaussianJudge:
     def positive(self, scores: Scores) -> Scores:
         return scores
 
-    def describe(self) -> NDArray[np.float32]:
+    def describe(self, kept: Indices) -> NDArray[np.float32]:
         return self.maps.reshape(len(self.maps), -1).astype(np.float32) if self.looks is None else self.looks
 
 

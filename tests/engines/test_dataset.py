@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engines.training.dataset import INPUT_MULTIPLE, MAX_INPUT_AREA_PX, choose_input, open_dataset, read_image
@@ -131,6 +131,7 @@ sizes = st.lists(st.tuples(st.integers(10, 5000), st.integers(10, 5000)), min_si
 def test_any_sizes_give_an_input_that_the_network_takes_in_bounded_time(
     sizes: list[tuple[int, int]], located: bool
 ) -> None:
+    assume(all(max(size) <= 100 * min(size) for size in sizes))
     spec = choose_input(sizes, located=located)
     assert spec.width % INPUT_MULTIPLE == 0
     assert spec.height % INPUT_MULTIPLE == 0
@@ -150,7 +151,6 @@ def test_images_of_different_shapes_are_stretched_unless_they_were_cut_out() -> 
     assert choose_input(nearly_alike).fit == "contain"
 
 
-@pytest.mark.xfail(strict=True, reason="ends in an error of the manifest that names no image")
 def test_images_of_a_line_of_pixels_are_refused_in_words() -> None:
     with pytest.raises(DatasetError):
         choose_input([(1, 1327)] * 3)

@@ -63,7 +63,6 @@ def test_a_product_that_hardly_varies_is_not_one_group() -> None:
     assert groups(values) == list(range(60))
 
 
-@pytest.mark.xfail(strict=True, reason="one large group switches the grouping off for all images")
 def test_a_standing_belt_does_not_hide_the_other_copies() -> None:
     values = parts(100)
     values[40:52] = values[40]
@@ -160,7 +159,6 @@ def test_every_fold_has_images(count: int, twin_share: float) -> None:
         assert set(fold_of(labels)) == set(range(FOLDS))
 
 
-@pytest.mark.xfail(strict=True, reason="blocks are counted in images, so even groups fill every other fold")
 @pytest.mark.parametrize(("count", "group"), [(24, 2), (40, 4), (200, 20)])
 def test_every_fold_has_images_when_all_parts_were_taken_as_often(count: int, group: int) -> None:
     labels = np.arange(count) // group * group

@@ -12,7 +12,7 @@ from engines.training.errors import TrainingError
 from engines.training.irp import REFINEMENTS, RefineOptions, refine
 from engines.training.irp.guards import variants
 from engines.training.irp.records import Scores
-from engines.training.irp.thresholds import above_median, shortest_half
+from engines.training.irp.thresholds import above_median, densest_third
 from tests.engines.mixtures import GOOD, GaussianJudge, good_maps, mixture
 
 # Guards
@@ -132,28 +132,28 @@ any_scores = st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=60).map(np.arra
 
 @given(any_scores, st.floats(0.01, 100), st.floats(-1e3, 1e3))
 @settings(deadline=None)
-def test_the_shortest_half_moves_and_stretches_with_the_scores(scores: Scores, scale: float, shift: float) -> None:
+def test_the_densest_third_moves_and_stretches_with_the_scores(scores: Scores, scale: float, shift: float) -> None:
     low, high = np.sort(scores)[[0, -1]]
-    # halves of equal length may swap by rounding; lengths may not
-    _, deviation = shortest_half(scores)
-    moved_centre, moved_deviation = shortest_half(scale * scores + shift)
+    # thirds of equal length may swap by rounding; lengths may not
+    _, deviation = densest_third(scores)
+    moved_centre, moved_deviation = densest_third(scale * scores + shift)
     assert moved_deviation == pytest.approx(scale * deviation, rel=1e-6, abs=1e-6)
     assert scale * low + shift - 1e-6 <= moved_centre <= scale * high + shift + 1e-6
-    assert shortest_half(-scores)[1] == pytest.approx(deviation, rel=1e-9, abs=1e-9)
 
 
 @given(any_scores, st.data())
 @settings(deadline=None)
-def test_less_than_half_cannot_move_the_shortest_half_far(good: Scores, data: st.DataObject) -> None:
-    bad = data.draw(st.lists(st.floats(-1e9, 1e9), max_size=len(good) - 1))
-    centre, deviation = shortest_half(np.concatenate([good, bad]))
+def test_less_than_half_of_dirt_cannot_move_the_densest_third_far(good: Scores, data: st.DataObject) -> None:
+    """Dirt scores higher than what is good."""
+    above = data.draw(st.lists(st.floats(0, 1e9), max_size=len(good) - 1))
+    centre, deviation = densest_third(np.concatenate([good, good.max() + np.array(above)]))
     half_range = (good.max() - good.min()) / 2
-    assert deviation <= half_range / 0.6745 * (1 + 1e-9)
-    assert abs(centre - (good.max() + good.min()) / 2) <= 2 * half_range + 1e-6
+    assert deviation <= half_range / 0.43 * (1 + 1e-6) + 1e-6
+    assert good.min() - 1e-6 <= centre <= good.max() + half_range + 1e-6
 
 
-def test_the_shortest_half_of_normal_scores_has_their_deviation() -> None:
-    centre, deviation = shortest_half(np.random.default_rng(0).normal(7.0, 2.0, 20_000))
+def test_the_densest_third_of_normal_scores_has_their_deviation() -> None:
+    centre, deviation = densest_third(np.random.default_rng(0).normal(7.0, 2.0, 20_000))
     assert centre == pytest.approx(7.0, abs=0.3)
     assert deviation == pytest.approx(2.0, rel=0.05)
 

@@ -191,11 +191,10 @@ def test_everything_known_bad_is_an_error() -> None:
         learn(CellDetector(), cached(cells(COUNT)), ALL, options(known_bad=frozenset(range(COUNT))))
 
 
-@pytest.mark.xfail(strict=True, reason="ends in an error of linear algebra", raises=RuntimeError)
 def test_features_that_are_not_finite_are_an_error() -> None:
     features = cached(cells(COUNT))
     features["cells"][5, 1, 1, 0] = np.nan
-    with pytest.raises(TrainingError, match="the features or the training are broken"):
+    with pytest.raises(TrainingError, match="have no covariance"):
         learn(CellDetector(), features, ALL, options())
 
 
@@ -228,23 +227,21 @@ def test_auto_goes_on_as_if_never_stopped(done: int) -> None:
     assert found.calibration == undisturbed.calibration
 
 
-LOST = pytest.mark.xfail(strict=True, reason="maps of what left before are lost: all look alike, or it ends")
+pytest.mark.xfail(strict=True, reason="maps of what left before are lost: all look alike, or it ends")
 
 
-@pytest.mark.parametrize("done", [0, pytest.param(1, marks=LOST), pytest.param(2, marks=LOST)])
+@pytest.mark.parametrize("done", [0, 1, 2])
 def test_irp_goes_on_as_if_never_stopped(done: int) -> None:
     undisturbed, found = resumed(CellDetector, dirty_cells(COUNT, DIRTY), "irp", done)
     assert same(undisturbed.refinement, found.refinement)
 
 
-@pytest.mark.xfail(strict=True, reason="there are no maps to look for variants in", raises=AssertionError)
 @pytest.mark.parametrize("method", ["irp", "osr"])
 def test_goes_on_after_the_last_round(method: str) -> None:
     undisturbed, found = resumed(CellDetector, dirty_cells(COUNT, DIRTY), method, -1)
     assert same(undisturbed.refinement, found.refinement)
 
 
-@pytest.mark.xfail(strict=True, reason="fine-tunes a detector that was never trained")
 def test_the_first_round_after_a_restart_trains_from_the_start() -> None:
     detector = ShiftDetector()
     FeatureJudge(detector, cached(cells(COUNT)), ALL, STEPS).own(ALL[5:], continued=True)
@@ -273,7 +270,6 @@ def test_looks_are_alike_where_maps_are() -> None:
     values[[5, 40], 0, 0] += 50
     values[9, 3, 5] += 50
     each = judge(cached(values))
-    each.unseen(ALL, None)
-    looks = each.describe()
+    looks = each.describe(ALL)
     assert looks.shape[0] == COUNT
     assert np.linalg.norm(looks[5] - looks[40]) < np.linalg.norm(looks[5] - looks[9])

@@ -170,7 +170,6 @@ def test_features_that_are_not_finite(images: Path, quick: Callable[[type[CellDe
     refuse(images, TrainingError, r"features cells of 000\.png\.\.007\.png are not finite")
 
 
-@pytest.mark.xfail(strict=True, reason="checked before they are rounded to half precision", raises=RuntimeWarning)
 def test_features_beyond_the_precision_of_the_cache(images: Path, quick: Callable[[type[CellDetector]], None]) -> None:
     quick(OverflowingDetector)
     refuse(images, TrainingError, "are not finite")

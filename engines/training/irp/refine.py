@@ -24,7 +24,6 @@ from engines.training.irp.records import (
     Scores,
 )
 
-
 MAX_REMOVED_SHARE = 0.9
 
 
