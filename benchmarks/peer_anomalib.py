@@ -39,7 +39,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engines import preprocess
-from engines.detectors.features import load_lite0
+from engines.detectors.backbones import load_backbone
 from engines.errors import EngineError
 from engines.training.dataset import read_image
 from engines.training.errors import TrainingError
@@ -143,7 +143,7 @@ def write_probe(path: Path, taps: Iterable[str]) -> None:
     """A random image and the features our own extractor finds of it."""
     image = np.random.default_rng(0).integers(0, 256, (1, PROBE_SIZE_PX, PROBE_SIZE_PX, 3), np.uint8)
     with torch.inference_mode():
-        features = load_lite0(tuple(taps))(torch.from_numpy(image).permute(0, 3, 1, 2).float())
+        features = load_backbone("lite0", tuple(taps))(torch.from_numpy(image).permute(0, 3, 1, 2).float())
     np.savez(path, allow_pickle=False, image=image, **{tap: value.numpy() for tap, value in features.items()})
 
 

@@ -23,6 +23,7 @@ from torch.nn import functional
 from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.flow import Flow
+from engines.detectors.projection import orthogonal_projection
 from engines.detectors.whitening import LocationWhitening
 from engines.manifest import InputSpec
 
@@ -76,7 +77,7 @@ class SpatialDetector(Detector):
         generator = torch.Generator().manual_seed(PROJECTION_SEED)
         for stream in self.streams:
             channels = self.backbone.channels[stream.tap]
-            self.projections[stream.tap] = _orthogonal_projection(channels, stream.dim, generator)
+            self.projections[stream.tap] = orthogonal_projection(channels, stream.dim, generator)
             rows, columns = spec.height // stream.stride, spec.width // stream.stride
             self.whitenings[stream.tap] = LocationWhitening(rows, columns, stream.dim)
         self.reset_flows(0)
@@ -175,12 +176,3 @@ def _at_stride(weights: Tensor | None, stream: Stream) -> Tensor | None:
         return weights
     size = stream.stride // MAP_STRIDE
     return 1 - functional.max_pool2d(1 - weights.float().unsqueeze(1), kernel_size=size, stride=size)[:, 0]
-
-
-def _orthogonal_projection(channels: int, dim: int, generator: torch.Generator) -> nn.Conv2d:
-    basis, _ = torch.linalg.qr(torch.randn(channels, dim, generator=generator, dtype=torch.float64))
-    projection = nn.Conv2d(channels, dim, kernel_size=1, bias=False)
-    projection.requires_grad_(requires_grad=False)
-    with torch.no_grad():
-        projection.weight.copy_(basis.T[:, :, None, None])
-    return projection

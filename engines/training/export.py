@@ -144,10 +144,6 @@ def check_half(full: OnnxRuntime, half: OnnxRuntime, images: NDArray[np.uint8]) 
     )
 
 
-def _ranks(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.argsort(np.argsort(scores, kind="stable")).astype(np.float64)
-
-
 def _infer_singly(runtime: OnnxRuntime, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """One by one, as on the line, so that many images need no more memory than one."""
     results = [runtime.infer(image[np.newaxis]) for image in images]
