@@ -84,7 +84,7 @@ class SmallTraining:
 
     def collect(self) -> Dossier:
         kept = self.refinement.kept
-        held_out = CrossFit(self.scores[kept], self.scores[kept] + 1.0, loss=1.0, closed_form_loss=1.2)
+        held_out = CrossFit(self.scores[kept], _flat_maps(self.scores[kept] + 1.0), 1.0, groups=np.arange(len(kept)))
         arguments: dict[str, Any] = {
             "dataset": self.dataset,
             "refinement": self.refinement,
@@ -113,3 +113,8 @@ class SmallTraining:
         if index in self.dirty or index in self.masked:
             anomaly_map[3:9, 6:10] = 30.0
         return anomaly_map
+
+
+def _flat_maps(peaks: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Maps of one cell."""
+    return peaks.astype(np.float32).reshape(-1, 1, 1)

@@ -34,7 +34,7 @@ outlying images had left: 0.004 on clean bottles and clean magnetic tile, 0.006 
 30 %; 0.006 on clean KolektorSDD, where masking costs nothing."""
 CELL_DEVIATIONS = 2.0
 """In data with more, a cell loses its weight so many deviations above the median of its location."""
-MASKED_IMAGE_DEVIATIONS = 2.5
+MASKED_IMAGE_DEVIATIONS = 3.0
 """And an image leaves: in dirty data more of what is far out is dirt."""
 MASK_ROUNDS = 3
 MAD_TO_DEVIATION = 1.4826
