@@ -59,4 +59,4 @@ def test_under_valgrind(tmp_path: Path) -> None:
     valgrind = shutil.which("valgrind")
     if not valgrind:
         pytest.skip("valgrind is not installed")
-    conform(tmp_path, runner=(valgrind, "-q", "--leak-check=full", "--error-exitcode=99"))
+    conform(tmp_path, runner=(valgrind, "-q", "--fair-sched=yes", "--leak-check=full", "--error-exitcode=99"))
