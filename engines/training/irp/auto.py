@@ -31,7 +31,7 @@ TAIL_DEVIATIONS = 4.0
 CLEAN_TAIL_SHARE = 0.005
 """Share of cells so many deviations above the median of their location that good parts have, too. Measured once the
 outlying images had left: 0.004 on clean bottles and clean magnetic tile, 0.006 on the latter with 10 % dirt, 0.013 with
-30 %; 0.006 on clean KolektorSDD, where masking costs nothing."""
+30 %; 0.006 on clean KolektorSDD, where masking costs 0.002."""
 CELL_DEVIATIONS = 2.0
 """In data with more, a cell loses its weight so many deviations above the median of its location."""
 MASKED_IMAGE_DEVIATIONS = 4.0
