@@ -47,7 +47,6 @@ class LocationWhitening(nn.Module):
             count = share.sum(dim=2)
             total = (by_location * share).sum(dim=2)
             everywhere = total.sum(dim=(0, 1)) / count.sum().clamp_min(1.0)
-            # one pseudo-observation: nothing where there are images, everything where there are none
             self.mean = torch.where(count < 1.0, everywhere, total / count.clamp_min(1.0))
             residual = (by_location - self.mean.unsqueeze(2)) * share.sqrt()
         covariance = residual.transpose(-1, -2) @ residual / count.clamp_min(1.0).unsqueeze(-1)

@@ -60,6 +60,7 @@ def cross_fit(
     *,
     learned: NDArray[np.intp] | None = None,
     weights: Weights = None,
+    groups: NDArray[np.intp] | None = None,
     on_fold: Callable[[], None] = lambda: None,
 ) -> CrossFit:
     """Train once per fold on the other folds and score the fold. `detector` is left as the last fold made it.
@@ -68,11 +69,12 @@ def cross_fit(
         indices: the images to score, ascending.
         learned: those of `indices` that may be learned from; None: all.
         weights: of the cells of all images of the features.
+        groups: `twin_groups` of `indices`, from who fits them more than once; None: found here.
 
     Raises:
         TrainingError: all images to learn from are in one fold.
     """
-    groups = twin_groups(features, indices)
+    groups = twin_groups(features, indices) if groups is None else groups
     folds = fold_of(groups)
     may = np.ones(len(indices), bool) if learned is None else np.isin(indices, learned)
     image_scores = np.empty(len(indices))
@@ -98,10 +100,17 @@ def steps_help(
     features: CachedFeatures,
     indices: NDArray[np.intp],
     options: TrainOptions,
-    weights: Weights = None,
+    *,
+    weights: Weights,
+    groups: NDArray[np.intp],
 ) -> bool:
-    """Whether training explains the images of the first fold, unseen, better than the closed form alone."""
-    unseen = fold_of(twin_groups(features, indices)) == 0
+    """Whether training explains the images of the first fold, unseen, better than the closed form alone.
+
+    Args:
+        weights: of the cells of all images of the features.
+        groups: `twin_groups` of `indices`.
+    """
+    unseen = fold_of(groups) == 0
     losses = []
     for tried in (CLOSED_FORM, options):
         train(detector, features, indices[~unseen], tried, weights)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from engines.training.calibrate import calibrate
 from engines.training.crossfit import FOLDS, CrossFit, cross_fit, steps_help
 from engines.training.dataset import MIN_IMAGES
 from engines.training.errors import TrainingError
+from engines.training.grouping import twin_groups
 from engines.training.irp import Refinement, RefineOptions, refine
 from engines.training.irp.auto import MASK_ROUNDS, MAX_ROUNDS
 from engines.training.irp.records import CellWeights, Checkpoint, Indices, Scores
@@ -112,6 +114,10 @@ class FeatureJudge:
         self._detector, self._features, self._indices, self._training = detector, features, indices, training
         self._trained = False
 
+    @cached_property
+    def _groups(self) -> Indices:
+        return twin_groups(self._features, self._indices)
+
     def own(self, kept: Indices, *, continued: bool) -> Scores:
         """See `Judge.own`; a detector with a closed form is refined by that, as in `unseen`."""
         images = self._indices[kept]
@@ -134,6 +140,7 @@ class FeatureJudge:
             CLOSED_FORM if self._detector.has_closed_form else self._training,
             learned=self._indices[learned],
             weights=_for_all(weights, self._indices, self._features),
+            groups=self._groups,
         )
         return found.image_scores, found.maps
 
@@ -170,12 +177,13 @@ def _train(
         on_step("train", done, total)
 
     on_step("train", 0, total)
+    groups = twin_groups(features, kept)
     used = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
     if used and detector.has_closed_form:
-        used = steps_help(detector, features, kept, options, weights)
+        used = steps_help(detector, features, kept, options, weights=weights, groups=groups)
     on_fold()
     chosen = options if used else CLOSED_FORM
-    held_out = cross_fit(detector, features, kept, chosen, weights=weights, on_fold=on_fold)
+    held_out = cross_fit(detector, features, kept, chosen, weights=weights, groups=groups, on_fold=on_fold)
     train(detector, features, kept, chosen, weights)
     on_step("train", total, total)
     return held_out, used

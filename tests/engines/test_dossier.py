@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from engines.bundle import DOSSIER_FOLDER, read_bundle, write_bundle
 from engines.errors import BundleError
 from engines.training.crossfit import CrossFit
-from engines.training.dossier import Dossier, pictured, read_veto, write_dossier
+from engines.training.dossier import Dossier, pictured, write_dossier
 from engines.training.dossier.pictures import THUMBNAIL_PX
 from engines.training.dossier.selection import MAX_NEAR, MAX_REMOVED
 from engines.training.errors import TrainingError
+from engines.training.names import read_names
 from engines.training.plain import plain_name
 from tests.engines.small_engine import write_small_engine
 from tests.engines.small_training import SmallTraining
@@ -150,7 +151,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     )
     veto = tmp_path / "veto.txt"
     veto.write_text(uncommented, "utf-8")
-    assert read_veto(veto, names) == set(range(len(HOSTILE)))
+    assert read_names(veto, names, "veto file") == set(range(len(HOSTILE)))
 
 
 @settings(max_examples=50)
@@ -304,12 +305,12 @@ def test_the_schema_is_strict(tmp_path: Path) -> None:
 def test_veto_files(tmp_path: Path) -> None:
     file, names = tmp_path / "veto.txt", ["a.png", "b.png", "c d.png"]
     file.write_bytes(b"\xef\xbb\xbf# comment\r\n\r\n  c d.png \r\na.png\r\na.png\r\n")  # as Windows' editor writes it
-    assert read_veto(file, names) == {0, 2}
+    assert read_names(file, names, "veto file") == {0, 2}
     file.write_text("a.png\nx.png\n")
     with pytest.raises(TrainingError, match=r"no image of the data set is called 'x\.png'"):
-        read_veto(file, names)
+        read_names(file, names, "veto file")
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(TrainingError, match="UTF-8"):
-        read_veto(file, names)
+        read_names(file, names, "veto file")
     with pytest.raises(TrainingError, match="No such file"):
-        read_veto(tmp_path / "none", names)
+        read_names(tmp_path / "none", names, "veto file")

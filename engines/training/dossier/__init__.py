@@ -3,13 +3,11 @@
 dossier = collect(...)                              everything that is known, one strict tree
 pictured(dossier)                                   the images that need a picture and an anomaly map
 write_dossier(folder, dossier, images, maps)        dossier.json, dossier.html, removed.txt, pictures/, plots/
-read_veto(file, names)                              images that a person wants back
 """
 
 from engines.training.dossier.collect import collect
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
-from engines.training.dossier.veto import read_veto
 from engines.training.dossier.write import write_dossier
 
-__all__ = ["Dossier", "collect", "pictured", "read_veto", "write_dossier"]
+__all__ = ["Dossier", "collect", "pictured", "write_dossier"]

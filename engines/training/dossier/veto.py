@@ -1,20 +1,12 @@
-"""Taking removals back: a text file with one image name per line, used with `--veto FILE`.
+"""Taking removals back: a text file with one image name per line, used with `--veto FILE`, see `read_names`.
 
 File names are anything but tame, so a dossier spells them all by `plain_name`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from engines.training.dossier.schema import Dossier
-from engines.training.names import COMMENT, read_names
-
-
-def read_veto(file: Path, names: Sequence[str]) -> frozenset[int]:
-    """Positions in `names` of the images that the veto file lists, see `read_names`."""
-    return read_names(file, names, "veto file")
+from engines.training.names import COMMENT
 
 
 def removed_text(dossier: Dossier) -> str:

@@ -119,7 +119,8 @@ def _in_order(rounds: list[Round], out: Indices) -> Indices:
         for index in entry.removed.tolist():
             left.pop(index, None)
             left[index] = None
-    return np.array([index for index in left if index in set(out.tolist())], np.intp)
+    stays_out = set(out.tolist())
+    return np.array([index for index in left if index in stays_out], np.intp)
 
 
 def _protected(found: Found, guards: Guards) -> Indices:
