@@ -73,6 +73,8 @@ class PartResult:
     """In counts of 0.001 mm2."""
     latency_ms: float
     """Trigger to result."""
+    encoder_count: int = 0
+    """The PLC's position of the part, as latched."""
 
 
 class Counts(Protocol):

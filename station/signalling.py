@@ -372,6 +372,7 @@ class Signalling:
             threshold=self._reject_score,
             defect_area=round(measurement.defect_area_mm2 * 1000) if measurement else 0,
             latency_ms=(now - trigger.time_ns) / 1e6,
+            encoder_count=trigger.encoder_count,
         )
         self._ports.journal_decided(trigger.acquisition_id, decision.verdict, decision.code)
         self._handshake.result(result, now)

@@ -31,12 +31,17 @@ class PlcInputs:
     bin_full: bool = False
     challenge_mode: bool = False
     latch_part_id: bool = False
+    reject_confirmed2: bool = False
+    reject_confirmed3: bool = False
+    reject_confirmed4: bool = False
+    part_at_ejector: bool = False
     plc_heartbeat: int = 0
     command: int = 0
     command_argument: int = 0
     part_id: int = 0
     encoder_count: int = 0
     deadline_ms: int = 0
+    encoder_now: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,14 @@ class PlcOutputs:
     drift: bool = False
     challenge_due: bool = False
     part_id_ack: bool = False
-    map_version: int = 1
+    ejector1: bool = False
+    ejector2: bool = False
+    ejector3: bool = False
+    ejector4: bool = False
+    line_stop: bool = False
+    challenge_running: bool = False
+    recipe_changing: bool = False
+    map_version: int = 2
     heartbeat: int = 0
     state: int = 1
     offline_reason: int = 0
@@ -84,12 +96,17 @@ class PlcOutputs:
     recipe: int = 0
     engine_id: int = 0
     config_checksum: int = 0
+    encoder_count_echo: int = 0
     count_triggers: int = 0
     count_pass: int = 0
     count_fail: int = 0
     count_review: int = 0
     count_error: int = 0
     count_missed: int = 0
+    recipe_checksum: int = 0
+    challenge_state: int = 0
+    challenge_step: int = 0
+    count_ejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Register map, version 1, as data: the one table that the code and the documentation are made from.
+"""Register map, version 2, as data: the one table that the code and the documentation are made from.
 
 Addresses are zero-based. A 32-bit value takes two registers. `Layout` holds what differs between PLCs: which of the
 two words comes first, and where the mirrors of the read-only areas lie. `python -m drivers.plc.signal_map` prints the
@@ -21,7 +21,8 @@ from operator import attrgetter
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 
-MAP_VERSION = 1
+MAP_VERSION = 2
+"""2 adds points behind those of version 1 and moves none: ejectors, challenge test, encoder, recipe checksum."""
 
 FLOAT32_MAX: float = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
 
@@ -103,10 +104,14 @@ CONTROL: tuple[Point, ...] = (
         ("ClearError", "clear_error", "rising edge: acknowledge a fault; clears Overrun and MissedTrigger"),
         ("ClearExposureComplete", "clear_exposure_complete", "rising edge: clears ExposureComplete"),
         ("SetOffline", "set_offline", "1: offline. Back to 0: online"),
-        ("RejectConfirmed", "reject_confirmed", "the rejected part was seen in the bin (not evaluated yet)"),
-        ("BinFull", "bin_full", "the reject bin is full (not evaluated yet)"),
-        ("ChallengeMode", "challenge_mode", "a challenge test runs (not evaluated yet)"),
+        ("RejectConfirmed", "reject_confirmed", "rising edge: a part fell into the bin of ejector 1"),
+        ("BinFull", "bin_full", "1: a reject bin is full; stops the line"),
+        ("ChallengeMode", "challenge_mode", "1: the parts are those of a challenge test"),
         ("LatchPartId", "latch_part_id", "rising edge: take PartId, EncoderCount, DeadlineMs for the next trigger"),
+        ("RejectConfirmed2", "reject_confirmed2", "rising edge: a part fell into the bin of ejector 2"),
+        ("RejectConfirmed3", "reject_confirmed3", "rising edge: a part fell into the bin of ejector 3"),
+        ("RejectConfirmed4", "reject_confirmed4", "rising edge: a part fell into the bin of ejector 4"),
+        ("PartAtEjector", "part_at_ejector", "rising edge: a part passes the sensor before the first ejector"),
     ),
     Point(_HOLD, 0, "PlcHeartbeat", "plc_heartbeat", _U16, "changes at least once a second"),
     Point(_HOLD, 1, "Command", "command", _U16, "number of the command, see the table of commands"),
@@ -114,6 +119,7 @@ CONTROL: tuple[Point, ...] = (
     Point(_HOLD, 3, "PartId", "part_id", _U32, "the PLC's id of the next part"),
     Point(_HOLD, 5, "EncoderCount", "encoder_count", _U32, "position of the next part"),
     Point(_HOLD, 7, "DeadlineMs", "deadline_ms", _U16, "ms from trigger to result; 0: as configured"),
+    Point(_HOLD, 8, "EncoderNow", "encoder_now", _U32, "the encoder as it is now, for tracking in the station"),
 )
 
 STATUS: tuple[Point, ...] = (
@@ -143,6 +149,17 @@ STATUS: tuple[Point, ...] = (
         ("Drift", "drift", "scores drift away from those of the training"),
         ("ChallengeDue", "challenge_due", "a challenge test is due"),
         ("PartIdAck", "part_id_ack", "PartId was taken; falls with LatchPartId"),
+        ("Ejector1", "ejector1", "1: ejector 1 pushes now (tracking in the station)"),
+        ("Ejector2", "ejector2", "1: ejector 2 pushes now"),
+        ("Ejector3", "ejector3", "1: ejector 3 pushes now"),
+        ("Ejector4", "ejector4", "1: ejector 4 pushes now"),
+        ("LineStop", "line_stop", "1: stop the line, see ErrorCode"),
+        ("ChallengeRunning", "challenge_running", "results are those of a challenge test, not of production"),
+        (
+            "RecipeChanging",
+            "recipe_changing",
+            "another recipe is being loaded; parts in flight finish first",
+        ),
     ),
     Point(_IN, 0, "MapVersion", "map_version", _U16, "version of this map"),
     Point(_IN, 1, "Heartbeat", "heartbeat", _U16, "counts up once a second; standing still: stop or reject"),
@@ -171,12 +188,17 @@ STATUS: tuple[Point, ...] = (
     Point(_IN, 23, "Recipe", "recipe", _U16, "number of the active recipe"),
     Point(_IN, 24, "EngineId", "engine_id", _U32, "first 32 bits of the engine's content hash"),
     Point(_IN, 26, "ConfigChecksum", "config_checksum", _U32, "first 32 bits of the configuration's checksum"),
+    Point(_IN, 28, "EncoderCount", "encoder_count_echo", _U32, "EncoderCount of the part that the result belongs to"),
     Point(_IN, 30, "CountTriggers", "count_triggers", _U32, "triggers taken", saturates=True),
     Point(_IN, 32, "CountPass", "count_pass", _U32, "parts passed", saturates=True),
     Point(_IN, 34, "CountFail", "count_fail", _U32, "parts failed", saturates=True),
     Point(_IN, 36, "CountReview", "count_review", _U32, "parts for review", saturates=True),
     Point(_IN, 38, "CountError", "count_error", _U32, "parts not inspected", saturates=True),
     Point(_IN, 40, "CountMissed", "count_missed", _U32, "triggers that came while TriggerReady was 0", saturates=True),
+    Point(_IN, 42, "RecipeChecksum", "recipe_checksum", _U32, "first 32 bits of the active recipe's checksum"),
+    Point(_IN, 44, "ChallengeState", "challenge_state", _U16, "0 none, 1 due, 2 running, 3 passed, 4 failed"),
+    Point(_IN, 45, "ChallengeStep", "challenge_step", _U16, "number of the master part to put on next; 0: none"),
+    Point(_IN, 46, "CountEjected", "count_ejected", _U32, "parts that the station pushed off", saturates=True),
 )
 
 POINTS: tuple[Point, ...] = CONTROL + STATUS

@@ -507,7 +507,7 @@ def test_state_and_counters_go_through(bench: Bench) -> None:
     out = bench.out
     assert (out.state, out.offline_reason, out.error_code, out.warning_code) == (3, 6, 3, 3)
     assert (out.fault, out.warning, out.drift, out.challenge_due, out.busy) == (True, True, True, True, True)
-    assert (out.recipe, out.engine_id, out.config_checksum, out.map_version) == (3, 0xDEADBEEF, 77, 1)
+    assert (out.recipe, out.engine_id, out.config_checksum, out.map_version) == (3, 0xDEADBEEF, 77, 2)
     counts = (out.count_triggers, out.count_pass, out.count_fail, out.count_review, out.count_error, out.count_missed)
     assert counts == (10, 4, 3, 2, 1, 5)
 

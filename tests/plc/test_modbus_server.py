@@ -109,11 +109,11 @@ def test_an_independent_client_reads_what_was_published_in_all_areas(server: Ser
     assert client.read_coils(1000, 20) == expected_bits
     values = client.read_input_registers(0, 42)
     assert values is not None
-    assert values[:2] == [1, 5]
+    assert values[:2] == [2, 5]
     assert values[8:10] == [1, 4464]
     assert values[40:42] == [0, 3]
     assert client.read_holding_registers(1000, 42) == values
-    assert client.read_input_registers(28, 2) == [0, 0], "the gap reads 0, so that the block can be read at once"
+    assert client.read_input_registers(7, 1) == [0], "the gap reads 0, so that the block can be read at once"
     client.close()
 
 
@@ -126,7 +126,7 @@ def test_low_word_first_when_the_layout_says_so(start: Callable[..., Server]) ->
     assert server.inputs[-1].part_id == 70_000
 
 
-@pytest.mark.parametrize(("function", "size", "mirror"), [(1, 12, True), (2, 20, False), (3, 8, True), (4, 42, False)])
+@pytest.mark.parametrize(("function", "size", "mirror"), [(1, 16, True), (2, 27, False), (3, 10, True), (4, 48, False)])
 def test_reads_outside_the_map_are_illegal_addresses(client: RawClient, function: int, size: int, mirror: bool) -> None:
     assert client.ask(read(function, 0, size))[0] == function
     assert client.ask(read(function, size - 1, 1))[0] == function
@@ -134,7 +134,7 @@ def test_reads_outside_the_map_are_illegal_addresses(client: RawClient, function
     assert client.ask(read(function, 0, size + 1)) == refused
     assert client.ask(read(function, size, 1)) == refused
     assert client.ask(read(function, 65535, 2)) == refused
-    mirror_size = {1: 20, 3: 42}.get(function, 0)
+    mirror_size = {1: 27, 3: 48}.get(function, 0)
     if mirror:
         assert client.ask(read(function, 1000, mirror_size))[0] == function
         assert client.ask(read(function, 1000, mirror_size + 1)) == refused
@@ -164,7 +164,7 @@ def test_unit_ids(start: Callable[..., Server]) -> None:
     with RawClient(server.port) as client:
         for unit in (9, 0, 255):
             client.send(frame(read(4, 0, 1), transaction=unit, unit=unit))
-            assert client.receive() == (unit, unit, b"\x04\x02\x00\x01")
+            assert client.receive() == (unit, unit, b"\x04\x02\x00\x02")
         assert client.ask(read(4, 0, 1), unit=1) == bytes([0x84, OTHER_UNIT])
         assert client.ask(write_coil(0, 0xFF00), unit=1) == bytes([0x85, OTHER_UNIT])
     assert server.inputs == []
@@ -196,7 +196,7 @@ def test_writes_reach_the_station_as_the_whole_block_in_order(server: Server, cl
         dataclasses.replace(beating, trigger=True, buffer_enable=True),
     ]
     assert server.threads == {"modbus"}
-    assert bits(client.ask(read(1, 0, 12)), 12) == [True, True, False, True] + [False] * 8
+    assert bits(client.ask(read(1, 0, 16)), 16) == [True, True, False, True] + [False] * 12
     assert registers(client.ask(read(3, 0, 8))) == [9, 0, 0, 1, 2, 3, 4, 5]
 
 
@@ -219,17 +219,17 @@ def test_a_write_that_changes_nothing_is_not_reported_except_the_first_of_a_writ
 @pytest.mark.parametrize(
     "pdu",
     [
-        write_coil(12, 0xFF00),
+        write_coil(16, 0xFF00),
         write_coil(1000, 0xFF00),
-        write_coils(11, [1, 1]),
-        write_coils(1000, [1] * 20),
-        write_register(8, 1),
+        write_coils(15, [1, 1]),
+        write_coils(1000, [1] * 27),
+        write_register(10, 1),
         write_register(1000, 1),
-        write_registers(7, [1, 1]),
-        write_registers(1041, [1]),
+        write_registers(9, [1, 1]),
+        write_registers(1047, [1]),
         write_registers(65535, [1, 1]),
-        struct.pack(">BHHHHBH", 23, 0, 1, 8, 1, 2, 1),
-        struct.pack(">BHHHHBH", 23, 8, 1, 0, 1, 2, 1),
+        struct.pack(">BHHHHBH", 23, 0, 1, 10, 1, 2, 1),
+        struct.pack(">BHHHHBH", 23, 10, 1, 0, 1, 2, 1),
     ],
     ids=lambda pdu: pdu.hex(),
 )
@@ -237,7 +237,7 @@ def test_writes_outside_the_control_block_are_illegal_addresses(server: Server, 
     assert client.ask(pdu) == bytes([pdu[0] | 0x80, ILLEGAL_ADDRESS])
     assert server.inputs == []
     assert server.events == [], "a refused write makes nobody the writer"
-    assert not any(bits(client.ask(read(1, 0, 12)), 12))
+    assert not any(bits(client.ask(read(1, 0, 16)), 16))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_unused_bits_of_a_coil_write_may_be_anything(server: Server, client: Raw
 def test_read_write_writes_first_and_reads_the_status(server: Server, client: RawClient) -> None:
     server.link.publish(PlcOutputs(heartbeat=77))
     answer = client.ask(struct.pack(">BHHHHBHH", 23, 1000, 2, 0, 2, 4, 5, 6))
-    assert registers(answer) == [1, 77]
+    assert registers(answer) == [2, 77]
     assert client.ask(struct.pack(">BHHHHBH", 23, 0, 2, 0, 1, 2, 8)) == b"\x17\x04\x00\x08\x00\x06"
     assert server.inputs[-1] == PlcInputs(plc_heartbeat=8, command=6)
 
@@ -364,7 +364,7 @@ def test_what_is_not_modbus_closes_its_connection_and_no_other(server: Server, g
         good.ask(write_coil(0, 0xFF00))
         bad.send(garbage)
         assert bad.is_closed_by_station()
-        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x01"
+        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
     assert server.kinds()[:2] == ["connected", "refused"]
     assert len(server.inputs) == 1
 
@@ -375,7 +375,7 @@ def test_frames_may_come_byte_by_byte(server: Server, client: RawClient) -> None
         client.send(bytes([byte]))
     assert client.receive() == (3, 1, write_coil(0, 0xFF00))
     client.send(frame(read(4, 0, 1)) + frame(read(4, 1, 1))[:5])
-    assert client.receive()[2] == b"\x04\x02\x00\x01"
+    assert client.receive()[2] == b"\x04\x02\x00\x02"
     client.send(frame(read(4, 1, 1))[5:])
     assert client.receive()[2] == b"\x04\x02\x00\x00"
 
@@ -399,7 +399,7 @@ def test_a_client_that_floods_and_never_reads_does_not_stall_the_others(server: 
         with pytest.raises(BlockingIOError):  # the station stops reading: it does not buffer answers without limit
             send_forever(flood.socket, request)
         for _ in range(100):
-            assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x01"
+            assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
         flood.socket.setblocking(True)
         assert flood.receive()[2][0] == 4, "it is served again when it reads"
 
@@ -431,9 +431,9 @@ def test_too_many_clients_push_out_the_silent_ones_but_never_the_writer(start: C
 @given(pdu=PDUS)
 def test_any_pdu_is_answered_and_only_legal_writes_change_anything(server: Server, pdu: bytes) -> None:
     with RawClient(server.port) as client:
-        before = (bits(client.ask(read(1, 0, 12)), 12), registers(client.ask(read(3, 0, 8))))
+        before = (bits(client.ask(read(1, 0, 16)), 16), registers(client.ask(read(3, 0, 8))))
         answer = client.ask(pdu)
-        after = (bits(client.ask(read(1, 0, 12)), 12), registers(client.ask(read(3, 0, 8))))
+        after = (bits(client.ask(read(1, 0, 16)), 16), registers(client.ask(read(3, 0, 8))))
         assert answer[0] in (pdu[0], pdu[0] | 0x80)
         if answer[0] & 0x80 or pdu[0] not in (5, 6, 15, 16, 23):
             assert before == after
@@ -445,7 +445,7 @@ def test_any_pdu_is_answered_and_only_legal_writes_change_anything(server: Serve
 def test_any_bytes_leave_the_server_working(server: Server, data: bytes) -> None:
     with RawClient(server.port) as bad, RawClient(server.port) as good:
         bad.send(data)
-        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x01"
+        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
 
 
 # ---- consistency and life ------------------------------------------------------------------------------------------

@@ -29,23 +29,25 @@ from drivers.plc.signal_map import (
 U16 = st.integers(0, 0xFFFF)
 U32 = st.integers(0, 0xFFFF_FFFF)
 
-# Map version 1, written down a second time on purpose: an address in use by PLC programs must never move.
-VERSION_1 = {
+# Map version 2, written down a second time on purpose: an address in use by PLC programs must never move.
+VERSION_2 = {
     Area.COIL: "TriggerEnable Trigger ResultsAck BufferEnable Execute ClearError ClearExposureComplete SetOffline "
-    "RejectConfirmed BinFull ChallengeMode LatchPartId",
-    Area.HOLDING_REGISTER: "PlcHeartbeat Command CommandArgument PartId - EncoderCount - DeadlineMs",
+    "RejectConfirmed BinFull ChallengeMode LatchPartId "
+    "RejectConfirmed2 RejectConfirmed3 RejectConfirmed4 PartAtEjector",
+    Area.HOLDING_REGISTER: "PlcHeartbeat Command CommandArgument PartId - EncoderCount - DeadlineMs EncoderNow -",
     Area.DISCRETE_INPUT: "Online TriggerReady TriggerAck Busy ExposureComplete InspectionCompleted ResultsValid Pass "
     "Reject Review Overrun MissedTrigger Executing CommandCompleted CommandFailed Fault Warning Drift ChallengeDue "
-    "PartIdAck",
+    "PartIdAck Ejector1 Ejector2 Ejector3 Ejector4 LineStop ChallengeRunning RecipeChanging",
     Area.INPUT_REGISTER: "MapVersion Heartbeat State OfflineReason ErrorCode WarningCode FreeResultSlots - "
     "AcquisitionId - InspectionId - PartId - Result ReasonCode Score - Threshold - DefectArea - Latency Recipe "
-    "EngineId - ConfigChecksum - - - CountTriggers - CountPass - CountFail - CountReview - CountError - CountMissed -",
+    "EngineId - ConfigChecksum - EncoderCount - CountTriggers - CountPass - CountFail - CountReview - CountError - "
+    "CountMissed - RecipeChecksum - ChallengeState ChallengeStep CountEjected -",
 }
 
 
 @pytest.mark.parametrize("area", list(Area))
-def test_points_stand_where_version_1_has_them(area: Area) -> None:
-    names = VERSION_1[area].split()
+def test_points_stand_where_version_2_has_them(area: Area) -> None:
+    names = VERSION_2[area].split()
     expected = {name: address for address, name in enumerate(names) if name != "-"}
     assert {point.name: point.address for point in points_of(area)} == expected
     assert size_of(area) == len(names)
@@ -85,7 +87,7 @@ def test_names_are_unique_in_each_block_and_follow_the_fields() -> None:
 def test_default_status_is_reject_and_nothing_else() -> None:
     image = encode_status(PlcOutputs(), Layout())
     assert [point.name for point in points_of(Area.DISCRETE_INPUT) if image.bits[point.address]] == ["Reject"]
-    assert image.registers[:3] == (1, 0, 1)
+    assert image.registers[:3] == (2, 0, 1)
     assert not any(image.registers[3:])
 
 
@@ -127,7 +129,7 @@ def test_ids_and_codes_that_do_not_fit_are_refused(point: Point, excess: int) ->
 
 
 @given(
-    coils=st.lists(st.booleans(), min_size=12, max_size=12),
+    coils=st.lists(st.booleans(), min_size=16, max_size=16),
     heartbeat=U16,
     part_id=U32,
     encoder=U32,
@@ -141,11 +143,12 @@ def test_control_block_is_decoded_point_by_point(
         high_low = [value >> 16, value & 0xFFFF]
         return high_low if high_first else high_low[::-1]
 
-    holding = [heartbeat, 2, 3, *words(part_id), *words(encoder), deadline]
+    holding = [heartbeat, 2, 3, *words(part_id), *words(encoder), deadline, *words(part_id)]
     inputs = decode_control(coils, holding, Layout(high_word_first=high_first))
     assert [getattr(inputs, point.attribute) for point in points_of(Area.COIL)] == coils
     assert (inputs.plc_heartbeat, inputs.command, inputs.command_argument) == (heartbeat, 2, 3)
     assert (inputs.part_id, inputs.encoder_count, inputs.deadline_ms) == (part_id, encoder, deadline)
+    assert inputs.encoder_now == part_id
 
 
 def test_each_status_bit_has_its_own_address() -> None:
