@@ -63,7 +63,7 @@ def test_mbpoll_reads_the_map_and_drives_one_handshake(station: SmallStation) ->
     registers = plc.read(plc.INPUT_REGISTER, 0, 42)
     assert len(registers) == 42
     assert registers[0] == 2
-    assert plc.read(plc.HOLDING_REGISTER, 1000, 1) == [1]
+    assert plc.read(plc.HOLDING_REGISTER, 1000, 1) == [2]
     bits = plc.read(plc.DISCRETE_INPUT, 0, 20)
     assert [index for index, bit in enumerate(bits) if bit] == [0, REJECT]
     assert plc.read(plc.COIL, 1000, 20) == bits
