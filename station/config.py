@@ -9,29 +9,18 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from engines.store import EngineStore
+from station.config_decision import DecisionSection, LimitsSection, QualitySection, ZoneSection
+from station.config_recipe import EngineSection, RecipeSection
+from station.config_section import ConfigurationError, Port, Section, Share, read_toml, validated
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Corner = Annotated[tuple[float, float], Field(strict=False)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys refused, numbers not taken from strings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+__all__ = ["ConfigurationError", "Section"]
 
 
 class StationSection(Section):
@@ -130,119 +119,6 @@ class CameraSection(Section):
         return self
 
 
-class RecipeSection(Section):
-    """What the product is."""
-
-    name: str = Field("default", description="Name of the recipe in records.", min_length=1, max_length=64)
-    number: int = Field(0, ge=0, le=65535, description="Number of the recipe on the PLC map (register Recipe).")
-
-
-class EngineSection(Section):
-    """The engine that scores the parts."""
-
-    path: Path | None = Field(
-        None,
-        strict=False,
-        description="Folder of the engine, relative to this file. Unset or not there yet: waits for teaching.",
-    )
-    store: Path | None = Field(
-        None,
-        strict=False,
-        description="In place of `path`: folder of the engine store, relative to this file. The engine is the active "
-        "one of the product `[recipe] name`; see `station engine`.",
-    )
-    runtime: Literal["onnx"] = Field("onnx", description="What runs the engine: ONNX Runtime on the CPU.")
-    threads: int = Field(
-        0,
-        ge=0,
-        le=64,
-        description="CPU threads of the runtime. 0: all cores but one, which is left to camera, PLC, records.",
-    )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> EngineSection:
-        if self.path is not None and self.store is not None:
-            raise ValueError("`path` and `store` are both set: the engine is either a folder or the store's active one")
-        return self
-
-
-class LimitsSection(Section):
-    """Limits on the anomalous regions. Unset: no limit."""
-
-    fail_area_mm2: float | None = Field(None, ge=0, description="FAIL when one region is larger.")
-    review_area_mm2: float | None = Field(None, ge=0, description="REVIEW when one region is larger.")
-    fail_total_area_mm2: float | None = Field(None, ge=0, description="FAIL when all regions together are larger.")
-    review_total_area_mm2: float | None = Field(None, ge=0, description="REVIEW when all regions together are larger.")
-    fail_length_mm: float | None = Field(None, ge=0, description="FAIL when one region is longer.")
-    review_length_mm: float | None = Field(None, ge=0, description="REVIEW when one region is longer.")
-    fail_count: int | None = Field(None, ge=0, description="FAIL when there are more regions.")
-    review_count: int | None = Field(None, ge=0, description="REVIEW when there are more regions.")
-
-
-class ZoneSection(LimitsSection):
-    """A polygon with its own limits: `[[decision.zones]]`. A region belongs to the first zone that holds its centre."""
-
-    name: str = Field(description="Name of the zone in reasons.", min_length=1, max_length=64)
-    polygon: list[Corner] = Field(
-        min_length=3,
-        max_length=256,
-        description="Corners [x, y] as fractions 0..1 of the frame's width and height.",
-    )
-    ignore: bool = Field(False, description="Whatever lies in this zone does not count.")
-
-    @model_validator(mode="after")
-    def _inside(self) -> ZoneSection:
-        for x, y in self.polygon:
-            if not (0 <= x <= 1 and 0 <= y <= 1):
-                raise ValueError(f'corner [{x}, {y}] of zone "{self.name}" is outside 0..1 (fractions of the frame)')
-        return self
-
-
-class DecisionSection(Section):
-    """When a part fails, passes or needs a look.
-
-    Scores run from 0 to 1 whatever the engine: a typical good part is at 0.1, the calibrated reject limit at 0.5.
-    """
-
-    reject_score: float | None = Field(
-        None, ge=0, le=1, description="FAIL above this score. Unset: 0.5, the engine's calibration. 1: never."
-    )
-    review_score: float | None = Field(
-        None, ge=0, le=1, description="REVIEW above this score. Unset: the engine's calibration."
-    )
-    pixel_score: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Locations at or above this count as anomalous. Unset: 0.5, the engine's calibration. 1: none.",
-    )
-    pixel_size_mm: float = Field(0.1, gt=0, le=100, description="Size of one camera pixel on the part.")
-    min_region_mm2: float = Field(0.0, ge=0, description="Smaller regions are noise and not reported.")
-    limits: LimitsSection = Field(default_factory=LimitsSection, description="Limits outside all zones.")
-    zones: list[ZoneSection] = Field(default_factory=list, description="Zones with their own limits.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> DecisionSection:
-        if self.reject_score is not None and self.review_score is not None and self.review_score > self.reject_score:
-            raise ValueError(f"review_score {self.review_score} is above reject_score {self.reject_score}")
-        names = [zone.name for zone in self.zones]
-        if len(set(names)) < len(names):
-            raise ValueError(f"zone names must differ: {names}")
-        return self
-
-
-class QualitySection(Section):
-    """Whether the picture can be trusted. Unset limits are not checked; wrong size and pixel format always are."""
-
-    min_mean_grey: float | None = Field(5.0, ge=0, le=255, description="Darker pictures are not trusted.")
-    max_mean_grey: float | None = Field(250.0, ge=0, le=255, description="Brighter pictures are not trusted.")
-    max_saturated_share: float | None = Field(None, ge=0, le=1, description="Largest share of saturated pixels (255).")
-    min_sharpness: float | None = Field(
-        None, ge=0, description="Smallest variance of the Laplacian; see the records for usual values."
-    )
-    action: Literal["review", "fail"] = Field("review", description="Verdict for a picture that is not trusted.")
-
-
 class PlcSection(Section):
     """The Modbus bridge to the PLC."""
 
@@ -313,15 +189,6 @@ class Configuration(Section):
         return self
 
 
-class ConfigurationError(Exception):
-    """The file cannot be used. `problems` holds one line per thing that is wrong."""
-
-    def __init__(self, path: Path, problems: list[str]) -> None:
-        self.path = path
-        self.problems = problems
-        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedConfiguration:
     """A valid configuration, where it came from, and the checksum that goes to map and record."""
@@ -372,18 +239,8 @@ class LoadedConfiguration:
 
 def load(path: Path) -> LoadedConfiguration:
     """Reads and checks a configuration file. Raises ConfigurationError with every problem found."""
-    try:
-        raw = path.read_bytes()
-    except OSError as problem:
-        raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
-    try:
-        data = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigurationError(path, [f"is not valid TOML: {problem}"]) from problem
-    try:
-        settings = Configuration.model_validate(data)
-    except ValidationError as problem:
-        raise ConfigurationError(path, [_explain(item) for item in problem.errors(include_url=False)]) from problem
+    raw, data = read_toml(path)
+    settings = validated(Configuration, data, path)
     return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest())
 
 
@@ -395,32 +252,6 @@ def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
     """Changed sections that a running station cannot take up."""
     names = (name for name in Configuration.model_fields if name not in RELOADABLE)
     return [name for name in names if getattr(old, name) != getattr(new, name)]
-
-
-def _explain(item: Any) -> str:
-    """One pydantic error as `[section] key = value: what is allowed`."""
-    location = [str(step) for step in item["loc"]]
-    key = location[-1] if location else ""
-    section = ".".join(location[:-1])
-    where = f"[{section}] {key}" if section else key
-    if item["type"] == "extra_forbidden":
-        return f"{where}: unknown key; allowed here: {', '.join(_known_keys(location[:-1]))}"
-    if item["type"] == "missing":
-        return f"{where}: missing"
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "value_error":
-        return f"{where}: {message}" if where else message
-    return f"{where} = {item['input']!r}: {message}"
-
-
-def _known_keys(location: list[str]) -> list[str]:
-    model: type[BaseModel] = Configuration
-    for step in location:
-        found = model.model_fields.get(step)
-        if found is None:  # the name of a camera, or the index of a zone
-            continue
-        model = SECTIONS.get(step, model)
-    return sorted(model.model_fields)
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engines.scale import LIMIT
-from station.config import Configuration, LimitsSection
+from station.config import Configuration
+from station.config_decision import LimitsSection
 from station.decision import Limits, QualityLimits, Rules, Zone
 from station.results import Verdict
 

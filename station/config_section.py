@@ -1,0 +1,88 @@
+"""What all sections of the configuration have in common, and how a wrong file is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused, numbers not taken from strings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used. `problems` holds one line per thing that is wrong."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        self.path = path
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a TOML file and what they say. Raises ConfigurationError."""
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
+    try:
+        return raw, tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise ConfigurationError(path, [f"is not valid TOML: {problem}"]) from problem
+
+
+def validated(model: type[_Model], data: Mapping[str, Any], path: Path) -> _Model:
+    """The checked content of a file. Raises ConfigurationError with every problem found."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as problem:
+        raise ConfigurationError(
+            path, [_explain(model, item) for item in problem.errors(include_url=False)]
+        ) from problem
+
+
+def _explain(model: type[BaseModel], item: Any) -> str:
+    """One pydantic error as `[section] key = value: what is allowed`."""
+    location = [str(step) for step in item["loc"]]
+    key = location[-1] if location else ""
+    section = ".".join(location[:-1])
+    where = f"[{section}] {key}" if section else key
+    if item["type"] == "extra_forbidden":
+        return f"{where}: unknown key; allowed here: {', '.join(_known_keys(model, location[:-1]))}"
+    if item["type"] == "missing":
+        return f"{where}: missing"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return f"{where}: {message}" if where else message
+    return f"{where} = {item['input']!r}: {message}"
+
+
+def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:
+    for step in location:
+        field = model.model_fields.get(step)
+        if field is not None:  # else: the name of a camera, or the index of a zone
+            model = _section_in(field.annotation) or model
+    return sorted(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, by itself, in a list or in a table."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
