@@ -17,6 +17,7 @@ from station import (
     demo,
     engine_tools,
     evaluate_tools,
+    plc_tools,
     refresh_tools,
     station_tools,
     teach_tools,
@@ -32,7 +33,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"station {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for module in (station_tools, check, teach_tools, refresh_tools, engine_tools, evaluate_tools, camera_tools, demo):
+    modules = (
+        station_tools,
+        check,
+        teach_tools,
+        refresh_tools,
+        engine_tools,
+        evaluate_tools,
+        camera_tools,
+        plc_tools,
+        demo,
+    )
+    for module in modules:
         module.add_parser(commands)
     return parser
 

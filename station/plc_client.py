@@ -1,0 +1,252 @@
+"""A small Modbus client for the tools of an integrator: Modbus TCP and Modbus RTU, one request at a time.
+
+It shares no code with the station's own link, so that a mistake there does not hide itself here: frames, checksum and
+the layout of values are written once more, from the Modbus specification and docs/plc.md. Only the names of the points
+come from the table of the map.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+import serial
+
+from drivers.plc.signal_map import POINTS, Area, Point, PointType
+
+EXCEPTIONS = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    6: "busy",
+    11: "no answer from that unit",
+}
+Value = bool | int | float
+
+
+class LinkError(Exception):
+    """The device cannot be reached, does not answer, or answers what is not Modbus."""
+
+
+class Refused(Exception):
+    """The device answers with an exception."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code:02X} ({EXCEPTIONS.get(code, 'unknown')})")
+        self.code = code
+
+
+class Transport(Protocol):
+    """Carries one request and its answer."""
+
+    name: str
+    """For people: what is at the other end."""
+
+    def exchange(self, unit: int, pdu: bytes) -> bytes:
+        """The answer's PDU. Raises LinkError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TcpTransport:
+    """Modbus TCP. The connection opens with the first request, and again after a failed one."""
+
+    def __init__(self, host: str, port: int, timeout_s: float = 2.0) -> None:
+        self.name = f"{host}:{port}"
+        self._address = (host, port)
+        self._timeout_s = timeout_s
+        self._socket: socket.socket | None = None
+        self._transaction = 0
+
+    def exchange(self, unit: int, pdu: bytes) -> bytes:
+        self._transaction = self._transaction % 0xFFFF + 1
+        frame = struct.pack(">HHHB", self._transaction, 0, len(pdu) + 1, unit) + pdu
+        try:
+            self._open().sendall(frame)
+            transaction, protocol, length = struct.unpack(">HHH", self._receive(6))
+            body = self._receive(length)
+        except OSError as problem:
+            self.close()
+            raise LinkError(f"{self.name}: {problem}") from problem
+        if (transaction, protocol) != (self._transaction, 0) or len(body) < 2 or body[0] != unit:
+            self.close()
+            raise LinkError(f"{self.name}: the answer belongs to no request: {body[:8].hex()}")
+        return body[1:]
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _open(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = socket.create_connection(self._address, self._timeout_s)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._socket
+
+    def _receive(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            more = self._open().recv(count - len(data))
+            if not more:
+                raise ConnectionError("the device closed the connection")
+            data += more
+        return data
+
+
+class RtuTransport:
+    """Modbus RTU on a serial line, as its master."""
+
+    def __init__(self, port: str, baud: int = 19200, parity: str = "E", timeout_s: float = 1.0) -> None:
+        """`parity`: N, E or O. Raises LinkError when the port cannot be opened."""
+        self.name = f"{port} {baud} 8{parity}{2 if parity == 'N' else 1}"
+        try:
+            self._line = serial.Serial(
+                port,
+                baud,
+                parity=parity,
+                stopbits=serial.STOPBITS_TWO if parity == "N" else serial.STOPBITS_ONE,
+                timeout=timeout_s,
+            )
+        except (OSError, ValueError) as problem:
+            raise LinkError(f"{port}: {problem}") from problem
+
+    def exchange(self, unit: int, pdu: bytes) -> bytes:
+        frame = bytes((unit,)) + pdu
+        try:
+            self._line.reset_input_buffer()
+            self._line.write(frame + crc16(frame))
+            answer = self._receive(b"", 5)
+            answer = self._receive(answer, _rtu_length(answer))
+        except OSError as problem:
+            raise LinkError(f"{self.name}: {problem}") from problem
+        if crc16(answer[:-2]) != answer[-2:]:
+            raise LinkError(f"{self.name}: wrong checksum in {answer.hex()}")
+        if answer[0] != unit or answer[1] & 0x7F != pdu[0]:
+            raise LinkError(f"{self.name}: the answer belongs to no request: {answer.hex()}")
+        return answer[1:-2]
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._line.close()
+
+    def _receive(self, data: bytes, length: int) -> bytes:
+        data += self._line.read(length - len(data))
+        if len(data) < length:
+            raise TimeoutError(f"{len(data)} bytes of an answer of at least {length}")
+        return data
+
+
+def _rtu_length(start: bytes) -> int:
+    """Length of the whole answer from its first five bytes."""
+    function = start[1]
+    if function & 0x80:
+        return 5
+    return 5 + start[2] if function in (1, 2, 3, 4, 23) else 8
+
+
+def crc16(data: bytes) -> bytes:
+    """Checksum of Modbus RTU, low byte first."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return struct.pack("<H", crc)
+
+
+class ModbusClient:
+    """Reads and writes the four areas. Every method raises LinkError, and Refused when the device refuses."""
+
+    def __init__(self, transport: Transport, unit: int = 1) -> None:
+        self.transport = transport
+        self.unit = unit
+
+    def __enter__(self) -> ModbusClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.transport.close()
+
+    def request(self, pdu: bytes) -> bytes:
+        """Any request as it is; the answer's PDU."""
+        answer = self.transport.exchange(self.unit, pdu)
+        if len(answer) >= 2 and answer[0] == pdu[0] | 0x80:
+            raise Refused(answer[1])
+        if answer[:1] != pdu[:1]:
+            raise LinkError(f"{self.transport.name}: function {pdu[0]} was answered by {answer[:4].hex()}")
+        return answer
+
+    def read_bits(self, area: Area, address: int, count: int) -> list[bool]:
+        """Coils or discrete inputs."""
+        answer = self.request(struct.pack(">BHH", 1 if area is Area.COIL else 2, address, count))
+        self._check_size(answer, (count + 7) // 8)
+        value = int.from_bytes(answer[2:], "little")
+        return [bool(value >> index & 1) for index in range(count)]
+
+    def read_registers(self, area: Area, address: int, count: int) -> list[int]:
+        """Holding or input registers."""
+        answer = self.request(struct.pack(">BHH", 3 if area is Area.HOLDING_REGISTER else 4, address, count))
+        self._check_size(answer, 2 * count)
+        return list(struct.unpack(f">{count}H", answer[2:]))
+
+    def write_coils(self, address: int, values: Sequence[bool]) -> None:
+        packed = sum(bool(value) << index for index, value in enumerate(values))
+        size = (len(values) + 7) // 8
+        self.request(struct.pack(">BHHB", 15, address, len(values), size) + packed.to_bytes(size, "little"))
+
+    def write_registers(self, address: int, values: Sequence[int]) -> None:
+        self.request(struct.pack(f">BHHB{len(values)}H", 16, address, len(values), 2 * len(values), *values))
+
+    def _check_size(self, answer: bytes, size: int) -> None:
+        if answer[1] != size or len(answer) != 2 + size:
+            raise LinkError(f"{self.transport.name}: {len(answer) - 2} bytes of values where {size} were asked for")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How 32-bit values lie in two registers."""
+
+    high_first: bool = True
+
+    def join(self, pair: Sequence[int]) -> int:
+        first, second = pair
+        return first << 16 | second if self.high_first else second << 16 | first
+
+    def split(self, value: int) -> list[int]:
+        high, low = value >> 16 & 0xFFFF, value & 0xFFFF
+        return [high, low] if self.high_first else [low, high]
+
+
+def decode(point: Point, values: Sequence[int], words: Words) -> Value:
+    """The value of a point from all values of its area, from address 0."""
+    raw = values[point.address : point.address + point.type.size]
+    match point.type:
+        case PointType.BIT:
+            return bool(raw[0])
+        case PointType.U16:
+            return int(raw[0])
+        case PointType.U32:
+            return words.join(raw)
+        case PointType.F32:
+            number: float = struct.unpack(">f", struct.pack(">I", words.join(raw)))[0]
+            return number
+
+
+def points_in(area: Area) -> tuple[Point, ...]:
+    """The points of an area, by address."""
+    return tuple(point for point in POINTS if point.area is area)
+
+
+def length_of(area: Area) -> int:
+    """Addresses 0 .. length - 1 hold all points of the area."""
+    return max(point.address + point.type.size for point in points_in(area))

@@ -1,0 +1,37 @@
+"""A real station, triggered by its PLC, that leaves the PLC's part to the tool under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from station.control import ControlError
+from tests.station.bench import Bench, good, wait_for
+
+
+@contextmanager
+def live_station(directory: Path, *, command: tuple[str, ...] = (), **settings: Any) -> Iterator[Bench]:
+    """Runs `station run` (or `command`) with the software camera, which shows a good part, until it is online."""
+    bench = Bench(directory, command=command, camera__trigger="plc", **settings)
+    bench.scene.show(good())
+    try:
+        bench.start(wait_ready=False)
+        wait_for(lambda: _is_online(bench), "the station to go online")
+        yield bench
+    except BaseException:
+        print(bench.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure
+        raise
+    finally:
+        if bench.process is not None:
+            bench.process.kill()
+            bench.process.wait()
+        bench.scene.close()
+
+
+def _is_online(bench: Bench) -> bool:
+    try:
+        return bool(bench.status()["online"])
+    except ControlError:
+        return False
