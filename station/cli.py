@@ -21,6 +21,7 @@ from station import (
     refresh_tools,
     station_tools,
     teach_tools,
+    trace_tools,
 )
 
 EXIT_INTERRUPTED = 130
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     modules = (
         station_tools,
         check,
+        trace_tools,
         teach_tools,
         refresh_tools,
         engine_tools,

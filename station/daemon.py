@@ -130,6 +130,7 @@ class Daemon:
                 trigger_camera=acquisition.trigger,
                 record=recorder.record,
                 event=recorder.event,
+                acknowledged=recorder.acknowledged,
                 journal_opened=journal.open_part,
                 journal_decided=journal.decide_part,
             ),

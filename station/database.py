@@ -174,6 +174,11 @@ END_SESSION = "UPDATE sessions SET end_wall_time = :wall_time, clean = 1 WHERE s
 INSERT_EVENT = (
     "INSERT INTO events (session, wall_time, kind, level, detail) VALUES (:session, :wall_time, :kind, :level, :detail)"
 )
+ACKNOWLEDGED = (
+    "UPDATE parts SET extra = json_set(extra, '$.acknowledged_ms', :acknowledged_ms) "
+    "WHERE session = :session AND acquisition_id = :acquisition_id"
+)
+"""The PLC has read the result; as text, like everything in `extra`."""
 IMAGE_DELETED = "UPDATE parts SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
 
 
@@ -346,17 +351,20 @@ def parts(
     connection: sqlite3.Connection,
     *,
     session: str | None = None,
+    part_id: int | None = None,
+    acquisition_id: int | None = None,
     verdicts: Sequence[Verdict] = (),
     recipe: str | None = None,
     with_image: bool = False,
     newest: int | None = None,
 ) -> Iterator[PartRow]:
-    """Parts in the order they were written; of one session, some verdicts, a recipe, with image; the `newest` n."""
+    """Parts in the order they were written: of one session, an id, some verdicts, a recipe, with image; newest n."""
     conditions = ["1"]
     values: list[Any] = []
-    if session is not None:
-        conditions.append("session = ?")
-        values.append(session)
+    for column, wanted in (("session", session), ("part_id", part_id), ("acquisition_id", acquisition_id)):
+        if wanted is not None:
+            conditions.append(f"{column} = ?")
+            values.append(wanted)
     if verdicts:
         conditions.append(f"verdict IN ({', '.join('?' * len(verdicts))})")
         values.extend(verdict.name for verdict in verdicts)

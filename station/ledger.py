@@ -184,6 +184,10 @@ class Ledger:
     def late(self, acquisition_id: int) -> Trigger | None:
         """An answer came after its part had a result: counts it, and finds the part if it is not long ago."""
         self._count(late=1)
+        return self.closed(acquisition_id)
+
+    def closed(self, acquisition_id: int) -> Trigger | None:
+        """The trigger of a part that has its result, if it is not long ago."""
         return next((trigger for trigger in self._closed if trigger.acquisition_id == acquisition_id), None)
 
     def frame(self, trigger_time_ns: int, *, lost_before: int, ready: bool) -> FrameMatch:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import logging
 import math
 import os
@@ -205,6 +206,15 @@ class Recorder:
         """Takes an event. A missed trigger is one event of kind `missed`. Any thread."""
         self._offer(self._event(kind, level, detail, wall_time))
 
+    def acknowledged(self, acquisition_id: int, after_trigger_ms: float) -> None:
+        """The PLC has read the result of a part that was recorded before. Any thread."""
+        values = {
+            "session": self._session,
+            "acquisition_id": acquisition_id,
+            "acknowledged_ms": f"{after_trigger_ms:.3f}",
+        }
+        self._offer(_Statement(database.ACKNOWLEDGED, values))
+
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything recorded so far is in the database; False when it is not in time."""
         flush = _Flush()
@@ -309,8 +319,9 @@ class Recorder:
 
     def _store(self, part: _Part) -> _Statement:
         """Writes the image of a part; the row is the answer. Image first: no row names a file that is not there."""
-        row = database.part_row(part.record, recovered=part.recovered)
-        inspection, skipped = part.record.inspection, part.image_skipped
+        record = part.record
+        row = database.part_row(record, recovered=part.recovered)
+        inspection, skipped = record.inspection, part.image_skipped
         if part.image_bytes and time.monotonic() > self._images_until:
             skipped = "the station stopped"
         elif part.image_bytes and inspection is not None:
@@ -321,6 +332,9 @@ class Recorder:
         if part.image_bytes:
             self._images_out += 1
             self._image_bytes_out += part.image_bytes
+        if not part.recovered:  # the clock of another process says nothing now
+            recorded_ms = (time.monotonic_ns() - record.trigger.time_ns) / 1e6
+            row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
         _log_part(row)
         return _Statement(database.INSERT_PART, asdict(row), (row.session, row.acquisition_id))
 

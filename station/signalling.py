@@ -75,6 +75,8 @@ class Ports:
     record: Callable[[InspectionRecord], None]
     event: Callable[[str, str, str], None]
     """kind, level, detail."""
+    acknowledged: Callable[[int, float], None]
+    """The PLC has read the result of this acquisition, so many ms after its trigger."""
     journal_opened: Callable[[Trigger], bool]
     """False: there is no room for it."""
     journal_decided: Callable[[int, Verdict, ReasonCode], None]
@@ -267,8 +269,9 @@ class Signalling:
                 case ResultsWithdrawn(acquisition_ids):
                     ids = ", ".join(str(acquisition_id) for acquisition_id in acquisition_ids)
                     self._ports.event("results_withdrawn", "warning", f"not acknowledged by the PLC, now Reject: {ids}")
-                case ResultAcknowledged():
-                    pass
+                case ResultAcknowledged(acquisition_id):
+                    if (trigger := self._ledger.closed(acquisition_id)) is not None:
+                        self._ports.acknowledged(acquisition_id, (now - trigger.time_ns) / 1e6)
 
     def _latched(self, request: PartIdLatched, now: int) -> None:
         dropped = self._ledger.latch(
