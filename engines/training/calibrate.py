@@ -34,6 +34,7 @@ def calibrate(
     *,
     defective_scores: Scores | None = None,
     order_is_capture_order: bool = True,
+    is_dirty: bool = False,
     confidence: float = CONFIDENCE,
 ) -> Calibration:
     """Limits for a false-reject budget, each with this confidence.
@@ -47,6 +48,7 @@ def calibrate(
         budget: share of good parts that may be rejected, above 0 and at most 0.2.
         defective_scores: image scores of known defective images that were not learned.
         order_is_capture_order: neighbours may show the same part; then fewer images are independent.
+        is_dirty: refinement found defects among the training images; some may be left, and the promise says so.
 
     Raises:
         TrainingError: too few scores, scores that are not finite or all the same, or a budget out of range.
@@ -88,7 +90,7 @@ def calibrate(
         effective_count=image.effective_count,
         outlier_count=image.outlier_count,
         method=f"{'order statistic' if image.needs_no_model(budget) else 'generalised Pareto tail'}, cross-fitted",
-        promise=_promise(image, budget, review_budget, escapes),
+        promise=_promise(image, budget, review_budget, escapes, is_dirty=is_dirty),
         escapes=escapes,
     )
 
@@ -168,12 +170,24 @@ class Realised:
     defective_in_review: ObservedShare
     within_budget: bool | None
     """Whether the observed share of false rejects is within the budget; None: no good test images."""
+    independent_good: int
+    """Good test images, copies of one part counted once."""
     refuted: bool | None
-    """Whether even the lower bound of the false rejects lies above the budget: then chance does not explain it."""
+    """Whether even the lower bound of the false rejects among these lies above the budget: then chance does not explain
+    it."""
 
 
-def realised(calibration: Calibration, good_scores: Scores, defective_scores: Scores) -> Realised:
+def realised(
+    calibration: Calibration,
+    good_scores: Scores,
+    defective_scores: Scores,
+    good_groups: NDArray[np.intp] | None = None,
+) -> Realised:
     """Hold the limits against test images that took no part in training and calibration.
+
+    Args:
+        good_groups: a label for each good image; those with the same label show the same part (`twin_groups`), which
+            counts once for what chance explains, as rejected when any of its images is. None: all differ.
 
     Raises:
         TrainingError: a score is not finite.
@@ -191,6 +205,8 @@ def realised(calibration: Calibration, good_scores: Scores, defective_scores: Sc
         return ObservedShare(count, total, count / total, _lower(count, total, side), _upper(count, total, side))
 
     false_rejects = observed(good > reject)
+    groups = np.arange(len(good)) if good_groups is None else good_groups
+    parts = observed(np.isin(np.unique(groups), groups[good > reject]))
     return Realised(
         false_reject_budget=budget,
         confidence=confidence,
@@ -199,7 +215,8 @@ def realised(calibration: Calibration, good_scores: Scores, defective_scores: Sc
         escapes=observed(defective <= review),
         defective_in_review=observed((defective > review) & (defective <= reject)),
         within_budget=false_rejects.share <= budget if len(good) else None,
-        refuted=false_rejects.low > budget if len(good) else None,
+        independent_good=parts.total,
+        refuted=parts.low > budget if len(good) else None,
     )
 
 
@@ -227,7 +244,9 @@ def _checked(scores: Scores, name: str, *, minimum: int) -> Scores:
     return scores
 
 
-def _promise(image: _Sample, budget: float, review_budget: float, escapes: EscapeBounds | None) -> str:
+def _promise(
+    image: _Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
+) -> str:
     total = len(image.scores) + image.outlier_count
     like = f", worth {image.effective_count:.0f} independent ones" if image.effective_count < 0.95 * total else ""
     said = [
@@ -243,6 +262,11 @@ def _promise(image: _Sample, budget: float, review_budget: float, escapes: Escap
         said.append(
             f"{image.outlier_count} of the {total} images score far beyond the others and were left out: look at them; "
             "the promise is for parts like the others."
+        )
+    if is_dirty:
+        said.append(
+            "The training images were dirty: defects not found among them widen the limits, so more defective "
+            "parts pass. Label known-bad images for a bound on that, or teach again on cleaner ones."
         )
     if escapes is not None:
         said.append(

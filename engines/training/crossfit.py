@@ -25,7 +25,6 @@ class CrossFit:
     image_scores: NDArray[np.float64]
     maps: NDArray[np.float32]
     """(images, map_height, map_width)."""
-    loss: float
     groups: NDArray[np.intp]
     """For every image the position of the first one of its group, see `twin_groups`."""
 
@@ -79,7 +78,6 @@ def cross_fit(
     may = np.ones(len(indices), bool) if learned is None else np.isin(indices, learned)
     image_scores = np.empty(len(indices))
     maps = np.empty((len(indices), *detector.map_size), np.float32)
-    loss, counted = 0.0, 0
     for fold in range(FOLDS):
         unseen = folds == fold
         seen = indices[~unseen & may]
@@ -87,12 +85,8 @@ def cross_fit(
             raise TrainingError(f"{len(seen)} images are left to learn from beside a quarter held out: add images")
         train(detector, features, seen, options, weights)
         image_scores[unseen], maps[unseen] = score(detector, features, indices[unseen])
-        good = indices[unseen & may]
-        if len(good):
-            loss += len(good) * held_out_loss(detector, features, good, weights)
-            counted += len(good)
         on_fold()
-    return CrossFit(image_scores, maps, loss / max(1, counted), groups)
+    return CrossFit(image_scores, maps, groups)
 
 
 def steps_help(

@@ -70,6 +70,8 @@ def learn(
     Raises:
         TrainingError: too few images are left, or a step is impossible; says which.
     """
+    if len(indices) < MIN_IMAGES:
+        raise TrainingError(f"{len(indices)} images to learn from, at least {MIN_IMAGES} are needed: add images")
     judge = FeatureJudge(detector, features, indices, options.training)
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
@@ -82,8 +84,6 @@ def learn(
     on_step("refine", 0, most)
     refinement = refine(judge, len(indices), options.refinement, checkpoint, on_round)
     on_step("refine", most, most)
-    if len(indices) < MIN_IMAGES:
-        raise TrainingError(f"{len(indices)} images to learn from, at least {MIN_IMAGES} are needed: add images")
     if len(refinement.kept) < MIN_IMAGES:
         raise TrainingError(
             f"refinement left {len(refinement.kept)} of {len(indices)} images, at least {MIN_IMAGES} are needed; "
@@ -100,6 +100,7 @@ def learn(
         held_out.map_peaks[in_groups],
         options.false_reject_budget,
         defective_scores=defective if len(defective) else None,
+        is_dirty=refinement.dirt_share > 0 or weights is not None,
     )
     return Learned(refinement, held_out, used, calibration)
 

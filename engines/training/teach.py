@@ -74,7 +74,6 @@ class Summary:
     detector: str
     couplings_used: bool
     """False when the closed form alone explained unseen images better."""
-    held_out_loss: float
     reject_score: float
     review_score: float
     pixel_score: float
@@ -285,7 +284,6 @@ def _summary(
         preprocessing=located.description,
         detector=options.detector,
         couplings_used=learned.couplings_used,
-        held_out_loss=learned.held_out.loss,
         reject_score=learned.calibration.reject_score,
         review_score=learned.calibration.review_score,
         pixel_score=learned.calibration.pixel_score,

@@ -189,6 +189,22 @@ def test_realised_counts_every_part_once_and_judges_the_promise() -> None:
     assert realised(calibration, np.empty(0), np.empty(0)).within_budget is None
 
 
+def test_copies_of_one_rejected_part_refute_nothing() -> None:
+    calibration = limits_of(np.random.default_rng(0).normal(size=100))
+    test_good = np.array([0.0] * 96 + [calibration.reject_score + 1] * 6)
+    found = realised(calibration, test_good, np.empty(0), np.arange(102) // 6)
+    assert (found.false_rejects.count, found.independent_good) == (6, 17)
+    assert not found.within_budget, "the share of images is told as it is"
+    assert not found.refuted
+    assert realised(calibration, test_good, np.empty(0)).refuted, "six different parts"
+
+
+def test_dirty_training_images_show_in_the_promise() -> None:
+    good = np.random.default_rng(0).normal(size=100)
+    assert "dirty" in calibrate(good, good, 0.01, is_dirty=True).promise
+    assert "dirty" not in calibrate(good, good, 0.01).promise
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

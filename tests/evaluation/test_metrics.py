@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.training.evaluation.metrics import AUPRO_LIMIT, auroc, f1_max, pixel_metrics, verdict_shares
+from engines.training.evaluation.metrics import AUPRO_LIMIT, auroc, f1_max, pixel_metrics
 
 scores = st.lists(st.integers(0, 12), min_size=1, max_size=30).map(lambda values: np.array(values, np.float64))
 
@@ -86,8 +86,3 @@ def test_every_region_counts_the_same_whatever_its_size() -> None:
     pixel_auroc, aupro = pixel_metrics([missed_small], [mask])
     assert pixel_auroc > 0.99
     assert aupro == pytest.approx(0.5, abs=0.01)
-
-
-def test_verdicts_at_the_limits_and_without_a_score() -> None:
-    values = np.array([0.0, 1.0, 1.5, 2.0, 2.5, np.nan, np.nan, 3.0])
-    assert verdict_shares(values, review_score=1.0, reject_score=2.0) == pytest.approx((2 / 8, 4 / 8, 2 / 8))

@@ -67,9 +67,3 @@ def pixel_metrics(maps: Sequence[Scores], masks: Sequence[NDArray[np.bool_]]) ->
     curve = np.interp(shares, np.append(false_share, 1.0), np.append(overlap / regions, 1.0))
     area = np.sum((curve[1:] + curve[:-1]) / 2 * np.diff(shares))
     return pixel_auroc, float(area / AUPRO_LIMIT)
-
-
-def verdict_shares(scores: Scores, review_score: float, reject_score: float) -> tuple[float, float, float]:
-    """Shares of images that pass, go to review and are rejected; NaN, no score at all, goes to review."""
-    passed, rejected = np.mean(scores <= review_score), np.mean(scores > reject_score)
-    return float(passed), float(1 - passed - rejected), float(rejected)

@@ -71,7 +71,13 @@ def _auroc(result: Result) -> float | None:
 def _promised(results: Results) -> str:
     budgets = {result.false_reject_budget for result in results.all if result.false_reject_budget is not None}
     words = " or ".join(f"{100 * budget:g} %" for budget in sorted(budgets))
-    return f"Promised: at most {words} of good parts are rejected, calibrated on training images only.\n"
+    judged = [result for result in results.all if result.promise_refuted is not None]
+    refuted = sorted(result.run.name for result in judged if result.promise_refuted)
+    return (
+        f"Promised: at most {words} of good parts are rejected, calibrated on training images only. Rejected good "
+        f"test images are more than chance explains in {len(refuted)} of {len(judged)} runs"
+        f"{': ' + ', '.join(refuted) if refuted else ''} (copies of one part count once, see results.json).\n"
+    )
 
 
 _VERDICTS: dict[str, tables.Figure] = {

@@ -68,6 +68,10 @@ class Result:
     """Share of good parts that may be rejected, as promised by the calibration."""
     false_reject: float | None = None
     """Share of good test images above the reject limit."""
+    promise_refuted: bool | None = None
+    """Whether so many false rejects are more than chance explains, at the confidence of the promise."""
+    independent_good: int | None = None
+    """Good test images, copies of one part counted once: what that is judged by."""
     good_review: float | None = None
     escape: float | None = None
     """Share of defective test images that pass."""

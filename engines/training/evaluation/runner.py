@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engines.detectors.base import Detector
 from engines.manifest import InputSpec
 from engines.runtimes.onnx import OnnxRuntime
+from engines.training.calibrate import ObservedShare, realised
 from engines.training.errors import TrainingError
 from engines.training.evaluation import metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
@@ -22,6 +23,7 @@ from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
 from engines.training.evaluation.results import STANDARD, Result, Run
 from engines.training.export import export_onnx, map_spec
+from engines.training.grouping import twin_groups
 from engines.training.irp import REFINEMENTS, RefineOptions
 from engines.training.learn import LearnOptions, learn
 from engines.training.train import TrainOptions, score
@@ -69,10 +71,13 @@ def run_once(
     scores = np.full(len(split.test), found.max() + 1)
     scores[is_scored] = found
     good, defective = scores[: len(split.test_good)], scores[len(split.test_good) :]
-    verdicts = np.where(is_scored, scores, np.nan)
-    limits = learned.calibration.review_score, learned.calibration.reject_score
-    _, good_review, good_rejected = metrics.verdict_shares(verdicts[: len(good)], *limits)
-    escaped, defective_review, _ = metrics.verdict_shares(verdicts[len(good) :], *limits)
+    is_good_scored, is_defective_scored = is_scored[: len(good)], is_scored[len(good) :]
+    verdicts = realised(
+        learned.calibration,
+        good[is_good_scored],
+        defective[is_defective_scored],
+        twin_groups(prepared.features, row[split.test_good[is_good_scored]]),
+    )
     shown = {int(index): anomaly_map for index, anomaly_map in zip(split.test[is_scored], maps, strict=True)}
     pixel_auroc, aupro = _pixel_figures(data, shown)
     removed_bad = int(np.isin(removed, split.train[split.train_is_dirty]).sum())
@@ -92,10 +97,12 @@ def run_once(
         aupro=aupro,
         auroc_by_defect=_by_defect(data, split, good, defective),
         false_reject_budget=options.false_reject_budget,
-        false_reject=good_rejected,
-        good_review=good_review,
-        escape=escaped,
-        defective_review=defective_review,
+        false_reject=verdicts.false_rejects.count / len(good),
+        promise_refuted=verdicts.refuted,
+        independent_good=verdicts.independent_good,
+        good_review=_share_with_unlocated(verdicts.good_in_review, is_good_scored),
+        escape=verdicts.escapes.count / len(defective),
+        defective_review=_share_with_unlocated(verdicts.defective_in_review, is_defective_scored),
         reject_score=learned.calibration.reject_score,
         review_score=learned.calibration.review_score,
         removed_good=len(removed) - removed_bad,
@@ -129,6 +136,11 @@ def measure_inference_ms(detector: Detector, spec: InputSpec, threads: int) -> f
             runtime.infer(image)
             times_s.append(time.perf_counter() - started)
     return 1000 * min(times_s)
+
+
+def _share_with_unlocated(in_review: ObservedShare, is_scored: NDArray[np.bool_]) -> float:
+    """A part that was not found in its image goes to review, too."""
+    return (in_review.count + int(np.count_nonzero(~is_scored))) / len(is_scored)
 
 
 def _split(run: Run, data: LocatedSet) -> Split:
