@@ -80,6 +80,24 @@ class TcpTransport:
             raise LinkError(f"{self.name}: the answer belongs to no request: {body[:8].hex()}")
         return body[1:]
 
+    def is_closed_after(self, data: bytes, timeout_s: float) -> bool:
+        """Sends any bytes; True when the device then closes the connection in time. Raises LinkError."""
+        try:
+            connection = self._open()
+            connection.settimeout(timeout_s)
+            connection.sendall(data)
+            while connection.recv(4096):
+                pass
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
+        except OSError as problem:
+            raise LinkError(f"{self.name}: {problem}") from problem
+        finally:
+            self.close()
+        return True
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
@@ -165,9 +183,11 @@ def crc16(data: bytes) -> bytes:
 class ModbusClient:
     """Reads and writes the four areas. Every method raises LinkError, and Refused when the device refuses."""
 
-    def __init__(self, transport: Transport, unit: int = 1) -> None:
+    def __init__(self, transport: Transport, unit: int = 1, base_address: int = 0) -> None:
+        """`base_address` is added to every address."""
         self.transport = transport
         self.unit = unit
+        self.base_address = base_address
 
     def __enter__(self) -> ModbusClient:
         return self
@@ -188,24 +208,29 @@ class ModbusClient:
 
     def read_bits(self, area: Area, address: int, count: int) -> list[bool]:
         """Coils or discrete inputs."""
-        answer = self.request(struct.pack(">BHH", 1 if area is Area.COIL else 2, address, count))
+        function = 1 if area is Area.COIL else 2
+        answer = self.request(struct.pack(">BHH", function, self.base_address + address, count))
         self._check_size(answer, (count + 7) // 8)
         value = int.from_bytes(answer[2:], "little")
         return [bool(value >> index & 1) for index in range(count)]
 
     def read_registers(self, area: Area, address: int, count: int) -> list[int]:
         """Holding or input registers."""
-        answer = self.request(struct.pack(">BHH", 3 if area is Area.HOLDING_REGISTER else 4, address, count))
+        answer = self.request(
+            struct.pack(">BHH", 3 if area is Area.HOLDING_REGISTER else 4, self.base_address + address, count)
+        )
         self._check_size(answer, 2 * count)
         return list(struct.unpack(f">{count}H", answer[2:]))
 
     def write_coils(self, address: int, values: Sequence[bool]) -> None:
         packed = sum(bool(value) << index for index, value in enumerate(values))
         size = (len(values) + 7) // 8
-        self.request(struct.pack(">BHHB", 15, address, len(values), size) + packed.to_bytes(size, "little"))
+        head = struct.pack(">BHHB", 15, self.base_address + address, len(values), size)
+        self.request(head + packed.to_bytes(size, "little"))
 
     def write_registers(self, address: int, values: Sequence[int]) -> None:
-        self.request(struct.pack(f">BHHB{len(values)}H", 16, address, len(values), 2 * len(values), *values))
+        head = struct.pack(">BHHB", 16, self.base_address + address, len(values), 2 * len(values))
+        self.request(head + struct.pack(f">{len(values)}H", *values))
 
     def _check_size(self, answer: bytes, size: int) -> None:
         if answer[1] != size or len(answer) != 2 + size:
@@ -213,33 +238,42 @@ class ModbusClient:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """How 32-bit values lie in two registers."""
+class Order:
+    """How values lie in registers."""
 
-    high_first: bool = True
+    high_word_first: bool = True
+    """Of 32 bits: the register at the lower address holds bits 31..16."""
+    low_byte_first: bool = False
+    """Of every register: Modbus sends the high byte first, this device the low one."""
 
-    def join(self, pair: Sequence[int]) -> int:
-        first, second = pair
-        return first << 16 | second if self.high_first else second << 16 | first
-
-    def split(self, value: int) -> list[int]:
-        high, low = value >> 16 & 0xFFFF, value & 0xFFFF
-        return [high, low] if self.high_first else [low, high]
+    def bytes_swapped(self, registers: Sequence[int]) -> list[int]:
+        """Registers as they are sent, from those as they are meant; and back."""
+        if not self.low_byte_first:
+            return list(registers)
+        return [(value & 0xFF) << 8 | value >> 8 for value in registers]
 
 
-def decode(point: Point, values: Sequence[int], words: Words) -> Value:
+def decode(point: Point, values: Sequence[int], order: Order) -> Value:
     """The value of a point from all values of its area, from address 0."""
     raw = values[point.address : point.address + point.type.size]
-    match point.type:
-        case PointType.BIT:
-            return bool(raw[0])
-        case PointType.U16:
-            return int(raw[0])
-        case PointType.U32:
-            return words.join(raw)
-        case PointType.F32:
-            number: float = struct.unpack(">f", struct.pack(">I", words.join(raw)))[0]
-            return number
+    if point.type is PointType.BIT:
+        return bool(raw[0])
+    words = order.bytes_swapped(raw)
+    if point.type is PointType.U16:
+        return words[0]
+    high, low = words if order.high_word_first else reversed(words)
+    if point.type is PointType.U32:
+        return high << 16 | low
+    number: float = struct.unpack(">f", struct.pack(">HH", high, low))[0]
+    return number
+
+
+def encode(point: Point, value: int, order: Order) -> list[int]:
+    """The registers of a whole number."""
+    words = [value & 0xFFFF]
+    if point.type is PointType.U32:
+        words.insert(0 if order.high_word_first else 1, value >> 16 & 0xFFFF)
+    return order.bytes_swapped(words)
 
 
 def points_in(area: Area) -> tuple[Point, ...]:

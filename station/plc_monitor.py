@@ -22,7 +22,7 @@ from rich.text import Text
 
 from drivers.plc.signal_map import Area, Point, PointType
 from station.handshake_messages import Command, StationState
-from station.plc_client import LinkError, ModbusClient, Refused, Value, Words, decode, length_of, points_in
+from station.plc_client import LinkError, ModbusClient, Order, Refused, Value, decode, length_of, points_in
 from station.reasons import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS, CodeText
 
 HIGHLIGHT_S = 2.0
@@ -97,9 +97,9 @@ def in_words(point: Point, value: Value) -> str:
 class Reader:
     """Reads the whole map and finds what has changed."""
 
-    def __init__(self, client: ModbusClient, words: Words) -> None:
+    def __init__(self, client: ModbusClient, order: Order) -> None:
         self._client = client
-        self._words = words
+        self._order = order
         self.values: dict[Point, Value] = {}
         self.changed_s: dict[Point, float] = {}
 
@@ -114,7 +114,7 @@ class Reader:
             else:
                 raw = self._client.read_registers(area, 0, count)
             for point in points_in(area):
-                value, before = decode(point, raw, self._words), self.values.get(point)
+                value, before = decode(point, raw, self._order), self.values.get(point)
                 if value != before:
                     changes.append(Change(now_s, point, before, value))
                     self.values[point] = value
@@ -159,9 +159,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="seconds", type=float, metavar="S", help="end after so many seconds")
 
 
-def monitor(options: argparse.Namespace, client: ModbusClient, words: Words) -> int:
+def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> int:
     """Shows the map until interrupted. Raises LinkError when the first scan fails, OSError for the file."""
-    reader = Reader(client, words)
+    reader = Reader(client, order)
     try:
         first = reader.read(time.time())
     except Refused as problem:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from station import plc_monitor
-from station.plc_client import LinkError, ModbusClient, RtuTransport, TcpTransport, Words
+from station.conformance import command as conformance_command
+from station.plc_client import LinkError, ModbusClient, Order, RtuTransport, TcpTransport
 from station.station_tools import complain
 
 DEFAULT_PORT = 1502
@@ -19,6 +20,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_connection_options(monitor)
     plc_monitor.add_options(monitor)
     monitor.set_defaults(run=run_monitor)
+    conformance = actions.add_parser(
+        "conformance", help="does a station keep the rules of docs/plc.md?", description=conformance_command.DESCRIPTION
+    )
+    add_connection_options(conformance)
+    conformance_command.add_options(conformance)
+    conformance.set_defaults(run=run_conformance)
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -29,24 +36,37 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--serial", metavar="PORT", help="Modbus RTU on this serial port in place of TCP")
     parser.add_argument("--baud", type=int, default=19200, metavar="N", help="of the serial port (%(default)s)")
     parser.add_argument("--parity", choices=("N", "E", "O"), default="E", help="of the serial port (%(default)s)")
+    parser.add_argument("--base", type=int, default=0, metavar="N", help="base address of the map (%(default)s)")
     parser.add_argument("--word-order", choices=("high", "low"), default="high", help="first word of 32 bits")
+    parser.add_argument("--byte-order", choices=("high", "low"), default="high", help="first byte of a register")
 
 
 def client_of(options: argparse.Namespace) -> ModbusClient:
     """The client that the options ask for. Raises LinkError when a serial port cannot be opened."""
     if options.serial:
-        return ModbusClient(RtuTransport(options.serial, options.baud, options.parity), options.unit)
-    return ModbusClient(TcpTransport(options.host, options.port), options.unit)
+        return ModbusClient(RtuTransport(options.serial, options.baud, options.parity), options.unit, options.base)
+    return ModbusClient(TcpTransport(options.host, options.port), options.unit, options.base)
 
 
-def words_of(options: argparse.Namespace) -> Words:
-    return Words(high_first=options.word_order == "high")
+def order_of(options: argparse.Namespace) -> Order:
+    return Order(high_word_first=options.word_order == "high", low_byte_first=options.byte_order == "low")
 
 
 def run_monitor(options: argparse.Namespace) -> int:
     """`station plc monitor`."""
     try:
         with client_of(options) as client:
-            return plc_monitor.monitor(options, client, words_of(options))
+            return plc_monitor.monitor(options, client, order_of(options))
+    except (LinkError, OSError) as problem:
+        return complain(problem)
+
+
+def run_conformance(options: argparse.Namespace) -> int:
+    """`station plc conformance`."""
+    try:
+        if options.listen is not None or options.list:
+            return conformance_command.conformance(options, None, order_of(options))
+        with client_of(options) as client:
+            return conformance_command.conformance(options, client, order_of(options))
     except (LinkError, OSError) as problem:
         return complain(problem)

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from drivers.plc.signal_map import POINTS, Area
-from station.plc_client import ModbusClient, TcpTransport, Words
+from station.plc_client import ModbusClient, Order, TcpTransport
 from station.plc_monitor import HIGHLIGHT_S, Reader, in_words, side_by_side
 from tests.plc.clients import wait_for
 from tests.plc.live_station import live_station
@@ -67,7 +67,7 @@ def test_changes_are_recorded_with_time_and_words(tmp_path: Path) -> None:
 
 def test_a_change_stands_out_with_its_age() -> None:
     with SmallStation() as station, ModbusClient(TcpTransport("127.0.0.1", station.port)) as plc:
-        reader = Reader(plc, Words())
+        reader = Reader(plc, Order())
         assert len(reader.read(time.time())) == len(POINTS)
         plc.write_registers(0, [7])
         (change,) = [change for change in reader.read(time.time()) if change.point.name == "PlcHeartbeat"]
