@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from drivers.plc import signal_map
+from station.conformance import run as conformance
 from station.handshake_messages import Command, StationState
 from station.reasons import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS, CodeText
 
@@ -30,6 +31,7 @@ def with_tables(page: str) -> str:
         "errors": _codes(ERRORS),
         "warnings": _codes(WARNINGS),
         "offline": _codes(OFFLINE_REASONS),
+        "rules": conformance.markdown(),
     }
     return _SECTION.sub(lambda match: f"{match[1]}{tables[match[2]]}{match[3]}", page)
 

@@ -25,7 +25,7 @@ def test_tables_are_up_to_date() -> None:
 
 def test_every_table_is_on_the_page() -> None:
     sections = re.findall(r"<!-- generated: (\w+) -->\n\|? ?(?:.|\n)*?<!-- end -->", PAGE.read_text())
-    assert sections == ["points", "commands", "states", "reasons", "errors", "warnings", "offline"]
+    assert sections == ["points", "commands", "states", "reasons", "errors", "warnings", "offline", "rules"]
 
 
 def test_every_point_is_in_the_tables() -> None:
