@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from engines.store import EngineStore
+from station import recipes
+from station.config_challenge import ChallengePart, ChallengeSection
 from station.config_decision import DecisionSection, LimitsSection, QualitySection, ZoneSection
-from station.config_recipe import EngineSection, RecipeSection
+from station.config_recipe import CameraFeatures, EngineSection, RecipeSection, recipe_name
 from station.config_section import ConfigurationError, Port, Section, Share, read_toml, validated
+from station.recipe_selection import SelectionError, read_selection
+from station.recipes import Recipe
 
 __all__ = ["ConfigurationError", "Section"]
 
@@ -56,7 +59,7 @@ class StationSection(Section):
     start_online: bool = Field(True, description="Go online by itself after the start.")
 
 
-class CameraSection(Section):
+class CameraSection(CameraFeatures):
     """One camera. The key of the table is its name: `[cameras.top]`."""
 
     driver: Literal["genicam", "folder"] = Field(
@@ -84,14 +87,6 @@ class CameraSection(Section):
     )
     width: int | None = Field(None, ge=16, le=65536, description="Width in px; unset: as the camera is set.")
     height: int | None = Field(None, ge=1, le=65536, description="Height in px; unset: as the camera is set.")
-    exposure_time_us: float | None = Field(
-        None, gt=0, le=10_000_000, description="ExposureTime; unset: as the camera is set."
-    )
-    gain_db: float | None = Field(None, ge=0, le=60, description="Gain; unset: as the camera is set.")
-    features: dict[str, bool | int | float | str] = Field(
-        default_factory=dict,
-        description="Further GenICam features by their SFNC names, set in this order at every connect.",
-    )
     ring_slots: int = Field(
         8, ge=2, le=64, description="Frames that the shared memory between camera process and station holds."
     )
@@ -171,6 +166,7 @@ class Configuration(Section):
     decision: DecisionSection = Field(default_factory=DecisionSection, description="Rules for the verdict.")
     quality: QualitySection = Field(default_factory=QualitySection, description="Checks of the picture.")
     plc: PlcSection = Field(default_factory=PlcSection, description="The PLC.")
+    challenge: ChallengeSection = Field(default_factory=ChallengeSection, description="The challenge test.")
     records: RecordsSection = Field(default_factory=RecordsSection, description="Records and images.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
@@ -182,10 +178,11 @@ class Configuration(Section):
 
     @model_validator(mode="after")
     def _product_folder(self) -> Configuration:
-        if self.engine.store is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.recipe.name):
-            raise ValueError(
-                f'[recipe] name = "{self.recipe.name}" names a folder of [engine] store: only A-Z a-z 0-9 _ . -'
-            )
+        if self.engine.store is not None and self.recipe.active is None and self.engine.product is None:
+            try:
+                recipe_name(self.recipe.name)
+            except ValueError as problem:
+                raise ValueError(f"[recipe] name names a folder of [engine] store: {problem}") from problem
         return self
 
 
@@ -196,7 +193,16 @@ class LoadedConfiguration:
     path: Path
     settings: Configuration
     checksum: str
-    """SHA-256 of the file, hexadecimal."""
+    """SHA-256 of station.toml, hexadecimal."""
+    recipe: Recipe | None = None
+    """The recipe that is laid over station.toml; None: station.toml is the only one."""
+    warning: str = ""
+    """Why the start recipe is in force and not the one that was selected."""
+
+    @property
+    def recipe_checksum(self) -> str:
+        """SHA-256 of the recipe's file; empty when station.toml is the only recipe: `checksum` covers it."""
+        return self.recipe.checksum if self.recipe else ""
 
     def resolve(self, path: Path) -> Path:
         """Paths in the file are relative to the file."""
@@ -221,14 +227,18 @@ class LoadedConfiguration:
     @property
     def engine_store(self) -> Path | None:
         """The folder of this product's engines; None when the engine is a plain folder."""
-        store = self.settings.engine.store
-        return None if store is None else self.resolve(store) / self.settings.recipe.name
+        engine = self.settings.engine
+        return (
+            None if engine.store is None else self.resolve(engine.store) / (engine.product or self.settings.recipe.name)
+        )
 
     @property
     def engine_path(self) -> Path | None:
+        """Where the engine lies, or will. Raises StoreError when the store has no such version."""
+        version, path = self.settings.engine.version, self.settings.engine.path
         if self.engine_store is not None:
-            return EngineStore(self.engine_store).active_link
-        path = self.settings.engine.path
+            store = EngineStore(self.engine_store)
+            return store.active_link if version is None else store.find(str(version)).path
         return None if path is None else self.resolve(path)
 
     @property
@@ -237,21 +247,60 @@ class LoadedConfiguration:
         return next(iter(self.settings.cameras.items()))
 
 
-def load(path: Path) -> LoadedConfiguration:
-    """Reads and checks a configuration file. Raises ConfigurationError with every problem found."""
+def load(path: Path, recipe: str | None = None) -> LoadedConfiguration:
+    """Reads and checks a configuration file and the recipe in force: `recipe`, else the one selected last, else the one
+    to start with.
+
+    Raises ConfigurationError with every problem found in the first file that has any.
+    """
     raw, data = read_toml(path)
     settings = validated(Configuration, data, path)
-    return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest())
+    loaded = LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest())
+    if settings.recipe.active is None:
+        if recipe is not None:
+            raise ConfigurationError(path, [f'[recipe] active is not set, so there is no recipe "{recipe}"'])
+        return _complete(loaded)
+    name, warning = (recipe, "") if recipe is not None else _selected(loaded, settings.recipe.active)
+    chosen = recipes.read(recipes.folder_of(loaded.path), name)
+    settings = validated(Configuration, recipes.layered(data, chosen), chosen.path)
+    return _complete(replace(loaded, settings=settings, recipe=chosen, warning=warning))
 
 
-RELOADABLE = ("recipe", "engine", "decision", "quality")
-"""Sections that a running station takes up by `station reload`."""
+def _selected(loaded: LoadedConfiguration, start: str) -> tuple[str, str]:
+    """The recipe selected last, or the one to start with and the reason for it."""
+    try:
+        selection = read_selection(loaded.work_dir)
+    except SelectionError as problem:
+        return start, f'{problem}; started with recipe "{start}"'
+    return (start if selection is None else selection.recipe), ""
+
+
+def _complete(loaded: LoadedConfiguration) -> LoadedConfiguration:
+    """What only station.toml and recipe together can be asked."""
+    challenge = loaded.settings.challenge
+    if challenge.becomes_due and not challenge.parts:
+        path = loaded.recipe.path if loaded.recipe else loaded.path
+        raise ConfigurationError(path, ["[challenge] becomes due, but there are no master parts: [[challenge.parts]]"])
+    return loaded
+
+
+RELOADABLE = ("recipe", "engine", "decision", "quality", "challenge")
+"""Sections that a running station takes up by `station reload`; of cameras, what a recipe may set."""
 
 
 def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
     """Changed sections that a running station cannot take up."""
     names = (name for name in Configuration.model_fields if name not in RELOADABLE)
-    return [name for name in names if getattr(old, name) != getattr(new, name)]
+    return [name for name in names if _fixed(name, old) != _fixed(name, new)]
+
+
+def _fixed(section: str, settings: Configuration) -> Any:
+    """What of a section needs a restart."""
+    if section != "cameras":
+        return getattr(settings, section)
+    return {
+        name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()
+    }
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -263,6 +312,8 @@ SECTIONS: dict[str, type[Section]] = {
     "limits": LimitsSection,
     "zones": ZoneSection,
     "quality": QualitySection,
+    "challenge": ChallengeSection,
+    "parts": ChallengePart,
     "plc": PlcSection,
     "records": RecordsSection,
     "log": LogSection,

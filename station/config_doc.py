@@ -23,6 +23,7 @@ TITLES = {
     "cameras": "[cameras.NAME]",
     "limits": "[decision.limits] (and in every zone)",
     "zones": "[[decision.zones]]",
+    "parts": "[[challenge.parts]]",
 }
 
 

@@ -1,35 +1,79 @@
-"""Sections on the product: `[recipe]` and `[engine]`."""
+"""Sections on the product: `[recipe]` and `[engine]` of station.toml, and the files `recipes/NAME.toml`.
+
+What a recipe may set is a base class here, and the section of station.toml inherits from it: one meaning, one text.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from station.config_challenge import ChallengeParts
+from station.config_decision import DecisionSection, QualitySection
 from station.config_section import Section
+
+RECIPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Names files and folders: nothing that leads elsewhere."""
+
+
+def recipe_name(name: str) -> str:
+    """The name of a recipe. Raises ValueError when no file may be called so."""
+    if not RECIPE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a recipe: only A-Z a-z 0-9 _ . - (not first), at most 64")
+    return name
 
 
 class RecipeSection(Section):
-    """What the product is."""
+    """What the product is. With `active` the product is a file `recipes/NAME.toml` beside this file."""
 
     name: str = Field("default", description="Name of the recipe in records.", min_length=1, max_length=64)
     number: int = Field(0, ge=0, le=65535, description="Number of the recipe on the PLC map (register Recipe).")
+    active: str | None = Field(
+        None,
+        description="The recipe to start with, `recipes/NAME.toml`, until another is selected. Unset: this file is the "
+        "only recipe.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RecipeSection:
+        if self.active is not None:
+            recipe_name(self.active)
+            if self.model_fields_set & {"name", "number"}:
+                raise ValueError("`active` is set: name and number are those of the recipe's file, remove them here")
+        return self
 
 
-class EngineSection(Section):
-    """The engine that scores the parts."""
+class EngineChoice(Section):
+    """Which engine."""
 
     path: Path | None = Field(
         None,
         strict=False,
-        description="Folder of the engine, relative to this file. Unset or not there yet: waits for teaching.",
+        description="Folder of the engine, relative to station.toml. Unset or not there yet: waits for teaching.",
     )
-    store: Path | None = Field(
+    product: str | None = Field(
+        None, description="Folder of the product in the engine store; unset: the name of the recipe."
+    )
+    version: int | None = Field(
         None,
-        strict=False,
-        description="In place of `path`: folder of the engine store, relative to this file. The engine is the active "
-        "one of the product `[recipe] name`; see `station engine`.",
+        ge=1,
+        description="Number of the version in the engine store; unset: the active one, see `station engine`.",
+    )
+
+    @field_validator("product")
+    @classmethod
+    def _a_name(cls, product: str | None) -> str | None:
+        return None if product is None else recipe_name(product)
+
+
+class EngineSection(EngineChoice):
+    """The engine that scores the parts."""
+
+    store: Path | None = Field(
+        None, strict=False, description="In place of `path`: folder of the engine store, relative to this file."
     )
     runtime: Literal["onnx"] = Field("onnx", description="What runs the engine: ONNX Runtime on the CPU.")
     threads: int = Field(
@@ -42,5 +86,40 @@ class EngineSection(Section):
     @model_validator(mode="after")
     def _one_place(self) -> EngineSection:
         if self.path is not None and self.store is not None:
-            raise ValueError("`path` and `store` are both set: the engine is either a folder or the store's active one")
+            raise ValueError("`path` and `store` are both set: the engine is either a folder or one of the store")
+        if self.store is None and (self.product is not None or self.version is not None):
+            raise ValueError("`product` and `version` name an engine of the store: set `store` in station.toml")
+        return self
+
+
+class CameraFeatures(Section):
+    """What a recipe may set on a camera: `[cameras.NAME]`, with the name that it has in station.toml."""
+
+    exposure_time_us: float | None = Field(
+        None, gt=0, le=10_000_000, description="ExposureTime; unset: as the camera is set."
+    )
+    gain_db: float | None = Field(None, ge=0, le=60, description="Gain; unset: as the camera is set.")
+    features: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Further GenICam features by their SFNC names, set in this order at every connect.",
+    )
+
+
+class RecipeFile(Section):
+    """A recipe, `recipes/NAME.toml`: what it does not set is as in station.toml. Tables are laid over each other key by
+    key, lists are replaced.
+    """
+
+    number: int = Field(ge=1, le=65535, description="What the PLC calls it (CommandArgument, register Recipe).")
+    description: str = Field("", max_length=200, description="For people.")
+    engine: EngineChoice = Field(default_factory=EngineChoice, description="Its engine.")
+    decision: DecisionSection = Field(default_factory=DecisionSection, description="Its limits and zones.")
+    quality: QualitySection = Field(default_factory=QualitySection, description="Its checks of the picture.")
+    cameras: dict[str, CameraFeatures] = Field(default_factory=dict, description="Its camera features.")
+    challenge: ChallengeParts = Field(default_factory=ChallengeParts, description="Its master parts.")
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> RecipeFile:
+        if self.engine.path is not None and (self.engine.product is not None or self.engine.version is not None):
+            raise ValueError("[engine] `path` is set: `product` and `version` name an engine of the store instead")
         return self

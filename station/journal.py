@@ -36,15 +36,15 @@ from station.results import Decision, Reason, Trigger, Verdict, error
 log = structlog.get_logger()
 
 MAGIC = b"EISJRNL\x00"
-VERSION = 1
+VERSION = 2
 SLOT_BYTES = 128
 SESSION_BYTES = 40
 SOURCE_BYTES = 12
 
 _HEADER = struct.Struct("<8sIII")
 """Magic, version, bytes per slot, number of slots."""
-_CONTENT = struct.Struct(f"<{SESSION_BYTES}s{SOURCE_BYTES}sqqqdqq")
-"""session, source, acquisition_id, part_id, time_ns, wall_time, deadline_ns, encoder_count."""
+_CONTENT = struct.Struct(f"<{SESSION_BYTES}s{SOURCE_BYTES}sqqqdqqI")
+"""session, source, acquisition_id, part_id, time_ns, wall_time, deadline_ns, encoder_count, challenge."""
 _CHECK = struct.Struct("<I")
 _DECIDED = struct.Struct("<BHI")
 """Verdict, reason code, checksum over content, verdict and code."""
@@ -146,6 +146,7 @@ class Journal:
             trigger.wall_time,
             trigger.deadline_ns,
             trigger.encoder_count,
+            trigger.challenge,
         )
         self._map[at + _CONTENT_AT : at + _CHECK_AT] = content
         _CHECK.pack_into(self._map, at + _CHECK_AT, zlib.crc32(content))
@@ -199,8 +200,8 @@ class Journal:
         content = self._map[at + _CONTENT_AT : at + _CHECK_AT]
         if state not in (OPEN, DECIDED) or _CHECK.unpack_from(self._map, at + _CHECK_AT)[0] != zlib.crc32(content):
             return None
-        session, source, acquisition_id, part_id, time_ns, wall_time, deadline_ns, encoder = _CONTENT.unpack(content)
-        trigger = Trigger(acquisition_id, part_id, _text(source), time_ns, wall_time, deadline_ns, encoder)
+        session, source, acquisition_id, part_id, *rest = _CONTENT.unpack(content)
+        trigger = Trigger(acquisition_id, part_id, _text(source), *rest)
         decision = error(ReasonCode.RESTARTED)
         if state == DECIDED:
             verdict, code, check = _DECIDED.unpack_from(self._map, at + _DECIDED_AT)

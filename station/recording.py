@@ -36,6 +36,7 @@ import numpy as np
 import structlog
 
 from station import database
+from station.audit import INSERT_AUDIT, AuditEntry
 from station.image_store import ImageStore
 from station.journal import PartKey, UnfinishedPart
 from station.reasons import WarningCode
@@ -214,6 +215,15 @@ class Recorder:
             "acknowledged_ms": f"{after_trigger_ms:.3f}",
         }
         self._offer(_Statement(database.ACKNOWLEDGED, values))
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Takes an entry for the audit log. Any thread."""
+        values = {"session": self._session, "wall_time": time.time(), **asdict(entry)}
+        self._offer(_Statement(INSERT_AUDIT, values))
+
+    def write(self, sql: str, values: dict[str, Any]) -> None:
+        """Takes a statement on a table of another module. Any thread."""
+        self._offer(_Statement(sql, values))
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything recorded so far is in the database; False when it is not in time."""
@@ -442,6 +452,8 @@ def _log_part(row: database.PartRow) -> None:
 
 
 def _log_event(statement: _Statement) -> None:
+    if statement.sql == INSERT_AUDIT:
+        log.info("audit", **{name: value for name, value in statement.values.items() if name != "session"})
     if statement.sql == database.INSERT_EVENT:
         level = logging.getLevelName(str(statement.values["level"]).upper())
         log.log(level if isinstance(level, int) else logging.INFO, statement.values["kind"], **_detail(statement))

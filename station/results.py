@@ -180,6 +180,8 @@ class Trigger:
     """Seconds since the epoch, for people."""
     deadline_ns: int
     encoder_count: int = 0
+    challenge: int = 0
+    """The run of the challenge test that the part belongs to; 0: production."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ class InspectionRecord:
     config_checksum: str
     reject_score: float
     """The limit in force, on the scale of `Measurement.score`."""
+    recipe_checksum: str = ""
     late: bool = False
     """True for an answer that came after its deadline: kept for diagnosis, never applied."""
     extra: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,70 @@
+"""The audit log: who changed recipe, engine or configuration, from what to what, and what came of it.
+
+Rows of the table `audit` are written once and never changed; the database refuses it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Result = Literal["done", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, or one that was refused."""
+
+    who: str
+    """`plc`, `operator NAME`, `station` (by itself, at its start)."""
+    action: str
+    """`start`, `recipe`, `engine`, `configuration`, `challenge`."""
+    before: str
+    after: str
+    result: Result
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """An entry in the records."""
+
+    wall_time: float
+    who: str
+    action: str
+    before: str
+    after: str
+    result: str
+    detail: str
+
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS audit (
+        id INTEGER PRIMARY KEY,
+        session TEXT NOT NULL,
+        wall_time REAL NOT NULL,
+        who TEXT NOT NULL,
+        action TEXT NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        result TEXT NOT NULL CHECK (result IN ('done', 'refused')),
+        detail TEXT NOT NULL
+    )""",
+    """CREATE TRIGGER IF NOT EXISTS audit_is_never_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+    """CREATE TRIGGER IF NOT EXISTS audit_is_never_deleted BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
+)
+INSERT_AUDIT = (
+    "INSERT INTO audit (session, wall_time, who, action, before, after, result, detail) "
+    "VALUES (:session, :wall_time, :who, :action, :before, :after, :result, :detail)"
+)
+
+
+def audit_rows(connection: sqlite3.Connection, newest: int) -> Iterator[AuditRow]:
+    """The newest entries, oldest of them first."""
+    columns = ", ".join(field.name for field in fields(AuditRow))
+    rows = connection.execute(f"SELECT {columns} FROM audit ORDER BY id DESC LIMIT ?", [newest]).fetchall()
+    return (AuditRow(*row) for row in reversed(rows))
