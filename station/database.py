@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from station import audit
 from station.reasons import ReasonCode
 from station.results import Inspection, InspectionRecord, Reason, Region, Verdict, error
 
@@ -271,6 +272,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         _migrate(connection, path)
+        for statement in audit.SCHEMA:
+            connection.execute(statement)
     except sqlite3.Error as problem:
         connection.close()
         if isinstance(problem, sqlite3.OperationalError):
