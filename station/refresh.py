@@ -49,6 +49,9 @@ class RefreshOptions:
     detector: str = "spatial"
     backbone: str | Path | None = None
     location: str | None = None
+    ignore: str | None = None
+    template_box: str | None = None
+    template_angle_deg: float | None = None
     refine: str | None = None
     false_reject_budget: float = 0.01
     seed: int = 0

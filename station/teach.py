@@ -54,6 +54,9 @@ def teach(
     detector: str = "spatial",
     backbone: str | Path | None = None,
     location: str | None = None,
+    ignore: str | None = None,
+    template_box: str | None = None,
+    template_angle_deg: float | None = None,
     refine: str | None = None,
     false_reject_budget: float = 0.01,
     seed: int = 0,
@@ -73,7 +76,8 @@ def teach(
     Args:
         images: MVTec layout (`train/good`) or a plain folder of images.
         output: the engine's directory; must not exist yet.
-        detector, backbone, location, refine: see `python -m engines.training --help`; None takes its default.
+        detector, backbone, location, ignore, template_box, template_angle_deg, refine: see
+            `python -m engines.training --help`; None takes its default.
         false_reject_budget: share of good parts that may be rejected.
         seed: same images and same seed give the same model.
         threads: CPU threads.
@@ -92,6 +96,7 @@ def teach(
     """
     options: dict[str, object] = {
         **{"images": images, "output": output, "detector": detector, "backbone": backbone, "location": location},
+        **{"ignore": ignore, "template_box": template_box, "template_angle_deg": template_angle_deg},
         **{"refine": refine, "false_reject_budget": false_reject_budget, "seed": seed, "threads": threads},
         **{"steps": steps, "known_good": known_good, "known_bad": known_bad, "veto": veto, "cache": cache},
         **{"shown_command": shlex.join(shown_command) or None, "progress": "json"},

@@ -23,7 +23,16 @@ from station.teach import TeachError, TeachProgress, command_again, teach
 POLL_S = 0.3
 MAX_NAMES = 10
 """Removed images that are told by name; the dossier shows all."""
-_CHOICES = ("detector", "backbone", "location", "refine", "steps")
+_CHOICES = (
+    "detector",
+    "backbone",
+    "location",
+    "ignore",
+    "template_box",
+    "template_angle_deg",
+    "refine",
+    "steps",
+)
 _FILES = ("known_good", "known_bad", "veto")
 
 
@@ -58,6 +67,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def add_choices(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """What a training can be told; it knows the names itself."""
     parser.add_argument("--location", metavar="HOW", help="finds the part: auto (default), none, blob, template")
+    parser.add_argument("--ignore", metavar="REGIONS", help='does not count: "x,y x,y x,y; ...", shares of the part')
+    parser.add_argument("--template-box", metavar="X,Y,W,H", help="template: what to look for, shares of the image")
+    parser.add_argument("--template-angle-deg", type=float, metavar="DEG", help="template: largest turn of the part")
     parser.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
     parser.add_argument("--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
     parser.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")

@@ -16,6 +16,7 @@ from engines.training.irp import REFINEMENTS, RefineOptions
 from engines.training.learn import LearnOptions
 from engines.training.locate import METHODS, LocateOptions
 from engines.training.progress import JsonReporter, Reporter, RichReporter
+from engines.training.regions import box, polygons
 from engines.training.teach import TeachOptions, summary_as_dict, teach
 from engines.training.train import TrainOptions
 
@@ -68,7 +69,12 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             training=TrainOptions(steps=options.steps),
             false_reject_budget=options.false_reject_budget,
         ),
-        location=LocateOptions(method=options.location),
+        location=LocateOptions(
+            method=options.location,
+            ignore=options.ignore,
+            template_box=options.template_box,
+            template_max_angle_deg=options.template_angle_deg,
+        ),
         cache=options.cache,
         known_good=options.known_good,
         known_bad=options.known_bad,
@@ -89,6 +95,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--location", choices=sorted(METHODS), default=defaults.location.method, help="how the part is found"
+    )
+    parser.add_argument(
+        "--ignore",
+        type=polygons,
+        default=defaults.location.ignore,
+        metavar="REGIONS",
+        help='what does not count: "x,y x,y x,y; ...", shares of the located part (the image without location)',
+    )
+    parser.add_argument(
+        "--template-box",
+        type=box,
+        default=defaults.location.template_box,
+        metavar="X,Y,W,H",
+        help="for --location template: what to look for, shares of the image (default: its middle)",
+    )
+    parser.add_argument(
+        "--template-angle-deg",
+        type=float,
+        default=defaults.location.template_max_angle_deg,
+        metavar="DEG",
+        help="for --location template: the part may be turned by up to this (default %(default)s, at most 30)",
     )
     parser.add_argument(
         "--false-reject-budget",

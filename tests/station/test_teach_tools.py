@@ -20,7 +20,7 @@ GOOD, SCRATCHED = 24, 2
 
 @pytest.fixture(autouse=True)
 def _wide_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -41,10 +41,13 @@ def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
     write_rings(images, SCRATCHED, first_seed=500, scratch=True)
     (tmp_path / "bad.txt").write_text("500.png\n501.png\n")
     arguments = ["teach", "--images", str(images), "--output", str(output), "--steps", "0", "--location", "none"]
+    arguments += ["--ignore", "0,0 0.1,0 0.1,0.1"]
     assert cli.main([*arguments, "--known-bad", str(tmp_path / "bad.txt")]) == 0
     told = capsys.readouterr().out
     manifest, dossier = read_bundle(output).manifest, dossier_of(output)
     assert manifest.engine_id[:12] in told
+    assert manifest.ignore == (((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)),)
+    assert "1 regions ignored" in told
     assert manifest.calibration.promise in told
     removed = names_with(dossier, "removed")
     assert removed >= {"500.png", "501.png"}
@@ -73,6 +76,8 @@ def test_what_training_refuses_is_told_in_a_line(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().err
     assert told.startswith("station: argument --detector: invalid choice: 'magic'")
     assert "usage" not in told
+    assert cli.main(["teach", "--images", images, "--output", str(output), "--ignore", "0,0 1,1"]) == 2
+    assert 'region "0,0 1,1" has 2 corners, at least 3 are needed' in capsys.readouterr().err
     assert not output.exists()
 
 
