@@ -15,14 +15,17 @@ process before are still posted first; those in flight are gone.
 from __future__ import annotations
 
 import math
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from drivers.camera.protocol import (
+    CameraError,
     CameraInfo,
+    CameraLost,
     CameraNotFound,
     CameraSettingError,
     CameraUnreadable,
@@ -41,6 +44,7 @@ from station.camera_link import (
     Open,
     OutputRefused,
     SetOutput,
+    SettingsRefused,
     Trigger,
     TriggerRefused,
 )
@@ -109,6 +113,14 @@ class OutputFailed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Other settings on their way to the camera, and what came of them."""
+
+    open: Open
+    outcome: queue.SimpleQueue[CameraInfo | CameraError] = field(default_factory=queue.SimpleQueue)
+
+
 AcquisitionMessage = FrameArrived | FrameFailed | CameraChanged | OutputFailed
 
 
@@ -143,9 +155,10 @@ class Acquisition:
         self._thread = threading.Thread(target=self._run, name=f"acquisition-{name}")
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        """Guards `_process` and `_streaming`: other threads use them while the acquisition thread changes them."""
+        """Guards `_process`, `_streaming`, `_asked`: other threads use them while the acquisition thread does."""
         self._process: CameraHandle | None = None
         self._streaming = False
+        self._asked: _Settings | None = None
         self._ever_streamed = False
         self._connected_s = math.inf
         self._last_frame_id: int | None = None
@@ -188,7 +201,27 @@ class Acquisition:
         if problem := self._command(SetOutput(line, value)):
             self._post(OutputFailed(self._name, line, value, problem))
 
-    def _command(self, command: Trigger | SetOutput) -> str:
+    def configure(self, settings: CameraSettings, timeout_s: float) -> CameraInfo:
+        """Gives the camera other settings and lets it stream again; frames in between are lost. Blocks.
+
+        Raises CameraSettingError or another CameraError, with the camera set as before or (CameraLost) gone.
+        """
+        asked = _Settings(Open(settings, self._open.ring_slots))
+        if problem := self._command(asked.open, asked):
+            raise CameraLost(f'camera "{self._name}" cannot be set: {problem}')
+        try:
+            answer = asked.outcome.get(timeout=timeout_s)
+        except queue.Empty:
+            with self._lock:
+                self._asked = None
+                if self._process is not None:
+                    self._process.kill()  # comes back with the old settings
+            raise CameraLost(f'camera "{self._name}" took no settings within {timeout_s:g} s') from None
+        if isinstance(answer, CameraError):
+            raise answer
+        return answer
+
+    def _command(self, command: Trigger | SetOutput | Open, asked: _Settings | None = None) -> str:
         """What prevents the command; empty when it is on its way."""
         with self._lock:
             if self._process is None or not self._streaming:
@@ -197,7 +230,18 @@ class Acquisition:
                 self._process.send(command)
             except (LinkClosed, BlockingIOError):
                 return "the camera process does not answer"
+            if asked is not None:
+                self._asked, self._streaming = asked, False
         return ""
+
+    def _answer(self, answer: CameraInfo | CameraError) -> None:
+        """Tells whoever waits in `configure`. Only settings that the camera has taken are kept for a reconnect."""
+        with self._lock:
+            asked, self._asked = self._asked, None
+            if asked is not None and not isinstance(answer, CameraError):
+                self._open = asked.open
+        if asked is not None:
+            asked.outcome.put(answer)
 
     # ---- the acquisition thread -----------------------------------------------------------------------------------
 
@@ -243,10 +287,12 @@ class Acquisition:
         finally:
             with self._lock:
                 self._streaming = False
+            self._answer(CameraLost(f'camera "{self._name}" was lost while it was set'))
 
     def _converse(self, process: CameraHandle) -> tuple[CameraState, str]:
         """Posts what the process says until it gives up or hangs; answers why. Raises LinkClosed."""
         heard_s, patience_s, finishing = time.monotonic(), self._connect_timeout_s, False
+        refused: CameraError | None = None
         process.send(self._open)
         while True:
             if self._stopping.is_set() and not finishing:
@@ -254,7 +300,7 @@ class Acquisition:
                 patience_s, finishing = _GRACE_S, True
             message = process.receive(_POLL_S)
             if message is None:
-                if time.monotonic() - heard_s > patience_s:
+                if time.monotonic() - heard_s > (patience_s if self._asked is None else self._connect_timeout_s):
                     process.kill()
                     return CameraState.DOWN, f"the camera process did not answer for {patience_s:g} s and was killed"
                 continue
@@ -268,10 +314,15 @@ class Acquisition:
                 case Connected(info):
                     patience_s = self._hang_timeout_s
                     self._connected(info)
+                    self._answer(refused or info)
+                    refused = None
                 case TriggerRefused(detail):
                     self._trigger_failed(ReasonCode.NO_FRAME, detail)
                 case OutputRefused(line, value, detail):
                     self._post(OutputFailed(self._name, line, value, detail))
+                case SettingsRefused(kind, detail):
+                    patience_s = self._connect_timeout_s
+                    refused = CameraSettingError(f"{kind}: {detail}")
                 case Ended(kind, detail):
                     # A camera that was here before and is not found now was unplugged.
                     unplugged = kind == CameraNotFound.__name__ and self._ever_streamed

@@ -58,6 +58,8 @@ class CameraHandle:
         if fd is not None:
             try:
                 if isinstance(message, Connected):
+                    if self._ring is not None:
+                        self._ring.close()
                     self._ring = FrameRing(fd, message.slots, message.info.shape)
             finally:
                 os.close(fd)

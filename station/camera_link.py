@@ -73,6 +73,14 @@ class OutputRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsRefused:
+    """The camera did not take the settings of another `Open`; it connects with the ones before. Fields as `Ended`."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The last message: why the camera process gives up. `kind` is the name of the exception."""
 
@@ -85,7 +93,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The first message: the camera to connect to."""
+    """The camera to connect to: the first message, and again for other settings of the same camera."""
 
     settings: CameraSettings
     ring_slots: int
@@ -116,7 +124,7 @@ class Finish:
     """Disconnect and end."""
 
 
-FromCamera = Connected | FrameReady | FrameLost | Alive | TriggerRefused | OutputRefused | Ended
+FromCamera = Connected | FrameReady | FrameLost | Alive | TriggerRefused | OutputRefused | SettingsRefused | Ended
 ToCamera = Open | ReleaseSlot | Trigger | SetOutput | Finish
 
 _Message = FromCamera | ToCamera

@@ -30,6 +30,7 @@ from station.camera_link import (
     OutputRefused,
     ReleaseSlot,
     SetOutput,
+    SettingsRefused,
     Trigger,
     TriggerRefused,
 )
@@ -44,7 +45,28 @@ _PR_SET_PDEATHSIG = 1
 
 
 def serve(link: CameraLink, command: Open) -> None:
-    """Connects and streams until told to finish. Raises CameraError, OSError (no memory for the ring), LinkClosed."""
+    """Connects and streams until told to finish; connects anew when told other settings.
+
+    A camera that refuses other settings gets the old ones back. Raises CameraError, OSError (no memory for the ring),
+    LinkClosed.
+    """
+    before: Open | None = None
+    while True:
+        try:
+            following = session(link, command)
+        except CameraError as error:
+            if before is None:
+                raise
+            link.send_patiently(SettingsRefused(type(error).__name__, str(error)))
+            command, before = before, None
+            continue
+        if following is None:
+            return
+        before, command = command, following
+
+
+def session(link: CameraLink, command: Open) -> Open | None:
+    """From connecting to disconnecting; what to connect with next. Raises CameraError when it cannot connect."""
     with open_camera(command.settings) as camera:
         shape = camera.info.shape
         fd = FrameRing.allocate(command.ring_slots, shape)
@@ -55,16 +77,20 @@ def serve(link: CameraLink, command: Open) -> None:
         finally:
             os.close(fd)
         try:
-            stream(link, camera, ring, _POLL_MS[command.settings.trigger])
+            return stream(link, camera, ring, _POLL_MS[command.settings.trigger])
         except CameraError as error:
             # Told before disconnecting, which can take seconds with a lost device.
             link.send_patiently(Ended(type(error).__name__, str(error)))
+    return None
 
 
-def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int) -> None:
-    """Hands frames over and obeys commands until `Finish`. Raises CameraLost, CameraUnreadable, LinkClosed."""
+def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int) -> Open | None:
+    """Hands frames over and obeys commands until `Finish` or another `Open`, which it returns.
+
+    Raises CameraLost, CameraUnreadable, LinkClosed.
+    """
     said_ns = 0
-    while obey(link, camera, ring):
+    while (end := obey(link, camera, ring)) is None:
         grabbed = camera.grab(poll_ms)
         now = time.monotonic_ns()
         if grabbed is not None:
@@ -74,6 +100,7 @@ def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int) -> N
         else:
             continue
         said_ns = now
+    return end if isinstance(end, Open) else None
 
 
 def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:
@@ -92,8 +119,8 @@ def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:
     return FrameReady(slot, grabbed.frame_id, grabbed.trigger_time_ns, grabbed.received_time_ns)
 
 
-def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> bool:
-    """Carries out the commands that wait; False after `Finish`."""
+def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> Open | Finish | None:
+    """Carries out the commands that wait, up to the one that ends the stream."""
     while (received := link.receive(timeout_s=0)) is not None:
         match received[0]:
             case ReleaseSlot(slot):
@@ -108,9 +135,9 @@ def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> bool:
                     camera.set_output(line, value)
                 except CameraSettingError as error:
                     link.send_patiently(OutputRefused(line, value, str(error)))
-            case Finish():
-                return False
-    return True
+            case Open() | Finish() as end:
+                return end
+    return None
 
 
 def main(arguments: list[str]) -> int:
