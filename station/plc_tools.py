@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from station import plc_monitor
+from station import plc_monitor, plc_simulate
 from station.conformance import command as conformance_command
 from station.plc_client import LinkError, ModbusClient, Order, RtuTransport, TcpTransport
 from station.station_tools import complain
@@ -26,6 +26,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_connection_options(conformance)
     conformance_command.add_options(conformance)
     conformance.set_defaults(run=run_conformance)
+    simulate = actions.add_parser("simulate", help="a whole line in front of a running station; faults on request")
+    add_connection_options(simulate)
+    plc_simulate.add_options(simulate)
+    simulate.set_defaults(run=run_simulate)
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -68,5 +72,14 @@ def run_conformance(options: argparse.Namespace) -> int:
             return conformance_command.conformance(options, None, order_of(options))
         with client_of(options) as client:
             return conformance_command.conformance(options, client, order_of(options))
+    except (LinkError, OSError) as problem:
+        return complain(problem)
+
+
+def run_simulate(options: argparse.Namespace) -> int:
+    """`station plc simulate`."""
+    try:
+        with client_of(options) as client:
+            return plc_simulate.simulate(options, client, order_of(options))
     except (LinkError, OSError) as problem:
         return complain(problem)

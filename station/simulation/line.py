@@ -11,6 +11,7 @@ object a line. When standard input closes, it ends: a line never outlives the de
          {"event": "unseen", "part_id": 1}                 no camera process listened when the light barrier pulsed
          {"event": "unexposed", "part_id": 1}              it left the camera's view before an exposure
          {"event": "misfire", "at_counts": ...}            the ejector fired and nothing was in front of it
+         {"event": "fault", "kind": ...}                   the PLC begins to misbehave as the plan asks it to
 
 Three threads, as in a real line: the belt moves, the PLC scans every 5 ms, and its communication module exchanges the
 process image with the station. A station that hangs holds up the third and never the ejector. A real PLC scans in hard
@@ -27,6 +28,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -34,6 +36,7 @@ import numpy as np
 
 from drivers.camera.simtl import Scene, SceneError
 from station.simulation.belt import Belt, Bin, Layout, Passage, Place
+from station.simulation.faults import Misbehaviour, Wire
 from station.simulation.images import Pixels
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import Control, FieldInputs, PlcProgram, PlcSettings, StationStatus, TriggerMode
@@ -84,6 +87,10 @@ class Field:
         self._entries: list[int] = []
         self._barriers: list[int] = []
         self._ejector = False
+        self._triggers = 0
+        """Edges of the light barrier that went to the camera."""
+        self._camera_missed = 0
+        """Of them, those that the camera could not take: still exposing, or all frame stores full."""
         self._pictures: dict[int, Pixels] = {}
         self._empty_belt = np.zeros(plan.canvas.shape, np.uint8)
 
@@ -141,10 +148,7 @@ class Field:
             case Place.INTO_VIEW:
                 self._scene.show(self._pictures.pop(serial), serial)
             case Place.BARRIER:
-                if self._trigger_by_barrier and not self._scene.pulse_line1():
-                    self._events.emit("unseen", part_id=serial)
-                with self._lock:
-                    self._barriers.append(passage.at_counts)
+                self._barrier_edge(passage.at_counts, serial)
             case Place.OUT_OF_VIEW:
                 if not self._was_exposed(serial):
                     self._events.emit("unexposed", part_id=serial)
@@ -152,9 +156,26 @@ class Field:
             case Place.PAST_EJECTOR:
                 self._left(serial, Bin.GOOD, None)
 
+    def second_edge(self) -> None:
+        """The light barrier gives an edge without a new part: a hole in the part, a loose connector."""
+        with self._lock:
+            encoder = self._encoder()
+        self._barrier_edge(encoder, 0)
+
+    def _barrier_edge(self, at_counts: int, serial: int) -> None:
+        # The PLC first: were this thread held up between the two, the camera could take an id that is latched only now
+        # and the PLC would take the edge for one that came after the latch.
+        with self._lock:
+            self._barriers.append(at_counts)
+            self._triggers += self._trigger_by_barrier
+        if self._trigger_by_barrier and not self._scene.pulse_line1():
+            self._events.emit("unseen", part_id=serial)
+
     def _was_exposed(self, serial: int) -> bool:
         try:
-            return self._scene.exposure().part_number == serial
+            exposure = self._scene.exposure()
+            self._camera_missed = exposure.missed_triggers
+            return exposure.part_number == serial
         except SceneError:  # the camera process died while it wrote down what it took
             return False
 
@@ -166,6 +187,8 @@ class Field:
             bin=end.value,
             fired_error_counts=error_counts,
             belt_waited_s=round(self._waited_s, 3),
+            triggers=self._triggers,
+            camera_missed=self._camera_missed,
         )
 
 
@@ -213,21 +236,24 @@ class Plc:
                 trigger=plan.trigger,
             )
         )
-        self._link = StationLink(plan.plc_host, plan.plc_port)
+        self._link = StationLink(plan.plc_host, plan.plc_port, plan.plc_unit)
         self._field = field
         self._events = events
         self._stop = stop
+        self._misbehaviour = Misbehaviour(plan.faults, plan.trigger, plan.seed)
         self._status: StationStatus | None = None
-        self._control = Control()
+        self._output = (Control(), Wire(Control()))
+        """What the program wants to write, and what is written: one object, because two threads share it."""
 
     def scan_forever(self) -> None:
         told: dict[str, bool] = {}
         while not self._stop.is_set():
             started_s = time.monotonic()
             status = self._status  # before the sensors: a result never seems to come before its part
-            outputs = self._program.scan(started_s, self._field.sample(), status)
+            inputs = self._field.sample()
+            outputs = self._program.scan(started_s, inputs, status)
             self._field.set_ejector(outputs.ejector)
-            self._control = outputs.control
+            self._write(started_s, inputs, outputs.control)
             for judgement in outputs.judgements:
                 self._events.emit(
                     "judgement",
@@ -237,6 +263,7 @@ class Plc:
                     result=judgement.result.name,
                     result_after_s=judgement.result_after_s,
                     unmatched_results=self._program.unmatched_results,
+                    results_read={result.name: count for result, count in self._program.results_read.items()},
                 )
             tell = {
                 "connected": status is not None,
@@ -248,11 +275,32 @@ class Plc:
                 told = tell
             time.sleep(max(0.0, started_s + SCAN_S - time.monotonic()))
 
+    def _write(self, now_s: float, inputs: FieldInputs, control: Control) -> None:
+        """Hands the outputs to the communication module, through whatever is wrong with this PLC."""
+        begun = self._misbehaviour.begun.copy()
+        wire = self._misbehaviour.alter(now_s, len(inputs.entries), len(inputs.barriers), control)
+        if wire.second_edge:
+            self._field.second_edge()
+        self._output = (control, wire)
+        for kind in (self._misbehaviour.begun - begun).elements():
+            self._events.emit("fault", kind=kind.value)
+
     def talk_forever(self) -> None:
+        written: Control | None = None
         while not self._stop.is_set():
             started_s = time.monotonic()
-            self._status = self._link.read(started_s)
-            self._link.write(self._control, time.monotonic())
+            meant, wire = self._output
+            if wire.connected:
+                status = self._link.read(started_s)
+                # the program must not see that something else was written than it wanted
+                self._status = status and replace(status, written=written or status.written)
+                meant, wire = self._output
+                if self._link.write(wire.control, time.monotonic()):
+                    written = meant
+            else:
+                self._link.close()
+                self._status = None
+            written = written if self._link.is_open else None
             time.sleep(max(0.001, started_s + SCAN_S - time.monotonic()))
         self._link.write(Control(), time.monotonic())  # TriggerEnable falls: the line is stopped
         self._link.close()

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from station.simulation.faults import Fault, FaultKind
 from station.simulation.images import Canvas, Pixels, read_image
 from station.simulation.parts import render
 from station.simulation.plc import TriggerMode
@@ -45,7 +46,12 @@ class LinePlan:
     scene_prefix: str
     plc_host: str
     plc_port: int
+    plc_unit: int = 1
     trigger: TriggerMode = TriggerMode.LINE
+    faults: tuple[Fault, ...] = ()
+    """What the PLC does wrong."""
+    seed: int = 0
+    """Of the faults."""
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
@@ -60,5 +66,6 @@ def load_plan(path: Path) -> LinePlan:
             "canvas": Canvas(**data["canvas"]),
             "parts": tuple(PlannedPart(**part) for part in data["parts"]),
             "trigger": TriggerMode(data["trigger"]),
+            "faults": tuple(Fault(FaultKind(fault["kind"]), fault["probability"]) for fault in data["faults"]),
         }
     )

@@ -1,20 +1,22 @@
-"""The PLC program of the simulated line, written against the handshake document (register map version 1).
+"""The PLC program of the simulated line, written against the handshake document (docs/plc.md).
 
 As in a real PLC, one scan reads all inputs, runs the program, writes all outputs. The program is pure: `scan` gets
 inputs and time and returns outputs, so it runs without a line, a network or a clock. Nothing here is shared with the
 station's own side of the handshake.
 
 The rule that everything serves: a part that has no valid PASS with its own id when it reaches the ejector is pushed
-off. That needs no case for a dead station, a late answer or a lost frame.
+off. That needs no case for a dead station, a late answer or a lost frame. A PASS is valid when PartId and EncoderCount
+are those that were latched for the part, and, when the PLC triggers, InspectionId is the AcquisitionId of its trigger.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 ID_NOT_ACKNOWLEDGED = "part id not acknowledged in time"
+UNEXPECTED_EDGE = "an edge of the light barrier that no part explains: its id may belong to that picture"
 NOT_READY = "station not ready at the light barrier"
 NO_RESULT = "no result in time"
 NEVER_AT_BARRIER = "part did not reach the light barrier"
@@ -69,8 +71,10 @@ class StationStatus:
     fault: bool = False
     part_id_ack: bool = False
     heartbeat: int = 0
+    acquisition_id: int = 0
     inspection_id: int = 0
     part_id: int = 0
+    encoder: int = 0
     result: int = 0
     reason_code: int = 0
     written: Control = Control()
@@ -115,7 +119,13 @@ class _Part:
     part_id: int
     expected_at: int
     """Encoder count at which it must reach the barrier."""
+    latched_encoder: int | None = None
+    """EncoderCount as given to the station with the id: a second key, which no other part has."""
     announced: bool = False
+    spoiled: bool = False
+    """Another picture may have taken the id."""
+    acquisition_id: int | None = None
+    """Of its trigger, when the PLC triggers."""
     barrier_at: int | None = None
     barrier_s: float = 0.0
     result: Result = Result.NONE
@@ -146,11 +156,14 @@ class PlcProgram:
     settings: PlcSettings
     unmatched_results: int = 0
     """Results whose part was not waiting for one: another id, a second answer, or past the ejector."""
+    results_read: Counter[Result] = field(default_factory=Counter)
+    """All results that the station showed, matched or not."""
     _register: list[_Part] = field(default_factory=list)
     _announce: deque[_Part] = field(default_factory=deque)
     _control: Control = field(default_factory=Control)
     _last_id: int = 0
     _trigger_until_s: float = 0.0
+    _triggering: _Part | None = None
     _last_result: tuple[int, int] = (0, 0)
     _ejector_off_at: int = 0
     _beat_due_s: float = 0.0
@@ -160,6 +173,7 @@ class PlcProgram:
     def scan(self, now_s: float, inputs: FieldInputs, status: StationStatus | None) -> Outputs:
         """One scan. `status` is None while the station cannot be read."""
         alive = self._station_alive(now_s, status)
+        self._take_trigger_ack(now_s, status)
         self._track(now_s, inputs, status)
         if status is None:
             self._announce.clear()  # those parts stay without an id that the station knows
@@ -169,7 +183,7 @@ class PlcProgram:
         self._control = Control(
             trigger_enable=True,
             buffer_enable=True,
-            trigger=self._trigger(now_s, status),
+            trigger=now_s < self._trigger_until_s,
             results_ack=status is not None and status.results_valid,
             clear_exposure_complete=status is not None and status.exposure_complete,
             latch_part_id=latch,
@@ -204,16 +218,29 @@ class PlcProgram:
         for at in inputs.barriers:
             part_at_barrier = next((part for part in self._register if self._is_expected(part, at)), None)
             if part_at_barrier is None:
-                continue  # put on the belt behind the entry sensor: nobody knows it, and the ejector cannot find it
+                # A part that bounces, or one put on the belt behind the entry sensor: nobody knows it and the ejector
+                # cannot find it. But the camera saw the edge, too, and its picture takes the id that was latched last.
+                for part in self._register:
+                    part.spoiled = part.spoiled or (part.barrier_at is None and part.latched_encoder is not None)
+                continue
             part_at_barrier.barrier_at, part_at_barrier.barrier_s = at, now_s
             self._stop_announcing(part_at_barrier)
             if not part_at_barrier.announced:
                 part_at_barrier.why = ID_NOT_ACKNOWLEDGED
+            elif part_at_barrier.spoiled:
+                part_at_barrier.why = UNEXPECTED_EDGE
             elif self.settings.trigger is TriggerMode.PLC:
-                if status is not None and status.trigger_ready:
+                if self._may_trigger(status):
                     self._trigger_until_s = now_s + self.settings.trigger_timeout_s
+                    self._triggering = part_at_barrier
                 else:
                     part_at_barrier.why = NOT_READY
+
+    def _may_trigger(self, status: StationStatus | None) -> bool:
+        """Trigger has an edge only when it and TriggerAck are 0."""
+        if status is None or not status.trigger_ready or status.trigger_ack:
+            return False
+        return not (self._control.trigger or status.written.trigger)
 
     def _stop_announcing(self, part: _Part) -> None:
         self._announce = deque(other for other in self._announce if other is not part)
@@ -235,30 +262,44 @@ class PlcProgram:
                 self._announce.popleft()
             return waiting is not None and not acknowledged, now.part_id, now.encoder
         if self._announce and not status.part_id_ack and not written.latch_part_id:
+            self._announce[0].latched_encoder = encoder % 0x1_0000_0000
             return True, self._announce[0].part_id, encoder
         return False, now.part_id, now.encoder
 
-    def _trigger(self, now_s: float, status: StationStatus | None) -> bool:
-        """Trigger: raised until TriggerAck, and given up after a while so that the next part has its rising edge."""
-        if status is None or (status.trigger_ack and status.written.trigger):
+    def _take_trigger_ack(self, now_s: float, status: StationStatus | None) -> None:
+        """Trigger is held until TriggerAck, or given up after a while so that the next part has its rising edge.
+
+        AcquisitionId stands when TriggerAck does: the result of this part will carry it.
+        """
+        if status is None:
+            self._trigger_until_s, self._triggering = now_s, None
+        elif status.trigger_ack and status.written.trigger:
             self._trigger_until_s = now_s
-        return now_s < self._trigger_until_s
+            if self._triggering is not None:
+                self._triggering.acquisition_id, self._triggering = status.acquisition_id, None
 
     def _take_result(self, now_s: float, status: StationStatus, alive: bool) -> None:
         """A result counts once, for the part whose id it carries, while that part is between barrier and ejector."""
         if (status.inspection_id, status.part_id) == self._last_result:
             return  # shown again after the connection was lost before the acknowledgement
         self._last_result = (status.inspection_id, status.part_id)
+        result = Result(status.result) if status.result in Result._value2member_map_ else Result.ERROR
+        self.results_read[result] += 1
         part = next((part for part in self._register if part.part_id == status.part_id), None)
-        if part is None or part.barrier_at is None or part.result is not Result.NONE or not part.announced:
+        if part is None or part.result is not Result.NONE or not self._is_result_of(part, status):
             self.unmatched_results += 1
             return
-        part.result = Result(status.result) if status.result in Result._value2member_map_ else Result.ERROR
+        part.result = result
         part.result_s = now_s
         part.passed = alive and part.result is Result.PASS and status.pass_ and not status.reject
         if not part.passed:
             reason = f", reason {status.reason_code}" if status.reason_code else ""
             part.why = f"{part.result.name}{reason}" if alive else HEARTBEAT_FROZEN
+
+    def _is_result_of(self, part: _Part, status: StationStatus) -> bool:
+        known = part.announced and not part.spoiled and part.barrier_at is not None
+        own_trigger = self.settings.trigger is TriggerMode.LINE or part.acquisition_id == status.inspection_id
+        return known and part.latched_encoder == status.encoder and own_trigger
 
     def _judge(self, encoder: int, connected: bool, alive: bool) -> tuple[Judgement, ...]:
         judgements = []

@@ -18,7 +18,7 @@ PLC_HEARTBEAT, PART_ID = 0, 3  # EncoderCount (5-6) follows PartId (3-4)
 TRIGGER_READY, TRIGGER_ACK, EXPOSURE_COMPLETE, RESULTS_VALID, PASS, REJECT = 1, 2, 4, 6, 7, 8
 FAULT, PART_ID_ACK = 15, 19
 DISCRETE_INPUTS = 20
-HEARTBEAT, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE = 1, 10, 12, 14, 15
+HEARTBEAT, ACQUISITION_ID, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE, ENCODER_ECHO = 1, 8, 10, 12, 14, 15, 28
 INPUT_REGISTERS = 42
 
 REGISTERS_EVERY_S = 0.2
@@ -35,14 +35,20 @@ class StationLink:
         self._registers = [0] * INPUT_REGISTERS
         self._written: Control | None = None
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._client.is_open)
+
     def close(self) -> None:
+        """Ends the connection; it is opened again when something is read."""
         self._client.close()
 
     def read(self, now_s: float) -> StationStatus | None:
         """The status block; None while the station does not answer.
 
         Bits first: a result stays in the registers for as long as its ResultsValid is not acknowledged, so registers
-        read after the bit belong to it. Without a result they are read only now and then, for the heartbeat.
+        read after the bit belong to it. The same holds for AcquisitionId and TriggerAck. Without either they are read
+        only now and then, for the heartbeat.
         """
         if not self._client.is_open and not self._open(now_s):
             return None
@@ -50,7 +56,7 @@ class StationLink:
         if bits is None or len(bits) < DISCRETE_INPUTS:
             self._failed(now_s)
             return None
-        if bits[RESULTS_VALID] or now_s >= self._registers_due_s:
+        if bits[RESULTS_VALID] or bits[TRIGGER_ACK] or now_s >= self._registers_due_s:
             registers = self._client.read_input_registers(0, INPUT_REGISTERS)
             if registers is None or len(registers) < INPUT_REGISTERS:
                 self._failed(now_s)
@@ -67,8 +73,10 @@ class StationLink:
             fault=bits[FAULT],
             part_id_ack=bits[PART_ID_ACK],
             heartbeat=self._registers[HEARTBEAT],
+            acquisition_id=self._u32(ACQUISITION_ID),
             inspection_id=self._u32(INSPECTION_ID),
             part_id=self._u32(PART_ID_ECHO),
+            encoder=self._u32(ENCODER_ECHO),
             result=self._registers[RESULT],
             reason_code=self._registers[REASON_CODE],
             written=self._written or Control(),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,14 @@ class LineState:
     """`part` events by part id."""
     judgements: dict[int, dict[str, Any]] = field(default_factory=dict)
     belt_waited_s: float = 0.0
+    triggers: int = 0
+    """Edges of the light barrier that went to the camera."""
+    camera_missed: int = 0
+    """Of them, those that the camera itself could not take."""
+    results_read: dict[str, int] = field(default_factory=dict)
+    """Results that the PLC read, by name."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """How often the PLC misbehaved, by kind."""
     last_event_s: float = field(default_factory=time.monotonic)
 
 
@@ -161,14 +170,18 @@ class LineProcess(Process):
             case "part":
                 state.ends[event["part_id"]] = event
                 state.belt_waited_s = event["belt_waited_s"]
+                state.triggers, state.camera_missed = event["triggers"], event["camera_missed"]
             case "judgement":
                 state.judgements[event["part_id"]] = event
+                state.results_read = event["results_read"]
             case "unseen":
                 state.unseen.append(event["part_id"])
             case "unexposed":
                 state.unexposed.append(event["part_id"])
             case "misfire":
                 state.misfires += 1
+            case "fault":
+                state.faults[event["kind"]] += 1
 
 
 class StationProcess(Process):

@@ -122,25 +122,25 @@ def problems(outcomes: Sequence[Outcome], counted: Mapping[str, int], unexposed:
         if not outcome.verdicts:
             without.setdefault(outcome.why_rejected or "no reason known", []).append(outcome.part_id)
     for why, part_ids in without.items():
-        text = f"parts without a verdict: {_ids(part_ids)}; the PLC says: {why}"
+        text = f"parts without a verdict: {ids_in_words(part_ids)}; the PLC says: {why}"
         if why in (ID_NOT_ACKNOWLEDGED, NOT_READY):
             text += "; this machine is too slow or too busy for this --rate"
         found.append(text)
     twice = [outcome.part_id for outcome in outcomes if len(outcome.verdicts) > 1]
     if twice:
-        found.append(f"parts with more than one verdict: {_ids(twice)}")
+        found.append(f"parts with more than one verdict: {ids_in_words(twice)}")
     slipped = [outcome.part_id for outcome in outcomes if outcome.end is Bin.GOOD and outcome.verdict != Verdict.PASS]
     if slipped:
-        found.append(f"parts in the good bin without a PASS: {_ids(slipped)}")
+        found.append(f"parts in the good bin without a PASS: {ids_in_words(slipped)}")
     mistaken = [outcome.part_id for outcome in outcomes if outcome.inspected and outcome.part_id in unexposed]
     if mistaken:
         found.append(
-            f"parts that were judged by a picture taken after they had left the camera's view: {_ids(mistaken)}; "
-            "this machine is too slow or too busy for this --rate"
+            "parts that were judged by a picture taken after they had left the camera's view: "
+            f"{ids_in_words(mistaken)}; this machine is too slow or too busy for this --rate"
         )
     lost = [outcome.part_id for outcome in outcomes if outcome.end is None]
     if lost:
-        found.append(f"parts that never left the belt: {_ids(lost)}")
+        found.append(f"parts that never left the belt: {ids_in_words(lost)}")
     return found
 
 
@@ -203,6 +203,7 @@ def report(outcomes: Sequence[Outcome], engine_id: str) -> dict[str, Any]:
     }
 
 
-def _ids(ids: Sequence[int]) -> str:
+def ids_in_words(ids: Sequence[int]) -> str:
+    """The first of them, and how many there are more."""
     shown = ", ".join(map(str, ids[:20]))
     return shown if len(ids) <= 20 else f"{shown} and {len(ids) - 20} more"

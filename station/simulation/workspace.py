@@ -72,10 +72,16 @@ class Workspace:
     def configure(self, canvas: Canvas, engine: Path, port: int, *, trigger: str) -> None:
         """Writes the configuration of the demo's station."""
         self.configuration.write_text(
-            f"""# Written by `station demo`; `station check --config` explains it.
+            configuration(canvas, engine, port, trigger=trigger, work_dir=Path()), encoding="utf-8"
+        )
+
+
+def configuration(canvas: Canvas, engine: Path, port: int, *, trigger: str, work_dir: Path) -> str:
+    """The configuration of a station in front of the simulated line."""
+    return f"""# A station in front of the simulated line; `station check --config` explains it.
 [station]
 name = "demo"
-work_dir = "."
+work_dir = {_toml(str(work_dir))}
 deadline_ms = {DEADLINE_MS}
 
 [cameras.demo]
@@ -98,9 +104,7 @@ port = {port}
 
 [records]
 min_free_mb = 50
-""",
-            encoding="utf-8",
-        )
+"""
 
 
 def prepare(folder: Path) -> Workspace:

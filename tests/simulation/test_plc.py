@@ -45,38 +45,39 @@ class Station:
     """Part ids whose latch is not acknowledged."""
     status: StationStatus = field(default_factory=lambda: StationStatus(trigger_ready=True))
     frozen: bool = False
-    pending: list[tuple[float, int, Answer]] = field(default_factory=list)
-    latched: int = 0
+    pending: list[tuple[float, int, int, int, Answer]] = field(default_factory=list)
+    """When, AcquisitionId, part id, encoder count, answer."""
+    latched: tuple[int, int] = (0, 0)
     before: Control = field(default_factory=Control)
-    inspections: int = 0
     triggers: int = 0
 
     def trigger(self, now_s: float) -> None:
         self.triggers += 1
-        part_id, self.latched = self.latched, 0
+        (part_id, encoder), self.latched = self.latched, (0, 0)
+        self.status = replace(self.status, acquisition_id=self.triggers)
         if part_id and part_id not in self.silent:
             answer = self.answers.get(part_id, Answer())
-            self.pending.append((now_s + answer.after_s, part_id + answer.part_id_offset, answer))
+            due_s = now_s + answer.after_s
+            self.pending.append((due_s, self.triggers, part_id + answer.part_id_offset, encoder, answer))
             self.pending.sort(key=lambda entry: entry[0])
 
     def step(self, now_s: float, control: Control) -> None:
         """One turn after the PLC has written `control`."""
+        if control.trigger and not self.before.trigger:
+            self.trigger(now_s)
+            self.status = replace(self.status, trigger_ack=True)
         now = self.status
         if control.latch_part_id and not self.before.latch_part_id and control.part_id not in self.deaf_to:
-            self.latched = control.part_id
+            self.latched = (control.part_id, control.encoder)
             now = replace(now, part_id_ack=True)
         if not control.latch_part_id:
             now = replace(now, part_id_ack=False)
-        if control.trigger and not self.before.trigger:
-            self.trigger(now_s)
-            now = replace(now, trigger_ack=True)
         if not control.trigger:
             now = replace(now, trigger_ack=False)
         if now.results_valid and control.results_ack:
             now = replace(now, results_valid=False, pass_=False, reject=True)
         elif not now.results_valid and not control.results_ack and self.pending and self.pending[0][0] <= now_s:
-            _, part_id, answer = self.pending.pop(0)
-            self.inspections += 1
+            _, acquisition_id, part_id, encoder, answer = self.pending.pop(0)
             passed = answer.result is Result.PASS
             now = replace(
                 now,
@@ -84,8 +85,9 @@ class Station:
                 pass_=passed,
                 reject=not (passed and answer.bits_agree),
                 result=int(answer.result),
-                inspection_id=self.inspections,
+                inspection_id=acquisition_id,
                 part_id=part_id,
+                encoder=encoder,
                 reason_code=0 if passed else 10,
             )
         if not self.frozen:
