@@ -24,6 +24,7 @@ class MapMemory:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._mirror_at = layout.base_address + layout.mirror_base
         self._status = encode_status(PlcOutputs(), layout)
         self._coils = [False] * size_of(Area.COIL)
         self._holding = [0] * size_of(Area.HOLDING_REGISTER)
@@ -37,39 +38,44 @@ class MapMemory:
         return decode_control(self._coils, self._holding, self._layout)
 
     def read_discrete_inputs(self, address: int, count: int) -> list[bool]:
-        return _cut(self._status.bits, address, count)
+        return _cut(self._status.bits, self._of_map(address), count)
 
     def read_input_registers(self, address: int, count: int) -> list[int]:
-        return _cut(self._status.registers, address, count)
+        return _cut(self._status.registers, self._of_map(address), count)
 
     def read_coils(self, address: int, count: int) -> list[bool]:
-        if address >= self._layout.mirror_base:
+        if address >= self._mirror_at:
             return self.read_discrete_inputs(address - self._layout.mirror_base, count)
-        return _cut(self._coils, address, count)
+        return _cut(self._coils, self._of_map(address), count)
 
     def read_holding_registers(self, address: int, count: int) -> list[int]:
-        if address >= self._layout.mirror_base:
+        if address >= self._mirror_at:
             return self.read_input_registers(address - self._layout.mirror_base, count)
-        return _cut(self._holding, address, count)
+        return _cut(self._holding, self._of_map(address), count)
 
     def check_write(self, area: Area, address: int, count: int) -> None:
         """Raises IllegalAddress unless all these addresses of coils or holding registers belong to the PLC."""
-        if address + count > size_of(area):
+        if self._of_map(address) + count > size_of(area):
             raise IllegalAddress(f"{area.value}s {address}..{address + count - 1} are not all for writing")
 
     def write_coils(self, address: int, values: Sequence[bool]) -> bool:
         """True when the control block changed. Raises IllegalAddress and changes nothing."""
         self.check_write(Area.COIL, address, len(values))
-        before = self._coils[:]
-        self._coils[address : address + len(values)] = values
+        start, before = self._of_map(address), self._coils[:]
+        self._coils[start : start + len(values)] = values
         return self._coils != before
 
     def write_holding_registers(self, address: int, values: Sequence[int]) -> bool:
         """True when the control block changed. Raises IllegalAddress and changes nothing."""
         self.check_write(Area.HOLDING_REGISTER, address, len(values))
-        before = self._holding[:]
-        self._holding[address : address + len(values)] = values
+        start, before = self._of_map(address), self._holding[:]
+        self._holding[start : start + len(values)] = values
         return self._holding != before
+
+    def _of_map(self, address: int) -> int:
+        if address < self._layout.base_address:
+            raise IllegalAddress(f"{address} is below the base address {self._layout.base_address}")
+        return address - self._layout.base_address
 
 
 def _cut(values: Sequence[_T], address: int, count: int) -> list[_T]:

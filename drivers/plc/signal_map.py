@@ -71,8 +71,19 @@ class Layout:
 
     high_word_first: bool = True
     """Of a 32-bit value: the register at the lower address holds bits 31..16."""
+    low_byte_first: bool = False
+    """Of every register, u16 included: the byte that is sent first holds bits 7..0. Modbus sends the high byte first;
+    some PLCs copy their little-endian memory as it is."""
+    base_address: int = 0
+    """Added to every address of the map in server role."""
     mirror_base: int = 1000
     """Input register n is also holding register base + n, discrete input n is also coil base + n."""
+
+    def ordered(self, registers: Sequence[int]) -> Sequence[int]:
+        """Registers with their bytes as this PLC has them. Its own inverse."""
+        if not self.low_byte_first:
+            return registers
+        return [(value & 0xFF) << 8 | value >> 8 for value in registers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +241,13 @@ def encode_status(outputs: PlcOutputs, layout: Layout) -> StatusImage:
             high, low = number >> 16, number & 0xFFFF
             words = (high, low) if layout.high_word_first else (low, high)
             registers[point.address], registers[point.address + 1] = words
-    return StatusImage(_get_bits(outputs), tuple(registers))
+    return StatusImage(_get_bits(outputs), tuple(layout.ordered(registers)))
 
 
 def decode_control(coils: Sequence[bool], holding: Sequence[int], layout: Layout) -> PlcInputs:
     """The control block from the coils and holding registers that start at address 0."""
     values: dict[str, bool | int] = {}
+    holding = layout.ordered(holding)
     for point in CONTROL:
         if point.area is Area.COIL:
             values[point.attribute] = bool(coils[point.address])

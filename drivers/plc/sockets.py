@@ -1,4 +1,4 @@
-"""A listening TCP socket with errors that say what to do, and connections that notice a dead peer."""
+"""TCP sockets with errors that say what to do, and connections that notice a dead peer."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def listen(host: str, port: int) -> socket.socket:
         }
         hint = hints.get(error.errno or 0, "set plc.host to an address of this machine")
         raise PlcError(f"{where}: {error.strerror or error}: {hint}") from error
+
+
+def connect(host: str, port: int, timeout_s: float) -> socket.socket:
+    """A connection to a PLC. Raises PlcError."""
+    try:
+        connection = socket.create_connection((host, port), timeout_s)
+    except OSError as error:
+        what = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise PlcError(
+            f"no connection to {host}:{port}: {what}: check the PLC, its network, plc.host and plc.port"
+        ) from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    detect_dead_peer(connection)
+    return connection
 
 
 def detect_dead_peer(connection: socket.socket) -> None:

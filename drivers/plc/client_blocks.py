@@ -1,0 +1,39 @@
+"""The two blocks in client role: everything in holding registers of the PLC, one block to write and one to read.
+
+    status, from `status_address`                     control, from `control_address`
+      0..63   input registers of the map                0..3    coils, 16 per register
+      64..67  discrete inputs, 16 per register          4..     holding registers of the map
+
+Bit n of the map is bit n % 16 of its register n // 16, bit 0 being the least significant. Places that the map does not
+use are 0. The order is that of safe reading and writing: what a bit announces is written before the bit and read after
+it, for a PLC that takes or gives a block register by register, from the lowest address up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drivers.plc.protocol import PlcInputs
+from drivers.plc.signal_map import Area, Layout, StatusImage, decode_control, size_of
+
+BITS_PER_REGISTER = 16
+BIT_REGISTERS = 4
+STATUS_BITS_AT = 64
+STATUS_SIZE = STATUS_BITS_AT + BIT_REGISTERS
+CONTROL_REGISTERS_AT = BIT_REGISTERS
+CONTROL_SIZE = CONTROL_REGISTERS_AT + size_of(Area.HOLDING_REGISTER)
+
+
+def pack_status(image: StatusImage, layout: Layout) -> tuple[int, ...]:
+    """The status block as STATUS_SIZE registers, from an image made with the same layout."""
+    gap = (0,) * (STATUS_BITS_AT - len(image.registers))
+    number = sum(bit << index for index, bit in enumerate(image.bits))
+    words = [number >> BITS_PER_REGISTER * index & 0xFFFF for index in range(BIT_REGISTERS)]
+    return (*image.registers, *gap, *layout.ordered(words))
+
+
+def unpack_control(registers: Sequence[int], layout: Layout) -> PlcInputs:
+    """The control block from the CONTROL_SIZE registers that the PLC holds."""
+    words = layout.ordered(registers[:BIT_REGISTERS])
+    coils = [bool(words[n // BITS_PER_REGISTER] >> n % BITS_PER_REGISTER & 1) for n in range(size_of(Area.COIL))]
+    return decode_control(coils, registers[CONTROL_REGISTERS_AT:], layout)

@@ -1,0 +1,101 @@
+"""Holding registers of a PLC, read and written through pymodbus' client, over TCP or a serial line.
+
+Connections and ports are opened here, for errors that say what to do; pymodbus frames and matches the answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from pymodbus.client import ModbusSerialClient, ModbusTcpClient
+from pymodbus.constants import ExcCodes
+from pymodbus.exceptions import ModbusException
+from pymodbus.pdu import ModbusPDU
+
+from drivers.plc.modbus.serial_port import open_port
+from drivers.plc.modbus.settings import SerialLine, TcpAddress
+from drivers.plc.protocol import PlcError
+from drivers.plc.sockets import connect
+
+RTU_RETRIES = 2
+"""Noise costs a frame now and then. Repeating is harmless: both requests say what is to be or ask what is."""
+
+
+class RegistersLost(Exception):
+    """The PLC does not answer, or not as it should. Says what to do."""
+
+
+class PlcRegisters:
+    """One PLC. Every method but `close` raises RegistersLost; then it must be closed and opened again."""
+
+    def __init__(self, plc: TcpAddress | SerialLine, unit_id: int, timeout_s: float) -> None:
+        self._plc = plc
+        self._unit_id = unit_id
+        self._timeout_s = timeout_s
+        self._client: ModbusTcpClient | ModbusSerialClient | None = None
+        self._gap_s = plc.gap_s if isinstance(plc, SerialLine) else 0.0
+        self._silent_since_s = 0.0
+
+    def open(self) -> None:
+        """Connects."""
+        try:
+            if isinstance(self._plc, SerialLine):
+                serial = ModbusSerialClient(
+                    self._plc.port, baudrate=self._plc.baud_rate, timeout=self._timeout_s, retries=RTU_RETRIES
+                )
+                serial.socket = open_port(self._plc, self._timeout_s)
+                self._client = serial
+            else:
+                tcp = ModbusTcpClient(self._plc.host, port=self._plc.port, timeout=self._timeout_s, retries=0)
+                tcp.socket = connect(self._plc.host, self._plc.port, self._timeout_s)
+                self._client = tcp
+        except PlcError as error:
+            raise RegistersLost(str(error)) from error
+
+    def close(self) -> None:
+        """Harmless when not open."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def read(self, address: int, count: int, setting: str) -> list[int]:
+        """`count` registers by one request (function 3). `setting` names what an illegal address comes from."""
+        answer = self._ask(3, address, [0] * count, setting)
+        if len(answer.registers) != count:
+            raise RegistersLost(f"{self._plc} answered {len(answer.registers)} registers instead of {count}")
+        return list(answer.registers)
+
+    def write(self, address: int, values: Sequence[int], setting: str) -> None:
+        """Registers by one request (function 16)."""
+        answer = self._ask(16, address, values, setting)
+        if (answer.address, answer.count) != (address, len(values)):
+            raise RegistersLost(f"{self._plc} confirmed another write than that of {len(values)} registers at {address}")
+
+    def _ask(self, function: int, address: int, values: Sequence[int], setting: str) -> ModbusPDU:
+        client, count = self._client, len(values)
+        if client is None:
+            raise RegistersLost(f"{self._plc} is not connected")
+        time.sleep(max(0.0, self._silent_since_s + self._gap_s - time.monotonic()))
+        try:
+            if function == 3:
+                answer = client.read_holding_registers(address, count=count, device_id=self._unit_id)
+            else:
+                answer = client.write_registers(address, list(values), device_id=self._unit_id)
+        except (ModbusException, OSError) as error:
+            raise RegistersLost(
+                f"no answer from {self._plc}, unit {self._unit_id}, within {self._timeout_s:g} s: "
+                "check the PLC, its wiring and plc.unit_id"
+            ) from error
+        self._silent_since_s = time.monotonic()
+        doing = f"{'reading' if function == 3 else 'writing'} {count} holding registers at {address}"
+        if answer.isError():
+            raise RegistersLost(f"{self._plc} refused {doing}: {_exception(answer.exception_code)}; check {setting}")
+        if answer.function_code != function:
+            raise RegistersLost(f"{self._plc} answered {doing} with function {answer.function_code}")
+        return answer
+
+
+def _exception(code: int) -> str:
+    names = {member.value: member.name.lower().replace("_", " ") for member in ExcCodes}
+    return f"exception {code:02X} {names.get(code, '')}".strip()

@@ -1,0 +1,41 @@
+"""Opens a serial port, with errors that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import termios
+
+import serial
+
+from drivers.plc.modbus.settings import SerialLine
+from drivers.plc.protocol import PlcError
+
+
+def open_port(line: SerialLine, timeout_s: float = 0.0) -> serial.Serial:
+    """The port, locked against other programs, with nothing waiting in it. Reading and writing take at most
+    `timeout_s`. Raises PlcError."""
+    where = f"serial port {line} cannot be opened"
+    try:
+        port = serial.Serial(
+            line.port,
+            line.baud_rate,
+            parity=line.parity,
+            stopbits=line.stop_bits,
+            timeout=timeout_s,
+            write_timeout=timeout_s,
+            exclusive=True,
+        )
+        port.reset_input_buffer()
+    except (OSError, termios.error) as error:  # SerialException is an OSError
+        number = error.errno if isinstance(error, OSError) else error.args[0]
+        hints = {
+            errno.ENOENT: 'there is no such device; "ls /dev/serial/by-id" lists the adapters, set plc.serial_port',
+            errno.EACCES: 'no permission; add the user of the station to the group "dialout"',
+            errno.EAGAIN: "another program has it open; stop that one",
+            errno.EBUSY: "another program has it open; stop that one",
+            errno.ENOTTY: "this is no serial port; set plc.serial_port to one",
+        }
+        raise PlcError(f"{where}: {hints.get(number or 0, str(error))}") from error
+    except ValueError as error:
+        raise PlcError(f"{where}: {error}; set plc.baud_rate, plc.parity and plc.stop_bits to what it can") from error
+    return port
