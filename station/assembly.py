@@ -7,11 +7,22 @@ from dataclasses import dataclass
 
 from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
-from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
+from drivers.plc.modbus import (
+    ModbusClientLink,
+    ModbusClientSettings,
+    ModbusRtuServerLink,
+    ModbusRtuServerSettings,
+    ModbusServerSettings,
+    ModbusTcpServerLink,
+    SerialLine,
+    TcpAddress,
+)
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
+from drivers.plc.signal_map import Layout
 from engines.engine import Engine, open_engine
 from engines.scale import LIMIT
 from station.config import LoadedConfiguration
+from station.config_plc import PlcSection
 from station.handshake import HandshakeSettings
 from station.inspection import Inspector
 from station.ledger import LedgerSettings
@@ -74,10 +85,57 @@ def camera_settings(configuration: LoadedConfiguration) -> CameraSettings:
 def plc_link(configuration: LoadedConfiguration, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> PlcLink:
     """The link to the PLC; opened by its `__enter__`, which raises PlcError."""
     plc = configuration.settings.plc
+    match plc.role, plc.transport:
+        case "server", "tcp":
+            listening = ModbusServerSettings(
+                plc.host, plc.port, plc.unit_id, writers=tuple(plc.writers), layout=_layout(plc)
+            )
+            return ModbusTcpServerLink(listening, on_inputs, on_link_event)
+        case "server", "rtu":
+            device = ModbusRtuServerSettings(_serial_line(plc), plc.unit_id, layout=_layout(plc))
+            return ModbusRtuServerLink(device, on_inputs, on_link_event)
+        case "client", _:
+            return _plc_client(plc, on_inputs, on_link_event)
+        case _:
+            return NoPlc(on_inputs)
+
+
+def check_plc(configuration: LoadedConfiguration) -> str:
+    """Tries the link to the PLC without writing anything; what was found. Raises PlcError."""
+    plc = configuration.settings.plc
+    where = f"{plc.host}:{plc.port}" if plc.transport == "tcp" else str(_serial_line(plc))
     if plc.role == "off":
-        return NoPlc(on_inputs)
-    settings = ModbusServerSettings(plc.host, plc.port, plc.unit_id, writers=tuple(plc.writers))
-    return ModbusTcpServerLink(settings, on_inputs, on_link_event)
+        return "none configured"
+    if plc.role == "client":
+        _plc_client(plc, lambda _: None, lambda _: None).probe()
+        return f"{where}, unit {plc.unit_id} answers: its control block can be read"
+    with plc_link(configuration, lambda _: None, lambda _: None):
+        return f"Modbus {plc.transport.upper()} can listen on {where}, unit {plc.unit_id}"
+
+
+def _plc_client(plc: PlcSection, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> ModbusClientLink:
+    settings = ModbusClientSettings(
+        _serial_line(plc) if plc.transport == "rtu" else TcpAddress(plc.host, plc.port),
+        plc.unit_id,
+        control_address=plc.control_address,
+        status_address=plc.status_address,
+        poll_period_s=plc.poll_period_ms / 1000,
+        response_timeout_s=plc.response_timeout_ms / 1000,
+        layout=_layout(plc),
+    )
+    return ModbusClientLink(settings, on_inputs, on_link_event)
+
+
+def _serial_line(plc: PlcSection) -> SerialLine:
+    return SerialLine(plc.serial_port, plc.baud_rate, plc.parity[0].upper(), plc.stop_bits)
+
+
+def _layout(plc: PlcSection) -> Layout:
+    return Layout(
+        high_word_first=plc.word_order == "high_first",
+        low_byte_first=plc.byte_order == "low_first",
+        base_address=plc.base_address,
+    )
 
 
 def handshake_settings(configuration: LoadedConfiguration) -> HandshakeSettings:

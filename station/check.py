@@ -36,7 +36,7 @@ class Finding:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `check`."""
-    parser = commands.add_parser("check", help="check configuration, camera, engine, PLC port and disk")
+    parser = commands.add_parser("check", help="check configuration, camera, engine, PLC link and disk")
     add_config_option(parser)
     parser.set_defaults(run=run)
 
@@ -90,12 +90,8 @@ def _camera(configuration: LoadedConfiguration) -> tuple[Finding, tuple[int, ...
 
 
 def _plc(configuration: LoadedConfiguration) -> Finding:
-    plc = configuration.settings.plc
-    if plc.role == "off":
-        return Finding("PLC", True, "none configured")
     try:
-        with assembly.plc_link(configuration, lambda _: None, lambda _: None):
-            return Finding("PLC", True, f"Modbus TCP can listen on {plc.host}:{plc.port}, unit {plc.unit_id}")
+        return Finding("PLC", True, assembly.check_plc(configuration))
     except PlcError as problem:
         return Finding("PLC", False, str(problem))
 

@@ -7,19 +7,19 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from engines.store import EngineStore
 from station import recipes
 from station.config_challenge import ChallengePart, ChallengeSection
 from station.config_decision import DecisionSection, LimitsSection, QualitySection, ZoneSection
+from station.config_plc import PlcSection
 from station.config_recipe import CameraFeatures, EngineSection, RecipeSection, recipe_name
-from station.config_section import ConfigurationError, Port, Section, Share, read_toml, validated
+from station.config_section import ConfigurationError, Section, Share, read_toml, validated
 from station.recipe_selection import SelectionError, read_selection
 from station.recipes import Recipe
 
@@ -112,30 +112,6 @@ class CameraSection(CameraFeatures):
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError("reconnect_max_s is below reconnect_min_s")
         return self
-
-
-class PlcSection(Section):
-    """The Modbus bridge to the PLC."""
-
-    role: Literal["server", "off"] = Field(
-        "server", description="`server`: the station listens. `off`: no PLC; the station is always enabled."
-    )
-    host: str = Field("127.0.0.1", description="Address to listen on. Loopback unless told otherwise.")
-    port: Port = Field(1502, description="TCP port (502 is the standard one and needs a privilege).")
-    unit_id: int = Field(1, ge=0, le=247, description="Modbus unit id.")
-    writers: list[str] = Field(
-        default_factory=list, description="Addresses or networks that may write; empty: any, one at a time."
-    )
-    heartbeat_timeout_s: float = Field(
-        3.0, ge=0, le=60, description="PlcHeartbeat may stand still for so long. 0: not supervised."
-    )
-
-    @field_validator("writers")
-    @classmethod
-    def _networks(cls, writers: list[str]) -> list[str]:
-        for writer in writers:
-            ipaddress.ip_network(writer)  # raises ValueError that says what is wrong
-        return writers
 
 
 class RecordsSection(Section):

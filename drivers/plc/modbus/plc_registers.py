@@ -56,7 +56,7 @@ class PlcRegisters:
     def close(self) -> None:
         """Harmless when not open."""
         if self._client is not None:
-            self._client.close()
+            self._client.close()  # type: ignore[no-untyped-call]
             self._client = None
 
     def read(self, address: int, count: int, setting: str) -> list[int]:
@@ -70,7 +70,9 @@ class PlcRegisters:
         """Registers by one request (function 16)."""
         answer = self._ask(16, address, values, setting)
         if (answer.address, answer.count) != (address, len(values)):
-            raise RegistersLost(f"{self._plc} confirmed another write than that of {len(values)} registers at {address}")
+            raise RegistersLost(
+                f"{self._plc} confirmed another write than that of {len(values)} registers at {address}"
+            )
 
     def _ask(self, function: int, address: int, values: Sequence[int], setting: str) -> ModbusPDU:
         client, count = self._client, len(values)

@@ -18,15 +18,15 @@ SHORTEST = 4
 STARTS_KEPT = 8
 
 _REQUESTS: dict[int, tuple[int, int | None]] = {
-    **{function: (8, None) for function in range(1, 7)},
+    **dict.fromkeys(range(1, 7), (8, None)),
     15: (9, 6),
     16: (9, 6),
     23: (13, 10),
 }
 """Function: size of the frame without what its byte count counts, and where the byte count stands."""
 _ANSWERS: dict[int, tuple[int, int | None]] = {
-    **{function: (5, 2) for function in (1, 2, 3, 4, 23)},
-    **{function: (8, None) for function in (5, 6, 15, 16)},
+    **dict.fromkeys((1, 2, 3, 4, 23), (5, 2)),
+    **dict.fromkeys((5, 6, 15, 16), (8, None)),
     **{function | 0x80: (5, None) for function in _REQUESTS},
 }
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import termios
+from pathlib import Path
 
 import serial
 
 from drivers.plc.modbus.settings import SerialLine
 from drivers.plc.protocol import PlcError
+
+PTY_MAJORS = range(136, 144)
+"""Device numbers of ptys in Linux."""
 
 
 def open_port(line: SerialLine, timeout_s: float = 0.0) -> serial.Serial:
@@ -19,7 +24,7 @@ def open_port(line: SerialLine, timeout_s: float = 0.0) -> serial.Serial:
         port = serial.Serial(
             line.port,
             line.baud_rate,
-            parity=line.parity,
+            parity="N" if _is_pty(line.port) else line.parity,
             stopbits=line.stop_bits,
             timeout=timeout_s,
             write_timeout=timeout_s,
@@ -39,3 +44,8 @@ def open_port(line: SerialLine, timeout_s: float = 0.0) -> serial.Serial:
     except ValueError as error:
         raise PlcError(f"{where}: {error}; set plc.baud_rate, plc.parity and plc.stop_bits to what it can") from error
     return port
+
+
+def _is_pty(port: str) -> bool:
+    """A pty (simulated lines) has no parity bits, and refuses to be told to."""
+    return os.major(Path(port).stat().st_rdev) in PTY_MAJORS
