@@ -9,7 +9,7 @@ from rich.console import Console
 
 from station.conformance import run
 from station.conformance.links import Link, StationAsClient, StationAsServer
-from station.conformance.plc import Plc, Times
+from station.conformance.plc import Plc, Source, Times
 from station.conformance.plc_memory import PlcMemory, RtuPlcServer, TcpPlcServer
 from station.plc_client import LinkError, ModbusClient, Order, TcpTransport
 from station.station_tools import complain
@@ -20,6 +20,9 @@ DESCRIPTION = (
     "acknowledged, the station is taken off line and brought into a fault, counters are reset. Put a good part before "
     "the camera. Exit code: 0 no rule is broken, 1 one is, 2 the station is not reached."
 )
+
+
+_SOURCES = {"auto": Source.NONE, "trigger": Source.TRIGGER, "command": Source.COMMAND, "line": Source.LINE}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", action="append", default=[], metavar="RULE", help="this rule, or those of a pattern")
     parser.add_argument("--list", action="store_true", help="print the rules and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file, too")
+    parser.add_argument(
+        "--parts", choices=tuple(_SOURCES), default="auto", help="what brings a part; auto finds it out (%(default)s)"
+    )
     parser.add_argument("--require-all", action="store_true", help="exit code 1 when a rule could not be checked")
     parser.add_argument("--answer-time", type=float, default=times.answer_s, metavar="S", help="limit of a step")
     parser.add_argument("--settle-time", type=float, default=times.settle_s, metavar="S", help="what must not come")
@@ -67,6 +73,7 @@ def conformance(options: argparse.Namespace, client: ModbusClient | None, order:
         heartbeat_timeout_s=options.heartbeat_timeout,
     )
     plc = Plc(link, times, order)
+    plc.source = _SOURCES[options.parts]
     try:
         findings = run.check(plc, chosen, lambda finding: run.print_finding(console, finding))
     finally:

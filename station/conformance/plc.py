@@ -25,6 +25,9 @@ MOST_TRIES = 5
 FIRST_PART_ID = 0x0102_0304
 """Its four bytes differ: words or bytes in the wrong order show."""
 
+SCAN_PAUSE_S = 0.002
+"""Between two scans: a PLC has other things to do, too."""
+
 MECHANISM = (
     "trigger_ready",
     "trigger_ack",
@@ -131,6 +134,7 @@ class Plc:
         while not holds(self.scan()):
             if time.monotonic() > end:
                 raise Violation(f"waited {timeout_s:g} s for {what}; {self.seen()}")
+            time.sleep(SCAN_PAUSE_S)
         return self.status
 
     def stays(self, holds: Condition, what: str, seconds: float | None = None) -> None:
@@ -141,6 +145,7 @@ class Plc:
                 raise Violation(f"{what}; {self.seen()}")
             if time.monotonic() > end:
                 return
+            time.sleep(SCAN_PAUSE_S)
 
     def seen(self) -> str:
         """The status of the last scan in a few words."""
@@ -268,20 +273,46 @@ class Plc:
         except Violation as problem:
             self.why_no_source = f"the station takes no parts: {problem}"
             return
-        if self._comes_by(Source.TRIGGER) or self._comes_by(Source.COMMAND) or self._comes_by(Source.LINE):
-            return
-        self.source = Source.NONE
+        ways = {Source.TRIGGER: self._trigger_works, Source.COMMAND: self._command_works, Source.LINE: self._line_runs}
+        for source, works in ways.items():
+            if works():
+                self.source = source
+                return
         self.why_no_source = (
             f"Trigger and command 4 gave no picture, and no part came on the line in {self.times.line_part_s:g} s"
         )
 
-    def _comes_by(self, source: Source) -> bool:
-        self.source = source
+    def _trigger_works(self) -> bool:
+        """A station that answers Trigger with anything but "no picture" has parts by Trigger, right or wrong."""
+        self.set(trigger=True)
+        answered = self._comes(lambda status: status.trigger_ack, self.times.answer_s)
+        has_picture = answered and self._has_picture()
+        self.set(trigger=False)
+        return has_picture
+
+    def _command_works(self) -> bool:
+        before = self.status.acquisition_id
+        self.set(command=SOFTWARE_TRIGGER_TEST)
+        self.set(execute=True)
+        answered = self._comes(lambda status: status.acquisition_id != before, self.times.answer_s)
+        has_picture = answered and self._has_picture()
+        self.set(execute=False)
+        return has_picture
+
+    def _line_runs(self) -> bool:
+        before = self.status.acquisition_id
+        return self._comes(lambda status: status.acquisition_id != before, self.times.line_part_s)
+
+    def _has_picture(self) -> bool:
+        self._comes(lambda status: status.results_valid, self.times.answer_s)
+        return self.status.reason_code != NO_FRAME
+
+    def _comes(self, holds: Condition, timeout_s: float) -> bool:
         try:
-            return self.part().reason_code != NO_FRAME
-        except (Violation, NotChecked):
-            self.set(trigger=False, execute=False, results_ack=False)
+            self.wait(holds, "", timeout_s)
+        except Violation:
             return False
+        return True
 
 
 def ended(status: PlcOutputs) -> bool:

@@ -71,13 +71,17 @@ def selected(patterns: Sequence[str]) -> list[Rule]:
 
 
 def check(plc: Plc, chosen: Iterable[Rule], tell: Callable[[Finding], None]) -> list[Finding]:
-    """Checks the rules and leaves the station reset and on line. Raises LinkError when the station is not reached."""
+    """Checks the rules and leaves the station reset and on line. Raises LinkError when the station is not reached.
+
+    What brings the parts is found out first, unless `plc.source` says it.
+    """
     plc.observers.append(Watch())
     plc.scan()
-    plc.find_source()
+    if plc.source is Source.NONE:
+        plc.find_source()
     findings = []
     for rule in chosen:
-        finding = _check(plc, rule)
+        finding = check_one(plc, rule)
         findings.append(finding)
         tell(finding)
     try:
@@ -88,7 +92,8 @@ def check(plc: Plc, chosen: Iterable[Rule], tell: Callable[[Finding], None]) -> 
     return findings
 
 
-def _check(plc: Plc, rule: Rule) -> Finding:
+def check_one(plc: Plc, rule: Rule) -> Finding:
+    """What comes of one rule; `plc.source` says what brings the parts. Raises LinkError."""
     start_s = time.monotonic()
 
     def finding(verdict: Verdict, why: str = "") -> Finding:

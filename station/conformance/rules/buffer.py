@@ -84,6 +84,7 @@ def part_ids(plc: Plc) -> None:
         part_id = plc.new_part_id()
         plc.announce(part_id=part_id)
         announced.append((plc.acquire(), part_id))
+    plc.wait(lambda status: not status.busy, "Busy to fall")
     found = []
     for _ in announced:
         result = plc.result()

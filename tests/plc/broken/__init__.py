@@ -1,0 +1,1 @@
+"""Stations that break a rule, for the tests of the conformance test."""

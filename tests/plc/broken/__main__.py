@@ -1,0 +1,19 @@
+"""The real station with one rule of its handshake switched off: `python -m tests.plc.broken DIRECTORY`.
+
+`DIRECTORY/station.toml` is its configuration. `DIRECTORY/broken` names the variant; while it is missing or empty, the
+station is as it should be. `DIRECTORY/broken.now` tells which one is in force.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from station import cli, daemon
+from tests.plc.broken import fail_safe, results, triggers  # noqa: F401  registers the variants
+from tests.plc.broken.switched import Switched
+
+if __name__ == "__main__":
+    Switched.directory = Path(sys.argv[1])
+    daemon.Handshake = Switched  # type: ignore[misc]
+    sys.exit(cli.main(["run", "--config", str(Switched.directory / "station.toml")]))

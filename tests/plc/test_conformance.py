@@ -1,0 +1,216 @@
+"""`station plc conformance`: a station that is as it should be passes, and each broken one is caught by its rule."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyModbusTCP.server import ModbusServer
+
+from station import cli
+from station.conformance import run
+from station.conformance.always import Watch
+from station.conformance.links import StationAsServer
+from station.conformance.plc import Plc, Source, Times
+from station.conformance.registry import RULES
+from station.conformance.run import Finding, Verdict
+from station.plc_client import ModbusClient, Order, TcpTransport
+from tests.plc.broken import fail_safe, results, triggers  # noqa: F401  registers the variants
+from tests.plc.broken.switched import VARIANTS, read
+from tests.plc.live_station import live_station
+from tests.station.bench import Bench, free_port, wait_for
+
+HEARTBEAT_TIMEOUT_S = 1.2
+QUICK = Times(answer_s=1.0, settle_s=0.3, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
+PATIENT = Times(answer_s=10.0, settle_s=1.0, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
+
+CAUGHT = {
+    "AnotherMapVersion": ("map-version", "MapVersion is 1"),
+    "NoHeartbeat": ("link-heartbeat", "waited 3 s for Heartbeat to move"),
+    "EveryConnectionIsAnEdge": ("link-trigger-at-connect", "made another part"),
+    "ReadyWithoutEnable": ("trigger-ready-needs-enable", "after TriggerEnable 0"),
+    "ReadyWhileExposing": ("trigger-ready-falls", "TriggerReady is 1 while the part is being exposed"),
+    "LevelTriggered": ("trigger-edges-only", "CountTriggers"),
+    "AckStays": ("trigger-ack-falls", "TriggerAck to fall with Trigger"),
+    "AckBeforeAcquisitionId": ("trigger-sequence", "AcquisitionId .* expected"),
+    "TriggerWithEnableIsTaken": ("trigger-with-enable", "MissedTrigger"),
+    "SilentMissedTrigger": ("trigger-missed", "for MissedTrigger"),
+    "MissedTriggerForgets": ("trigger-missed", "MissedTrigger fell by itself"),
+    "ClearErrorByLevel": ("trigger-clear-error-edge", "MissedTrigger"),
+    "ExposureCompleteFallsBack": ("trigger-exposure-complete", "ExposureComplete is 0 after the result"),
+    "ResetKeepsToggle": ("trigger-reset", "InspectionCompleted"),
+    "ResetKeepsResults": ("trigger-reset", "ResultsValid"),
+    "ShownAfterReset": ("trigger-reset-in-flight", "shown after the reset"),
+    "PartIdOfThePartBefore": ("part-id-echo", "came back for"),
+    "PartIdSticks": ("part-id-next-only", "without LatchPartId"),
+    "MissedTriggerKeepsPartId": ("part-id-missed", "of a missed trigger came back"),
+    "PartIdByLevel": ("part-id-edge", "latched was"),
+    "PartIdAckStays": ("part-id-ack", "PartIdAck"),
+    "ResetKeepsPartId": ("part-id-reset", "of before the reset came back"),
+    "PassUnlessFailed": ("result-reject-without", "Reject is 0"),
+    "PassAndReject": ("always-reject-unless-pass", "Pass and Reject are both 1"),
+    "RegistersAfterBits": ("result-registers-first", "with ResultsValid"),
+    "StandingResultChanges": ("result-waits-for-ack", "changed while it stood"),
+    "TogglesWithTheAck": ("result-acknowledge", "InspectionCompleted toggled"),
+    "NeverToggles": ("result-toggle", "did not toggle"),
+    "ResultComesAgain": ("result-one-per-part", "a second result"),
+    "ShownWhileAcknowledged": ("result-ack-held", "ResultsAck"),
+    "AckTakesAll": ("result-ack-held", "for ResultsValid"),
+    "AckIsRemembered": ("result-double-ack", "ResultsValid"),
+    "NoReason": ("result-reason", "ReasonCode 10"),
+    "LatencyOfZero": ("result-latency", "Latency is 0"),
+    "ScoreOutOfRange": ("always-scores-in-range", "Score 3.4"),
+    "UnknownReasonCode": ("always-known-codes", "ReasonCode 99"),
+    "CountsTwice": ("always-counters-balance", "CountTriggers"),
+    "CountsErrorsAsMissed": ("result-counters", "went on by"),
+    "ReplacesInTheBuffer": ("buffer-order", "FreeResultSlots is|the results"),
+    "NewestFirst": ("buffer-order", "the results"),
+    "PartIdOfTheNewest": ("buffer-part-ids", "came back as"),
+    "SilentOverrun": ("buffer-overrun", "Overrun"),
+    "SlotsNotReserved": ("buffer-slots-reserved", "FreeResultSlots is 8"),
+    "BuffersAlways": ("unbuffered-newest", "to replace the one before"),
+    "OutcomeStays": ("command-completes", "to fall with Execute"),
+    "EveryCommandCompletes": ("command-unknown", "CommandCompleted"),
+    "ReleasedAtOnce": ("command-released", "cleared by itself after"),
+    "ExecuteByLevel": ("command-edges-only", "without an edge"),
+    "SecondCommandIsCarriedOut": ("command-while-executing", "Executing fell|carried out"),
+    "OutcomeForNobody": ("command-given-up", "nobody waits for"),
+    "IgnoresSetOffline": ("offline-by-switch", "Online to fall"),
+    "PassStaysOffLine": ("offline-withdraws-pass", "Pass to fall off line"),
+    "PassComesBack": ("offline-withdraws-pass", "came back on line"),
+    "PassFoundOffLine": ("no-pass-off-line", "a pass is shown off line"),
+    "NoSupervision": ("heartbeat-frozen", "PlcHeartbeat stands still"),
+    "SupervisedOnceItMoved": ("heartbeat-never-moved", "PlcHeartbeat stands still"),
+    "IgnoresDeadline": ("deadline", "the part had a deadline of 1 ms"),
+    "HidesFaults": ("fault-after-errors", "no Fault"),
+}
+"""Every broken station: the rule meant for it, and what the rule says."""
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    directory = tmp_path_factory.mktemp("station")
+    with live_station(
+        directory,
+        command=(sys.executable, "-m", "tests.plc.broken", str(directory)),
+        plc__heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S,
+        camera__exposure_time_us=20_000.0,
+    ) as bench:
+        yield bench
+
+
+def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "station", "plc", "conformance", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+
+
+def check(port: int, rule: str, source: Source = Source.TRIGGER, times: Times = QUICK) -> Finding:
+    def client() -> ModbusClient:
+        return ModbusClient(TcpTransport("127.0.0.1", port))
+
+    link = StationAsServer(client(), client)
+    plc = Plc(link, times, Order())
+    plc.observers.append(Watch())
+    plc.source = source
+    try:
+        plc.scan()
+        if source is Source.NONE:
+            plc.find_source()
+        return run.check_one(plc, RULES[rule])
+    finally:
+        link.close()
+
+
+def become(station: Bench, variant: str) -> None:
+    (station.directory / "broken").write_text(variant)
+    wait_for(lambda: read(station.directory / "broken.now") == variant, f"the station to become {variant}")
+
+
+def test_a_real_station_keeps_every_rule(station: Bench, tmp_path: Path) -> None:
+    become(station, "")
+    report = tmp_path / "report.json"
+    done = conformance(
+        *("--port", str(station.port), "--require-all", "--json", str(report)),
+        *("--heartbeat-timeout", str(HEARTBEAT_TIMEOUT_S), "--settle-time", "0.2"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(report.read_text())
+    assert found["verdicts"] == {"passed": len(RULES), "failed": 0, "not checked": 0, "does not apply": 0}
+    assert found["parts_by"] == "Trigger"
+    assert found["engine_id"] == station.engine_id[:8]
+    assert {rule["rule"] for rule in found["rules"]} == RULES.keys()
+
+
+@pytest.mark.parametrize("variant", CAUGHT)
+def test_a_broken_station_is_caught_by_the_rule_meant_for_it(station: Bench, variant: str) -> None:
+    rule, why = CAUGHT[variant]
+    become(station, variant)
+    finding = check(station.port, rule)
+    if not re.search(why, finding.why):  # a busy machine may be late at another step
+        finding = check(station.port, rule, times=PATIENT)
+    become(station, "")
+    assert finding.verdict is Verdict.FAILED, finding.why
+    assert re.search(why, finding.why), finding.why
+
+
+def test_every_broken_station_is_tried() -> None:
+    assert CAUGHT.keys() == VARIANTS.keys()
+    assert {rule for rule, _ in CAUGHT.values()} <= RULES.keys()
+
+
+NOT_KEPT_BY_A_PLAIN_MEMORY = (
+    "map-version",
+    "map-read-only",
+    "map-outside",
+    "map-write-whole-or-not",
+    "map-other-unit",
+    "link-one-writer",
+    "link-heartbeat",
+    "part-id-ack",
+    "result-reject-without",
+    "offline-by-switch",
+    "command-completes",
+)
+
+
+@pytest.fixture(scope="module")
+def plain_memory() -> Iterator[int]:
+    """A Modbus server that takes every write and does nothing."""
+    server = ModbusServer("127.0.0.1", free_port(), no_block=True)
+    server.start()
+    yield server.port
+    server.stop()
+
+
+@pytest.mark.parametrize("rule", NOT_KEPT_BY_A_PLAIN_MEMORY)
+def test_a_modbus_device_that_is_no_station_is_caught(plain_memory: int, rule: str) -> None:
+    finding = check(plain_memory, rule)
+    assert finding.verdict is Verdict.FAILED, finding.why
+
+
+def test_what_cannot_be_checked_is_not_passed(plain_memory: int) -> None:
+    finding = check(plain_memory, "trigger-sequence", Source.NONE)
+    assert finding.verdict is Verdict.NOT_CHECKED
+    assert "takes no parts" in finding.why
+    assert run.exit_code([finding], require_all=False) == 0
+    assert run.exit_code([finding], require_all=True) == 1
+    finding = check(plain_memory, "trigger-sequence", Source.LINE)
+    assert finding.verdict is Verdict.NOT_CHECKED
+    assert "parts come by the line" in finding.why
+
+
+def test_the_command_says_what_is_wrong_with_its_input(capsys: pytest.CaptureFixture[str]) -> None:
+    def complains(*arguments: str) -> str:
+        assert cli.main(["plc", "conformance", *arguments]) == 2
+        return capsys.readouterr().err
+
+    assert 'no rule is called "no-such-rule"' in complains("--only", "no-such-rule", "--list")
+    assert "127.0.0.1:1" in complains("--port", "1", "--only", "map-version")
+    assert "HOST:PORT" in complains("--listen", "nowhere")
+    assert cli.main(["plc", "conformance", "--list"]) == 0
+    assert "trigger-edges-only" in capsys.readouterr().out
