@@ -38,6 +38,8 @@ class ReasonCode(IntEnum):
     OFFLINE = 54
     PLC_LOST = 55
     HANDSHAKE_RESET = 56
+    NO_VERDICT = 60
+    PARTS_TOO_CLOSE = 61
 
 
 class ErrorCode(IntEnum):
@@ -49,6 +51,16 @@ class ErrorCode(IntEnum):
     ENGINE_FAILED = 3
     STAGE_FAILED = 4
     ENGINE_HANGS = 5
+    REJECT_NOT_CONFIRMED = 10
+    UNEXPECTED_PART = 11
+    DOUBLE_PART = 12
+    LOST_PART = 13
+    BIN_FULL = 14
+    PART_PASSED_EJECTOR = 15
+    PART_NOT_PLACED = 16
+    ENCODER_FAILED = 17
+    EJECTOR_FAILED = 18
+    BELT_NOT_EMPTY = 19
 
 
 class WarningCode(IntEnum):
@@ -123,6 +135,12 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.OFFLINE: CodeText("the station went offline before the part had a result", "sort the part by hand"),
     ReasonCode.PLC_LOST: CodeText("the PLC's heartbeat stood still when the result came", "sort the part by hand"),
     ReasonCode.HANDSHAKE_RESET: CodeText("the PLC reset the handshake before the result came", "sort the part by hand"),
+    ReasonCode.NO_VERDICT: CodeText(
+        "the part came to the ejector before it had a verdict", "allow more way to the ejector or use a faster engine"
+    ),
+    ReasonCode.PARTS_TOO_CLOSE: CodeText(
+        "two parts closer than the window of the ejector: both are rejected", "check the singling of the parts"
+    ),
 }
 
 ERRORS: dict[ErrorCode, CodeText] = {
@@ -134,6 +152,34 @@ ERRORS: dict[ErrorCode, CodeText] = {
     ErrorCode.ENGINE_FAILED: CodeText("the engine cannot be loaded", "see the log; station check"),
     ErrorCode.STAGE_FAILED: CodeText("a part of the station stopped; it restarts", "see the log"),
     ErrorCode.ENGINE_HANGS: CodeText("the engine does not answer; the station restarts", "see the log"),
+    ErrorCode.REJECT_NOT_CONFIRMED: CodeText(
+        "a rejected part did not come into its bin", "find the part, check ejector and sensor, then ClearError"
+    ),
+    ErrorCode.UNEXPECTED_PART: CodeText(
+        "a part came into a bin and was not rejected", "sort the bin by hand, check the ejector, then ClearError"
+    ),
+    ErrorCode.DOUBLE_PART: CodeText(
+        "a part came to the ejector that the camera has not seen", "take it off, check the singling, then ClearError"
+    ),
+    ErrorCode.LOST_PART: CodeText(
+        "a part did not come to the ejector", "was it taken off by hand? check the sensor, then ClearError"
+    ),
+    ErrorCode.BIN_FULL: CodeText("a reject bin is full", "empty it, then ClearError"),
+    ErrorCode.PART_PASSED_EJECTOR: CodeText(
+        "a part to be rejected has passed the ejector", "take it off by hand, then ClearError"
+    ),
+    ErrorCode.PART_NOT_PLACED: CodeText(
+        "a part to be rejected is on the belt, nobody knows where", "clear the belt, check the trigger, then ClearError"
+    ),
+    ErrorCode.ENCODER_FAILED: CodeText(
+        "the encoder does not tell where the parts are", "clear the belt, check the encoder, then ClearError"
+    ),
+    ErrorCode.EJECTOR_FAILED: CodeText(
+        "the output of an ejector cannot be set", "clear the belt, check the camera, then ClearError"
+    ),
+    ErrorCode.BELT_NOT_EMPTY: CodeText(
+        "the station ended with parts between camera and ejector", "clear the belt, then ClearError"
+    ),
 }
 
 WARNINGS: dict[WarningCode, CodeText] = {
@@ -147,6 +193,24 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.LATE_RESULT: CodeText("a result came after its deadline", "check load and engine"),
     WarningCode.WRITER_REFUSED: CodeText("a second client tried to write and was refused", "only one PLC may write"),
 }
+
+LINE_STOPS = frozenset(
+    {
+        ErrorCode.STAGE_FAILED,
+        ErrorCode.ENGINE_HANGS,
+        ErrorCode.REJECT_NOT_CONFIRMED,
+        ErrorCode.UNEXPECTED_PART,
+        ErrorCode.DOUBLE_PART,
+        ErrorCode.LOST_PART,
+        ErrorCode.BIN_FULL,
+        ErrorCode.PART_PASSED_EJECTOR,
+        ErrorCode.PART_NOT_PLACED,
+        ErrorCode.ENCODER_FAILED,
+        ErrorCode.EJECTOR_FAILED,
+        ErrorCode.BELT_NOT_EMPTY,
+    }
+)
+"""Errors with which the line must stand where the station pushes parts off itself."""
 
 OFFLINE_REASONS: dict[OfflineReason, CodeText] = {
     OfflineReason.NONE: CodeText("online"),

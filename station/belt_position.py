@@ -1,0 +1,166 @@
+"""Where the belt is at a given time. Pure: samples and times go in, positions come out.
+
+A position is a count of the encoder without its wrap-around, or, where there is no encoder, time itself in ns. The
+distance from camera to ejector is on the same axis.
+
+Encoder values arrive over a network: late by some milliseconds, now more, now less, and only when they have changed.
+`EncoderBelt` therefore lays a straight line through the last samples (least squares) and reads the position from it,
+also between two samples. A delay that all samples share cancels out: a part gets its place at the trigger from the same
+line. A belt that stands sends no samples; after a few intervals without one the position stays where it is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from math import ceil
+from typing import Protocol
+
+NS_PER_S = 1_000_000_000
+ENCODER_MODULUS = 1 << 32
+FIT_SAMPLES = 16
+HISTORY_SAMPLES = 1024
+SHORTEST_HOLD_NS = 15_000_000
+HOLD_INTERVALS = 3.0
+"""A belt without a sample for so many intervals stands."""
+STALL_TOLERANCE = 0.25
+"""After a pause: a step within so much of what the old speed predicts was a late sample, else the belt has stood."""
+
+
+class Belt(Protocol):
+    """Position over time; the unit of a position is that of the configured distances (encoder counts, or ns)."""
+
+    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+        """The position at `time_ns`, or, if the belt goes on as it does, `ahead_ns` later. None: not known."""
+        ...
+
+    def time_at(self, position: float, now_ns: int) -> int | None:
+        """When the belt will be at `position`; None when it stands, runs backwards, or nothing is known."""
+        ...
+
+
+class ClockBelt:
+    """A belt of constant speed without an encoder: positions are times."""
+
+    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+        return time_ns + ahead_ns
+
+    def time_at(self, position: float, now_ns: int) -> int | None:  # noqa: ARG002  of the protocol
+        return ceil(position)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """position = at + speed * (time - time_ns)."""
+
+    time_ns: int
+    at: float
+    speed: float
+    """Counts per ns."""
+
+    def __call__(self, time_ns: int) -> float:
+        return self.at + self.speed * (time_ns - self.time_ns)
+
+
+class EncoderBelt:
+    """A belt with an encoder of 32 bits, which counts up when the belt runs forward."""
+
+    def __init__(self, jump_counts: float) -> None:
+        """A step of `jump_counts` or more between two samples is no movement: the counter was set anew."""
+        self._jump = jump_counts
+        self._last_count = 0
+        self._history: deque[tuple[int, float]] = deque(maxlen=HISTORY_SAMPLES)
+        self._run: deque[tuple[int, float]] = deque(maxlen=FIT_SAMPLES)
+        """The last samples of the movement under way."""
+        self._line: _Line | None = None
+
+    @property
+    def speed_counts_per_s(self) -> float:
+        return self._line.speed * NS_PER_S if self._line is not None else 0.0
+
+    def sample(self, count: int, time_ns: int) -> bool:
+        """The encoder read `count` at `time_ns`; times never go back. False: the counter jumped, positions are void."""
+        if not self._history:
+            self._begin(count, time_ns, float(count))
+            return True
+        # the shortest way round the circle of 32 bits
+        step = (count - self._last_count + ENCODER_MODULUS // 2) % ENCODER_MODULUS - ENCODER_MODULUS // 2
+        last_ns, last_at = self._history[-1]
+        at = last_at + step
+        if abs(step) >= self._jump:
+            self._history.clear()
+            self._begin(count, time_ns, at)
+            return False
+        if step == 0 or time_ns <= last_ns:
+            return True
+        if self._has_stood(time_ns, step):
+            self._run.clear()
+        self._last_count = count
+        self._history.append((time_ns, at))
+        self._run.append((time_ns, at))
+        self._line = _fit(self._run)
+        return True
+
+    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+        if not self._history:
+            return None
+        if time_ns < self._run[0][0]:
+            return self._past(time_ns)
+        if self._line is None or time_ns > self._holds_until_ns:
+            return self._history[-1][1]
+        return self._line(time_ns + ahead_ns)
+
+    def time_at(self, position: float, now_ns: int) -> int | None:
+        line = self._line
+        if line is None or line.speed <= 0 or now_ns > self._holds_until_ns:
+            return None
+        return line.time_ns + ceil((position - line.at) / line.speed) + 1  # not before: rounding must not cost a wakeup
+
+    def _begin(self, count: int, time_ns: int, at: float) -> None:
+        self._last_count = count
+        self._history.append((time_ns, at))
+        self._run.clear()
+        self._run.append((time_ns, at))
+        self._line = None
+
+    @property
+    def _holds_until_ns(self) -> int:
+        """Until then the belt is taken to go on; without another sample it stands."""
+        first_ns, last_ns = self._run[0][0], self._run[-1][0]
+        if len(self._run) < 2:
+            return last_ns
+        interval_ns = (last_ns - first_ns) / (len(self._run) - 1)
+        return last_ns + max(SHORTEST_HOLD_NS, round(HOLD_INTERVALS * interval_ns))
+
+    def _has_stood(self, time_ns: int, step: int) -> bool:
+        """Whether the belt stood before this sample; a sample that was only held up fits to the old speed."""
+        if self._line is None:
+            return time_ns - self._run[-1][0] > SHORTEST_HOLD_NS
+        if time_ns <= self._holds_until_ns:
+            return False
+        expected = self._line.speed * (time_ns - self._run[-1][0])
+        return abs(step - expected) > STALL_TOLERANCE * abs(expected) + 1
+
+    def _past(self, time_ns: int) -> float | None:
+        """Between two samples of the history."""
+        after = bisect_right(self._history, time_ns, key=lambda sample: sample[0])
+        if after == 0:
+            return None
+        (before_ns, before), (after_ns, at) = self._history[after - 1], self._history[after]
+        return before + (at - before) * (time_ns - before_ns) / (after_ns - before_ns)
+
+
+def _fit(samples: deque[tuple[int, float]]) -> _Line | None:
+    """The least-squares line; None for a single sample. Differences are small, so floats hold them exactly enough."""
+    if len(samples) < 2:
+        return None
+    first_ns, first_at = samples[0]
+    times = [time_ns - first_ns for time_ns, _ in samples]
+    steps = [at - first_at for _, at in samples]
+    mean_time, mean_step = sum(times) / len(times), sum(steps) / len(steps)
+    spread = sum((time - mean_time) ** 2 for time in times)
+    together = sum((time - mean_time) * (step - mean_step) for time, step in zip(times, steps, strict=True))
+    centre_ns = round(mean_time)
+    speed = together / spread
+    return _Line(first_ns + centre_ns, first_at + mean_step + speed * (centre_ns - mean_time), speed)
