@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from station.acquisition import CameraState
 from station.handshake import StationState
-from station.reasons import ErrorCode, OfflineReason, WarningCode
+from station.reasons import LINE_STOPS, ErrorCode, OfflineReason, WarningCode
 
 FINISHING = (OfflineReason.NONE, OfflineReason.CHANGING_ENGINE, OfflineReason.STOPPING)
 """The station takes parts, or takes no more but those in flight still get their results."""
@@ -30,6 +30,10 @@ class Condition:
     """Parts are taken for teaching, engine or not."""
     stopping: bool = False
     stopped: bool = False
+    tracks: bool = False
+    """The station pushes parts off itself."""
+    line_triggered: bool = True
+    """Parts trigger the camera: without it, nobody sees them."""
 
     @property
     def why_offline(self) -> OfflineReason:
@@ -52,6 +56,12 @@ class Condition:
     def online(self) -> bool:
         """Results may be signalled. Off line every part is Reject."""
         return self.why_offline in FINISHING and not self.stopped
+
+    @property
+    def line_stop(self) -> bool:
+        """Parts that are not PASS could go by: only where the station itself must push them off."""
+        unseen = self.line_triggered and self.camera is not CameraState.STREAMING
+        return self.tracks and (self.fault in LINE_STOPS or unseen or self.stopped)
 
     def state(self, *, enabled: bool) -> StationState:
         """The state of OPC 40100-1. `enabled`: the PLC has set TriggerEnable."""

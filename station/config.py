@@ -19,6 +19,7 @@ from station.config_challenge import ChallengePart, ChallengeSection
 from station.config_decision import DecisionSection, LimitsSection, QualitySection, ZoneSection
 from station.config_plc import PlcSection
 from station.config_recipe import CameraFeatures, EngineSection, RecipeSection, recipe_name
+from station.config_reject import EjectorSection, RejectSection
 from station.config_section import ConfigurationError, Section, Share, read_toml, validated
 from station.recipe_selection import SelectionError, read_selection
 from station.recipes import Recipe
@@ -143,6 +144,7 @@ class Configuration(Section):
     quality: QualitySection = Field(default_factory=QualitySection, description="Checks of the picture.")
     plc: PlcSection = Field(default_factory=PlcSection, description="The PLC.")
     challenge: ChallengeSection = Field(default_factory=ChallengeSection, description="The challenge test.")
+    reject: RejectSection = Field(default_factory=RejectSection, description="Who pushes bad parts off, and where.")
     records: RecordsSection = Field(default_factory=RecordsSection, description="Records and images.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
@@ -150,6 +152,25 @@ class Configuration(Section):
     def _one_camera(self) -> Configuration:
         if len(self.cameras) != 1:
             raise ValueError(f"cameras: {len(self.cameras)} given, this version takes exactly one, as [cameras.NAME]")
+        return self
+
+    @model_validator(mode="after")
+    def _reject_outputs(self) -> Configuration:
+        """The ejectors are driven by somebody, and their cameras are there."""
+        reject = self.reject
+        if reject.by == "plc":
+            return self
+        named = [ejector.camera for ejector in reject.ejectors if ejector.output == "camera"] + [reject.encoder_camera]
+        for name in named:
+            if name and name not in self.cameras:
+                raise ValueError(f'[reject]: no camera "{name}"; there are: {", ".join(self.cameras)}')
+        if self.plc.role == "off" and (
+            reject.encoder == "plc" or any(ejector.output == "plc" for ejector in reject.ejectors)
+        ):
+            raise ValueError(
+                '[reject] by = "station" without a PLC ([plc] role = "off"): every ejector needs output = "camera", '
+                'and encoder must be "camera" or "time"'
+            )
         return self
 
     @model_validator(mode="after")
@@ -199,6 +220,11 @@ class LoadedConfiguration:
     @property
     def journal_path(self) -> Path:
         return self.work_dir / "journal.bin"
+
+    @property
+    def belt_path(self) -> Path:
+        """Where the number of parts between camera and ejector is kept."""
+        return self.work_dir / "belt.bin"
 
     @property
     def engine_store(self) -> Path | None:
@@ -291,6 +317,8 @@ SECTIONS: dict[str, type[Section]] = {
     "challenge": ChallengeSection,
     "parts": ChallengePart,
     "plc": PlcSection,
+    "reject": RejectSection,
+    "ejectors": EjectorSection,
     "records": RecordsSection,
     "log": LogSection,
 }

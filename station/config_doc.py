@@ -24,6 +24,7 @@ TITLES = {
     "limits": "[decision.limits] (and in every zone)",
     "zones": "[[decision.zones]]",
     "parts": "[[challenge.parts]]",
+    "ejectors": "[[reject.ejectors]]",
 }
 
 

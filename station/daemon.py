@@ -18,13 +18,17 @@ from typing import Any
 import structlog
 
 from drivers.camera.protocol import CameraError, CameraInfo
-from drivers.plc.protocol import PlcError
+from drivers.plc.protocol import PlcError, PlcInputs
 from engines.errors import EngineError
 from station import assembly, config
 from station.acquisition import Acquisition, AcquisitionMessage, CameraChanged, CameraState
+from station.belt_memory import BeltMemory
 from station.config import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, ControlServer
 from station.database import RecordingError
+from station.ejection import EjectionStage, OutputsReset
+from station.ejection_records import INSERT as INSERT_EJECTION
+from station.ejection_setup import ejection_stage
 from station.handshake import Handshake
 from station.inspection import InspectionStage
 from station.journal import Journal, JournalError
@@ -37,6 +41,7 @@ from station.messages import (
     IdentityChanged,
     Message,
     PlcWrote,
+    RaiseFault,
     SetOnline,
     Snapshot,
 )
@@ -44,9 +49,11 @@ from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
 from station.recording import Recorder
 from station.rules import RulesError
 from station.signalling import Ports, Signalling
+from station.status_publisher import StatusPublisher
 from station.supervisor import Stages, Supervisor, stop_on_signals
 from station.teach import TeachError
 from station.teaching import Teaching
+from station.tracking_feed import TrackingFeed
 
 log = structlog.get_logger()
 
@@ -77,6 +84,7 @@ class Daemon:
         self._changing = threading.Lock()
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self._closing = contextlib.ExitStack()
+        self._ejection: EjectionStage | None = None
 
     def run(self) -> int:
         """Starts everything, watches it, stops it; returns the exit code. Raises what is listed in BAD_INPUT."""
@@ -111,7 +119,7 @@ class Daemon:
         self._teaching = teaching
         post = self._post
         inspection = InspectionStage(post, queue_size=configuration.settings.station.max_parts_in_flight)
-        link = assembly.plc_link(configuration, lambda inputs: post(PlcWrote(inputs)), post)
+        link = assembly.plc_link(configuration, self._plc_wrote, post)
         acquisition = Acquisition(
             name,
             assembly.camera_settings(configuration),
@@ -120,12 +128,23 @@ class Daemon:
             reconnect_min_s=camera.reconnect_min_s,
             reconnect_max_s=camera.reconnect_max_s,
         )
+        publisher = StatusPublisher(link.publish)
+        if configuration.settings.reject.by == "station":
+            self._ejection = ejection_stage(
+                configuration,
+                closing.enter_context(BeltMemory(configuration.belt_path)),
+                show=publisher.show_ejectors,
+                set_output=lambda _camera, line, level: acquisition.set_output(line, level),
+                record=lambda ejection: recorder.write(INSERT_EJECTION, ejection.values(self._session)),
+                event=recorder.event,
+                fault=lambda code, detail: post(RaiseFault(code, detail)),
+            )
         now = time.monotonic_ns()
         self._signalling = signalling = Signalling(
             Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
             Handshake(assembly.handshake_settings(configuration), now),
             Ports(
-                publish=link.publish,
+                publish=link.publish if self._ejection is None else publisher.publish,
                 inspect=inspection.submit,
                 trigger_camera=acquisition.trigger,
                 record=recorder.record,
@@ -133,9 +152,11 @@ class Daemon:
                 acknowledged=recorder.acknowledged,
                 journal_opened=journal.open_part,
                 journal_decided=journal.decide_part,
+                tracking=TrackingFeed() if self._ejection is None else TrackingFeed(self._ejection.post),
             ),
             self._identity(configuration),
             line_triggered=camera.trigger == "line",
+            tracks=self._ejection is not None,
         )
         self._inspection = inspection
         control = ControlServer(configuration.control_socket, self._handlers())
@@ -144,6 +165,9 @@ class Daemon:
         closing.callback(inspection.stop, 2.0)
         signalling.start()
         closing.callback(signalling.stop, 2.0)
+        if self._ejection is not None:
+            self._ejection.start()
+            closing.callback(self._ejection.stop, 0.0)
         closing.enter_context(link)
         acquisition.start()
         closing.callback(acquisition.stop, 3.0)
@@ -160,15 +184,24 @@ class Daemon:
             work_dir=str(configuration.work_dir),
             pid=os.getpid(),
         )
-        return Stages(acquisition, inspection, signalling, recorder, journal, link, control, teaching)
+        return Stages(acquisition, inspection, signalling, recorder, journal, link, control, teaching, self._ejection)
 
     def _post(self, message: Message) -> None:
         self._signalling.post(message)
 
+    def _plc_wrote(self, inputs: PlcInputs) -> None:
+        if self._ejection is not None:
+            self._ejection.control_written(inputs)
+        self._signalling.post(PlcWrote(inputs))
+
     def _from_camera(self, message: AcquisitionMessage) -> None:
         self._signalling.post(message)
-        if isinstance(message, CameraChanged) and message.state in (CameraState.STREAMING, CameraState.FAILED):
+        if not isinstance(message, CameraChanged):
+            return
+        if message.state in (CameraState.STREAMING, CameraState.FAILED):
             self._camera_settled.put(message)
+        if message.state is CameraState.STREAMING and self._ejection is not None:
+            self._ejection.post(OutputsReset())
 
     def _wait_for_camera(self) -> CameraInfo:
         try:

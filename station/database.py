@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from station import audit
+from station.ejection_records import TABLE as EJECTIONS_TABLE
 from station.reasons import ReasonCode
 from station.results import Inspection, InspectionRecord, Reason, Region, Verdict, error
 
@@ -274,6 +275,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _migrate(connection, path)
         for statement in audit.SCHEMA:
             connection.execute(statement)
+        connection.execute(EJECTIONS_TABLE)
     except sqlite3.Error as problem:
         connection.close()
         if isinstance(problem, sqlite3.OperationalError):

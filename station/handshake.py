@@ -217,6 +217,7 @@ class Handshake:
             drift=status.drift,
             challenge_due=status.challenge_due,
             part_id_ack=self._part_id_ack,
+            line_stop=status.line_stop,
             heartbeat=self._heartbeat,
             state=status.state,
             offline_reason=status.offline_reason,

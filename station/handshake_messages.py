@@ -53,6 +53,7 @@ class StationStatus:
     threshold: float = 0.0
     drift: bool = False
     challenge_due: bool = False
+    line_stop: bool = False
 
     @property
     def fault(self) -> bool:

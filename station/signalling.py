@@ -57,6 +57,7 @@ from station.messages import (
 )
 from station.reasons import ERRORS, WARNINGS, ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.results import Decision, Frame, Inspection, InspectionRecord, Reason, Trigger, Verdict, error
+from station.tracking_feed import TrackingFeed
 
 LONGEST_WAIT_S = 0.2
 FOREVER_NS = 3_600_000_000_000
@@ -80,6 +81,7 @@ class Ports:
     journal_opened: Callable[[Trigger], bool]
     """False: there is no room for it."""
     journal_decided: Callable[[int, Verdict, ReasonCode], None]
+    tracking: TrackingFeed
 
 
 class Signalling:
@@ -93,6 +95,7 @@ class Signalling:
         identity: Identity,
         *,
         line_triggered: bool,
+        tracks: bool = False,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._ledger = ledger
@@ -106,7 +109,7 @@ class Signalling:
         self._stopped = threading.Event()
         self._last_turn_ns = clock()
 
-        self._condition = Condition()
+        self._condition = Condition(tracks=tracks, line_triggered=line_triggered)
         self._inspector: Inspector | None = None
         self._collect: Collect | None = None
         self._give_up_ns = 0
@@ -187,7 +190,7 @@ class Signalling:
         """What time alone brings: deadlines, heartbeats, command releases."""
         now = self._last_turn_ns = self._clock()
         for expired in self._ledger.expire(now):
-            self._opened(expired.part)
+            self._opened(expired.part, placed=False)
             self._close(expired.part.trigger, error(expired.code), None)
         self._requests(self._handshake.tick(now), now)
         self._refresh(now)
@@ -205,7 +208,7 @@ class Signalling:
             case CameraChanged():
                 self._camera_changed(message)
             case OutputFailed():
-                self._ports.event("output_failed", "error", f"{message.line} = {message.value}: {message.detail}")
+                self._raise_fault(ErrorCode.EJECTOR_FAILED, f"{message.line} = {message.value}: {message.detail}")
             case InspectorChanged(inspector):
                 self._inspector = inspector
                 self._condition.engine_changing, self._condition.has_engine = False, inspector is not None
@@ -249,6 +252,8 @@ class Signalling:
                 case TriggerMissed():
                     self._ledger.miss()
                     self._missed(1, "the PLC raised Trigger")
+                    if not self._line_triggered:
+                        self._ports.tracking.trigger_missed(request.part_id, now)
                 case PartIdLatched():
                     if self._line_triggered:
                         self._latched(request, now)
@@ -260,6 +265,7 @@ class Signalling:
                     self._clear_fault()
                 case ResetCounters():
                     self._ledger.reset_counters()
+                    self._ports.tracking.counters_reset()
                 case PlcHeartbeatLost():
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, True)
                 case PlcHeartbeatRestored():
@@ -269,6 +275,7 @@ class Signalling:
                 case ResultsWithdrawn(acquisition_ids):
                     ids = ", ".join(str(acquisition_id) for acquisition_id in acquisition_ids)
                     self._ports.event("results_withdrawn", "warning", f"not acknowledged by the PLC, now Reject: {ids}")
+                    self._ports.tracking.withdrawn(acquisition_ids, self._handshake.refusal(Verdict.PASS))
                 case ResultAcknowledged(acquisition_id):
                     if (trigger := self._ledger.closed(acquisition_id)) is not None:
                         self._ports.acknowledged(acquisition_id, (now - trigger.time_ns) / 1e6)
@@ -299,6 +306,7 @@ class Signalling:
             match_ = self._ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=self._handshake.ready)
         self._without_frame(match_.without_frame)
         self._missed(match_.missed, "the camera was triggered")
+        self._ports.tracking.frame_missed(match_, trigger_time_ns)
         if match_.part is None:
             self._ports.event("frame_" + match_.why_not, "warning", f"camera frame triggered at {trigger_time_ns} ns")
             self._refresh(now)
@@ -343,7 +351,7 @@ class Signalling:
     def _without_frame(self, parts: tuple[OpenPart, ...]) -> None:
         """Parts that the camera or the transport lost: each still gets a verdict."""
         for part in parts:
-            self._opened(part)
+            self._opened(part, placed=False)
             self._close(part.trigger, error(ReasonCode.LOST_FRAME), None)
 
     def _missed(self, count: int, detail: str) -> None:
@@ -352,7 +360,8 @@ class Signalling:
             self._handshake.trigger_missed(self._clock())
             self._ports.event("missed", "error", detail)
 
-    def _opened(self, part: OpenPart) -> None:
+    def _opened(self, part: OpenPart, *, placed: bool = True) -> None:
+        self._ports.tracking.opened(part, placed=placed)
         if not self._ports.journal_opened(part.trigger):
             self._ports.event(
                 "journal_full", "error", f"acquisition {part.trigger.acquisition_id} would not survive a kill"
@@ -365,6 +374,7 @@ class Signalling:
             # the PLC will not be told this verdict, so it must not stand in the books either
             decision = error(refusal, f"was {decision.verdict.name}")
         self._ledger.close(trigger.acquisition_id, decision)
+        self._ports.tracking.closed(trigger.acquisition_id, decision)
         now = self._clock()
         result = PartResult(
             acquisition_id=trigger.acquisition_id,
@@ -443,6 +453,7 @@ class Signalling:
 
     def _clear_fault(self) -> None:
         self._ledger.clear_fault()
+        self._ports.tracking.line_stop_cleared()
         self._warn(WarningCode.LATE_RESULT, False)
         self._warn(WarningCode.WRITER_REFUSED, False)
         if self._condition.clear_fault():
@@ -465,6 +476,7 @@ class Signalling:
                 engine_id=int(inspector.engine_id[:8], 16) if inspector else 0,
                 config_checksum=int(self._identity.config_checksum[:8], 16),
                 threshold=self._reject_score,
+                line_stop=condition.line_stop,
             ),
             now,
         )

@@ -5,7 +5,8 @@
                    └─ a stage that dies or an engine that hangs: Ready falls, what is in flight becomes error parts,
                       the daemon ends with an exit code other than 0 and systemd starts it again
 
-Order of stopping: Ready falls first; parts in flight get their results; then camera, inspection, recorder, PLC link.
+Order of stopping: Ready falls first; parts in flight get their results; LineStop rises where the station pushes parts
+off; those on the belt come to their ejectors while it coasts; then camera, inspection, recorder, PLC link.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import structlog
 from drivers.plc.protocol import PlcLink
 from station.acquisition import Acquisition
 from station.control import ControlServer
+from station.ejection import EjectionStage
 from station.inspection import InspectionStage
 from station.journal import Journal
 from station.messages import RaiseFault, SetOnline, Warn
@@ -35,6 +37,9 @@ log = structlog.get_logger()
 TURN_S = 0.1
 STUCK_S = 2.0
 """A signalling loop that has not turned for so long does not feed the watchdog."""
+
+COAST_S = 5.0
+"""What the belt gets at a stop to bring the parts behind the camera to their ejectors."""
 
 EXIT_OK = 0
 EXIT_STAGE_FAILED = 3
@@ -53,6 +58,8 @@ class Stages:
     link: PlcLink
     control: ControlServer
     teaching: Teaching
+    ejection: EjectionStage | None = None
+    """Where the station pushes parts off itself."""
 
 
 def stop_on_signals() -> threading.Event:
@@ -109,6 +116,7 @@ class Supervisor:
             "recording": stages.recorder.is_alive,
             "acquisition": stages.acquisition.is_alive,
             "control": stages.control.is_alive,
+            "ejection": stages.ejection is None or stages.ejection.is_alive,
         }
         dead = [name for name, is_alive in alive.items() if not is_alive]
         if dead:
@@ -135,6 +143,8 @@ class Supervisor:
         if not stages.signalling.stop(self._drain_timeout_s):
             log.error("parts in flight did not drain", after_s=self._drain_timeout_s)
             code = code or EXIT_STAGE_FAILED
+        if stages.ejection is not None and not stages.ejection.stop(COAST_S):
+            log.error("parts stayed between camera and ejector", after_s=COAST_S)
         stages.teaching.close()
         stages.acquisition.stop(timeout_s=3.0)
         hangs = not stages.inspection.stop(timeout_s=2.0)

@@ -12,8 +12,8 @@ Fail-safe rules held here:
   counts as an error: it is pushed, and a verdict that comes after that is reported and changes nothing.
 * Two parts closer than the window cannot be told apart: both are pushed.
 * A part is pushed within the window around its place or not at all; when its place has gone by, the line stops.
-* The line stops, and says for which part, when a push is not confirmed in time, a bin sees a part that was not pushed, a
-  part does not come to the sensor before the ejectors or comes there unseen, a bin is full, or a place is lost.
+* The line stops, and says for which part, when a push is not confirmed in time, a bin sees a part that was not pushed,
+  a part does not come to the sensor before the ejectors or comes there unseen, a bin is full, or a place is lost.
 """
 
 from __future__ import annotations
@@ -138,10 +138,11 @@ class Tracker:
         return self._put_on(part, missed.time_ns, now_ns)
 
     def part_closed(self, closed: PartClosed) -> list[TrackingEvent]:
-        """The verdict of a part; the last one counts."""
+        """The verdict of a part. Only a PASS can be replaced: by an error, when the PLC will never see it."""
         part = self._by_id.get(closed.acquisition_id)
         if part is not None:
-            part.verdict, part.reason = closed.verdict, closed.reason
+            if part.verdict in (None, Verdict.PASS):
+                part.verdict, part.reason = closed.verdict, closed.reason
             return []
         if not self._resolved.get(closed.acquisition_id):
             return []

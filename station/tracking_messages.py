@@ -68,7 +68,7 @@ class PartMissed:
 
 @dataclass(frozen=True, slots=True)
 class PartClosed:
-    """A part has its verdict; a second one replaces the first (a PASS that the PLC will never see is none)."""
+    """A part has its verdict, or its PASS is withdrawn."""
 
     acquisition_id: int
     verdict: Verdict
@@ -78,6 +78,15 @@ class PartClosed:
 @dataclass(frozen=True, slots=True)
 class LineStopCleared:
     """A person has cleared the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountersReset:
+    """Count pushed parts from zero again."""
+
+
+TrackingMessage = PartOpened | PartMissed | PartClosed | LineStopCleared | CountersReset
+"""What signalling tells the ejection stage."""
 
 
 # ---- what the tracker answers ---------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ class PlcOutputs:
     error_code: int = 0
     warning_code: int = 0
     free_result_slots: int = 0
+    ejectors: int = 0
+    """Bit n - 1: Ejector n."""
     acquisition_id: int = 0
     inspection_id: int = 0
     part_id_echo: int = 0

@@ -38,7 +38,7 @@ VERSION_2 = {
     Area.DISCRETE_INPUT: "Online TriggerReady TriggerAck Busy ExposureComplete InspectionCompleted ResultsValid Pass "
     "Reject Review Overrun MissedTrigger Executing CommandCompleted CommandFailed Fault Warning Drift ChallengeDue "
     "PartIdAck Ejector1 Ejector2 Ejector3 Ejector4 LineStop ChallengeRunning RecipeChanging",
-    Area.INPUT_REGISTER: "MapVersion Heartbeat State OfflineReason ErrorCode WarningCode FreeResultSlots - "
+    Area.INPUT_REGISTER: "MapVersion Heartbeat State OfflineReason ErrorCode WarningCode FreeResultSlots Ejectors "
     "AcquisitionId - InspectionId - PartId - Result ReasonCode Score - Threshold - DefectArea - Latency Recipe "
     "EngineId - ConfigChecksum - EncoderCount - CountTriggers - CountPass - CountFail - CountReview - CountError - "
     "CountMissed - RecipeChecksum - ChallengeState ChallengeStep CountEjected -",

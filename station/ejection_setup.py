@@ -1,0 +1,70 @@
+"""Builds tracking and the ejection stage from `[reject]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from station.belt_memory import BeltMemory
+from station.belt_position import ClockBelt, EncoderBelt
+from station.config import LoadedConfiguration
+from station.ejection import EjectionPorts, EjectionStage
+from station.ejection_records import Ejection
+from station.reasons import ErrorCode, ReasonCode
+from station.tracking import Tracker
+from station.tracking_messages import Ejector, TrackingSettings
+
+NS_PER_MS = 1_000_000
+
+
+def tracking(configuration: LoadedConfiguration) -> tuple[TrackingSettings, EncoderBelt | None]:
+    """The way from camera to bins, and the belt with its encoder; None: time stands for the encoder."""
+    reject = configuration.settings.reject
+    unit = NS_PER_MS if reject.encoder == "time" else 1
+    ejectors = tuple(
+        Ejector(
+            distance=reject.distance_of(ejector) * unit,
+            pulse=ejector.pulse_counts,
+            pulse_ns=None if ejector.pulse_ms is None else round(ejector.pulse_ms * NS_PER_MS),
+            lead_ns=round(ejector.lead_ms * NS_PER_MS),
+            verdicts=reject.verdicts_of(ejector),
+            reasons=frozenset(map(ReasonCode, ejector.reasons)),
+            confirm_ns=None if ejector.confirm_ms is None else round(ejector.confirm_ms * NS_PER_MS),
+        )
+        for ejector in reject.ejectors
+    )
+    sensor = None if reject.sensor is None else reject.sensor * unit
+    settings = TrackingSettings(reject.window * unit, ejectors, sensor)
+    return settings, None if reject.encoder == "time" else EncoderBelt(jump_counts=ejectors[0].distance)
+
+
+def ejection_stage(
+    configuration: LoadedConfiguration,
+    memory: BeltMemory,
+    *,
+    show: Callable[[tuple[bool, ...], int], None],
+    set_output: Callable[[str, str, bool], None],
+    record: Callable[[Ejection], None],
+    event: Callable[[str, str, str], None],
+    fault: Callable[[ErrorCode, str], None],
+) -> EjectionStage:
+    """Tracking in the station; only for `[reject] by = "station"`. `set_output`: camera, line, level."""
+    reject = configuration.settings.reject
+    first_camera = next(iter(configuration.settings.cameras))
+    lines = {
+        number: (ejector.camera or first_camera, ejector.line)
+        for number, ejector in enumerate(reject.ejectors, start=1)
+        if ejector.output == "camera"
+    }
+
+    def set_line(number: int, on: bool) -> None:
+        if number in lines:
+            set_output(*lines[number], on)
+
+    settings, encoder = tracking(configuration)
+    return EjectionStage(
+        Tracker(settings, ClockBelt() if encoder is None else encoder),
+        EjectionPorts(show, set_line, record, event, fault, on_belt=memory.write),
+        encoder=encoder,
+        encoder_from=reject.encoder,
+        left_on_belt=memory.parts,
+    )
