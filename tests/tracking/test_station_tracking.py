@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from station.reasons import ErrorCode, ReasonCode
 from tests.station.bench import Bench, bad, good, wait_for
 
 EJECTOR1, LINE_STOP, ERROR_CODE, COUNT_EJECTED = 20, 24, 4, 46
-BY_TIME = """
+WINDOW_MS = 100.0
+BY_TIME = f"""
 [reject]
 by = "station"
 encoder = "time"
-window_ms = 100.0
-ejectors = [{ distance_ms = 1500.0, pulse_ms = 60.0, output = "camera", line = "Line2" }]
+window_ms = {WINDOW_MS}
+ejectors = [{{ distance_ms = 1500.0, pulse_ms = 60.0, output = "camera", line = "Line2" }}]
 """
 
 
@@ -59,6 +61,7 @@ def recorded(bench: Bench) -> list[Ejection]:
 def test_bad_part_is_pushed_in_time_and_good_part_is_not(bench: Bench) -> None:
     bench.part(good())
     triggered_ns = bench.scene.exposure().trigger_ns
+    wait_for(lambda: time.monotonic_ns() > triggered_ns + 2 * WINDOW_MS * 1e6, "the next part to be far enough")
     failed = bench.part(bad())
     assert not failed.passed
     triggered_ns = bench.scene.exposure().trigger_ns
@@ -71,6 +74,20 @@ def test_bad_part_is_pushed_in_time_and_good_part_is_not(bench: Bench) -> None:
     assert bench.scene.output("Line2").changed_ns - triggered_ns >= 1.5e9, "the end of the pulse, behind the distance"
     assert register(bench, COUNT_EJECTED + 1) == 1
     assert not status_bit(bench, LINE_STOP)
+
+
+def test_parts_closer_than_the_window_are_both_pushed(bench: Bench) -> None:
+    """Two good parts, as fast as the handshake lets them through."""
+    request(bench.directory / "work" / "control.sock", {"command": "offline"})
+    wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
+    bench.scene.show(good(), 1)
+    bench.scene.pulse_line1()
+    wait_for(lambda: bench.scene.exposure().exposures == 1, "the exposure")
+    time.sleep(0.005)  # of 0.5 ms
+    bench.scene.pulse_line1()
+    wait_for(lambda: register(bench, COUNT_EJECTED + 1) == 2, "both to be pushed")
+    with open_reader(bench.directory / "work" / "records") as connection:
+        wait_for(lambda: any(event.kind == "parts_too_close" for event in events(connection)), "the event")
 
 
 def test_missed_part_is_pushed_too(bench: Bench) -> None:
