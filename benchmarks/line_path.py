@@ -90,10 +90,11 @@ def overhead(  # noqa: PLR0917
                 counters(client)
                 time.sleep(PLC_CYCLE_S)
     with open_reader(work / "records") as connection:
-        rows = [row for row in parts(connection) if row.engine_end_ms is not None]
+        rows = [row for row in parts(connection) if row.engine_ms is not None]
     if len(rows) != count:
         raise SystemExit(f"{len(rows)} of {count} parts were inspected")
-    times = {step: np.array([getattr(row, f"{step}_ms") for row in rows], float) for step in STEPS}
+    times = {step: np.array([getattr(row.views[0], f"{step}_ms") for row in rows], float) for step in STEPS[:-1]}
+    times["signalled"] = np.array([row.signalled_ms for row in rows], float)
     engine_ms = times["engine_end"] - times["engine_start"]
     steps, before = {}, np.zeros(len(rows))
     for step in STEPS:

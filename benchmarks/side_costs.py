@@ -59,8 +59,7 @@ def main() -> None:
         for name, anomaly_map in (("quiet", quiet), ("one region", blob), ("more regions than listed", noise)):
             report(f"measure {cells} x {cells}, {name}", lambda _, m=anomaly_map: measure(m, (448, 448), 0.9, 0.1), 100)
     maker = PartMaker(pixels=lambda _: small)
-    inspection = maker.inspected(1, Verdict.FAIL).inspection
-    assert inspection is not None
+    (inspection,) = maker.inspected(1, Verdict.FAIL).views
     assert inspection.measurement is not None
     measurement = inspection.measurement
     rules = Rules(0.4, 0.3, Limits(fail_area_mm2=1.0), (Zone("rim", QUARTER),), QualityLimits(min_mean_grey=5.0))

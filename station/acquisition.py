@@ -77,6 +77,18 @@ class FrameArrived:
     lost_before: int
     """Frames that the camera counted between the previous one and this one and that never came."""
 
+    @property
+    def camera(self) -> str:
+        return self.frame.camera
+
+    @property
+    def frame_id(self) -> int:
+        return self.frame.frame_id
+
+    @property
+    def trigger_time_ns(self) -> int:
+        return self.frame.trigger_time_ns
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFailed:

@@ -92,10 +92,10 @@ class Comparison:
 def judge(
     configuration: LoadedConfiguration,
     engine: Path,
-    images: Sequence[Path],
+    images: Sequence[tuple[str, Path]],
     on_step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> tuple[str, list[Judged]]:
-    """The engine's id and its verdicts under the rules of this configuration.
+    """The engine's id and its verdicts on `images`, (camera, file), under the rules of this configuration.
 
     Raises RefreshError when the engine or an image cannot be used.
     """
@@ -109,8 +109,8 @@ def judge(
         raise RefreshError(f'cannot compare: engine "{engine}" is not there')
     judged = []
     try:
-        for number, image in enumerate(images, start=1):
-            inspection = inspector.inspect(Frame("", number, read_image(image), 0, 0))
+        for number, (camera, image) in enumerate(images, start=1):
+            inspection = inspector.inspect(Frame(camera, number, read_image(image), 0, 0))
             measurement = inspection.measurement
             score = measurement.score if measurement is not None and math.isfinite(measurement.score) else None
             judged.append(Judged(inspection.decision.verdict.name, score))

@@ -1,4 +1,4 @@
-"""The ledger on disk: schema, rows and typed queries of the SQLite database `records.db`.
+"""The ledger on disk: rows and typed queries of the SQLite database `records.db` (schema: `database_schema`).
 
 One thread of the station writes (see `recording`); any number of processes read through `open_reader`.
 Times of a part are in ms after its trigger; NULL stands for a step that did not happen.
@@ -6,102 +6,84 @@ Times of a part are in ms after its trigger; NULL stands for a step that did not
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
-from station import audit
-from station.ejection_records import TABLE as EJECTIONS_TABLE
+from station.database_schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, open_reader, open_writer
+from station.joining import defect_area_mm2, highest_scored
 from station.reasons import ReasonCode
-from station.results import Inspection, InspectionRecord, Reason, Region, Verdict, error
+from station.results import SEVERITY, Decision, Inspection, InspectionRecord, Reason, Region, Verdict, error
 
-DATABASE_FILE = "records.db"
-SCHEMA_VERSION = 2
+__all__ = [
+    "DATABASE_FILE",
+    "SCHEMA_VERSION",
+    "EventRow",
+    "LedgerCounts",
+    "PartRow",
+    "RecordingError",
+    "ViewRow",
+    "events",
+    "ledger",
+    "open_reader",
+    "open_writer",
+    "part_row",
+    "parts",
+]
+
 MISSED = "missed"
 """Kind of the event that stands for one trigger while the station was not ready."""
 
-_SCHEMA = (
-    """CREATE TABLE sessions (
-        session TEXT PRIMARY KEY,
-        start_wall_time REAL,
-        end_wall_time REAL,
-        clean INTEGER  -- 1: stopped in order, 0: killed, NULL: running
-    )""",
-    """CREATE TABLE parts (
-        id INTEGER PRIMARY KEY,
-        session TEXT NOT NULL REFERENCES sessions (session),
-        acquisition_id INTEGER NOT NULL,
-        part_id INTEGER NOT NULL,
-        source TEXT NOT NULL,
-        encoder_count INTEGER NOT NULL,
-        wall_time REAL NOT NULL,
-        camera TEXT,
-        frame_id INTEGER,
-        received_ms REAL,
-        inspection_start_ms REAL,
-        engine_start_ms REAL,
-        engine_end_ms REAL,
-        decided_ms REAL,
-        signalled_ms REAL,
-        verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'REVIEW', 'ERROR')),
-        reasons TEXT NOT NULL,  -- JSON [{"code", "detail"}]
-        score REAL,  -- 0 to 1, see engines.scale
-        raw_score REAL,  -- in the units of the engine
-        reject_score REAL,  -- the limit in force, on the scale of score
-        defect_area_mm2 REAL,
-        region_count INTEGER,
-        regions TEXT NOT NULL,  -- JSON, as results.Region
-        mean_grey REAL,
-        saturated_share REAL,
-        sharpness REAL,
-        engine_id TEXT NOT NULL,
-        recipe TEXT NOT NULL,
-        config_checksum TEXT NOT NULL,
-        image_path TEXT,  -- relative to the folder of this file
-        map_path TEXT,
-        map_low REAL,  -- what grey 0 and 255 of the stored map stand for
-        map_high REAL,
-        image_skipped TEXT,  -- why an image that should be there was not stored
-        image_deleted INTEGER NOT NULL DEFAULT 0,  -- by the disk budget
-        late INTEGER NOT NULL,  -- an answer came after the verdict; scores and times are that answer's
-        late_verdict TEXT,
-        recovered INTEGER NOT NULL,  -- written after a restart, from the journal
-        extra TEXT NOT NULL,  -- JSON object
-        UNIQUE (session, acquisition_id)
-    )""",
-    "CREATE INDEX parts_by_time ON parts (wall_time)",
-    "CREATE INDEX parts_with_image ON parts (image_path) WHERE image_path IS NOT NULL",
-    """CREATE TABLE events (
-        id INTEGER PRIMARY KEY,
-        session TEXT NOT NULL REFERENCES sessions (session),
-        wall_time REAL NOT NULL,
-        kind TEXT NOT NULL,
-        level TEXT NOT NULL,
-        detail TEXT NOT NULL
-    )""",
-    "CREATE INDEX events_by_kind ON events (kind, session)",
-)
 
-_FROM_VERSION_1 = (
-    # its scores and limits were in the units of the engine
-    "ALTER TABLE parts ADD COLUMN raw_score REAL",
-    """UPDATE parts SET extra = json_set(extra, '$.raw_reject_score', CAST(reject_score AS TEXT))
-        WHERE reject_score IS NOT NULL""",
-    "UPDATE parts SET raw_score = score, score = NULL, reject_score = NULL",
-)
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """What one camera saw of a part; the columns of the table `views`."""
 
+    camera: str
+    frame_id: int
+    received_ms: float | None
+    inspection_start_ms: float | None
+    engine_start_ms: float | None
+    engine_end_ms: float | None
+    decided_ms: float | None
+    verdict: str
+    """Of this view alone."""
+    reasons: str
+    score: float | None
+    """0 to 1; NULL also for parts that an older version recorded."""
+    raw_score: float | None
+    reject_score: float | None
+    defect_area_mm2: float | None
+    region_count: int | None
+    regions: str
+    mean_grey: float | None
+    saturated_share: float | None
+    sharpness: float | None
+    image_path: str | None = None
+    map_path: str | None = None
+    map_low: float | None = None
+    map_high: float | None = None
+    image_skipped: str | None = None
+    image_deleted: bool = False
 
-class RecordingError(Exception):
-    """The records cannot be used: no permission, not a database, or written by a newer version."""
+    @property
+    def reason_list(self) -> tuple[Reason, ...]:
+        """Most severe first."""
+        return _reasons(self.reasons)
+
+    @property
+    def region_list(self) -> tuple[Region, ...]:
+        """The regions that were listed, largest first."""
+        return tuple(_region(item) for item in json.loads(self.regions))
 
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """One part in the ledger; the columns of the table `parts`."""
+    """One part in the ledger: the columns of the table `parts`, and its views."""
 
     session: str
     acquisition_id: int
@@ -117,55 +99,54 @@ class PartRow:
     extra: str
     signalled_ms: float | None
     reject_score: float | None
-    camera: str | None = None
-    frame_id: int | None = None
-    received_ms: float | None = None
-    inspection_start_ms: float | None = None
-    engine_start_ms: float | None = None
-    engine_end_ms: float | None = None
-    decided_ms: float | None = None
     score: float | None = None
-    """0 to 1; NULL also for parts that an older version recorded."""
-    raw_score: float | None = None
+    """The highest of its views."""
     defect_area_mm2: float | None = None
-    region_count: int | None = None
-    regions: str = "[]"
-    mean_grey: float | None = None
-    saturated_share: float | None = None
-    sharpness: float | None = None
-    image_path: str | None = None
-    map_path: str | None = None
-    map_low: float | None = None
-    map_high: float | None = None
-    image_skipped: str | None = None
-    image_deleted: bool = False
+    """Of all views together."""
+    recipe_checksum: str = ""
+    challenge: int | None = None
+    """The run of the challenge test that it was part of; None: production."""
     late: bool = False
     late_verdict: str | None = None
     recovered: bool = False
+    views: tuple[ViewRow, ...] = ()
+    """In the order of the configuration, late ones last; none of a part whose frame never came."""
 
     @property
     def reason_list(self) -> tuple[Reason, ...]:
         """Most severe first."""
-        return tuple(Reason(ReasonCode(item["code"]), item["detail"]) for item in json.loads(self.reasons))
+        return _reasons(self.reasons)
 
     @property
-    def region_list(self) -> tuple[Region, ...]:
-        """The regions that were listed, largest first."""
-        return tuple(_region(item) for item in json.loads(self.regions))
+    def engine_ms(self) -> float | None:
+        """In the bare calls of the engine; views that were scored together share one."""
+        calls = {(view.engine_start_ms, view.engine_end_ms) for view in self.views}
+        times = [end - start for start, end in calls if start is not None and end is not None]
+        return sum(times) if times else None
+
+    @property
+    def worst_view(self) -> ViewRow | None:
+        """What a person looks at first: the view with the worst verdict, of equal ones the highest score."""
+        return max(self.views, key=lambda view: (SEVERITY[Verdict[view.verdict]], view.score or 0.0), default=None)
 
 
-_COLUMNS = tuple(field.name for field in fields(PartRow))
-_LATE_COLUMNS = (*_COLUMNS[_COLUMNS.index("camera") : _COLUMNS.index("image_deleted")], "late_verdict")
-"""What a late answer may fill in. Never verdict, reasons and the time of the signal."""
-_FLAGS = ("image_deleted", "late", "recovered")
+_VIEW_COLUMNS = tuple(field.name for field in fields(ViewRow))
+_COLUMNS = tuple(field.name for field in fields(PartRow) if field.name != "views")
+_FLAGS = ("late", "recovered", "image_deleted")
 
 INSERT_PART = (
     f"INSERT INTO parts ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "
     "ON CONFLICT (session, acquisition_id) DO UPDATE SET late = 1, "
-    + ", ".join(f"{name} = COALESCE(excluded.{name}, {name})" for name in _LATE_COLUMNS)
+    + ", ".join(f"{name} = COALESCE({name}, excluded.{name})" for name in ("late_verdict", "score", "defect_area_mm2"))
     + " WHERE excluded.late"
 )
-"""A part that is there already stays as it is (written again after a restart) unless this is its late answer."""
+"""A part that is there already stays as it is (written again after a restart) unless this is its late answer, which
+never touches verdict, reasons and the time of the signal."""
+INSERT_VIEW = (
+    f"INSERT INTO views (part, {', '.join(_VIEW_COLUMNS)}) "
+    f"SELECT id, {', '.join(f':{name}' for name in _VIEW_COLUMNS)} FROM parts "
+    "WHERE session = :session AND acquisition_id = :acquisition_id ON CONFLICT (part, camera) DO NOTHING"
+)
 INSERT_KILLED_SESSION = "INSERT OR IGNORE INTO sessions (session, clean) VALUES (:session, 0)"
 START_SESSION = (
     "INSERT INTO sessions (session, start_wall_time) VALUES (:session, :wall_time) "
@@ -181,22 +162,18 @@ ACKNOWLEDGED = (
     "WHERE session = :session AND acquisition_id = :acquisition_id"
 )
 """The PLC has read the result; as text, like everything in `extra`."""
-IMAGE_DELETED = "UPDATE parts SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
+IMAGE_DELETED = "UPDATE views SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
+IMAGES = "SELECT image_path FROM views WHERE image_path IS NOT NULL"
 
 
 def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
-    """The row of a part, still without its image."""
-    trigger, decision = record.trigger, record.decision
+    """The row of a part with its views, still without images."""
+    trigger, decision, views = record.trigger, record.decision, record.views
     if record.late and decision.verdict is not Verdict.ERROR:
         # A late answer was never applied, so it must not be found as the part's verdict.
         decision = error(ReasonCode.DEADLINE, "the answer came late")
-
-    def after_trigger_ms(time_ns: int) -> float | None:
-        return (time_ns - trigger.time_ns) / 1e6 if time_ns else None
-
-    reasons = [{"code": int(reason.code), "detail": reason.detail} for reason in decision.reasons]
-    inspection = record.inspection
-    late_verdict = inspection.decision.verdict.name if record.late and inspection is not None else None
+    shown = highest_scored(views)
+    score = None if shown is None or shown.measurement is None else _finite(shown.measurement.score)
     return PartRow(
         session=record.session,
         acquisition_id=trigger.acquisition_id,
@@ -205,42 +182,71 @@ def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
         encoder_count=trigger.encoder_count,
         wall_time=trigger.wall_time,
         verdict=decision.verdict.name,
-        reasons=json.dumps(reasons),
+        reasons=_as_json(decision),
         engine_id=record.engine_id,
         recipe=record.recipe,
         config_checksum=record.config_checksum,
         extra=json.dumps(record.extra),
-        signalled_ms=after_trigger_ms(record.signalled_ns),
+        signalled_ms=_after(trigger.time_ns)(record.signalled_ns),
         reject_score=_finite(record.reject_score),
+        score=score,
+        defect_area_mm2=None if shown is None else float(defect_area_mm2(views)),
+        recipe_checksum=record.recipe_checksum,
+        challenge=trigger.challenge or None,
         late=record.late,
-        late_verdict=late_verdict,
+        late_verdict=views[0].decision.verdict.name if record.late and views else None,
         recovered=recovered,
-        **(_inspection_columns(inspection, after_trigger_ms) if inspection is not None else {}),
+        views=tuple(_view_row(view, _after(trigger.time_ns)) for view in views),
     )
 
 
-def _inspection_columns(inspection: Inspection, after_trigger_ms: Any) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        "camera": inspection.frame.camera,
-        "frame_id": int(inspection.frame.frame_id),
-        "received_ms": after_trigger_ms(inspection.frame.received_time_ns),
-        "inspection_start_ms": after_trigger_ms(inspection.started_ns),
-        "decided_ms": after_trigger_ms(inspection.decided_ns),
-    }
-    if inspection.scores is not None:
-        columns["raw_score"] = _finite(inspection.scores.image_score)
-        columns["engine_start_ms"] = after_trigger_ms(inspection.scores.engine_start_ns)
-        columns["engine_end_ms"] = after_trigger_ms(inspection.scores.engine_end_ns)
-    if inspection.measurement is not None:
-        measurement = inspection.measurement
-        columns["score"] = _finite(measurement.score)
-        columns["defect_area_mm2"] = float(measurement.defect_area_mm2)
-        columns["region_count"] = measurement.regions.count
-        columns["regions"] = json.dumps([_rounded(asdict(region)) for region in measurement.regions.listed])
-        columns["mean_grey"] = _finite(measurement.quality.mean_grey)
-        columns["saturated_share"] = _finite(measurement.quality.saturated_share)
-        columns["sharpness"] = _finite(measurement.quality.sharpness)
-    return columns
+def _after(trigger_ns: int) -> Callable[[int], float | None]:
+    """Times in ms after the trigger; None for a step that did not happen."""
+    return lambda time_ns: (time_ns - trigger_ns) / 1e6 if time_ns else None
+
+
+def _view_row(view: Inspection, after_ms: Callable[[int], float | None]) -> ViewRow:
+    scores, measurement = view.scores, view.measurement
+    quality = None if measurement is None else measurement.quality
+    regions = [] if measurement is None else [_rounded(asdict(region)) for region in measurement.regions.listed]
+    return ViewRow(
+        camera=view.camera,
+        frame_id=int(view.frame.frame_id),
+        received_ms=after_ms(view.frame.received_time_ns),
+        inspection_start_ms=after_ms(view.started_ns),
+        engine_start_ms=None if scores is None else after_ms(scores.engine_start_ns),
+        engine_end_ms=None if scores is None else after_ms(scores.engine_end_ns),
+        decided_ms=after_ms(view.decided_ns),
+        verdict=view.decision.verdict.name,
+        reasons=_as_json(view.decision),
+        score=None if measurement is None else _finite(measurement.score),
+        raw_score=None if scores is None else _finite(scores.image_score),
+        reject_score=None if view.reject_score is None else _finite(view.reject_score),
+        defect_area_mm2=None if measurement is None else float(measurement.defect_area_mm2),
+        region_count=None if measurement is None else measurement.regions.count,
+        regions=json.dumps(regions),
+        mean_grey=None if quality is None else _finite(quality.mean_grey),
+        saturated_share=None if quality is None else _finite(quality.saturated_share),
+        sharpness=None if quality is None else _finite(quality.sharpness),
+    )
+
+
+def part_values(row: PartRow) -> dict[str, Any]:
+    """For INSERT_PART."""
+    return {name: getattr(row, name) for name in _COLUMNS}
+
+
+def view_values(row: PartRow, view: ViewRow) -> dict[str, Any]:
+    """For INSERT_VIEW."""
+    return {"session": row.session, "acquisition_id": row.acquisition_id, **asdict(view)}
+
+
+def _as_json(decision: Decision) -> str:
+    return json.dumps([{"code": int(reason.code), "detail": reason.detail} for reason in decision.reasons])
+
+
+def _reasons(text: str) -> tuple[Reason, ...]:
+    return tuple(Reason(ReasonCode(item["code"]), item["detail"]) for item in json.loads(text))
 
 
 def _finite(value: float) -> float | None:
@@ -261,67 +267,6 @@ def _region(item: dict[str, Any]) -> Region:
         peak_score=item["peak_score"],
         contour_px=tuple((point[0], point[1]) for point in item["contour_px"]),
     )
-
-
-def open_writer(path: Path) -> sqlite3.Connection:
-    """Opens or creates the database for the one writer. Raises RecordingError, sqlite3.OperationalError (disk)."""
-    # Opened by the thread that starts the station, then used by the recording thread only.
-    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-        _migrate(connection, path)
-        for statement in audit.SCHEMA:
-            connection.execute(statement)
-        connection.execute(EJECTIONS_TABLE)
-    except sqlite3.Error as problem:
-        connection.close()
-        if isinstance(problem, sqlite3.OperationalError):
-            raise
-        raise RecordingError(f'"{path}": {problem}; move the file away, the station makes a new one') from problem
-    except RecordingError:
-        connection.close()
-        raise
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise RecordingError(
-            f'"{path}" has schema version {version}, this station knows up to {SCHEMA_VERSION}; '
-            "use the newer station or move the file away"
-        )
-    if version < SCHEMA_VERSION:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA if version == 0 else _FROM_VERSION_1:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-
-
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection to the database file or the folder that holds it. Close it after use.
-
-    Raises:
-        RecordingError: there is no database, or it is of another version.
-    """
-    file = path / DATABASE_FILE if path.is_dir() else path
-    try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
-        connection.row_factory = sqlite3.Row
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.Error as problem:
-        raise RecordingError(f'records "{file}" cannot be read: {problem}') from problem
-    if version != SCHEMA_VERSION:
-        connection.close()
-        raise RecordingError(
-            f'records "{file}" have schema version {version}, expected {SCHEMA_VERSION}: '
-            "the station converts older ones at its next start"
-        )
-    return connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,15 +322,32 @@ def parts(
         conditions.append("recipe = ?")
         values.append(recipe)
     if with_image:
-        conditions.append("image_path IS NOT NULL")
-    query = f"SELECT * FROM parts WHERE {' AND '.join(conditions)}"
+        conditions.append("EXISTS (SELECT 1 FROM views WHERE part = parts.id AND image_path IS NOT NULL)")
+    chosen = f"SELECT * FROM parts WHERE {' AND '.join(conditions)}"
     if newest is not None:
-        query = f"SELECT * FROM ({query} ORDER BY id DESC LIMIT ?)"
+        chosen += " ORDER BY id DESC LIMIT ?"
         values.append(newest)
-    for row in connection.execute(f"{query} ORDER BY id", values):
-        values_of = {name: row[name] for name in _COLUMNS}
-        values_of.update({name: bool(row[name]) for name in _FLAGS})
-        yield PartRow(**values_of)
+    columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
+    query = (  # one statement: a part never comes with half of its views
+        f"SELECT p.id, {', '.join(columns)} FROM ({chosen}) AS p LEFT JOIN views AS v ON v.part = p.id "
+        "ORDER BY p.id, v.id"
+    )
+    for _, rows in itertools.groupby(map(tuple, connection.execute(query, values)), key=lambda row: row[0]):
+        yield _part_of(list(rows))
+
+
+def _part_of(rows: Sequence[Sequence[Any]]) -> PartRow:
+    """From one row per view: id, columns of the part, columns of the view (all NULL for a part without views)."""
+    first_of_view = 1 + len(_COLUMNS)
+    views = (_with_flags(_VIEW_COLUMNS, row[first_of_view:]) for row in rows)
+    return PartRow(
+        **_with_flags(_COLUMNS, rows[0][1:first_of_view]),
+        views=tuple(ViewRow(**view) for view in views if view["camera"] is not None),
+    )
+
+
+def _with_flags(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return {name: bool(value) if name in _FLAGS else value for name, value in zip(names, values, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

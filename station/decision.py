@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from station.reasons import ReasonCode
 from station.results import (
+    SEVERITY,
     Decision,
     FrameQuality,
     Measurement,
@@ -106,9 +107,6 @@ class _Finding:
     reason: Reason
 
 
-_SEVERITY = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.FAIL: 2, Verdict.ERROR: 3}
-
-
 def decide(measurement: Measurement, rules: Rules) -> Decision:
     """The verdict on one frame. A score that is not finite is an ERROR.
 
@@ -138,7 +136,7 @@ def not_located(quality: FrameQuality, rules: Rules, detail: str) -> Decision:
 
 def _worst(findings: list[_Finding]) -> Decision:
     """The worst verdict with all reasons; at equal severity in the order given."""
-    ordered = sorted(findings, key=lambda finding: -_SEVERITY[finding.verdict])
+    ordered = sorted(findings, key=lambda finding: -SEVERITY[finding.verdict])
     return Decision(ordered[0].verdict, tuple(finding.reason for finding in ordered))
 
 

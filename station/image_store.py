@@ -1,21 +1,20 @@
-"""The images of the parts: written beside the rows, kept inside the disk budget, given up when the disk is full."""
+"""The images of the views: written beside the rows, kept inside the disk budget, given up when the disk is full."""
 
 from __future__ import annotations
 
 import errno
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
-from station.database import PartRow
+from station.database import PartRow, ViewRow
 from station.images import IMAGE_SUFFIX, MAP_SUFFIX, ImageError, encode_map, write_atomic, write_image
-from station.results import Pixels
+from station.results import Inspection
 from station.retention import Retention
 
 log = structlog.get_logger()
@@ -43,7 +42,7 @@ class ImageStore:
         self._images.mkdir(parents=True, exist_ok=True)
 
     def take_stock(self) -> frozenset[str]:
-        """Counts what is on disk. Returns the paths of all images, as in `PartRow.image_path`."""
+        """Counts what is on disk. Returns the paths of all images, as in `ViewRow.image_path`."""
         try:
             stems = self._retention.scan()
         except OSError as problem:
@@ -51,27 +50,32 @@ class ImageStore:
             stems = frozenset()
         return frozenset(f"{IMAGES_FOLDER}/{stem}{IMAGE_SUFFIX}" for stem in stems)
 
-    def store(self, row: PartRow, pixels: Pixels, anomaly_map: NDArray[np.float32] | None) -> PartRow:
-        """Writes frame and map of a part; the row that is returned says where they are, or why not."""
-        stem = _stem(row)
+    def store(self, row: PartRow, views: Sequence[Inspection]) -> PartRow:
+        """Writes frame and map of every view of a part; the row that is returned says where they are, or why not."""
+        return replace(
+            row, views=tuple(self._store(row, view, seen) for view, seen in zip(row.views, views, strict=True))
+        )
+
+    def _store(self, row: PartRow, view: ViewRow, seen: Inspection) -> ViewRow:
+        stem = _stem(row, view.camera)
         image, map_image = self._images / (stem + IMAGE_SUFFIX), self._images / (stem + MAP_SUFFIX)
         try:
             self._make_room()
             image.parent.mkdir(parents=True, exist_ok=True)
-            size = write_image(image, pixels)
+            size = write_image(image, seen.frame.pixels)
             self._retention.add(stem, size)
-            row = replace(row, image_path=self._relative(image))
-            if anomaly_map is not None:
-                data, scale = encode_map(anomaly_map)
+            view = replace(view, image_path=self._relative(image))
+            if seen.scores is not None:
+                data, scale = encode_map(seen.scores.anomaly_map)
                 write_atomic(map_image, data)
                 self._retention.add(stem, size + len(data))
-                row = replace(row, map_path=self._relative(map_image), map_low=scale.low, map_high=scale.high)
+                view = replace(view, map_path=self._relative(map_image), map_low=scale.low, map_high=scale.high)
         except ImageError as problem:
-            return replace(row, image_skipped=str(problem))
+            return replace(view, image_skipped=str(problem))
         except OSError as problem:
-            return replace(row, image_skipped=self._failed(problem))
+            return replace(view, image_skipped=self._failed(problem))
         self._works()
-        return row
+        return view
 
     def tidy(self) -> list[str]:
         """A small step of housekeeping: the disk budget, and whether a failing disk is back.
@@ -124,9 +128,9 @@ class ImageStore:
         return path.relative_to(self._directory).as_posix()
 
 
-def _stem(row: PartRow) -> str:
-    """Where the images of a part lie, without suffix; sorts by time (UTC)."""
+def _stem(row: PartRow, camera: str) -> str:
+    """Where the images of a view lie, without suffix; sorts by time (UTC)."""
     taken = datetime.fromtimestamp(row.wall_time, timezone.utc)
-    session = re.sub(r"[^A-Za-z0-9_-]", "_", row.session)[:40]
+    session, view = (re.sub(r"[^A-Za-z0-9_-]", "_", name)[:40] for name in (row.session, camera))
     time_text = f"{taken:%H%M%S}.{taken.microsecond // 1000:03d}"
-    return f"{taken:%Y-%m-%d}/{time_text}-{session}-{row.acquisition_id:06d}-{row.verdict}"
+    return f"{taken:%Y-%m-%d}/{time_text}-{session}-{row.acquisition_id:06d}-{row.verdict}-{view}"

@@ -61,11 +61,11 @@ class Inspector:
             scores = self.scorer.score(frame)
         except PartNotLocated as problem:
             decision = not_located(quality, self.rules, str(problem))
-            return Inspection(frame, decision, None, None, started_ns, time.monotonic_ns())
+            return self._inspection(frame, decision, None, None, started_ns)
         if not (math.isfinite(scores.image_score) and math.isfinite(float(scores.anomaly_map.sum()))):
             found = f"image score {scores.image_score}, largest map value {scores.anomaly_map.max()}"
             decision = error(ReasonCode.SCORE_NOT_FINITE, found)
-            return Inspection(frame, decision, scores, None, started_ns, time.monotonic_ns())
+            return self._inspection(frame, decision, scores, None, started_ns)
         regions = measure(
             scores.anomaly_map,
             frame.pixels.shape[:2],
@@ -78,7 +78,18 @@ class Inspector:
         )
         measurement = Measurement(self.scale.shown(scores.image_score), replace(regions, listed=listed), quality)
         decision = decide(measurement, self.rules)
-        return Inspection(frame, decision, scores, measurement, started_ns, time.monotonic_ns())
+        return self._inspection(frame, decision, scores, measurement, started_ns)
+
+    def _inspection(
+        self,
+        frame: Frame,
+        decision: Decision,
+        scores: Scores | None,
+        measurement: Measurement | None,
+        started_ns: int,
+    ) -> Inspection:
+        now = time.monotonic_ns()
+        return Inspection(frame, decision, scores, measurement, started_ns, now, self.rules.reject_score)
 
 
 @dataclass(frozen=True, slots=True)

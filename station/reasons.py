@@ -25,6 +25,8 @@ class ReasonCode(IntEnum):
     LOST_FRAME = 32
     CAMERA_DOWN = 33
     FRAME_RING_FULL = 34
+    VIEW_MISSING = 35
+    VIEW_AMBIGUOUS = 36
     ENGINE_RAISED = 40
     SCORE_NOT_FINITE = 41
     DEADLINE = 42
@@ -121,6 +123,13 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.CAMERA_DOWN: CodeText("the camera was not streaming", "check power and cable of the camera"),
     ReasonCode.FRAME_RING_FULL: CodeText(
         "frames came faster than they were taken", "lower the rate or use a faster engine"
+    ),
+    ReasonCode.VIEW_MISSING: CodeText(
+        "a view of the part did not come", "check trigger, cable and position of the camera that is named"
+    ),
+    ReasonCode.VIEW_AMBIGUOUS: CodeText(
+        "a frame fits two parts, or two frames fit one part",
+        "keep parts further apart, or lower tolerance_ms or tolerance_counts of the camera",
     ),
     ReasonCode.ENGINE_RAISED: CodeText("the engine failed on this frame", "see the log; swap the engine"),
     ReasonCode.SCORE_NOT_FINITE: CodeText("the engine answered a score that is not a number", "swap the engine"),

@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import logging
 import math
 import os
 import queue
@@ -32,7 +31,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import structlog
 
 from station import database
@@ -40,8 +38,9 @@ from station.audit import INSERT_AUDIT, AuditEntry
 from station.image_store import ImageStore
 from station.journal import PartKey, UnfinishedPart
 from station.reasons import WarningCode
-from station.results import InspectionRecord, Verdict
-from station.retention import MB
+from station.record_log import log_audit, log_event, log_part
+from station.results import InspectionRecord
+from station.waiting_images import Admitted, WaitingImages
 
 log = structlog.get_logger()
 
@@ -87,10 +86,7 @@ OnCommitted = Callable[[Sequence[PartKey]], None]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    record: InspectionRecord
-    image_bytes: int = 0
-    """Memory that its image holds; 0: no image is to be stored."""
-    image_skipped: str | None = None
+    admitted: Admitted
     recovered: bool = False
 
 
@@ -99,6 +95,8 @@ class _Statement:
     sql: str
     values: dict[str, Any]
     part: PartKey | None = None
+    views: tuple[dict[str, Any], ...] = ()
+    """Of the part."""
 
 
 class _Flush(threading.Event):
@@ -128,11 +126,12 @@ class Recorder:
         self._stopping = False
         self._stop_at = 0.0
         self._images_until = math.inf
-        self._pass_count = 0
+        self._waiting_images = WaitingImages(
+            pass_image_share=settings.pass_image_share,
+            queue_size=settings.queue_size,
+            waiting_images_mb=settings.waiting_images_mb,
+        )
         self._lost = 0
-        # Only ever written by one side each: the differences are the waiting images and the memory that they hold.
-        self._images_in = self._image_bytes_in = 0
-        self._images_out = self._image_bytes_out = 0
         # From here on: the recording thread's own, only read by the others.
         self._connection: sqlite3.Connection | None = None
         self._pending: list[_Statement] = []
@@ -185,7 +184,7 @@ class Recorder:
 
     def record(self, record: InspectionRecord) -> None:
         """Takes a part for the ledger; returns within microseconds whatever the disk does. Called by one thread."""
-        self._offer(self._as_part(record))
+        self._offer(_Part(self._waiting_images.admit(record)))
 
     def record_recovered(self, part: UnfinishedPart, *, engine_id: str = "", recipe: str = "") -> None:
         """Enters a part that an earlier process left in the journal, unless the ledger has it already."""
@@ -193,7 +192,7 @@ class Recorder:
             session=part.session,
             trigger=part.trigger,
             decision=part.decision,
-            inspection=None,
+            views=(),
             signalled_ns=0,
             engine_id=engine_id,
             recipe=recipe,
@@ -201,7 +200,7 @@ class Recorder:
             reject_score=float("nan"),
         )
         self._inbox.put(_Statement(database.INSERT_KILLED_SESSION, {"session": part.session}))
-        self._offer(_Part(record, recovered=True))
+        self._offer(_Part(Admitted(record), recovered=True))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
         """Takes an event. A missed trigger is one event of kind `missed`. Any thread."""
@@ -254,28 +253,9 @@ class Recorder:
             self._inbox.put(message)
             return
         self._lost += 1
-        what = message.values if isinstance(message, _Statement) else _names(message.record)
+        what = message.values if isinstance(message, _Statement) else _names(message.admitted.record)
         why = "recording has stopped" if self._stopping else "too many records wait for the disk"
         log.error("record lost", why=why, lost=self._lost, **what)
-
-    def _as_part(self, record: InspectionRecord) -> _Part:
-        if record.inspection is None:
-            return _Part(record)
-        if record.decision.verdict is Verdict.PASS and not record.late and not self._pass_image_is_due():
-            return _Part(_without_pixels(record))
-        size = record.inspection.frame.pixels.nbytes
-        waiting, held = self._images_in - self._images_out, self._image_bytes_in - self._image_bytes_out
-        if waiting >= self._settings.queue_size or held + size > self._settings.waiting_images_mb * MB:
-            return _Part(_without_pixels(record), image_skipped="too many images wait for the disk")
-        self._images_in += 1
-        self._image_bytes_in += size
-        return _Part(record, image_bytes=size)
-
-    def _pass_image_is_due(self) -> bool:
-        """Evenly spread: of the first n PASS parts, floor(n * share) have an image."""
-        self._pass_count += 1
-        share = self._settings.pass_image_share
-        return int(self._pass_count * share) > int((self._pass_count - 1) * share)
 
     def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> _Statement:
         values = {
@@ -313,7 +293,10 @@ class Recorder:
             if isinstance(message, _Part):
                 self._pending.append(self._store(message))
             elif isinstance(message, _Statement):
-                _log_event(message)
+                if message.sql == database.INSERT_EVENT:
+                    log_event(message.values)
+                elif message.sql == INSERT_AUDIT:
+                    log_audit(message.values)
                 self._pending.append(message)
             elif isinstance(message, _Flush):
                 self._flushes.append(message)
@@ -328,25 +311,23 @@ class Recorder:
         return False
 
     def _store(self, part: _Part) -> _Statement:
-        """Writes the image of a part; the row is the answer. Image first: no row names a file that is not there."""
-        record = part.record
+        """Writes the images of a part; its rows are the answer. Images first: no row names a file that is not there."""
+        admitted, record = part.admitted, part.admitted.record
         row = database.part_row(record, recovered=part.recovered)
-        inspection, skipped = record.inspection, part.image_skipped
-        if part.image_bytes and time.monotonic() > self._images_until:
+        skipped = admitted.image_skipped
+        if admitted.image_bytes and time.monotonic() > self._images_until:
             skipped = "the station stopped"
-        elif part.image_bytes and inspection is not None:
-            scores = inspection.scores
-            row = self._images.store(row, inspection.frame.pixels, None if scores is None else scores.anomaly_map)
         if skipped is not None:
-            row = replace(row, image_skipped=skipped)
-        if part.image_bytes:
-            self._images_out += 1
-            self._image_bytes_out += part.image_bytes
+            row = replace(row, views=tuple(replace(view, image_skipped=skipped) for view in row.views))
+        elif admitted.image_bytes:
+            row = self._images.store(row, record.views)
+        self._waiting_images.stored(admitted)
         if not part.recovered:  # the clock of another process says nothing now
             recorded_ms = (time.monotonic_ns() - record.trigger.time_ns) / 1e6
             row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
-        _log_part(row)
-        return _Statement(database.INSERT_PART, asdict(row), (row.session, row.acquisition_id))
+        log_part(row)
+        views = tuple(database.view_values(row, view) for view in row.views)
+        return _Statement(database.INSERT_PART, database.part_values(row), (row.session, row.acquisition_id), views)
 
     def _tidy(self) -> None:
         for path in self._images.tidy():
@@ -362,7 +343,7 @@ class Recorder:
         if self._connection is None or self._images.trouble:
             return
         try:
-            rows = self._connection.execute("SELECT image_path FROM parts WHERE image_path IS NOT NULL").fetchall()
+            rows = self._connection.execute(database.IMAGES).fetchall()
         except sqlite3.Error as problem:
             self._database_failed(problem)
             return
@@ -396,17 +377,24 @@ class Recorder:
         written: list[PartKey] = []
         self._connection.execute("BEGIN IMMEDIATE")
         for statement in self._pending:
-            try:
-                self._connection.execute(statement.sql, statement.values)
-            except (*_ROW_REFUSED, OverflowError) as problem:
-                # Trying again would refuse it again and hold up all others.
-                self._refused += 1
-                log.error("row refused by the database", problem=str(problem), **statement.values)
+            if not self._execute(self._connection, statement.sql, statement.values):
                 continue
+            for view in statement.views:
+                self._execute(self._connection, database.INSERT_VIEW, view)
             if statement.part is not None:
                 written.append(statement.part)
         self._connection.execute("COMMIT")
         return written
+
+    def _execute(self, connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> bool:
+        """False when the database refuses this row: trying again would refuse it again and hold up all others."""
+        try:
+            connection.execute(sql, values)
+        except (*_ROW_REFUSED, OverflowError) as problem:
+            self._refused += 1
+            log.error("row refused by the database", problem=str(problem), **values)
+            return False
+        return True
 
     def _database_failed(self, problem: Exception) -> None:
         self._is_full = "full" in str(problem)
@@ -431,48 +419,6 @@ class Recorder:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _log_part(row: database.PartRow) -> None:
-    """The one canonical line of a part. Written here and not where it happens: a log may block, a signal may not."""
-    log.log(
-        logging.ERROR if row.verdict == Verdict.ERROR.name else logging.INFO,
-        "late answer" if row.late else "part",
-        acquisition_id=row.acquisition_id,
-        part_id=row.part_id,
-        verdict=row.late_verdict if row.late else row.verdict,
-        reasons=[str(reason) for reason in row.reason_list],
-        score=row.score,
-        raw_score=row.raw_score,
-        reject_score=row.reject_score,
-        latency_ms=row.signalled_ms,
-        engine_id=row.engine_id[:12],
-        image=row.image_path or row.image_skipped,
-    )
-
-
-def _log_event(statement: _Statement) -> None:
-    if statement.sql == INSERT_AUDIT:
-        log.info("audit", **{name: value for name, value in statement.values.items() if name != "session"})
-    if statement.sql == database.INSERT_EVENT:
-        level = logging.getLevelName(str(statement.values["level"]).upper())
-        log.log(level if isinstance(level, int) else logging.INFO, statement.values["kind"], **_detail(statement))
-
-
-def _detail(statement: _Statement) -> dict[str, Any]:
-    return {"detail": statement.values["detail"]} if statement.values["detail"] else {}
-
-
-def _without_pixels(record: InspectionRecord) -> InspectionRecord:
-    """The same record without the memory of frame and map."""
-    inspection = record.inspection
-    if inspection is None:
-        return record
-    frame = replace(inspection.frame, pixels=np.empty((0, 0), np.uint8))
-    scores = inspection.scores
-    if scores is not None:
-        scores = replace(scores, anomaly_map=np.empty((0, 0), np.float32))
-    return replace(record, inspection=replace(inspection, frame=frame, scores=scores))
 
 
 def _names(record: InspectionRecord) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def _forget_unused(job: Job) -> None:
 
 
 def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, on_progress: OnProgress) -> Comparison:
-    images = [job.folder / "held_out" / part.name for part in job.held_out]
+    images = [(part.camera, job.folder / "held_out" / part.name) for part in job.held_out]
     started = time.monotonic()
     engines = [job.engine] if active is None else [job.engine, active]
     total = len(images) * len(engines)
@@ -226,7 +226,7 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
     seen = None
     if active is not None:
         learned = _learned(active)
-        seen = None if learned is None else sum(_sha256(image) in learned for image in images)
+        seen = None if learned is None else sum(_sha256(image) in learned for _, image in images)
     return compare(job.held_out, judged[0], judged[1] if active is not None else None, seen_by_active=seen)
 
 
@@ -263,8 +263,7 @@ def _read_job(folder: Path, key: str) -> Job | None:
 
     def read(name: str) -> tuple[PartImage, ...]:
         return tuple(
-            PartImage(item["key"], item["part_id"], Path(item["image"]), item["verdict"], _label(item["label"]))
-            for item in plan[name]
+            PartImage(**{**item, "image": Path(item["image"]), "label": _label(item["label"])}) for item in plan[name]
         )
 
     return Job(folder, read("training"), read("held_out"), (*plan["notes"], "continued from an interrupted refresh"))

@@ -2,7 +2,8 @@
 
 Parts come from the records of a station or from a folder of images. People's labels come from a file: CSV with the
 columns `part_id,label`, or JSON `{"part id": "good"}`; labels are `good` and `defective`. A part id that several parts
-have had is told apart as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id.
+have had is told apart as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for
+all views of the part; for the view of one camera it is given to `SESSION/ACQUISITION_ID/CAMERA`.
 """
 
 from __future__ import annotations
@@ -60,15 +61,17 @@ class Group(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class PartImage:
-    """A part whose image is there."""
+    """A view of a part whose image is there."""
 
     key: str
-    """SESSION/ACQUISITION_ID, or the file name: never the same twice."""
+    """SESSION/ACQUISITION_ID, or the file name: names the part."""
     part_id: str
     image: Path
     verdict: str = ""
-    """Of the station, at the time; empty for a folder."""
+    """Of the station on this view, at the time; empty for a folder."""
     label: Label | None = None
+    camera: str = ""
+    """Empty for a folder."""
 
     @property
     def group(self) -> Group:
@@ -82,13 +85,14 @@ class PartImage:
     def name(self) -> str:
         """File name in the refresh's own folder: for people, in the order of capture, never the same twice."""
         session, slash, acquisition_id = self.key.rpartition("/")
-        stem = f"{session}-{int(acquisition_id):09d}-part{self.part_id}" if slash else self.image.stem
+        view = f"-{self.camera}" if self.camera else ""
+        stem = f"{session}-{int(acquisition_id):09d}-part{self.part_id}{view}" if slash else self.image.stem
         plain = re.sub(r"[^A-Za-z0-9_-]", "_", stem)[:80]
         return (plain if plain == stem else f"{plain}-{self.lot[:8]}") + self.image.suffix
 
     @property
     def lot(self) -> str:
-        """Decides whether the part is held out; the same in every refresh."""
+        """Decides whether the part, with all its views, is held out; the same in every refresh."""
         return hashlib.sha256(self.key.encode()).hexdigest()
 
 
@@ -105,7 +109,7 @@ class Selection:
 
 
 def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
-    """The newest parts of this recipe whose images are kept, without error parts; oldest first.
+    """The views of the newest parts of this recipe whose images are kept, without error parts; oldest first.
 
     Raises RefreshError when there are none.
     """
@@ -121,10 +125,11 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
         connection.close()
     found = []
     for row in rows:
-        image = (folder / (row.image_path or "")).resolve()
-        if image.is_relative_to(folder) and image.is_file():  # the disk budget may have taken it meanwhile
-            key = f"{row.session}/{row.acquisition_id}"
-            found.append(PartImage(key, str(row.part_id), image, row.verdict))
+        key = f"{row.session}/{row.acquisition_id}"
+        for view in row.views:
+            image = (folder / (view.image_path or "")).resolve()
+            if image.is_relative_to(folder) and image.is_file():  # the disk budget may have taken it meanwhile
+                found.append(PartImage(key, str(row.part_id), image, view.verdict, camera=view.camera))
     if not found:
         raise RefreshError(
             f'records "{records}" hold no image of a judged part of recipe "{recipe}" ({len(rows)} parts name one): '
@@ -173,14 +178,14 @@ def with_labels(
 
     Raises RefreshError when an id stands for several parts.
     """
-    times = Counter(part.part_id for part in parts)
+    times = Counter(part_id for part_id, _ in {(part.part_id, part.key) for part in parts})
     ambiguous = sorted(part_id for part_id in labels if times[part_id] > 1)
     if ambiguous:
-        keys = ", ".join(part.key for part in parts if part.part_id == ambiguous[0])
+        keys = ", ".join(dict.fromkeys(part.key for part in parts if part.part_id == ambiguous[0]))
         raise RefreshError(
             f"label of part {ambiguous[0]}: {times[ambiguous[0]]} parts have had this id; label one of {keys}"
         )
-    labelled = (replace(part, label=labels.get(part.key, labels.get(part.part_id))) for part in parts)
+    labelled = (replace(part, label=_label(part, labels)) for part in parts)
     return [replace(part, label=Label.GOOD) if part.name in vetoed else part for part in labelled]
 
 
@@ -216,10 +221,19 @@ def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Select
             f"comparison (found: {counts or 'none'}); let the line run longer, raise records.pass_image_share, "
             "or label parts as good"
         )
-    unused = set(named).difference(*((part.key, part.part_id, part.name) for part in parts))
+    unused = set(named).difference(*((*_label_names(part), part.name) for part in parts))
     if unused:
         notes.append(f"{len(unused)} labels name parts that are not among these")
     return Selection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
+
+
+def _label_names(part: PartImage) -> tuple[str, ...]:
+    """What a label may call this image, the most exact name first."""
+    return f"{part.key}/{part.camera}", part.key, part.part_id
+
+
+def _label(part: PartImage, labels: Mapping[str, Label]) -> Label | None:
+    return next((labels[name] for name in _label_names(part) if name in labels), None)
 
 
 def _held_out(pool: Sequence[PartImage], at_least: int) -> list[PartImage]:

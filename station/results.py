@@ -1,6 +1,7 @@
 """The dataclasses that flow through the station, in the order a part meets them.
 
     Frame ─► Scores ─► Measurement ─► Decision ─► InspectionRecord
+    └──────── one `Inspection` per view ────────┘   of all views
 
 Each is frozen and owned by the stage that makes it. All times are CLOCK_MONOTONIC nanoseconds
 (`time.monotonic_ns()`) unless the name says `wall`.
@@ -26,6 +27,10 @@ class Verdict(IntEnum):
     FAIL = 2
     REVIEW = 3
     ERROR = 4
+
+
+SEVERITY = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.FAIL: 2, Verdict.ERROR: 3}
+"""Which verdict wins over which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ def error(code: ReasonCode, detail: str = "") -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """All that inspecting one part gave: from frame to decision, with the time of every step."""
+    """All that inspecting one view of a part gave: from frame to decision, with the time of every step."""
 
     frame: Frame
     decision: Decision
@@ -164,6 +169,12 @@ class Inspection:
     measurement: Measurement | None = None
     started_ns: int = 0
     decided_ns: int = 0
+    reject_score: float | None = None
+    """The limit in force for this view, on the scale of `Measurement.score`; None when it was not inspected."""
+
+    @property
+    def camera(self) -> str:
+        return self.frame.camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +202,15 @@ class InspectionRecord:
     session: str
     trigger: Trigger
     decision: Decision
-    inspection: Inspection | None
+    """Of the part: its views joined."""
+    views: tuple[Inspection, ...]
+    """What is known of each view, in the order of the configuration; a view that did not come is not there."""
     signalled_ns: int
     engine_id: str
     recipe: str
     config_checksum: str
     reject_score: float
-    """The limit in force, on the scale of `Measurement.score`."""
+    """The limit in force, on the scale of `Measurement.score`; of the view with the highest score."""
     recipe_checksum: str = ""
     late: bool = False
     """True for an answer that came after its deadline: kept for diagnosis, never applied."""

@@ -38,6 +38,7 @@ from station.handshake import (
     TriggerRequested,
 )
 from station.inspection import Inspected, Inspector, InspectorChanged
+from station.joining import highest_scored
 from station.ledger import Ledger, OpenPart
 from station.messages import (
     Ask,
@@ -410,7 +411,7 @@ class Signalling:
             session=self._identity.session,
             trigger=trigger,
             decision=decision,
-            inspection=inspection,
+            views=() if inspection is None else (inspection,),
             signalled_ns=signalled_ns,
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
@@ -425,7 +426,8 @@ class Signalling:
 
     def _remember(self, record: InspectionRecord) -> None:
         trigger, decision = record.trigger, record.decision
-        score = record.inspection.measurement.score if record.inspection and record.inspection.measurement else None
+        shown = highest_scored(record.views)
+        score = shown.measurement.score if shown and shown.measurement else None
         reason = str(decision.reasons[0]) if decision.reasons else ""
         part = RecentPart(trigger.acquisition_id, trigger.part_id, decision.verdict, score, record.latency_ms, reason)
         self._recent = [*self._recent[-RECENT_PARTS + 1 :], part]

@@ -11,13 +11,13 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from station.database import EventRow, PartRow, events, parts
+from station.database import EventRow, PartRow, ViewRow, events, parts
 
 ACKNOWLEDGED, RECORDED = "acknowledged_ms", "recorded_ms"
 """Names in the column `extra` of what comes after the verdict."""
 _NAMED = re.compile(r"\bacquisition (\d+)\b")
 _WITHDRAWN = "results_withdrawn"
-_FRAME_STEPS = (
+_VIEW_STEPS = (
     ("received_ms", "frame received", "exposure and transfer"),
     ("inspection_start_ms", "inspection starts", "queue"),
     ("engine_start_ms", "engine starts", "preparation"),
@@ -88,11 +88,10 @@ def trace(row: PartRow, session_events: Iterator[EventRow]) -> Trace:
 def _steps(row: PartRow) -> Iterator[Step]:
     yield Step(f"trigger ({row.source})", 0.0, "", 0.0)
     reached_ms = 0.0
-    for column, name, spent_on in _FRAME_STEPS:
-        at_ms = getattr(row, column)
-        if at_ms is not None:
-            yield Step(name, at_ms, spent_on, reached_ms)
-            reached_ms = at_ms
+    for view in row.views:
+        steps = tuple(_view_steps(view, f"{view.camera}: " if len(row.views) > 1 else ""))
+        reached_ms = max([reached_ms, *(step.at_ms for step in steps)])
+        yield from steps
     if row.signalled_ms is None:  # recovered from the journal: only the verdict is known
         return
     in_time = 0.0 < reached_ms <= row.signalled_ms
@@ -101,6 +100,15 @@ def _steps(row: PartRow) -> Iterator[Step]:
     for key, name, spent_on in ((ACKNOWLEDGED, "acknowledged", "PLC"), (RECORDED, "recorded", "records")):
         if key in extra:
             yield Step(name, float(extra[key]), spent_on, row.signalled_ms)
+
+
+def _view_steps(view: ViewRow, whose: str) -> Iterator[Step]:
+    reached_ms = 0.0
+    for column, name, spent_on in _VIEW_STEPS:
+        at_ms = getattr(view, column)
+        if at_ms is not None:
+            yield Step(whose + name, at_ms, spent_on, reached_ms)
+            reached_ms = at_ms
 
 
 def _events(row: PartRow, session_events: Iterator[EventRow], end_ms: float) -> Iterator[Event]:

@@ -63,9 +63,6 @@ def _by_part(connection: sqlite3.Connection) -> dict[int, list[PartRow]]:
 def _outcome(part: PlannedPart, rows: list[PartRow], line: LineState) -> Outcome:
     end, judgement = line.ends.get(part.serial), line.judgements.get(part.serial)
     row = rows[0] if rows else None
-    engine_ms = None
-    if row is not None and row.engine_start_ms is not None and row.engine_end_ms is not None:
-        engine_ms = row.engine_end_ms - row.engine_start_ms
     return Outcome(
         part_id=part.serial,
         truth=part.truth,
@@ -76,22 +73,25 @@ def _outcome(part: PlannedPart, rows: list[PartRow], line: LineState) -> Outcome
         reason="; ".join(map(str, row.reason_list)) if row else "",
         score=row.score if row else None,
         latency_ms=row.signalled_ms if row else None,
-        engine_ms=engine_ms,
+        engine_ms=row.engine_ms if row else None,
     )
 
 
 def _cell(outcome: Outcome, row: PartRow, records: Path) -> Cell | None:
-    if row.image_path is None:
+    """The worst view of a part, if its picture was stored."""
+    view = row.worst_view
+    if view is None or view.image_path is None:
         return None
-    scores = "not scored" if row.score is None else f"score {row.score:.3f}, limit {row.reject_score or 0:.3f}"
+    scores = "not scored" if view.score is None else f"score {view.score:.3f}, limit {view.reject_score or 0:.3f}"
+    seen_by = f"camera {view.camera}, " if len(row.views) > 1 else ""
     anomaly_map = None
-    if row.map_path is not None and row.map_low is not None and row.map_high is not None:
-        anomaly_map = read_map(records / row.map_path, MapScale(row.map_low, row.map_high))
+    if view.map_path is not None and view.map_low is not None and view.map_high is not None:
+        anomaly_map = read_map(records / view.map_path, MapScale(view.map_low, view.map_high))
     return Cell(
-        image=read_image(records / row.image_path),
+        image=read_image(records / view.image_path),
         anomaly_map=anomaly_map,
-        regions=row.region_list,
+        regions=view.region_list,
         title=f"part {outcome.part_id}: {outcome.truth}",
-        lines=(f"{row.verdict}, {scores}", outcome.reason or outcome.why_rejected),
+        lines=(f"{row.verdict}, {seen_by}{scores}", outcome.reason or outcome.why_rejected),
         justified=outcome.defective,
     )

@@ -64,20 +64,20 @@ class PartMaker:
         anomaly_map = np.linspace(-1.0, 2.0, 16 * 12, dtype=np.float32).reshape(16, 12)
         scores = Scores(-31.5, anomaly_map, at + 5_000_000, at + 15_000_000)
         measurement = Measurement(0.5, Regions((REGION,)), FrameQuality(100.0, 0.01, 55.0, pixels.shape))
-        inspection = Inspection(frame, verdict_now, scores, measurement, at + 4_000_000, at + 16_000_000)
+        inspection = Inspection(frame, verdict_now, scores, measurement, at + 4_000_000, at + 16_000_000, 0.4)
         applied = decision(Verdict.ERROR) if late else verdict_now
-        return self._record(part, applied, inspection, late)
+        return self._record(part, applied, (inspection,), late)
 
     def without_frame(self, acquisition_id: int) -> InspectionRecord:
         """A part that was given up."""
-        return self._record(trigger(acquisition_id), decision(Verdict.ERROR), None, False)
+        return self._record(trigger(acquisition_id), decision(Verdict.ERROR), (), False)
 
-    def _record(self, part: Trigger, applied: Decision, inspection: Inspection | None, late: bool) -> InspectionRecord:
+    def _record(self, part: Trigger, applied: Decision, views: tuple[Inspection, ...], late: bool) -> InspectionRecord:
         return InspectionRecord(
             session=self.session,
             trigger=part,
             decision=applied,
-            inspection=inspection,
+            views=views,
             signalled_ns=part.time_ns + 20_000_000,
             engine_id="e" * 64,
             recipe="default",

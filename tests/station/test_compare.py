@@ -76,8 +76,8 @@ def test_verdicts_are_those_of_the_stations_rules(tmp_path: Path) -> None:
     engine = write_small_engine(tmp_path / "engine", width=64, height=64)
     images = []
     for name, grey in (("good", 64), ("bad", 200)):
-        images.append(tmp_path / f"{name}.png")
-        assert cv2.imwrite(str(images[-1]), np.full((64, 64), grey, np.uint8))
+        images.append(("top", tmp_path / f"{name}.png"))
+        assert cv2.imwrite(str(images[-1][1]), np.full((64, 64), grey, np.uint8))
     file = tmp_path / "station.toml"
     base = '[cameras.top]\nproducer = "simtl"\n[engine]\nstore = "engines"\n'
     file.write_text(base)
@@ -99,4 +99,4 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
     engine = write_small_engine(tmp_path / "engine", width=64, height=64)
     (tmp_path / "bad.png").write_text("not an image")
     with pytest.raises(RefreshError, match="cannot be decoded"):
-        judge(configuration, engine, [tmp_path / "bad.png"])
+        judge(configuration, engine, [("top", tmp_path / "bad.png")])

@@ -40,7 +40,7 @@ def test_a_part_that_is_not_found_is_a_review(tmp_path: Path) -> None:
         rows = [row for row in bench.rows() if row.verdict == "REVIEW"]
         for row in rows:
             assert row.score is None
-            assert row.image_path is not None  # somebody has to look at it
+            assert row.views[0].image_path is not None  # somebody has to look at it
 
 
 QUALITY = FrameQuality(mean_grey=10.0, saturated_share=0.0, sharpness=50.0, shape=(HEIGHT, WIDTH))

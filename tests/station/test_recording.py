@@ -64,20 +64,26 @@ def test_row_holds_everything_of_a_part(tmp_path: Path) -> None:
     (row,) = rows(tmp_path)
     assert (row.session, row.acquisition_id, row.part_id, row.source, row.encoder_count) == ("s1", 7, 1007, "line", 77)
     assert row.wall_time == WALL_TIME + 7
-    assert (row.camera, row.frame_id) == ("top", 7)
-    times = (row.received_ms, row.inspection_start_ms, row.engine_start_ms, row.engine_end_ms, row.decided_ms)
+    assert (row.views[0].camera, row.views[0].frame_id) == ("top", 7)
+    times = (
+        row.views[0].received_ms,
+        row.views[0].inspection_start_ms,
+        row.views[0].engine_start_ms,
+        row.views[0].engine_end_ms,
+        row.views[0].decided_ms,
+    )
     assert times == (3.0, 4.0, 5.0, 15.0, 16.0)
     assert row.signalled_ms == 20.0
-    assert (row.score, row.raw_score, row.reject_score) == (0.5, -31.5, 0.4)
-    assert (row.defect_area_mm2, row.region_count, row.region_list) == (1.5, 1, (REGION,))
-    assert (row.mean_grey, row.saturated_share, row.sharpness) == (100.0, 0.01, 55.0)
+    assert (row.score, row.views[0].raw_score, row.reject_score) == (0.5, -31.5, 0.4)
+    assert (row.defect_area_mm2, row.views[0].region_count, row.views[0].region_list) == (1.5, 1, (REGION,))
+    assert (row.views[0].mean_grey, row.views[0].saturated_share, row.views[0].sharpness) == (100.0, 0.01, 55.0)
     assert row.verdict == "FAIL"
     assert [(reason.code, reason.detail) for reason in row.reason_list] == [(ReasonCode.SCORE_ABOVE_LIMIT, "detail")]
     assert (row.engine_id, row.recipe, row.config_checksum) == ("e" * 64, "default", "c" * 64)
     extra = json.loads(row.extra)
     assert extra["note"] == "test"
     assert float(extra["recorded_ms"]) > 0
-    assert (row.image_skipped, row.image_deleted, row.late, row.late_verdict, row.recovered) == (
+    assert (row.views[0].image_skipped, row.views[0].image_deleted, row.late, row.late_verdict, row.recovered) == (
         None,
         False,
         False,
@@ -90,15 +96,14 @@ def test_image_and_map_are_stored_in_the_folder_of_the_day(tmp_path: Path) -> No
     with recording(tmp_path) as recorder:
         recorder.record(MAKE.inspected(7, Verdict.FAIL))
     (row,) = rows(tmp_path)
-    assert row.image_path == "images/2027-01-15/080007.000-s1-000007-FAIL.png"
-    assert row.map_path == "images/2027-01-15/080007.000-s1-000007-FAIL.map.png"
-    stored = cv2.imread(str(tmp_path / row.image_path))
+    assert row.views[0].image_path == "images/2027-01-15/080007.000-s1-000007-FAIL-top.png"
+    assert row.views[0].map_path == "images/2027-01-15/080007.000-s1-000007-FAIL-top.map.png"
+    stored = cv2.imread(str(tmp_path / row.views[0].image_path))
     assert stored is not None
     np.testing.assert_array_equal(stored[..., ::-1], textured(7))
-    assert (row.map_low, row.map_high) == (-1.0, 2.0)
-    restored = read_map(tmp_path / row.map_path, MapScale(-1.0, 2.0))
-    original = MAKE.inspected(7, Verdict.FAIL).inspection
-    assert original is not None
+    assert (row.views[0].map_low, row.views[0].map_high) == (-1.0, 2.0)
+    restored = read_map(tmp_path / row.views[0].map_path, MapScale(-1.0, 2.0))
+    (original,) = MAKE.inspected(7, Verdict.FAIL).views
     assert original.scores is not None
     np.testing.assert_allclose(restored, original.scores.anomaly_map, atol=3.0 / 255 / 2 + 1e-6)
 
@@ -107,7 +112,7 @@ def test_grey_image_is_stored_grey(tmp_path: Path) -> None:
     maker = PartMaker(pixels=lambda seed: textured(seed, (40, 30)))
     with recording(tmp_path) as recorder:
         recorder.record(maker.inspected(1, Verdict.REVIEW))
-    stored = cv2.imread(str(tmp_path / str(rows(tmp_path)[0].image_path)), cv2.IMREAD_UNCHANGED)
+    stored = cv2.imread(str(tmp_path / str(rows(tmp_path)[0].views[0].image_path)), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(stored, textured(1, (40, 30)))
 
 
@@ -115,7 +120,7 @@ def test_part_without_a_frame(tmp_path: Path) -> None:
     with recording(tmp_path) as recorder:
         recorder.record(MAKE.without_frame(1))
     (row,) = rows(tmp_path)
-    assert (row.verdict, row.score, row.decided_ms, row.image_path) == ("ERROR", None, None, None)
+    assert (row.verdict, row.score, row.views) == ("ERROR", None, ())
     assert row.signalled_ms == 20.0
 
 
@@ -125,7 +130,7 @@ def test_images_of_pass_parts_are_sampled_evenly_all_others_are_kept(tmp_path: P
             recorder.record(MAKE.inspected(number, Verdict.PASS))
         for number, verdict in enumerate((Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR), 41):
             recorder.record(MAKE.inspected(number, verdict))
-    with_image = [row.acquisition_id for row in rows(tmp_path) if row.image_path]
+    with_image = [row.acquisition_id for row in rows(tmp_path) if row.views[0].image_path]
     assert with_image == [*range(4, 41, 4), 41, 42, 43]
     assert len(list(tmp_path.rglob("*.png"))) == 2 * len(with_image)
 
@@ -169,8 +174,8 @@ def test_late_answer_completes_the_row_and_never_its_verdict(tmp_path: Path) -> 
     (row,) = rows(tmp_path)
     assert (row.verdict, row.late, row.late_verdict, row.score) == ("ERROR", True, "PASS", 0.5)
     assert [reason.code for reason in row.reason_list] == [ReasonCode.DEADLINE]
-    assert row.image_path is not None
-    assert (tmp_path / row.image_path).exists()
+    assert row.views[0].image_path is not None
+    assert (tmp_path / row.views[0].image_path).exists()
 
 
 def test_late_pass_alone_is_no_pass(tmp_path: Path) -> None:
@@ -243,7 +248,7 @@ def test_stop_that_runs_out_of_time_keeps_the_rows_and_gives_up_images(tmp_path:
     wait_for(lambda: not recorder.is_alive)
     found = rows(tmp_path)
     assert len(found) == 60
-    assert found[-1].image_skipped == "the station stopped"
+    assert found[-1].views[0].image_skipped == "the station stopped"
 
 
 def test_record_after_stop_is_loud(tmp_path: Path) -> None:
@@ -262,8 +267,8 @@ def test_images_that_would_take_too_much_memory_are_given_up(tmp_path: Path) -> 
     with recording(tmp_path, waiting_images_mb=1) as recorder:
         recorder.record(maker.inspected(1, Verdict.FAIL))
     (row,) = rows(tmp_path)
-    assert row.image_path is None
-    assert row.image_skipped == "too many images wait for the disk"
+    assert row.views[0].image_path is None
+    assert row.views[0].image_skipped == "too many images wait for the disk"
     assert row.score == 0.5
 
 
@@ -274,7 +279,7 @@ def test_no_more_images_wait_than_the_queue_holds(tmp_path: Path) -> None:
     recorder.start()
     assert recorder.stop(20)
     assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 13))
-    assert [row.acquisition_id for row in rows(tmp_path) if row.image_path] == list(range(1, 9))
+    assert [row.acquisition_id for row in rows(tmp_path) if row.views[0].image_path] == list(range(1, 9))
 
 
 def test_pixels_that_cannot_be_encoded_cost_only_the_image(tmp_path: Path) -> None:
@@ -282,23 +287,21 @@ def test_pixels_that_cannot_be_encoded_cost_only_the_image(tmp_path: Path) -> No
     with recording(tmp_path) as recorder:
         recorder.record(maker.inspected(1, Verdict.ERROR))
     (row,) = rows(tmp_path)
-    assert row.image_path is None
-    assert "cannot be encoded" in str(row.image_skipped)
+    assert row.views[0].image_path is None
+    assert "cannot be encoded" in str(row.views[0].image_skipped)
 
 
 def test_map_that_is_not_finite_costs_only_the_map(tmp_path: Path) -> None:
     record = MAKE.inspected(1, Verdict.ERROR)
-    assert record.inspection is not None
-    assert record.inspection.scores is not None
-    scores = replace(
-        record.inspection.scores, image_score=float("nan"), anomaly_map=np.full((4, 4), np.nan, np.float32)
-    )
+    (view,) = record.views
+    assert view.scores is not None
+    scores = replace(view.scores, image_score=float("nan"), anomaly_map=np.full((4, 4), np.nan, np.float32))
     with recording(tmp_path) as recorder:
-        recorder.record(replace(record, inspection=replace(record.inspection, scores=scores, measurement=None)))
+        recorder.record(replace(record, views=(replace(view, scores=scores, measurement=None),)))
     (row,) = rows(tmp_path)
-    assert row.image_path is not None
-    assert (row.map_path, row.score, row.raw_score) == (None, None, None)
-    assert "cannot be stored" in str(row.image_skipped)
+    assert row.views[0].image_path is not None
+    assert (row.views[0].map_path, row.score, row.views[0].raw_score) == (None, None, None)
+    assert "cannot be stored" in str(row.views[0].image_skipped)
 
 
 @pytest.fixture
@@ -324,7 +327,7 @@ def test_rows_wait_while_the_database_is_locked(tmp_path: Path, lock: sqlite3.Co
         wait_for(lambda: recorder.health.ok)
         assert recorder.flush(20)
     assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 21))
-    assert all(row.image_path for row in rows(tmp_path))
+    assert all(row.views[0].image_path for row in rows(tmp_path))
 
 
 def test_more_rows_than_may_wait_are_counted_and_reported(tmp_path: Path, lock: sqlite3.Connection) -> None:
@@ -376,8 +379,8 @@ def test_no_image_is_stored_while_too_little_space_is_free(tmp_path: Path) -> No
         assert recorder.health.warning is WarningCode.DISK_FULL
         assert "must stay free" in recorder.health.detail
     (row,) = rows(tmp_path)
-    assert row.image_path is None
-    assert "must stay free" in str(row.image_skipped)
+    assert row.views[0].image_path is None
+    assert "must stay free" in str(row.views[0].image_skipped)
     with closing(open_reader(tmp_path)) as reader:
         assert [event.kind for event in database.events(reader)] == ["images_skipped"]
 
@@ -386,11 +389,14 @@ def test_row_whose_image_is_gone_is_corrected_at_the_next_start(tmp_path: Path) 
     with recording(tmp_path) as recorder:
         recorder.record(MAKE.inspected(1, Verdict.FAIL))
         recorder.record(MAKE.inspected(2, Verdict.FAIL))
-    (tmp_path / str(rows(tmp_path)[0].image_path)).unlink()
-    (tmp_path / str(rows(tmp_path)[0].map_path)).unlink()
+    (tmp_path / str(rows(tmp_path)[0].views[0].image_path)).unlink()
+    (tmp_path / str(rows(tmp_path)[0].views[0].map_path)).unlink()
     with recording(tmp_path, session="s2") as recorder:
         assert recorder.flush(20)
-    assert [(row.image_path is None, row.image_deleted) for row in rows(tmp_path)] == [(True, True), (False, False)]
+    assert [(row.views[0].image_path is None, row.views[0].image_deleted) for row in rows(tmp_path)] == [
+        (True, True),
+        (False, False),
+    ]
 
 
 def test_damaged_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -406,24 +412,6 @@ def test_database_of_a_newer_station_is_refused(tmp_path: Path) -> None:
         Recorder(RecorderSettings(tmp_path), "s1").start()
     with pytest.raises(RecordingError, match="schema version 99"):
         open_reader(tmp_path)
-
-
-def test_records_of_version_1_keep_their_raw_scores(tmp_path: Path) -> None:
-    with recording(tmp_path) as recorder:
-        recorder.record(MAKE.inspected(1, Verdict.FAIL))
-    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE)) as connection:
-        connection.execute("ALTER TABLE parts DROP COLUMN raw_score")
-        connection.execute("UPDATE parts SET score = 41.5, reject_score = 40.25")
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
-    with pytest.raises(RecordingError, match="the station converts older ones at its next start"):
-        open_reader(tmp_path)
-    with recording(tmp_path) as recorder:
-        recorder.record(MAKE.inspected(2, Verdict.FAIL))
-    old, new = rows(tmp_path)
-    assert (old.score, old.raw_score, old.reject_score) == (None, 41.5, None)
-    assert json.loads(old.extra).items() >= {"note": "test", "raw_reject_score": "40.25"}.items()
-    assert (new.score, new.raw_score, new.reject_score) == (0.5, -31.5, 0.4)
 
 
 def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

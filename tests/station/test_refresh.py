@@ -253,7 +253,7 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     assert report["agreement"] is not None
     dossier = json.loads((candidate.path / "dossier" / "dossier.json").read_text())
     removed = {dossier["images"][image]["name"] for image in dossier["refinement"]["removed"]}
-    assert {"s1-000000047-part1047.png", "s1-000000048-part1048.png"} <= removed
+    assert {"s1-000000047-part1047-top.png", "s1-000000048-part1048-top.png"} <= removed
     assert dossier["command"][:2] == ["station", "refresh"]
     assert f"--labels={labels}" in dossier["command"]
     assert idle(station)

@@ -114,10 +114,10 @@ def test_recorder_keeps_the_rows_of_deleted_images(tmp_path: Path) -> None:
     assert recorder.stop(20)
     found = recorded(tmp_path)
     assert len(found) == 10
-    kept = [row.acquisition_id for row in found if row.image_path is not None]
+    kept = [row.acquisition_id for row in found if row.views[0].image_path is not None]
     assert kept == [8, 9, 10]
-    assert [row.acquisition_id for row in found if row.image_deleted] == list(range(1, 8))
-    assert [row.map_path is None for row in found] == [row.image_deleted for row in found]
+    assert [row.acquisition_id for row in found if row.views[0].image_deleted] == list(range(1, 8))
+    assert [row.views[0].map_path is None for row in found] == [row.views[0].image_deleted for row in found]
     assert sorted(f"images/{stem}.png" for stem in stems(tmp_path / "images")) == [
-        row.image_path for row in found if row.image_path
+        row.views[0].image_path for row in found if row.views[0].image_path
     ]

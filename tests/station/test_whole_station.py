@@ -38,15 +38,21 @@ def test_every_part_is_one_row_with_the_time_of_every_step(bench: Bench) -> None
     bench.assert_balanced(2)
     passed, failed = bench.rows()
     for row in (passed, failed):
-        steps = [row.received_ms, row.inspection_start_ms, row.engine_start_ms, row.engine_end_ms, row.decided_ms]
+        steps = [
+            row.views[0].received_ms,
+            row.views[0].inspection_start_ms,
+            row.views[0].engine_start_ms,
+            row.views[0].engine_end_ms,
+            row.views[0].decided_ms,
+        ]
         assert all(step is not None for step in steps)
         assert steps == sorted(steps, key=lambda step: step or 0.0)
         assert row.signalled_ms is not None
         assert row.config_checksum
         assert row.engine_id == bench.engine_id
-    assert passed.image_path is None
-    assert failed.image_path is not None
-    assert (bench.directory / "work" / "records" / failed.image_path).exists()
+    assert passed.views[0].image_path is None
+    assert failed.views[0].image_path is not None
+    assert (bench.directory / "work" / "records" / failed.views[0].image_path).exists()
 
 
 def test_one_canonical_line_per_part(bench: Bench) -> None:
