@@ -154,8 +154,7 @@ class RtuSlave(RegisterPlc):
         self._lock = threading.Lock()
         self._line = os.open(port, os.O_RDWR | os.O_NOCTTY)
         self._stop = threading.Event()
-        self.deaf = threading.Event()
-        """While set, no request is answered."""
+        self._lose = 0
         self._thread = threading.Thread(target=self._serve, name="slave")
         self._thread.start()
 
@@ -166,6 +165,11 @@ class RtuSlave(RegisterPlc):
     def put(self, address: int, values: Sequence[int]) -> None:
         with self._lock:
             self._registers[address : address + len(values)] = values
+
+    def lose(self, requests: int) -> None:
+        """So many requests from now on are not heard."""
+        with self._lock:
+            self._lose = requests
 
     def close(self) -> None:
         self._stop.set()
@@ -184,9 +188,16 @@ class RtuSlave(RegisterPlc):
             if size and len(data) >= size:
                 request, data = data[:size], data[size:]
                 assert crc16(request[:-2]) == request[-2:], request.hex()
-                if request[0] == self._unit and not self.deaf.is_set():
+                if request[0] == self._unit and self._hears():
                     answer = request[:1] + self._answer(request[1:-2])
                     os.write(self._line, answer + crc16(answer))
+
+    def _hears(self) -> bool:
+        with self._lock:
+            if self._lose == 0:
+                return True
+            self._lose -= 1
+            return False
 
     def _answer(self, pdu: bytes) -> bytes:
         function, address, count = struct.unpack(">BHH", pdu[:5])

@@ -159,7 +159,7 @@ class Bench:
                 "reconnect_min_s": 0.1,
             },
             "engine": {"path": "engine", "threads": 1},
-            "plc": {"port": self.port},
+            "plc": {} if settings.get("plc__transport") == "rtu" else {"port": self.port},
             "records": {"pass_image_share": 0.0},
         }
         for name, value in settings.items():

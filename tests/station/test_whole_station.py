@@ -177,7 +177,7 @@ def test_mbpoll_reads_the_running_station(bench: Bench) -> None:
     """A client that we did not write, against the running station (one whole handshake: tests/plc)."""
     read = ["mbpoll", "-m", "tcp", "-a", "1", "-p", str(bench.port), "-0", "-1", "-q"]
     registers = subprocess.run([*read, "-t", "3", "-r", "0", "-c", "4", "127.0.0.1"], capture_output=True, text=True)
-    assert re.search(r"\[0\]:\s+1\b", registers.stdout), "MapVersion"
+    assert re.search(r"\[0\]:\s+2\b", registers.stdout), "MapVersion"
     assert re.search(r"\[2\]:\s+7\b", registers.stdout), "State: ContinuousExecution"
     bits = subprocess.run([*read, "-t", "1", "-r", "0", "-c", "9", "127.0.0.1"], capture_output=True, text=True)
     assert re.search(r"\[0\]:\s+1\b", bits.stdout), "Online"

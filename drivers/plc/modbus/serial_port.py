@@ -32,7 +32,6 @@ def open_port(line: SerialLine, timeout_s: float = 0.0) -> serial.Serial:
         )
         port.reset_input_buffer()
     except (OSError, termios.error) as error:  # SerialException is an OSError
-        number = error.errno if isinstance(error, OSError) else error.args[0]
         hints = {
             errno.ENOENT: 'there is no such device; "ls /dev/serial/by-id" lists the adapters, set plc.serial_port',
             errno.EACCES: 'no permission; add the user of the station to the group "dialout"',
@@ -40,10 +39,16 @@ def open_port(line: SerialLine, timeout_s: float = 0.0) -> serial.Serial:
             errno.EBUSY: "another program has it open; stop that one",
             errno.ENOTTY: "this is no serial port; set plc.serial_port to one",
         }
-        raise PlcError(f"{where}: {hints.get(number or 0, str(error))}") from error
+        raise PlcError(f"{where}: {hints.get(_errno(error), str(error))}") from error
     except ValueError as error:
         raise PlcError(f"{where}: {error}; set plc.baud_rate, plc.parity and plc.stop_bits to what it can") from error
     return port
+
+
+def _errno(error: BaseException) -> int:
+    """Of the error, or of the one that pyserial wrapped; 0 when there is none."""
+    causes = (error, error.__context__)
+    return next((cause.args[0] for cause in causes if cause and cause.args and isinstance(cause.args[0], int)), 0)
 
 
 def _is_pty(port: str) -> bool:
