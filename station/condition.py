@@ -8,7 +8,7 @@ from station.acquisition import CameraState
 from station.handshake import StationState
 from station.reasons import LINE_STOPS, ErrorCode, OfflineReason, WarningCode
 
-FINISHING = (OfflineReason.NONE, OfflineReason.CHANGING_ENGINE, OfflineReason.STOPPING)
+FINISHING = (OfflineReason.NONE, OfflineReason.CHANGING_ENGINE, OfflineReason.CHANGING_RECIPE, OfflineReason.STOPPING)
 """The station takes parts, or takes no more but those in flight still get their results."""
 
 
@@ -25,7 +25,8 @@ class Condition:
     camera: CameraState = CameraState.CONNECTING
     camera_detail: str = ""
     has_engine: bool = False
-    engine_changing: bool = False
+    changing: OfflineReason | None = None
+    """CHANGING_ENGINE or CHANGING_RECIPE while it is being done."""
     collecting: bool = False
     """Parts are taken for teaching, engine or not."""
     stopping: bool = False
@@ -42,7 +43,8 @@ class Condition:
             OfflineReason.FAULT: self.fault is not ErrorCode.NONE,
             **dict.fromkeys(self.offline_by, True),
             OfflineReason.CAMERA_DOWN: self.camera is not CameraState.STREAMING,
-            OfflineReason.CHANGING_ENGINE: self.engine_changing,
+            OfflineReason.CHANGING_ENGINE: self.changing is OfflineReason.CHANGING_ENGINE,
+            OfflineReason.CHANGING_RECIPE: self.changing is OfflineReason.CHANGING_RECIPE,
             OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
             OfflineReason.STOPPING: self.stopping or self.stopped,
         }
@@ -72,7 +74,9 @@ class Condition:
                 return StationState.CONTINUOUS_EXECUTION if enabled else StationState.READY
             case OfflineReason.FAULT:
                 return StationState.ERROR
-            case OfflineReason.STARTING | OfflineReason.NO_ENGINE | OfflineReason.CHANGING_ENGINE:
+            case OfflineReason.STARTING | OfflineReason.NO_ENGINE:
+                return StationState.PREOPERATIONAL
+            case OfflineReason.CHANGING_ENGINE | OfflineReason.CHANGING_RECIPE:
                 return StationState.PREOPERATIONAL
             case _:
                 return StationState.INITIALIZED

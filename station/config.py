@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -191,6 +192,8 @@ class LoadedConfiguration:
     settings: Configuration
     checksum: str
     """SHA-256 of station.toml, hexadecimal."""
+    data: Mapping[str, Any]
+    """station.toml as written."""
     recipe: Recipe | None = None
     """The recipe that is laid over station.toml; None: station.toml is the only one."""
     warning: str = ""
@@ -249,23 +252,37 @@ class LoadedConfiguration:
         return next(iter(self.settings.cameras.items()))
 
 
+def load_station(path: Path) -> LoadedConfiguration:
+    """station.toml alone, whatever the recipes are like. Raises ConfigurationError with every problem found."""
+    raw, data = read_toml(path)
+    settings = validated(Configuration, data, path)
+    return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest(), data)
+
+
 def load(path: Path, recipe: str | None = None) -> LoadedConfiguration:
     """Reads and checks a configuration file and the recipe in force: `recipe`, else the one selected last, else the one
     to start with.
 
     Raises ConfigurationError with every problem found in the first file that has any.
     """
-    raw, data = read_toml(path)
-    settings = validated(Configuration, data, path)
-    loaded = LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest())
-    if settings.recipe.active is None:
-        if recipe is not None:
-            raise ConfigurationError(path, [f'[recipe] active is not set, so there is no recipe "{recipe}"'])
-        return _complete(loaded)
-    name, warning = (recipe, "") if recipe is not None else _selected(loaded, settings.recipe.active)
-    chosen = recipes.read(recipes.folder_of(loaded.path), name)
-    settings = validated(Configuration, recipes.layered(data, chosen), chosen.path)
-    return _complete(replace(loaded, settings=settings, recipe=chosen, warning=warning))
+    station = load_station(path)
+    start = station.settings.recipe.active
+    if recipe is not None:
+        return with_recipe(station, recipe)
+    if start is None:
+        return _complete(station)
+    name, warning = _selected(station, start)
+    return replace(with_recipe(station, name), warning=warning)
+
+
+def with_recipe(station: LoadedConfiguration, recipe: str | int) -> LoadedConfiguration:
+    """The same station.toml, as it was read, with a recipe by name or number. Raises ConfigurationError."""
+    if station.settings.recipe.active is None and station.recipe is None:
+        raise ConfigurationError(station.path, [f'[recipe] active is not set, so there is no recipe "{recipe}"'])
+    folder = recipes.folder_of(station.path)
+    chosen = recipes.read(folder, recipe) if isinstance(recipe, str) else recipes.with_number(folder, recipe)
+    settings = validated(Configuration, recipes.layered(station.data, chosen), chosen.path)
+    return _complete(replace(station, settings=settings, recipe=chosen, warning=""))
 
 
 def _selected(loaded: LoadedConfiguration, start: str) -> tuple[str, str]:

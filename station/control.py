@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import socket
 import socketserver
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +22,7 @@ import structlog
 log = structlog.get_logger()
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Takes the request, with the name of the user who sends it under `user`."""
 MAX_REQUEST_BYTES = 64 * 1024
 CLIENT_TIMEOUT_S = 2.0
 LONGEST_SOCKET_PATH = 100
@@ -36,7 +39,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         try:
             line = self.rfile.readline(MAX_REQUEST_BYTES)
-            self.wfile.write(json.dumps(self.server.answer(line), default=str).encode() + b"\n")
+            answer = self.server.answer(line, _user(self.connection))
+            self.wfile.write(json.dumps(answer, default=str).encode() + b"\n")
         except OSError as problem:
             log.info("control client went away", detail=str(problem))
 
@@ -50,7 +54,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         finally:
             os.umask(before)
 
-    def answer(self, line: bytes) -> dict[str, Any]:
+    def answer(self, line: bytes, user: str) -> dict[str, Any]:
         try:
             request = json.loads(line)
         except ValueError:
@@ -60,7 +64,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         if handler is None:
             return {"ok": False, "error": f"unknown command {command!r}; known: {', '.join(sorted(self.handlers))}"}
         try:
-            return {"ok": True, **handler(request)}
+            return {"ok": True, **handler({**request, "user": user})}
         except ControlError as problem:
             return {"ok": False, "error": str(problem)}
         except Exception as problem:
@@ -126,6 +130,15 @@ def _read_line(connection: socket.socket) -> bytes:
             break
         data += piece
     return bytes(data)
+
+
+def _user(connection: socket.socket) -> str:
+    """The user of the process at the other end, as the kernel says."""
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _answers(path: Path) -> bool:

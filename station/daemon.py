@@ -6,10 +6,9 @@ import contextlib
 import os
 import queue
 import sys
-import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,6 +22,7 @@ from engines.errors import EngineError
 from station import assembly, config
 from station.acquisition import Acquisition, AcquisitionMessage, CameraChanged, CameraState
 from station.belt_memory import BeltMemory
+from station.changeover import Changeover, ChangeRefused, identity
 from station.config import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, ControlServer
 from station.database import RecordingError
@@ -36,15 +36,13 @@ from station.ledger import Ledger
 from station.messages import (
     ClearFault,
     Collect,
-    EngineChanging,
-    Identity,
-    IdentityChanged,
     Message,
     PlcWrote,
     RaiseFault,
     SetOnline,
     Snapshot,
 )
+from station.plc_requests import PlcRequests
 from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
 from station.recording import Recorder
 from station.rules import RulesError
@@ -79,9 +77,7 @@ class Daemon:
 
     def __init__(self, configuration: LoadedConfiguration) -> None:
         self._configuration = configuration
-        self._frame_shape: tuple[int, ...] | None = None
         self._camera_settled: queue.SimpleQueue[CameraChanged] = queue.SimpleQueue()
-        self._changing = threading.Lock()
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self._closing = contextlib.ExitStack()
         self._ejection: EjectionStage | None = None
@@ -115,8 +111,6 @@ class Daemon:
             recorder.record_recovered(part, recipe=configuration.settings.recipe.name)
 
         name, camera = configuration.camera
-        teaching = Teaching(configuration.work_dir / "teaching", self._use_taught_engine)
-        self._teaching = teaching
         post = self._post
         inspection = InspectionStage(post, queue_size=configuration.settings.station.max_parts_in_flight)
         link = assembly.plc_link(configuration, self._plc_wrote, post)
@@ -139,6 +133,7 @@ class Daemon:
                 event=recorder.event,
                 fault=lambda code, detail: post(RaiseFault(code, detail)),
             )
+        plc_requests = PlcRequests(post)
         now = time.monotonic_ns()
         self._signalling = signalling = Signalling(
             Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
@@ -149,20 +144,31 @@ class Daemon:
                 trigger_camera=acquisition.trigger,
                 record=recorder.record,
                 event=recorder.event,
+                command=plc_requests.submit,
                 acknowledged=recorder.acknowledged,
                 journal_opened=journal.open_part,
                 journal_decided=journal.decide_part,
                 tracking=TrackingFeed() if self._ejection is None else TrackingFeed(self._ejection.post),
             ),
-            self._identity(configuration),
+            identity(self._session, configuration),
             line_triggered=camera.trigger == "line",
             tracks=self._ejection is not None,
         )
-        self._inspection = inspection
+        self._changeover = Changeover(
+            configuration,
+            self._session,
+            signalling=signalling,
+            inspection=inspection,
+            acquisition=acquisition,
+            recorder=recorder,
+        )
+        self._teaching = Teaching(configuration.work_dir / "teaching", self._changeover.take_taught_engine)
         control = ControlServer(configuration.control_socket, self._handlers())
         closing.callback(control.close)
         inspection.start()
         closing.callback(inspection.stop, 2.0)
+        plc_requests.start(self._changeover)
+        closing.callback(plc_requests.stop, 2.0)
         signalling.start()
         closing.callback(signalling.stop, 2.0)
         if self._ejection is not None:
@@ -172,19 +178,28 @@ class Daemon:
         acquisition.start()
         closing.callback(acquisition.stop, 3.0)
         control.start()
-        self._frame_shape = self._wait_for_camera().shape
-        inspector = assembly.load_inspector(configuration, self._frame_shape)
-        if inspector is not None:
-            inspection.install(inspector)
+        self._changeover.started(self._wait_for_camera().shape)
         log.info(
             "station runs",
             session=self._session,
-            engine=inspector.engine_id[:12] if inspector else "none: waits for teaching",
+            engine=signalling.snapshot().engine_id[:12] or "none: waits for teaching",
+            recipe=configuration.settings.recipe.name,
             camera=name,
             work_dir=str(configuration.work_dir),
             pid=os.getpid(),
         )
-        return Stages(acquisition, inspection, signalling, recorder, journal, link, control, teaching, self._ejection)
+        return Stages(
+            acquisition=acquisition,
+            inspection=inspection,
+            signalling=signalling,
+            recorder=recorder,
+            journal=journal,
+            link=link,
+            control=control,
+            teaching=self._teaching,
+            plc_requests=plc_requests,
+            ejection=self._ejection,
+        )
 
     def _post(self, message: Message) -> None:
         self._signalling.post(message)
@@ -214,10 +229,6 @@ class Daemon:
             raise CameraError(message.detail)
         return message.info
 
-    def _identity(self, configuration: LoadedConfiguration) -> Identity:
-        recipe = configuration.settings.recipe
-        return Identity(self._session, recipe.name, recipe.number, configuration.checksum)
-
     # ---- the control socket -------------------------------------------------------------------------------------
 
     def _handlers(self) -> dict[str, Any]:
@@ -227,6 +238,7 @@ class Daemon:
             "offline": lambda _: self._tell(SetOnline(False, OfflineReason.BY_OPERATOR)),
             "clear": lambda _: self._tell(ClearFault()),
             "reload": self._reload,
+            "recipe": self._select_recipe,
             "teach": self._teach,
         }
 
@@ -237,41 +249,32 @@ class Daemon:
     def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:
         snapshot = self._signalling.snapshot()
         return {
-            "status": {**_readable(snapshot), "session": self._session, "teaching": self._teaching.status.as_dict()}
+            "status": {
+                **_readable(snapshot),
+                "session": self._session,
+                "teaching": self._teaching.status.as_dict(),
+                "refused": self._changeover.refusal,
+            }
         }
 
-    def _reload(self, _request: Mapping[str, Any]) -> dict[str, Any]:
+    def _reload(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Takes up a changed configuration without a restart; refuses what needs one. The old one stays on error."""
-        with self._changing:
-            try:
-                new = config.load(self._configuration.path)
-                needs_restart = config.changed_for_restart(self._configuration.settings, new.settings)
-                if needs_restart:
-                    raise ControlError(f"these changes need a restart: {', '.join(needs_restart)}")
-                self._exchange_engine(new)
-            except BAD_INPUT as problem:
-                raise ControlError(f"refused, the old configuration stays in force: {problem}") from problem
-            self._configuration = new
-        return {"checksum": new.checksum}
+        return self._changed(self._changeover.reload, request)
 
-    def _exchange_engine(self, configuration: LoadedConfiguration) -> None:
-        """Ready falls, parts in flight finish under the old engine, the new one is warm before Ready returns."""
-        self._signalling.post(EngineChanging(True))
+    def _select_recipe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "recipe", "recipe": "flange"}`, or its number."""
+        recipe = request.get("recipe")
+        if not isinstance(recipe, str | int) or isinstance(recipe, bool):
+            raise ControlError(f"recipe = {recipe!r}: the name or the number of a recipe")
+        return self._changed(lambda who: self._changeover.select_recipe(recipe, who), request)
+
+    def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            inspector = assembly.load_inspector(configuration, self._frame_shape)
-            self._wait_until_empty(configuration.settings.station.deadline_ms / 1000 + 1.0)
-            self._signalling.post(IdentityChanged(self._identity(configuration)))
-            self._inspection.install(inspector)  # ends EngineChanging
-        except BaseException:
-            self._signalling.post(EngineChanging(False))
-            raise
-
-    def _wait_until_empty(self, timeout_s: float) -> None:
-        end = time.monotonic() + timeout_s
-        while self._signalling.snapshot().in_flight:
-            if time.monotonic() > end:
-                raise ControlError("parts in flight did not finish in time; nothing was changed")
-            time.sleep(0.01)
+            change(f"operator {request['user']}")
+        except ChangeRefused as problem:
+            raise ControlError(f"refused, everything stays as it was: {problem}") from problem
+        configuration = self._changeover.configuration
+        return {"checksum": configuration.checksum, "recipe": configuration.settings.recipe.name}
 
     def _teach(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine."""
@@ -285,18 +288,12 @@ class Daemon:
             raise ControlError("false_reject_budget: a number between 0 and 1; seed: a whole number")
         try:
             self._teaching.start(
-                parts, self._configuration.resolve(Path(output)), false_reject_budget=budget, seed=seed
+                parts, self._changeover.configuration.resolve(Path(output)), false_reject_budget=budget, seed=seed
             )
         except TeachError as problem:
             raise ControlError(str(problem)) from problem
         self._signalling.post(Collect(self._teaching.sink))
         return {}
-
-    def _use_taught_engine(self, engine: Path) -> None:
-        """A station that waits for its first engine takes it at once; one that has an engine keeps it."""
-        with self._changing:
-            if self._configuration.engine_path == engine and not self._signalling.snapshot().engine_id:
-                self._exchange_engine(self._configuration)
 
 
 def _readable(snapshot: Snapshot) -> dict[str, Any]:
@@ -316,6 +313,9 @@ def _readable(snapshot: Snapshot) -> dict[str, Any]:
         "camera_detail": snapshot.camera_detail,
         "engine_id": snapshot.engine_id,
         "recipe": snapshot.recipe,
+        "recipe_number": snapshot.recipe_number,
+        "recipe_checksum": snapshot.recipe_checksum,
+        "config_checksum": snapshot.config_checksum,
         "counters": asdict(snapshot.counters),
         "in_flight": snapshot.in_flight,
         "recent": [{**asdict(part), "verdict": part.verdict.name} for part in snapshot.recent],

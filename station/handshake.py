@@ -31,6 +31,7 @@ from station.handshake_messages import (
     ClearErrorRequested,
     Command,
     CommandRefused,
+    CommandRequested,
     Counts,
     GoOffline,
     GoOnline,
@@ -57,6 +58,7 @@ __all__ = [
     "ClearErrorRequested",
     "Command",
     "CommandRefused",
+    "CommandRequested",
     "Counts",
     "GoOffline",
     "GoOnline",
@@ -93,6 +95,8 @@ class HandshakeSettings:
     heartbeat_period_s: float = 1.0
     command_timeout_s: float = 10.0
     """A command that has not ended by then has failed."""
+    load_timeout_s: float = 75.0
+    """The same for commands that load an engine: recipe, engine slot, configuration."""
     command_release_s: float = 10.0
     """CommandCompleted and CommandFailed clear after so long even when Execute stays."""
 
@@ -128,7 +132,11 @@ class Handshake:
         """The first of the queue is shown, and not acknowledged."""
         self._toggle = False
         self._overrun = False
-        self._commands = Commands(self._ns(settings.command_timeout_s), self._ns(settings.command_release_s))
+        self._commands = Commands(
+            self._ns(settings.command_timeout_s),
+            self._ns(settings.command_release_s),
+            self._ns(settings.load_timeout_s),
+        )
 
     # ---- what the rest of the station may ask ------------------------------------------------------------------
 
@@ -237,6 +245,8 @@ class Handshake:
             recipe=status.recipe,
             engine_id=status.engine_id,
             config_checksum=status.config_checksum,
+            recipe_changing=status.recipe_changing,
+            recipe_checksum=status.recipe_checksum,
             count_triggers=counts.triggers if counts else 0,
             count_pass=counts.passed if counts else 0,
             count_fail=counts.failed if counts else 0,
@@ -310,9 +320,10 @@ class Handshake:
         self._show_next()
         return outcome
 
-    def command_finished(self, succeeded: bool, now_ns: int) -> None:
-        """The command being executed has ended."""
-        self._commands.finished(succeeded, now_ns)
+    def command_finished(self, serial: int, succeeded: bool, now_ns: int) -> None:
+        """A `CommandRequested` has ended; one that was given up meanwhile is not told."""
+        if serial == self._commands.serial:
+            self._commands.finished(succeeded, now_ns)
 
     # ---- time ---------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,8 @@ class StationStatus:
     error_code: ErrorCode = ErrorCode.NONE
     warning_code: WarningCode = WarningCode.NONE
     recipe: int = 0
+    recipe_changing: bool = False
+    recipe_checksum: int = 0
     engine_id: int = 0
     config_checksum: int = 0
     threshold: float = 0.0
@@ -150,6 +152,15 @@ class ResetCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRequested:
+    """A command that the rest of the station carries out; answer with `command_finished` and its serial number."""
+
+    command: Command
+    argument: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRefused:
     """The command is unknown, or not possible now; CommandFailed is set."""
 
@@ -190,6 +201,7 @@ HandshakeRequest = (
     | ClearErrorRequested
     | SoftwareTriggerTest
     | ResetCounters
+    | CommandRequested
     | CommandRefused
     | ResultAcknowledged
     | ResultsWithdrawn

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -108,6 +108,12 @@ class InspectorChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class _Install:
+    inspector: Inspector | None
+    in_force: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     trigger: Trigger
     frame: Frame
@@ -119,7 +125,7 @@ class InspectionStage:
     def __init__(self, post: Callable[[Inspected | InspectorChanged], None], *, queue_size: int) -> None:
         self._post = post
         # one place more than parts in flight: a new inspector always finds room
-        self._queue: queue.Queue[_Work | InspectorChanged | None] = queue.Queue(queue_size + 2)
+        self._queue: queue.Queue[_Work | _Install | None] = queue.Queue(queue_size + 2)
         self._thread = threading.Thread(target=self._run, name="inspection")
         self._inspector: Inspector | None = None
         self._busy_since_ns = 0
@@ -146,8 +152,14 @@ class InspectionStage:
         return True
 
     def install(self, inspector: Inspector | None, timeout_s: float = 30.0) -> None:
-        """Hands over another inspector; `InspectorChanged` is posted once it is in force. Raises queue.Full."""
-        self._queue.put(InspectorChanged(inspector), timeout=timeout_s)
+        """Hands over another inspector and waits until it is in force and `InspectorChanged` is posted.
+
+        Raises queue.Full when the engine in hand does not come to an end.
+        """
+        install = _Install(inspector)
+        self._queue.put(install, timeout=timeout_s)
+        if not install.in_force.wait(timeout_s):
+            raise queue.Full
 
     def stop(self, timeout_s: float) -> bool:
         """Lets what is queued finish and ends the thread; False when it did not end in time (a hanging engine)."""
@@ -162,8 +174,9 @@ class InspectionStage:
 
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
-            if isinstance(work, InspectorChanged):
+            if isinstance(work, _Install):
                 self._swap(work.inspector)
+                work.in_force.set()
                 continue
             self._busy_since_ns = time.monotonic_ns()
             self._post(Inspected(work.trigger.acquisition_id, self.inspect(work)))

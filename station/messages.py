@@ -23,6 +23,8 @@ class Identity:
     recipe: str
     recipe_number: int
     config_checksum: str
+    recipe_checksum: str = ""
+    """Empty when the configuration is the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,21 @@ class IdentityChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineChanging:
-    """From now on no part is taken, until the next inspector is installed or `changing` is taken back."""
+class Changing:
+    """From now on no part is taken, and parts in flight finish, until the next inspector is installed or `why` is None:
+    nothing was changed.
+    """
 
-    changing: bool
+    why: OfflineReason | None
+    """CHANGING_ENGINE or CHANGING_RECIPE."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFinished:
+    """What the PLC asked for by `Ports.command` is done, or was refused."""
+
+    serial: int
+    succeeded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,8 @@ Message = (
     | Inspected
     | InspectorChanged
     | SetOnline
-    | EngineChanging
+    | Changing
+    | CommandFinished
     | IdentityChanged
     | Warn
     | RaiseFault
@@ -142,6 +156,11 @@ class Snapshot:
     camera_detail: str
     engine_id: str
     recipe: str
+    recipe_number: int
+    recipe_checksum: str
+    config_checksum: str
     counters: Counters
     in_flight: int
+    drained: bool
+    """No part is in flight, and none that was announced may still come."""
     recent: tuple[RecentPart, ...]

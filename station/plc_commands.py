@@ -14,6 +14,7 @@ from drivers.plc.protocol import PlcInputs
 from station.handshake_messages import (
     Command,
     CommandRefused,
+    CommandRequested,
     GoOffline,
     GoOnline,
     HandshakeRequest,
@@ -34,15 +35,20 @@ class CommandState(Enum):
 class Commands:
     """The one command at a time."""
 
-    def __init__(self, timeout_ns: int, release_ns: int) -> None:
-        """A command fails after `timeout_ns`; its outcome clears by itself after `release_ns`."""
+    def __init__(self, timeout_ns: int, release_ns: int, load_timeout_ns: int) -> None:
+        """A command fails after `timeout_ns`, one that loads an engine after `load_timeout_ns`; its outcome clears by
+        itself after `release_ns`.
+        """
         self._timeout_ns = timeout_ns
+        self._load_timeout_ns = load_timeout_ns
         self._release_ns = release_ns
         self._number = 0
         self._ends_ns = 0
         self._execute = False
         self._superseded = False
         self.state = CommandState.IDLE
+        self.serial = 0
+        """Number of the command that was started last."""
 
     @property
     def next_wakeup_ns(self) -> int | None:
@@ -60,6 +66,7 @@ class Commands:
             return [CommandRefused(inputs.command, "another command is still being executed")]
         self.state, self._superseded = CommandState.EXECUTING, False
         self._number, self._ends_ns = inputs.command, now_ns + self._timeout_ns
+        self.serial += 1
         return self._start(inputs, ready, now_ns)
 
     def online_is(self, online: bool, now_ns: int) -> None:
@@ -97,6 +104,11 @@ class Commands:
             case Command.RESET_COUNTERS:
                 self.finished(True, now_ns)
                 return [ResetCounters()]
+            case Command.SELECT_RECIPE | Command.ACTIVATE_ENGINE_SLOT | Command.RELOAD_CONFIGURATION as command:
+                self._ends_ns = now_ns + self._load_timeout_ns
+                return [CommandRequested(Command(command), inputs.command_argument, self.serial)]
+            case Command.START_CHALLENGE_TEST:
+                return [CommandRequested(Command.START_CHALLENGE_TEST, inputs.command_argument, self.serial)]
             case Command.GO_ONLINE:
                 why = "SetOffline is 1"
             case Command.SOFTWARE_TRIGGER_TEST:

@@ -89,6 +89,9 @@ class OfflineReason(IntEnum):
     FAULT = 6
     CHANGING_ENGINE = 7
     STOPPING = 8
+    CHANGING_RECIPE = 9
+    CHALLENGE_OVERDUE = 10
+    CHALLENGE_FAILED = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,4 +234,9 @@ OFFLINE_REASONS: dict[OfflineReason, CodeText] = {
     OfflineReason.FAULT: CodeText("a fault stands", "read ErrorCode, mend, then ClearError"),
     OfflineReason.CHANGING_ENGINE: CodeText("an engine is being loaded or taught", "wait"),
     OfflineReason.STOPPING: CodeText("the station is stopping"),
+    OfflineReason.CHANGING_RECIPE: CodeText("another recipe is being loaded", "wait"),
+    OfflineReason.CHALLENGE_OVERDUE: CodeText("a challenge test is overdue", "station challenge start, or command 6"),
+    OfflineReason.CHALLENGE_FAILED: CodeText(
+        "a challenge test failed", "find out why; then maintenance: station challenge reset --who NAME"
+    ),
 }

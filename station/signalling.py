@@ -21,6 +21,7 @@ from station.condition import Condition
 from station.handshake import (
     ClearErrorRequested,
     CommandRefused,
+    CommandRequested,
     GoOffline,
     GoOnline,
     Handshake,
@@ -42,9 +43,10 @@ from station.joining import highest_scored
 from station.ledger import Ledger, OpenPart
 from station.messages import (
     Ask,
+    Changing,
     ClearFault,
     Collect,
-    EngineChanging,
+    CommandFinished,
     Identity,
     IdentityChanged,
     Message,
@@ -77,6 +79,8 @@ class Ports:
     record: Callable[[InspectionRecord], None]
     event: Callable[[str, str, str], None]
     """kind, level, detail."""
+    command: Callable[[CommandRequested], None]
+    """What the PLC wants and takes longer than a scan; answered by `CommandFinished`."""
     acknowledged: Callable[[int, float], None]
     """The PLC has read the result of this acquisition, so many ms after its trigger."""
     journal_opened: Callable[[Trigger], bool]
@@ -112,6 +116,8 @@ class Signalling:
 
         self._condition = Condition(tracks=tracks, line_triggered=line_triggered)
         self._inspector: Inspector | None = None
+        self._in_force_ns = 0
+        """Since when: what was triggered before is not judged by it."""
         self._collect: Collect | None = None
         self._give_up_ns = 0
         self._published: PlcOutputs | None = None
@@ -212,7 +218,8 @@ class Signalling:
                 self._raise_fault(ErrorCode.EJECTOR_FAILED, f"{message.line} = {message.value}: {message.detail}")
             case InspectorChanged(inspector):
                 self._inspector = inspector
-                self._condition.engine_changing, self._condition.has_engine = False, inspector is not None
+                self._condition.changing, self._condition.has_engine = None, inspector is not None
+                self._in_force_ns = now
             case LinkEvent(kind, peer, detail):
                 self._ports.event("plc_" + kind, "warning" if kind == "refused" else "info", f"{peer} {detail}".strip())
                 if kind == "refused":
@@ -221,8 +228,10 @@ class Signalling:
                     self._raise_fault(ErrorCode.STAGE_FAILED, f"PLC link: {detail}")
             case SetOnline(online, reason):
                 self._set_online(online, reason)
-            case EngineChanging(changing):
-                self._condition.engine_changing = changing
+            case Changing(why):
+                self._condition.changing = why
+            case CommandFinished(serial, succeeded):
+                self._handshake.command_finished(serial, succeeded, now)
             case IdentityChanged(identity):
                 self._identity = identity
             case Warn(code, active):
@@ -271,6 +280,8 @@ class Signalling:
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, True)
                 case PlcHeartbeatRestored():
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, False)
+                case CommandRequested():
+                    self._ports.command(request)
                 case CommandRefused(command, why):
                     self._ports.event("command_refused", "warning", f"command {command}: {why}")
                 case ResultsWithdrawn(acquisition_ids):
@@ -304,7 +315,8 @@ class Signalling:
         if self._ledger.awaits_frame or not self._line_triggered:
             match_ = self._ledger.frame_for_trigger(trigger_time_ns)
         else:
-            match_ = self._ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=self._handshake.ready)
+            ready = self._handshake.ready and trigger_time_ns >= self._in_force_ns
+            match_ = self._ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=ready)
         self._without_frame(match_.without_frame)
         self._missed(match_.missed, "the camera was triggered")
         self._ports.tracking.frame_missed(match_, trigger_time_ns)
@@ -415,6 +427,7 @@ class Signalling:
             signalled_ns=signalled_ns,
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
+            recipe_checksum=self._identity.recipe_checksum,
             config_checksum=self._identity.config_checksum,
             reject_score=self._reject_score,
             late=late,
@@ -475,8 +488,10 @@ class Signalling:
                 error_code=condition.fault,
                 warning_code=next(iter(condition.warnings), WarningCode.NONE),
                 recipe=self._identity.recipe_number,
-                engine_id=int(inspector.engine_id[:8], 16) if inspector else 0,
-                config_checksum=int(self._identity.config_checksum[:8], 16),
+                recipe_changing=condition.changing is OfflineReason.CHANGING_RECIPE,
+                recipe_checksum=_first_32_bits(self._identity.recipe_checksum),
+                engine_id=_first_32_bits(inspector.engine_id if inspector else ""),
+                config_checksum=_first_32_bits(self._identity.config_checksum),
                 threshold=self._reject_score,
                 line_stop=condition.line_stop,
             ),
@@ -503,7 +518,16 @@ class Signalling:
             camera_detail=condition.camera_detail,
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
+            recipe_number=self._identity.recipe_number,
+            recipe_checksum=self._identity.recipe_checksum,
+            config_checksum=self._identity.config_checksum,
             counters=self._ledger.counters,
             in_flight=len(self._ledger.open_parts),
+            drained=self._ledger.is_empty,
             recent=tuple(self._recent),
         )
+
+
+def _first_32_bits(checksum: str) -> int:
+    """Of a hexadecimal checksum; 0 when there is none."""
+    return int(checksum[:8] or "0", 16)

@@ -87,7 +87,7 @@ def status(options: argparse.Namespace) -> int:
 
 def ask(config_path: Path, message: dict[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
     """One request to the station of this configuration. Raises ConfigurationError or ControlError."""
-    return request(config.load(config_path).control_socket, message, timeout_s)
+    return request(config.load_station(config_path).control_socket, message, timeout_s)
 
 
 def status_table(state: dict[str, Any]) -> Table:
@@ -104,7 +104,11 @@ def status_table(state: dict[str, Any]) -> Table:
         table.add_row("warning", f"[yellow]{warning}[/]")
     table.add_row("camera", f"{state['camera']} {state['camera_detail']}".strip())
     table.add_row("engine", state["engine_id"][:12] or "none")
-    table.add_row("recipe", state["recipe"])
+    table.add_row(
+        "recipe", f"{state['recipe']}, number {state['recipe_number']} {state['recipe_checksum'][:8]}".rstrip()
+    )
+    if state["refused"]:
+        table.add_row("refused", f"[yellow]{state['refused']}[/]")
     table.add_row(
         "parts",
         f"{counters['triggers']} triggers = {counters['passed']} pass + {counters['failed']} fail"

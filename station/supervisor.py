@@ -26,6 +26,7 @@ from station.ejection import EjectionStage
 from station.inspection import InspectionStage
 from station.journal import Journal
 from station.messages import RaiseFault, SetOnline, Warn
+from station.plc_requests import PlcRequests
 from station.reasons import ErrorCode, OfflineReason, WarningCode
 from station.recording import Recorder
 from station.signalling import Signalling
@@ -58,6 +59,7 @@ class Stages:
     link: PlcLink
     control: ControlServer
     teaching: Teaching
+    plc_requests: PlcRequests
     ejection: EjectionStage | None = None
     """Where the station pushes parts off itself."""
 
@@ -116,6 +118,7 @@ class Supervisor:
             "recording": stages.recorder.is_alive,
             "acquisition": stages.acquisition.is_alive,
             "control": stages.control.is_alive,
+            "PLC requests": stages.plc_requests.is_alive,
             "ejection": stages.ejection is None or stages.ejection.is_alive,
         }
         dead = [name for name, is_alive in alive.items() if not is_alive]
@@ -146,6 +149,9 @@ class Supervisor:
         if stages.ejection is not None and not stages.ejection.stop(COAST_S):
             log.error("parts stayed between camera and ejector", after_s=COAST_S)
         stages.teaching.close()
+        if not stages.plc_requests.stop(timeout_s=2.0):
+            log.error("a change of recipe, engine or configuration did not end in time")
+            code = code or EXIT_STAGE_FAILED
         stages.acquisition.stop(timeout_s=3.0)
         hangs = not stages.inspection.stop(timeout_s=2.0)
         stages.recorder.stop(timeout_s=10.0)

@@ -1,0 +1,243 @@
+"""Changeover: another recipe, engine or configuration while the station runs.
+
+    TriggerReady falls ─► the new engine is loaded, checked and warm ─► parts in flight have their results
+    ─► camera features ─► kept for a restart ─► in force, TriggerReady
+
+Whatever fails on the way is undone in reverse, the old recipe stays in force, and the refusal stands in the log, the
+audit log and `station status`. After a kill at any moment the next start has either the old recipe or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from drivers.camera.protocol import CameraError
+from drivers.camera.settings import CameraSettings
+from engines.errors import EngineError, StoreError
+from engines.store import EngineStore
+from station import assembly, config
+from station.acquisition import Acquisition
+from station.audit import AuditEntry
+from station.config import ConfigurationError, LoadedConfiguration
+from station.inspection import InspectionStage
+from station.messages import Changing, Identity, IdentityChanged
+from station.reasons import OfflineReason
+from station.recipe_selection import Selection, SelectionError, write_selection
+from station.recording import Recorder
+from station.rules import RulesError
+from station.signalling import Signalling
+
+log = structlog.get_logger()
+
+LIMIT_S = 60.0
+"""A change that is not ready after so long is given up: whoever asked has stopped waiting soon after."""
+CAMERA_TIMEOUT_S = 30.0
+RECORDS_TIMEOUT_S = 5.0
+
+
+class ChangeRefused(Exception):
+    """The change was not made; everything is as it was."""
+
+
+_REFUSALS = (CameraError, ConfigurationError, EngineError, RulesError, SelectionError, queue.Empty, queue.Full)
+
+
+class Changeover:
+    """Makes one change at a time, on the thread of whoever asks for it."""
+
+    def __init__(
+        self,
+        configuration: LoadedConfiguration,
+        session: str,
+        *,
+        signalling: Signalling,
+        inspection: InspectionStage,
+        acquisition: Acquisition,
+        recorder: Recorder,
+    ) -> None:
+        self.configuration = configuration
+        """The one in force."""
+        self.refusal = ""
+        """The last change that was refused, and why; empty after the next one that was made."""
+        self._session = session
+        self._signalling = signalling
+        self._inspection = inspection
+        self._acquisition = acquisition
+        self._recorder = recorder
+        self._frame_shape: tuple[int, ...] | None = None
+        self._lock = threading.Lock()
+
+    def started(self, frame_shape: tuple[int, ...]) -> None:
+        """The camera streams, and the engine of the configuration may be installed. Raises EngineError, RulesError."""
+        inspector = assembly.load_inspector(self.configuration, frame_shape)
+        if inspector is not None:
+            self._inspection.install(inspector)
+        self._frame_shape = frame_shape
+        entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
+        self._recorder.audit(entry)
+
+    def select_recipe(self, recipe: str | int, who: str) -> None:
+        """Another recipe, by name or number. Raises ChangeRefused."""
+
+        def change() -> str:
+            new = config.with_recipe(self.configuration, recipe)
+            self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
+            return _recipe_of(new)
+
+        self._on_record(change, who, "recipe", str(recipe), before=_recipe_of(self.configuration))
+
+    def reload(self, who: str) -> None:
+        """station.toml and the file of the recipe, as they are now. Raises ChangeRefused."""
+
+        def change() -> str:
+            old = self.configuration
+            new = config.load(old.path, old.recipe.name if old.recipe else None)
+            if needs_restart := config.changed_for_restart(old.settings, new.settings):
+                raise ChangeRefused(f"these changes need a restart: {', '.join(needs_restart)}")
+            self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
+            return new.checksum[:8]
+
+        self._on_record(change, who, "configuration", "reload", before=self.configuration.checksum[:8])
+
+    def activate_engine(self, number: int, who: str) -> None:
+        """A version of the engine store by its number; the store remembers it. Raises ChangeRefused."""
+
+        def change() -> str:
+            configuration = self.configuration
+            folder, pinned = configuration.engine_store, configuration.settings.engine.version
+            if folder is None:
+                raise ChangeRefused("the engine is a plain folder; slots need [engine] store")
+            if pinned is not None:
+                raise ChangeRefused(f"the recipe says [engine] version = {pinned}")
+            store = EngineStore(folder)
+            activated = store.activate(store.find(str(number)), why=f"asked by {who}")
+            try:
+                self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
+            except BaseException as problem:
+                with contextlib.suppress(StoreError):
+                    store.refuse(activated, why=f"the station refused: {problem}")
+                raise
+            return str(activated.after)
+
+        self._on_record(change, who, "engine", str(number), before=self._engine_id())
+
+    def take_taught_engine(self, engine: Path) -> None:
+        """A station that waits for its first engine takes it at once; one that has an engine keeps it."""
+
+        def change() -> str:
+            self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")
+            return self._engine_id()
+
+        if self.configuration.engine_path == engine and not self._engine_id():
+            self._on_record(change, "station", "engine", str(engine), before="")
+
+    # ---- one change ---------------------------------------------------------------------------------------------
+
+    def _on_record(self, change: Callable[[], str], who: str, action: str, asked: str, *, before: str) -> None:
+        """Makes a change, which says what is in force then; alone, and with its entry in the audit log."""
+        if not self._lock.acquire(blocking=False):
+            raise ChangeRefused("another change is under way; try again")
+        try:
+            if self._frame_shape is None:
+                raise ChangeRefused("the station is still starting; try again")
+            after = change()
+        except (ChangeRefused, *_REFUSALS) as problem:
+            why = str(problem) or type(problem).__name__
+            self.refusal = f"{action} {asked}, asked by {who}: {why}"
+            self._recorder.audit(AuditEntry(who, action, before, asked, "refused", why))
+            self._recorder.event("change_refused", "warning", self.refusal)
+            raise ChangeRefused(why) from problem
+        finally:
+            self._lock.release()
+        self.refusal = ""
+        self._recorder.audit(AuditEntry(who, action, before, after, "done"))
+
+    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str) -> None:
+        """The change itself; raises with everything undone."""
+        old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
+        before, after = assembly.camera_settings(old), assembly.camera_settings(new)
+        _check_features(before, after)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._signalling.post, Changing(None))
+            self._signalling.post(Changing(why))
+            inspector = assembly.load_inspector(new, self._frame_shape)
+            if inspector is not None:
+                undo.callback(inspector.scorer.close)
+            self._wait_until_drained()
+            if before != after:
+                undo.callback(self._set_camera_back, before)
+                shape = self._acquisition.configure(after, CAMERA_TIMEOUT_S).shape
+                if shape != self._frame_shape:
+                    raise ChangeRefused(
+                        f"the camera would deliver frames of {shape}, the station runs with "
+                        f"{self._frame_shape}: a recipe cannot change their size"
+                    )
+            if time.monotonic() > give_up_s:
+                raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
+            if new.recipe != old.recipe:
+                self._keep_for_restart(new, who)
+            undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
+            self._signalling.post(IdentityChanged(identity(self._session, new)))
+            self._inspection.install(inspector)  # ends `Changing`
+            undo.pop_all()
+        self.configuration = new
+
+    def _wait_until_drained(self) -> None:
+        station, (_, camera) = self.configuration.settings.station, self.configuration.camera
+        end = time.monotonic() + max(station.deadline_ms, camera.no_frame_ms) / 1000 + 1.0
+        while not self._signalling.snapshot().drained:
+            if time.monotonic() > end:
+                raise ChangeRefused("parts in flight did not finish in time")
+            time.sleep(0.005)
+
+    def _set_camera_back(self, settings: CameraSettings) -> None:
+        try:
+            self._acquisition.configure(settings, CAMERA_TIMEOUT_S)
+        except CameraError as problem:  # down or failed then, which the station shows
+            log.error("the camera could not be set back", problem=str(problem))
+
+    def _keep_for_restart(self, new: LoadedConfiguration, who: str) -> None:
+        # What the journal still holds is of the old recipe, and a restart could not tell.
+        self._recorder.flush(RECORDS_TIMEOUT_S)
+        if new.recipe is not None:
+            write_selection(new.work_dir, Selection(recipe=new.recipe.name, who=who, wall_time=time.time()))
+
+    def _engine_id(self) -> str:
+        return self._signalling.snapshot().engine_id[:12]
+
+
+def identity(session: str, configuration: LoadedConfiguration) -> Identity:
+    """What map and records say of a station with this configuration."""
+    recipe = configuration.settings.recipe
+    return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)
+
+
+def _recipe_of(configuration: LoadedConfiguration) -> str:
+    recipe = configuration.settings.recipe
+    return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()
+
+
+def _check_features(before: CameraSettings, after: CameraSettings) -> None:
+    """Refuses recipes that do not name the same camera features: what one sets would stay with the other."""
+    odd = _named_features(before) ^ _named_features(after)
+    if odd:
+        raise ChangeRefused(
+            f"camera features {', '.join(sorted(odd))}: set by one of the two recipes only, so it would stay as it is; "
+            "set it in both, or in station.toml"
+        )
+
+
+def _named_features(settings: CameraSettings) -> set[str]:
+    named = set(settings.features)
+    if settings.exposure_time_us is not None:
+        named.add("ExposureTime")
+    if settings.gain_db is not None:
+        named.add("Gain")
+    return named
