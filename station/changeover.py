@@ -27,8 +27,8 @@ from station.acquisition import Acquisition
 from station.audit import AuditEntry
 from station.config import ConfigurationError, LoadedConfiguration
 from station.inspection import InspectionStage
-from station.messages import Changing, Identity, IdentityChanged
-from station.reasons import OfflineReason
+from station.messages import Changing, Identity, IdentityChanged, Warn
+from station.reasons import OfflineReason, WarningCode
 from station.recipe_selection import Selection, SelectionError, write_selection
 from station.recording import Recorder
 from station.rules import RulesError
@@ -82,12 +82,20 @@ class Changeover:
         self._frame_shape = frame_shape
         entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
         self._recorder.audit(entry)
+        if self.configuration.warning:
+            self._recorder.event("recipe_not_known", "warning", self.configuration.warning)
+            self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, True))
 
-    def select_recipe(self, recipe: str | int, who: str) -> None:
-        """Another recipe, by name or number. Raises ChangeRefused."""
+    def select_recipe(self, recipe: str | int, who: str, *, without_engine: bool = False) -> None:
+        """Another recipe, by name or number; `without_engine`: one that is still to be taught, too.
+
+        Raises ChangeRefused.
+        """
 
         def change() -> str:
             new = config.with_recipe(self.configuration, recipe)
+            if not without_engine and (new.engine_path is None or not new.engine_path.exists()):
+                raise ChangeRefused(f"engine {new.engine_path} is not there; to teach it: select --without-engine")
             self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
             return _recipe_of(new)
 
@@ -163,7 +171,7 @@ class Changeover:
         """The change itself; raises with everything undone."""
         old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
         before, after = assembly.camera_settings(old), assembly.camera_settings(new)
-        _check_features(before, after)
+        check_features(before, after)
         with contextlib.ExitStack() as undo:
             undo.callback(self._signalling.post, Changing(None))
             self._signalling.post(Changing(why))
@@ -183,6 +191,7 @@ class Changeover:
                 raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
             if new.recipe != old.recipe:
                 self._keep_for_restart(new, who)
+                self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
             undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
             self._signalling.post(IdentityChanged(identity(self._session, new)))
             self._inspection.install(inspector)  # ends `Changing`
@@ -224,7 +233,7 @@ def _recipe_of(configuration: LoadedConfiguration) -> str:
     return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()
 
 
-def _check_features(before: CameraSettings, after: CameraSettings) -> None:
+def check_features(before: CameraSettings, after: CameraSettings) -> None:
     """Refuses recipes that do not name the same camera features: what one sets would stay with the other."""
     odd = _named_features(before) ^ _named_features(after)
     if odd:

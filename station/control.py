@@ -32,6 +32,10 @@ class ControlError(Exception):
     """The station cannot be reached, or refused the request."""
 
 
+class StationNotRunning(ControlError):
+    """Nobody answers on the socket."""
+
+
 class _Handler(socketserver.StreamRequestHandler):
     timeout = CLIENT_TIMEOUT_S
     server: _Server
@@ -113,7 +117,7 @@ def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> d
             connection.sendall(json.dumps(dict(message)).encode() + b"\n")
             line = _read_line(connection)
     except OSError as problem:
-        raise ControlError(f'no station answers on {path} ({problem}); start it with "station run"') from problem
+        raise StationNotRunning(f'no station answers on {path} ({problem}); start it with "station run"') from problem
     if not line:
         raise ControlError(f"the station on {path} closed the connection without an answer")
     answer: dict[str, Any] = json.loads(line)

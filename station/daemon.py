@@ -262,11 +262,14 @@ class Daemon:
         return self._changed(self._changeover.reload, request)
 
     def _select_recipe(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"command": "recipe", "recipe": "flange"}`, or its number."""
+        """`{"command": "recipe", "recipe": "flange", "without_engine": false}`, or its number."""
         recipe = request.get("recipe")
         if not isinstance(recipe, str | int) or isinstance(recipe, bool):
             raise ControlError(f"recipe = {recipe!r}: the name or the number of a recipe")
-        return self._changed(lambda who: self._changeover.select_recipe(recipe, who), request)
+        without_engine = request.get("without_engine") is True
+        return self._changed(
+            lambda who: self._changeover.select_recipe(recipe, who, without_engine=without_engine), request
+        )
 
     def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -75,6 +75,9 @@ class WarningCode(IntEnum):
     RECORDS_DELAYED = 4
     LATE_RESULT = 5
     WRITER_REFUSED = 6
+    RECIPE_NOT_KNOWN = 7
+    CHALLENGE_OVERDUE = 8
+    CHALLENGE_FAILED = 9
 
 
 class OfflineReason(IntEnum):
@@ -204,6 +207,13 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.RECORDS_DELAYED: CodeText("records wait for the disk", "check the disk"),
     WarningCode.LATE_RESULT: CodeText("a result came after its deadline", "check load and engine"),
     WarningCode.WRITER_REFUSED: CodeText("a second client tried to write and was refused", "only one PLC may write"),
+    WarningCode.RECIPE_NOT_KNOWN: CodeText(
+        "the recipe that was selected last is not known; the start recipe is in force", "select the recipe"
+    ),
+    WarningCode.CHALLENGE_OVERDUE: CodeText("a challenge test is overdue", "station challenge start, or command 6"),
+    WarningCode.CHALLENGE_FAILED: CodeText(
+        "a challenge test failed", "find out why; then maintenance: station challenge reset --who NAME"
+    ),
 }
 
 LINE_STOPS = frozenset(

@@ -53,7 +53,11 @@ class Control:
     buffer_enable: bool = False
     clear_exposure_complete: bool = False
     latch_part_id: bool = False
+    execute: bool = False
+    challenge_mode: bool = False
     heartbeat: int = 0
+    command: int = 0
+    command_argument: int = 0
     part_id: int = 0
     encoder: int = 0
 
@@ -70,6 +74,9 @@ class StationStatus:
     reject: bool = True
     fault: bool = False
     part_id_ack: bool = False
+    command_completed: bool = False
+    command_failed: bool = False
+    challenge_running: bool = False
     heartbeat: int = 0
     acquisition_id: int = 0
     inspection_id: int = 0
@@ -77,6 +84,7 @@ class StationStatus:
     encoder: int = 0
     result: int = 0
     reason_code: int = 0
+    recipe: int = 0
     written: Control = Control()
     """The control block that the station had when this was read: the network is slower than the scan."""
 

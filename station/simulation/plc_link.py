@@ -11,14 +11,16 @@ from pyModbusTCP.client import ModbusClient
 from station.simulation.plc import Control, StationStatus
 
 # Control block: coils and holding registers.
-TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, CLEAR_EXPOSURE_COMPLETE, LATCH_PART_ID = 0, 1, 2, 3, 6, 11
+TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_EXPOSURE_COMPLETE = 0, 1, 2, 3, 4, 6
+CHALLENGE_MODE, LATCH_PART_ID = 10, 11
 COILS = 12
-PLC_HEARTBEAT, PART_ID = 0, 3  # EncoderCount (5-6) follows PartId (3-4)
+PLC_HEARTBEAT, COMMAND, PART_ID = 0, 1, 3  # each followed by: CommandArgument (2); EncoderCount (5-6)
 # Status block: discrete inputs and input registers.
 TRIGGER_READY, TRIGGER_ACK, EXPOSURE_COMPLETE, RESULTS_VALID, PASS, REJECT = 1, 2, 4, 6, 7, 8
-FAULT, PART_ID_ACK = 15, 19
-DISCRETE_INPUTS = 20
-HEARTBEAT, ACQUISITION_ID, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE, ENCODER_ECHO = 1, 8, 10, 12, 14, 15, 28
+COMMAND_COMPLETED, COMMAND_FAILED, FAULT, PART_ID_ACK, CHALLENGE_RUNNING = 13, 14, 15, 19, 25
+DISCRETE_INPUTS = 27
+HEARTBEAT, ACQUISITION_ID, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE, RECIPE = 1, 8, 10, 12, 14, 15, 23
+ENCODER_ECHO = 28
 INPUT_REGISTERS = 42
 
 REGISTERS_EVERY_S = 0.2
@@ -56,7 +58,8 @@ class StationLink:
         if bits is None or len(bits) < DISCRETE_INPUTS:
             self._failed(now_s)
             return None
-        if bits[RESULTS_VALID] or bits[TRIGGER_ACK] or now_s >= self._registers_due_s:
+        announced = bits[RESULTS_VALID] or bits[TRIGGER_ACK] or bits[COMMAND_COMPLETED]
+        if announced or now_s >= self._registers_due_s:
             registers = self._client.read_input_registers(0, INPUT_REGISTERS)
             if registers is None or len(registers) < INPUT_REGISTERS:
                 self._failed(now_s)
@@ -70,8 +73,11 @@ class StationLink:
             results_valid=bits[RESULTS_VALID],
             pass_=bits[PASS],
             reject=bits[REJECT],
+            command_completed=bits[COMMAND_COMPLETED],
+            command_failed=bits[COMMAND_FAILED],
             fault=bits[FAULT],
             part_id_ack=bits[PART_ID_ACK],
+            challenge_running=bits[CHALLENGE_RUNNING],
             heartbeat=self._registers[HEARTBEAT],
             acquisition_id=self._u32(ACQUISITION_ID),
             inspection_id=self._u32(INSPECTION_ID),
@@ -79,6 +85,7 @@ class StationLink:
             encoder=self._u32(ENCODER_ECHO),
             result=self._registers[RESULT],
             reason_code=self._registers[REASON_CODE],
+            recipe=self._registers[RECIPE],
             written=self._written or Control(),
         )
 
@@ -93,6 +100,9 @@ class StationLink:
         if before is None or (before.part_id, before.encoder) != (control.part_id, control.encoder):
             words = [*_words(control.part_id), *_words(control.encoder % 0x1_0000_0000)]
             written = written and self._client.write_multiple_registers(PART_ID, words)
+        command = [control.command, control.command_argument]
+        if before is None or command != [before.command, before.command_argument]:
+            written = written and self._client.write_multiple_registers(COMMAND, command)
         coils = _coils(control)
         if before is None or _coils(before) != coils:
             written = written and self._client.write_multiple_coils(0, coils)
@@ -128,6 +138,8 @@ def _coils(control: Control) -> list[bool]:
     coils[TRIGGER] = control.trigger
     coils[RESULTS_ACK] = control.results_ack
     coils[BUFFER_ENABLE] = control.buffer_enable
+    coils[EXECUTE] = control.execute
+    coils[CHALLENGE_MODE] = control.challenge_mode
     coils[CLEAR_EXPOSURE_COMPLETE] = control.clear_exposure_complete
     coils[LATCH_PART_ID] = control.latch_part_id
     return coils

@@ -110,6 +110,20 @@ class BenchPlc:
         self.set(latch_part_id=False)
         wait_for(lambda: self.status is not None and not self.status.part_id_ack, "PartIdAck to fall")
 
+    def command(self, number: int, argument: int = 0) -> bool:
+        """Has a command carried out; whether it was completed."""
+        self.set(command=number, command_argument=argument, execute=True)
+        wait_for(lambda: self.status is not None and self._outcome(self.status), f"the end of command {number}")
+        assert self.status is not None
+        completed = self.status.command_completed
+        self.set(execute=False)
+        wait_for(lambda: self.status is not None and not self._outcome(self.status), "CommandCompleted to fall")
+        return completed
+
+    @staticmethod
+    def _outcome(status: StationStatus) -> bool:
+        return status.command_completed or status.command_failed
+
     def _scan(self) -> None:
         while not self._stop.wait(0.003):
             now = time.monotonic()
@@ -165,11 +179,18 @@ class Bench:
         for name, value in settings.items():
             section, key = name.rsplit("__", 1)
             sections.setdefault(section.replace("camera", "cameras.top"), {})[key] = value
-        text = "".join(
-            f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()) + "\n"
-            for section, keys in sections.items()
-        )
-        self.config_path.write_text(text)
+        self.config_path.write_text(_toml(sections))
+
+    def write_recipe(self, name: str, number: int, **settings: Any) -> Path:
+        """Writes recipes/NAME.toml; `settings` as in `write_config`."""
+        sections: dict[str, dict[str, Any]] = {}
+        for key_path, value in settings.items():
+            section, key = key_path.rsplit("__", 1)
+            sections.setdefault(section.replace("camera", "cameras.top"), {})[key] = value
+        path = self.directory / "recipes" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"number = {number}\n" + _toml(sections))
+        return path
 
     def __enter__(self) -> Bench:
         self.plc.start()
@@ -282,3 +303,10 @@ class Bench:
                 assert row.score is not None
                 assert row.score <= row.reject_score
         return counts
+
+
+def _toml(sections: dict[str, dict[str, Any]]) -> str:
+    return "".join(
+        f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()) + "\n"
+        for section, keys in sections.items()
+    )
