@@ -80,10 +80,10 @@ def test_no_part_is_judged_by_the_wrong_recipe(bench: Bench) -> None:
     rows = bench.rows()
     bench.assert_balanced(len(rows))
     assert {row.recipe for row in rows} == set(GREY)
-#LATER     checksums = {row.recipe: row.recipe_checksum for row in rows}
+    # LATER     checksums = {row.recipe: row.recipe_checksum for row in rows}
     for row in rows:
         assert row.engine_id == engine_of(bench, row.recipe)
-#LATER         assert row.recipe_checksum == checksums[row.recipe]
+        # LATER         assert row.recipe_checksum == checksums[row.recipe]
         expected = Verdict.PASS if kinds[row.part_id] == row.recipe else Verdict.FAIL
         assert row.verdict == expected.name
         (told,) = bench.plc.results[row.part_id]
