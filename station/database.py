@@ -271,7 +271,7 @@ def _region(item: dict[str, Any]) -> Region:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCounts:
-    """The ledger in numbers. triggers = pass + fail + review + error; missed triggers are no parts."""
+    """Production in numbers. triggers = pass + fail + review + error; missed triggers are no parts."""
 
     triggers: int
     passed: int
@@ -279,21 +279,28 @@ class LedgerCounts:
     review: int
     error: int
     missed: int
+    challenge: int = 0
+    """Parts of challenge tests, which are in none of the others."""
 
 
 def ledger(connection: sqlite3.Connection, session: str | None = None) -> LedgerCounts:
     """Counts the parts of one session, or of all."""
-    where, values = ("WHERE session = ?", [session]) if session is not None else ("", [])
-    by_verdict = dict(connection.execute(f"SELECT verdict, COUNT(*) FROM parts {where} GROUP BY verdict", values))
-    missed_where = f"{where} AND" if where else "WHERE"
-    missed = connection.execute(f"SELECT COUNT(*) FROM events {missed_where} kind = ?", [*values, MISSED]).fetchone()[0]
+    where, values = ("WHERE session = ?", [session]) if session is not None else ("WHERE 1", [])
+
+    def count(query: str) -> dict[str, int]:
+        return dict(connection.execute(query, values))
+
+    production = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NULL GROUP BY verdict")
+    challenge = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NOT NULL GROUP BY verdict")
+    missed = count(f"SELECT kind, COUNT(*) FROM events {where} AND kind = '{MISSED}' GROUP BY kind")
     return LedgerCounts(
-        triggers=sum(by_verdict.values()),
-        passed=by_verdict.get("PASS", 0),
-        failed=by_verdict.get("FAIL", 0),
-        review=by_verdict.get("REVIEW", 0),
-        error=by_verdict.get("ERROR", 0),
-        missed=missed,
+        triggers=sum(production.values()),
+        passed=production.get("PASS", 0),
+        failed=production.get("FAIL", 0),
+        review=production.get("REVIEW", 0),
+        error=production.get("ERROR", 0),
+        missed=missed.get(MISSED, 0),
+        challenge=sum(challenge.values()),
     )
 
 

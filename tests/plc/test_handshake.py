@@ -11,6 +11,7 @@ from station.handshake import (
     ClearErrorRequested,
     Command,
     CommandRefused,
+    CommandRequested,
     GoOffline,
     GoOnline,
     Handshake,
@@ -443,7 +444,34 @@ def test_going_offline_and_online_completes_when_it_is_so(bench: Bench) -> None:
     assert command_bits(bench) == (False, False, True), "not online in time"
 
 
-@pytest.mark.parametrize("command", [0, 1, 6, 7, 8, 9, 65535])
+@pytest.mark.parametrize("command", [1, 6, 7, 8])
+def test_commands_that_others_carry_out_end_when_they_say_so(bench: Bench, command: int) -> None:
+    (request,) = bench.write(command=command, command_argument=7, execute=True)
+    assert request == CommandRequested(Command(command), 7, serial=1)
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert bench.write(execute=True) == [CommandRequested(Command(command), 7, serial=2)]
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (True, False, False), "an answer to the command before is none to this one"
+    bench.handshake.command_finished(2, False, bench.now)
+    assert command_bits(bench) == (False, False, True)
+
+
+def test_a_command_that_loads_an_engine_may_take_longer(bench: Bench) -> None:
+    bench.write(command=Command.SELECT_RECIPE, execute=True)
+    bench.pass_time(74.9)
+    assert command_bits(bench) == (True, False, False)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, True)
+    bench.write(execute=False)
+    bench.write(command=Command.START_CHALLENGE_TEST, execute=True)
+    bench.pass_time(10)
+    assert command_bits(bench) == (False, False, True)
+
+
+@pytest.mark.parametrize("command", [0, 9, 65535])
 def test_other_commands_fail(bench: Bench, command: int) -> None:
     assert bench.write(command=command, execute=True) == [CommandRefused(command, "not a command of this version")]
     assert command_bits(bench) == (False, False, True)
@@ -483,7 +511,7 @@ def test_a_command_nobody_waits_for_ends_quietly(bench: Bench) -> None:
     bench.write(execute=False)
     bench.handshake.station_changed(OFFLINE, bench.now)
     assert command_bits(bench) == (False, False, False)
-    bench.handshake.command_finished(True, bench.now)
+    bench.handshake.command_finished(1, True, bench.now)
     assert command_bits(bench) == (False, False, False)
 
 

@@ -105,6 +105,10 @@ class AnyPlc(RuleBasedStateMachine):
     def plc_commands(self, command: int) -> None:
         self.write(command=command, execute=not self.inputs.execute)
 
+    @rule(serial=st.integers(1, 9), succeeded=st.booleans())
+    def a_command_ends(self, serial: int, succeeded: bool) -> None:
+        self.handshake.command_finished(serial, succeeded, self.now)
+
     def write(self, **changes: object) -> None:
         before, self.inputs = self.inputs, dataclasses.replace(self.inputs, **changes)
         ready = self.handshake.ready
