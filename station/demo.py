@@ -31,13 +31,14 @@ from station.database import ledger, open_reader
 from station.images import write_image
 from station.simulation import choosing
 from station.simulation.accounting import as_ledger, join, write_contact_sheet
-from station.simulation.belt import PITCH_COUNTS
+from station.simulation.belt import PITCH_COUNTS, Layout
 from station.simulation.images import GOOD, MIN_TRAINING_IMAGES, Canvas, ImageFolderError, ImageParts, open_folder
 from station.simulation.live import LiveView
 from station.simulation.parts import SIZE_PX
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import TriggerMode
 from station.simulation.processes import EXIT_BAD_INPUT, LineProcess, LineState, ProcessEnded, StationProcess
+from station.simulation.reject import RejectBy, section
 from station.simulation.report import problems, report
 from station.simulation.summary import print_summary
 from station.simulation.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
@@ -90,6 +91,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--teach-parts", type=int, default=60, metavar="N", help="without --images; default 60")
     parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
                         help="who triggers the camera: the light barrier (line) or the PLC; default: line")  # fmt: skip
+    parser.add_argument("--reject", choices=[by.value for by in RejectBy], default=RejectBy.PLC.value,
+                        help="who tracks to the ejector: the PLC, the station through a bit for the PLC, or the "
+                        "station through an output line of the camera; default: plc")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
     parser.set_defaults(run=run)
 
@@ -140,6 +144,7 @@ def _check(options: argparse.Namespace) -> Setup:
         plc_host="127.0.0.1",
         plc_port=_free_port(),
         trigger=TriggerMode(options.trigger),
+        reject_by=RejectBy(options.reject),
     )
     return Setup(workspace, images, options.engine.absolute() if options.engine else None, plan, options.seed)
 
@@ -162,7 +167,14 @@ class Demo:
                 self._teach_from_folder(setup.images)
         setup.plan.save(workspace.plan)
         engine = setup.engine or workspace.engine
-        workspace.configure(setup.plan.canvas, engine, setup.plan.plc_port, trigger=setup.plan.trigger.value)
+        layout = Layout.for_rate(setup.plan.rate_per_s, setup.plan.transit_s)
+        workspace.configure(
+            setup.plan.canvas,
+            engine,
+            setup.plan.plc_port,
+            trigger=setup.plan.trigger.value,
+            reject=section(setup.plan.reject_by, layout),
+        )
         with LineProcess(workspace.plan, workspace.folder) as line:
             environment = line.wait_ready()
             with StationProcess(

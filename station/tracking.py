@@ -321,7 +321,7 @@ class Tracker:
         for part in self._parts:
             if not _is_settled(part) and position > part.position + self._settings.sensor + self._settings.window:
                 part.missing = True
-                events.append(StopLine(ErrorCode.LOST_PART, f"{part} did not come to the ejector"))
+                events.append(StopLine(ErrorCode.LOST_PART, str(part)))
         return events
 
     def _time_at(self, position: float, lead_ns: int, now_ns: int) -> int | None:

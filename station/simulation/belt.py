@@ -41,6 +41,11 @@ class Layout:
         return cls(speed, entry, barrier, barrier + max(PITCH_COUNTS, round(transit_s * speed)))
 
     @property
+    def sensor_counts(self) -> int:
+        """The sensor before the ejector: the part before has left, this one is not there yet."""
+        return self.ejector_counts - PART_LENGTH_COUNTS // 2 - 20
+
+    @property
     def barrier_to_ejector_counts(self) -> int:
         return self.ejector_counts - self.barrier_counts
 
@@ -50,6 +55,8 @@ class Bin(str, Enum):
 
     GOOD = "good"
     REJECT = "reject"
+    HAND = "hand"
+    """Taken off by hand."""
 
 
 class Place(Enum):
@@ -59,6 +66,7 @@ class Place(Enum):
     INTO_VIEW = "into view"
     BARRIER = "barrier"
     OUT_OF_VIEW = "out of view"
+    SENSOR = "sensor before the ejector"
     PAST_EJECTOR = "past the ejector"
 
 
@@ -111,6 +119,16 @@ class Belt:
         self._parts.append(_OnBelt(serial, encoder))
         self._last_put_on = encoder
 
+    def put_behind_camera(self, serial: int, encoder: int) -> None:
+        """Puts a part on the belt by hand, where the camera does not see it any more."""
+        places = [place for place, _ in self._places()]
+        behind = self.layout.barrier_counts + VIEW_COUNTS[1]
+        self._parts.append(_OnBelt(serial, encoder - behind, places.index(Place.OUT_OF_VIEW) + 1))
+
+    def take_off(self, serial: int) -> None:
+        """Takes a part off by hand."""
+        self._parts = [part for part in self._parts if part.serial != serial]
+
     def advance(self, encoder: int) -> list[Passage]:
         """Everything that happened up to this encoder count, part by part, oldest part first."""
         passages = []
@@ -141,5 +159,6 @@ class Belt:
             (Place.INTO_VIEW, max(layout.entry_counts, layout.barrier_counts - VIEW_COUNTS[0])),
             (Place.BARRIER, layout.barrier_counts),
             (Place.OUT_OF_VIEW, layout.barrier_counts + VIEW_COUNTS[1]),
+            (Place.SENSOR, layout.sensor_counts),
             (Place.PAST_EJECTOR, layout.ejector_counts + half_part),
         )

@@ -4,6 +4,7 @@ The line is told over standard input how many parts may come and tells over stan
 object a line. When standard input closes, it ends: a line never outlives the demo that started it.
 
     in   {"command": "feed", "parts": 60}
+         {"command": "sabotage", "kind": "taken-off"}      one of `reject.BeltFault` happens to the next part
     out  {"event": "ready", "environment": {...}}          the scene exists; variables for the camera process
          {"event": "plc", "connected": ..., "trigger_ready": ..., "fault": ...}               when one of them changes
          {"event": "part", "part_id": 1, "truth": ..., "bin": ..., "fired_error_counts": ...} a part has left the belt
@@ -32,164 +33,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
-
-from drivers.camera.simtl import Scene, SceneError
-from station.simulation.belt import Belt, Bin, Layout, Passage, Place
+from drivers.camera.simtl import Scene
 from station.simulation.faults import Misbehaviour, Wire
+from station.simulation.field import Events, Field
 from station.simulation.images import Pixels
 from station.simulation.plan import LinePlan, PlannedPart
-from station.simulation.plc import Control, FieldInputs, PlcProgram, PlcSettings, StationStatus, TriggerMode
+from station.simulation.plc import Control, FieldInputs, PlcProgram, PlcSettings, StationStatus
 from station.simulation.plc_link import StationLink
+from station.simulation.reject import BeltFault, RejectBy
 
 SCAN_S = 0.005
 BELT_STEP_S = 0.001
-BELT_LEAD_S = 0.010
-"""The belt never runs further ahead of the PLC's last scan, nor further in one step."""
 PARTS_AHEAD = 8
 """Pictures that are drawn or read before their part is put on the belt."""
-
-
-class Events:
-    """Writes events; used by all threads. Sets `stop` when nobody reads any more."""
-
-    def __init__(self, output: TextIO, stop: threading.Event) -> None:
-        self._output = output
-        self._stop = stop
-        self._lock = threading.Lock()
-
-    def emit(self, event: str, **values: object) -> None:
-        line = json.dumps({"event": event, **values}) + "\n"
-        with self._lock:
-            try:
-                self._output.write(line)
-                self._output.flush()
-            except (BrokenPipeError, ValueError):  # the reader is gone, or the stream was closed at exit
-                self._stop.set()
-
-
-class Field:
-    """The wires between belt and PLC, and what happens in front of the camera."""
-
-    def __init__(self, plan: LinePlan, scene: Scene, events: Events) -> None:
-        self.layout = Layout.for_rate(plan.rate_per_s, plan.transit_s)
-        self._trigger_by_barrier = plan.trigger is TriggerMode.LINE
-        self._truth = {part.serial: part.truth for part in plan.parts}
-        self._scene = scene
-        self._events = events
-        self._lock = threading.Lock()
-        self._belt = Belt(self.layout)
-        self._moved_s = time.monotonic()
-        self._belt_s = 0.0
-        """How long the belt has run: the clock, less the time that it waited."""
-        self._scanned_belt_s = 0.0
-        self._waited_s = 0.0
-        self._entries: list[int] = []
-        self._barriers: list[int] = []
-        self._ejector = False
-        self._triggers = 0
-        """Edges of the light barrier that went to the camera."""
-        self._camera_missed = 0
-        """Of them, those that the camera could not take: still exposing, or all frame stores full."""
-        self._pictures: dict[int, Pixels] = {}
-        self._empty_belt = np.zeros(plan.canvas.shape, np.uint8)
-
-    def _encoder(self) -> int:
-        return int(self._belt_s * self.layout.speed_counts_per_s)
-
-    def has_room(self) -> bool:
-        with self._lock:
-            return self._belt.has_room(self._encoder())
-
-    def put_on(self, part: PlannedPart, picture: Pixels) -> None:
-        with self._lock:
-            self._pictures[part.serial] = picture
-            self._belt.put_on(part.serial, self._encoder())
-
-    def move(self) -> None:
-        """Moves the belt by the time that has passed. Called by the belt's thread only."""
-        now_s = time.monotonic()
-        with self._lock:
-            passed_s, self._moved_s = now_s - self._moved_s, now_s
-            step_s = max(0.0, min(passed_s, BELT_LEAD_S, self._scanned_belt_s + BELT_LEAD_S - self._belt_s))
-            self._belt_s += step_s
-            self._waited_s += passed_s - step_s
-            passages = self._belt.advance(self._encoder())
-        for passage in passages:
-            self._pass(passage)
-
-    def sample(self) -> FieldInputs:
-        """The PLC's inputs: encoder and the edges since the last scan."""
-        with self._lock:
-            self._scanned_belt_s = self._belt_s
-            inputs = FieldInputs(self._encoder(), tuple(self._entries), tuple(self._barriers))
-            self._entries.clear()
-            self._barriers.clear()
-        return inputs
-
-    def set_ejector(self, level: bool) -> None:
-        """The PLC's output. At its rising edge the part in front of the ejector goes to the reject bin."""
-        with self._lock:
-            rising = level and not self._ejector
-            self._ejector = level
-            encoder = self._encoder()
-            ejection = self._belt.fire_ejector(encoder) if rising else None
-        if ejection is not None:
-            self._left(ejection.serial, Bin.REJECT, ejection.error_counts)
-        elif rising:
-            self._events.emit("misfire", at_counts=encoder)
-
-    def _pass(self, passage: Passage) -> None:
-        serial = passage.serial
-        match passage.place:
-            case Place.ENTRY:
-                with self._lock:
-                    self._entries.append(passage.at_counts)
-            case Place.INTO_VIEW:
-                self._scene.show(self._pictures.pop(serial), serial)
-            case Place.BARRIER:
-                self._barrier_edge(passage.at_counts, serial)
-            case Place.OUT_OF_VIEW:
-                if not self._was_exposed(serial):
-                    self._events.emit("unexposed", part_id=serial)
-                self._scene.show(self._empty_belt)
-            case Place.PAST_EJECTOR:
-                self._left(serial, Bin.GOOD, None)
-
-    def second_edge(self) -> None:
-        """The light barrier gives an edge without a new part: a hole in the part, a loose connector."""
-        with self._lock:
-            encoder = self._encoder()
-        self._barrier_edge(encoder, 0)
-
-    def _barrier_edge(self, at_counts: int, serial: int) -> None:
-        # The PLC first: were this thread held up between the two, the camera could take an id that is latched only now
-        # and the PLC would take the edge for one that came after the latch.
-        with self._lock:
-            self._barriers.append(at_counts)
-            self._triggers += self._trigger_by_barrier
-        if self._trigger_by_barrier and not self._scene.pulse_line1():
-            self._events.emit("unseen", part_id=serial)
-
-    def _was_exposed(self, serial: int) -> bool:
-        try:
-            exposure = self._scene.exposure()
-            self._camera_missed = exposure.missed_triggers
-            return exposure.part_number == serial
-        except SceneError:  # the camera process died while it wrote down what it took
-            return False
-
-    def _left(self, serial: int, end: Bin, error_counts: int | None) -> None:
-        self._events.emit(
-            "part",
-            part_id=serial,
-            truth=self._truth[serial],
-            bin=end.value,
-            fired_error_counts=error_counts,
-            belt_waited_s=round(self._waited_s, 3),
-            triggers=self._triggers,
-            camera_missed=self._camera_missed,
-        )
 
 
 class Feeder:
@@ -234,8 +90,10 @@ class Plc:
                 entry_to_barrier_counts=layout.barrier_counts - layout.entry_counts,
                 barrier_to_ejector_counts=layout.barrier_to_ejector_counts,
                 trigger=plan.trigger,
+                station_tracks=plan.reject_by is not RejectBy.PLC,
             )
         )
+        self._station_fires = plan.reject_by is not RejectBy.CAMERA
         self._link = StationLink(plan.plc_host, plan.plc_port, plan.plc_unit)
         self._field = field
         self._events = events
@@ -252,7 +110,9 @@ class Plc:
             status = self._status  # before the sensors: a result never seems to come before its part
             inputs = self._field.sample()
             outputs = self._program.scan(started_s, inputs, status)
-            self._field.set_ejector(outputs.ejector)
+            self._field.run_belt(outputs.belt_runs)
+            if self._station_fires:
+                self._field.set_ejector(outputs.ejector)
             self._write(started_s, inputs, outputs.control)
             for judgement in outputs.judgements:
                 self._events.emit(
@@ -269,6 +129,7 @@ class Plc:
                 "connected": status is not None,
                 "trigger_ready": status is not None and status.trigger_ready,
                 "fault": status is not None and status.fault,
+                "line_stop": status is not None and status.line_stop,
             }
             if tell != told:
                 self._events.emit("plc", **tell)
@@ -297,6 +158,7 @@ class Plc:
                 meant, wire = self._output
                 if self._link.write(wire.control, time.monotonic()):
                     written = meant
+                    self._field.told(meant.encoder_now)
             else:
                 self._link.close()
                 self._status = None
@@ -318,7 +180,7 @@ def _then_stop(loop: Callable[[], None], stop: threading.Event) -> Callable[[], 
     return body
 
 
-def _obey(commands: int, feeder: Feeder, stop: threading.Event) -> None:
+def _obey(commands: int, feeder: Feeder, field: Field, stop: threading.Event) -> None:
     """Reads commands until the other side closes. A plain read would not notice `stop`."""
     pending = b""
     while not stop.is_set():
@@ -332,6 +194,8 @@ def _obey(commands: int, feeder: Feeder, stop: threading.Event) -> None:
             command = json.loads(line)
             if command["command"] == "feed":
                 feeder.allow(int(command["parts"]))
+            elif command["command"] == "sabotage":
+                field.sabotage(BeltFault(command["kind"]))
 
 
 def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) -> None:
@@ -348,7 +212,7 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
             for name, loop in (
                 ("plc-scan", plc.scan_forever),
                 ("plc-link", plc.talk_forever),
-                ("commands", lambda: _obey(commands, feeder, stop)),
+                ("commands", lambda: _obey(commands, feeder, field, stop)),
             )
         ]
         events.emit("ready", environment=scene.environment())

@@ -13,6 +13,7 @@ from station.simulation.faults import Fault, FaultKind
 from station.simulation.images import Canvas, Pixels, read_image
 from station.simulation.parts import render
 from station.simulation.plc import TriggerMode
+from station.simulation.reject import RejectBy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class LinePlan:
     plc_port: int
     plc_unit: int = 1
     trigger: TriggerMode = TriggerMode.LINE
+    reject_by: RejectBy = RejectBy.PLC
     faults: tuple[Fault, ...] = ()
     """What the PLC does wrong."""
     seed: int = 0
@@ -66,6 +68,7 @@ def load_plan(path: Path) -> LinePlan:
             "canvas": Canvas(**data["canvas"]),
             "parts": tuple(PlannedPart(**part) for part in data["parts"]),
             "trigger": TriggerMode(data["trigger"]),
+            "reject_by": RejectBy(data["reject_by"]),
             "faults": tuple(Fault(FaultKind(fault["kind"]), fault["probability"]) for fault in data["faults"]),
         }
     )

@@ -60,6 +60,10 @@ class Control:
     command_argument: int = 0
     part_id: int = 0
     encoder: int = 0
+    encoder_now: int = 0
+    reject_confirmed: bool = False
+    part_at_ejector: bool = False
+    bin_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class StationStatus:
     command_completed: bool = False
     command_failed: bool = False
     challenge_running: bool = False
+    ejector1: bool = False
+    line_stop: bool = False
     heartbeat: int = 0
     acquisition_id: int = 0
     inspection_id: int = 0
@@ -96,6 +102,9 @@ class FieldInputs:
     encoder: int = 0
     entries: tuple[int, ...] = ()
     barriers: tuple[int, ...] = ()
+    reject_confirmed: bool = False
+    part_at_ejector: bool = False
+    bin_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,7 @@ class Outputs:
 
     control: Control
     ejector: bool
+    belt_runs: bool
     judgements: tuple[Judgement, ...]
 
 
@@ -152,6 +162,8 @@ class PlcSettings:
     """A part may reach the barrier so much too early or too late; else it was moved or taken off by hand."""
     trigger: TriggerMode = TriggerMode.LINE
     ejector_pulse_counts: int = 300
+    station_tracks: bool = False
+    """The station tracks and pushes: it is told the encoder all the time, and its bits are copied to the outputs."""
     trigger_timeout_s: float = 0.1
     heartbeat_period_s: float = 1.0
     heartbeat_timeout_s: float = 3.0
@@ -198,9 +210,16 @@ class PlcProgram:
             heartbeat=self._heartbeat(now_s),
             part_id=part_id,
             encoder=encoder,
+            encoder_now=inputs.encoder % 0x1_0000_0000 if self.settings.station_tracks else 0,
+            reject_confirmed=inputs.reject_confirmed,
+            part_at_ejector=inputs.part_at_ejector,
+            bin_full=inputs.bin_full,
         )
         judgements = self._judge(inputs.encoder, status is not None, alive)
-        return Outputs(self._control, inputs.encoder < self._ejector_off_at, judgements)
+        if self.settings.station_tracks:
+            # nobody pushes while the station is dead, so nothing may move then
+            return Outputs(self._control, alive and _on(status), alive and not _stops(status), judgements)
+        return Outputs(self._control, inputs.encoder < self._ejector_off_at, True, judgements)
 
     def _station_alive(self, now_s: float, status: StationStatus | None) -> bool:
         if status is None:
@@ -328,3 +347,11 @@ class PlcProgram:
             after_s = None if part.result_s is None else part.result_s - part.barrier_s
             judgements.append(Judgement(part.part_id, part.passed, why, part.result, after_s))
         return tuple(judgements)
+
+
+def _on(status: StationStatus | None) -> bool:
+    return status is not None and status.ejector1
+
+
+def _stops(status: StationStatus | None) -> bool:
+    return status is None or status.line_stop

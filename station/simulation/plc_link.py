@@ -12,12 +12,14 @@ from station.simulation.plc import Control, StationStatus
 
 # Control block: coils and holding registers.
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_EXPOSURE_COMPLETE = 0, 1, 2, 3, 4, 6
-CHALLENGE_MODE, LATCH_PART_ID = 10, 11
-COILS = 12
+REJECT_CONFIRMED, BIN_FULL, CHALLENGE_MODE, LATCH_PART_ID, PART_AT_EJECTOR = 8, 9, 10, 11, 15
+COILS = 16
 PLC_HEARTBEAT, COMMAND, PART_ID = 0, 1, 3  # each followed by: CommandArgument (2); EncoderCount (5-6)
+ENCODER_NOW = 8
 # Status block: discrete inputs and input registers.
 TRIGGER_READY, TRIGGER_ACK, EXPOSURE_COMPLETE, RESULTS_VALID, PASS, REJECT = 1, 2, 4, 6, 7, 8
 COMMAND_COMPLETED, COMMAND_FAILED, FAULT, PART_ID_ACK, CHALLENGE_RUNNING = 13, 14, 15, 19, 25
+EJECTOR1, LINE_STOP = 20, 24
 DISCRETE_INPUTS = 27
 HEARTBEAT, ACQUISITION_ID, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE, RECIPE = 1, 8, 10, 12, 14, 15, 23
 ENCODER_ECHO = 28
@@ -78,6 +80,8 @@ class StationLink:
             fault=bits[FAULT],
             part_id_ack=bits[PART_ID_ACK],
             challenge_running=bits[CHALLENGE_RUNNING],
+            ejector1=bits[EJECTOR1],
+            line_stop=bits[LINE_STOP],
             heartbeat=self._registers[HEARTBEAT],
             acquisition_id=self._u32(ACQUISITION_ID),
             inspection_id=self._u32(INSPECTION_ID),
@@ -103,6 +107,8 @@ class StationLink:
         command = [control.command, control.command_argument]
         if before is None or command != [before.command, before.command_argument]:
             written = written and self._client.write_multiple_registers(COMMAND, command)
+        if control.encoder_now != (0 if before is None else before.encoder_now):
+            written = written and self._client.write_multiple_registers(ENCODER_NOW, _words(control.encoder_now))
         coils = _coils(control)
         if before is None or _coils(before) != coils:
             written = written and self._client.write_multiple_coils(0, coils)
@@ -142,4 +148,7 @@ def _coils(control: Control) -> list[bool]:
     coils[CHALLENGE_MODE] = control.challenge_mode
     coils[CLEAR_EXPOSURE_COMPLETE] = control.clear_exposure_complete
     coils[LATCH_PART_ID] = control.latch_part_id
+    coils[REJECT_CONFIRMED] = control.reject_confirmed
+    coils[BIN_FULL] = control.bin_full
+    coils[PART_AT_EJECTOR] = control.part_at_ejector
     return coils

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from station.control import ControlError, request
+from station.simulation.reject import BeltFault
 
 START_S = 60.0
 STOP_S = 15.0
@@ -49,6 +50,7 @@ class LineState:
     connected: bool = False
     trigger_ready: bool = False
     fault: bool = False
+    line_stop: bool = False
     unseen: list[int] = field(default_factory=list)
     unexposed: list[int] = field(default_factory=list)
     misfires: int = 0
@@ -142,9 +144,16 @@ class LineProcess(Process):
 
     def feed(self, parts: int) -> None:
         """Lets so many more parts onto the belt."""
+        self._command(command="feed", parts=parts)
+
+    def sabotage(self, kind: BeltFault) -> None:
+        """Lets something go wrong at the next part."""
+        self._command(command="sabotage", kind=kind.value)
+
+    def _command(self, **command: str | int) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps({"command": "feed", "parts": parts}) + "\n")
+            self._process.stdin.write(json.dumps(command) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             self._process.wait(STOP_S)
@@ -166,7 +175,7 @@ class LineProcess(Process):
                 self._ready.set()
             case "plc":
                 state.connected, state.fault = event["connected"], event["fault"]
-                state.trigger_ready = event["trigger_ready"]
+                state.trigger_ready, state.line_stop = event["trigger_ready"], event["line_stop"]
             case "part":
                 state.ends[event["part_id"]] = event
                 state.belt_waited_s = event["belt_waited_s"]

@@ -69,10 +69,10 @@ class Workspace:
     def contact_sheet(self) -> Path:
         return self.folder / "contact_sheet.png"
 
-    def configure(self, canvas: Canvas, engine: Path, port: int, *, trigger: str) -> None:
-        """Writes the configuration of the demo's station."""
+    def configure(self, canvas: Canvas, engine: Path, port: int, *, trigger: str, reject: str = "") -> None:
+        """Writes the configuration of the demo's station. `reject`: its section `[reject]`, if any."""
         self.configuration.write_text(
-            configuration(canvas, engine, port, trigger=trigger, work_dir=Path()), encoding="utf-8"
+            configuration(canvas, engine, port, trigger=trigger, work_dir=Path()) + reject, encoding="utf-8"
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from drivers.camera.simtl import Scene
+from station.simulation.field import BELT_LEAD_S, Events, Field
 from station.simulation.images import Canvas
-from station.simulation.line import BELT_LEAD_S, Events, Field
 from station.simulation.plan import LinePlan, PlannedPart
 
 PLAN = LinePlan(Canvas(8, 8, 1), (PlannedPart(1, "inspect", "dent"),), 20.0, 0.1, "unused", "127.0.0.1", 1)
