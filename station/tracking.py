@@ -217,7 +217,9 @@ class Tracker:
             if not part.at_sensor and not part.missing and abs(part.position - place) <= self._settings.window
         ]
         if not expected:
-            return [StopLine(ErrorCode.DOUBLE_PART, "a part came to the ejector that the camera has not seen")]
+            nearest = min(self._parts, key=lambda part: abs(part.position - place), default=None)
+            what = "no part is on the belt" if nearest is None else f"the nearest one is {nearest}"
+            return [StopLine(ErrorCode.DOUBLE_PART, what)]
         min(expected, key=lambda part: abs(part.position - place)).at_sensor = True
         return []
 
