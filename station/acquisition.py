@@ -36,6 +36,7 @@ from station.camera_handle import CameraHandle
 from station.camera_link import (
     Alive,
     Connected,
+    EncoderCounted,
     Ended,
     Finish,
     FrameLost,
@@ -133,7 +134,16 @@ class _Settings:
     outcome: queue.SimpleQueue[CameraInfo | CameraError] = field(default_factory=queue.SimpleQueue)
 
 
-AcquisitionMessage = FrameArrived | FrameFailed | CameraChanged | OutputFailed
+@dataclass(frozen=True, slots=True)
+class EncoderMoved:
+    """The encoder at a camera has another value."""
+
+    camera: str
+    count: int
+    time_ns: int
+
+
+AcquisitionMessage = FrameArrived | FrameFailed | CameraChanged | OutputFailed | EncoderMoved
 
 
 class Acquisition:
@@ -340,6 +350,8 @@ class Acquisition:
                     unplugged = kind == CameraNotFound.__name__ and self._ever_streamed
                     failed = kind in _MISCONFIGURED and not unplugged
                     return CameraState.FAILED if failed else CameraState.DOWN, f"{kind}: {detail}"
+                case EncoderCounted(count, time_ns):
+                    self._post(EncoderMoved(self._name, count, time_ns))
                 case Alive():
                     pass
 

@@ -64,7 +64,8 @@ class NoPlc:
 
 def camera_settings(configuration: LoadedConfiguration) -> CameraSettings:
     """The settings of the one camera as its driver takes them. Raises ProducerError for an unknown short name."""
-    _, camera = configuration.camera
+    name, camera = configuration.camera
+    reject, first = configuration.settings.reject, next(iter(configuration.settings.cameras))
     return CameraSettings(
         driver=camera.driver,
         trigger="line" if camera.trigger == "line" else "software",
@@ -78,6 +79,8 @@ def camera_settings(configuration: LoadedConfiguration) -> CameraSettings:
         exposure_time_us=camera.exposure_time_us,
         gain_db=camera.gain_db,
         features=camera.features,
+        encoder_feature=reject.encoder_feature if reject.reads_encoder_of(name, first) else "",
+        prompt=reject.drives_lines_of(name, first),
         folder=configuration.resolve(camera.folder) if camera.folder else None,
     )
 

@@ -81,6 +81,14 @@ class SettingsRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class EncoderCounted:
+    """The encoder at the camera has moved."""
+
+    count: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The last message: why the camera process gives up. `kind` is the name of the exception."""
 
@@ -124,7 +132,17 @@ class Finish:
     """Disconnect and end."""
 
 
-FromCamera = Connected | FrameReady | FrameLost | Alive | TriggerRefused | OutputRefused | SettingsRefused | Ended
+FromCamera = (
+    Connected
+    | FrameReady
+    | FrameLost
+    | Alive
+    | TriggerRefused
+    | OutputRefused
+    | SettingsRefused
+    | EncoderCounted
+    | Ended
+)
 ToCamera = Open | ReleaseSlot | Trigger | SetOutput | Finish
 
 _Message = FromCamera | ToCamera

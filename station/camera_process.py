@@ -21,6 +21,7 @@ from station.camera_link import (
     Alive,
     CameraLink,
     Connected,
+    EncoderCounted,
     Ended,
     Finish,
     FrameLost,
@@ -40,6 +41,7 @@ from station.reasons import ReasonCode
 _POLL_MS = {"software": 1, "line": 5, "off": 5}
 """Commands are looked for between two waits for a frame: this is what a software trigger waits at most. The binding
 holds the GIL while it waits, so a second thread would not hear them earlier. Each wait costs about 0.1 ms of a core."""
+_PROMPT_POLL_MS = 1
 _ALIVE_EVERY_NS = 500_000_000
 _PR_SET_PDEATHSIG = 1
 
@@ -77,20 +79,27 @@ def session(link: CameraLink, command: Open) -> Open | None:
         finally:
             os.close(fd)
         try:
-            return stream(link, camera, ring, _POLL_MS[command.settings.trigger])
+            settings = command.settings
+            prompt = settings.prompt or bool(settings.encoder_feature)
+            poll_ms = _PROMPT_POLL_MS if prompt else _POLL_MS[settings.trigger]
+            return stream(link, camera, ring, poll_ms, settings.encoder_feature)
         except CameraError as error:
             # Told before disconnecting, which can take seconds with a lost device.
             link.send_patiently(Ended(type(error).__name__, str(error)))
     return None
 
 
-def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int) -> Open | None:
+def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int, encoder: str = "") -> Open | None:
     """Hands frames over and obeys commands until `Finish` or another `Open`, which it returns.
 
-    Raises CameraLost, CameraUnreadable, LinkClosed.
+    `encoder`: the feature that holds the encoder of the belt; told whenever its value is another. Raises CameraLost,
+    CameraUnreadable, LinkClosed.
     """
     said_ns = 0
+    count: int | None = None
     while (end := obey(link, camera, ring)) is None:
+        if encoder:
+            count = tell_encoder(link, camera, encoder, count)
         grabbed = camera.grab(poll_ms)
         now = time.monotonic_ns()
         if grabbed is not None:
@@ -101,6 +110,15 @@ def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int) -> O
             continue
         said_ns = now
     return end if isinstance(end, Open) else None
+
+
+def tell_encoder(link: CameraLink, camera: Camera, feature: str, last: int | None) -> int:
+    """Reads the encoder and tells it when it has moved. Raises CameraSettingError, CameraLost, LinkClosed."""
+    before_ns = time.monotonic_ns()
+    count = camera.read(feature)
+    if count != last:
+        link.send_patiently(EncoderCounted(count, (before_ns + time.monotonic_ns()) // 2))
+    return count
 
 
 def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:

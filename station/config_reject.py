@@ -79,6 +79,9 @@ class RejectSection(Section):
         description="Where the belt is: register EncoderNow, an encoder at a camera, or time (constant speed).",
     )
     encoder_camera: str = Field("", description='Camera of `encoder = "camera"`; empty: the first one.')
+    encoder_feature: str = Field(
+        "EncoderValue", description="Its GenICam feature: EncoderValue or CounterValue.", min_length=1
+    )
     window_counts: int | None = Field(
         None, ge=1, description="A part may be pushed so far from its place; parts closer than this are both rejected."
     )
@@ -140,6 +143,16 @@ class RejectSection(Section):
     def distance_of(self, ejector: EjectorSection) -> float:
         """Counts, or ms with `encoder = "time"`."""
         return (ejector.distance_ms if self.encoder == "time" else ejector.distance_counts) or 0
+
+    def reads_encoder_of(self, camera: str, first: str) -> bool:
+        """The encoder is wired to this camera; `first`: the camera that an empty name stands for."""
+        return self.by == "station" and self.encoder == "camera" and (self.encoder_camera or first) == camera
+
+    def drives_lines_of(self, camera: str, first: str) -> bool:
+        """An ejector hangs on an output line of this camera."""
+        return self.by == "station" and any(
+            ejector.output == "camera" and (ejector.camera or first) == camera for ejector in self.ejectors
+        )
 
     def verdicts_of(self, ejector: EjectorSection) -> frozenset[Verdict]:
         return frozenset(Verdict[name] for name in ejector.verdicts)

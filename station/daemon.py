@@ -20,13 +20,13 @@ from drivers.camera.protocol import CameraError, CameraInfo
 from drivers.plc.protocol import PlcError, PlcInputs
 from engines.errors import EngineError
 from station import assembly, config
-from station.acquisition import Acquisition, AcquisitionMessage, CameraChanged, CameraState
+from station.acquisition import Acquisition, AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
 from station.belt_memory import BeltMemory
 from station.changeover import Changeover, ChangeRefused, identity
 from station.config import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, ControlServer
 from station.database import RecordingError
-from station.ejection import EjectionStage, OutputsReset
+from station.ejection import EjectionStage, EncoderRead, OutputsReset
 from station.ejection_records import INSERT as INSERT_EJECTION
 from station.ejection_setup import ejection_stage
 from station.handshake import Handshake
@@ -210,6 +210,10 @@ class Daemon:
         self._signalling.post(PlcWrote(inputs))
 
     def _from_camera(self, message: AcquisitionMessage) -> None:
+        if isinstance(message, EncoderMoved):
+            if self._ejection is not None:
+                self._ejection.post(EncoderRead(message.count, message.time_ns))
+            return
         self._signalling.post(message)
         if not isinstance(message, CameraChanged):
             return

@@ -79,6 +79,9 @@ class FolderCamera:
                 )
             self._triggers.append(time.monotonic_ns())
 
+    def read(self, feature: str) -> int:
+        raise CameraSettingError(f'camera "folder": no feature "{feature}": a folder has none')
+
     def set_output(self, line: str, value: bool) -> None:
         raise CameraSettingError(f'camera "folder": no output line "{line}" to set to {value}: a folder has none')
 

@@ -65,6 +65,8 @@ class GenicamCamera:
         self._heard_ns = 0
         """When the device last gave a sign of life."""
         self._counted_frames = 0
+        self._selected_line = ""
+        """The line whose user output is selected."""
 
     def __enter__(self) -> GenicamCamera:
         self._producer: AbstractContextManager[Harvester] = opened_producer(self._producer_path)
@@ -257,12 +259,17 @@ class GenicamCamera:
             )
         self._features.execute("TriggerSoftware")
 
+    def read(self, feature: str) -> int:
+        return int(self._features.get(feature, from_device=True))
+
     def set_output(self, line: str, value: bool) -> None:
         features = self._features
-        features.set("LineSelector", line)
-        if features.writable("LineMode"):
-            features.set("LineMode", "Output")
-        features.set("UserOutputSelector", self._user_output(line))
+        if line != self._selected_line:  # selecting takes longer than setting, and an ejector waits
+            features.set("LineSelector", line)
+            if features.writable("LineMode"):
+                features.set("LineMode", "Output")
+            features.set("UserOutputSelector", self._user_output(line))
+            self._selected_line = line
         features.set("UserOutputValue", value)
 
     def _user_output(self, line: str) -> str:

@@ -104,6 +104,10 @@ class Camera(Protocol):
         """Executes one software trigger. Raises CameraSettingError when the trigger source is a line."""
         ...
 
+    def read(self, feature: str) -> int:
+        """The value of an integer feature, from the device. Raises CameraSettingError, CameraLost."""
+        ...
+
     def set_output(self, line: str, value: bool) -> None:
         """Sets an output line of the camera (LineSelector, UserOutputSelector, UserOutputValue)."""
         ...

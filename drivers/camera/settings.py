@@ -37,6 +37,11 @@ class CameraSettings:
     num_buffers: int = 8
     """At least; a camera that needs more gets more."""
 
+    encoder_feature: str = ""
+    """The feature that holds the encoder of the belt, such as EncoderValue: read all the time while streaming."""
+    prompt: bool = False
+    """Commands must not wait for the usual time between two looks: output lines drive something."""
+
     folder: Path | None = None
     """The images to play, in the order of their names."""
     loop: bool = True

@@ -129,7 +129,10 @@ static bool is_inside(uint64_t address, size_t size, uint64_t start, size_t leng
 static GC_ERROR read_registers(const struct device *device, uint64_t address, void *data, size_t size)
 {
     size_t xml_size = (size_t)(camera_xml_end - camera_xml);
-    if (is_inside(address, size, 0, sizeof device->registers))
+    uint32_t encoder = scene_encoder(&device->scene);
+    if (address == offsetof(struct registers, encoder_value) && size == sizeof encoder)
+        memcpy(data, &encoder, size);
+    else if (is_inside(address, size, 0, sizeof device->registers))
         memcpy(data, (const uint8_t *)&device->registers + address, size);
     else if (is_inside(address, size, XML_ADDRESS, xml_size))
         memcpy(data, camera_xml + (address - XML_ADDRESS), size);

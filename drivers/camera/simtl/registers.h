@@ -50,7 +50,7 @@ struct registers {
     double gain_db;
     uint64_t timestamp_latch_value;
     uint32_t timestamp_latch;
-    uint32_t reserved_clock;
+    uint32_t encoder_value; /* read from the scene */
     /* 0x068 digital lines */
     uint32_t line_selector;
     uint32_t line_mode[LINES];

@@ -214,6 +214,11 @@ bool scene_line1_level(const struct scene *scene)
     return scene->file && __atomic_load_n(&scene->file->line1_level, __ATOMIC_ACQUIRE);
 }
 
+uint32_t scene_encoder(const struct scene *scene)
+{
+    return scene->file ? __atomic_load_n(&scene->file->encoder, __ATOMIC_ACQUIRE) : 0;
+}
+
 void scene_report_output(struct scene *scene, unsigned line, bool level, uint64_t now_ns)
 {
     if (!scene->file || scene->file->outputs[line].level == level)

@@ -39,7 +39,7 @@ struct scene_file {
     uint32_t channels;
     uint32_t line1_level;
     uint32_t plug_count; /* odd: the plug is out */
-    uint32_t reserved;
+    uint32_t encoder;    /* of the belt, wired to the camera */
 
     /* Written by the camera. `state_sequence` is odd while any of it is being changed. */
     uint64_t state_sequence;
@@ -98,6 +98,9 @@ bool scene_is_unplugged(int device);
 
 /* Level of Line1 when the device is opened; later changes come as messages. */
 bool scene_line1_level(const struct scene *scene);
+
+/* What the camera's encoder input has counted; 0 without a scene. */
+uint32_t scene_encoder(const struct scene *scene);
 
 void scene_report_output(struct scene *scene, unsigned line, bool level, uint64_t now_ns);
 void scene_report_exposure(struct scene *scene, uint64_t part_number, uint64_t trigger_ns);

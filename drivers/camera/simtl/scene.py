@@ -83,7 +83,7 @@ class _Header(ctypes.Structure):
         ("channels", ctypes.c_uint32),
         ("line1_level", ctypes.c_uint32),
         ("plug_count", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("encoder", ctypes.c_uint32),
         ("state_sequence", ctypes.c_uint64),
         ("outputs", _Output * len(OUTPUT_LINES)),
         ("exposures", ctypes.c_uint64),
@@ -198,6 +198,11 @@ class Scene:
         rise = self.set_line1(True)
         fall = self.set_line1(False)
         return rise and fall
+
+    def set_encoder(self, count: int) -> None:
+        """What the encoder of the belt, wired to the camera, has counted; only the lowest 32 bits are kept."""
+        with self._open():
+            self._header.encoder = count & 0xFFFF_FFFF
 
     def output(self, line: str) -> OutputState:
         """State of the output `Line2` or `Line3`, also while no camera process runs."""
