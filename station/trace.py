@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from station.database import EventRow, PartRow, ViewRow, events, parts
+from station.ejection_records import Ejection, ejections
 
 ACKNOWLEDGED, RECORDED = "acknowledged_ms", "recorded_ms"
 """Names in the column `extra` of what comes after the verdict."""
@@ -67,7 +68,10 @@ class Trace:
 
 def find(connection: sqlite3.Connection, row: PartRow) -> Trace:
     """The trace of a part of these records."""
-    return trace(row, events(connection, session=row.session))
+    pushed = [
+        ejection for ejection in ejections(connection, row.session) if ejection.acquisition_id == row.acquisition_id
+    ]
+    return trace(row, events(connection, session=row.session), pushed)
 
 
 def candidates(
@@ -79,9 +83,9 @@ def candidates(
     return list(parts(connection, session=session, part_id=number))
 
 
-def trace(row: PartRow, session_events: Iterator[EventRow]) -> Trace:
-    """Puts row and events of its session together."""
-    steps = tuple(sorted(_steps(row), key=lambda step: step.at_ms))
+def trace(row: PartRow, session_events: Iterator[EventRow], pushed: Iterable[Ejection] = ()) -> Trace:
+    """Puts row, events of its session and its ejection together."""
+    steps = tuple(sorted([*_steps(row), *_pushes(row, pushed)], key=lambda step: step.at_ms))
     return Trace(row, steps, tuple(_events(row, session_events, steps[-1].at_ms)))
 
 
@@ -100,6 +104,12 @@ def _steps(row: PartRow) -> Iterator[Step]:
     for key, name, spent_on in ((ACKNOWLEDGED, "acknowledged", "PLC"), (RECORDED, "recorded", "records")):
         if key in extra:
             yield Step(name, float(extra[key]), spent_on, row.signalled_ms)
+
+
+def _pushes(row: PartRow, pushed: Iterable[Ejection]) -> Iterator[Step]:
+    for ejection in pushed:
+        at_ms = (ejection.wall_time - row.wall_time) * 1000
+        yield Step(f"pushed by ejector {ejection.ejector}", at_ms, "belt", row.signalled_ms or 0.0)
 
 
 def _view_steps(view: ViewRow, whose: str) -> Iterator[Step]:

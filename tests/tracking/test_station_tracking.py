@@ -16,6 +16,8 @@ from station.reasons import ErrorCode, ReasonCode
 from tests.station.bench import Bench, bad, good, wait_for
 
 EJECTOR1, LINE_STOP, ERROR_CODE, COUNT_EJECTED = 20, 24, 4, 46
+ENCODER_AT_START = 2**32 - 2000
+"""It wraps around on the way."""
 WINDOW_MS = 100.0
 BY_TIME = f"""
 [reject]
@@ -146,3 +148,41 @@ def test_lost_frame_leaves_a_part_without_a_place_and_stops_the_line(bench: Benc
         wait_for(lambda: any(event.kind == "fault" for event in events(connection)), "the event")
         [fault] = [event for event in events(connection) if event.kind == "fault"]
     assert str(lost) in fault.detail
+
+
+NO_PLC = """
+[reject]
+by = "station"
+encoder = "camera"
+window_counts = 300
+[[reject.ejectors]]
+distance_counts = 5000
+pulse_counts = 200
+output = "camera"
+"""
+
+
+def test_without_a_plc_the_camera_tells_the_encoder_and_drives_the_ejector(tmp_path: Path) -> None:
+    with Bench(tmp_path, plc__role="off") as bench:
+        bench.config_path.write_text(bench.config_path.read_text() + NO_PLC)
+        bench.start(wait_ready=False)
+        wait_for(lambda: bench.settled() and bench.status()["ready"], "the station to be ready")
+
+        def run_belt(counts: range) -> None:
+            for count in counts:
+                bench.scene.set_encoder((ENCODER_AT_START + count * 10) % 2**32)
+                time.sleep(0.002)
+
+        run_belt(range(50))
+        bench.scene.show(bad(), 1)
+        bench.scene.pulse_line1()
+        wait_for(lambda: bench.status()["counters"]["failed"] == 1, "the verdict")
+        run_belt(range(50, 450))
+        time.sleep(0.3)  # the belt stands before the ejector
+        assert bench.scene.output("Line2").changes == 0
+        run_belt(range(450, 650))
+        wait_for(lambda: bench.scene.output("Line2").changes == 2, "the pulse")
+        wait_for(lambda: bool(recorded(bench)), "the record")
+        [ejection] = recorded(bench)
+        assert ejection.unit == "counts"
+        assert 0 <= ejection.error <= 300
