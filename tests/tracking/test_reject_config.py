@@ -53,7 +53,7 @@ def problems(folder: Path, text: str) -> str:
             + "window_counts = 200\nsensor_counts = 800\n"
             + EJECTOR
             + "distance_counts = 900\npulse_ms = 9.0\n",
-            "sensor at 850",
+            "sensor at 800",
         ),
         (
             STATION
