@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import multiprocessing.synchronize
 import time
 from pathlib import Path
 
@@ -30,17 +31,20 @@ def percentiles(seconds: list[float], unit: float) -> dict[str, float]:
     }
 
 
-def poll(port: int, seconds: float, results: multiprocessing.Queue[list[float]]) -> None:
-    """Reads bits and registers every 10 ms; puts the time of each request."""
+def poll(port: int, stop: multiprocessing.synchronize.Event, results: multiprocessing.Queue[list[float]]) -> None:
+    """Reads bits and registers every 10 ms until told to stop. Puts an empty list when it has begun, at the end the
+    time of each request in s."""
     client, times = ModbusClient("127.0.0.1", port), []
-    end = time.perf_counter() + seconds
-    while (start := time.perf_counter()) < end:
-        for read, count in ((client.read_discrete_inputs, 20), (client.read_input_registers, 42)):
+    while not stop.is_set():
+        start = time.perf_counter()
+        for read, count in ((client.read_discrete_inputs, 27), (client.read_input_registers, 48)):
             before = time.perf_counter()
             if read(0, count) is None:
                 raise SystemExit(f"benchmark: read failed: {client.last_error_as_txt}")
             times.append(time.perf_counter() - before)
-        time.sleep(max(0.0, start + POLL_S - time.perf_counter()))
+            if len(times) == 1:
+                results.put([])
+        stop.wait(max(0.0, start + POLL_S - time.perf_counter()))
     client.close()
     results.put(times)
 
@@ -57,9 +61,12 @@ def measure(clients: int, seconds: float) -> dict[str, dict[str, float]]:
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[list[float]] = context.Queue()
     with link:
-        readers = [context.Process(target=poll, args=(link.port, seconds, results)) for _ in range(clients)]
+        stop = context.Event()
+        readers = [context.Process(target=poll, args=(link.port, stop, results)) for _ in range(clients)]
         for reader in readers:
             reader.start()
+        for _ in readers:
+            results.get(timeout=60)  # it polls now
         plc = ModbusClient("127.0.0.1", link.port)
         end = time.perf_counter() + seconds
         while time.perf_counter() < end:
@@ -74,6 +81,7 @@ def measure(clients: int, seconds: float) -> dict[str, dict[str, float]]:
                 link.publish(outputs)
                 publishes.append(time.perf_counter() - before)
             time.sleep(0.005)
+        stop.set()
         reads = [results.get(timeout=60) for _ in readers]
         for reader in readers:
             reader.join()

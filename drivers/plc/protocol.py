@@ -119,8 +119,9 @@ class LinkEvent:
     """
 
     kind: str
-    """`connected`: this client writes from now on. `disconnected`: it left, anyone may write now. `refused`: a client
-    did what it may not, reported once per client. `failed`: the link itself is dead."""
+    """`connected`: this client writes from now on (client role: the PLC answers). `disconnected`: it left, anyone may
+    write now (client role: the PLC is lost, reported once). `refused`: a client did what it may not, reported once a
+    minute per host. `failed`: the link itself is dead."""
     peer: str
     detail: str = ""
 

@@ -18,7 +18,7 @@ def live_station(directory: Path, *, command: tuple[str, ...] = (), **settings: 
     bench.scene.show(good())
     try:
         bench.start(wait_ready=False)
-        wait_for(lambda: _is_online(bench), "the station to go online")
+        wait_for(lambda: _is_online(bench), "the station to go online", timeout_s=60.0)
         yield bench
     except BaseException:
         print(bench.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure

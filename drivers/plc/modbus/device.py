@@ -39,6 +39,8 @@ from drivers.plc.signal_map import Area, Layout
 
 _MOST = {1: 2000, 2: 2000, 3: 125, 4: 125, 5: 1, 6: 1, 15: 1968, 16: 123, 23: 125}
 """Functions offered, and the most values one request may carry (Modbus Application Protocol V1.1b3)."""
+REPORT_EVERY_S = 60.0
+REPORTS_KEPT = 256
 
 
 class _Refusal(Exception):
@@ -55,7 +57,10 @@ class Client:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.last_request_s = 0.0
-        self.refused = False
+
+    @property
+    def host(self) -> str:
+        return self.peer.rpartition(":")[0]
 
     def close(self, why: str) -> None:
         raise NotImplementedError
@@ -80,6 +85,7 @@ class Device:
         self._on_inputs = on_inputs
         self._on_link_event = on_link_event
         self._writer: Client | None = None
+        self._reported_s: dict[tuple[str, str], float] = {}
         self._decoder = DecodePDU(True)
 
     def is_writer(self, client: Client) -> bool:
@@ -100,11 +106,15 @@ class Device:
             self._writer = None
             self._on_link_event(LinkEvent("disconnected", client.peer, why))
 
-    def refuse(self, client: Client, why: str) -> None:
-        """Reports a client that does what it may not, once."""
-        if not client.refused:
-            client.refused = True
-            self._on_link_event(LinkEvent("refused", client.peer, why))
+    def refuse(self, client: Client, why: str, detail: str = "") -> None:
+        """Reports a client that does what it may not; once a minute per host, so that a flood does not fill the log."""
+        now_s, key = client.last_request_s, (client.host, why)
+        if now_s - self._reported_s.get(key, -math.inf) < REPORT_EVERY_S:
+            return
+        if len(self._reported_s) >= REPORTS_KEPT:
+            self._reported_s.clear()
+        self._reported_s[key] = now_s
+        self._on_link_event(LinkEvent("refused", client.peer, f"{why}{detail}"))
 
     def _decode(self, pdu: bytes) -> ModbusPDU:
         most = _MOST.get(pdu[0])
@@ -171,15 +181,13 @@ class Device:
         writer = self._writer
         if client is writer:
             return False
-        if self._writers and not any(
-            ipaddress.ip_address(client.peer.rpartition(":")[0]) in net for net in self._writers
-        ):
+        if self._writers and not any(ipaddress.ip_address(client.host) in net for net in self._writers):
             self.refuse(client, "wrote, but is not among the configured writers")
             raise _Refusal(ExcCodes.ILLEGAL_FUNCTION)
         if writer is not None:
             silent_s = now_s - writer.last_request_s
             if silent_s < self._silence_s:
-                self.refuse(client, f"wrote, but {writer.peer} is writing")
+                self.refuse(client, "wrote, but another client is writing: ", writer.peer)
                 raise _Refusal(ExcCodes.DEVICE_BUSY)
             why = f"silent for {silent_s:.1f} s; {client.peer} writes now"
             self.disconnected(writer, why)

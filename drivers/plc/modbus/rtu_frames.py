@@ -1,12 +1,13 @@
 """Cuts the bytes of a serial line into RTU frames. Pure: no port, no clock of its own.
 
-A frame begins after a silence of 3.5 characters or right behind another frame, and is one when its check sum is right.
-Where it ends follows from its function and its byte count, so it is answered without waiting for the silence behind
-it, and a gap that an adapter or a busy machine puts into a frame does no harm. A frame of another function, or with a
-byte count that lies, ends at the silence.
+A frame is what stands between two silences of 3.5 characters, with a right check sum. Bytes at the front of something
+longer are no frame, even if their check sum happens to be right. Two things must be forgiven, because a busy machine or
+an adapter is in between:
 
-Garbage is passed over at the next silence: every place where a frame may begin is tried, the earliest first. What
-others on the line say (RS-485: requests to other devices and their answers) is cut off in the same way.
+* a silence inside a frame: all places where a frame may have begun are tried, the earliest first, so this also passes
+  over garbage before a frame;
+* a silence that was not seen: then what came must be whole frames without rest. On RS-485 those in front are often what
+  others say, requests to other devices and their answers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pymodbus.framer import FramerRTU
 
 LONGEST = 256
 SHORTEST = 4
+MOST = 4 * LONGEST
+"""Bytes without a silence; more of them are garbage."""
 STARTS_KEPT = 8
 
 _REQUESTS: dict[int, tuple[int, int | None]] = {
@@ -42,64 +45,61 @@ class RtuFrames:
         """Where in the bytes a frame may begin. None: what comes is garbage until the next silence."""
         self._last_s = -gap_s
 
-    def feed(self, data: bytes, now_s: float) -> list[bytes]:
-        """What was received now. The frames that are complete, without their check sums."""
+    def feed(self, data: bytes, now_s: float) -> None:
+        """What was received now."""
         if now_s - self._last_s >= self._gap_s:
             self._starts = [*self._starts[1 - STARTS_KEPT :], len(self._bytes)]
         self._last_s = now_s
         self._bytes += data
-        frames = []
-        while (frame := self._next()) is not None:
-            frames.append(frame)
-        if not self._starts or len(self._bytes) - self._starts[-1] > LONGEST:
+        if not self._starts or len(self._bytes) - self._starts[-1] > MOST:
             self._bytes.clear()
             self._starts = []
-        elif len(self._bytes) > 2 * LONGEST:
-            self._cut(self._starts[-1])
+        elif len(self._bytes) > 2 * MOST:
+            del self._bytes[: self._starts[-1]]
+            self._starts = [0]
+
+    def silence(self) -> list[bytes]:
+        """The line has been silent for the gap: the frames that have come, without their check sums."""
+        for start in self._starts:
+            frames = self._split(bytes(self._bytes[start:]))
+            if frames:
+                self._bytes.clear()
+                self._starts = []
+                return frames
+        return []
+
+    def _split(self, data: bytes) -> list[bytes]:
+        """The one frame that it is, or the frames it consists of without rest."""
+        if (frame := _checked(data)) is not None:
+            return [frame]
+        frames = []
+        while data:
+            found = ((size, _checked(data[:size])) for size in self._sizes(data))
+            size, frame = next(((size, frame) for size, frame in found if frame is not None), (0, None))
+            if frame is None:
+                return []
+            frames.append(frame)
+            data = data[size:]
         return frames
 
-    def silence(self) -> bytes | None:
-        """The line has been silent for the gap: what came last is a frame when its check sum is right."""
-        for start in self._starts:
-            if (frame := _checked(self._bytes[start:])) is not None:
-                self._cut(len(self._bytes))
-                return frame
-        return None
-
-    def _next(self) -> bytes | None:
-        for start in self._starts:
-            for size in self._sizes(start):
-                frame = _checked(self._bytes[start : start + size])
-                if frame is not None:
-                    self._cut(start + size)
-                    return frame
-        return None
-
-    def _sizes(self, start: int) -> list[int]:
-        """How long a frame that begins here may be; those that are complete."""
-        received = len(self._bytes) - start
-        if received < SHORTEST:
+    def _sizes(self, data: bytes) -> list[int]:
+        """How long the frame at the front may be; those that are complete."""
+        if len(data) < SHORTEST:
             return []
-        unit_id, function = self._bytes[start], self._bytes[start + 1]
         # our own device is only asked: taking the head of a request for an answer would depend on its values
-        tables = (_REQUESTS,) if unit_id in (self._unit_id, 0) else (_REQUESTS, _ANSWERS)
+        tables = (_REQUESTS,) if data[0] in (self._unit_id, 0) else (_REQUESTS, _ANSWERS)
         sizes = []
-        for fixed, count_at in (table[function] for table in tables if function in table):
+        for fixed, count_at in (table[data[1]] for table in tables if data[1] in table):
             if count_at is None:
                 sizes.append(fixed)
-            elif count_at < received:
-                sizes.append(fixed + self._bytes[start + count_at])
-        return [size for size in sizes if size <= received]
-
-    def _cut(self, end: int) -> None:
-        """Forgets everything before `end`, where the next frame may begin."""
-        del self._bytes[:end]
-        self._starts = [0, *(start - end for start in self._starts if start > end)]
+            elif count_at < len(data):
+                sizes.append(fixed + data[count_at])
+        return [size for size in sizes if size <= len(data)]
 
 
-def _checked(data: bytes | bytearray) -> bytes | None:
+def _checked(data: bytes) -> bytes | None:
     """The frame without its check sum; None when that is wrong."""
     if not SHORTEST <= len(data) <= LONGEST:
         return None
-    content, check_sum = bytes(data[:-2]), int.from_bytes(data[-2:], "big")
+    content, check_sum = data[:-2], int.from_bytes(data[-2:], "big")
     return content if FramerRTU.check_CRC(content, check_sum) else None

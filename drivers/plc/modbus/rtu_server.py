@@ -1,8 +1,7 @@
 """Modbus RTU, server role: the PLC is the client (master) of a serial line, the station one of its devices.
 
 Requests to other units are not answered; those to unit 0 (broadcast) are carried out and not answered. A frame with a
-wrong check sum is no frame. The answer leaves after the silence that the specification asks for, in which an RS-485
-adapter turns round.
+wrong check sum is no frame. A frame ends with a silence, and then it is answered.
 
 One client by nature, so everything that is written is the PLC's. A port that is gone (adapter pulled out) is opened
 again as soon as it is back; the PLC's heartbeat stands still meanwhile.
@@ -90,7 +89,6 @@ class _Master(Client):
         self._framer = FramerRTU(DecodePDU(True))
         self._loop = asyncio.get_running_loop()
         self._silence: asyncio.TimerHandle | None = None
-        self._answers = b""
         self.gone: asyncio.Future[str] = self._loop.create_future()
         """Done when the port can no longer be used; says why."""
         self._loop.add_reader(port.fileno(), self._received)
@@ -113,30 +111,28 @@ class _Master(Client):
         if not data:
             self._lose("hung up")
             return
-        now_s = self._loop.time()
-        for frame in self._frames.feed(data, now_s):
-            self._request(frame)
+        self._frames.feed(data, self._loop.time())
         if self._silence is not None:
             self._silence.cancel()
         self._silence = self._loop.call_later(self._gap_s, self._silent)
 
     def _silent(self) -> None:
-        """Nothing was received for the gap: time for the frame that ends so, and for the answers."""
-        frame = self._frames.silence()
-        if frame is not None:
-            self._request(frame)
-        answers, self._answers = self._answers, b""
-        with suppress(OSError):  # a line that takes no answers: the PLC asks again
-            os.write(self._port.fileno(), answers)
+        """Nothing was received for the gap: the frame has ended, and an RS-485 adapter had its time to turn round."""
+        now_s = self._loop.time()
+        answers = b"".join(self._answer(frame, now_s) for frame in self._frames.silence())
+        if answers:
+            with suppress(OSError):  # a line that takes no answers: the PLC asks again
+                os.write(self._port.fileno(), answers)
 
-    def _request(self, frame: bytes) -> None:
+    def _answer(self, frame: bytes, now_s: float) -> bytes:
         unit_id, pdu = frame[0], frame[1:]
         if unit_id not in (self._unit_id, BROADCAST):
-            return
-        response = self._device.answer(self, pdu, self._loop.time())
-        if unit_id != BROADCAST:
-            response.dev_id = unit_id
-            self._answers += self._framer.buildFrame(response)
+            return b""
+        response = self._device.answer(self, pdu, now_s)
+        if unit_id == BROADCAST:
+            return b""
+        response.dev_id = unit_id
+        return self._framer.buildFrame(response)
 
     def _lose(self, why: str) -> None:
         self._loop.remove_reader(self._port.fileno())

@@ -27,6 +27,7 @@ HEADER = 6
 """Transaction, protocol, length: the bytes that the length field does not count."""
 ANY_UNIT = (0, 255)
 """Unit ids that mean "this device" over TCP (Modbus Messaging on TCP/IP Implementation Guide V1.0b, 4.4.2.5)."""
+READ_SIZE = 64
 SWEEP_S = 1.0
 
 
@@ -94,8 +95,8 @@ class ModbusTcpServerLink:
 class _TcpClient(Client, asyncio.BufferedProtocol):
     """One connection: cuts the stream into frames.
 
-    The buffer holds one frame of the largest size: however much a client sends, one turn of the loop handles at most
-    21 of its requests before the others have theirs.
+    However much a client sends, one turn of the loop takes READ_SIZE bytes of it, a handful of requests, before the
+    others have their turn.
     """
 
     def __init__(self, device: Device, settings: ModbusServerSettings, clients: set[_TcpClient]) -> None:
@@ -148,7 +149,7 @@ class _TcpClient(Client, asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  of asyncio
-        return memoryview(self._buffer)[self._filled :]
+        return memoryview(self._buffer)[self._filled : self._filled + READ_SIZE]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._filled += nbytes
@@ -156,9 +157,8 @@ class _TcpClient(Client, asyncio.BufferedProtocol):
         while self._filled - start >= HEADER:
             protocol, length = _header(self._buffer, start)
             if protocol != 0 or not 2 <= length <= MAX_ADU - HEADER:
-                self._device.refuse(
-                    self, f"sent what is not Modbus TCP: {bytes(self._buffer[start : start + 8]).hex()}"
-                )
+                head = bytes(self._buffer[start : start + 8]).hex()
+                self._device.refuse(self, "sent what is not Modbus TCP: ", head)
                 self.close("sent what is not Modbus TCP")
                 return
             end = start + HEADER + length

@@ -1,0 +1,72 @@
+"""A million mutated Modbus frames against a running station: nothing may change, stop or stall.
+
+    python -m benchmarks.fuzz_modbus [--frames 1000000] [--rtu-share 0.1] [--seed 1] [--json FILE]
+
+The real daemon with the software camera and a small engine; a PLC that keeps the rules drives parts, before (quiet) and
+during the fuzzing, and compares the control block after every burst of 100 frames. Over TCP three hostile clients join
+in from processes of their own; RTU runs over a pair of ptys (socat). Exits with an error when a rule is broken; times
+are reported, the goal being that the longest `trigger_to_ack` is at most 50 ms above the quiet one. They are those of
+the machine as it is: other load shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.plc.modbus_fuzz import Report, rtu_campaign, tcp_campaign
+
+QUIET_PARTS = 100
+
+
+def summary(times: dict[str, list[float]]) -> dict[str, Any]:
+    """Milliseconds."""
+    found = {}
+    for name, seconds in times.items():
+        if seconds:
+            values = np.array(seconds) * 1000
+            found[name] = {f"p{q}": round(float(np.percentile(values, q)), 1) for q in (50, 99)}
+            found[name]["max"] = round(float(values.max()), 1)
+    return found
+
+
+def told(report: Report) -> dict[str, Any]:
+    return {
+        "frames_of_the_writer": report.frames,
+        "frames_of_hostile_clients": report.hostile_frames,
+        "parts": report.parts,
+        "frames_per_s": round((report.frames + report.hostile_frames) / report.seconds),
+        "quiet_ms": summary(report.quiet),
+        "fuzzed_ms": summary(report.fuzzed),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--frames", type=int, default=1_000_000)
+    parser.add_argument("--rtu-share", type=float, default=0.1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    rtu_frames = round(arguments.frames * arguments.rtu_share)
+    found = {}
+    for name, campaign, frames in (
+        ("tcp", tcp_campaign, arguments.frames - rtu_frames),
+        ("rtu", rtu_campaign, rtu_frames),
+    ):
+        if not frames:
+            continue
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, campaign(Path(directory)) as running:
+            found[name] = told(running.run(frames, quiet_parts=QUIET_PARTS, seed=arguments.seed))
+        print(json.dumps({name: found[name]}, indent=2), flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
