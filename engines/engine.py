@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import Bundle, Golden, read_bundle
-from engines.errors import EngineError, GoldenMismatch, ImageError
+from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated
 from engines.location.location import Location
 from engines.manifest import Calibration, Manifest
-from engines.preprocess import prepare
+from engines.preprocess import Fitted, prepare
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.protocol import Runtime
 
@@ -33,7 +33,7 @@ class EngineOutput:
     """(map_height, map_width); covers exactly the image. What the model did not see has the map's lowest value."""
     start_ns: int
     end_ns: int
-    """CLOCK_MONOTONIC around the bare call of the runtime."""
+    """CLOCK_MONOTONIC around the bare call of the runtime; the same for images that were scored together."""
 
 
 class Engine:
@@ -63,18 +63,42 @@ class Engine:
             PartNotLocated: there is nothing to score.
             RuntimeFailure: the model could not be executed.
         """
-        fitted = prepare(image, self.manifest.input, self._location)
+        return self._infer([prepare(image, self.manifest.input, self._location)])[0]
+
+    def score_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[EngineOutput | PartNotLocated]:
+        """Score images in one call of the runtime: their outputs in order, or why one of them was not scored.
+
+        Raises:
+            ImageError: one of them has the wrong type or shape.
+            RuntimeFailure: the model could not be executed.
+        """
+        fitted = [self._fit(image) for image in images]
+        outputs = iter(self._infer([one for one in fitted if isinstance(one, Fitted)]))
+        return [next(outputs) if isinstance(one, Fitted) else one for one in fitted]
+
+    def _fit(self, image: NDArray[np.uint8]) -> Fitted | PartNotLocated:
+        try:
+            return prepare(image, self.manifest.input, self._location)
+        except PartNotLocated as problem:
+            return problem
+
+    def _infer(self, fitted: Sequence[Fitted]) -> list[EngineOutput]:
+        if not fitted:
+            return []
+        pixels = np.stack([one.pixels for one in fitted])
         start_ns = time.monotonic_ns()
-        image_scores, maps = self._runtime.infer(fitted.pixels[np.newaxis])
+        image_scores, maps = self._runtime.infer(pixels)
         end_ns = time.monotonic_ns()
-        # A NaN may get lost in a maximum: what is not finite anywhere must not look like a score.
-        finite = bool(np.isfinite(maps).all())
-        return EngineOutput(
-            image_score=float(image_scores[0]) if finite else float("nan"),
-            anomaly_map=fitted.frame_map(maps[0]),
-            start_ns=start_ns,
-            end_ns=end_ns,
-        )
+        return [
+            EngineOutput(
+                # A NaN may get lost in a maximum: what is not finite anywhere must not look like a score.
+                image_score=float(image_score) if bool(np.isfinite(anomaly_map).all()) else float("nan"),
+                anomaly_map=one.frame_map(anomaly_map),
+                start_ns=start_ns,
+                end_ns=end_ns,
+            )
+            for one, image_score, anomaly_map in zip(fitted, image_scores, maps, strict=True)
+        ]
 
     def check_golden(self, golden: tuple[Golden, ...]) -> None:
         """Run the golden images: what the model sees, so without location.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drivers.camera.producer import producer_from_name
@@ -19,8 +20,9 @@ from drivers.plc.modbus import (
 )
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
 from drivers.plc.signal_map import Layout
-from engines.engine import Engine, open_engine
-from engines.scale import LIMIT
+from engines.engine import Engine, EngineOutput, open_engine
+from engines.errors import PartNotLocated
+from station.belt_position import EncoderBelt
 from station.config import LoadedConfiguration
 from station.config_plc import PlcSection
 from station.handshake import HandshakeSettings
@@ -28,7 +30,8 @@ from station.inspection import Inspector
 from station.ledger import LedgerSettings
 from station.recording import RecorderSettings
 from station.results import Frame, Scores
-from station.rules import rules_from
+from station.rules import join_rule, view_rules
+from station.views import ViewSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,16 @@ class EngineScorer:
 
     engine: Engine
 
-    def score(self, frame: Frame) -> Scores:
-        output = self.engine.score(frame.pixels)
-        return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
+    def score(self, frames: Sequence[Frame]) -> list[Scores | PartNotLocated]:
+        outputs = self.engine.score_batch([frame.pixels for frame in frames])
+        return [output if isinstance(output, PartNotLocated) else _scores(output) for output in outputs]
 
     def close(self) -> None:
         self.engine.close()
+
+
+def _scores(output: EngineOutput) -> Scores:
+    return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
 
 
 class NoPlc:
@@ -62,10 +69,10 @@ class NoPlc:
         return None
 
 
-def camera_settings(configuration: LoadedConfiguration) -> CameraSettings:
-    """The settings of the one camera as its driver takes them. Raises ProducerError for an unknown short name."""
-    name, camera = configuration.camera
-    reject, first = configuration.settings.reject, next(iter(configuration.settings.cameras))
+def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSettings:
+    """The settings of a camera as its driver takes them. Raises ProducerError for an unknown short name."""
+    camera, reject = configuration.settings.cameras[name], configuration.settings.reject
+    first, _ = configuration.lead_camera
     return CameraSettings(
         driver=camera.driver,
         trigger="line" if camera.trigger == "line" else "software",
@@ -149,13 +156,36 @@ def handshake_settings(configuration: LoadedConfiguration) -> HandshakeSettings:
 
 def ledger_settings(configuration: LoadedConfiguration) -> LedgerSettings:
     """Deadlines and limits of a part's way."""
-    station, (_, camera) = configuration.settings.station, configuration.camera
+    station, (_, camera) = configuration.settings.station, configuration.lead_camera
     return LedgerSettings(
         deadline_ms=station.deadline_ms,
         no_frame_ms=camera.no_frame_ms,
         max_parts_in_flight=station.max_parts_in_flight,
         errors_in_a_row_to_fault=station.errors_in_a_row_to_fault,
     )
+
+
+def view_settings(configuration: LoadedConfiguration) -> list[ViewSettings]:
+    """The cameras and their places along the belt, the first one first."""
+    return [
+        ViewSettings(
+            camera=name,
+            by_station=camera.trigger == "plc",
+            after_ms=camera.after_ms,
+            after_counts=camera.after_counts,
+            tolerance_ms=camera.tolerance_ms,
+            tolerance_counts=camera.tolerance_counts or 0,
+            no_frame_ms=camera.no_frame_ms,
+        )
+        for name, camera in configuration.settings.cameras.items()
+    ]
+
+
+def belt_of_views(configuration: LoadedConfiguration) -> EncoderBelt | None:
+    """What turns EncoderNow into positions, where a camera is placed by counts. A step as long as the way to the last
+    camera is no movement."""
+    furthest = max(camera.after_counts for camera in configuration.settings.cameras.values())
+    return EncoderBelt(jump_counts=furthest) if furthest else None
 
 
 def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
@@ -175,8 +205,11 @@ def engine_threads(configured: int) -> int:
     return configured or max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, ...] | None) -> Inspector | None:
+def load_inspector(configuration: LoadedConfiguration, frame_shapes: Mapping[str, tuple[int, ...]]) -> Inspector | None:
     """The configured engine, checked and warm, with its rules; None when there is none yet.
+
+    Args:
+        frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
 
     Raises EngineError (bad bundle, golden images, another camera) and RulesError.
     """
@@ -184,27 +217,32 @@ def load_inspector(configuration: LoadedConfiguration, frame_shape: tuple[int, .
     if path is None or not path.exists():
         return None
     settings = configuration.settings
-    engine = open_engine(
-        path,
-        runtime=settings.engine.runtime,
-        threads=engine_threads(settings.engine.threads),
-        expected_image_shape=frame_shape,
-    )
+    engine = open_engine(path, runtime=settings.engine.runtime, threads=engine_threads(settings.engine.threads))
     try:
+        for shape in frame_shapes.values():
+            engine.check_camera(*shape[:2], grey=len(shape) == 2)
         calibration = engine.calibration
-        scale = calibration.scale
-        rules = rules_from(settings, review_score=scale.shown(calibration.review_score), frame_shape=frame_shape)
+        review_score = calibration.scale.shown(calibration.review_score)
+        default = view_rules(settings.decision, settings.quality, review_score=review_score)
+        views = {
+            name: view_rules(
+                settings.decision_on(name),
+                settings.quality_on(name),
+                review_score=review_score,
+                frame_shape=frame_shapes.get(name),
+                where=f"[decision.views.{name}]" if name in settings.decision.views else "[decision]",
+            )
+            for name in settings.cameras
+        }
     except Exception:
         engine.close()
         raise
-    pixel_score = settings.decision.pixel_score
     return Inspector(
         scorer=EngineScorer(engine),
-        rules=rules,
         engine_id=engine.engine_id,
-        scale=scale,
+        scale=calibration.scale,
         pixel_scale=calibration.pixel_scale,
-        pixel_score=LIMIT if pixel_score is None else pixel_score,
-        pixel_size_mm=settings.decision.pixel_size_mm,
-        min_region_mm2=settings.decision.min_region_mm2,
+        rules=default,
+        views=views,
+        joining=join_rule(settings),
     )

@@ -23,9 +23,10 @@ from drivers.camera.settings import CameraSettings
 from engines.errors import EngineError, StoreError
 from engines.store import EngineStore
 from station import assembly, config
-from station.acquisition import Acquisition
 from station.audit import AuditEntry
+from station.cameras import Cameras
 from station.config import ConfigurationError, LoadedConfiguration
+from station.config_recipe import CameraFeatures
 from station.inspection import InspectionStage
 from station.messages import Changing, Identity, IdentityChanged, Warn
 from station.reasons import OfflineReason, WarningCode
@@ -59,7 +60,7 @@ class Changeover:
         *,
         signalling: Signalling,
         inspection: InspectionStage,
-        acquisition: Acquisition,
+        cameras: Cameras,
         recorder: Recorder,
     ) -> None:
         self.configuration = configuration
@@ -69,17 +70,17 @@ class Changeover:
         self._session = session
         self._signalling = signalling
         self._inspection = inspection
-        self._acquisition = acquisition
+        self._cameras = cameras
         self._recorder = recorder
-        self._frame_shape: tuple[int, ...] | None = None
+        self._frame_shapes: dict[str, tuple[int, ...]] = {}
         self._lock = threading.Lock()
 
-    def started(self, frame_shape: tuple[int, ...]) -> None:
-        """The camera streams, and the engine of the configuration may be installed. Raises EngineError, RulesError."""
-        inspector = assembly.load_inspector(self.configuration, frame_shape)
+    def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
+        """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, RulesError."""
+        inspector = assembly.load_inspector(self.configuration, frame_shapes)
         if inspector is not None:
             self._inspection.install(inspector)
-        self._frame_shape = frame_shape
+        self._frame_shapes = frame_shapes
         entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
         self._recorder.audit(entry)
         if self.configuration.warning:
@@ -153,7 +154,7 @@ class Changeover:
         if not self._lock.acquire(blocking=False):
             raise ChangeRefused("another change is under way; try again")
         try:
-            if self._frame_shape is None:
+            if not self._frame_shapes:
                 raise ChangeRefused("the station is still starting; try again")
             after = change()
         except (ChangeRefused, *_REFUSALS) as problem:
@@ -170,23 +171,20 @@ class Changeover:
     def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str) -> None:
         """The change itself; raises with everything undone."""
         old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
-        before, after = assembly.camera_settings(old), assembly.camera_settings(new)
-        check_features(before, after)
+        names = list(old.settings.cameras)
+        before = {name: assembly.camera_settings(old, name) for name in names}
+        after = {name: assembly.camera_settings(new, name) for name in names}
+        check_features(old, new)
         with contextlib.ExitStack() as undo:
             undo.callback(self._signalling.post, Changing(None))
             self._signalling.post(Changing(why))
-            inspector = assembly.load_inspector(new, self._frame_shape)
+            inspector = assembly.load_inspector(new, self._frame_shapes)
             if inspector is not None:
                 undo.callback(inspector.scorer.close)
             self._wait_until_drained()
-            if before != after:
-                undo.callback(self._set_camera_back, before)
-                shape = self._acquisition.configure(after, CAMERA_TIMEOUT_S).shape
-                if shape != self._frame_shape:
-                    raise ChangeRefused(
-                        f"the camera would deliver frames of {shape}, the station runs with "
-                        f"{self._frame_shape}: a recipe cannot change their size"
-                    )
+            for name in [name for name in names if before[name] != after[name]]:
+                undo.callback(self._set_camera_back, name, before[name])
+                self._set_camera(name, after[name])
             if time.monotonic() > give_up_s:
                 raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
             if new.recipe != old.recipe:
@@ -198,17 +196,25 @@ class Changeover:
             undo.pop_all()
         self.configuration = new
 
+    def _set_camera(self, name: str, settings: CameraSettings) -> None:
+        shape = self._cameras[name].configure(settings, CAMERA_TIMEOUT_S).shape
+        if shape != self._frame_shapes[name]:
+            raise ChangeRefused(
+                f'camera "{name}" would deliver frames of {shape}, the station runs with {self._frame_shapes[name]}: '
+                "a recipe cannot change their size"
+            )
+
     def _wait_until_drained(self) -> None:
-        station, (_, camera) = self.configuration.settings.station, self.configuration.camera
+        station, (_, camera) = self.configuration.settings.station, self.configuration.lead_camera
         end = time.monotonic() + max(station.deadline_ms, camera.no_frame_ms) / 1000 + 1.0
         while not self._signalling.snapshot().drained:
             if time.monotonic() > end:
                 raise ChangeRefused("parts in flight did not finish in time")
             time.sleep(0.005)
 
-    def _set_camera_back(self, settings: CameraSettings) -> None:
+    def _set_camera_back(self, name: str, settings: CameraSettings) -> None:
         try:
-            self._acquisition.configure(settings, CAMERA_TIMEOUT_S)
+            self._cameras[name].configure(settings, CAMERA_TIMEOUT_S)
         except CameraError as problem:  # down or failed then, which the station shows
             log.error("the camera could not be set back", problem=str(problem))
 
@@ -233,17 +239,18 @@ def _recipe_of(configuration: LoadedConfiguration) -> str:
     return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()
 
 
-def check_features(before: CameraSettings, after: CameraSettings) -> None:
+def check_features(before: LoadedConfiguration, after: LoadedConfiguration) -> None:
     """Refuses recipes that do not name the same camera features: what one sets would stay with the other."""
-    odd = _named_features(before) ^ _named_features(after)
-    if odd:
-        raise ChangeRefused(
-            f"camera features {', '.join(sorted(odd))}: set by one of the two recipes only, so it would stay as it is; "
-            "set it in both, or in station.toml"
-        )
+    for name, camera in before.settings.cameras.items():
+        odd = _named_features(camera) ^ _named_features(after.settings.cameras[name])
+        if odd:
+            raise ChangeRefused(
+                f"camera features {', '.join(sorted(odd))} of {name}: set by one of the two recipes only, so it would "
+                "stay as it is; set it in both, or in station.toml"
+            )
 
 
-def _named_features(settings: CameraSettings) -> set[str]:
+def _named_features(settings: CameraFeatures) -> set[str]:
     named = set(settings.features)
     if settings.exposure_time_us is not None:
         named.add("ExposureTime")

@@ -6,7 +6,7 @@ import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -61,12 +61,11 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     running = _running(configuration)
     if running:
         yield Finding("station", True, "runs now: camera and PLC port are in its hands and are not tried")
-        shape = None
+        shapes: dict[str, tuple[int, ...]] = {}
     else:
-        camera, shape = _camera(configuration)
-        yield camera
+        shapes = yield from _cameras(configuration)
         yield _plc(configuration)
-    yield _engine(configuration, shape)
+    yield _engine(configuration, shapes)
     yield _disk(configuration)
 
 
@@ -78,15 +77,20 @@ def _running(configuration: LoadedConfiguration) -> bool:
     return True
 
 
-def _camera(configuration: LoadedConfiguration) -> tuple[Finding, tuple[int, ...] | None]:
-    name, _ = configuration.camera
-    try:
-        with open_camera(assembly.camera_settings(configuration)) as camera:
-            info = camera.info
-    except CameraError as problem:
-        return Finding(f"camera {name}", False, str(problem)), None
-    found = f"{info.vendor} {info.model} {info.serial_number}, {info.width} x {info.height} {info.pixel_format}"
-    return Finding(f"camera {name}", True, found), info.shape
+def _cameras(configuration: LoadedConfiguration) -> Generator[Finding, None, dict[str, tuple[int, ...]]]:
+    """One finding per camera; returns the shapes of their frames, as far as they can be opened."""
+    shapes = {}
+    for name in configuration.settings.cameras:
+        try:
+            with open_camera(assembly.camera_settings(configuration, name)) as camera:
+                info = camera.info
+        except CameraError as problem:
+            yield Finding(f"camera {name}", False, str(problem))
+            continue
+        shapes[name] = info.shape
+        found = f"{info.vendor} {info.model} {info.serial_number}, {info.width} x {info.height} {info.pixel_format}"
+        yield Finding(f"camera {name}", True, found)
+    return shapes
 
 
 def _plc(configuration: LoadedConfiguration) -> Finding:
@@ -96,17 +100,17 @@ def _plc(configuration: LoadedConfiguration) -> Finding:
         return Finding("PLC", False, str(problem))
 
 
-def _engine(configuration: LoadedConfiguration, shape: tuple[int, ...] | None) -> Finding:
+def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, ...]]) -> Finding:
     path = configuration.engine_path
     try:
-        inspector = assembly.load_inspector(configuration, shape)
+        inspector = assembly.load_inspector(configuration, shapes)
     except (EngineError, RulesError) as problem:
         return Finding("engine", False, str(problem))
     if inspector is None:
         where = f"{path} is not there yet" if path else "neither engine.path nor engine.store is set"
         return Finding("engine", True, f"none: {where}; the station will wait for teaching and pass nothing")
     inspector.scorer.close()
-    rules = inspector.rules
+    rules = inspector.rules.rules
     limits = f"review above {rules.review_score:.3g}, reject above {rules.reject_score:.3g} on the scale from 0 to 1"
     found = f"{inspector.engine_id[:12]}, golden images agree; {limits}"
     return Finding("engine", True, found)

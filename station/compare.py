@@ -102,7 +102,7 @@ def judge(
     section = configuration.settings.engine.model_copy(update={"path": engine, "store": None, "threads": 1})
     settings = configuration.settings.model_copy(update={"engine": section})
     try:
-        inspector = assembly.load_inspector(dataclasses.replace(configuration, settings=settings), None)
+        inspector = assembly.load_inspector(dataclasses.replace(configuration, settings=settings), {})
     except EngineError as problem:
         raise RefreshError(f"cannot compare: {problem}") from problem
     if inspector is None:
@@ -110,7 +110,7 @@ def judge(
     judged = []
     try:
         for number, (camera, image) in enumerate(images, start=1):
-            inspection = inspector.inspect(Frame(camera, number, read_image(image), 0, 0))
+            (inspection,) = inspector.inspect([Frame(camera, number, read_image(image), 0, 0)])
             measurement = inspection.measurement
             score = measurement.score if measurement is not None and math.isfinite(measurement.score) else None
             judged.append(Judged(inspection.decision.verdict.name, score))

@@ -12,6 +12,18 @@ FINISHING = (OfflineReason.NONE, OfflineReason.CHANGING_ENGINE, OfflineReason.CH
 """The station takes parts, or takes no more but those in flight still get their results."""
 
 
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """How one camera is."""
+
+    state: CameraState = CameraState.CONNECTING
+    detail: str = ""
+
+    @property
+    def streams(self) -> bool:
+        return self.state is CameraState.STREAMING
+
+
 @dataclass(slots=True)
 class Condition:
     """Owned by the signalling thread."""
@@ -22,8 +34,8 @@ class Condition:
     fault_detail: str = ""
     warnings: dict[WarningCode, None] = field(default_factory=dict)
     """In the order in which they came."""
-    camera: CameraState = CameraState.CONNECTING
-    camera_detail: str = ""
+    cameras: dict[str, CameraStatus] = field(default_factory=dict)
+    """All of them; the first one leads."""
     has_engine: bool = False
     changing: OfflineReason | None = None
     """CHANGING_ENGINE or CHANGING_RECIPE while it is being done."""
@@ -34,7 +46,7 @@ class Condition:
     tracks: bool = False
     """The station pushes parts off itself."""
     line_triggered: bool = True
-    """Parts trigger the camera: without it, nobody sees them."""
+    """Parts trigger the first camera: without it, nobody sees them."""
 
     @property
     def why_offline(self) -> OfflineReason:
@@ -42,7 +54,7 @@ class Condition:
         reasons = {
             OfflineReason.FAULT: self.fault is not ErrorCode.NONE,
             **dict.fromkeys(self.offline_by, True),
-            OfflineReason.CAMERA_DOWN: self.camera is not CameraState.STREAMING,
+            OfflineReason.CAMERA_DOWN: not all(camera.streams for camera in self.cameras.values()),
             OfflineReason.CHANGING_ENGINE: self.changing is OfflineReason.CHANGING_ENGINE,
             OfflineReason.CHANGING_RECIPE: self.changing is OfflineReason.CHANGING_RECIPE,
             OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
@@ -62,7 +74,7 @@ class Condition:
     @property
     def line_stop(self) -> bool:
         """Parts that are not PASS could go by: only where the station itself must push them off."""
-        unseen = self.line_triggered and self.camera is not CameraState.STREAMING
+        unseen = self.line_triggered and not next(iter(self.cameras.values())).streams
         return self.tracks and (self.fault in LINE_STOPS or unseen or self.stopped)
 
     def state(self, *, enabled: bool) -> StationState:

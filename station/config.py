@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +17,17 @@ from pydantic import Field, model_validator
 
 from engines.store import EngineStore
 from station import recipes
+from station.config_cameras import CAMERA_NAME, MAX_CAMERAS, CameraSection, ViewsSection
 from station.config_challenge import ChallengePart, ChallengeSection
-from station.config_decision import DecisionSection, LimitsSection, QualitySection, ZoneSection
+from station.config_decision import (
+    DecisionSection,
+    LimitsSection,
+    QualitySection,
+    ViewDecisionSection,
+    ViewRulesSection,
+    ZoneSection,
+    overlaid,
+)
 from station.config_plc import PlcSection
 from station.config_recipe import CameraFeatures, EngineSection, RecipeSection, recipe_name
 from station.config_reject import EjectorSection, RejectSection
@@ -61,61 +71,6 @@ class StationSection(Section):
     start_online: bool = Field(True, description="Go online by itself after the start.")
 
 
-class CameraSection(CameraFeatures):
-    """One camera. The key of the table is its name: `[cameras.top]`."""
-
-    driver: Literal["genicam", "folder"] = Field(
-        "genicam",
-        description="`genicam`: a GenTL producer through harvesters. `folder`: images, one per software trigger.",
-    )
-    producer: str = Field(
-        "",
-        description="Path of the GenTL producer (.cti), or `simtl` for the software camera of the station, or `viky`.",
-    )
-    serial_number: str = Field("", description="DeviceSerialNumber; empty: the only camera found.")
-    folder: Path | None = Field(
-        None, strict=False, description="Images for the driver `folder`. Relative to this file."
-    )
-    trigger: Literal["line", "plc"] = Field(
-        "line",
-        description="`line`: a light barrier on the camera's own input. `plc`: the coil Trigger, by software trigger.",
-    )
-    trigger_line: str = Field("Line1", description='TriggerSource for `trigger = "line"`.')
-    trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge"] = Field(
-        "RisingEdge", description="TriggerActivation."
-    )
-    pixel_format: Literal["Mono8", "RGB8", "BayerRG8", ""] = Field(
-        "", description="PixelFormat; empty: as the camera is set."
-    )
-    width: int | None = Field(None, ge=16, le=65536, description="Width in px; unset: as the camera is set.")
-    height: int | None = Field(None, ge=1, le=65536, description="Height in px; unset: as the camera is set.")
-    ring_slots: int = Field(
-        8, ge=2, le=64, description="Frames that the shared memory between camera process and station holds."
-    )
-    reconnect_min_s: float = Field(
-        0.5, ge=0.05, le=60, description="First pause before reconnecting a lost camera; doubles up to the longest."
-    )
-    reconnect_max_s: float = Field(10.0, ge=0.1, le=600, description="Longest pause before reconnecting.")
-    no_frame_ms: int = Field(
-        1000,
-        ge=10,
-        le=60_000,
-        description="A trigger or latched part id that has no frame after so long is an error part.",
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> CameraSection:
-        if self.driver == "genicam" and not self.producer:
-            raise ValueError('driver "genicam" needs `producer`: the path of a .cti, or "simtl"')
-        if self.driver == "folder" and self.folder is None:
-            raise ValueError('driver "folder" needs `folder`: a folder of images')
-        if self.driver == "folder" and self.trigger == "line":
-            raise ValueError('driver "folder" has no input line: set trigger = "plc"')
-        if self.reconnect_max_s < self.reconnect_min_s:
-            raise ValueError("reconnect_max_s is below reconnect_min_s")
-        return self
-
-
 class RecordsSection(Section):
     """What is kept of every part."""
 
@@ -138,7 +93,8 @@ class Configuration(Section):
     """The whole file."""
 
     station: StationSection = Field(default_factory=StationSection, description="The station itself.")
-    cameras: dict[str, CameraSection] = Field(description="Cameras by name. This version takes exactly one.")
+    cameras: dict[str, CameraSection] = Field(description="Cameras by name, 1 to 8. The first one leads.")
+    views: ViewsSection = Field(default_factory=ViewsSection, description="How the views of a part are joined.")
     recipe: RecipeSection = Field(default_factory=RecipeSection, description="What the product is.")
     engine: EngineSection = Field(default_factory=EngineSection, description="The engine.")
     decision: DecisionSection = Field(default_factory=DecisionSection, description="Rules for the verdict.")
@@ -150,10 +106,50 @@ class Configuration(Section):
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @model_validator(mode="after")
-    def _one_camera(self) -> Configuration:
-        if len(self.cameras) != 1:
-            raise ValueError(f"cameras: {len(self.cameras)} given, this version takes exactly one, as [cameras.NAME]")
+    def _cameras(self) -> Configuration:
+        names = list(self.cameras)
+        if not 1 <= len(names) <= MAX_CAMERAS:
+            raise ValueError(f"cameras: {len(names)} given, 1 to {MAX_CAMERAS} are allowed, each as [cameras.NAME]")
+        for name, camera in self.cameras.items():
+            if not re.fullmatch(CAMERA_NAME, name):
+                raise ValueError(f'cameras: "{name}" is no name for a camera: 1 to 32 of A-Z a-z 0-9 _ -')
+            if camera.after_ms >= self.station.deadline_ms:
+                raise ValueError(
+                    f"[cameras.{name}] after_ms = {camera.after_ms:g}: no part could have its result within "
+                    f"[station] deadline_ms = {self.station.deadline_ms}; raise deadline_ms"
+                )
+        if self.cameras[names[0]].after_ms or self.cameras[names[0]].after_counts:
+            raise ValueError(f"[cameras.{names[0]}] is the first camera: after_ms and after_counts count from it")
+        devices = {(camera.producer, camera.serial_number, camera.folder) for camera in self.cameras.values()}
+        if len(devices) < len(names):
+            raise ValueError("cameras: two of them are the same device; give each its serial_number (or folder)")
         return self
+
+    @model_validator(mode="after")
+    def _votes(self) -> Configuration:
+        unknown = sorted(set(self.decision.views) - set(self.cameras))
+        if unknown:
+            raise ValueError(f"[decision.views.{unknown[0]}]: no such camera; there are: {', '.join(self.cameras)}")
+        if self.views.rule == "k_of_n" and self.views.k > len(self.cameras):
+            raise ValueError(f"[views] k = {self.views.k}: no part could fail with {len(self.cameras)} cameras")
+        if self.views.rule == "weighted" and (votes := sum(self.weights.values())) < 1:
+            raise ValueError(f"[decision.views] the weights add up to {votes:g}: no part could fail with less than 1")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The vote of each camera."""
+        views = self.decision.views
+        return {name: views[name].weight if name in views else 1.0 for name in self.cameras}
+
+    def decision_on(self, camera: str) -> ViewRulesSection:
+        """The rules for the view of one camera."""
+        return overlaid(self.decision, self.decision.views.get(camera))
+
+    def quality_on(self, camera: str) -> QualitySection:
+        """The checks of the picture of one camera."""
+        view = self.decision.views.get(camera)
+        return overlaid(self.quality, None if view is None else view.quality)
 
     @model_validator(mode="after")
     def _reject_outputs(self) -> Configuration:
@@ -247,8 +243,8 @@ class LoadedConfiguration:
         return None if path is None else self.resolve(path)
 
     @property
-    def camera(self) -> tuple[str, CameraSection]:
-        """The one camera of this version: (name, settings)."""
+    def lead_camera(self) -> tuple[str, CameraSection]:
+        """The camera whose trigger opens a part: (name, settings)."""
         return next(iter(self.settings.cameras.items()))
 
 
@@ -303,7 +299,7 @@ def _complete(loaded: LoadedConfiguration) -> LoadedConfiguration:
     return loaded
 
 
-RELOADABLE = ("recipe", "engine", "decision", "quality", "challenge")
+RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge")
 """Sections that a running station takes up by `station reload`; of cameras, what a recipe may set."""
 
 
@@ -325,11 +321,13 @@ def _fixed(section: str, settings: Configuration) -> Any:
 SECTIONS: dict[str, type[Section]] = {
     "station": StationSection,
     "cameras": CameraSection,
+    "views": ViewsSection,
     "recipe": RecipeSection,
     "engine": EngineSection,
     "decision": DecisionSection,
     "limits": LimitsSection,
     "zones": ZoneSection,
+    "decision.views": ViewDecisionSection,
     "quality": QualitySection,
     "challenge": ChallengeSection,
     "parts": ChallengePart,

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
 from station.config_section import Section
 
 Corner = Annotated[tuple[float, float], Field(strict=False)]
+
+
+class QualitySection(Section):
+    """Whether the picture can be trusted. Unset limits are not checked; wrong size and pixel format always are."""
+
+    min_mean_grey: float | None = Field(5.0, ge=0, le=255, description="Darker pictures are not trusted.")
+    max_mean_grey: float | None = Field(250.0, ge=0, le=255, description="Brighter pictures are not trusted.")
+    max_saturated_share: float | None = Field(None, ge=0, le=1, description="Largest share of saturated pixels (255).")
+    min_sharpness: float | None = Field(
+        None, ge=0, description="Smallest variance of the Laplacian; see the records for usual values."
+    )
+    action: Literal["review", "fail"] = Field("review", description="Verdict for a picture that is not trusted.")
 
 
 class LimitsSection(Section):
@@ -43,11 +55,8 @@ class ZoneSection(LimitsSection):
         return self
 
 
-class DecisionSection(Section):
-    """When a part fails, passes or needs a look.
-
-    Scores run from 0 to 1 whatever the engine: a typical good part is at 0.1, the calibrated reject limit at 0.5.
-    """
+class ViewRulesSection(Section):
+    """When what a camera sees fails, passes or needs a look."""
 
     reject_score: float | None = Field(
         None, ge=0, le=1, description="FAIL above this score. Unset: 0.5, the engine's calibration. 1: never."
@@ -67,7 +76,7 @@ class DecisionSection(Section):
     zones: list[ZoneSection] = Field(default_factory=list, description="Zones with their own limits.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> DecisionSection:
+    def _ordered(self) -> ViewRulesSection:
         if self.reject_score is not None and self.review_score is not None and self.review_score > self.reject_score:
             raise ValueError(f"review_score {self.review_score} is above reject_score {self.reject_score}")
         names = [zone.name for zone in self.zones]
@@ -76,13 +85,34 @@ class DecisionSection(Section):
         return self
 
 
-class QualitySection(Section):
-    """Whether the picture can be trusted. Unset limits are not checked; wrong size and pixel format always are."""
+class ViewDecisionSection(ViewRulesSection):
+    """What differs for the view of one camera: what is not set here is as in `[decision]`, and what is not set in
+    `[decision.views.NAME.quality]` as in `[quality]`. Limits and zones are replaced as a whole.
+    """
 
-    min_mean_grey: float | None = Field(5.0, ge=0, le=255, description="Darker pictures are not trusted.")
-    max_mean_grey: float | None = Field(250.0, ge=0, le=255, description="Brighter pictures are not trusted.")
-    max_saturated_share: float | None = Field(None, ge=0, le=1, description="Largest share of saturated pixels (255).")
-    min_sharpness: float | None = Field(
-        None, ge=0, description="Smallest variance of the Laplacian; see the records for usual values."
+    weight: float = Field(1.0, gt=0, le=1, description='Its vote under `[views] rule = "weighted"`.')
+    quality: QualitySection = Field(
+        default_factory=QualitySection, description="Keys that are not set here are those of `[quality]`."
     )
-    action: Literal["review", "fail"] = Field("review", description="Verdict for a picture that is not trusted.")
+
+
+class DecisionSection(ViewRulesSection):
+    """When a part fails, passes or needs a look.
+
+    Scores run from 0 to 1 whatever the engine: a typical good part is at 0.1, the calibrated reject limit at 0.5.
+    """
+
+    views: dict[str, ViewDecisionSection] = Field(
+        default_factory=dict, description="What differs for single cameras: `[decision.views.NAME]`."
+    )
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def overlaid(base: AnySection, over: Section | None) -> AnySection:
+    """`base` with those of its keys that are set in `over`."""
+    if over is None:
+        return base
+    keys = over.model_fields_set & set(type(base).model_fields)
+    return base.model_copy(update={key: getattr(over, key) for key in keys})

@@ -21,6 +21,7 @@ everything else needs a restart. This page is generated from the code (`python -
 
 TITLES = {
     "cameras": "[cameras.NAME]",
+    "decision.views": "[decision.views.NAME]",
     "limits": "[decision.limits] (and in every zone)",
     "zones": "[[decision.zones]]",
     "parts": "[[challenge.parts]]",

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from drivers.camera.protocol import CameraError, CameraInfo
+from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError, PlcInputs
 from engines.errors import EngineError
 from station import assembly, config
-from station.acquisition import Acquisition, AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
+from station.acquisition import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
 from station.belt_memory import BeltMemory
+from station.cameras import Cameras
 from station.changeover import Changeover, ChangeRefused, identity
 from station.config import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, ControlServer
@@ -40,18 +39,19 @@ from station.messages import (
     PlcWrote,
     RaiseFault,
     SetOnline,
-    Snapshot,
 )
 from station.plc_requests import PlcRequests
-from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
+from station.reasons import OfflineReason
 from station.recording import Recorder
 from station.rules import RulesError
 from station.signalling import Ports, Signalling
 from station.status_publisher import StatusPublisher
+from station.status_text import readable
 from station.supervisor import Stages, Supervisor, stop_on_signals
 from station.teach import TeachError
 from station.teaching import Teaching
 from station.tracking_feed import TrackingFeed
+from station.views import Views
 
 log = structlog.get_logger()
 
@@ -77,7 +77,6 @@ class Daemon:
 
     def __init__(self, configuration: LoadedConfiguration) -> None:
         self._configuration = configuration
-        self._camera_settled: queue.SimpleQueue[CameraChanged] = queue.SimpleQueue()
         self._session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self._closing = contextlib.ExitStack()
         self._ejection: EjectionStage | None = None
@@ -89,11 +88,12 @@ class Daemon:
         stop = stop_on_signals()
         with self._closing:
             stages = self._start()
+            longest_way_ms = settings.station.deadline_ms + self._configuration.lead_camera[1].no_frame_ms
             supervisor = Supervisor(
                 stages,
                 stop,
                 engine_hang_s=settings.station.engine_hang_s,
-                drain_timeout_s=(settings.station.deadline_ms + self._configuration.camera[1].no_frame_ms) / 1000 + 2.0,
+                drain_timeout_s=longest_way_ms / 1000 + 2.0,
                 start_online=settings.station.start_online,
             )
             self._closing.pop_all()  # from here on the supervisor stops everything, in its order
@@ -110,25 +110,19 @@ class Daemon:
         for part in journal.recover():
             recorder.record_recovered(part, recipe=configuration.settings.recipe.name)
 
-        name, camera = configuration.camera
         post = self._post
-        inspection = InspectionStage(post, queue_size=configuration.settings.station.max_parts_in_flight)
+        views = Views(assembly.view_settings(configuration))
+        parts_in_flight = configuration.settings.station.max_parts_in_flight
+        inspection = InspectionStage(post, queue_size=parts_in_flight * len(views.cameras))
         link = assembly.plc_link(configuration, self._plc_wrote, post)
-        acquisition = Acquisition(
-            name,
-            assembly.camera_settings(configuration),
-            self._from_camera,
-            ring_slots=camera.ring_slots,
-            reconnect_min_s=camera.reconnect_min_s,
-            reconnect_max_s=camera.reconnect_max_s,
-        )
+        cameras = Cameras(configuration, self._from_camera)
         publisher = StatusPublisher(link.publish)
         if configuration.settings.reject.by == "station":
             self._ejection = ejection_stage(
                 configuration,
                 closing.enter_context(BeltMemory(configuration.belt_path)),
                 show=publisher.show_ejectors,
-                set_output=lambda _camera, line, level: acquisition.set_output(line, level),
+                set_output=cameras.set_output,
                 record=lambda ejection: recorder.write(INSERT_EJECTION, ejection.values(self._session)),
                 event=recorder.event,
                 fault=lambda code, detail: post(RaiseFault(code, detail)),
@@ -137,11 +131,12 @@ class Daemon:
         now = time.monotonic_ns()
         self._signalling = signalling = Signalling(
             Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
+            views,
             Handshake(assembly.handshake_settings(configuration), now),
             Ports(
                 publish=link.publish if self._ejection is None else publisher.publish,
                 inspect=inspection.submit,
-                trigger_camera=acquisition.trigger,
+                trigger_camera=cameras.trigger,
                 record=recorder.record,
                 event=recorder.event,
                 command=plc_requests.submit,
@@ -151,7 +146,8 @@ class Daemon:
                 tracking=TrackingFeed() if self._ejection is None else TrackingFeed(self._ejection.post),
             ),
             identity(self._session, configuration),
-            line_triggered=camera.trigger == "line",
+            line_triggered=configuration.lead_camera[1].trigger == "line",
+            belt=assembly.belt_of_views(configuration),
             tracks=self._ejection is not None,
         )
         self._changeover = Changeover(
@@ -159,7 +155,7 @@ class Daemon:
             self._session,
             signalling=signalling,
             inspection=inspection,
-            acquisition=acquisition,
+            cameras=cameras,
             recorder=recorder,
         )
         self._teaching = Teaching(configuration.work_dir / "teaching", self._changeover.take_taught_engine)
@@ -175,21 +171,21 @@ class Daemon:
             self._ejection.start()
             closing.callback(self._ejection.stop, 0.0)
         closing.enter_context(link)
-        acquisition.start()
-        closing.callback(acquisition.stop, 3.0)
+        cameras.start()
+        closing.callback(cameras.stop, 3.0)
         control.start()
-        self._changeover.started(self._wait_for_camera().shape)
+        self._changeover.started(cameras.wait_streaming(CAMERA_START_S))
         log.info(
             "station runs",
             session=self._session,
             engine=signalling.snapshot().engine_id[:12] or "none: waits for teaching",
             recipe=configuration.settings.recipe.name,
-            camera=name,
+            cameras=list(views.cameras),
             work_dir=str(configuration.work_dir),
             pid=os.getpid(),
         )
         return Stages(
-            acquisition=acquisition,
+            cameras=cameras,
             inspection=inspection,
             signalling=signalling,
             recorder=recorder,
@@ -215,23 +211,9 @@ class Daemon:
                 self._ejection.post(EncoderRead(message.count, message.time_ns))
             return
         self._signalling.post(message)
-        if not isinstance(message, CameraChanged):
-            return
-        if message.state in (CameraState.STREAMING, CameraState.FAILED):
-            self._camera_settled.put(message)
-        if message.state is CameraState.STREAMING and self._ejection is not None:
+        streams = isinstance(message, CameraChanged) and message.state is CameraState.STREAMING
+        if streams and self._ejection is not None:
             self._ejection.post(OutputsReset())
-
-    def _wait_for_camera(self) -> CameraInfo:
-        try:
-            message = self._camera_settled.get(timeout=CAMERA_START_S)
-        except queue.Empty:
-            raise CameraError(
-                f'the camera did not start within {CAMERA_START_S:g} s; see "station camera list"'
-            ) from None
-        if message.info is None:
-            raise CameraError(message.detail)
-        return message.info
 
     # ---- the control socket -------------------------------------------------------------------------------------
 
@@ -254,7 +236,7 @@ class Daemon:
         snapshot = self._signalling.snapshot()
         return {
             "status": {
-                **_readable(snapshot),
+                **readable(snapshot),
                 "session": self._session,
                 "teaching": self._teaching.status.as_dict(),
                 "refused": self._changeover.refusal,
@@ -293,40 +275,19 @@ class Daemon:
             raise ControlError(f"output = {output!r}: the folder of the new engine")
         if not (isinstance(budget, float) and 0 < budget < 1 and isinstance(seed, int)):
             raise ControlError("false_reject_budget: a number between 0 and 1; seed: a whole number")
+        configuration = self._changeover.configuration
         try:
             self._teaching.start(
-                parts, self._changeover.configuration.resolve(Path(output)), false_reject_budget=budget, seed=seed
+                parts,
+                configuration.resolve(Path(output)),
+                cameras=len(configuration.settings.cameras),
+                false_reject_budget=budget,
+                seed=seed,
             )
         except TeachError as problem:
             raise ControlError(str(problem)) from problem
         self._signalling.post(Collect(self._teaching.sink))
         return {}
-
-
-def _readable(snapshot: Snapshot) -> dict[str, Any]:
-    """The snapshot as JSON for people and scripts: names instead of numbers, and texts that say what to do."""
-    why = OFFLINE_REASONS[snapshot.offline_reason]
-    fault = ERRORS[snapshot.error_code]
-    return {
-        "state": snapshot.state.name.lower(),
-        "online": snapshot.online,
-        "ready": snapshot.ready,
-        "offline_reason": why.text,
-        "offline_action": why.action,
-        "error": f"{fault.text}: {snapshot.error_detail}" if snapshot.error_code else "",
-        "error_action": fault.action,
-        "warnings": [WARNINGS[code].text for code in snapshot.warnings],
-        "camera": snapshot.camera.name.lower(),
-        "camera_detail": snapshot.camera_detail,
-        "engine_id": snapshot.engine_id,
-        "recipe": snapshot.recipe,
-        "recipe_number": snapshot.recipe_number,
-        "recipe_checksum": snapshot.recipe_checksum,
-        "config_checksum": snapshot.config_checksum,
-        "counters": asdict(snapshot.counters),
-        "in_flight": snapshot.in_flight,
-        "recent": [{**asdict(part), "verdict": part.verdict.name} for part in snapshot.recent],
-    }
 
 
 def run(configuration_path: Path) -> int:

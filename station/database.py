@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from station.database_schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, open_reader, open_writer
-from station.joining import defect_area_mm2, highest_scored
+from station.joining import defect_area_mm2, score_of
 from station.reasons import ReasonCode
 from station.results import SEVERITY, Decision, Inspection, InspectionRecord, Reason, Region, Verdict, error
 
@@ -172,8 +172,7 @@ def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
     if record.late and decision.verdict is not Verdict.ERROR:
         # A late answer was never applied, so it must not be found as the part's verdict.
         decision = error(ReasonCode.DEADLINE, "the answer came late")
-    shown = highest_scored(views)
-    score = None if shown is None or shown.measurement is None else _finite(shown.measurement.score)
+    score = score_of(views)
     return PartRow(
         session=record.session,
         acquisition_id=trigger.acquisition_id,
@@ -189,8 +188,8 @@ def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
         extra=json.dumps(record.extra),
         signalled_ms=_after(trigger.time_ns)(record.signalled_ns),
         reject_score=_finite(record.reject_score),
-        score=score,
-        defect_area_mm2=None if shown is None else float(defect_area_mm2(views)),
+        score=None if score is None else _finite(score),
+        defect_area_mm2=None if score is None else float(defect_area_mm2(views)),
         recipe_checksum=record.recipe_checksum,
         challenge=trigger.challenge or None,
         late=record.late,

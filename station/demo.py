@@ -224,8 +224,9 @@ class Demo:
         with TeachingBar() as bar:
             summary = follow_teaching(teaching, bar.show)
         self._taught(started_s, summary)
-        # The images were numbered as they came, and as many came as were fed: number = place of the part.
-        removed = [parts[int(Path(name).stem) - 1].serial for name in summary.get("removed", ())]
+        # Each camera's images were numbered as they came, and as many came as were fed: number = place of the part.
+        places = sorted({int(Path(name).stem.partition("-")[0]) for name in summary.get("removed", ())})
+        removed = [parts[place - 1].serial for place in places]
         self._teaching |= {"removed_part_ids": removed, "hidden_defective_part_ids": hidden}
 
     def _taught(self, started_s: float, summary: dict[str, Any]) -> None:

@@ -122,7 +122,8 @@ class Handshake:
         self._missed_trigger = False
         self._latched: PartIdLatched | None = None
         self._part_id_ack = False
-        self._exposing: set[int] = set()
+        self._exposing: dict[int, bool] = {}
+        """Parts whose pictures are not all taken, and whether TriggerReady waits for them."""
         self._open: set[int] = set()
         self._given_up: set[int] = set()
         """Triggered before or in a reset: their results are not shown."""
@@ -160,7 +161,7 @@ class Handshake:
             and not self._status.fault
             and self._plc_alive
             and not self._trigger_pending
-            and not self._exposing
+            and not any(self._exposing.values())
             and not (self._inputs.buffer_enable and self._free_slots == 0)
         )
 
@@ -267,11 +268,14 @@ class Handshake:
         """The counters of the ledger, any time they may have changed."""
         self._counts = counts
 
-    def trigger_accepted(self, acquisition_id: int, now_ns: int) -> None:
-        """A part was opened, by the PLC's trigger or any other. `now_ns`: time of the trigger, or now."""
+    def trigger_accepted(self, acquisition_id: int, now_ns: int, *, holds_ready: bool = True) -> None:
+        """A part was opened, by the PLC's trigger or any other. `now_ns`: time of the trigger, or now.
+
+        `holds_ready`: the next trigger has to wait for the pictures of this one; a light barrier does not wait.
+        """
         self._acquisition_id = acquisition_id
         (self._open if self.enabled else self._given_up).add(acquisition_id)
-        self._exposing.add(acquisition_id)
+        self._exposing[acquisition_id] = holds_ready
         # One left standing would say of this part that it may move.
         self._exposure_complete = False
         if self._latched is not None and self._latched.time_ns <= now_ns:
@@ -293,7 +297,7 @@ class Handshake:
     def exposure_completed(self, acquisition_id: int, now_ns: int) -> None:  # noqa: ARG002
         """The part may move."""
         if acquisition_id in self._exposing:
-            self._exposing.remove(acquisition_id)
+            del self._exposing[acquisition_id]
             self._exposure_complete = self._exposure_complete or acquisition_id in self._open
 
     def result(self, result: PartResult, now_ns: int) -> ResultOutcome:

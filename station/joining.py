@@ -71,10 +71,26 @@ def of_camera(camera: str, reason: Reason) -> Reason:
     return Reason(reason.code, f"{where}: {reason.detail}" if reason.detail else where)
 
 
+def failed_view(camera: str, decision: Decision) -> Decision:
+    """What an ERROR of one view makes of the part, whatever the others say."""
+    return Decision(decision.verdict, tuple(of_camera(camera, reason) for reason in decision.reasons))
+
+
+def missing_views(cameras: Sequence[str]) -> Decision:
+    """The verdict on a part that these cameras did not see in time."""
+    return Decision(Verdict.ERROR, tuple(of_camera(name, Reason(ReasonCode.VIEW_MISSING)) for name in cameras))
+
+
 def highest_scored(views: Sequence[Inspection]) -> Inspection | None:
     """The view with the highest score, which is the part's; None when no view was scored."""
     scored = [(view.measurement.score, view) for view in views if view.measurement is not None]
     return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def score_of(views: Sequence[Inspection]) -> float | None:
+    """The highest score of the views; None when none was scored."""
+    shown = highest_scored(views)
+    return shown.measurement.score if shown is not None and shown.measurement is not None else None
 
 
 def defect_area_mm2(views: Sequence[Inspection]) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from drivers.plc.protocol import LinkEvent, PlcInputs
-from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed, OutputFailed
+from station.acquisition import CameraChanged, FrameArrived, FrameFailed, OutputFailed
+from station.condition import CameraStatus
 from station.handshake import StationState
 from station.inspection import Inspected, InspectorChanged
 from station.ledger import Counters
@@ -152,8 +153,7 @@ class Snapshot:
     error_code: ErrorCode
     error_detail: str
     warnings: tuple[WarningCode, ...]
-    camera: CameraState
-    camera_detail: str
+    cameras: Mapping[str, CameraStatus]
     engine_id: str
     recipe: str
     recipe_number: int

@@ -160,7 +160,7 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         loaded = config.with_recipe(station, name)
         folder = recipes.folder_of(station.path)
         recipes.with_number(folder, loaded.settings.recipe.number)
-        inspector = assembly.load_inspector(loaded, None)
+        inspector = assembly.load_inspector(loaded, {})
     except (ConfigurationError, EngineError, RulesError) as problem:
         yield str(problem)
         return
@@ -170,9 +170,7 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         inspector.scorer.close()
     for other in recipes.names(folder):
         try:
-            check_features(
-                assembly.camera_settings(loaded), assembly.camera_settings(config.with_recipe(station, other))
-            )
+            check_features(loaded, config.with_recipe(station, other))
         except ConfigurationError:
             continue  # told where that recipe is looked at
         except ChangeRefused as problem:

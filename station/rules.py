@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from engines.scale import LIMIT
 from station.config import Configuration
-from station.config_decision import LimitsSection
+from station.config_decision import LimitsSection, QualitySection, ViewRulesSection
 from station.decision import Limits, QualityLimits, Rules, Zone
+from station.inspection import ViewRules
+from station.joining import WORST, JoinRule
 from station.results import Verdict
 
 
@@ -13,17 +15,25 @@ class RulesError(Exception):
     """The configured limits contradict the engine's calibration."""
 
 
-def rules_from(settings: Configuration, *, review_score: float, frame_shape: tuple[int, ...] | None) -> Rules:
-    """The rules of this configuration, on the scale of `engines.scale`; `review_score` is the engine's."""
-    decision, quality = settings.decision, settings.quality
+def view_rules(
+    decision: ViewRulesSection,
+    quality: QualitySection,
+    *,
+    review_score: float,
+    frame_shape: tuple[int, ...] | None = None,
+    where: str = "[decision]",
+) -> ViewRules:
+    """The rules for what one camera sees, on the scale of `engines.scale`; `review_score` is the engine's.
+
+    `where`: the section that a message names. Raises RulesError.
+    """
     reject = LIMIT if decision.reject_score is None else decision.reject_score
     review = min(review_score, reject) if decision.review_score is None else decision.review_score
     if review > reject:
         raise RulesError(
-            f"[decision] review_score = {review:g} is above the engine's reject limit {reject:g}: "
-            "lower it, or set reject_score too"
+            f"{where} review_score = {review:g} is above the reject limit {reject:g}: lower it, or set reject_score too"
         )
-    return Rules(
+    rules = Rules(
         reject_score=reject,
         review_score=review,
         limits=_limits(decision.limits),
@@ -37,6 +47,19 @@ def rules_from(settings: Configuration, *, review_score: float, frame_shape: tup
             verdict=Verdict.FAIL if quality.action == "fail" else Verdict.REVIEW,
         ),
     )
+    pixel_score = LIMIT if decision.pixel_score is None else decision.pixel_score
+    return ViewRules(rules, pixel_score, decision.pixel_size_mm, decision.min_region_mm2)
+
+
+def join_rule(settings: Configuration) -> JoinRule:
+    """How the views of a part are joined."""
+    match settings.views.rule:
+        case "worst":
+            return WORST
+        case "k_of_n":
+            return JoinRule(float(settings.views.k))
+        case "weighted":
+            return JoinRule(1.0, settings.weights)
 
 
 def _limits(section: LimitsSection) -> Limits:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from drivers.plc.protocol import LinkEvent, PlcOutputs
 from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed, OutputFailed
-from station.condition import Condition
+from station.belt_position import EncoderBelt
+from station.condition import CameraStatus, Condition
 from station.handshake import (
     ClearErrorRequested,
     CommandRefused,
@@ -39,7 +40,15 @@ from station.handshake import (
     TriggerRequested,
 )
 from station.inspection import Inspected, Inspector, InspectorChanged
-from station.joining import highest_scored
+from station.joining import (
+    WORST,
+    defect_area_mm2,
+    failed_view,
+    highest_scored,
+    join,
+    missing_views,
+    score_of,
+)
 from station.ledger import Ledger, OpenPart
 from station.messages import (
     Ask,
@@ -61,6 +70,7 @@ from station.messages import (
 from station.reasons import ERRORS, WARNINGS, ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.results import Decision, Frame, Inspection, InspectionRecord, Reason, Trigger, Verdict, error
 from station.tracking_feed import TrackingFeed
+from station.views import MissingView, Views
 
 LONGEST_WAIT_S = 0.2
 FOREVER_NS = 3_600_000_000_000
@@ -75,7 +85,8 @@ class Ports:
 
     publish: Callable[[PlcOutputs], None]
     inspect: Callable[[Trigger, Frame], bool]
-    trigger_camera: Callable[[], None]
+    trigger_camera: Callable[[str], None]
+    """By its name."""
     record: Callable[[InspectionRecord], None]
     event: Callable[[str, str, str], None]
     """kind, level, detail."""
@@ -95,15 +106,19 @@ class Signalling:
     def __init__(
         self,
         ledger: Ledger,
+        views: Views,
         handshake: Handshake,
         ports: Ports,
         identity: Identity,
         *,
         line_triggered: bool,
         tracks: bool = False,
+        belt: EncoderBelt | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._ledger = ledger
+        self._views = views
+        self._belt = belt
         self._handshake = handshake
         self._ports = ports
         self._identity = identity
@@ -114,7 +129,9 @@ class Signalling:
         self._stopped = threading.Event()
         self._last_turn_ns = clock()
 
-        self._condition = Condition(tracks=tracks, line_triggered=line_triggered)
+        self._condition = Condition(
+            tracks=tracks, line_triggered=line_triggered, cameras=dict.fromkeys(views.cameras, CameraStatus())
+        )
         self._inspector: Inspector | None = None
         self._in_force_ns = 0
         """Since when: what was triggered before is not judged by it."""
@@ -175,7 +192,7 @@ class Signalling:
             # whatever ended the loop: no part without a verdict, and the PLC reads Reject
             self._ledger.expire(self._clock() + FOREVER_NS)
             for part in self._ledger.open_parts:
-                self._close(part.trigger, error(ReasonCode.STOPPED), None)
+                self._close(part.trigger, error(ReasonCode.STOPPED))
             self._condition.stopped = True
             self._refresh(self._clock())
             self._stopped.set()
@@ -189,8 +206,9 @@ class Signalling:
 
     def _wait_s(self) -> float:
         wakeups = [self._handshake.next_wakeup_ns()]
-        if (expiry := self._ledger.next_wakeup_ns()) is not None:
-            wakeups.append(expiry)
+        for wakeup in (self._ledger.next_wakeup_ns(), self._views.next_wakeup_ns()):
+            if wakeup is not None:
+                wakeups.append(wakeup)
         return min(max((min(wakeups) - self._clock()) / 1e9, 0.0), LONGEST_WAIT_S)
 
     def tick(self) -> None:
@@ -198,7 +216,14 @@ class Signalling:
         now = self._last_turn_ns = self._clock()
         for expired in self._ledger.expire(now):
             self._opened(expired.part, placed=False)
-            self._close(expired.part.trigger, error(expired.code), None)
+            absent = self._views.absent(expired.part.trigger.acquisition_id)
+            several = len(self._views.cameras) > 1
+            self._close(expired.part.trigger, missing_views(absent) if absent and several else error(expired.code))
+        missing, unmatched = self._views.expire(now)
+        self._views_missing(missing)
+        for message in unmatched:
+            self._no_part_for(message, "unmatched")
+        self._trigger_cameras(now)
         self._requests(self._handshake.tick(now), now)
         self._refresh(now)
 
@@ -207,6 +232,8 @@ class Signalling:
         now = self._clock()
         match message:
             case PlcWrote(inputs):
+                if self._belt is not None:
+                    self._belt.sample(inputs.encoder_now, now)
                 self._requests(self._handshake.plc_wrote(inputs, now), now)
             case FrameArrived() | FrameFailed():
                 self._frame(message, now)
@@ -307,11 +334,14 @@ class Signalling:
         self._opened(part)
         self._handshake.trigger_accepted(part.trigger.acquisition_id, now)
         self._refresh(now)  # TriggerAck before anything else
-        self._ports.trigger_camera()
+        self._begin_views(part.trigger, now)
 
     def _frame(self, message: FrameArrived | FrameFailed, now: int) -> None:
-        arrived = message.frame if isinstance(message, FrameArrived) else message
-        trigger_time_ns = arrived.trigger_time_ns
+        """Finds the part that a frame belongs to; the first camera's frame may open it."""
+        if message.camera != self._views.lead:
+            self._follow(message, now)
+            return
+        trigger_time_ns = message.trigger_time_ns
         if self._ledger.awaits_frame or not self._line_triggered:
             match_ = self._ledger.frame_for_trigger(trigger_time_ns)
         else:
@@ -321,16 +351,48 @@ class Signalling:
         self._missed(match_.missed, "the camera was triggered")
         self._ports.tracking.frame_missed(match_, trigger_time_ns)
         if match_.part is None:
-            self._ports.event("frame_" + match_.why_not, "warning", f"camera frame triggered at {trigger_time_ns} ns")
+            self._no_part_for(message, match_.why_not)
             self._refresh(now)
             return
         trigger = match_.part.trigger
-        if trigger.source == "line":
-            self._opened(match_.part)
-            self._handshake.trigger_accepted(trigger.acquisition_id, now)
-        self._handshake.exposure_completed(trigger.acquisition_id, now)
+        if trigger.source != "line":
+            self._views.lead_arrived(trigger.acquisition_id)
+            self._take(trigger, message, now)
+            return
+        self._opened(match_.part)
+        self._handshake.trigger_accepted(trigger.acquisition_id, now, holds_ready=False)
+        self._begin_views(trigger, now, message)
+
+    def _begin_views(self, trigger: Trigger, now: int, lead: FrameArrived | FrameFailed | None = None) -> None:
+        """A part has begun; `lead`: with this frame."""
+        opened = self._views.opened(trigger, self._position(trigger.time_ns))
+        self._too_close(opened.too_close)
+        if lead is not None and self._views.is_open(trigger.acquisition_id):
+            self._views.lead_arrived(trigger.acquisition_id)
+            self._take(trigger, lead, now)
+        for message in opened.frames:
+            self._take(trigger, message, now)
+        self._trigger_cameras(now)
+
+    def _follow(self, message: FrameArrived | FrameFailed, now: int) -> None:
+        """A frame of a camera that does not lead."""
+        match_ = self._views.frame(message, self._position(message.trigger_time_ns), now)
+        self._views_missing(match_.missing)
+        self._too_close(match_.ambiguous)
+        if match_.trigger is not None:
+            self._take(match_.trigger, message, now)
+        elif match_.why_not:
+            self._no_part_for(message, match_.why_not)
+        self._refresh(now)
+
+    def _take(self, trigger: Trigger, message: FrameArrived | FrameFailed, now: int) -> None:
+        """The frame of a part, and what becomes of it."""
+        if not self._views.is_open(trigger.acquisition_id):
+            return
+        if not self._views.exposing(trigger.acquisition_id):
+            self._handshake.exposure_completed(trigger.acquisition_id, now)
         if isinstance(message, FrameFailed):
-            self._close(trigger, error(message.code, message.detail), None)
+            self._close(trigger, self._of_view(message.camera, error(message.code, message.detail)))
             return
         teaching = self._take_for_teaching(message.frame)
         if self._inspector is not None and self._ports.inspect(trigger, message.frame):
@@ -341,7 +403,40 @@ class Signalling:
             decision = Decision(Verdict.REVIEW, (Reason(ReasonCode.TEACHING),))
         else:
             decision = error(ReasonCode.NO_ENGINE)
-        self._close(trigger, decision, Inspection(message.frame, decision, decided_ns=now))
+        self._judged(trigger, Inspection(message.frame, decision, decided_ns=now))
+
+    def _judged(self, trigger: Trigger, view: Inspection) -> None:
+        """One view has its verdict: the last one, or an error, decides the part."""
+        views = self._views.judged(trigger.acquisition_id, view)
+        if view.decision.verdict is Verdict.ERROR:
+            self._close(trigger, self._of_view(view.camera, view.decision))
+        elif views is not None:
+            self._close(trigger, join(views, self._inspector.joining if self._inspector else WORST))
+
+    def _of_view(self, camera: str, decision: Decision) -> Decision:
+        return failed_view(camera, decision) if len(self._views.cameras) > 1 else decision
+
+    def _too_close(self, acquisition_ids: Iterable[int]) -> None:
+        for part in [part for part in self._ledger.open_parts if part.trigger.acquisition_id in acquisition_ids]:
+            self._close(part.trigger, error(ReasonCode.VIEW_AMBIGUOUS))
+
+    def _views_missing(self, missing: Iterable[MissingView]) -> None:
+        for view in missing:
+            if self._views.is_open(view.trigger.acquisition_id):
+                self._close(view.trigger, missing_views([view.camera]))
+
+    def _no_part_for(self, message: FrameArrived | FrameFailed, why: str) -> None:
+        whose = f"camera {message.camera}: " if len(self._views.cameras) > 1 else ""
+        found = f"{whose}camera frame triggered at {message.trigger_time_ns} ns"
+        self._ports.event("frame_" + why, "warning", found)
+
+    def _trigger_cameras(self, now: int) -> None:
+        for camera in self._views.due(now):
+            self._ports.trigger_camera(camera)
+
+    def _position(self, time_ns: int) -> float | None:
+        """Of the belt, where cameras are placed by it."""
+        return self._belt.position(time_ns) if self._belt is not None else None
 
     def _take_for_teaching(self, frame: Frame) -> bool:
         if self._collect is None:
@@ -350,22 +445,25 @@ class Signalling:
             self._collect, self._condition.collecting = None, False
         return True
 
-    def _inspected(self, acquisition_id: int, inspection: Inspection) -> None:
-        part = next((part for part in self._ledger.open_parts if part.trigger.acquisition_id == acquisition_id), None)
-        if part is not None:
-            self._close(part.trigger, inspection.decision, inspection)
+    def _inspected(self, acquisition_id: int, view: Inspection) -> None:
+        if self._views.is_open(acquisition_id):
+            part = next(part for part in self._ledger.open_parts if part.trigger.acquisition_id == acquisition_id)
+            self._judged(part.trigger, view)
             return
-        self._warn(WarningCode.LATE_RESULT, True)
-        found = f"acquisition {acquisition_id} {inspection.decision.verdict.name} came after its part had a result"
-        self._ports.event("late_result", "warning", f"{found}; not applied")
-        if (trigger := self._ledger.late(acquisition_id)) is not None:
-            self._ports.record(self._record(trigger, inspection.decision, inspection, self._clock(), late=True))
+        trigger = self._views.cut_short(acquisition_id)
+        if trigger is None:
+            self._warn(WarningCode.LATE_RESULT, True)
+            found = f"acquisition {acquisition_id} {view.decision.verdict.name} came after its part had a result"
+            self._ports.event("late_result", "warning", f"{found}; not applied")
+            trigger = self._ledger.late(acquisition_id)
+        if trigger is not None:
+            self._ports.record(self._record(trigger, view.decision, (view,), self._clock(), late=True))
 
     def _without_frame(self, parts: tuple[OpenPart, ...]) -> None:
         """Parts that the camera or the transport lost: each still gets a verdict."""
         for part in parts:
             self._opened(part, placed=False)
-            self._close(part.trigger, error(ReasonCode.LOST_FRAME), None)
+            self._close(part.trigger, error(ReasonCode.LOST_FRAME))
 
     def _missed(self, count: int, detail: str) -> None:
         """A trigger that came while the station was not ready: the part is Reject, and it is on record."""
@@ -380,9 +478,9 @@ class Signalling:
                 "journal_full", "error", f"acquisition {part.trigger.acquisition_id} would not survive a kill"
             )
 
-    def _close(self, trigger: Trigger, decision: Decision, inspection: Inspection | None) -> None:
+    def _close(self, trigger: Trigger, decision: Decision) -> None:
         """The one place where a part gets its result: ledger, journal, PLC, record, in this order."""
-        measurement = inspection.measurement if inspection else None
+        views = self._views.close(trigger.acquisition_id, in_time=decision.code is not ReasonCode.DEADLINE)
         if refusal := self._handshake.refusal(decision.verdict, trigger.acquisition_id):
             # the PLC will not be told this verdict, so it must not stand in the books either
             decision = error(refusal, f"was {decision.verdict.name}")
@@ -394,9 +492,9 @@ class Signalling:
             part_id=trigger.part_id,
             verdict=decision.verdict,
             reason=decision.code,
-            score=measurement.score if measurement else 0.0,
-            threshold=self._reject_score,
-            defect_area=round(measurement.defect_area_mm2 * 1000) if measurement else 0,
+            score=score_of(views) or 0.0,
+            threshold=self._reject_score(views),
+            defect_area=round(defect_area_mm2(views) * 1000),
             latency_ms=(now - trigger.time_ns) / 1e6,
             encoder_count=trigger.encoder_count,
         )
@@ -406,7 +504,7 @@ class Signalling:
             self._raise_fault(ErrorCode.ERRORS_IN_A_ROW, str(decision.reasons[0]) if decision.reasons else "")
         self._refresh(now)
         signalled_ns = self._clock()
-        record = self._record(trigger, decision, inspection, signalled_ns)
+        record = self._record(trigger, decision, views, signalled_ns)
         self._ports.record(record)
         self._remember(record)
 
@@ -414,7 +512,7 @@ class Signalling:
         self,
         trigger: Trigger,
         decision: Decision,
-        inspection: Inspection | None,
+        views: tuple[Inspection, ...],
         signalled_ns: int,
         *,
         late: bool = False,
@@ -423,24 +521,26 @@ class Signalling:
             session=self._identity.session,
             trigger=trigger,
             decision=decision,
-            views=() if inspection is None else (inspection,),
+            views=views,
             signalled_ns=signalled_ns,
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
             recipe_checksum=self._identity.recipe_checksum,
             config_checksum=self._identity.config_checksum,
-            reject_score=self._reject_score,
+            reject_score=self._reject_score(views),
             late=late,
         )
 
-    @property
-    def _reject_score(self) -> float:
-        return self._inspector.rules.reject_score if self._inspector else 0.0
+    def _reject_score(self, views: tuple[Inspection, ...] = ()) -> float:
+        """The limit in force: that of the view whose score is shown, else the station's."""
+        shown = highest_scored(views)
+        if shown is not None and shown.reject_score is not None:
+            return shown.reject_score
+        return self._inspector.reject_score if self._inspector else 0.0
 
     def _remember(self, record: InspectionRecord) -> None:
         trigger, decision = record.trigger, record.decision
-        shown = highest_scored(record.views)
-        score = shown.measurement.score if shown and shown.measurement else None
+        score = score_of(record.views)
         reason = str(decision.reasons[0]) if decision.reasons else ""
         part = RecentPart(trigger.acquisition_id, trigger.part_id, decision.verdict, score, record.latency_ms, reason)
         self._recent = [*self._recent[-RECENT_PARTS + 1 :], part]
@@ -448,10 +548,15 @@ class Signalling:
     # ---- state --------------------------------------------------------------------------------------------------
 
     def _camera_changed(self, message: CameraChanged) -> None:
-        self._condition.camera, self._condition.camera_detail = message.state, message.detail
+        cameras = self._condition.cameras
+        cameras[message.camera] = CameraStatus(message.state, message.detail)
         down = message.state in (CameraState.DOWN, CameraState.FAILED)
-        self._ports.event("camera_" + message.state.name.lower(), "warning" if down else "info", message.detail)
-        self._warn(WarningCode.CAMERA_DOWN, down)
+        detail = f"{message.camera}: {message.detail}" if len(cameras) > 1 else message.detail
+        self._ports.event("camera_" + message.state.name.lower(), "warning" if down else "info", detail)
+        self._warn(
+            WarningCode.CAMERA_DOWN,
+            any(camera.state in (CameraState.DOWN, CameraState.FAILED) for camera in cameras.values()),
+        )
 
     def _set_online(self, online: bool, by: OfflineReason) -> None:
         self._condition.set_online(online, by)
@@ -477,7 +582,7 @@ class Signalling:
     def _refresh(self, now: int) -> None:
         """Brings the handshake up to date and publishes the status block when it changed."""
         condition, inspector = self._condition, self._inspector
-        waiting = self._ledger.awaits_frame and not self._line_triggered
+        waiting = self._views.awaits_frame
         requests = self._handshake.station_changed(
             StationStatus(
                 online=condition.online,
@@ -492,7 +597,7 @@ class Signalling:
                 recipe_checksum=_first_32_bits(self._identity.recipe_checksum),
                 engine_id=_first_32_bits(inspector.engine_id if inspector else ""),
                 config_checksum=_first_32_bits(self._identity.config_checksum),
-                threshold=self._reject_score,
+                threshold=self._reject_score(),
                 line_stop=condition.line_stop,
             ),
             now,
@@ -514,8 +619,7 @@ class Signalling:
             error_code=condition.fault,
             error_detail=condition.fault_detail,
             warnings=tuple(condition.warnings),
-            camera=condition.camera,
-            camera_detail=condition.camera_detail,
+            cameras=dict(condition.cameras),
             engine_id=self._inspector.engine_id if self._inspector else "",
             recipe=self._identity.recipe,
             recipe_number=self._identity.recipe_number,

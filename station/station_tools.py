@@ -102,7 +102,8 @@ def status_table(state: dict[str, Any]) -> Table:
         table.add_row("fault", f"[red]{state['error']}[/]\n{state['error_action']}")
     for warning in state["warnings"]:
         table.add_row("warning", f"[yellow]{warning}[/]")
-    table.add_row("camera", f"{state['camera']} {state['camera_detail']}".strip())
+    for name, camera in state["cameras"].items():
+        table.add_row(f"camera {name}", f"{camera['state']} {camera['detail']}".strip())
     table.add_row("engine", state["engine_id"][:12] or "none")
     table.add_row(
         "recipe", f"{state['recipe']}, number {state['recipe_number']} {state['recipe_checksum'][:8]}".rstrip()

@@ -20,7 +20,7 @@ from types import FrameType
 import structlog
 
 from drivers.plc.protocol import PlcLink
-from station.acquisition import Acquisition
+from station.cameras import Cameras
 from station.control import ControlServer
 from station.ejection import EjectionStage
 from station.inspection import InspectionStage
@@ -51,7 +51,7 @@ EXIT_ENGINE_HANGS = 4
 class Stages:
     """Everything that runs, built by assembly."""
 
-    acquisition: Acquisition
+    cameras: Cameras
     inspection: InspectionStage
     signalling: Signalling
     recorder: Recorder
@@ -116,7 +116,7 @@ class Supervisor:
             "inspection": stages.inspection.is_alive,
             "signalling": stages.signalling.is_alive,
             "recording": stages.recorder.is_alive,
-            "acquisition": stages.acquisition.is_alive,
+            "acquisition": stages.cameras.is_alive,
             "control": stages.control.is_alive,
             "PLC requests": stages.plc_requests.is_alive,
             "ejection": stages.ejection is None or stages.ejection.is_alive,
@@ -152,7 +152,7 @@ class Supervisor:
         if not stages.plc_requests.stop(timeout_s=2.0):
             log.error("a change of recipe, engine or configuration did not end in time")
             code = code or EXIT_STAGE_FAILED
-        stages.acquisition.stop(timeout_s=3.0)
+        stages.cameras.stop(timeout_s=3.0)
         hangs = not stages.inspection.stop(timeout_s=2.0)
         stages.recorder.stop(timeout_s=10.0)
         stages.link.__exit__(None, None, None)

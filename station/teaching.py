@@ -10,6 +10,7 @@ import contextlib
 import queue
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -80,18 +81,23 @@ class Teaching:
             self._wanted -= 1
         return self._wanted > 0
 
-    def start(self, parts: int, output: Path, *, false_reject_budget: float = 0.01, seed: int = 0) -> None:
-        """Begins with the next `parts` frames that reach `sink`. Raises TeachError when one is already under way."""
+    def start(
+        self, parts: int, output: Path, *, cameras: int = 1, false_reject_budget: float = 0.01, seed: int = 0
+    ) -> None:
+        """Begins with the frames of the next `parts` parts, one of each camera, that reach `sink`.
+
+        Raises TeachError when a teaching is already under way.
+        """
         if self._thread is not None and self._thread.is_alive():
             raise TeachError(f"a teaching is under way ({self._status.phase.value}); wait until it is done")
         if output.exists():
             raise TeachError(f"{output}: exists already; choose a new folder for the engine")
         self._cancelled.clear()
         self._drain()
-        self._wanted = parts
-        self._status = TeachingStatus(Phase.COLLECTING, "parts", 0, parts)
+        self._wanted = images = parts * cameras
+        self._status = TeachingStatus(Phase.COLLECTING, "images", 0, images)
         self._thread = threading.Thread(
-            target=self._run, args=(parts, output, false_reject_budget, seed), name="teaching"
+            target=self._run, args=(images, output, false_reject_budget, seed), name="teaching"
         )
         self._thread.start()
 
@@ -101,9 +107,9 @@ class Teaching:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, parts: int, output: Path, false_reject_budget: float, seed: int) -> None:
+    def _run(self, wanted: int, output: Path, false_reject_budget: float, seed: int) -> None:
         try:
-            images = self._collect(parts)
+            images = self._collect(wanted)
             self._status = TeachingStatus(Phase.TRAINING)
             result = teach(
                 images,
@@ -130,14 +136,18 @@ class Teaching:
             self._status, phase=Phase.DONE, left_s=0.0, detail=result.engine_id, summary=result.summary
         )
 
-    def _collect(self, parts: int) -> Path:
+    def _collect(self, wanted: int) -> Path:
+        """Writes the frames as `<n>-<camera>.png`: the nth one of its camera."""
         images = self._directory / "good"
         if self._directory.exists():
             shutil.rmtree(self._directory)
         images.mkdir(parents=True)
-        for index in range(parts):
-            write_image(images / f"{index + 1:05d}.png", self._next_frame().pixels)
-            self._status = replace(self._status, done=index + 1)
+        taken: Counter[str] = Counter()
+        for done in range(1, wanted + 1):
+            frame = self._next_frame()
+            taken[frame.camera] += 1
+            write_image(images / f"{taken[frame.camera]:05d}-{frame.camera}.png", frame.pixels)
+            self._status = replace(self._status, done=done)
         return images
 
     def _drain(self) -> None:

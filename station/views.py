@@ -58,7 +58,7 @@ class Opened:
     frames: tuple[FrameMessage, ...] = ()
     """Frames of this part that came before it."""
     too_close: tuple[int, ...] = ()
-    """Parts, this one among them, that cannot be told apart by time or encoder."""
+    """Parts, this one among them, that cannot be told apart by time or position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class ViewMatch:
     """Of the part that the frame belongs to; None when it belongs to none, or to none yet."""
     why_not: str = ""
     """`late`: its part has a result; `unmatched`: it fits no part; `twice`: its part has a frame of this camera."""
-    ambiguous: int = 0
-    """The part that has two frames of this camera now; 0: none."""
+    ambiguous: tuple[int, ...] = ()
+    """The part that has two frames of this camera now."""
     missing: tuple[MissingView, ...] = ()
     """Views that this frame has overtaken: they will not come any more."""
 
@@ -86,18 +86,19 @@ class MissingView:
 @dataclass(slots=True, eq=False)
 class _Part:
     trigger: Trigger
-    encoder: int | None
+    position: float | None
     arrived: set[str] = field(default_factory=set)
     judged: dict[str, Inspection] = field(default_factory=dict)
     to_trigger: dict[str, int] = field(default_factory=dict)
     """Cameras that the station has still to trigger, and when."""
     is_open: bool = True
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
     message: FrameMessage
-    encoder: int | None
+    position: float | None
 
 
 class Views:
@@ -131,15 +132,15 @@ class Views:
 
     # ---- the life of a part -------------------------------------------------------------------------------------
 
-    def opened(self, trigger: Trigger, encoder: int | None = None) -> Opened:
-        """A part begins. `encoder`: the position of the belt at its trigger, None when that is not known."""
-        part = _Part(trigger, encoder)
+    def opened(self, trigger: Trigger, position: float | None = None) -> Opened:
+        """A part begins. `position`: of the belt at its trigger in counts, None when that is not known."""
+        part = _Part(trigger, position)
         neighbours = [other for other in (*self._open.values(), *self._closed) if self._too_close(part, other)]
         self._open[trigger.acquisition_id] = part
         part.to_trigger = {
             view.camera: trigger.time_ns + _ns(view.after_ms) for view in self._settings.values() if view.by_station
         }
-        frames = [held for held in self._held if self._fits(part, held.message, held.encoder)]
+        frames = [held for held in self._held if self._fits(part, held.message, held.position)]
         self._held = deque(held for held in self._held if held not in frames)
         cameras = [held.message.camera for held in frames]
         if neighbours or len(set(cameras)) < len(cameras):
@@ -152,23 +153,23 @@ class Views:
         """The frame of the first camera is there."""
         self._open[acquisition_id].arrived.add(self._lead)
 
-    def frame(self, message: FrameMessage, encoder: int | None, now_ns: int) -> ViewMatch:
-        """A frame of another camera came, complete or not. `encoder`: the position of the belt at its trigger."""
+    def frame(self, message: FrameMessage, position: float | None, now_ns: int) -> ViewMatch:
+        """A frame of another camera came, complete or not. `position`: of the belt at its trigger."""
         view = self._settings[message.camera]
         if view.camera in self._awaited:
             return self._of_waiting_part(message)
-        missing = self._overtaken(view, message, encoder) if message.frame_id else ()
-        fitting = [part for part in (*self._open.values(), *self._closed) if self._fits(part, message, encoder)]
+        missing = self._overtaken(view, message, position) if message.frame_id else ()
+        fitting = [part for part in (*self._open.values(), *self._closed) if self._fits(part, message, position)]
         if not fitting:
             if now_ns >= self._hold_until_ns(message) or len(self._held) >= HELD_FRAMES:
                 return ViewMatch(why_not="unmatched", missing=missing)
-            self._held.append(_Held(message, encoder))
+            self._held.append(_Held(message, position))
             return ViewMatch(missing=missing)
         part = fitting[0]
         if len(fitting) > 1 or not part.is_open:
             return ViewMatch(why_not="late", missing=missing)
         if message.camera in part.arrived:
-            return ViewMatch(why_not="twice", ambiguous=part.trigger.acquisition_id, missing=missing)
+            return ViewMatch(why_not="twice", ambiguous=(part.trigger.acquisition_id,), missing=missing)
         part.arrived.add(message.camera)
         return ViewMatch(part.trigger, missing=missing)
 
@@ -178,20 +179,29 @@ class Views:
         part.judged[inspection.camera] = inspection
         return self._in_order(part) if len(part.judged) == len(self._settings) else None
 
-    def close(self, acquisition_id: int) -> tuple[Inspection, ...]:
-        """The part has its result. The views that were judged until now, in order; none of a part never `opened`."""
+    def close(self, acquisition_id: int, *, in_time: bool = True) -> tuple[Inspection, ...]:
+        """The part has its result. The views that were judged until now, in order; none of a part never `opened`.
+
+        `in_time`: not because its deadline is over.
+        """
         part = self._open.pop(acquisition_id, None)
         if part is None:
             return ()
         views = self._in_order(part)
-        part.is_open = False
+        part.is_open, part.cut_short = False, in_time and len(self._settings) > 1
         part.judged.clear()  # its pictures are not kept
         self._closed.append(part)
         return views
 
-    def closed_early(self, acquisition_id: int) -> Trigger | None:
-        """The trigger of a part that was closed not long ago although views of it were still to be judged."""
-        return next((part.trigger for part in self._closed if part.trigger.acquisition_id == acquisition_id), None)
+    def cut_short(self, acquisition_id: int) -> Trigger | None:
+        """The trigger of a part that got its result, not long ago, for the sake of one view: others may still come."""
+        return next(
+            (part.trigger for part in self._closed if part.cut_short and part.trigger.acquisition_id == acquisition_id),
+            None,
+        )
+
+    def is_open(self, acquisition_id: int) -> bool:
+        return acquisition_id in self._open
 
     def exposing(self, acquisition_id: int) -> bool:
         """A camera beside the first one has not taken its picture: the part may not move yet."""
@@ -242,34 +252,29 @@ class Views:
                 return ViewMatch(part.trigger)
         return ViewMatch(why_not="late")
 
-    def _fits(self, part: _Part, message: FrameMessage, encoder: int | None) -> bool:
+    def _fits(self, part: _Part, message: FrameMessage, position: float | None) -> bool:
         view = self._settings[message.camera]
-        behind = self._behind(view, part, message.trigger_time_ns, encoder)
+        behind = _behind(view, part, message.trigger_time_ns, position)
         return behind is not None and abs(behind) <= _tolerance(view)
 
     def _too_close(self, part: _Part, other: _Part) -> bool:
         """A frame could lie within the tolerance of both."""
         return any(
-            (apart := _apart(view, other, part.trigger.time_ns, part.encoder)) is not None
+            (apart := _apart(view, other, part.trigger.time_ns, part.position)) is not None
             and abs(apart) <= 2 * _tolerance(view)
             for view in self._followers
             if view.camera not in self._awaited
         )
 
-    def _overtaken(self, view: ViewSettings, message: FrameMessage, encoder: int | None) -> tuple[MissingView, ...]:
+    def _overtaken(self, view: ViewSettings, message: FrameMessage, position: float | None) -> tuple[MissingView, ...]:
         """A camera delivers in order: what should have come before this frame is lost."""
         return tuple(
             MissingView(part.trigger, view.camera)
             for part in self._open.values()
             if view.camera not in part.arrived
-            and (behind := self._behind(view, part, message.trigger_time_ns, encoder)) is not None
+            and (behind := _behind(view, part, message.trigger_time_ns, position)) is not None
             and behind > _tolerance(view)
         )
-
-    def _behind(self, view: ViewSettings, part: _Part, time_ns: int, encoder: int | None) -> float | None:
-        """How far behind its place in the part a frame was taken, in ns or counts; None when that is not known."""
-        apart = _apart(view, part, time_ns, encoder)
-        return None if apart is None else apart - (view.after_counts or _ns(view.after_ms))
 
     def _waiting(self) -> Iterable[tuple[_Part, ViewSettings, int | None]]:
         """Parts, the cameras whose frame they wait for, and how long; None where only the deadline ends it."""
@@ -296,10 +301,16 @@ def _tolerance(view: ViewSettings) -> int:
     return view.tolerance_counts if view.after_counts else _ns(view.tolerance_ms)
 
 
-def _apart(view: ViewSettings, part: _Part, time_ns: int, encoder: int | None) -> int | None:
-    """From the part's trigger to a time or an encoder position, in the unit of the view's tolerance."""
+def _behind(view: ViewSettings, part: _Part, time_ns: int, position: float | None) -> float | None:
+    """How far behind its place in the part a frame was taken, in ns or counts; None when that is not known."""
+    apart = _apart(view, part, time_ns, position)
+    return None if apart is None else apart - (view.after_counts or _ns(view.after_ms))
+
+
+def _apart(view: ViewSettings, part: _Part, time_ns: int, position: float | None) -> float | None:
+    """From the part's trigger to a time or a position of the belt, in the unit of the view's tolerance."""
     if not view.after_counts:
         return time_ns - part.trigger.time_ns
-    if encoder is None or part.encoder is None:
+    if position is None or part.position is None:
         return None
-    return (encoder - part.encoder + (1 << 31)) % (1 << 32) - (1 << 31)
+    return position - part.position

@@ -1,0 +1,39 @@
+"""The state of the station as JSON, for people and scripts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from station.messages import Snapshot
+from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
+
+
+def readable(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot as JSON for people and scripts: names instead of numbers, and texts that say what to do."""
+    why = OFFLINE_REASONS[snapshot.offline_reason]
+    down = {name: camera for name, camera in snapshot.cameras.items() if not camera.streams}
+    of_cameras = f": {', '.join(down)}" if snapshot.offline_reason is OfflineReason.CAMERA_DOWN else ""
+    fault = ERRORS[snapshot.error_code]
+    return {
+        "state": snapshot.state.name.lower(),
+        "online": snapshot.online,
+        "ready": snapshot.ready,
+        "offline_reason": why.text + of_cameras,
+        "offline_action": why.action,
+        "error": f"{fault.text}: {snapshot.error_detail}" if snapshot.error_code else "",
+        "error_action": fault.action,
+        "warnings": [WARNINGS[code].text for code in snapshot.warnings],
+        "camera": next((camera.state.value for camera in down.values()), "streaming"),
+        "cameras": {
+            name: {"state": camera.state.value, "detail": camera.detail} for name, camera in snapshot.cameras.items()
+        },
+        "engine_id": snapshot.engine_id,
+        "recipe": snapshot.recipe,
+        "recipe_number": snapshot.recipe_number,
+        "recipe_checksum": snapshot.recipe_checksum,
+        "config_checksum": snapshot.config_checksum,
+        "counters": asdict(snapshot.counters),
+        "in_flight": snapshot.in_flight,
+        "recent": [{**asdict(part), "verdict": part.verdict.name} for part in snapshot.recent],
+    }
