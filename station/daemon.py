@@ -55,7 +55,8 @@ from station.views import Views
 
 log = structlog.get_logger()
 
-CAMERA_START_S = 20.0
+CAMERA_START_S, FURTHER_CAMERA_S = 20.0, 10.0
+"""Their processes start side by side, on a machine that may have few cores."""
 GIL_SWITCH_S = 0.0005
 """A thread that wants to run waits at most so long for one that computes in Python; 5 ms is Python's default."""
 
@@ -174,7 +175,8 @@ class Daemon:
         cameras.start()
         closing.callback(cameras.stop, 3.0)
         control.start()
-        self._changeover.started(cameras.wait_streaming(CAMERA_START_S))
+        start_s = CAMERA_START_S + FURTHER_CAMERA_S * (len(views.cameras) - 1)
+        self._changeover.started(cameras.wait_streaming(start_s))
         log.info(
             "station runs",
             session=self._session,

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from tests.engines.small_engine import write_small_engine
 WIDTH, HEIGHT = 160, 128
 DEADLINE_S = 20.0
 Picture = NDArray[np.uint8]
+ONE_CAMERA: Mapping[str, Mapping[str, Any]] = {"top": {}}
 
 
 def good() -> Picture:
@@ -146,11 +147,24 @@ class Bench:
     """One station under test. Start it, send parts, break things, read the books."""
 
     def __init__(
-        self, directory: Path, *, command: tuple[str, ...] = (), with_engine: bool = True, **settings: Any
+        self,
+        directory: Path,
+        *,
+        command: tuple[str, ...] = (),
+        with_engine: bool = True,
+        cameras: Mapping[str, Mapping[str, Any]] = ONE_CAMERA,
+        **settings: Any,
     ) -> None:
+        """`cameras`: their names and what differs in their configuration; `scale` makes a larger sensor."""
         self.directory = directory
         self.port = free_port()
-        self.scene = Scene(directory / "sim", WIDTH, HEIGHT, 1)
+        self._cameras = {name: dict(differs) for name, differs in cameras.items()}
+        scales = [int(camera.pop("scale", 1)) for camera in self._cameras.values()]
+        self.scenes = {
+            name: Scene(directory / "sim", WIDTH * scale, HEIGHT * scale, 1, device=device)
+            for device, (name, scale) in enumerate(zip(cameras, scales, strict=True))
+        }
+        self.scene = next(iter(self.scenes.values()))
         self.config_path = directory / "station.toml"
         self.engine_path = directory / "engine"
         self._command = command or (sys.executable, "-m", "station", "run", "--config", str(self.config_path))
@@ -165,12 +179,17 @@ class Bench:
         """Writes station.toml; `settings` are `section__key=value`."""
         sections: dict[str, dict[str, Any]] = {
             "station": {"work_dir": "work", "deadline_ms": 800, "engine_hang_s": 5.0},
-            "cameras.top": {
-                "producer": "simtl",
-                "pixel_format": "Mono8",
-                "exposure_time_us": 500.0,
-                "no_frame_ms": 400,
-                "reconnect_min_s": 0.1,
+            **{
+                f"cameras.{name}": {
+                    "producer": "simtl",
+                    "serial_number": f"SIM{device:04d}" if len(self._cameras) > 1 else "",
+                    "pixel_format": "Mono8",
+                    "exposure_time_us": 500.0,
+                    "no_frame_ms": 400,
+                    "reconnect_min_s": 0.1,
+                    **differs,
+                }
+                for device, (name, differs) in enumerate(self._cameras.items())
             },
             "engine": {"path": "engine", "threads": 1},
             "plc": {} if settings.get("plc__transport") == "rtu" else {"port": self.port},
@@ -203,7 +222,8 @@ class Bench:
             self.process.kill()
             self.process.wait()
         self.plc.stop()
-        self.scene.close()
+        for scene in self.scenes.values():
+            scene.close()
         if error is not None:
             print(self.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure
 
@@ -216,7 +236,7 @@ class Bench:
             self.process = subprocess.Popen(
                 self._command,
                 stderr=log,
-                env=os.environ | self.scene.environment() | (environment or {}),
+                env=os.environ | self.scene.environment(len(self.scenes)) | (environment or {}),
                 cwd=Path(__file__).parents[2],
             )
         if wait_ready:
@@ -251,6 +271,16 @@ class Bench:
         self.plc.latch(part_id)
         self.scene.show(picture, part_id)
         self.scene.pulse_line1()
+        return part_id
+
+    def send_views(self, pictures: Mapping[str, Picture]) -> int:
+        """A part passes the light barrier of these cameras, all at once; its id."""
+        part_id = self.next_part_id()
+        self.plc.latch(part_id)
+        for name, picture in pictures.items():
+            self.scenes[name].show(picture, part_id)
+        for name in pictures:
+            self.scenes[name].pulse_line1()
         return part_id
 
     def next_part_id(self) -> int:
