@@ -155,7 +155,7 @@ def test_the_plc_triggers_all_cameras_at_once(tmp_path: Path) -> None:
 
 
 def test_a_camera_down_the_belt(tmp_path: Path) -> None:
-    """Several parts between the cameras at a time. The defect is seen by the second camera alone, which loses a frame."""
+    """Several parts between the cameras at a time. Only the second camera sees the defect; it loses a frame, too."""
     cameras = {"top": {}, "side": {"after_ms": 1500.0, "tolerance_ms": 280.0, "no_frame_ms": 3000}}
     with Bench(tmp_path, cameras=cameras, station__deadline_ms=8000) as bench:
         bench.start()
