@@ -503,7 +503,8 @@ static void check_messages(struct scene_file *scene)
     memset(too_long, 'a', sizeof too_long);
     send_size("", 0);
     send_size(too_long, sizeof too_long);
-    const char *nonsense[] = {"line1", "line1 2", "line1 1 1", "incomplete 1", "incomplete 1 -1", "late 1 1", "late 1 1 99999999", "crashed"};
+    const char *nonsense[] = {"line1",          "line1 2",  "line1 1 x",         "line1 1 1 1", "incomplete 1",
+                              "incomplete 1 -1", "late 1 1", "late 1 1 99999999", "crashed"};
     for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++)
         send_message(nonsense[i]);
     send_message("incomplete 7 1");

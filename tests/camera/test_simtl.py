@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import subprocess
 import sys
 import threading
@@ -229,6 +230,22 @@ def test_chunk_data_tell_frame_and_time_of_the_trigger(scene: Scene) -> None:
             assert frame.chunk_timestamp_ns == frame.timestamp_ns
             # The latch lies between the two readings of the host's clock, so the offset is a bit too large at most.
             assert 0 <= scene.exposure().trigger_ns + offset_ns - frame.timestamp_ns <= time.monotonic_ns() - host_ns
+
+
+@pytest.mark.parametrize(("late_s", "stamped"), [(0.5, True), (-60.0, False)])
+def test_a_trigger_is_stamped_with_the_time_of_its_edge(
+    scene: Scene, tmp_path: Path, late_s: float, stamped: bool
+) -> None:
+    """However late the camera's process wakes up; but never with a time that is still to come."""
+    with camera() as cam, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        cam.start("Line1")
+        before_ns = time.monotonic_ns()
+        edge_ns = before_ns - round(late_s * 1e9)
+        line.sendto(f"line1 1 {edge_ns}".encode(), str(tmp_path / "cam.0.sock"))
+        fetched(cam)
+        trigger_ns = scene.exposure().trigger_ns
+        assert (trigger_ns == edge_ns) == stamped
+        assert stamped or before_ns <= trigger_ns <= time.monotonic_ns()
 
 
 def test_every_device_has_its_own_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,8 @@ static bool parse(const char *text, struct command *command)
 {
     char rest;
     *command = (struct command){0};
-    if (sscanf(text, "line1 %u%c", &command->number, &rest) == 1)
+    if (sscanf(text, "line1 %u%c", &command->number, &rest) == 1 ||
+        sscanf(text, "line1 %u %" SCNu64 "%c", &command->number, &command->edge_ns, &rest) == 2)
         command->kind = COMMAND_LINE1;
     else if (sscanf(text, "incomplete %u %u%c", &command->request, &command->number, &rest) == 2)
         command->kind = COMMAND_INCOMPLETE;

@@ -10,7 +10,7 @@
 #include "gentl.h"
 
 enum command_kind {
-    COMMAND_LINE1,      /* line1 <0|1>                        the light barrier */
+    COMMAND_LINE1,      /* line1 <0|1> [<nanoseconds>]        the light barrier, and when its edge was */
     COMMAND_INCOMPLETE, /* incomplete <request> <n>           the next n frames arrive incomplete */
     COMMAND_DROPPED,    /* dropped <request> <n>              the next n frames never arrive */
     COMMAND_LATE,       /* late <request> <n> <milliseconds>  the next n frames arrive late */
@@ -21,6 +21,7 @@ struct command {
     enum command_kind kind;
     uint32_t number; /* level, or count of frames */
     uint32_t delay_ms;
+    uint64_t edge_ns; /* CLOCK_MONOTONIC; 0: not told */
     uint32_t request; /* told back in the scene, so that the simulator knows when the fault is armed */
 };
 

@@ -169,7 +169,8 @@ void *sensor_thread(void *device);
 void *control_thread(void *device);
 void sensor_start(struct device *device);
 void sensor_stop(struct device *device);
-void sensor_trigger(struct device *device, enum trigger_source source);
+/* `edge_ns`: when the trigger was; later than now counts as now. */
+void sensor_trigger(struct device *device, enum trigger_source source, uint64_t edge_ns);
 void sensor_update_outputs(struct device *device);
 
 /* The device's clock: another zero than the host's, so that nobody gets away with mixing up the two. */

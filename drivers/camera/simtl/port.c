@@ -94,7 +94,7 @@ static void take_effect(struct device *device, uint64_t address)
         sensor_stop(device);
         break;
     case offsetof(struct registers, trigger_software):
-        sensor_trigger(device, TRIGGER_SOFTWARE);
+        sensor_trigger(device, TRIGGER_SOFTWARE, clock_now_ns());
         break;
     case offsetof(struct registers, timestamp_latch):
         registers->timestamp_latch_value = device_clock_ns(device, clock_now_ns());

@@ -191,7 +191,8 @@ class Scene:
         """
         with self._open():
             self._header.line1_level = int(level)
-            return self._send(f"line1 {int(level)}")
+            # The camera stamps a trigger with the time of its edge, however late its process wakes up.
+            return self._send(f"line1 {int(level)} {time.monotonic_ns()}")
 
     def pulse_line1(self) -> bool:
         """A rise and a fall of Line1. False when no camera process listened to both."""

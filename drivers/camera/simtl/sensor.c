@@ -79,10 +79,12 @@ static void expose(struct device *device, uint64_t trigger_ns)
     pthread_cond_signal(&device->sensor_wake);
 }
 
-void sensor_trigger(struct device *device, enum trigger_source source)
+void sensor_trigger(struct device *device, enum trigger_source source, uint64_t edge_ns)
 {
     const struct registers *registers = &device->registers;
     uint64_t now_ns = clock_now_ns();
+    if (edge_ns < now_ns)
+        now_ns = edge_ns; /* hardware latches the time of an edge; this thread may wake up later */
     if (!device->is_acquiring || registers->trigger_mode != TRIGGER_ON || registers->trigger_source != source ||
         !scene_is_plugged(&device->scene))
         return;
@@ -202,14 +204,14 @@ void *sensor_thread(void *argument)
 
 /* ---- digital lines and control thread --------------------------------------------------------------------------- */
 
-static void set_line1(struct device *device, bool level)
+static void set_line1(struct device *device, bool level, uint64_t edge_ns)
 {
     struct registers *registers = &device->registers;
     if (registers->line_status[LINE1] == level)
         return; /* no edge */
     registers->line_status[LINE1] = level;
     if (registers->trigger_activation == ANY_EDGE || registers->trigger_activation == (level ? RISING_EDGE : FALLING_EDGE))
-        sensor_trigger(device, TRIGGER_LINE1);
+        sensor_trigger(device, TRIGGER_LINE1, edge_ns);
 }
 
 void sensor_update_outputs(struct device *device)
@@ -227,7 +229,7 @@ static void execute(struct device *device, const struct command *command)
 {
     switch (command->kind) {
     case COMMAND_LINE1:
-        set_line1(device, command->number);
+        set_line1(device, command->number, command->edge_ns ? command->edge_ns : clock_now_ns());
         break;
     case COMMAND_INCOMPLETE:
         device->faults.incomplete = command->number;
