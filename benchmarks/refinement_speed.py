@@ -51,7 +51,7 @@ from engines.training.evaluation.protocol import Indices, contaminated_split
 from engines.training.irp import RefineOptions, refine
 from engines.training.irp.records import Scores
 from engines.training.learn import FeatureJudge, LearnOptions, learn
-from engines.training.train import TrainOptions, score
+from engines.training.train import TrainOptions, score, train
 
 NEW_IMAGES = 20
 GOAL_RATIO = 20.0
@@ -111,7 +111,7 @@ class NaiveJudge(FeatureJudge):
 
     def __init__(self, bench: Bench, features: CachedFeatures, training: TrainOptions) -> None:
         super().__init__(bench.detector, features, np.arange(len(bench.train)), training)
-        self._clock = bench.clock
+        self._bench, self._clock = bench, bench.clock
         self.images: list[int] = []
         """Of every round."""
         self.train_s: list[float] = []
@@ -119,7 +119,8 @@ class NaiveJudge(FeatureJudge):
     def own(self, kept: Indices, *, continued: bool) -> Scores:  # noqa: ARG002  never continued
         """See `Judge.own`."""
         started = self._clock()
-        scores = super().own(kept, continued=False)
+        train(self._bench.detector, self._features, kept, self._training)  # the whole training, as the papers'
+        scores, _ = score(self._bench.detector, self._features, kept)
         self.train_s.append(self._clock() - started)
         self.images.append(len(kept))
         return scores
@@ -208,8 +209,9 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         feature_s = measure_features(bench, options.feature_rounds)
         features, _ = bench.features(bench.train, cache)
         ours_removed = results["ours"]["removed_good"] + results["ours"]["removed_bad"]
-        limited = RefineOptions("irp", options.factor, max_rounds=options.max_rounds)
-        unlimited = RefineOptions("irp", math.nextafter(1, 2), max_rounds=min(options.max_rounds, ours_removed))
+        limited = RefineOptions("irp", options.factor, largest_only=True, max_rounds=options.max_rounds)
+        as_many = min(options.max_rounds, ours_removed)
+        unlimited = RefineOptions("irp", math.nextafter(1, 2), largest_only=True, max_rounds=as_many)
         ways = {"naive, lambda": limited} | ({"naive, as many": unlimited} if ours_removed else {})
         for name, way in ways.items():
             judge = NaiveJudge(bench, features, training)
