@@ -28,6 +28,7 @@ from station.ledger import Counters
 from station.reasons import OfflineReason, ReasonCode
 from station.results import Verdict
 from station.timing_drawing import Diagram, Mark, Track
+from station.timing_tracking import tracking
 
 NS_PER_MS = 1_000_000
 SCAN_MS, REACTION_MS = 5.0, 1.0
@@ -300,6 +301,7 @@ SCENARIOS: dict[str, Callable[[], Diagram]] = {
     "plc-heartbeat-loss": heartbeat_loss,
     "plc-offline": offline,
     "plc-reset": reset,
+    "plc-tracking": tracking,
 }
 
 

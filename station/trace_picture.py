@@ -21,6 +21,7 @@ COLOURS = {
     "waiting": "#e45756",
     "PLC": "#f58518",
     "records": "#9d755d",
+    "belt": "#ff9da6",
 }
 VERDICT_COLOURS = {"PASS": "#1a7f37", "FAIL": "#c62828", "REVIEW": "#b36b00", "ERROR": "#8e24aa"}
 GREY, DARK = "#d0d0d0", "#505050"

@@ -12,6 +12,8 @@ import pytest
 from station import cli, database
 from station.database import EventRow, PartRow, part_row
 from station.drawing import PNG_SCALE, Drawing
+from station.ejection_records import Ejection
+from station.reasons import ReasonCode
 from station.recording import Recorder, RecorderSettings
 from station.results import Verdict
 from station.trace import trace
@@ -154,6 +156,14 @@ def test_picture_has_a_bar_for_each_step_as_svg_and_as_png(
     assert pixels.shape[1] == WIDTH * PNG_SCALE
     engine = tuple(int(COLOURS["engine"][index : index + 2], 16) for index in (5, 3, 1))
     assert int((pixels == engine).all(axis=2).sum()) > 500
+
+
+def test_a_push_is_a_step_and_has_its_bar() -> None:
+    row = part_row(MAKE.inspected(2, Verdict.FAIL))
+    pushed = Ejection(2, 1002, 1, row.wall_time + 1.5, 0.2, "counts", ReasonCode.SCORE_ABOVE_LIMIT, True)
+    found = trace(row, iter(()), [pushed])
+    assert (found.steps[-1].name, round(found.steps[-1].at_ms)) == ("pushed by ejector 1", 1500)
+    assert COLOURS["belt"] in draw(found).svg()
 
 
 @pytest.mark.parametrize(("end_ms", "tick"), [(26.0, 5.0), (8.0, 1.0), (100.0, 20.0), (0.0, 0.0001), (3000.0, 500.0)])
