@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import termios
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,30 +121,52 @@ class TcpTransport:
         return data
 
 
-class RtuTransport:
-    """Modbus RTU on a serial line, as its master."""
+@dataclass(frozen=True, slots=True)
+class SerialPort:
+    """A serial line with 8 data bits."""
 
-    def __init__(self, port: str, baud: int = 19200, parity: str = "E", timeout_s: float = 1.0) -> None:
-        """`parity`: N, E or O. Raises LinkError when the port cannot be opened."""
-        self.name = f"{port} {baud} 8{parity}{2 if parity == 'N' else 1}"
+    path: str
+    baud: int = 19200
+    parity: str = "E"
+    """N, E or O."""
+    stop_bits: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.baud} baud, 8{self.parity}{self.stop_bits})"
+
+    @property
+    def silence_s(self) -> float:
+        """What separates two frames: 3.5 characters, and not less than 1.75 ms."""
+        return max(3.5 * 11 / self.baud, 0.00175)
+
+    def open(self, timeout_s: float) -> serial.Serial:
+        """Raises LinkError."""
         try:
-            self._line = serial.Serial(
-                port,
-                baud,
-                parity=parity,
-                stopbits=serial.STOPBITS_TWO if parity == "N" else serial.STOPBITS_ONE,
-                timeout=timeout_s,
+            return serial.Serial(
+                self.path, self.baud, parity=self.parity, stopbits=self.stop_bits, timeout=timeout_s, exclusive=True
             )
-        except (OSError, ValueError) as problem:
-            raise LinkError(f"{port}: {problem}") from problem
+        except (OSError, ValueError, termios.error) as problem:
+            raise LinkError(f"{self.path}: {problem}") from problem
+
+
+class RtuTransport:
+    """Modbus RTU on a serial line, as its master. The port opens with the first request, and again after `close`."""
+
+    def __init__(self, port: SerialPort, timeout_s: float = 1.0) -> None:
+        self.name = str(port)
+        self._port = port
+        self._timeout_s = timeout_s
+        self._line: serial.Serial | None = None
 
     def exchange(self, unit: int, pdu: bytes) -> bytes:
         frame = bytes((unit,)) + pdu
+        line = self._line = self._line or self._port.open(self._timeout_s)
         try:
-            self._line.reset_input_buffer()
-            self._line.write(frame + crc16(frame))
-            answer = self._receive(b"", 5)
-            answer = self._receive(answer, _rtu_length(answer))
+            time.sleep(self._port.silence_s)
+            line.reset_input_buffer()
+            line.write(frame + crc16(frame))
+            answer = _received(line, b"", 5)
+            answer = _received(line, answer, _rtu_length(answer))
         except OSError as problem:
             raise LinkError(f"{self.name}: {problem}") from problem
         if crc16(answer[:-2]) != answer[-2:]:
@@ -152,14 +176,18 @@ class RtuTransport:
         return answer[1:-2]
 
     def close(self) -> None:
-        with suppress(OSError):
-            self._line.close()
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.close()
+            self._line = None
 
-    def _receive(self, data: bytes, length: int) -> bytes:
-        data += self._line.read(length - len(data))
-        if len(data) < length:
-            raise TimeoutError(f"{len(data)} bytes of an answer of at least {length}")
-        return data
+
+def _received(line: serial.Serial, data: bytes, length: int) -> bytes:
+    """`data` and what comes, up to this length. Raises TimeoutError."""
+    data += line.read(length - len(data))
+    if len(data) < length:
+        raise TimeoutError(f"{len(data)} bytes came of an answer of at least {length}")
+    return data
 
 
 def _rtu_length(start: bytes) -> int:

@@ -6,7 +6,7 @@ import argparse
 
 from station import plc_monitor, plc_simulate
 from station.conformance import command as conformance_command
-from station.plc_client import LinkError, ModbusClient, Order, RtuTransport, TcpTransport
+from station.plc_client import LinkError, ModbusClient, Order, RtuTransport, SerialPort, TcpTransport
 from station.station_tools import complain
 
 DEFAULT_PORT = 1502
@@ -40,6 +40,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--serial", metavar="PORT", help="Modbus RTU on this serial port in place of TCP")
     parser.add_argument("--baud", type=int, default=19200, metavar="N", help="of the serial port (%(default)s)")
     parser.add_argument("--parity", choices=("N", "E", "O"), default="E", help="of the serial port (%(default)s)")
+    parser.add_argument("--stop-bits", type=int, choices=(1, 2), default=1, help="of the serial port (%(default)s)")
     parser.add_argument("--base", type=int, default=0, metavar="N", help="base address of the map (%(default)s)")
     parser.add_argument("--word-order", choices=("high", "low"), default="high", help="first word of 32 bits")
     parser.add_argument("--byte-order", choices=("high", "low"), default="high", help="first byte of a register")
@@ -48,8 +49,12 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 def client_of(options: argparse.Namespace) -> ModbusClient:
     """The client that the options ask for. Raises LinkError when a serial port cannot be opened."""
     if options.serial:
-        return ModbusClient(RtuTransport(options.serial, options.baud, options.parity), options.unit, options.base)
+        return ModbusClient(RtuTransport(serial_of(options)), options.unit, options.base)
     return ModbusClient(TcpTransport(options.host, options.port), options.unit, options.base)
+
+
+def serial_of(options: argparse.Namespace) -> SerialPort:
+    return SerialPort(options.serial, options.baud, options.parity, options.stop_bits)
 
 
 def order_of(options: argparse.Namespace) -> Order:

@@ -11,7 +11,7 @@ from station.conformance import run
 from station.conformance.links import Link, StationAsClient, StationAsServer
 from station.conformance.plc import Plc, Source, Times
 from station.conformance.plc_memory import PlcMemory, RtuPlcServer, TcpPlcServer
-from station.plc_client import LinkError, ModbusClient, Order, TcpTransport
+from station.plc_client import LinkError, ModbusClient, Order, SerialPort, TcpTransport
 from station.station_tools import complain
 
 DESCRIPTION = (
@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--control-address", type=int, default=0, metavar="N", help="of a station in client role")
     parser.add_argument("--status-address", type=int, default=100, metavar="N", help="of a station in client role")
     parser.add_argument("--only", action="append", default=[], metavar="RULE", help="this rule, or those of a pattern")
+    parser.add_argument("--skip", action="append", default=[], metavar="RULE", help="not this rule, or this pattern")
     parser.add_argument("--list", action="store_true", help="print the rules and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file, too")
     parser.add_argument(
@@ -58,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def conformance(options: argparse.Namespace, client: ModbusClient | None, order: Order) -> int:
     """`client`: to a station in server role; None with --listen. Raises LinkError and OSError."""
     try:
-        chosen = run.selected(options.only)
+        chosen = run.selected(options.only, options.skip)
     except ValueError as problem:
         return complain(problem)
     console = Console(highlight=False)
@@ -99,7 +100,8 @@ def _polled(options: argparse.Namespace, order: Order) -> Link:
     """The station is the client: it polls registers that this program serves."""
     memory = PlcMemory(order, options.control_address, options.status_address)
     if options.serial:
-        return StationAsClient(memory, RtuPlcServer(memory, options.serial, options.baud, options.parity, options.unit))
+        port = SerialPort(options.serial, options.baud, options.parity, options.stop_bits)
+        return StationAsClient(memory, RtuPlcServer(memory, port, options.unit))
     host, _, port = options.listen.rpartition(":")
     if not (host and port.isdigit() and int(port) <= 65535):
         raise LinkError(f'--listen "{options.listen}": HOST:PORT, such as 0.0.0.0:502')

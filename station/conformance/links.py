@@ -100,7 +100,8 @@ class StationAsServer:
             return
 
     def reconnect(self) -> None:
-        self.client.transport.close()
+        if self.another is not None:  # a serial line has no connections
+            self.client.transport.close()
         self._coils = self._registers = ()
 
     def close(self) -> None:

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-import serial
-
 from drivers.plc.signal_map import Area
-from station.plc_client import LinkError, Order, crc16, length_of
+from station.plc_client import LinkError, Order, SerialPort, crc16, length_of
 
 BITS = 16
 BIT_REGISTERS = 4
@@ -26,6 +24,8 @@ STATUS_SIZE = STATUS_BITS_AT + BIT_REGISTERS
 CONTROL_SIZE = BIT_REGISTERS + length_of(Area.HOLDING_REGISTER)
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MOST_READ, MOST_WRITTEN = 125, 123
+SILENCE_S = 0.05
+"""A frame that breaks off for so long is given up."""
 DEAF_REQUESTS = 5
 """On a serial line: more than a station repeats before it counts its PLC as lost."""
 
@@ -156,16 +156,12 @@ class TcpPlcServer:
 class RtuPlcServer:
     """Modbus RTU slave on a serial line. A frame ends where its own length says; after noise, with a silence."""
 
-    def __init__(self, memory: PlcMemory, port: str, baud: int, parity: str, unit: int) -> None:
+    def __init__(self, memory: PlcMemory, port: SerialPort, unit: int) -> None:
         """Raises LinkError when the port cannot be opened."""
-        self.name = port
+        self.name = str(port)
         self._memory = memory
         self._unit = unit
-        stop_bits = serial.STOPBITS_TWO if parity == "N" else serial.STOPBITS_ONE
-        try:
-            self._line = serial.Serial(port, baud, parity=parity, stopbits=stop_bits, timeout=0.05)
-        except (OSError, ValueError) as problem:
-            raise LinkError(f"{port}: {problem}") from problem
+        self._line = port.open(SILENCE_S)
         self._unanswered = 0
         """Requests still to be left without an answer."""
         self._closed = False

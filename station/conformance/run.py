@@ -62,12 +62,18 @@ class Finding:
         }
 
 
-def selected(patterns: Sequence[str]) -> list[Rule]:
-    """The rules whose ids match one of the patterns (`trigger-*`); all without patterns. Raises ValueError."""
-    for pattern in patterns:
-        if not any(fnmatchcase(rule_id, pattern) for rule_id in RULES):
+def selected(only: Sequence[str], skip: Sequence[str] = ()) -> list[Rule]:
+    """The rules whose ids match a pattern of `only` (`trigger-*`; none: all) and none of `skip`. Raises ValueError."""
+    for pattern in (*only, *skip):
+        if not _matches(pattern, RULES):
             raise ValueError(f'no rule is called "{pattern}"; --list prints all')
-    return [r for r in RULES.values() if not patterns or any(fnmatchcase(r.id, pattern) for pattern in patterns)]
+    chosen = {rule_id for pattern in only or ("*",) for rule_id in _matches(pattern, RULES)}
+    skipped = {rule_id for pattern in skip for rule_id in _matches(pattern, RULES)}
+    return [rule for rule_id, rule in RULES.items() if rule_id in chosen - skipped]
+
+
+def _matches(pattern: str, rule_ids: Iterable[str]) -> list[str]:
+    return [rule_id for rule_id in rule_ids if fnmatchcase(rule_id, pattern)]
 
 
 def check(plc: Plc, chosen: Iterable[Rule], tell: Callable[[Finding], None]) -> list[Finding]:
@@ -110,6 +116,7 @@ def check_one(plc: Plc, rule: Rule) -> Finding:
         return finding(Verdict.FAILED, str(violation))
     except (LinkError, Refused) as problem:
         plc.link.reconnect()
+        plc.scan()  # a station that is gone ends the run
         return finding(Verdict.FAILED, f"the link: {problem}")
     except NotChecked as reason:
         return finding(Verdict.NOT_CHECKED, str(reason))

@@ -12,13 +12,21 @@ from tests.station.bench import Bench, good, wait_for
 
 
 @contextmanager
-def live_station(directory: Path, *, command: tuple[str, ...] = (), **settings: Any) -> Iterator[Bench]:
-    """Runs `station run` (or `command`) with the software camera, which shows a good part, until it is online."""
-    bench = Bench(directory, command=command, camera__trigger="plc", **settings)
+def live_station(directory: Path, **settings: Any) -> Iterator[Bench]:
+    """Runs `station run` with the software camera, which shows a good part, until it is online."""
+    with starting_station(directory, **settings) as bench:
+        wait_online(bench)
+        yield bench
+
+
+@contextmanager
+def starting_station(directory: Path, **settings: Any) -> Iterator[Bench]:
+    """The same, without waiting for it."""
+    directory.mkdir(exist_ok=True)
+    bench = Bench(directory, camera__trigger="plc", **settings)
     bench.scene.show(good())
     try:
         bench.start(wait_ready=False)
-        wait_for(lambda: _is_online(bench), "the station to go online", timeout_s=60.0)
         yield bench
     except BaseException:
         print(bench.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure
@@ -30,8 +38,13 @@ def live_station(directory: Path, *, command: tuple[str, ...] = (), **settings: 
         bench.scene.close()
 
 
-def _is_online(bench: Bench) -> bool:
-    try:
-        return bool(bench.status()["online"])
-    except ControlError:
-        return False
+def wait_online(bench: Bench) -> None:
+    """Until the camera streams and the engine is warm."""
+
+    def is_online() -> bool:
+        try:
+            return bool(bench.status()["online"])
+        except ControlError:
+            return False
+
+    wait_for(is_online, "the station to go online", 60.0)

@@ -176,7 +176,7 @@ class Bench:
         self._next_part_id = 1000
 
     def write_config(self, **settings: Any) -> None:
-        """Writes station.toml; `settings` are `section__key=value`."""
+        """Writes station.toml; `settings` are `section__key=value`, and None for a key that shall not be there."""
         sections: dict[str, dict[str, Any]] = {
             "station": {"work_dir": "work", "deadline_ms": 800, "engine_hang_s": 5.0},
             **{
@@ -337,6 +337,8 @@ class Bench:
 
 def _toml(sections: dict[str, dict[str, Any]]) -> str:
     return "".join(
-        f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items()) + "\n"
+        f"[{section}]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items() if value is not None)
+        + "\n"
         for section, keys in sections.items()
     )
