@@ -366,7 +366,8 @@ class Handshake:
         requests += self._acknowledge(inputs)
         requests += self._latch(before, inputs, now_ns)
         requests += self._trigger(before, inputs, was_ready, now_ns)
-        requests += self._commands.wrote(inputs, ready=self.ready, now_ns=now_ns)
+        software_trigger = self._status.software_trigger
+        requests += self._commands.wrote(inputs, ready=self.ready, now_ns=now_ns, software_trigger=software_trigger)
         return requests
 
     def _acknowledge(self, inputs: PlcInputs) -> list[HandshakeRequest]:

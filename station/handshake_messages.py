@@ -42,6 +42,8 @@ class StationStatus:
     online: bool = False
     can_take_part: bool = False
     """Camera streaming, engine warm, room for one more part."""
+    software_trigger: bool = True
+    """The station can trigger its cameras; False: they wait for their line."""
     busy: bool = False
     state: StationState = StationState.PREOPERATIONAL
     offline_reason: OfflineReason = OfflineReason.STARTING

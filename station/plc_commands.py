@@ -54,8 +54,10 @@ class Commands:
     def next_wakeup_ns(self) -> int | None:
         return None if self.state is CommandState.IDLE else self._ends_ns
 
-    def wrote(self, inputs: PlcInputs, *, ready: bool, now_ns: int) -> list[HandshakeRequest]:
-        """The control block after a write; `ready`: TriggerReady."""
+    def wrote(
+        self, inputs: PlcInputs, *, ready: bool, now_ns: int, software_trigger: bool = True
+    ) -> list[HandshakeRequest]:
+        """The control block after a write; `ready`: TriggerReady; `software_trigger`: there can be one."""
         rose, self._execute = inputs.execute and not self._execute, inputs.execute
         if not inputs.execute and self.state is not CommandState.EXECUTING:
             self.state = CommandState.IDLE
@@ -67,7 +69,7 @@ class Commands:
         self.state, self._superseded = CommandState.EXECUTING, False
         self._number, self._ends_ns = inputs.command, now_ns + self._timeout_ns
         self.serial += 1
-        return self._start(inputs, ready, now_ns)
+        return self._start(inputs, ready, software_trigger, now_ns)
 
     def online_is(self, online: bool, now_ns: int) -> None:
         """Going online or offline has ended when it is so."""
@@ -92,13 +94,13 @@ class Commands:
         else:
             self.state = CommandState.IDLE
 
-    def _start(self, inputs: PlcInputs, ready: bool, now_ns: int) -> list[HandshakeRequest]:
+    def _start(self, inputs: PlcInputs, ready: bool, software_trigger: bool, now_ns: int) -> list[HandshakeRequest]:
         match inputs.command:
             case Command.GO_ONLINE if not inputs.set_offline:
                 return [GoOnline()]
             case Command.GO_OFFLINE:
                 return [GoOffline()]
-            case Command.SOFTWARE_TRIGGER_TEST if ready:
+            case Command.SOFTWARE_TRIGGER_TEST if ready and software_trigger:
                 self.finished(True, now_ns)
                 return [SoftwareTriggerTest()]
             case Command.RESET_COUNTERS:
@@ -112,7 +114,7 @@ class Commands:
             case Command.GO_ONLINE:
                 why = "SetOffline is 1"
             case Command.SOFTWARE_TRIGGER_TEST:
-                why = "TriggerReady is 0"
+                why = "TriggerReady is 0" if not ready else "the camera waits for its line"
             case _:
                 why = "not a command of this version"
         self.finished(False, now_ns)

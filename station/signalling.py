@@ -214,11 +214,7 @@ class Signalling:
     def tick(self) -> None:
         """What time alone brings: deadlines, heartbeats, command releases."""
         now = self._last_turn_ns = self._clock()
-        for expired in self._ledger.expire(now):
-            self._opened(expired.part, placed=False)
-            absent = self._views.absent(expired.part.trigger.acquisition_id)
-            several = len(self._views.cameras) > 1
-            self._close(expired.part.trigger, missing_views(absent) if absent and several else error(expired.code))
+        self._expire(now)
         missing, unmatched = self._views.expire(now)
         self._views_missing(missing)
         for message in unmatched:
@@ -226,6 +222,14 @@ class Signalling:
         self._trigger_cameras(now)
         self._requests(self._handshake.tick(now), now)
         self._refresh(now)
+
+    def _expire(self, now: int) -> None:
+        """Parts whose deadline is over end as errors."""
+        for expired in self._ledger.expire(now):
+            self._opened(expired.part, placed=False)
+            absent = self._views.absent(expired.part.trigger.acquisition_id)
+            several = len(self._views.cameras) > 1
+            self._close(expired.part.trigger, missing_views(absent) if absent and several else error(expired.code))
 
     def handle(self, message: Message) -> None:
         """One message from another stage."""
@@ -282,8 +286,6 @@ class Signalling:
             match request:
                 case TriggerRequested():
                     self._triggered("plc", now, request.part_id, request.encoder_count, request.deadline_ms)
-                case SoftwareTriggerTest() if self._line_triggered:
-                    self._ports.event("command_refused", "warning", "software trigger: the camera waits for its line")
                 case SoftwareTriggerTest():
                     self._triggered("software", now)
                 case TriggerMissed():
@@ -446,6 +448,7 @@ class Signalling:
         return True
 
     def _inspected(self, acquisition_id: int, view: Inspection) -> None:
+        self._expire(self._clock())  # this answer may have waited in the inbox until its part's deadline was over
         if self._views.is_open(acquisition_id):
             part = next(part for part in self._ledger.open_parts if part.trigger.acquisition_id == acquisition_id)
             self._judged(part.trigger, view)
@@ -587,6 +590,7 @@ class Signalling:
             StationStatus(
                 online=condition.online,
                 can_take_part=condition.takes_parts and not waiting and not self._ledger.is_full,
+                software_trigger=not self._line_triggered,
                 busy=bool(self._ledger.open_parts),
                 state=condition.state(enabled=self._handshake.enabled),
                 offline_reason=condition.why_offline,

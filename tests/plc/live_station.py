@@ -10,23 +10,19 @@ from typing import Any
 from station.control import ControlError
 from tests.station.bench import Bench, good, wait_for
 
+ONLINE_S = 120.0
+
 
 @contextmanager
 def live_station(directory: Path, **settings: Any) -> Iterator[Bench]:
     """Runs `station run` with the software camera, which shows a good part, until it is online."""
-    with starting_station(directory, **settings) as bench:
-        wait_online(bench)
-        yield bench
-
-
-@contextmanager
-def starting_station(directory: Path, **settings: Any) -> Iterator[Bench]:
-    """The same, without waiting for it."""
     directory.mkdir(exist_ok=True)
-    bench = Bench(directory, camera__trigger="plc", **settings)
+    patient = {"station__deadline_ms": 10_000, "camera__no_frame_ms": 10_000}  # on a busy machine a part takes longer
+    bench = Bench(directory, camera__trigger="plc", **(patient | settings))
     bench.scene.show(good())
     try:
         bench.start(wait_ready=False)
+        wait_for(lambda: _is_online(bench), "the station to go online", ONLINE_S)
         yield bench
     except BaseException:
         print(bench.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure
@@ -38,13 +34,9 @@ def starting_station(directory: Path, **settings: Any) -> Iterator[Bench]:
         bench.scene.close()
 
 
-def wait_online(bench: Bench) -> None:
-    """Until the camera streams and the engine is warm."""
-
-    def is_online() -> bool:
-        try:
-            return bool(bench.status()["online"])
-        except ControlError:
-            return False
-
-    wait_for(is_online, "the station to go online", 60.0)
+def _is_online(bench: Bench) -> bool:
+    """The camera streams and the engine is warm."""
+    try:
+        return bool(bench.status()["online"])
+    except ControlError:
+        return False

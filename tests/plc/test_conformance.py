@@ -42,7 +42,7 @@ CAUGHT = {
     "ExposureCompleteFallsBack": ("trigger-exposure-complete", "ExposureComplete is 0 after the result"),
     "ResetKeepsToggle": ("trigger-reset", "InspectionCompleted"),
     "ResetKeepsResults": ("trigger-reset", "ResultsValid"),
-    "ShownAfterReset": ("trigger-reset-in-flight", "shown after the reset"),
+    "ShownAfterReset": ("trigger-reset-in-flight", "all bits of the mechanism .* ResultsValid"),
     "PartIdOfThePartBefore": ("part-id-echo", "came back for"),
     "PartIdSticks": ("part-id-next-only", "without LatchPartId"),
     "MissedTriggerKeepsPartId": ("part-id-missed", "of a missed trigger came back"),

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from station.conformance.run import RULES
-from tests.plc.live_station import starting_station, wait_online
+from tests.plc.live_station import live_station
 from tests.plc.serial_pair import SerialPair, needs_socat
 
-HEARTBEAT_TIMEOUT_S = 1.5
+HEARTBEAT_TIMEOUT_S = 3.0
 LINKS = ("server over TCP", "server over RTU", "client over TCP", "client over RTU")
 BAUD_RATE = 115_200
 ONLY_OF_A_SERVER = ("map-mirrors", "map-illegal-values", "map-other-unit")
@@ -37,7 +37,7 @@ class StationUnderTool:
             settings["plc__baud_rate"] = BAUD_RATE
             self._connection += ["--serial", line.plc, "--baud", str(BAUD_RATE)]
         self._bench = stack.enter_context(
-            starting_station(
+            live_station(
                 directory,
                 plc__heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S,
                 camera__exposure_time_us=20_000.0,
@@ -49,8 +49,8 @@ class StationUnderTool:
             self._connection += ["--port", str(port)] if role == "server" else [f"127.0.0.1:{port}"]
         self._tool: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        wait_online(self._bench)
+    def test(self) -> None:
+        """Starts the tool when the station is ready for it."""
         command = [
             *(sys.executable, "-m", "station", "plc", "conformance", *self._connection),
             *("--heartbeat-timeout", str(HEARTBEAT_TIMEOUT_S), "--answer-time", "20"),
@@ -76,13 +76,14 @@ class StationUnderTool:
 
 @pytest.fixture(scope="module")
 def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, StationUnderTool]]:
-    """The four of them, tested side by side: most of the time is waiting."""
+    """The four of them; while one is tested the next one starts. Most of the time is waiting."""
     directory = tmp_path_factory.mktemp("links")
     with ExitStack() as stack:
-        stations = {link: StationUnderTool(directory / link.replace(" ", "-"), link, stack) for link in LINKS}
-        for station in stations.values():
+        stations = {}
+        for link in LINKS:
+            stations[link] = station = StationUnderTool(directory / link.replace(" ", "-"), link, stack)
             stack.callback(station.stop)
-            station.start()
+            station.test()
         yield stations
 
 

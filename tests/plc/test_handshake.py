@@ -496,6 +496,14 @@ def test_commands_that_are_not_possible_now_fail(bench: Bench) -> None:
     assert bench.write(set_offline=False, execute=False) == [GoOnline()]
 
 
+def test_no_software_trigger_while_the_camera_waits_for_its_line(bench: Bench) -> None:
+    bench.handshake.station_changed(dataclasses.replace(ONLINE, software_trigger=False), bench.now)
+    assert bench.out.trigger_ready
+    refused = bench.write(command=Command.SOFTWARE_TRIGGER_TEST, execute=True)
+    assert refused == [CommandRefused(Command.SOFTWARE_TRIGGER_TEST, "the camera waits for its line")]
+    assert bench.out.command_failed
+
+
 def test_a_command_asked_for_while_another_runs_fails_when_that_has_ended(bench: Bench) -> None:
     bench.write(command=Command.GO_OFFLINE, execute=True)
     bench.write(execute=False)

@@ -1,0 +1,100 @@
+"""The signalling stage step by step: without its thread, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from drivers.plc.protocol import PlcInputs, PlcOutputs
+from engines.scale import ScoreScale
+from station.acquisition import CameraChanged, CameraState, FrameArrived
+from station.decision import Rules
+from station.handshake import Handshake, HandshakeSettings
+from station.inspection import Inspected, Inspector, InspectorChanged
+from station.ledger import Ledger, LedgerSettings
+from station.messages import Identity, PlcWrote, SetOnline
+from station.reasons import ReasonCode
+from station.results import Decision, Frame, Inspection, InspectionRecord, Scores, Verdict
+from station.signalling import Ports, Signalling
+from station.tracking_feed import TrackingFeed
+
+NS_PER_MS = 1_000_000
+DEADLINE_MS = 100
+
+
+class NeverAsked:
+    """The inspection stage has the engine; here its answers are given by hand."""
+
+    def score(self, frame: Frame) -> Scores:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class SignallingOnABench:
+    """A station that is online and enabled, and what it has told."""
+
+    def __init__(self) -> None:
+        self.now_ns = 10**9
+        self.outputs = PlcOutputs()
+        self.records: list[InspectionRecord] = []
+        self.signalling = Signalling(
+            Ledger(LedgerSettings(deadline_ms=DEADLINE_MS), wall_offset_ns=0),
+            Handshake(HandshakeSettings(), self.now_ns),
+            Ports(
+                publish=self._publish,
+                inspect=lambda *_: True,
+                trigger_camera=lambda: None,
+                record=self.records.append,
+                event=lambda *_: None,
+                command=lambda _: None,
+                acknowledged=lambda *_: None,
+                journal_opened=lambda _: True,
+                journal_decided=lambda *_: None,
+                tracking=TrackingFeed(),
+            ),
+            Identity("session", "recipe", 1, "0" * 64),
+            line_triggered=False,
+            clock=lambda: self.now_ns,
+        )
+        scale = ScoreScale(typical=0.0, limit=1.0)
+        inspector = Inspector(NeverAsked(), Rules(0.5, 0.4), "0" * 64, scale, scale, 0.5, 0.1)
+        for message in (
+            CameraChanged("top", CameraState.STREAMING, None, ""),
+            InspectorChanged(inspector),
+            SetOnline(True),
+            PlcWrote(PlcInputs(trigger_enable=True)),
+        ):
+            self.signalling.handle(message)
+
+    def _publish(self, outputs: PlcOutputs) -> None:
+        self.outputs = outputs
+
+    def part_in_inspection(self) -> Inspected:
+        """A part whose frame is with the engine; the PASS that the engine is going to answer."""
+        assert self.outputs.trigger_ready
+        self.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, trigger=True)))
+        frame = Frame("top", 1, np.zeros((8, 8), np.uint8), self.now_ns, self.now_ns)
+        self.signalling.handle(FrameArrived(frame, 0))
+        return Inspected(self.outputs.acquisition_id, Inspection(frame, Decision(Verdict.PASS)))
+
+
+def test_an_answer_within_the_deadline_is_the_result() -> None:
+    bench = SignallingOnABench()
+    answer = bench.part_in_inspection()
+    bench.now_ns += (DEADLINE_MS - 1) * NS_PER_MS
+    bench.signalling.handle(answer)
+    assert (bench.outputs.result, bench.outputs.pass_) == (Verdict.PASS, True)
+
+
+def test_an_answer_that_lay_in_the_inbox_over_the_deadline_is_too_late() -> None:
+    bench = SignallingOnABench()
+    answer = bench.part_in_inspection()
+    bench.now_ns += DEADLINE_MS * NS_PER_MS
+    bench.signalling.handle(answer)  # no tick between: the thread was busy, or had no core
+    assert (bench.outputs.result, bench.outputs.reason_code) == (Verdict.ERROR, ReasonCode.DEADLINE)
+    assert not bench.outputs.pass_
+    assert [(record.decision.verdict, record.late) for record in bench.records] == [
+        (Verdict.ERROR, False),
+        (Verdict.PASS, True),
+    ]
