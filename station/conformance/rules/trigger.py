@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from drivers.plc.protocol import PlcOutputs
-from station.conformance.plc import Condition, Plc
+from station.conformance.plc import Condition, Plc, standing_bits
 from station.conformance.registry import Need, NotChecked, Violation, require, rule
 
 MOST_EXPOSURES, ENOUGH_LOOKS = 30, 3
@@ -312,7 +312,8 @@ def reset_in_flight(plc: Plc) -> None:
     before = plc.status.count_triggers
     plc.set(trigger=True)
     plc.set(trigger_enable=False, trigger=False)
-    plc.wait(lambda status: not status.busy and status.count_triggers == before + 1, "the part to end")
+    plc.wait(lambda status: not standing_bits(status), "all bits of the mechanism to be 0 after TriggerEnable 0")
+    plc.wait(lambda status: status.count_triggers == before + 1, "CountTriggers to go on by 1")
     plc.stays(lambda status: not status.results_valid, "the part in flight was shown after the reset")
     plc.begin()
     plc.part()
