@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
+from engines.errors import PartNotLocated
 from engines.scale import ScoreScale
 from station.acquisition import CameraChanged, CameraState, FrameArrived
 from station.decision import Rules
 from station.handshake import Handshake, HandshakeSettings
-from station.inspection import Inspected, Inspector, InspectorChanged
+from station.inspection import Inspected, Inspector, InspectorChanged, ViewRules
 from station.ledger import Ledger, LedgerSettings
 from station.messages import Identity, PlcWrote, SetOnline
 from station.reasons import ReasonCode
 from station.results import Decision, Frame, Inspection, InspectionRecord, Scores, Verdict
 from station.signalling import Ports, Signalling
 from station.tracking_feed import TrackingFeed
+from station.views import Views, ViewSettings
 
 NS_PER_MS = 1_000_000
 DEADLINE_MS = 100
@@ -24,7 +28,7 @@ DEADLINE_MS = 100
 class NeverAsked:
     """The inspection stage has the engine; here its answers are given by hand."""
 
-    def score(self, frame: Frame) -> Scores:
+    def score(self, frames: Sequence[Frame], /) -> Sequence[Scores | PartNotLocated]:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -40,11 +44,12 @@ class SignallingOnABench:
         self.records: list[InspectionRecord] = []
         self.signalling = Signalling(
             Ledger(LedgerSettings(deadline_ms=DEADLINE_MS), wall_offset_ns=0),
+            Views([ViewSettings("top", by_station=True)]),
             Handshake(HandshakeSettings(), self.now_ns),
             Ports(
                 publish=self._publish,
                 inspect=lambda *_: True,
-                trigger_camera=lambda: None,
+                trigger_camera=lambda _: None,
                 record=self.records.append,
                 event=lambda *_: None,
                 command=lambda _: None,
@@ -58,7 +63,7 @@ class SignallingOnABench:
             clock=lambda: self.now_ns,
         )
         scale = ScoreScale(typical=0.0, limit=1.0)
-        inspector = Inspector(NeverAsked(), Rules(0.5, 0.4), "0" * 64, scale, scale, 0.5, 0.1)
+        inspector = Inspector(NeverAsked(), "0" * 64, scale, scale, ViewRules(Rules(0.5, 0.4), 0.5, 0.1))
         for message in (
             CameraChanged("top", CameraState.STREAMING, None, ""),
             InspectorChanged(inspector),
