@@ -22,7 +22,10 @@ def live_station(directory: Path, **settings: Any) -> Iterator[Bench]:
     bench.scene.show(good())
     try:
         bench.start(wait_ready=False)
-        wait_for(lambda: _is_online(bench), "the station to go online", ONLINE_S)
+        process = bench.process
+        assert process is not None
+        wait_for(lambda: _is_online(bench) or process.poll() is not None, "the station to go online", ONLINE_S)
+        assert process.poll() is None, "the station ended"
         yield bench
     except BaseException:
         print(bench.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure

@@ -29,10 +29,19 @@ from typing import Protocol
 from station.plc_client import crc16
 from tests.plc.clients import bits, frame, read, registers, write_coil, write_register, write_registers
 from tests.plc.live_station import live_station
-from tests.plc.modbus_mutants import BURST, COILS, HOLDING_REGISTERS, PATIENCE_S, illegal_pdus
+from tests.plc.modbus_mutants import (
+    BURST,
+    COILS,
+    HOLDING_REGISTERS,
+    PATIENCE_S,
+    illegal_pdus,
+    is_legal_write,
+    seed_pdus,
+)
 from tests.plc.serial_pair import SerialPair
 from tests.station.bench import Bench
 
+LEGAL_WRITES = [pdu for pdu in seed_pdus() if is_legal_write(pdu)]
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, LATCH_PART_ID = 0, 1, 2, 11
 TRIGGER_READY, TRIGGER_ACK, RESULTS_VALID, PART_ID_ACK = 1, 2, 6, 19
 UNIT = 1
@@ -98,7 +107,7 @@ class TcpWire:
 
 
 class RtuWire:
-    """Frames with right check sums, in between some with a wrong bit, most of them with a silence behind."""
+    """Illegal requests with right check sums, legal writes with a wrong bit, most with a silence behind."""
 
     SILENCE_S = 0.002
 
@@ -119,11 +128,19 @@ class RtuWire:
         for pdu in pdus:
             content = bytes([rng.choice((UNIT, UNIT, UNIT, 0, 9))]) + pdu[:251]
             data = bytearray(content + crc16(content))
-            if rng.random() < 0.2:
-                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            if rng.random() < 0.3:
+                data = self._broken_write(rng)
             self._send(bytes(data))
             if rng.random() < 0.9:
                 time.sleep(self.SILENCE_S)
+
+    @staticmethod
+    def _broken_write(rng: random.Random) -> bytearray:
+        """A write that would be carried out if one bit were not wrong."""
+        content = bytes([rng.choice((UNIT, 0))]) + rng.choice(LEGAL_WRITES)
+        data = bytearray(content + crc16(content))
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        return data
 
     def close(self) -> None:
         os.close(self._line)
@@ -210,9 +227,10 @@ class GoodPlc:
         self.set_coil(RESULTS_ACK, True)
         self.wait(RESULTS_VALID, False)
         self.set_coil(RESULTS_ACK, False)
-        self._look_at_heartbeat(values[1])
+        self._look_at_heartbeat()
 
-    def _look_at_heartbeat(self, beat: int) -> None:
+    def _look_at_heartbeat(self) -> None:
+        beat = registers(self.wire.ask(read(4, 1, 1)))[0]
         if beat != self._beat:
             self._beat = beat
             self.beats_s.append(time.monotonic())
@@ -225,6 +243,7 @@ class GoodPlc:
         assert coils == self.coils, f"coils {coils}, written {self.coils}"
         values = registers(self.wire.ask(read(3, 0, HOLDING_REGISTERS)))
         assert values == self.registers, f"registers {values}, written {self.registers}"
+        self._look_at_heartbeat()
 
 
 # ---- campaigns ------------------------------------------------------------------------------------------------------
