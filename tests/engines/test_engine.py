@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from engines.bundle import read_bundle, write_bundle
-from engines.engine import Engine, open_engine
-from engines.errors import EngineError, GoldenMismatch, ImageError, RuntimeFailure
+from engines.engine import Engine, EngineOutput, open_engine
+from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated, RuntimeFailure
+from engines.location.spec import BlobLocation
 from engines.runtimes.onnx import OnnxRuntime
-from tests.engines.small_engine import write_small_engine
+from tests.engines.loose_parts import Lie, screw
+from tests.engines.small_engine import write_located_engine, write_small_engine
 
 
 @pytest.fixture
@@ -57,6 +59,33 @@ def test_other_sizes_and_grey_are_fitted(path: Path) -> None:
 def test_wrong_images_are_refused(path: Path, image: np.ndarray) -> None:
     with open_engine(path) as engine, pytest.raises(ImageError, match="uint8"):
         engine.score(image)
+
+
+def test_images_scored_together_are_scored_as_one_by_one(path: Path) -> None:
+    """Of several sizes, grey and colour, and with one that holds a spot."""
+    spot = uniform(48, 64)
+    spot[8:16, 48:56] = 200
+    images = [uniform(48, 64), spot, np.full((96, 128), 90, np.uint8), uniform(30, 40)]
+    with open_engine(path, threads=1) as engine:
+        together = engine.score_batch(images)
+        for image, output in zip(images, together, strict=True):
+            alone = engine.score(image)
+            assert isinstance(output, EngineOutput)
+            assert output.image_score == pytest.approx(alone.image_score, rel=1e-5)
+            np.testing.assert_allclose(output.anomaly_map, alone.anomaly_map, rtol=1e-5)
+        assert len({(output.start_ns, output.end_ns) for output in together if isinstance(output, EngineOutput)}) == 1
+        assert engine.score_batch([]) == []
+
+
+def test_a_part_that_is_not_found_costs_the_others_nothing(tmp_path: Path) -> None:
+    """One image without a part among others: it says so, they are scored."""
+    where = BlobLocation(contrast=40, min_area_share=0.01, max_area_share=0.2, turn=True, head="shape")
+    part = screw(Lie(), width=160, height=128, colour=False, noise=0.0)
+    with open_engine(write_located_engine(tmp_path / "located", part, where), threads=1) as engine:
+        missing, found = engine.score_batch([np.full((128, 160), 180, np.uint8), part])
+        assert isinstance(missing, PartNotLocated)
+        assert isinstance(found, EngineOutput)
+        assert found.image_score == pytest.approx(engine.score(part).image_score, rel=1e-5)
 
 
 def test_nan_in_the_map_is_never_a_score(path: Path) -> None:
