@@ -26,6 +26,7 @@ from typing import Any
 
 from rich.console import Console
 
+from station.config_cameras import MAX_CAMERAS
 from station.control import ControlError
 from station.database import ledger, open_reader
 from station.images import write_image
@@ -94,6 +95,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--reject", choices=[by.value for by in RejectBy], default=RejectBy.PLC.value,
                         help="who tracks to the ejector: the PLC, the station through a bit for the PLC, or the "
                         "station through an output line of the camera; default: plc")  # fmt: skip
+    parser.add_argument("--cameras", type=int, default=1, metavar="N",
+                        help=f"cameras, 1 to {MAX_CAMERAS}; a defect is seen by one of them")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
     parser.set_defaults(run=run)
 
@@ -122,6 +125,8 @@ def _check(options: argparse.Namespace) -> Setup:
         raise BadInput(f"--parts {options.parts}: allowed are 1 to 1000000")
     if not MIN_TRAINING_IMAGES <= options.teach_parts <= 10_000:
         raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
+    if not 1 <= options.cameras <= MAX_CAMERAS:
+        raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
     if options.seed < 0:
         raise BadInput(f"--seed {options.seed}: must not be negative")
     if options.engine is not None and not options.engine.is_dir():
@@ -145,8 +150,16 @@ def _check(options: argparse.Namespace) -> Setup:
         plc_port=_free_port(),
         trigger=TriggerMode(options.trigger),
         reject_by=RejectBy(options.reject),
+        cameras=options.cameras,
+        good_images=_good_images(images) if images else (),
     )
     return Setup(workspace, images, options.engine.absolute() if options.engine else None, plan, options.seed)
+
+
+def _good_images(images: ImageParts) -> tuple[str, ...]:
+    """What cameras see that look at a good face of a part; not taught, if the folder has such pictures."""
+    good = [image for image in images.test if image.truth == GOOD] or list(images.training)
+    return tuple(str(image.path.absolute()) for image in good)
 
 
 class Demo:
@@ -173,6 +186,7 @@ class Demo:
             engine,
             setup.plan.plc_port,
             trigger=setup.plan.trigger.value,
+            cameras=setup.plan.cameras,
             reject=section(setup.plan.reject_by, layout),
         )
         with LineProcess(workspace.plan, workspace.folder) as line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 import numpy as np
@@ -43,13 +44,13 @@ class Events:
 
 
 class Field:
-    """The wires between belt and PLC, and what happens in front of the camera."""
+    """The wires between belt and PLC, and what happens in front of the cameras."""
 
-    def __init__(self, plan: LinePlan, scene: Scene, events: Events) -> None:
+    def __init__(self, plan: LinePlan, scenes: Sequence[Scene], events: Events) -> None:
         self.layout = Layout.for_rate(plan.rate_per_s, plan.transit_s)
         self._trigger_by_barrier = plan.trigger is TriggerMode.LINE
         self._truth = {part.serial: part.truth for part in plan.parts}
-        self._scene = scene
+        self._scenes = scenes
         self._events = events
         self._lock = threading.Lock()
         self._belt = Belt(self.layout)
@@ -72,7 +73,7 @@ class Field:
         """Edges of the light barrier that went to the camera."""
         self._camera_missed = 0
         """Of them, those that the camera could not take: still exposing, or all frame stores full."""
-        self._pictures: dict[int, Pixels] = {}
+        self._pictures: dict[int, Sequence[Pixels]] = {}
         self._empty_belt = np.zeros(plan.canvas.shape, np.uint8)
 
     def _encoder(self) -> int:
@@ -82,9 +83,10 @@ class Field:
         with self._lock:
             return self._belt.has_room(self._encoder())
 
-    def put_on(self, part: PlannedPart, picture: Pixels) -> None:
+    def put_on(self, part: PlannedPart, pictures: Sequence[Pixels]) -> None:
+        """`pictures`: what each camera will see of it."""
         with self._lock:
-            self._pictures[part.serial] = picture
+            self._pictures[part.serial] = pictures
             self._belt.put_on(part.serial, self._encoder())
 
     def move(self) -> None:
@@ -99,7 +101,7 @@ class Field:
         for passage in passages:
             self._pass(passage)
         if self._reject_by is RejectBy.CAMERA:
-            self.set_ejector(self._scene.output(LINE).level)
+            self.set_ejector(self._scenes[0].output(LINE).level)
         elif self._reject_by is RejectBy.STATION and self._ejector:
             self.set_ejector(True)
 
@@ -165,13 +167,15 @@ class Field:
                 with self._lock:
                     self._entries.append(passage.at_counts)
             case Place.INTO_VIEW:
-                self._scene.show(self._pictures.pop(serial), serial)
+                for scene, picture in zip(self._scenes, self._pictures.pop(serial), strict=True):
+                    scene.show(picture, serial)
             case Place.BARRIER:
                 self._barrier_edge(passage.at_counts, serial)
             case Place.OUT_OF_VIEW:
                 if not self._was_exposed(serial):
                     self._events.emit("unexposed", part_id=serial)
-                self._scene.show(self._empty_belt)
+                for scene in self._scenes:
+                    scene.show(self._empty_belt)
                 self._behind_the_camera(serial)
             case Place.SENSOR:
                 with self._lock:
@@ -203,14 +207,16 @@ class Field:
         with self._lock:
             self._barriers.append(at_counts)
             self._triggers += self._trigger_by_barrier
-        if self._trigger_by_barrier and not self._scene.pulse_line1():
-            self._events.emit("unseen", part_id=serial)
+        if self._trigger_by_barrier:
+            heard = [scene.pulse_line1() for scene in self._scenes]
+            if not all(heard):
+                self._events.emit("unseen", part_id=serial)
 
     def _was_exposed(self, serial: int) -> bool:
         try:
-            exposure = self._scene.exposure()
-            self._camera_missed = exposure.missed_triggers
-            return exposure.part_number == serial
+            exposures = [scene.exposure() for scene in self._scenes]
+            self._camera_missed = max(exposure.missed_triggers for exposure in exposures)
+            return all(exposure.part_number == serial for exposure in exposures)
         except SceneError:  # the camera process died while it wrote down what it took
             return False
 

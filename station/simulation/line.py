@@ -21,6 +21,7 @@ real time and this process does not: when the system holds up the scan, the belt
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -52,11 +53,11 @@ class Feeder:
     """Puts the parts of the plan on the belt, as many as were allowed, one pitch apart."""
 
     def __init__(self, plan: LinePlan, field: Field) -> None:
-        self._canvas = plan.canvas
+        self._plan = plan
         self._coming = deque(plan.parts)
         self._field = field
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pictures")
-        self._ready: deque[tuple[PlannedPart, Future[Pixels]]] = deque()
+        self._ready: deque[tuple[PlannedPart, Future[tuple[Pixels, ...]]]] = deque()
         self._allowed = 0
         self._prepare()
 
@@ -66,9 +67,9 @@ class Feeder:
     def step(self) -> None:
         """Puts a part on the belt when one is due."""
         if self._allowed and self._ready and self._ready[0][1].done() and self._field.has_room():
-            part, picture = self._ready.popleft()
+            part, pictures = self._ready.popleft()
             self._allowed -= 1
-            self._field.put_on(part, picture.result())
+            self._field.put_on(part, pictures.result())
             self._prepare()
 
     def close(self) -> None:
@@ -77,7 +78,7 @@ class Feeder:
     def _prepare(self) -> None:
         while self._coming and len(self._ready) < PARTS_AHEAD:
             part = self._coming.popleft()
-            self._ready.append((part, self._pool.submit(part.pixels, self._canvas)))
+            self._ready.append((part, self._pool.submit(self._plan.pictures, part)))
 
 
 class Plc:
@@ -201,9 +202,9 @@ def _obey(commands: int, feeder: Feeder, field: Field, stop: threading.Event) ->
 def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) -> None:
     """Runs the line until `commands` (a file descriptor) closes or `stop` is set."""
     events = Events(output, stop)
-    canvas = plan.canvas
-    with Scene(Path(plan.scene_prefix), canvas.width_px, canvas.height_px, canvas.channels) as scene:
-        field = Field(plan, scene, events)
+    with contextlib.ExitStack() as stack:
+        scenes = [stack.enter_context(_scene(plan, device)) for device in range(plan.cameras)]
+        field = Field(plan, scenes, events)
         feeder = Feeder(plan, field)
         plc = Plc(plan, field, events, stop)
 
@@ -215,7 +216,7 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
                 ("commands", lambda: _obey(commands, feeder, field, stop)),
             )
         ]
-        events.emit("ready", environment=scene.environment())
+        events.emit("ready", environment=scenes[0].environment(plan.cameras))
         for thread in threads:
             thread.start()
         try:
@@ -228,3 +229,8 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
             for thread in threads:
                 thread.join()
             feeder.close()
+
+
+def _scene(plan: LinePlan, device: int) -> Scene:
+    canvas = plan.canvas
+    return Scene(Path(plan.scene_prefix), canvas.width_px, canvas.height_px, canvas.channels, device=device)

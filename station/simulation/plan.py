@@ -6,14 +6,17 @@ The truth of a part is known here and in the line's own log, never to the statio
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from station.simulation.faults import Fault, FaultKind
-from station.simulation.images import Canvas, Pixels, read_image
+from station.simulation.images import GOOD, Canvas, Pixels, read_image
 from station.simulation.parts import render
 from station.simulation.plc import TriggerMode
 from station.simulation.reject import RejectBy
+
+FACE_SEEDS = 10**9
+"""Between the seeds of two faces of a part: no other part has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class PlannedPart:
     """Of a rendered part."""
 
     def pixels(self, canvas: Canvas) -> Pixels:
-        """What the camera sees of it."""
+        """What the camera in front of it sees."""
         return canvas.fit(read_image(Path(self.image)) if self.image else render(self.seed, self.truth))
 
 
@@ -54,6 +57,22 @@ class LinePlan:
     """What the PLC does wrong."""
     seed: int = 0
     """Of the faults."""
+    cameras: int = 1
+    """All at the light barrier, each in front of a face of its own. The faces look alike; a defect is on one."""
+    good_images: tuple[str, ...] = ()
+    """Pictures for the faces without the defect; empty: rendered."""
+
+    def pictures(self, part: PlannedPart) -> tuple[Pixels, ...]:
+        """What the cameras see of a part, in their order."""
+        defective_face = part.serial % self.cameras
+        faces = (part if camera == defective_face else self._good_face(part, camera) for camera in range(self.cameras))
+        return tuple(face.pixels(self.canvas) for face in faces)
+
+    def _good_face(self, part: PlannedPart, camera: int) -> PlannedPart:
+        if self.good_images:
+            number = part.serial * self.cameras + camera
+            return replace(part, truth=GOOD, image=self.good_images[number % len(self.good_images)])
+        return replace(part, truth=GOOD, seed=part.seed + FACE_SEEDS * (camera + 1))
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
@@ -69,6 +88,7 @@ def load_plan(path: Path) -> LinePlan:
             "parts": tuple(PlannedPart(**part) for part in data["parts"]),
             "trigger": TriggerMode(data["trigger"]),
             "reject_by": RejectBy(data["reject_by"]),
+            "good_images": tuple(data["good_images"]),
             "faults": tuple(Fault(FaultKind(fault["kind"]), fault["probability"]) for fault in data["faults"]),
         }
     )

@@ -15,6 +15,8 @@ MARKER = ".station-demo"
 PIXEL_SIZE_MM = 0.16
 """The rendered flange is 60 mm wide and about 380 px."""
 DEADLINE_MS = 1000
+TOLERANCE_MS = 24.0
+"""Less than half the time between two parts at the highest rate, 20 parts/s: they come 50 ms apart."""
 EXPOSURE_TIME_US = 500.0
 """Short, as for parts that move: at 4 parts/s they blur by less than a pixel or two."""
 
@@ -69,30 +71,24 @@ class Workspace:
     def contact_sheet(self) -> Path:
         return self.folder / "contact_sheet.png"
 
-    def configure(self, canvas: Canvas, engine: Path, port: int, *, trigger: str, reject: str = "") -> None:
+    def configure(
+        self, canvas: Canvas, engine: Path, port: int, *, trigger: str, cameras: int = 1, reject: str = ""
+    ) -> None:
         """Writes the configuration of the demo's station. `reject`: its section `[reject]`, if any."""
-        self.configuration.write_text(
-            configuration(canvas, engine, port, trigger=trigger, work_dir=Path()) + reject, encoding="utf-8"
-        )
+        text = configuration(canvas, engine, port, trigger=trigger, work_dir=Path(), cameras=cameras)
+        self.configuration.write_text(text + reject, encoding="utf-8")
 
 
-def configuration(canvas: Canvas, engine: Path, port: int, *, trigger: str, work_dir: Path) -> str:
+def configuration(canvas: Canvas, engine: Path, port: int, *, trigger: str, work_dir: Path, cameras: int = 1) -> str:
     """The configuration of a station in front of the simulated line."""
+    of_cameras = "\n".join(_camera(canvas, trigger, device, cameras) for device in range(cameras))
     return f"""# A station in front of the simulated line; `station check --config` explains it.
 [station]
 name = "demo"
 work_dir = {_toml(str(work_dir))}
 deadline_ms = {DEADLINE_MS}
 
-[cameras.demo]
-driver = "genicam"
-producer = "simtl"
-trigger = {_toml(trigger)}
-pixel_format = {_toml(canvas.pixel_format)}
-width = {canvas.width_px}
-height = {canvas.height_px}
-exposure_time_us = {EXPOSURE_TIME_US}
-
+{of_cameras}
 [engine]
 path = {_toml(str(engine))}
 
@@ -105,6 +101,21 @@ port = {port}
 [records]
 min_free_mb = 50
 """
+
+
+def _camera(canvas: Canvas, trigger: str, device: int, cameras: int) -> str:
+    """The section of one camera."""
+    name = "demo" if cameras == 1 else f"face{device + 1}"
+    of_several = f"serial_number = {_toml(f'SIM{device:04d}')}\ntolerance_ms = {TOLERANCE_MS}\n" if cameras > 1 else ""
+    return f"""[cameras.{name}]
+driver = "genicam"
+producer = "simtl"
+trigger = {_toml(trigger)}
+pixel_format = {_toml(canvas.pixel_format)}
+width = {canvas.width_px}
+height = {canvas.height_px}
+exposure_time_us = {EXPOSURE_TIME_US}
+{of_several}"""
 
 
 def prepare(folder: Path) -> Workspace:

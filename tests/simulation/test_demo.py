@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from station.cli import main
+from station.database import open_reader, parts
 from station.simulation.parts import SIZE_PX, render
 from tests.engines.small_engine import write_small_engine
 from tests.simulation.test_images import make_folder
@@ -57,6 +58,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--cameras", "9"], "allowed are 1 to 8"),
         (["--rate", "0.1"], "allowed are 0.2 to 20 parts/s"),
         (["--rate", "nan"], "allowed are 0.2 to 20 parts/s"),
         (["--parts", "0"], "allowed are 1 to"),
@@ -158,3 +160,25 @@ def test_interrupted_demo_leaves_nothing_behind(tmp_path: Path, engine: Path, nu
     assert processes_of(tmp_path) == []
     assert not list(work.glob("*.sock"))
     assert '"exit_code": 0' in (work / "station.log").read_text(), "the station was stopped in order"
+
+
+def test_three_cameras_see_a_part_each_from_its_side(tmp_path: Path, engine: Path) -> None:
+    """A missing hole is seen by one camera of three: all such parts are out, all others pass, the books balance."""
+    work = tmp_path / "work"
+    run = demo(
+        *("--work", str(work), "--engine", str(engine), "--cameras", "3", "--parts", "16", "--rate", "0.5"),
+        timeout_s=200,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = json.loads((work / "report.json").read_text())
+    missing_hole = [part for part in report["parts"] if part["truth"] == "missing_hole"]
+    assert missing_hole
+    for part in missing_hole:
+        assert (part["verdict"], part["bin"]) == ("FAIL", "reject")
+        assert "camera" in part["reason"]
+    assert report["confusion"]["good_pass"] > 0
+    with open_reader(work / "records") as connection:
+        rows = list(parts(connection))
+    assert [len(row.views) for row in rows] == [3] * 16
+    failed = [view.camera for row in rows for view in row.views if view.verdict == "FAIL"]
+    assert len(failed) == len(missing_hole)

@@ -20,7 +20,7 @@ PLAN = LinePlan(Canvas(8, 8, 1), (PlannedPart(1, "inspect", "dent"),), 20.0, 0.1
 
 def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -> None:
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
-        field = Field(PLAN, scene, Events(io.StringIO(), threading.Event()))
+        field = Field(PLAN, [scene], Events(io.StringIO(), threading.Event()))
         for _ in range(20):
             time.sleep(0.005)
             field.move()
@@ -36,8 +36,8 @@ def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -
 def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Path) -> None:
     output = io.StringIO()
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
-        field = Field(PLAN, scene, Events(output, threading.Event()))
-        field.put_on(PLAN.parts[0], np.zeros((8, 8), np.uint8))
+        field = Field(PLAN, [scene], Events(output, threading.Event()))
+        field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
         entries, barriers = 0, 0
         deadline = time.monotonic() + 20
         while True:
@@ -59,7 +59,7 @@ def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Pa
 def test_ejector_in_front_of_nobody_is_a_misfire(tmp_path: Path) -> None:
     output = io.StringIO()
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
-        field = Field(PLAN, scene, Events(output, threading.Event()))
+        field = Field(PLAN, [scene], Events(output, threading.Event()))
         field.set_ejector(True)
         field.set_ejector(True)
     assert [json.loads(line)["event"] for line in output.getvalue().splitlines()] == ["misfire"]
