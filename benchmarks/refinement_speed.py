@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # the first optimiser of a process imports it, which takes seconds and is no training
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
