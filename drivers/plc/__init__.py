@@ -1,1 +1,1 @@
-"""PLCs: the register map as data, the protocol, and Modbus behind one adapter module."""
+"""PLCs: the register map as data, the protocol, and Modbus behind one adapter package."""

@@ -177,6 +177,14 @@ def test_a_port_that_is_gone_is_opened_again(pair: SerialPair) -> None:
         device.close()
 
 
+def test_a_port_that_is_gone_is_reported_without_a_writer_too(pair: SerialPair) -> None:
+    device = Device(pair)
+    os.close(device.wire)
+    pair.unplug()
+    wait_for(lambda: [event.kind for event in device.events] == ["disconnected"], "the loss")
+    device.link.__exit__(None, None, None)
+
+
 def test_a_port_that_cannot_be_opened_says_why(pair: SerialPair) -> None:
     def open_port(port: str) -> None:
         with ModbusRtuServerLink(ModbusRtuServerSettings(SerialLine(port)), lambda _: None, lambda _: None):

@@ -94,7 +94,7 @@ class ModbusClientLink:
             self._plc.close()
 
     def _keep_connected(self) -> None:
-        pause_s, reported = self._settings.reconnect_min_s, ""
+        pause_s, reported = self._settings.reconnect_min_s, set[str]()
         while not self._stop.is_set():
             try:
                 self._plc.open()
@@ -103,10 +103,10 @@ class ModbusClientLink:
                 self._plc.close()
                 if self._inputs is not None:
                     self._inputs = None
-                    pause_s, reported = self._settings.reconnect_min_s, ""
-                if str(lost) != reported:  # not with every attempt
-                    reported = str(lost)
-                    self._event("disconnected", reported)
+                    pause_s, reported = self._settings.reconnect_min_s, set()
+                if str(lost) not in reported:  # once, not with every attempt
+                    reported.add(str(lost))
+                    self._event("disconnected", str(lost))
                 self._stop.wait(pause_s)
                 pause_s = min(2 * pause_s, self._settings.reconnect_max_s)
 

@@ -23,7 +23,7 @@ from drivers.plc.modbus.loop_thread import LoopThread
 from drivers.plc.modbus.rtu_frames import RtuFrames
 from drivers.plc.modbus.serial_port import open_port
 from drivers.plc.modbus.settings import ModbusRtuServerSettings
-from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcError, PlcOutputs
+from drivers.plc.protocol import LinkEvent, OnInputs, OnLinkEvent, PlcError, PlcOutputs
 
 READ_SIZE = 4096
 BROADCAST = 0
@@ -35,6 +35,7 @@ class ModbusRtuServerLink:
     def __init__(self, settings: ModbusRtuServerSettings, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> None:
         self._settings = settings
         self._device = Device(settings.layout, on_inputs, on_link_event)
+        self._on_link_event = on_link_event
         self._thread = LoopThread(on_link_event)
 
     @property
@@ -63,6 +64,8 @@ class ModbusRtuServerLink:
             if port is not None:
                 master = _Master(self._device, self._settings, port)
                 await asyncio.wait((stopped, master.gone), return_when=asyncio.FIRST_COMPLETED)
+                if master.gone.done() and not self._device.is_writer(master):  # of a writer the device tells it
+                    self._on_link_event(LinkEvent("disconnected", master.peer, master.gone.result()))
                 master.close(master.gone.result() if master.gone.done() else "the station closes the link")
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.reopen_s)
