@@ -273,35 +273,37 @@ class Plc:
         except Violation as problem:
             self.why_no_source = f"the station takes no parts: {problem}"
             return
-        ways = {Source.TRIGGER: self._trigger_works, Source.COMMAND: self._command_works, Source.LINE: self._line_runs}
-        for source, works in ways.items():
-            if works():
-                self.source = source
-                return
-        self.why_no_source = (
-            f"Trigger and command 4 gave no picture, and no part came on the line in {self.times.line_part_s:g} s"
-        )
+        before = self.status.acquisition_id
+        if self._command_fails():
+            self.why_no_source = f"the camera waits for its line, and no part came in {self.times.line_part_s:g} s"
+            if self._comes(lambda status: status.acquisition_id != before, self.times.line_part_s):
+                self.source = Source.LINE
+            return
+        self.why_no_source = "Trigger and command 4 gave no picture"
+        by_command = self._has_picture()
+        self._comes(lambda status: not status.busy, self.times.answer_s)
+        if self._trigger_works():
+            self.source = Source.TRIGGER
+        elif by_command:
+            self.source = Source.COMMAND
+
+    def _command_fails(self) -> bool:
+        """Whether command 4 fails though TriggerReady is 1: there is no software trigger in this station."""
+        self.set(command=SOFTWARE_TRIGGER_TEST)
+        self.set(execute=True)
+        self._comes(ended, self.times.answer_s)
+        failed = self.status.command_failed
+        self.set(execute=False)
+        return failed
 
     def _trigger_works(self) -> bool:
         """A station that answers Trigger with anything but "no picture" has parts by Trigger, right or wrong."""
-        self.set(trigger=True)
-        answered = self._comes(lambda status: status.trigger_ack, self.times.answer_s)
-        has_picture = answered and self._has_picture()
+        self.set(results_ack=True)
+        self._comes(lambda status: not status.results_valid and status.trigger_ready, self.times.answer_s)
+        self.set(results_ack=False, trigger=True)
+        has_picture = self._comes(lambda status: status.trigger_ack, self.times.answer_s) and self._has_picture()
         self.set(trigger=False)
         return has_picture
-
-    def _command_works(self) -> bool:
-        before = self.status.acquisition_id
-        self.set(command=SOFTWARE_TRIGGER_TEST)
-        self.set(execute=True)
-        answered = self._comes(lambda status: status.acquisition_id != before, self.times.answer_s)
-        has_picture = answered and self._has_picture()
-        self.set(execute=False)
-        return has_picture
-
-    def _line_runs(self) -> bool:
-        before = self.status.acquisition_id
-        return self._comes(lambda status: status.acquisition_id != before, self.times.line_part_s)
 
     def _has_picture(self) -> bool:
         self._comes(lambda status: status.results_valid, self.times.answer_s)

@@ -17,8 +17,9 @@ ONLINE_S = 120.0
 def live_station(directory: Path, **settings: Any) -> Iterator[Bench]:
     """Runs `station run` with the software camera, which shows a good part, until it is online."""
     directory.mkdir(exist_ok=True)
-    patient = {"station__deadline_ms": 10_000, "camera__no_frame_ms": 10_000}  # on a busy machine a part takes longer
-    bench = Bench(directory, camera__trigger="plc", **(patient | settings))
+    defaults: dict[str, Any] = {"camera__trigger": "plc"}
+    defaults |= {"station__deadline_ms": 10_000, "camera__no_frame_ms": 10_000}  # on a busy machine a part takes longer
+    bench = Bench(directory, **(defaults | settings))
     bench.scene.show(good())
     try:
         bench.start(wait_ready=False)

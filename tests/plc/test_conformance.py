@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pyModbusTCP.server import ModbusServer
@@ -178,6 +180,30 @@ def test_what_cannot_be_checked_is_not_passed(plain_memory: int) -> None:
     finding = check(plain_memory, "trigger-sequence", Source.LINE)
     assert finding.verdict is Verdict.NOT_CHECKED
     assert "parts come by the line" in finding.why
+
+
+def test_a_station_with_a_light_barrier_is_tested_with_the_parts_of_its_line(tmp_path: Path) -> None:
+    with live_station(tmp_path, camera__trigger="line") as bench:
+        line_stops = threading.Event()
+
+        def run_line() -> None:
+            while not line_stops.wait(0.3):
+                bench.scene.pulse_line1()
+
+        line = threading.Thread(target=run_line)
+        line.start()
+        link = StationAsServer(ModbusClient(TcpTransport("127.0.0.1", bench.port)), None)
+        try:
+            plc = Plc(link, PATIENT, Order())
+            findings = run.check(plc, run.selected(["result-acknowledge", "result-reason", "trigger-sequence"]), print)
+        finally:
+            line_stops.set()
+            line.join()
+            link.close()
+    assert plc.source is Source.LINE
+    verdicts = {finding.rule.id: finding.verdict for finding in findings}
+    assert verdicts.pop("trigger-sequence") is Verdict.NOT_CHECKED
+    assert set(verdicts.values()) == {Verdict.PASSED}
 
 
 def test_the_command_says_what_is_wrong_with_its_input(capsys: pytest.CaptureFixture[str]) -> None:

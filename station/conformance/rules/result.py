@@ -101,7 +101,7 @@ def toggle_is(value: bool) -> Condition:
     return lambda status: status.inspection_completed == value
 
 
-@rule("result-toggle", "InspectionCompleted toggles exactly once with every result.", Need.PART)
+@rule("result-toggle", "InspectionCompleted toggles exactly once with every result.", Need.PLC_TRIGGER)
 def toggle(plc: Plc) -> None:
     plc.begin()
     before = plc.status.inspection_completed
