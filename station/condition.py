@@ -35,7 +35,8 @@ class Condition:
     warnings: dict[WarningCode, None] = field(default_factory=dict)
     """In the order in which they came."""
     cameras: dict[str, CameraStatus] = field(default_factory=dict)
-    """All of them; the first one leads."""
+    """All of them; the first one leads. Changed by `camera_is`."""
+    all_stream: bool = False
     has_engine: bool = False
     changing: OfflineReason | None = None
     """CHANGING_ENGINE or CHANGING_RECIPE while it is being done."""
@@ -54,7 +55,7 @@ class Condition:
         reasons = {
             OfflineReason.FAULT: self.fault is not ErrorCode.NONE,
             **dict.fromkeys(self.offline_by, True),
-            OfflineReason.CAMERA_DOWN: not all(camera.streams for camera in self.cameras.values()),
+            OfflineReason.CAMERA_DOWN: not self.all_stream,
             OfflineReason.CHANGING_ENGINE: self.changing is OfflineReason.CHANGING_ENGINE,
             OfflineReason.CHANGING_RECIPE: self.changing is OfflineReason.CHANGING_RECIPE,
             OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
@@ -92,6 +93,11 @@ class Condition:
                 return StationState.PREOPERATIONAL
             case _:
                 return StationState.INITIALIZED
+
+    def camera_is(self, name: str, status: CameraStatus) -> None:
+        """News of a camera."""
+        self.cameras[name] = status
+        self.all_stream = all(camera.streams for camera in self.cameras.values())
 
     def set_online(self, online: bool, by: OfflineReason) -> None:
         """`by`: BY_PLC or BY_OPERATOR. Neither can overrule the other."""

@@ -552,7 +552,7 @@ class Signalling:
 
     def _camera_changed(self, message: CameraChanged) -> None:
         cameras = self._condition.cameras
-        cameras[message.camera] = CameraStatus(message.state, message.detail)
+        self._condition.camera_is(message.camera, CameraStatus(message.state, message.detail))
         down = message.state in (CameraState.DOWN, CameraState.FAILED)
         detail = f"{message.camera}: {message.detail}" if len(cameras) > 1 else message.detail
         self._ports.event("camera_" + message.state.name.lower(), "warning" if down else "info", detail)

@@ -112,6 +112,8 @@ class Views:
         self._awaited = frozenset(
             view.camera for view in settings if view.by_station and view.beside and settings[0].by_station
         )
+        self._matched = tuple(view for view in self._followers if view.camera not in self._awaited)
+        """Those whose frames find their part by time or position."""
         self._open: dict[int, _Part] = {}
         self._closed: deque[_Part] = deque(maxlen=CLOSED_HISTORY)
         self._held: deque[_Held] = deque()
@@ -135,7 +137,7 @@ class Views:
     def opened(self, trigger: Trigger, position: float | None = None) -> Opened:
         """A part begins. `position`: of the belt at its trigger in counts, None when that is not known."""
         part = _Part(trigger, position)
-        neighbours = [other for other in (*self._open.values(), *self._closed) if self._too_close(part, other)]
+        neighbours = [other for other in self._parts() if self._too_close(part, other)]
         self._open[trigger.acquisition_id] = part
         part.to_trigger = {
             view.camera: trigger.time_ns + _ns(view.after_ms) for view in self._settings.values() if view.by_station
@@ -159,7 +161,7 @@ class Views:
         if view.camera in self._awaited:
             return self._of_waiting_part(message)
         missing = self._overtaken(view, message, position) if message.frame_id else ()
-        fitting = [part for part in (*self._open.values(), *self._closed) if self._fits(part, message, position)]
+        fitting = [part for part in self._parts() if self._fits(part, message, position)]
         if not fitting:
             if now_ns >= self._hold_until_ns(message) or len(self._held) >= HELD_FRAMES:
                 return ViewMatch(why_not="unmatched", missing=missing)
@@ -245,6 +247,10 @@ class Views:
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
+    def _parts(self) -> Iterable[_Part]:
+        """All whose frames may still come; none where no frame has to find its part."""
+        return (*self._open.values(), *self._closed) if self._matched else ()
+
     def _of_waiting_part(self, message: FrameMessage) -> ViewMatch:
         for part in self._open.values():
             if message.camera not in part.arrived and part.trigger.time_ns <= message.trigger_time_ns + SLACK_NS:
@@ -262,8 +268,7 @@ class Views:
         return any(
             (apart := _apart(view, other, part.trigger.time_ns, part.position)) is not None
             and abs(apart) <= 2 * _tolerance(view)
-            for view in self._followers
-            if view.camera not in self._awaited
+            for view in self._matched
         )
 
     def _overtaken(self, view: ViewSettings, message: FrameMessage, position: float | None) -> tuple[MissingView, ...]:
