@@ -12,9 +12,11 @@ After every burst the control block must be what the PLC wrote, and nothing else
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -179,6 +181,14 @@ class RtuWire:
             data = data[os.write(self._line, data[:1024]) :]
 
 
+@dataclass
+class Times:
+    """Of parts, in seconds."""
+
+    trigger_to_ack_s: list[float] = field(default_factory=list)
+    trigger_to_result_s: list[float] = field(default_factory=list)
+
+
 class GoodPlc:
     """Keeps the rules of docs/plc.md and remembers everything that it wrote."""
 
@@ -186,11 +196,9 @@ class GoodPlc:
         self.wire = wire
         self.coils = [False] * COILS
         self.registers = [0] * HOLDING_REGISTERS
-        self.trigger_to_ack_s: list[float] = []
-        self.trigger_to_result_s: list[float] = []
-        self.beats_s: list[float] = []
-        """When the station's heartbeat was seen to move."""
-        self._beat = -1
+        self.longest_beat_s = 0.0
+        """Of the station's heartbeat, as seen."""
+        self._beat, self._beat_s = -1, math.inf
 
     def set_coil(self, number: int, value: bool) -> None:
         self.coils[number] = value
@@ -206,7 +214,7 @@ class GoodPlc:
         while bits(self.wire.ask(read(2, number, 1)), 1)[0] != value:
             assert time.monotonic() < end, f"status bit {number} = {value}"
 
-    def part(self, part_id: int) -> None:
+    def part(self, part_id: int, times: Times) -> None:
         """One part from its id to the acknowledged result, which must be its own."""
         self.set_registers(0, [(self.registers[0] + 1) & 0xFFFF])  # heartbeat
         self.set_registers(3, [part_id >> 16, part_id & 0xFFFF])
@@ -217,10 +225,10 @@ class GoodPlc:
         start = time.monotonic()
         self.set_coil(TRIGGER, True)
         self.wait(TRIGGER_ACK)
-        self.trigger_to_ack_s.append(time.monotonic() - start)
+        times.trigger_to_ack_s.append(time.monotonic() - start)
         self.set_coil(TRIGGER, False)
         self.wait(RESULTS_VALID)
-        self.trigger_to_result_s.append(time.monotonic() - start)
+        times.trigger_to_result_s.append(time.monotonic() - start)
         values = registers(self.wire.ask(read(4, 0, 16)))
         assert values[12] << 16 | values[13] == part_id, f"the result of part {part_id} is that of another"
         assert values[14] == 1, f"part {part_id} is good: Result {values[14]}, reason {values[15]}"
@@ -232,8 +240,9 @@ class GoodPlc:
     def _look_at_heartbeat(self) -> None:
         beat = registers(self.wire.ask(read(4, 1, 1)))[0]
         if beat != self._beat:
-            self._beat = beat
-            self.beats_s.append(time.monotonic())
+            now_s = time.monotonic()
+            self.longest_beat_s = max(self.longest_beat_s, now_s - self._beat_s)
+            self._beat, self._beat_s = beat, now_s
 
     def assert_nothing_changed(self) -> None:
         """The control block is what this PLC wrote."""
@@ -257,9 +266,11 @@ class Report:
     hostile_frames: int = 0
     parts: int = 0
     seconds: float = 0.0
-    quiet: dict[str, list[float]] = field(default_factory=dict)
-    """Times in seconds before the first mutant."""
-    fuzzed: dict[str, list[float]] = field(default_factory=dict)
+    longest_beat_s: float = 0.0
+    """Between two changes of the station's heartbeat, which is to change once a second."""
+    quiet: Times = field(default_factory=Times)
+    """Before the first mutant, and in between with the hostile clients stopped: what the machine is like just now."""
+    fuzzed: Times = field(default_factory=Times)
 
 
 class Campaign:
@@ -275,8 +286,7 @@ class Campaign:
         """At least `frames` mutants, over TCP three quarters of them by hostile clients."""
         rng, report, plc = random.Random(seed), Report(), self._plc
         plc.set_coil(TRIGGER_ENABLE, True)
-        self._parts(quiet_parts)
-        report.quiet = self._times()
+        self._parts(quiet_parts, report.quiet)
         start = time.monotonic()
         own = frames if self._tcp_port is None else frames // 4
         enemies = self._enemies(frames - own, hostile_clients, seed)
@@ -286,14 +296,17 @@ class Campaign:
             report.frames += BURST
             plc.assert_nothing_changed()
             if report.frames % (10 * BURST) == 0:
-                self._parts(1)
+                self._parts(1, report.fuzzed)
+                with _paused(enemies):
+                    self._parts(1, report.quiet)
         for enemy in enemies:
             told, _ = enemy.communicate(timeout=PATIENCE_S)
             assert enemy.returncode == 0
             report.hostile_frames += int(told)
-        self._parts(1)
+        self._parts(1, report.fuzzed)
         plc.assert_nothing_changed()
-        report.fuzzed, report.seconds, report.parts = self._times(), time.monotonic() - start, self._part_id
+        report.longest_beat_s = plc.longest_beat_s
+        report.seconds, report.parts = time.monotonic() - start, self._part_id
         self._assert_sound(report)
         return report
 
@@ -306,22 +319,10 @@ class Campaign:
             for number in range(clients)
         ]
 
-    def _parts(self, count: int) -> None:
+    def _parts(self, count: int, times: Times) -> None:
         for _ in range(count):
             self._part_id += 1
-            self._plc.part(self._part_id)
-
-    def _times(self) -> dict[str, list[float]]:
-        """Takes the times measured since the last call."""
-        plc = self._plc
-        beats = [after - before for before, after in zip(plc.beats_s, plc.beats_s[1:], strict=False)]
-        times = {
-            "trigger_to_ack": plc.trigger_to_ack_s,
-            "trigger_to_result": plc.trigger_to_result_s,
-            "heartbeat": beats,
-        }
-        plc.trigger_to_ack_s, plc.trigger_to_result_s, plc.beats_s = [], [], []
-        return times
+            self._plc.part(self._part_id, times)
 
     def _assert_sound(self, report: Report) -> None:
         """The daemon lives, its books balance, and nothing in its log is a failure."""
@@ -332,6 +333,17 @@ class Campaign:
         assert counts.passed == report.parts
         assert "Traceback" not in self._bench.log()
         assert self._bench.status()["error"] == ""
+
+
+@contextmanager
+def _paused(enemies: list[subprocess.Popen[str]]) -> Iterator[None]:
+    for enemy in enemies:
+        enemy.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for enemy in enemies:
+            enemy.send_signal(signal.SIGCONT)
 
 
 @contextmanager
