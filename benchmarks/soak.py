@@ -57,6 +57,10 @@ FAULTS = (
 """Together they disturb about a tenth of the time."""
 
 
+CLEAR_FAULT_AFTER_S = 2.0
+"""Three parts in a row without a result are a fault; on a machine that stalls that happens, and somebody clears it."""
+
+
 def plan_parts(count: int, folder: Path, seed: int) -> tuple[PlannedPart, ...]:
     """Good and bad parts in random order, and their two pictures."""
     rng = np.random.default_rng(seed)
@@ -100,6 +104,7 @@ def soak(
         trigger=trigger,
         faults=tuple(faults),
         seed=seed,
+        clear_fault_after_s=CLEAR_FAULT_AFTER_S,
     )
     plan.save(workspace.plan)
     write_small_engine(workspace.engine, width=WIDTH, height=HEIGHT)

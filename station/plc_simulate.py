@@ -47,6 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="camera to ejector, more than the station's deadline; default: %(default)s")  # fmt: skip
     parser.add_argument("--fault", action="append", default=[], metavar="KIND:P",
                         help=f"the PLC misbehaves with this probability per part: {', '.join(FaultKind)}")  # fmt: skip
+    parser.add_argument("--clear-faults", type=float, metavar="S",
+                        help="somebody clears a fault of the station after so long; default: nobody does")  # fmt: skip
     parser.add_argument(
         "--work", type=Path, default=Path("line"), metavar="DIR", help="its files; default: %(default)s"
     )
@@ -112,6 +114,7 @@ def _plan(options: argparse.Namespace) -> LinePlan:
         trigger=trigger,
         faults=faults,
         seed=options.seed,
+        clear_fault_after_s=options.clear_faults,
     )
 
 
@@ -151,6 +154,8 @@ def print_books(console: Console, books: Books) -> None:
         figures.add_row("good parts pushed off", f"{count}: {why}")
     for kind, count in sorted(books.faults.items()):
         figures.add_row("faults of the PLC", f"{count} {kind}")
+    if books.station_faults:
+        figures.add_row("faults of the station", f"{books.station_faults}, cleared at the line")
     figures.add_row("belt waited", f"{books.belt_waited_s:.1f} s for a scan that this machine held up")
     console.print(figures)
     for problem in books.problems:

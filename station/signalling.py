@@ -225,11 +225,14 @@ class Signalling:
 
     def _expire(self, now: int) -> None:
         """Parts whose deadline is over end as errors."""
+        missed = self._ledger.counters.missed
         for expired in self._ledger.expire(now):
             self._opened(expired.part, placed=False)
             absent = self._views.absent(expired.part.trigger.acquisition_id)
             several = len(self._views.cameras) > 1
             self._close(expired.part.trigger, missing_views(absent) if absent and several else error(expired.code))
+        for _ in range(self._ledger.counters.missed - missed):
+            self._ports.event("missed", "error", "a part id was latched while not ready, and no frame came for it")
 
     def handle(self, message: Message) -> None:
         """One message from another stage."""

@@ -47,6 +47,8 @@ class Books:
     """By what the PLC says."""
     faults: dict[str, int]
     """What the PLC did wrong, and how often."""
+    station_faults: int
+    """Faults of the station that somebody at the line has cleared."""
     belt_waited_s: float
     problems: tuple[str, ...]
 
@@ -82,6 +84,7 @@ def settle(parts: Sequence[PlannedPart], line: LineState, counted: Mapping[str, 
         misfires=line.misfires,
         good_parts_rejected=dict(rejected_good),
         faults=dict(line.faults),
+        station_faults=line.faults_cleared,
         belt_waited_s=line.belt_waited_s,
         problems=tuple(_problems(found, line_books, counted, line)),
         **found,

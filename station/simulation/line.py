@@ -92,6 +92,7 @@ class Plc:
                 barrier_to_ejector_counts=layout.barrier_to_ejector_counts,
                 trigger=plan.trigger,
                 station_tracks=plan.reject_by is not RejectBy.PLC,
+                clear_fault_after_s=plan.clear_fault_after_s,
             )
         )
         self._station_fires = plan.reject_by is not RejectBy.CAMERA
@@ -124,6 +125,7 @@ class Plc:
                     result=judgement.result.name,
                     result_after_s=judgement.result_after_s,
                     unmatched_results=self._program.unmatched_results,
+                    faults_cleared=self._program.faults_cleared,
                     results_read={result.name: count for result, count in self._program.results_read.items()},
                 )
             tell = {

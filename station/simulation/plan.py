@@ -57,6 +57,8 @@ class LinePlan:
     """What the PLC does wrong."""
     seed: int = 0
     """Of the faults."""
+    clear_fault_after_s: float | None = None
+    """A fault of the station is cleared by somebody after so long; None: nobody does."""
     cameras: int = 1
     """All at the light barrier, each in front of a face of its own. The faces look alike; a defect is on one."""
     good_images: tuple[str, ...] = ()

@@ -22,6 +22,8 @@ NO_RESULT = "no result in time"
 NEVER_AT_BARRIER = "part did not reach the light barrier"
 HEARTBEAT_FROZEN = "heartbeat of the station stands still"
 DISCONNECTED = "no connection to the station"
+CLEAR_S = 1.0
+"""How long somebody holds the button."""
 
 
 class Result(IntEnum):
@@ -54,6 +56,7 @@ class Control:
     clear_exposure_complete: bool = False
     latch_part_id: bool = False
     execute: bool = False
+    clear_error: bool = False
     challenge_mode: bool = False
     heartbeat: int = 0
     command: int = 0
@@ -167,6 +170,8 @@ class PlcSettings:
     trigger_timeout_s: float = 0.1
     heartbeat_period_s: float = 1.0
     heartbeat_timeout_s: float = 3.0
+    clear_fault_after_s: float | None = None
+    """So long after a fault of the station somebody has mended it and says so; None: nobody does."""
 
 
 @dataclass(slots=True)
@@ -178,6 +183,7 @@ class PlcProgram:
     """Results whose part was not waiting for one: another id, a second answer, or past the ejector."""
     results_read: Counter[Result] = field(default_factory=Counter)
     """All results that the station showed, matched or not."""
+    faults_cleared: int = 0
     _register: list[_Part] = field(default_factory=list)
     _announce: deque[_Part] = field(default_factory=deque)
     _control: Control = field(default_factory=Control)
@@ -187,6 +193,7 @@ class PlcProgram:
     _last_result: tuple[int, int] = (0, 0)
     _ejector_off_at: int = 0
     _beat_due_s: float = 0.0
+    _fault_since_s: float | None = None
     _station_beat: int | None = None
     _station_beat_s: float = 0.0
 
@@ -207,6 +214,7 @@ class PlcProgram:
             results_ack=status is not None and status.results_valid,
             clear_exposure_complete=status is not None and status.exposure_complete,
             latch_part_id=latch,
+            clear_error=self._clear_error(now_s, status),
             heartbeat=self._heartbeat(now_s),
             part_id=part_id,
             encoder=encoder,
@@ -228,6 +236,19 @@ class PlcProgram:
         if status.heartbeat != self._station_beat:
             self._station_beat, self._station_beat_s = status.heartbeat, now_s
         return now_s - self._station_beat_s < self.settings.heartbeat_timeout_s
+
+    def _clear_error(self, now_s: float, status: StationStatus | None) -> bool:
+        """ClearError: raised some time after a fault came until it is gone, or again after a while."""
+        after_s = self.settings.clear_fault_after_s
+        if after_s is None or status is None or not status.fault:
+            self._fault_since_s = None
+            return False
+        if self._fault_since_s is None:
+            self._fault_since_s = now_s
+        waited_s = now_s - self._fault_since_s - after_s
+        clear = waited_s >= 0 and waited_s % (2 * CLEAR_S) < CLEAR_S
+        self.faults_cleared += clear and not self._control.clear_error
+        return clear
 
     def _heartbeat(self, now_s: float) -> int:
         if now_s < self._beat_due_s:

@@ -11,7 +11,7 @@ from pyModbusTCP.client import ModbusClient
 from station.simulation.plc import Control, StationStatus
 
 # Control block: coils and holding registers.
-TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_EXPOSURE_COMPLETE = 0, 1, 2, 3, 4, 6
+TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_ERROR, CLEAR_EXPOSURE_COMPLETE = range(7)
 REJECT_CONFIRMED, BIN_FULL, CHALLENGE_MODE, LATCH_PART_ID, PART_AT_EJECTOR = 8, 9, 10, 11, 15
 COILS = 16
 PLC_HEARTBEAT, COMMAND, PART_ID = 0, 1, 3  # each followed by: CommandArgument (2); EncoderCount (5-6)
@@ -145,6 +145,7 @@ def _coils(control: Control) -> list[bool]:
     coils[RESULTS_ACK] = control.results_ack
     coils[BUFFER_ENABLE] = control.buffer_enable
     coils[EXECUTE] = control.execute
+    coils[CLEAR_ERROR] = control.clear_error
     coils[CHALLENGE_MODE] = control.challenge_mode
     coils[CLEAR_EXPOSURE_COMPLETE] = control.clear_exposure_complete
     coils[LATCH_PART_ID] = control.latch_part_id

@@ -64,6 +64,8 @@ class LineState:
     """Of them, those that the camera itself could not take."""
     results_read: dict[str, int] = field(default_factory=dict)
     """Results that the PLC read, by name."""
+    faults_cleared: int = 0
+    """Faults of the station that somebody at the line has cleared."""
     faults: Counter[str] = field(default_factory=Counter)
     """How often the PLC misbehaved, by kind."""
     last_event_s: float = field(default_factory=time.monotonic)
@@ -183,6 +185,7 @@ class LineProcess(Process):
             case "judgement":
                 state.judgements[event["part_id"]] = event
                 state.results_read = event["results_read"]
+                state.faults_cleared = event["faults_cleared"]
             case "unseen":
                 state.unseen.append(event["part_id"])
             case "unexposed":

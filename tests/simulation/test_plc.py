@@ -277,6 +277,28 @@ def test_connection_lost_and_back() -> None:
     assert simulation.ends == {100: Bin.GOOD, 101: Bin.GOOD, 102: Bin.GOOD}
 
 
+def test_a_fault_is_cleared_when_somebody_has_mended_it() -> None:
+    program = PlcProgram(PlcSettings(850, 6000, clear_fault_after_s=2.0))
+    fault = StationStatus(fault=True)
+
+    def clears(now_s: float, status: StationStatus | None) -> bool:
+        return program.scan(now_s, FieldInputs(), status).control.clear_error
+
+    assert not clears(1.0, fault)
+    assert not clears(2.9, fault)
+    assert clears(3.1, fault)
+    assert clears(3.2, fault)
+    assert not clears(3.3, StationStatus())
+    assert not clears(10.0, fault), "the next one takes its time, too"
+    assert clears(12.1, fault)
+    assert not clears(13.1, fault), "a second edge comes when the first did not help"
+    assert clears(14.1, fault)
+    assert program.faults_cleared == 3
+    nobody = PlcProgram(PlcSettings(850, 6000))
+    assert not nobody.scan(1.0, FieldInputs(), fault).control.clear_error
+    assert not nobody.scan(99.0, FieldInputs(), fault).control.clear_error
+
+
 ANSWERS = st.builds(
     Answer,
     st.sampled_from([Result.PASS, Result.PASS, Result.FAIL, Result.REVIEW, Result.ERROR, Result.NONE]),

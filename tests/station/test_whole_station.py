@@ -31,6 +31,14 @@ def station(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
 
 
+def test_an_id_latched_while_not_ready_that_never_comes_is_missed_in_all_books(bench: Bench) -> None:
+    assert station("offline", "--config", str(bench.config_path)).returncode == 0
+    wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
+    bench.plc.latch(bench.next_part_id())
+    wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the id to expire")
+    wait_for(lambda: bench.counts().missed == 1, "the missed part on record")
+
+
 def test_every_part_is_one_row_with_the_time_of_every_step(bench: Bench) -> None:
     assert bench.part(good()).passed
     assert bench.part(bad()).result == Verdict.FAIL
