@@ -29,7 +29,7 @@ from drivers.plc.modbus import (
 )
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcLink
 from drivers.plc.signal_map import Area, Layout
-from station.plc_client import ModbusClient, RtuTransport, crc16
+from station.plc_client import ModbusClient, RtuTransport, SerialPort, crc16
 from tests.plc.serial_pair import SerialPair
 from tests.station.bench import free_port
 
@@ -83,7 +83,7 @@ class RtuMaster:
     """Asks a station that is a device of the serial line."""
 
     def __init__(self, port: str) -> None:
-        self._client = ModbusClient(RtuTransport(port, parity="N", timeout_s=20.0))
+        self._client = ModbusClient(RtuTransport(SerialPort(port, parity="N"), timeout_s=20.0))
 
     def set_coil(self, number: int, value: bool) -> None:
         self._client.request(struct.pack(">BHH", 5, number, 0xFF00 if value else 0))

@@ -163,7 +163,7 @@ def test_a_session_with_buffer_overrun_and_commands(station: SmallStation) -> No
     assert plc.trigger(5)
     assert plc.take_result() == (5, 1)
 
-    for command, outcome in ((5, COMMAND_COMPLETED), (1, COMMAND_FAILED)):
+    for command, outcome in ((5, COMMAND_COMPLETED), (99, COMMAND_FAILED)):
         assert plc.client.write_single_register(1, command)
         plc.coil(EXECUTE, True)
         plc.wait(outcome)
