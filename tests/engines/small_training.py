@@ -84,7 +84,7 @@ class SmallTraining:
 
     def collect(self) -> Dossier:
         kept = self.refinement.kept
-        held_out = CrossFit(self.scores[kept], _flat_maps(self.scores[kept] + 1.0), 1.0, groups=np.arange(len(kept)))
+        held_out = CrossFit(self.scores[kept], _flat_maps(self.scores[kept] + 1.0), groups=np.arange(len(kept)))
         arguments: dict[str, Any] = {
             "dataset": self.dataset,
             "refinement": self.refinement,
