@@ -264,9 +264,7 @@ def test_results_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(TrainingError, match="different trainings"):
         SmallTraining(extra={"refinement": replace(refinement, kept=refinement.kept[1:])}).collect()
     with pytest.raises(TrainingError, match="different trainings"):
-        SmallTraining(
-            extra={"held_out": CrossFit(scores[1:], scores.reshape(-1, 1, 1), groups=np.arange(1))}
-        ).collect()
+        SmallTraining(extra={"held_out": CrossFit(scores[1:], scores.reshape(-1, 1, 1), groups=np.arange(1))}).collect()
     first = replace(refinement.rounds[0], indices=np.arange(30), scores=training.scores[:30])
     with pytest.raises(TrainingError, match="round 1 removed images that it did not score"):
         SmallTraining(extra={"refinement": replace(refinement, rounds=(first,))}).collect()
