@@ -128,7 +128,7 @@ def test_without_an_engine_nothing_passes(tmp_path: Path) -> None:
     with Bench(tmp_path, with_engine=False) as bench:
         bench.start(wait_ready=False)
         wait_for(lambda: bench.settled() and bench.status()["camera"] == "streaming", "the camera")
-        assert "no engine" in bench.status()["offline_reason"]
+        wait_for(lambda: "no engine" in bench.status()["offline_reason"], "the reason it waits for")
         assert not bench.plc.ready
         bench.send(good())
         wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the missed trigger")
