@@ -166,7 +166,7 @@ def test_three_cameras_see_a_part_each_from_its_side(tmp_path: Path, engine: Pat
     """A missing hole is seen by one camera of three: all such parts are out, all others pass, the books balance."""
     work = tmp_path / "work"
     run = demo(
-        *("--work", str(work), "--engine", str(engine), "--cameras", "3", "--parts", "16", "--rate", "0.5"),
+        *("--work", str(work), "--engine", str(engine), "--cameras", "3", "--parts", "16", "--rate", "1.5"),
         timeout_s=200,
     )
     assert run.returncode == 0, run.stdout + run.stderr
