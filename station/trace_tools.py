@@ -15,7 +15,7 @@ from rich.table import Table
 
 from station import config
 from station.config import ConfigurationError
-from station.database import PartRow, RecordingError, open_reader
+from station.database import PartRow, RecordingError, ViewRow, open_reader
 from station.drawing import SUFFIXES
 from station.station_tools import add_config_option, complain
 from station.trace import Trace, candidates, find
@@ -71,12 +71,16 @@ def _not_found(options: argparse.Namespace) -> str:
 
 def as_json(trace: Trace) -> dict[str, Any]:
     """The trace for scripts."""
-    part = {name: value for name, value in asdict(trace.part).items() if name not in _NOT_SHOWN}
     return {
-        "part": part | {"reasons": [str(reason) for reason in trace.part.reason_list]},
+        "part": _row_as_json(trace.part) | {"views": [_row_as_json(view) for view in trace.part.views]},
         "steps": [asdict(step) | {"took_ms": step.took_ms} for step in trace.steps],
         "events": [asdict(event) for event in trace.events],
     }
+
+
+def _row_as_json(row: PartRow | ViewRow) -> dict[str, Any]:
+    shown = {name: value for name, value in asdict(row).items() if name not in _NOT_SHOWN}
+    return shown | {"reasons": [str(reason) for reason in row.reason_list]}
 
 
 def as_text(trace: Trace, older: list[PartRow]) -> Group:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from station.joining import WORST, join
 from station.reasons import ReasonCode
 from station.results import (
     Decision,
@@ -67,6 +68,20 @@ class PartMaker:
         inspection = Inspection(frame, verdict_now, scores, measurement, at + 4_000_000, at + 16_000_000, 0.4)
         applied = decision(Verdict.ERROR) if late else verdict_now
         return self._record(part, applied, (inspection,), late)
+
+    def seen_by(self, acquisition_id: int, verdicts: Mapping[str, Verdict]) -> InspectionRecord:
+        """A part with a view of each of these cameras, each taken 1 ms after the one before."""
+        record = self.inspected(acquisition_id, Verdict.PASS)
+        (view,) = record.views
+        views = tuple(
+            replace(
+                view,
+                frame=replace(view.frame, camera=camera, received_time_ns=view.frame.received_time_ns + 1_000_000 * n),
+                decision=decision(verdict),
+            )
+            for n, (camera, verdict) in enumerate(verdicts.items())
+        )
+        return replace(record, views=views, decision=join(views, WORST))
 
     def without_frame(self, acquisition_id: int) -> InspectionRecord:
         """A part that was given up."""

@@ -108,6 +108,40 @@ def test_image_and_map_are_stored_in_the_folder_of_the_day(tmp_path: Path) -> No
     np.testing.assert_allclose(restored, original.scores.anomaly_map, atol=3.0 / 255 / 2 + 1e-6)
 
 
+def test_every_view_has_its_row_and_its_image(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.seen_by(7, {"top": Verdict.PASS, "side": Verdict.FAIL, "end": Verdict.PASS}))
+        recorder.record(MAKE.without_frame(8))
+        recorder.record(MAKE.inspected(9, Verdict.REVIEW))
+    seen, without, single = rows(tmp_path)
+    assert [(view.camera, view.verdict, view.received_ms) for view in seen.views] == [
+        ("top", "PASS", 3.0),
+        ("side", "FAIL", 4.0),
+        ("end", "PASS", 5.0),
+    ]
+    assert (seen.verdict, seen.score, seen.defect_area_mm2) == ("FAIL", 0.5, 4.5)
+    assert seen.engine_ms == 10.0, "one call for all"
+    assert seen.worst_view is seen.views[1]
+    paths = [view.image_path or "" for view in seen.views]
+    assert paths[1] == "images/2027-01-15/080007.000-s1-000007-FAIL-side.png"
+    assert len(set(paths)) == 3
+    assert all((tmp_path / path).is_file() for path in paths)
+    assert (without.views, len(single.views)) == ((), 1)
+
+
+def test_a_view_that_came_late_is_added_and_changes_nothing_else(tmp_path: Path) -> None:
+    part = MAKE.seen_by(7, {"top": Verdict.PASS, "side": Verdict.FAIL})
+    top, side = part.views
+    with recording(tmp_path) as recorder:
+        recorder.record(replace(part, views=(top,), decision=error(ReasonCode.VIEW_MISSING)))
+        recorder.record(replace(part, views=(side,), decision=side.decision, late=True))
+        recorder.record(replace(part, views=(top,), decision=error(ReasonCode.VIEW_MISSING)))  # again, after a restart
+    (row,) = rows(tmp_path)
+    assert (row.verdict, row.late, row.late_verdict) == ("ERROR", True, "FAIL")
+    assert [reason.code for reason in row.reason_list] == [ReasonCode.VIEW_MISSING]
+    assert [view.camera for view in row.views] == ["top", "side"]
+
+
 def test_grey_image_is_stored_grey(tmp_path: Path) -> None:
     maker = PartMaker(pixels=lambda seed: textured(seed, (40, 30)))
     with recording(tmp_path) as recorder:

@@ -57,6 +57,26 @@ def test_judged_parts_of_the_recipe_with_an_image(tmp_path: Path) -> None:
         from_records(tmp_path, recipe="other", newest=100)
 
 
+def test_every_view_is_an_image_of_its_own_and_stays_with_its_part(tmp_path: Path) -> None:
+    recorder = Recorder(RecorderSettings(tmp_path, pass_image_share=1.0, min_free_mb=0), "s1")
+    recorder.start()
+    recorder.record(PartMaker("s1").seen_by(1, {"top": Verdict.PASS, "side": Verdict.FAIL}))
+    recorder.record(PartMaker("s1").seen_by(2, {"top": Verdict.PASS, "side": Verdict.PASS}))
+    assert recorder.stop(30)
+    found = from_records(tmp_path, recipe="default", newest=100)
+    assert [(part.key, part.camera, part.verdict) for part in found] == [
+        ("s1/1", "top", "PASS"),
+        ("s1/1", "side", "FAIL"),
+        ("s1/2", "top", "PASS"),
+        ("s1/2", "side", "PASS"),
+    ]
+    assert len({part.name for part in found}) == 4
+    assert [part.lot for part in found[:2]] == [found[0].lot] * 2 != [part.lot for part in found[2:]]
+    labels = {"1002": Label.GOOD, "s1/1/side": Label.DEFECTIVE}
+    labelled = with_labels(found, labels)
+    assert [part.label for part in labelled] == [None, Label.DEFECTIVE, Label.GOOD, Label.GOOD]
+
+
 def test_images_that_are_gone_or_lie_elsewhere_are_left_out(tmp_path: Path) -> None:
     records = tmp_path / "records"
     record(records, [Verdict.PASS, Verdict.PASS, Verdict.FAIL])

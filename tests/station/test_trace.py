@@ -74,6 +74,13 @@ def test_every_step_has_its_time_and_what_it_was_spent_on(records: Path, capsys:
     ]
 
 
+def test_json_has_the_views_without_their_regions(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (view,) = traced(capsys, 1002, "--records", records)["part"]["views"]
+    assert (view["camera"], view["verdict"]) == ("top", "FAIL")
+    assert view["reasons"] == ["anomaly score above the reject limit: detail"]
+    assert "regions" not in view
+
+
 def test_events_of_the_part_and_of_its_time(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = traced(capsys, 1002, "--records", records)
     events = [(round(event["at_ms"]), event["kind"], event["names_part"]) for event in found["events"]]
@@ -94,6 +101,15 @@ def test_a_late_answer_stands_after_the_signal() -> None:
 
 def row_values(row: PartRow) -> dict[str, object]:
     return {name: getattr(row, name) for name in PartRow.__slots__}
+
+
+def test_each_view_has_its_own_steps() -> None:
+    row = part_row(MAKE.seen_by(3, {"top": Verdict.PASS, "side": Verdict.PASS}))
+    steps = [(step.name, step.at_ms, step.took_ms) for step in trace(row, iter(())).steps]
+    assert ("top: frame received", 3.0, 3.0) in steps
+    assert ("side: frame received", 4.0, 4.0) in steps
+    assert ("signalled", 20.0, 4.0) in steps
+    assert len(steps) == 2 + 2 * 5
 
 
 def test_a_part_without_frame_has_trigger_and_signal_only() -> None:
