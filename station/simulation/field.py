@@ -6,12 +6,13 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 import numpy as np
 
 from drivers.camera.simtl import Scene, SceneError
-from station.simulation.belt import PITCH_COUNTS, Belt, Bin, Layout, Passage, Place
+from station.simulation.belt import PITCH_COUNTS, VIEW_COUNTS, Belt, Bin, Layout, Passage, Place
 from station.simulation.images import Pixels
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import FieldInputs, TriggerMode
@@ -21,6 +22,9 @@ BELT_LEAD_S = 0.010
 """The belt never runs further ahead of the PLC's last scan, nor further in one step."""
 TOLD_LEAD_S = 0.025
 """Nor, where the station pushes, further ahead of what the station knows: communication is real time, too."""
+EXPOSURE_WAIT_S = 0.5
+"""A real camera exposes at the edge of its trigger; the process of a software camera may be held up, and then the belt
+waits so long with the part in its view."""
 STRAY = "stray"
 """Truth of a part that is not of the plan."""
 
@@ -41,6 +45,17 @@ class Events:
                 self._output.flush()
             except (BrokenPipeError, ValueError):  # the reader is gone, or the stream was closed at exit
                 self._stop.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Exposure:
+    """A picture that the cameras have been triggered for."""
+
+    serial: int
+    in_view_until_s: float
+    """On the clock of the belt."""
+    until_s: float
+    """Then nobody waits any more."""
 
 
 class Field:
@@ -73,6 +88,7 @@ class Field:
         """Edges of the light barrier that went to the camera."""
         self._camera_missed = 0
         """Of them, those that the camera could not take: still exposing, or all frame stores full."""
+        self._exposing: _Exposure | None = None
         self._pictures: dict[int, Sequence[Pixels]] = {}
         self._empty_belt = np.zeros(plan.canvas.shape, np.uint8)
 
@@ -92,6 +108,8 @@ class Field:
     def move(self) -> None:
         """Moves the belt by the time that has passed. Called by the belt's thread only."""
         now_s = time.monotonic()
+        if self._exposing and (now_s > self._exposing.until_s or self._was_exposed(self._exposing.serial)):
+            self._exposing = None
         with self._lock:
             passed_s, self._moved_s = now_s - self._moved_s, now_s
             step_s = max(0.0, min(passed_s, self._lead_s)) if self._runs else 0.0
@@ -111,6 +129,8 @@ class Field:
         lead_s = self._scanned_belt_s + BELT_LEAD_S - self._belt_s
         if self._reject_by is not RejectBy.PLC:
             lead_s = min(lead_s, self._told_belt_s + TOLD_LEAD_S - self._belt_s)
+        if self._exposing:
+            lead_s = min(lead_s, self._exposing.in_view_until_s - self._belt_s)
         return min(lead_s, BELT_LEAD_S)
 
     def told(self, encoder: int) -> None:
@@ -170,7 +190,11 @@ class Field:
                 for scene, picture in zip(self._scenes, self._pictures.pop(serial), strict=True):
                     scene.show(picture, serial)
             case Place.BARRIER:
-                self._barrier_edge(passage.at_counts, serial)
+                if self._barrier_edge(passage.at_counts, serial):
+                    in_view_until = passage.at_counts + VIEW_COUNTS[1] - 1
+                    self._exposing = _Exposure(
+                        serial, in_view_until / self.layout.speed_counts_per_s, time.monotonic() + EXPOSURE_WAIT_S
+                    )
             case Place.OUT_OF_VIEW:
                 if not self._was_exposed(serial):
                     self._events.emit("unexposed", part_id=serial)
@@ -201,16 +225,19 @@ class Field:
             encoder = self._encoder()
         self._barrier_edge(encoder, 0)
 
-    def _barrier_edge(self, at_counts: int, serial: int) -> None:
+    def _barrier_edge(self, at_counts: int, serial: int) -> bool:
+        """True when it went to the cameras and all of them heard it."""
         # The PLC first: were this thread held up between the two, the camera could take an id that is latched only now
         # and the PLC would take the edge for one that came after the latch.
         with self._lock:
             self._barriers.append(at_counts)
             self._triggers += self._trigger_by_barrier
-        if self._trigger_by_barrier:
-            heard = [scene.pulse_line1() for scene in self._scenes]
-            if not all(heard):
-                self._events.emit("unseen", part_id=serial)
+        if not self._trigger_by_barrier:
+            return False
+        heard = all([scene.pulse_line1() for scene in self._scenes])  # all of them, whatever the first one heard
+        if not heard:
+            self._events.emit("unseen", part_id=serial)
+        return heard
 
     def _was_exposed(self, serial: int) -> bool:
         try:

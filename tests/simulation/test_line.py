@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from drivers.camera.simtl import Scene
-from station.simulation.field import BELT_LEAD_S, Events, Field
+from station.simulation.belt import VIEW_COUNTS
+from station.simulation.field import BELT_LEAD_S, EXPOSURE_WAIT_S, Events, Field
 from station.simulation.images import Canvas
 from station.simulation.plan import LinePlan, PlannedPart
 
@@ -31,6 +33,27 @@ def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -
             field.move()
             field.sample()
         assert field.sample().encoder > 3 * stood_at
+
+
+def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: Path) -> None:
+    """Somebody hears the trigger and takes no picture: a camera process that does not run for a while."""
+    output = io.StringIO()
+    camera = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with camera, Scene(tmp_path / "s", 8, 8, 1) as scene:
+        camera.bind(str(tmp_path / "s.0.sock"))
+        field = Field(PLAN, [scene], Events(output, threading.Event()))
+        field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
+        heard_s = 0.0
+        deadline = time.monotonic() + 20
+        while "unexposed" not in output.getvalue():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+            field.move()
+            if field.sample().barriers:
+                heard_s = time.monotonic()
+        assert time.monotonic() - heard_s >= EXPOSURE_WAIT_S - 0.05
+        in_view = field.layout.barrier_counts + VIEW_COUNTS[1]
+        assert field.sample().encoder - in_view < 2 * BELT_LEAD_S * field.layout.speed_counts_per_s
 
 
 def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Path) -> None:
