@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 
 from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
@@ -23,13 +24,15 @@ from drivers.plc.signal_map import Layout
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import PartNotLocated
 from station.belt_position import EncoderBelt
+from station.challenge import ChallengeSettings, MasterPart
 from station.config import LoadedConfiguration
 from station.config_plc import PlcSection
 from station.handshake import HandshakeSettings
 from station.inspection import Inspector
 from station.ledger import LedgerSettings
+from station.reasons import ReasonCode
 from station.recording import RecorderSettings
-from station.results import Frame, Scores
+from station.results import Frame, Scores, Verdict
 from station.rules import join_rule, view_rules
 from station.views import ViewSettings
 
@@ -197,6 +200,24 @@ def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
         disk_budget_mb=records.disk_budget_mb,
         min_free_mb=records.min_free_mb,
         queue_size=records.queue_size,
+    )
+
+
+def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:
+    """When a challenge test is due, and with which master parts."""
+    section = configuration.settings.challenge
+    return ChallengeSettings(
+        parts=tuple(
+            MasterPart(part.name, Verdict[part.expected.upper()], ReasonCode[part.reason] if part.reason else None)
+            for part in section.parts
+        ),
+        every_s=section.every_h * 3600 if section.every_h is not None else None,
+        shifts=tuple(time.fromisoformat(shift) for shift in section.shifts),
+        every_parts=section.every_parts,
+        on_recipe_change=section.on_recipe_change,
+        stops=section.interlock == "stop",
+        grace_s=section.grace_min * 60,
+        timeout_s=section.timeout_min * 60,
     )
 
 

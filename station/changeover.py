@@ -25,6 +25,7 @@ from engines.store import EngineStore
 from station import assembly, config
 from station.audit import AuditEntry
 from station.cameras import Cameras
+from station.challenge_messages import ChallengeConfigured
 from station.config import ConfigurationError, LoadedConfiguration
 from station.config_recipe import CameraFeatures
 from station.inspection import InspectionStage
@@ -195,6 +196,8 @@ class Changeover:
             self._inspection.install(inspector)  # ends `Changing`
             undo.pop_all()
         self.configuration = new
+        recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
+        self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
 
     def _set_camera(self, name: str, settings: CameraSettings) -> None:
         shape = self._cameras[name].configure(settings, CAMERA_TIMEOUT_S).shape

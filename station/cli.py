@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from station import (
     __version__,
     camera_tools,
+    challenge_tools,
     check,
     demo,
     engine_tools,
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     modules = (
         station_tools,
         check,
+        challenge_tools,
         trace_tools,
         teach_tools,
         recipe_tools,

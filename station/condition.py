@@ -8,7 +8,13 @@ from station.acquisition import CameraState
 from station.handshake import StationState
 from station.reasons import LINE_STOPS, ErrorCode, OfflineReason, WarningCode
 
-FINISHING = (OfflineReason.NONE, OfflineReason.CHANGING_ENGINE, OfflineReason.CHANGING_RECIPE, OfflineReason.STOPPING)
+FINISHING = (
+    OfflineReason.NONE,
+    OfflineReason.CHANGING_ENGINE,
+    OfflineReason.CHANGING_RECIPE,
+    OfflineReason.STOPPING,
+    OfflineReason.CHALLENGE_OVERDUE,
+)
 """The station takes parts, or takes no more but those in flight still get their results."""
 
 
@@ -40,6 +46,8 @@ class Condition:
     has_engine: bool = False
     changing: OfflineReason | None = None
     """CHANGING_ENGINE or CHANGING_RECIPE while it is being done."""
+    challenge: OfflineReason | None = None
+    """CHALLENGE_FAILED or CHALLENGE_OVERDUE while it keeps parts away."""
     collecting: bool = False
     """Parts are taken for teaching, engine or not."""
     stopping: bool = False
@@ -56,9 +64,11 @@ class Condition:
             OfflineReason.FAULT: self.fault is not ErrorCode.NONE,
             **dict.fromkeys(self.offline_by, True),
             OfflineReason.CAMERA_DOWN: not self.all_stream,
+            OfflineReason.CHALLENGE_FAILED: self.challenge is OfflineReason.CHALLENGE_FAILED,
             OfflineReason.CHANGING_ENGINE: self.changing is OfflineReason.CHANGING_ENGINE,
             OfflineReason.CHANGING_RECIPE: self.changing is OfflineReason.CHANGING_RECIPE,
             OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
+            OfflineReason.CHALLENGE_OVERDUE: self.challenge is OfflineReason.CHALLENGE_OVERDUE,
             OfflineReason.STOPPING: self.stopping or self.stopped,
         }
         return next((reason for reason, holds in reasons.items() if holds), OfflineReason.NONE)

@@ -21,6 +21,9 @@ from station import assembly, config
 from station.acquisition import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
 from station.belt_memory import BeltMemory
 from station.cameras import Cameras
+from station.challenge_duty import ChallengeDuty, ChallengePorts
+from station.challenge_messages import ResetChallenge, StartChallenge
+from station.challenge_records import UPSERT, read_memory
 from station.changeover import Changeover, ChangeRefused, identity
 from station.config import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, ControlServer
@@ -57,6 +60,7 @@ log = structlog.get_logger()
 
 CAMERA_START_S, FURTHER_CAMERA_S = 20.0, 10.0
 """Their processes start side by side, on a machine that may have few cores."""
+REPLY_S = 5.0
 GIL_SWITCH_S = 0.0005
 """A thread that wants to run waits at most so long for one that computes in Python; 5 ms is Python's default."""
 
@@ -147,6 +151,11 @@ class Daemon:
                 tracking=TrackingFeed() if self._ejection is None else TrackingFeed(self._ejection.post),
             ),
             identity(self._session, configuration),
+            challenge=ChallengeDuty(
+                ChallengePorts(record=lambda run: recorder.write(UPSERT, run), event=recorder.event),
+                assembly.challenge_settings(configuration),
+                read_memory(configuration.records_dir, configuration.settings.recipe.name, time.time()),
+            ),
             line_triggered=configuration.lead_camera[1].trigger == "line",
             belt=assembly.belt_of_views(configuration),
             tracks=self._ejection is not None,
@@ -228,6 +237,7 @@ class Daemon:
             "reload": self._reload,
             "recipe": self._select_recipe,
             "teach": self._teach,
+            "challenge": self._challenge,
         }
 
     def _tell(self, message: SetOnline | ClearFault) -> dict[str, Any]:
@@ -258,6 +268,23 @@ class Daemon:
         return self._changed(
             lambda who: self._changeover.select_recipe(recipe, who, without_engine=without_engine), request
         )
+
+    def _challenge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "challenge", "action": "start"}`, or "reset" with `who` and `why`."""
+        who = str(request.get("who", "")).strip()
+        match request.get("action"):
+            case "start":
+                message: StartChallenge | ResetChallenge = StartChallenge(f"operator {request['user']}")
+            case "reset" if who:
+                message = ResetChallenge(f"{who} ({request['user']})", str(request.get("why", "")))
+            case "reset":
+                raise ControlError("who: the name of the person who has seen to it")
+            case other:
+                raise ControlError(f"action = {other!r}: start or reset")
+        self._post(message)
+        if refused := message.reply.get(timeout=REPLY_S):
+            raise ControlError(refused)
+        return {}
 
     def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:
         try:

@@ -312,9 +312,12 @@ def parts(
     verdicts: Sequence[Verdict] = (),
     recipe: str | None = None,
     with_image: bool = False,
+    production: bool = False,
     newest: int | None = None,
 ) -> Iterator[PartRow]:
-    """Parts in the order they were written: of one session, an id, some verdicts, a recipe, with image; newest n."""
+    """Parts in the order they were written: of one session, an id, some verdicts, a recipe, with image, without those
+    of challenge tests; newest n.
+    """
     conditions = ["1"]
     values: list[Any] = []
     for column, wanted in (("session", session), ("part_id", part_id), ("acquisition_id", acquisition_id)):
@@ -329,6 +332,8 @@ def parts(
         values.append(recipe)
     if with_image:
         conditions.append("EXISTS (SELECT 1 FROM views WHERE part = parts.id AND image_path IS NOT NULL)")
+    if production:
+        conditions.append("challenge IS NULL")
     chosen = f"SELECT * FROM parts WHERE {' AND '.join(conditions)}"
     if newest is not None:
         chosen += " ORDER BY id DESC LIMIT ?"

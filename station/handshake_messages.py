@@ -57,6 +57,10 @@ class StationStatus:
     threshold: float = 0.0
     drift: bool = False
     challenge_due: bool = False
+    challenge_running: bool = False
+    """A part that is triggered now is a master part."""
+    challenge_state: int = 0
+    challenge_step: int = 0
     line_stop: bool = False
 
     @property
@@ -80,6 +84,8 @@ class PartResult:
     """Trigger to result."""
     encoder_count: int = 0
     """The PLC's position of the part, as latched."""
+    challenge: bool = False
+    """A master part of a challenge test."""
 
 
 class Counts(Protocol):

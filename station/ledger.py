@@ -35,6 +35,7 @@ NOT_INSPECTED_ON_PURPOSE = frozenset(
         ReasonCode.RESTARTED,
         ReasonCode.PLC_LOST,
         ReasonCode.HANDSHAKE_RESET,
+        ReasonCode.CHALLENGE_PART_PASSED,
     }
 )
 """Error reasons that say nothing about the health of camera and engine: they do not add up to a fault."""
@@ -52,7 +53,7 @@ class LedgerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Parts since the start or the last reset. triggers = pass + fail + review + error + open."""
+    """Parts of production since the start or the last reset. triggers = pass + fail + review + error + open."""
 
     triggers: int = 0
     passed: int = 0
@@ -61,6 +62,11 @@ class Counters:
     error: int = 0
     missed: int = 0
     late: int = 0
+    challenge: int = 0
+    """Parts of challenge tests, which are in none of the others."""
+
+
+_COUNTER = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.REVIEW: "review", Verdict.ERROR: "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,8 @@ class Ledger:
         self._counters = Counters()
         self._errors_in_a_row = 0
         self._closed: deque[Trigger] = deque(maxlen=CLOSED_HISTORY)
+        self.challenge_run = 0
+        """The challenge test that parts triggered from now on belong to; 0: they are production."""
 
     @property
     def counters(self) -> Counters:
@@ -135,6 +143,11 @@ class Ledger:
     @property
     def is_full(self) -> bool:
         return len(self._open) >= self._settings.max_parts_in_flight
+
+    @property
+    def has_challenge_part(self) -> bool:
+        """A master part is open: the next one has to wait, so that each result belongs to its step."""
+        return any(part.trigger.challenge for part in self._open.values())
 
     @property
     def awaits_frame(self) -> bool:
@@ -158,7 +171,7 @@ class Ledger:
 
     def reset_counters(self) -> None:
         """Counts from zero again; parts in flight are counted as triggers of the new count, so that it balances."""
-        self._counters = Counters(triggers=len(self._open))
+        self._counters = Counters(triggers=sum(not part.trigger.challenge for part in self._open.values()))
 
     def latch(
         self, part_id: int, now_ns: int, *, while_ready: bool, encoder_count: int = 0, deadline_ms: int = 0
@@ -236,15 +249,8 @@ class Ledger:
         if part is None:
             return None
         self._closed.append(part.trigger)
-        match decision.verdict:
-            case Verdict.PASS:
-                self._count(passed=1)
-            case Verdict.FAIL:
-                self._count(failed=1)
-            case Verdict.REVIEW:
-                self._count(review=1)
-            case Verdict.ERROR:
-                self._count(error=1)
+        if not part.trigger.challenge:
+            self._count(**{_COUNTER[decision.verdict]: 1})
         if decision.verdict is not Verdict.ERROR:
             self._errors_in_a_row = 0
         elif decision.code not in NOT_INSPECTED_ON_PURPOSE:
@@ -330,11 +336,12 @@ class Ledger:
             wall_time=(time_ns + self._wall_offset_ns) / 1e9,
             deadline_ns=time_ns + (deadline_ms or self._settings.deadline_ms) * NS_PER_MS,
             encoder_count=encoder_count,
+            challenge=self.challenge_run,
         )
         part = OpenPart(trigger, has_frame)
         self._open[trigger.acquisition_id] = part
         self._next_id = self._next_id % 0xFFFF_FFFF + 1
-        self._count(triggers=1)
+        self._count(**{"challenge" if trigger.challenge else "triggers": 1})
         return part
 
     def _count(self, **increments: int) -> None:

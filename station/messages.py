@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from drivers.plc.protocol import LinkEvent, PlcInputs
 from station.acquisition import CameraChanged, FrameArrived, FrameFailed, OutputFailed
+from station.challenge_messages import ChallengeMessage, ChallengeStatus
 from station.condition import CameraStatus
 from station.handshake import StationState
 from station.inspection import Inspected, InspectorChanged
@@ -119,6 +120,7 @@ Message = (
     | InspectorChanged
     | SetOnline
     | Changing
+    | ChallengeMessage
     | CommandFinished
     | IdentityChanged
     | Warn
@@ -163,4 +165,5 @@ class Snapshot:
     in_flight: int
     drained: bool
     """No part is in flight, and none that was announced may still come."""
+    challenge: ChallengeStatus
     recent: tuple[RecentPart, ...]

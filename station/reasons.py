@@ -42,6 +42,7 @@ class ReasonCode(IntEnum):
     HANDSHAKE_RESET = 56
     NO_VERDICT = 60
     PARTS_TOO_CLOSE = 61
+    CHALLENGE_PART_PASSED = 70
 
 
 class ErrorCode(IntEnum):
@@ -155,6 +156,9 @@ REASONS: dict[ReasonCode, CodeText] = {
     ),
     ReasonCode.PARTS_TOO_CLOSE: CodeText(
         "two parts closer than the window of the ejector: both are rejected", "check the singling of the parts"
+    ),
+    ReasonCode.CHALLENGE_PART_PASSED: CodeText(
+        "a master part passed that a challenge test does not expect to pass", "keep the part; see station challenge"
     ),
 }
 

@@ -109,7 +109,7 @@ class Selection:
 
 
 def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
-    """The views of the newest parts of this recipe whose images are kept, without error parts; oldest first.
+    """The views of the newest parts of this recipe whose images are kept, without error and master parts; oldest first.
 
     Raises RefreshError when there are none.
     """
@@ -120,7 +120,9 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
     folder = (records if records.is_dir() else records.parent).resolve()
     judged = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
     try:
-        rows = list(database.parts(connection, verdicts=judged, recipe=recipe, with_image=True, newest=newest))
+        rows = list(
+            database.parts(connection, verdicts=judged, recipe=recipe, with_image=True, production=True, newest=newest)
+        )
     finally:
         connection.close()
     found = []

@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from drivers.plc.protocol import LinkEvent, PlcOutputs
 from station.acquisition import CameraChanged, CameraState, FrameArrived, FrameFailed, OutputFailed
 from station.belt_position import EncoderBelt
+from station.challenge_duty import ChallengeDuty
+from station.challenge_messages import ChallengeConfigured, ResetChallenge, StartChallenge
 from station.condition import CameraStatus, Condition
 from station.handshake import (
     ClearErrorRequested,
+    Command,
     CommandRefused,
     CommandRequested,
     GoOffline,
@@ -111,6 +114,7 @@ class Signalling:
         ports: Ports,
         identity: Identity,
         *,
+        challenge: ChallengeDuty,
         line_triggered: bool,
         tracks: bool = False,
         belt: EncoderBelt | None = None,
@@ -122,6 +126,7 @@ class Signalling:
         self._handshake = handshake
         self._ports = ports
         self._identity = identity
+        self._challenge = challenge
         self._line_triggered = line_triggered
         self._clock = clock
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -214,6 +219,7 @@ class Signalling:
     def tick(self) -> None:
         """What time alone brings: deadlines, heartbeats, command releases."""
         now = self._last_turn_ns = self._clock()
+        self._challenge.tick()
         self._expire(now)
         missing, unmatched = self._views.expire(now)
         self._views_missing(missing)
@@ -241,6 +247,7 @@ class Signalling:
             case PlcWrote(inputs):
                 if self._belt is not None:
                     self._belt.sample(inputs.encoder_now, now)
+                self._challenge.mode(inputs.challenge_mode)
                 self._requests(self._handshake.plc_wrote(inputs, now), now)
             case FrameArrived() | FrameFailed():
                 self._frame(message, now)
@@ -268,6 +275,8 @@ class Signalling:
                 self._handshake.command_finished(serial, succeeded, now)
             case IdentityChanged(identity):
                 self._identity = identity
+            case StartChallenge() | ResetChallenge() | ChallengeConfigured():
+                self._challenge.handle(message, teaching=self._condition.collecting)
             case Warn(code, active):
                 self._warn(code, active)
             case RaiseFault(code, detail):
@@ -312,6 +321,9 @@ class Signalling:
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, True)
                 case PlcHeartbeatRestored():
                     self._warn(WarningCode.PLC_HEARTBEAT_FROZEN, False)
+                case CommandRequested(Command.START_CHALLENGE_TEST, _, serial):
+                    refused = self._challenge.start("plc", teaching=self._condition.collecting)
+                    self._handshake.command_finished(serial, not refused, now)
                 case CommandRequested():
                     self._ports.command(request)
                 case CommandRefused(command, why):
@@ -487,6 +499,7 @@ class Signalling:
     def _close(self, trigger: Trigger, decision: Decision) -> None:
         """The one place where a part gets its result: ledger, journal, PLC, record, in this order."""
         views = self._views.close(trigger.acquisition_id, in_time=decision.code is not ReasonCode.DEADLINE)
+        decision = self._challenge.closed(trigger.challenge, trigger.acquisition_id, decision)
         if refusal := self._handshake.refusal(decision.verdict, trigger.acquisition_id):
             # the PLC will not be told this verdict, so it must not stand in the books either
             decision = error(refusal, f"was {decision.verdict.name}")
@@ -503,6 +516,7 @@ class Signalling:
             defect_area=round(defect_area_mm2(views) * 1000),
             latency_ms=(now - trigger.time_ns) / 1e6,
             encoder_count=trigger.encoder_count,
+            challenge=bool(trigger.challenge),
         )
         self._ports.journal_decided(trigger.acquisition_id, decision.verdict, decision.code)
         self._handshake.result(result, now)
@@ -585,14 +599,32 @@ class Signalling:
         if self._condition.clear_fault():
             self._ports.event("fault_cleared", "info", "")
 
+    def _attend_challenge(self) -> None:
+        """What the challenge test means for the parts to come, and its news."""
+        challenge = self._challenge.machine
+        if challenge.waits and self._ledger.is_empty:
+            challenge.drained()
+        self._ledger.challenge_run = challenge.takes_masters
+        self._condition.challenge = challenge.why_off
+        for code, active in challenge.warnings.items():
+            self._warn(code, active)
+        self._challenge.tell(
+            recipe=self._identity.recipe,
+            recipe_checksum=self._identity.recipe_checksum,
+            engine_id=self._inspector.engine_id if self._inspector else "",
+        )
+
     def _refresh(self, now: int) -> None:
         """Brings the handshake up to date and publishes the status block when it changed."""
         condition, inspector = self._condition, self._inspector
+        self._attend_challenge()
+        challenge = self._challenge.machine
         waiting = self._views.awaits_frame
         requests = self._handshake.station_changed(
             StationStatus(
                 online=condition.online,
-                can_take_part=condition.takes_parts and not waiting and not self._ledger.is_full,
+                can_take_part=condition.takes_parts
+                and not (waiting or challenge.waits or self._ledger.is_full or self._ledger.has_challenge_part),
                 software_trigger=not self._line_triggered,
                 busy=bool(self._ledger.open_parts),
                 state=condition.state(enabled=self._handshake.enabled),
@@ -605,6 +637,10 @@ class Signalling:
                 engine_id=_first_32_bits(inspector.engine_id if inspector else ""),
                 config_checksum=_first_32_bits(self._identity.config_checksum),
                 threshold=self._reject_score(),
+                challenge_due=challenge.due_since_s is not None,
+                challenge_running=bool(challenge.takes_masters),
+                challenge_state=challenge.state,
+                challenge_step=challenge.step,
                 line_stop=condition.line_stop,
             ),
             now,
@@ -635,6 +671,7 @@ class Signalling:
             counters=self._ledger.counters,
             in_flight=len(self._ledger.open_parts),
             drained=self._ledger.is_empty,
+            challenge=self._challenge.status,
             recent=tuple(self._recent),
         )
 

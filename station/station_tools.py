@@ -90,6 +90,18 @@ def ask(config_path: Path, message: dict[str, Any], timeout_s: float = 5.0) -> d
     return request(config.load_station(config_path).control_socket, message, timeout_s)
 
 
+def challenge_text(challenge: dict[str, Any]) -> str:
+    """How the challenge test stands, in a line."""
+    match challenge["state"]:
+        case "running":
+            return f"test {challenge['last_test']} runs; put on next: {challenge['step']}. {challenge['next_part']}"
+        case "failed":
+            return f"[red]test {challenge['last_test']} failed[/]: {challenge['last_detail']}"
+        case "due":
+            return "[red]overdue[/]" if challenge["overdue"] else "[yellow]due[/]"
+    return "passed"
+
+
 def status_table(state: dict[str, Any]) -> Table:
     """What `station status` shows."""
     table = Table(show_header=False, title="station")
@@ -116,6 +128,9 @@ def status_table(state: dict[str, Any]) -> Table:
         f" + {counters['review']} review + {counters['error']} error + {state['in_flight']} in flight;"
         f" {counters['missed']} missed",
     )
+    challenge = state["challenge"]
+    if challenge["state"] != "none":
+        table.add_row("challenge test", challenge_text(challenge))
     teaching = state["teaching"]
     if teaching["phase"] != "idle":
         table.add_row("teaching", f"{teaching['phase']} {teaching['done']}/{teaching['total']} {teaching['detail']}")

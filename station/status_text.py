@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from station.challenge_messages import ChallengeStatus
 from station.messages import Snapshot
 from station.reasons import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
 
@@ -35,5 +36,19 @@ def readable(snapshot: Snapshot) -> dict[str, Any]:
         "config_checksum": snapshot.config_checksum,
         "counters": asdict(snapshot.counters),
         "in_flight": snapshot.in_flight,
+        "challenge": _readable_challenge(snapshot.challenge),
         "recent": [{**asdict(part), "verdict": part.verdict.name} for part in snapshot.recent],
+    }
+
+
+def _readable_challenge(status: ChallengeStatus) -> dict[str, Any]:
+    last = status.last
+    return {
+        "state": status.state.name.lower(),
+        "step": status.step,
+        "next_part": status.next_part,
+        "overdue": status.overdue,
+        "last_test": 0 if last is None else last.number,
+        "last_verdict": "" if last is None else last.verdict.value,
+        "last_detail": "" if last is None else last.detail,
     }

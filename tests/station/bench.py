@@ -33,6 +33,8 @@ from tests.engines.small_engine import write_small_engine
 
 WIDTH, HEIGHT = 160, 128
 DEADLINE_S = 20.0
+START_S = 60.0
+"""A station starts two processes with large libraries, on a machine that is busy."""
 Picture = NDArray[np.uint8]
 ONE_CAMERA: Mapping[str, Mapping[str, Any]] = {"top": {}}
 
@@ -240,7 +242,7 @@ class Bench:
                 cwd=Path(__file__).parents[2],
             )
         if wait_ready:
-            wait_for(lambda: self.plc.ready, "TriggerReady")
+            wait_for(lambda: self.plc.ready, "TriggerReady", START_S)
 
     def terminate(self, timeout_s: float = DEADLINE_S) -> int:
         """SIGTERM; the exit code."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +15,7 @@ import pytest
 
 from engines.bundle import read_bundle
 from engines.store import EngineStore
+from station import cli
 from station.audit import AuditRow, audit_rows
 from station.database import open_reader
 from station.recipe_selection import FILE
@@ -55,9 +54,8 @@ def two_recipes(directory: Path, **settings: object) -> Bench:
     return bench
 
 
-def station(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "station", *arguments, "--config", str(bench.config_path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def station(bench: Bench, *arguments: str) -> int:
+    return cli.main([*arguments, "--config", str(bench.config_path)])
 
 
 def audit(bench: Bench) -> list[AuditRow]:
@@ -96,14 +94,15 @@ def test_no_part_is_judged_by_the_wrong_recipe(bench: Bench) -> None:
     assert made[0].after.startswith("bright (2)")
 
 
-def test_map_and_status_say_which_recipe_is_in_force(bench: Bench) -> None:
+def test_map_and_status_say_which_recipe_is_in_force(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.plc.command(SELECT_RECIPE, 2)
     assert bench.plc.status is not None
     assert bench.plc.status.recipe == 2
     state = bench.status()
     assert (state["recipe"], state["recipe_number"]) == ("bright", 2)
     assert len(state["recipe_checksum"]) == 64
-    assert "bright, number 2" in station(bench, "status").stdout
+    assert station(bench, "status") == 0
+    assert "bright, number 2" in capsys.readouterr().out
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert bench.part(part_of("bright")).passed
     assert bench.part(part_of("dark")).reject
@@ -147,11 +146,11 @@ def test_a_bad_recipe_is_refused_and_the_old_one_keeps_running(bench: Bench) -> 
     assert len(refused) == len(BROKEN)
 
 
-def test_by_the_command_line_and_after_a_restart(bench: Bench) -> None:
-    unknown = station(bench, "recipe", "select", "middle")
-    assert unknown.returncode == 2
-    assert "there are: bright, dark" in unknown.stderr
-    assert station(bench, "recipe", "select", "bright").returncode == 0
+def test_by_the_command_line_and_after_a_restart(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert station(bench, "recipe", "select", "middle") == 2
+    assert "there are: bright, dark" in capsys.readouterr().err
+    assert station(bench, "recipe", "select", "bright") == 0
+    assert station(bench, "recipe", "check") == 0
     assert bench.status()["recipe"] == "bright"
     bench.kill()
     bench.start()
