@@ -33,7 +33,7 @@ from tests.engines.small_engine import write_small_engine
 
 WIDTH, HEIGHT = 160, 128
 DEADLINE_S = 20.0
-START_S = 60.0
+START_S = 120.0
 """A station starts two processes with large libraries, on a machine that is busy."""
 Picture = NDArray[np.uint8]
 ONE_CAMERA: Mapping[str, Mapping[str, Any]] = {"top": {}}

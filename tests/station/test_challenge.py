@@ -16,7 +16,7 @@ from station.control import ControlError, request
 from station.database import LedgerCounts, open_reader
 from station.reasons import OFFLINE_REASONS, OfflineReason, ReasonCode
 from station.results import Verdict
-from tests.station.bench import Bench, bad, good, wait_for
+from tests.station.bench import START_S, Bench, bad, good, wait_for
 
 START_CHALLENGE = 6
 PARTS = """
@@ -31,7 +31,7 @@ expected = "pass"
 
 def challenged(directory: Path, **settings: Any) -> Bench:
     """A station with two master parts; `settings` of the section."""
-    bench = Bench(directory)
+    bench = Bench(directory, station__deadline_ms=8000, camera__no_frame_ms=4000)
     section = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
     bench.config_path.write_text(f"{bench.config_path.read_text()}\n[challenge]\n{section}{PARTS}")
     return bench
@@ -108,7 +108,7 @@ def test_a_missed_part_is_rejected_and_the_station_stays_off_line_until_maintena
         assert bench.status()["offline_reason"] == failed
         bench.kill()
         bench.start(wait_ready=False)
-        wait_for(lambda: bench.settled() and bench.status()["offline_reason"] == failed, "the failure", 60.0)
+        wait_for(lambda: bench.settled() and bench.status()["offline_reason"] == failed, "the failure", START_S)
         with pytest.raises(ControlError, match="the name of the person"):
             tell(bench, command="challenge", action="reset", who=" ")
         reset = ["challenge", "reset", "--who", "Berta", "--why", "lamp exchanged"]
@@ -128,15 +128,17 @@ def test_interlock_stop_takes_no_part_before_a_test_has_passed(tmp_path: Path) -
     with challenged(tmp_path, every_h=8.0, interlock="stop", grace_min=0.0) as bench:
         bench.start(wait_ready=False)
         overdue = OFFLINE_REASONS[OfflineReason.CHALLENGE_OVERDUE].text
-        wait_for(lambda: bench.settled() and bench.status()["offline_reason"] == overdue, "the interlock", 60.0)
+        wait_for(lambda: bench.settled() and bench.status()["offline_reason"] == overdue, "the interlock", START_S)
         assert not bench.plc.ready
         start(bench)
         assert bench.part(bad()).reject
+        wait_for(lambda: [run.done for run in made(bench)] == [1], "the record of the first part")
         bench.kill()  # in the middle of the test: it goes on where it was
         bench.start()
         assert (state(bench)["state"], state(bench)["step"]) == ("running", 2)
         assert bench.part(good()).passed
         assert state(bench)["state"] == "passed"
+        wait_for(lambda: made(bench)[0].verdict is RunVerdict.PASSED, "the record of the verdict")
         bench.kill()
         bench.start()
         assert state(bench)["state"] == "passed"

@@ -26,6 +26,8 @@ from tests.station.bench import HEIGHT, WIDTH, Bench, Picture, wait_for
 SELECT_RECIPE, ACTIVATE_ENGINE, RELOAD = 1, 7, 8
 GREY = {"dark": 64, "bright": 160}
 NUMBER = {"dark": 1, "bright": 2}
+BUSY = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
+"""No part is late because the machine has other work."""
 
 
 def part_of(recipe: str) -> Picture:
@@ -45,7 +47,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def two_recipes(directory: Path, **settings: object) -> Bench:
-    bench = Bench(directory, with_engine=False, recipe__active="dark", **settings)
+    bench = Bench(directory, with_engine=False, recipe__active="dark", **BUSY, **settings)
     for recipe, grey in GREY.items():
         reference = np.full((HEIGHT, WIDTH), grey, np.uint8)
         write_small_engine(directory / recipe, width=WIDTH, height=HEIGHT, reference=reference)
@@ -221,7 +223,7 @@ def test_engine_slots_and_reload_by_the_plc(tmp_path: Path) -> None:
         bench.config_path.write_text(bench.config_path.read_text() + "[quality]\nmin_mean_grey = 7.0\n")
         assert bench.plc.command(RELOAD)
         assert bench.status()["config_checksum"] != checksum
-        bench.config_path.write_text(bench.config_path.read_text().replace("deadline_ms = 800", "deadline_ms = 801"))
+        bench.config_path.write_text(bench.config_path.read_text().replace("deadline_ms = 8000", "deadline_ms = 8001"))
         assert not bench.plc.command(RELOAD)
         assert "need a restart: station" in bench.status()["refused"]
 
