@@ -35,12 +35,12 @@ from station.simulation.accounting import as_ledger, join, write_contact_sheet
 from station.simulation.belt import PITCH_COUNTS, Layout
 from station.simulation.images import GOOD, MIN_TRAINING_IMAGES, Canvas, ImageFolderError, ImageParts, open_folder
 from station.simulation.live import LiveView
-from station.simulation.parts import SIZE_PX
+from station.simulation.parts import PRODUCTS, SIZE_PX
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import TriggerMode
 from station.simulation.processes import EXIT_BAD_INPUT, LineProcess, LineState, ProcessEnded, StationProcess
 from station.simulation.reject import RejectBy, section
-from station.simulation.report import problems, report
+from station.simulation.report import by_recipe, problems, report
 from station.simulation.summary import print_summary
 from station.simulation.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
 from station.teach import TeachError, teach
@@ -74,8 +74,15 @@ class Setup:
     plan: LinePlan
     seed: int
 
-    def phase(self, name: str) -> tuple[PlannedPart, ...]:
-        return tuple(part for part in self.plan.parts if part.phase == name)
+    recipes: dict[int, str]
+    """Products by the number of their recipe; empty: the configuration is the only one."""
+
+    def engine_of(self, product: str) -> Path:
+        """With several recipes."""
+        return self.engine / product if self.engine else self.workspace.engine_of(product)
+
+    def phase(self, name: str, product: str | None = None) -> tuple[PlannedPart, ...]:
+        return tuple(part for part in self.plan.parts if part.phase == name and product in (None, part.product))
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -97,6 +104,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                         "station through an output line of the camera; default: plc")  # fmt: skip
     parser.add_argument("--cameras", type=int, default=1, metavar="N",
                         help=f"cameras, 1 to {MAX_CAMERAS}; a defect is seen by one of them")  # fmt: skip
+    parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
+                        help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
     parser.set_defaults(run=run)
 
@@ -133,11 +142,21 @@ def _check(options: argparse.Namespace) -> Setup:
         raise BadInput(f"--engine {options.engine}: no such folder; leave the option out to have an engine taught")
     if options.report is not None and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
         raise BadInput(f"--report {options.report}: must be a file in a folder that exists")
+    recipes = dict(enumerate(PRODUCTS, start=1)) if options.recipes > 1 else {}
+    if options.recipes > 1 and options.images is not None:
+        raise BadInput(f"--recipes {options.recipes}: only with rendered parts; leave --images out")
+    for product in recipes.values():
+        if options.engine is not None and not (options.engine / product).is_dir():
+            raise BadInput(
+                f"--engine {options.engine}: with --recipes it holds an engine per product, {product} is missing"
+            )
     images = open_folder(options.images) if options.images is not None else None
+    teach_parts = 0 if options.engine else options.teach_parts
     if images is not None:
         parts = choosing.from_images(images.test, options.parts, options.seed)
+    elif recipes:
+        parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
     else:
-        teach_parts = 0 if options.engine else options.teach_parts
         parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed)
     workspace = prepare(options.work)
     plan = LinePlan(
@@ -153,7 +172,7 @@ def _check(options: argparse.Namespace) -> Setup:
         cameras=options.cameras,
         good_images=_good_images(images) if images else (),
     )
-    return Setup(workspace, images, options.engine.absolute() if options.engine else None, plan, options.seed)
+    return Setup(workspace, images, options.engine.absolute() if options.engine else None, plan, options.seed, recipes)
 
 
 def _good_images(images: ImageParts) -> tuple[str, ...]:
@@ -180,6 +199,7 @@ class Demo:
                 self._teach_from_folder(setup.images)
         setup.plan.save(workspace.plan)
         engine = setup.engine or workspace.engine
+        engines = {product: setup.engine_of(product) for product in setup.recipes.values()}
         layout = Layout.for_rate(setup.plan.rate_per_s, setup.plan.transit_s)
         workspace.configure(
             setup.plan.canvas,
@@ -187,7 +207,8 @@ class Demo:
             setup.plan.plc_port,
             trigger=setup.plan.trigger.value,
             cameras=setup.plan.cameras,
-            reject=section(setup.plan.reject_by, layout),
+            further=section(setup.plan.reject_by, layout)
+            + workspace.configure_recipes(setup.recipes, engines, setup.plan.cameras),
         )
         with LineProcess(workspace.plan, workspace.folder) as line:
             environment = line.wait_ready()
@@ -196,7 +217,11 @@ class Demo:
             ) as station:
                 station.wait_ready()
                 if setup.images is None and setup.engine is None:
-                    self._teach_from_line(line, station)
+                    for product, path in engines.items():
+                        station.select_recipe(product)
+                        self._teach_from_line(line, station, path, product)
+                    if not engines:
+                        self._teach_from_line(line, station, engine)
                 status = self._inspect(line, station)
         return self._account(line.state, status, report_file)
 
@@ -216,13 +241,18 @@ class Demo:
             )
         self._taught(started_s, result.summary)
 
-    def _teach_from_line(self, line: LineProcess, station: StationProcess) -> None:
+    def _teach_from_line(
+        self, line: LineProcess, station: StationProcess, engine: Path, product: str | None = None
+    ) -> None:
         """The next parts of the line teach the engine; a few of them are defective and nobody says so."""
-        parts = self._setup.phase("teach")
+        parts = self._setup.phase("teach", product)
         hidden = [part.serial for part in parts if part.truth != GOOD]
-        self._console.print(f"teaching an engine on {len(parts)} parts of the line, {len(hidden)} of them defective")
+        of_product = f" for {product}" if product else ""
+        self._console.print(
+            f"teaching an engine{of_product} on {len(parts)} parts of the line, {len(hidden)} of them defective"
+        )
         started_s = time.monotonic()
-        station.teach(len(parts), str(self._workspace.engine), self._setup.seed)
+        station.teach(len(parts), str(engine), self._setup.seed)
         self._wait_for(line, station, "TriggerReady for teaching", lambda: line.state.trigger_ready)
         line.feed(len(parts))
 
@@ -237,14 +267,17 @@ class Demo:
 
         with TeachingBar() as bar:
             summary = follow_teaching(teaching, bar.show)
-        self._taught(started_s, summary)
+        self._taught(started_s, summary, product)
         # Each camera's images were numbered as they came, and as many came as were fed: number = place of the part.
         places = sorted({int(Path(name).stem.partition("-")[0]) for name in summary.get("removed", ())})
         removed = [parts[place - 1].serial for place in places]
-        self._teaching |= {"removed_part_ids": removed, "hidden_defective_part_ids": hidden}
+        teaching_of = self._teaching[product] if product else self._teaching
+        teaching_of |= {"removed_part_ids": removed, "hidden_defective_part_ids": hidden}
 
-    def _taught(self, started_s: float, summary: dict[str, Any]) -> None:
-        self._teaching = {"seconds": round(time.monotonic() - started_s, 1), **summary}
+    def _taught(self, started_s: float, summary: dict[str, Any], product: str | None = None) -> None:
+        """Keeps what was taught; with several recipes by product."""
+        taught = {"seconds": round(time.monotonic() - started_s, 1), **summary}
+        self._teaching = {**self._teaching, product: taught} if product else taught
 
     # ---- inspecting ---------------------------------------------------------------------------------------------
 
@@ -263,6 +296,10 @@ class Demo:
             while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
                 line.check()
                 station.check()
+                if line.state.recipe_refused:
+                    raise DemoFailed(
+                        f"the station refused recipe {line.state.recipe_refused}: {station.status()['refused']}"
+                    )
                 if time.monotonic() - line.state.last_event_s > quiet_s:
                     raise DemoFailed(f"nothing has moved on the line for {quiet_s:.0f} s; see the logs in --work")
                 view.show(station.status(), line.state, sum(serial in line.state.ends for serial in serials))
@@ -307,6 +344,8 @@ class Demo:
             "rate_per_s": setup.plan.rate_per_s,
             "seed": setup.seed,
         }
+        if setup.recipes:
+            made["recipes"] = {"selected_by_plc": line.recipes_selected, **by_recipe(outcomes)}
         text = json.dumps(made, indent=2, default=str) + "\n"
         for file in (workspace.report, report_file):
             if file is not None:

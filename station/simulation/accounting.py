@@ -74,6 +74,8 @@ def _outcome(part: PlannedPart, rows: list[PartRow], line: LineState) -> Outcome
         score=row.score if row else None,
         latency_ms=row.signalled_ms if row else None,
         engine_ms=row.engine_ms if row else None,
+        recipe=row.recipe if row else "",
+        product=part.product if part.recipe else "",
     )
 
 

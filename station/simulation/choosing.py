@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from station.simulation.plan import PlannedPart
 
 DEFECTIVE_SHARE = 0.25
 """Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
+LOTS = 2
+"""Of each product."""
 HIDDEN_SHARE = 0.05
 """Of the rendered parts that are taught: nobody noticed them, and the refinement (IRP) has to."""
 
@@ -25,6 +28,24 @@ def rendered(parts: int, teach_parts: int, seed: int) -> tuple[PlannedPart, ...]
         PlannedPart(serial, phase, truth, seed=seed * 1_000_000 + serial)
         for serial, (phase, truth) in enumerate(zip(phases, truths, strict=True), start=1)
     )
+
+
+def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]) -> tuple[PlannedPart, ...]:
+    """`teach_parts` of each product, then `parts` in lots: the products one after the other, and again.
+
+    `recipes`: products by the number of their recipe.
+    """
+    planned = []
+    for recipe, product in recipes.items():
+        taught = rendered(0, teach_parts, seed + recipe)
+        planned += [replace(part, product=product) for part in taught]
+    lots = [recipe for _ in range(LOTS) for recipe in recipes]
+    mixed = rendered(parts, 0, seed)
+    ends = [round(len(mixed) * (index + 1) / len(lots)) for index in range(len(lots))]
+    for part in mixed:
+        recipe = lots[sum(part.serial > end for end in ends)]
+        planned.append(replace(part, product=recipes[recipe], recipe=recipe))
+    return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
 
 
 def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -> tuple[PlannedPart, ...]:

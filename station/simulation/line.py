@@ -6,7 +6,7 @@ object a line. When standard input closes, it ends: a line never outlives the de
     in   {"command": "feed", "parts": 60}
          {"command": "sabotage", "kind": "taken-off"}      one of `reject.BeltFault` happens to the next part
     out  {"event": "ready", "environment": {...}}          the scene exists; variables for the camera process
-         {"event": "plc", "connected": ..., "trigger_ready": ..., "fault": ...}               when one of them changes
+         {"event": "plc", "connected": ..., "trigger_ready": ..., "recipe": ..., ...}         when one of them changes
          {"event": "part", "part_id": 1, "truth": ..., "bin": ..., "fired_error_counts": ...} a part has left the belt
          {"event": "judgement", "part_id": 1, "passed": ..., "why": ...}                      what the PLC did with it
          {"event": "unseen", "part_id": 1}                 no camera process listened when the light barrier pulsed
@@ -41,6 +41,7 @@ from station.simulation.images import Pixels
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import Control, FieldInputs, PlcProgram, PlcSettings, StationStatus
 from station.simulation.plc_link import StationLink
+from station.simulation.recipe_change import RecipeChange
 from station.simulation.reject import BeltFault, RejectBy
 
 SCAN_S = 0.005
@@ -52,8 +53,9 @@ PARTS_AHEAD = 8
 class Feeder:
     """Puts the parts of the plan on the belt, as many as were allowed, one pitch apart."""
 
-    def __init__(self, plan: LinePlan, field: Field) -> None:
+    def __init__(self, plan: LinePlan, field: Field, recipe: RecipeChange) -> None:
         self._plan = plan
+        self._recipe = recipe
         self._coming = deque(plan.parts)
         self._field = field
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pictures")
@@ -66,7 +68,9 @@ class Feeder:
 
     def step(self) -> None:
         """Puts a part on the belt when one is due."""
-        if self._allowed and self._ready and self._ready[0][1].done() and self._field.has_room():
+        if self._allowed and self._ready and self._ready[0][0].recipe:
+            self._recipe.wanted = self._ready[0][0].recipe
+        if self._allowed and self._ready and self._ready[0][1].done() and self._recipe.done and self._field.has_room():
             part, pictures = self._ready.popleft()
             self._allowed -= 1
             self._field.put_on(part, pictures.result())
@@ -84,7 +88,9 @@ class Feeder:
 class Plc:
     """Runs the PLC program: one thread scans, one talks to the station."""
 
-    def __init__(self, plan: LinePlan, field: Field, events: Events, stop: threading.Event) -> None:
+    def __init__(
+        self, plan: LinePlan, field: Field, recipe: RecipeChange, *, events: Events, stop: threading.Event
+    ) -> None:
         layout = field.layout
         self._program = PlcProgram(
             PlcSettings(
@@ -93,7 +99,8 @@ class Plc:
                 trigger=plan.trigger,
                 station_tracks=plan.reject_by is not RejectBy.PLC,
                 clear_fault_after_s=plan.clear_fault_after_s,
-            )
+            ),
+            recipe=recipe,
         )
         self._station_fires = plan.reject_by is not RejectBy.CAMERA
         self._link = StationLink(plan.plc_host, plan.plc_port, plan.plc_unit)
@@ -106,7 +113,7 @@ class Plc:
         """What the program wants to write, and what is written: one object, because two threads share it."""
 
     def scan_forever(self) -> None:
-        told: dict[str, bool] = {}
+        told: dict[str, bool | int] = {}
         while not self._stop.is_set():
             started_s = time.monotonic()
             status = self._status  # before the sensors: a result never seems to come before its part
@@ -133,6 +140,8 @@ class Plc:
                 "trigger_ready": status is not None and status.trigger_ready,
                 "fault": status is not None and status.fault,
                 "line_stop": status is not None and status.line_stop,
+                "recipe": self._program.recipe.selected,
+                "recipe_refused": self._program.recipe.refused,
             }
             if tell != told:
                 self._events.emit("plc", **tell)
@@ -207,8 +216,9 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
     with contextlib.ExitStack() as stack:
         scenes = [stack.enter_context(_scene(plan, device)) for device in range(plan.cameras)]
         field = Field(plan, scenes, events)
-        feeder = Feeder(plan, field)
-        plc = Plc(plan, field, events, stop)
+        recipe = RecipeChange()
+        feeder = Feeder(plan, field, recipe)
+        plc = Plc(plan, field, recipe, events=events, stop=stop)
 
         threads = [
             threading.Thread(target=_then_stop(loop, stop), name=name)

@@ -1,4 +1,4 @@
-"""Rendered metal parts: a brushed flange with a bore and six bolt holes, seen from above on a dark belt.
+"""Rendered metal parts: a brushed disc with a bore and bolt holes, seen from above on a dark belt; two products of it.
 
 Every part is drawn from a seed, so the same plan always shows the same parts. Each part differs a little from the
 next (pose, brushing, light, sensor noise) as real parts do; a defect is drawn on top of the very same good part.
@@ -7,6 +7,7 @@ next (pose, brushing, light, sensor noise) as real parts do; a defect is drawn o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,16 +20,29 @@ GOOD = "good"
 SIZE_PX = 448
 """Height and width of a rendered image."""
 
-_OUTER_PX, _BORE_PX, _BOLT_CIRCLE_PX, _BOLT_PX = 190.0, 54.0, 124.0, 17.0
-_BOLTS = 6
+_OUTER_PX, _BOLT_CIRCLE_PX, _BOLT_PX = 190.0, 124.0, 17.0
 _SUBPIXEL_BITS = 4  # cv2 takes coordinates in 1/16 px: parts move by less than a pixel, too
 _GRID: Plane = np.mgrid[0:SIZE_PX, 0:SIZE_PX].astype(np.float32)
 
 
-class _Pose:
-    """Where the part lies: centre in px and angle in radians."""
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a good part has."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    bore_px: float
+    """Radius."""
+    bolts: int
+
+
+FLANGE, COVER = "flange", "cover"
+PRODUCTS = {FLANGE: Product(54.0, 6), COVER: Product(30.0, 4)}
+
+
+class _Pose:
+    """Where the part lies, centre in px and angle in radians, and which product it is."""
+
+    def __init__(self, rng: np.random.Generator, product: Product) -> None:
+        self.product = product
         self.x, self.y = SIZE_PX / 2 + rng.uniform(-3.0, 3.0, size=2)
         self.angle = np.deg2rad(rng.uniform(-2.0, 2.0))
 
@@ -36,20 +50,21 @@ class _Pose:
         return self.x + radius_px * np.cos(angle + self.angle), self.y + radius_px * np.sin(angle + self.angle)
 
     def bolt(self, index: int) -> tuple[float, float]:
-        return self.polar(_BOLT_CIRCLE_PX, 2 * np.pi * index / _BOLTS)
+        return self.polar(_BOLT_CIRCLE_PX, 2 * np.pi * index / self.product.bolts)
 
 
-def render(seed: int, truth: str = GOOD) -> Pixels:
+def render(seed: int, truth: str = GOOD, product: str = FLANGE) -> Pixels:
     """The image of the part with this seed, shape (448, 448, 3), RGB.
 
-    `truth` is `good` or one of `DEFECTS`; without the defect the image of a seed is the same but for that defect.
+    `product` is one of `PRODUCTS`, `truth` is `good` or one of `DEFECTS`. Without the defect the image of a seed is the
+    same but for that defect.
     """
     if truth not in (GOOD, *DEFECTS):
         raise ValueError(f'cannot render "{truth}": known are {GOOD}, {", ".join(DEFECTS)}')
     rng = np.random.default_rng([seed, 0])
     defect_rng = np.random.default_rng([seed, 1])
-    pose = _Pose(rng)
-    missing_bolt = int(defect_rng.integers(_BOLTS)) if truth == "missing_hole" else None
+    pose = _Pose(rng, PRODUCTS[product])
+    missing_bolt = int(defect_rng.integers(pose.product.bolts)) if truth == "missing_hole" else None
 
     metal = _brushed_metal(rng, pose)
     colour = np.repeat(metal[..., None], 3, axis=2) * np.array([0.99, 1.0, 1.015], np.float32)
@@ -97,8 +112,8 @@ def _brushed_metal(rng: np.random.Generator, pose: _Pose) -> Plane:
 
 
 def _with_holes(colour: Plane, pose: _Pose, missing_bolt: int | None) -> Plane:
-    holes = [((pose.x, pose.y), _BORE_PX, 5.0)]
-    holes += [(pose.bolt(index), _BOLT_PX, 3.0) for index in range(_BOLTS) if index != missing_bolt]
+    holes = [((pose.x, pose.y), pose.product.bore_px, 5.0)]
+    holes += [(pose.bolt(index), _BOLT_PX, 3.0) for index in range(pose.product.bolts) if index != missing_bolt]
     hole = _discs([(centre, radius_px) for centre, radius_px, _ in holes])
     rim = _discs([(centre, radius_px + chamfer_px) for centre, radius_px, chamfer_px in holes])
     lit = _discs([((x + 1.2, y + 1.6), radius_px + chamfer_px - 0.5) for (x, y), radius_px, chamfer_px in holes])
@@ -132,7 +147,7 @@ def _light(rng: np.random.Generator) -> Plane:
 
 def _place(rng: np.random.Generator, pose: _Pose) -> tuple[float, float]:
     """A point on the metal, clear of bore and edge."""
-    return pose.polar(rng.uniform(_BORE_PX + 30.0, _OUTER_PX - 28.0), rng.uniform(0.0, 2 * np.pi))
+    return pose.polar(rng.uniform(pose.product.bore_px + 30.0, _OUTER_PX - 28.0), rng.uniform(0.0, 2 * np.pi))
 
 
 def _scratch(colour: Plane, rng: np.random.Generator, pose: _Pose) -> Plane:

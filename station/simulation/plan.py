@@ -11,7 +11,7 @@ from pathlib import Path
 
 from station.simulation.faults import Fault, FaultKind
 from station.simulation.images import GOOD, Canvas, Pixels, read_image
-from station.simulation.parts import render
+from station.simulation.parts import FLANGE, render
 from station.simulation.plc import TriggerMode
 from station.simulation.reject import RejectBy
 
@@ -32,10 +32,14 @@ class PlannedPart:
     """Path of its picture; empty for a rendered part."""
     seed: int = 0
     """Of a rendered part."""
+    product: str = FLANGE
+    """Of a rendered part."""
+    recipe: int = 0
+    """The PLC selects this recipe before the part comes; 0: whichever is in force."""
 
     def pixels(self, canvas: Canvas) -> Pixels:
         """What the camera in front of it sees."""
-        return canvas.fit(read_image(Path(self.image)) if self.image else render(self.seed, self.truth))
+        return canvas.fit(read_image(Path(self.image)) if self.image else render(self.seed, self.truth, self.product))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
+from station.simulation.recipe_change import SELECT_RECIPE, CommandStatus, RecipeChange
+
 ID_NOT_ACKNOWLEDGED = "part id not acknowledged in time"
 UNEXPECTED_EDGE = "an edge of the light barrier that no part explains: its id may belong to that picture"
 NOT_READY = "station not ready at the light barrier"
@@ -96,6 +98,10 @@ class StationStatus:
     recipe: int = 0
     written: Control = Control()
     """The control block that the station had when this was read: the network is slower than the scan."""
+
+    @property
+    def command(self) -> CommandStatus:
+        return CommandStatus(self.command_completed, self.command_failed, self.recipe, self.written.execute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,7 @@ class PlcProgram:
     results_read: Counter[Result] = field(default_factory=Counter)
     """All results that the station showed, matched or not."""
     faults_cleared: int = 0
+    recipe: RecipeChange = field(default_factory=RecipeChange)
     _register: list[_Part] = field(default_factory=list)
     _announce: deque[_Part] = field(default_factory=deque)
     _control: Control = field(default_factory=Control)
@@ -206,6 +213,8 @@ class PlcProgram:
             self._announce.clear()  # those parts stay without an id that the station knows
         elif status.results_valid and not self._control.results_ack:
             self._take_result(now_s, status, alive)
+        before_camera = any(part.barrier_at is None for part in self._register)
+        self.recipe.scan(None if status is None else status.command, part_before_camera=before_camera)
         latch, part_id, encoder = self._part_id(inputs.encoder, status)
         self._control = Control(
             trigger_enable=True,
@@ -215,7 +224,10 @@ class PlcProgram:
             clear_exposure_complete=status is not None and status.exposure_complete,
             latch_part_id=latch,
             clear_error=self._clear_error(now_s, status),
+            execute=self.recipe.execute,
             heartbeat=self._heartbeat(now_s),
+            command=SELECT_RECIPE if self.recipe.wanted else 0,
+            command_argument=self.recipe.wanted,
             part_id=part_id,
             encoder=encoder,
             encoder_now=inputs.encoder % 0x1_0000_0000 if self.settings.station_tracks else 0,

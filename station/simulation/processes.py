@@ -22,6 +22,7 @@ from station.control import ControlError, request
 from station.simulation.reject import BeltFault
 
 START_S = 60.0
+CHANGE_TIMEOUT_S = 90.0
 STOP_S = 15.0
 EXIT_BAD_INPUT = 2
 SAID_BY = "station"
@@ -51,6 +52,10 @@ class LineState:
     trigger_ready: bool = False
     fault: bool = False
     line_stop: bool = False
+    recipe_refused: int = 0
+    """Number of the recipe that the station did not take; the line feeds no more then."""
+    recipes_selected: list[int] = field(default_factory=list)
+    """By the PLC, in order."""
     unseen: list[int] = field(default_factory=list)
     unexposed: list[int] = field(default_factory=list)
     misfires: int = 0
@@ -178,6 +183,9 @@ class LineProcess(Process):
             case "plc":
                 state.connected, state.fault = event["connected"], event["fault"]
                 state.trigger_ready, state.line_stop = event["trigger_ready"], event["line_stop"]
+                state.recipe_refused = event["recipe_refused"]
+                if event["recipe"] not in (0, *state.recipes_selected[-1:]):
+                    state.recipes_selected.append(event["recipe"])
             case "part":
                 state.ends[event["part_id"]] = event
                 state.belt_waited_s = event["belt_waited_s"]
@@ -231,6 +239,10 @@ class StationProcess(Process):
         """What `station status` shows. Raises ControlError."""
         status: dict[str, Any] = request(self._socket, {"command": "status"})["status"]
         return status
+
+    def select_recipe(self, name: str) -> None:
+        """As a person does who wants to teach it. Raises ControlError."""
+        request(self._socket, {"command": "recipe", "recipe": name, "without_engine": True}, CHANGE_TIMEOUT_S)
 
     def teach(self, parts: int, output: str, seed: int) -> None:
         """The next `parts` parts of the line teach an engine. Raises ControlError."""

@@ -40,6 +40,10 @@ class Outcome:
     score: float | None = None
     latency_ms: float | None = None
     engine_ms: float | None = None
+    recipe: str = ""
+    """Under which it was judged."""
+    product: str = ""
+    """What it was, where each product has its recipe of that name; empty: there is one recipe."""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -108,6 +112,20 @@ def by_kind(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
     return kinds
 
 
+def by_recipe(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Ledger and confusion of the parts of each product, and which were judged as another one."""
+    products = {}
+    for product in sorted({outcome.product for outcome in outcomes}):
+        parts = [outcome for outcome in outcomes if outcome.product == product]
+        products[product] = {"ledger": ledger(parts), "confusion": confusion(parts)}
+    return {"products": products, "judged_as_another": under_another_recipe(outcomes)}
+
+
+def under_another_recipe(outcomes: Sequence[Outcome]) -> list[int]:
+    """Parts that were judged as another product."""
+    return [outcome.part_id for outcome in outcomes if outcome.verdicts and outcome.product not in ("", outcome.recipe)]
+
+
 def problems(outcomes: Sequence[Outcome], counted: Mapping[str, int], unexposed: Collection[int] = ()) -> list[str]:
     """What must never be, in words; empty when all is well.
 
@@ -138,6 +156,8 @@ def problems(outcomes: Sequence[Outcome], counted: Mapping[str, int], unexposed:
             "parts that were judged by a picture taken after they had left the camera's view: "
             f"{ids_in_words(mistaken)}; this machine is too slow or too busy for this --rate"
         )
+    if wrong := under_another_recipe(outcomes):
+        found.append(f"parts judged under the recipe of another product: {ids_in_words(wrong)}")
     lost = [outcome.part_id for outcome in outcomes if outcome.end is None]
     if lost:
         found.append(f"parts that never left the belt: {ids_in_words(lost)}")

@@ -60,6 +60,13 @@ def _figures(report: Mapping[str, Any]) -> Table:
         )
         table.add_row("engine call", f"p50 {engine['p50']:.1f}, p99 {engine['p99']:.1f} ms", "")
         table.add_row("all the rest", f"p50 {overhead['p50']:.1f}, p99 {overhead['p99']:.1f} ms", "")
+    if recipes := report.get("recipes"):
+        selected = ", ".join(map(str, recipes["selected_by_plc"]))
+        table.add_row(
+            "recipes",
+            f"selected by the PLC: {selected}",
+            f"{len(recipes['judged_as_another'])} parts judged as another",
+        )
     ejector = report["ejector_error_counts"]
     if ejector["mean"] is not None:
         table.add_row(
@@ -75,6 +82,8 @@ def _figures(report: Mapping[str, Any]) -> Table:
 def _taught(teaching: Mapping[str, Any]) -> str:
     if not teaching:
         return ""
+    if "seconds" not in teaching:  # an engine per product
+        return "\n".join(f"{product}: {_taught(of_product)}" for product, of_product in teaching.items())
     removed = teaching.get("removed", ())
     text = f"taught in {teaching['seconds']:.0f} s; refinement removed {len(removed)} of {teaching['images']} images"
     hidden = teaching.get("hidden_defective_part_ids")

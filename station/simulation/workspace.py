@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,12 +72,30 @@ class Workspace:
     def contact_sheet(self) -> Path:
         return self.folder / "contact_sheet.png"
 
+    def engine_of(self, product: str) -> Path:
+        """Where the engine of a recipe is taught."""
+        return self.folder / f"engine-{product}"
+
     def configure(
-        self, canvas: Canvas, engine: Path, port: int, *, trigger: str, cameras: int = 1, reject: str = ""
+        self, canvas: Canvas, engine: Path, port: int, *, trigger: str, cameras: int = 1, further: str = ""
     ) -> None:
-        """Writes the configuration of the demo's station. `reject`: its section `[reject]`, if any."""
+        """Writes the configuration of the demo's station; `further`: more sections of it."""
         text = configuration(canvas, engine, port, trigger=trigger, work_dir=Path(), cameras=cameras)
-        self.configuration.write_text(text + reject, encoding="utf-8")
+        self.configuration.write_text(text + further, encoding="utf-8")
+
+    def configure_recipes(self, recipes: Mapping[int, str], engines: Mapping[str, Path], cameras: int) -> str:
+        """Writes a recipe for each product, by number, with its engine; answers the section of the configuration."""
+        if not recipes:
+            return ""
+        folder = self.folder / "recipes"
+        folder.mkdir()
+        for number, product in recipes.items():
+            exposure = f"exposure_time_us = {EXPOSURE_TIME_US - 50 * (number - 1)}\n"
+            text = f"number = {number}\n[engine]\npath = {_toml(str(engines[product]))}\n" + "".join(
+                f"[cameras.{_camera_name(device, cameras)}]\n{exposure}" for device in range(cameras)
+            )
+            (folder / f"{product}.toml").write_text(text, encoding="utf-8")
+        return f"\n[recipe]\nactive = {_toml(next(iter(recipes.values())))}\n"
 
 
 def configuration(canvas: Canvas, engine: Path, port: int, *, trigger: str, work_dir: Path, cameras: int = 1) -> str:
@@ -103,9 +122,13 @@ min_free_mb = 50
 """
 
 
+def _camera_name(device: int, cameras: int) -> str:
+    return "demo" if cameras == 1 else f"face{device + 1}"
+
+
 def _camera(canvas: Canvas, trigger: str, device: int, cameras: int) -> str:
     """The section of one camera."""
-    name = "demo" if cameras == 1 else f"face{device + 1}"
+    name = _camera_name(device, cameras)
     of_several = f"serial_number = {_toml(f'SIM{device:04d}')}\ntolerance_ms = {TOLERANCE_MS}\n" if cameras > 1 else ""
     return f"""[cameras.{name}]
 driver = "genicam"
