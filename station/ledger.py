@@ -162,6 +162,13 @@ class Ledger:
         )
 
     @property
+    def is_drained(self) -> bool:
+        """No part is open, and no frame of an announced one may still come, whether it was announced while ready or
+        not: what is changed now cannot touch a part of before.
+        """
+        return not self._open and not any(latched.state is _Latch.WAITING for latched in self._latched)
+
+    @property
     def fault_due(self) -> bool:
         """So many parts in a row were not inspected that the line must stop."""
         return self._errors_in_a_row >= self._settings.errors_in_a_row_to_fault

@@ -602,7 +602,7 @@ class Signalling:
     def _attend_challenge(self) -> None:
         """What the challenge test means for the parts to come, and its news."""
         challenge = self._challenge.machine
-        if challenge.waits and self._ledger.is_empty:
+        if challenge.waits and self._ledger.is_drained:
             challenge.drained()
         self._ledger.challenge_run = challenge.takes_masters
         self._condition.challenge = challenge.why_off
@@ -670,7 +670,7 @@ class Signalling:
             config_checksum=self._identity.config_checksum,
             counters=self._ledger.counters,
             in_flight=len(self._ledger.open_parts),
-            drained=self._ledger.is_empty,
+            drained=self._ledger.is_drained,
             challenge=self._challenge.status,
             recent=tuple(self._recent),
         )

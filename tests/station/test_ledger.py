@@ -93,6 +93,28 @@ def test_not_ready_is_missed_unless_announced_while_ready(ledger: Ledger) -> Non
     assert (ledger.counters.triggers, ledger.counters.missed) == (1, 2)
 
 
+def test_drained_waits_for_every_announced_part(ledger: Ledger) -> None:
+    """A part that was announced while not ready may come after all: nothing may be changed before."""
+    ledger.latch(1, 0, while_ready=False)
+    assert ledger.is_empty
+    assert not ledger.is_drained
+    ledger.expire(1000 * MS)
+    assert ledger.is_drained
+    assert ledger.counters.missed == 1
+
+
+def test_challenge_parts_count_apart(ledger: Ledger) -> None:
+    production = ledger.trigger("plc", 0)
+    ledger.challenge_run = 4
+    master = ledger.trigger("plc", 1)
+    assert (production.trigger.challenge, master.trigger.challenge) == (0, 4)
+    ledger.reset_counters()
+    assert (ledger.counters.triggers, ledger.counters.challenge) == (1, 0)
+    ledger.close(master.trigger.acquisition_id, FAIL)
+    ledger.close(production.trigger.acquisition_id, PASS)
+    assert (ledger.counters.triggers, ledger.counters.passed, ledger.counters.failed) == (1, 1, 0)
+
+
 def test_a_late_frame_of_a_software_trigger_is_not_the_next_part(ledger: Ledger) -> None:
     first = ledger.trigger("plc", 10 * MS)
     assert ledger.expire(1010 * MS)[0].code is ReasonCode.NO_FRAME or ledger.expire(1010 * MS)
