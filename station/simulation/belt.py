@@ -112,6 +112,11 @@ class Belt:
         """True when the last part has moved on by one pitch."""
         return encoder - self._last_put_on >= PITCH_COUNTS
 
+    def all_past(self, place: Place) -> bool:
+        """Every part on the belt has come to this place."""
+        passed = [known for known, _ in self._places()].index(place)
+        return all(part.next_place > passed for part in self._parts)
+
     def put_on(self, serial: int, encoder: int) -> None:
         """Puts a part on the belt at position 0."""
         if not self.has_room(encoder):

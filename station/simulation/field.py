@@ -99,6 +99,11 @@ class Field:
         with self._lock:
             return self._belt.has_room(self._encoder())
 
+    def all_past_camera(self) -> bool:
+        """No part has still to be inspected."""
+        with self._lock:
+            return self._belt.all_past(Place.BARRIER)
+
     def put_on(self, part: PlannedPart, pictures: Sequence[Pixels]) -> None:
         """`pictures`: what each camera will see of it."""
         with self._lock:

@@ -68,9 +68,12 @@ class Feeder:
 
     def step(self) -> None:
         """Puts a part on the belt when one is due."""
-        if self._allowed and self._ready and self._ready[0][0].recipe:
-            self._recipe.wanted = self._ready[0][0].recipe
-        if self._allowed and self._ready and self._ready[0][1].done() and self._recipe.done and self._field.has_room():
+        if not (self._allowed and self._ready and self._ready[0][1].done() and self._field.has_room()):
+            return
+        recipe = self._ready[0][0].recipe
+        if recipe and recipe != self._recipe.wanted and self._field.all_past_camera():
+            self._recipe.wanted = recipe
+        if recipe in (0, self._recipe.selected):
             part, pictures = self._ready.popleft()
             self._allowed -= 1
             self._field.put_on(part, pictures.result())

@@ -26,7 +26,7 @@ class CommandStatus:
 
 @dataclass(slots=True)
 class RecipeChange:
-    """Scanned like the rest of the program. `wanted` is set by the feeder of the belt."""
+    """Scanned like the rest of the program. `wanted` is set by the feeder when all parts have passed the camera."""
 
     wanted: int = 0
     """0: whichever is in force."""
