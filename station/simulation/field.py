@@ -239,10 +239,10 @@ class Field:
             self._triggers += self._trigger_by_barrier
         if not self._trigger_by_barrier:
             return False
-        heard = all([scene.pulse_line1() for scene in self._scenes])  # all of them, whatever the first one heard
-        if not heard:
+        heard = [scene.pulse_line1() for scene in self._scenes]
+        if not all(heard):
             self._events.emit("unseen", part_id=serial)
-        return heard
+        return all(heard)
 
     def _was_exposed(self, serial: int) -> bool:
         try:

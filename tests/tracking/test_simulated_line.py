@@ -44,7 +44,7 @@ class TrackedLine:
         self.plan.save(self.workspace.plan)
         layout = Layout.for_rate(RATE_PER_S, TRANSIT_S)
         self.workspace.configure(
-            canvas, folder / "engine", self.plan.plc_port, trigger="line", reject=section(by, layout)
+            canvas, folder / "engine", self.plan.plc_port, trigger="line", further=section(by, layout)
         )
         self._stack = ExitStack()
 
