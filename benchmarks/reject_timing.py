@@ -211,10 +211,19 @@ def measure(encoder: str, output: str, parts: int, speed: float, folder: Path) -
                     pushed = observer.submit(rises, bit if output == "bit" else line, parts, until_s).result()
                 feeder.join()
             reader.close()
-    late_ms = [(at - trigger) / 1e6 - TRANSIT_S * 1000 for trigger, at in zip(triggers, pushed, strict=False)]
-    if len(pushed) != parts or len(triggers) != parts:
-        raise SystemExit(f"{encoder}, {output}: {len(pushed)} pulses for {parts} parts; {workspace.station_log}")
+            status = station.status()
+    if len(pushed) != parts or len(set(triggers)) != parts:
+        raise SystemExit(f"{encoder}, {output}: {without_pulse(triggers, pushed)}\n{json.dumps(status, indent=1)}")
+    late_ms = [(at - trigger) / 1e6 - TRANSIT_S * 1000 for trigger, at in zip(triggers, pushed, strict=True)]
     return spread(late_ms, speed)
+
+
+def without_pulse(triggers: list[int], pushed: list[int]) -> str:
+    """Which parts were not pushed, for whoever has to find out why."""
+    taken = sorted(set(triggers))
+    due = [trigger + TRANSIT_S * 1e9 for trigger in taken]
+    missing = [n for n, at in enumerate(due) if not any(abs(at - time) < PART_EVERY_S * 5e8 for time in pushed)]
+    return f"{len(triggers)} parts, {len(taken)} exposures, {len(pushed)} pulses, none for the exposures {missing}"
 
 
 def spread(late_ms: list[float], speed: float) -> dict[str, Any]:

@@ -6,7 +6,12 @@ distance from camera to ejector is on the same axis.
 Encoder values arrive over a network: late by some milliseconds, now more, now less, and only when they have changed.
 `EncoderBelt` therefore lays a straight line through the last samples (least squares) and reads the position from it,
 also between two samples. A delay that all samples share cancels out: a part gets its place at the trigger from the same
-line. A belt that stands sends no samples; after a few intervals without one the position stays where it is.
+line. A belt that stands sends no samples; some milliseconds after one was due the position stays where it is.
+
+A sample that was held up looks like a belt that has stood, and those behind it come in a burst: a line through two of a
+burst would put the belt far ahead, and push parts before they are there. So there is no line before the samples of a
+movement span SHORTEST_SPAN_NS (until then the belt is where the last sample says), and when the samples turn out to go
+on as before, so does the line.
 """
 
 from __future__ import annotations
@@ -22,8 +27,11 @@ ENCODER_MODULUS = 1 << 32
 FIT_SAMPLES = 32
 HISTORY_SAMPLES = 1024
 SHORTEST_HOLD_NS = 15_000_000
-HOLD_INTERVALS = 3.0
-"""A belt without a sample for so many intervals stands."""
+LATE_NS = 10_000_000
+"""A belt stands that has had no sample for so much longer than between those before."""
+LONGEST_INTERVAL_NS = 100_000_000
+"""Samples farther apart are not of one movement: between them the belt is where the last one says."""
+SHORTEST_SPAN_NS = 15_000_000
 STALL_TOLERANCE = 0.25
 """After a pause: a step within so much of what the old speed predicts was a late sample, else the belt has stood."""
 
@@ -70,10 +78,14 @@ class EncoderBelt:
         """A step of `jump_counts` or more between two samples is no movement: the counter was set anew."""
         self._jump = jump_counts
         self._last_count = 0
+        self._gap_ns = 0
+        """Between the last two samples."""
         self._history: deque[tuple[int, float]] = deque(maxlen=HISTORY_SAMPLES)
         self._run: deque[tuple[int, float]] = deque(maxlen=FIT_SAMPLES)
         """The last samples of the movement under way."""
         self._line: _Line | None = None
+        self._doubted: tuple[deque[tuple[int, float]], _Line] | None = None
+        """The movement before a pause, as long as that pause may have been a sample that was held up."""
 
     @property
     def speed_counts_per_s(self) -> float:
@@ -95,11 +107,16 @@ class EncoderBelt:
         if step == 0 or time_ns <= last_ns:
             return True
         if self._has_stood(time_ns, step):
-            self._run.clear()
-        self._last_count = count
+            self._doubted = (self._run, self._line) if self._line is not None else None
+            self._run = deque(maxlen=FIT_SAMPLES)
+        elif self._doubted is not None and _goes_on(*self._doubted, time_ns, at):
+            self._run, self._doubted = self._doubted[0], None
+        self._last_count, self._gap_ns = count, time_ns - last_ns
         self._history.append((time_ns, at))
         self._run.append((time_ns, at))
         self._line = _fit(self._run)
+        if self._line is not None:
+            self._doubted = None
         return True
 
     def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
@@ -118,11 +135,11 @@ class EncoderBelt:
         return line.time_ns + ceil((position - line.at) / line.speed) + 1  # not before: rounding must not cost a wakeup
 
     def _begin(self, count: int, time_ns: int, at: float) -> None:
-        self._last_count = count
+        self._last_count, self._gap_ns = count, 0
         self._history.append((time_ns, at))
         self._run.clear()
         self._run.append((time_ns, at))
-        self._line = None
+        self._line = self._doubted = None
 
     @property
     def _holds_until_ns(self) -> int:
@@ -130,17 +147,19 @@ class EncoderBelt:
         first_ns, last_ns = self._run[0][0], self._run[-1][0]
         if len(self._run) < 2:
             return last_ns
-        interval_ns = (last_ns - first_ns) / (len(self._run) - 1)
-        return last_ns + max(SHORTEST_HOLD_NS, round(HOLD_INTERVALS * interval_ns))
+        interval_ns = (last_ns - first_ns) // (len(self._run) - 1)
+        return last_ns + max(SHORTEST_HOLD_NS, interval_ns + LATE_NS)
 
     def _has_stood(self, time_ns: int, step: int) -> bool:
         """Whether the belt stood before this sample; a sample that was only held up fits to the old speed."""
+        gap_ns = time_ns - self._history[-1][0]
+        if gap_ns > LONGEST_INTERVAL_NS:
+            return True
         if self._line is None:
-            return time_ns - self._run[-1][0] > SHORTEST_HOLD_NS
+            return gap_ns > max(SHORTEST_HOLD_NS, self._gap_ns + LATE_NS)
         if time_ns <= self._holds_until_ns:
             return False
-        expected = self._line.speed * (time_ns - self._run[-1][0])
-        return abs(step - expected) > STALL_TOLERANCE * abs(expected) + 1
+        return not _goes_on(self._run, self._line, time_ns, self._run[-1][1] + step)
 
     def _past(self, time_ns: int) -> float | None:
         """Between two samples of the history."""
@@ -151,11 +170,19 @@ class EncoderBelt:
         return before + (at - before) * (time_ns - before_ns) / (after_ns - before_ns)
 
 
+def _goes_on(samples: deque[tuple[int, float]], line: _Line, time_ns: int, at: float) -> bool:
+    """Whether the belt of these samples is at `at` when it just goes on."""
+    last_ns, last_at = samples[-1]
+    expected = line.speed * (time_ns - last_ns)
+    return abs(at - last_at - expected) <= STALL_TOLERANCE * abs(expected) + 1
+
+
 def _fit(samples: deque[tuple[int, float]]) -> _Line | None:
-    """The least-squares line; None for a single sample. Differences are small, so floats hold them exactly enough."""
-    if len(samples) < 2:
-        return None
+    """The least-squares line; None when the samples are too close to tell a speed. Differences are small, so floats
+    hold them exactly enough."""
     first_ns, first_at = samples[0]
+    if samples[-1][0] - first_ns < SHORTEST_SPAN_NS:
+        return None
     times = [time_ns - first_ns for time_ns, _ in samples]
     steps = [at - first_at for _, at in samples]
     mean_time, mean_step = sum(times) / len(times), sum(steps) / len(steps)

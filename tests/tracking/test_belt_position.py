@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from statistics import stdev
 
 import pytest
@@ -104,3 +105,60 @@ def test_clock_belt_is_time() -> None:
     belt = ClockBelt()
     assert belt.position(5, 7) == 12
     assert belt.time_at(12.0, 0) == 12
+
+
+def late_samples(draw_late_ms: list[float], counts_per_ms: float, scan_ms: float = 5.0) -> list[tuple[int, int]]:
+    """(count, time) of a belt that runs, from a PLC that waits for each answer: a write that is held up delays those
+    after it, and they come in a burst."""
+    samples, free_ms = list[tuple[int, int]](), 0.0
+    for index, late_ms in enumerate(draw_late_ms):
+        taken_ms = max(index * scan_ms, free_ms)
+        free_ms = taken_ms + 0.3 + late_ms
+        samples.append((round(taken_ms * counts_per_ms), round(free_ms * MS)))
+    return samples
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 0.1, 1.0, 0.0, 0.3, 2.0, 12.0, 20.0, 40.0]), min_size=20, max_size=120),
+    st.sampled_from([1.0, 4.0, 20.0]),
+)
+def test_samples_that_were_held_up_do_not_put_the_belt_farther_ahead_than_they_were_late(
+    late_ms: list[float], counts_per_ms: float
+) -> None:
+    """A part that is taken to be farther than it is would be pushed before it is there."""
+    belt = EncoderBelt(1e9)
+    samples = late_samples(late_ms, counts_per_ms)
+    for (count, time_ns), (_, next_ns) in pairwise(samples):
+        belt.sample(count, time_ns)
+        for asked_ns in (time_ns, (time_ns + next_ns) // 2, next_ns - 1):
+            position = belt.position(asked_ns)
+            true = counts_per_ms * asked_ns / MS
+            assert position is not None
+            assert position - true <= counts_per_ms * 40, f"{(position - true) / counts_per_ms:.1f} ms ahead"
+            assert true - position <= counts_per_ms * 90, f"{(true - position) / counts_per_ms:.1f} ms behind"
+
+
+@pytest.mark.parametrize("late_ms", [8.0, 18.0, 40.0, 80.0])
+@pytest.mark.parametrize("scan_ms", [5.0, 20.0, 50.0])
+def test_one_sample_that_was_held_up_puts_the_belt_nowhere_ahead(late_ms: float, scan_ms: float) -> None:
+    belt = EncoderBelt(1e9)
+    samples = late_samples([0.0] * 20 + [late_ms] + [0.0] * 20, 4.0, scan_ms)
+    for (count, time_ns), (_, next_ns) in pairwise(samples):
+        belt.sample(count, time_ns)
+        for asked_ns in range(time_ns, next_ns, MS):
+            position = belt.position(asked_ns)
+            assert position is not None
+            assert position - 4.0 * asked_ns / MS < 4.0
+    assert belt.position(samples[-2][1]) == pytest.approx(4.0 * samples[-2][1] / MS, abs=4.0), "as before"
+
+
+@pytest.mark.parametrize("scan_ms", [5.0, 20.0, 50.0, 90.0])
+def test_belt_that_starts_is_followed_between_samples(scan_ms: float) -> None:
+    belt = EncoderBelt(1e9)
+    belt.sample(1000, 0)  # it stands
+    first_ns = 10 * S
+    last_ns = fed(belt, 1001, 4000, 1.0, first_ns=first_ns, every_ms=scan_ms)
+    after_ns = last_ns + round(scan_ms * MS) - 1
+    assert belt.position(after_ns) == pytest.approx(1001 + 4000 * (after_ns - first_ns) / S, abs=2)
+    assert belt.position(last_ns + S) == pytest.approx(1001 + 4000 * (last_ns - first_ns) / S, abs=2), "it stands"
