@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
+from station.challenge import ChallengeState
 from station.conformance.plc import PASS, REVIEW, U32, Plc
 from station.conformance.registry import Need, NotChecked, Violation, rule
 from station.handshake_messages import StationState
@@ -121,6 +122,39 @@ def _bits_agree(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> st
     return "" if now.online or now.offline_reason else "Online is 0 with OfflineReason 0"
 
 
+@always("always-changing-is-not-ready", "TriggerReady is 0 while RecipeChanging is 1.")
+def _changing_is_not_ready(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> str:
+    return "TriggerReady and RecipeChanging are both 1" if now.recipe_changing and now.trigger_ready else ""
+
+
+@always("always-ejectors-twice", "Bits 0 to 3 of the register Ejectors are Ejector1 to Ejector4.")
+def _ejectors_twice(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> str:
+    bits = (now.ejector1, now.ejector2, now.ejector3, now.ejector4)
+    if now.ejectors == sum(bit << place for place, bit in enumerate(bits)):
+        return ""
+    return f"Ejectors is {now.ejectors}, Ejector1 to Ejector4 are {', '.join(f'{bit:d}' for bit in bits)}"
+
+
+@always("always-line-stop-has-a-cause", "LineStop is 1 only with an ErrorCode or an OfflineReason.")
+def _line_stop_has_a_cause(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> str:
+    caused = now.error_code != 0 or now.offline_reason != 0
+    return "" if caused or not now.line_stop else "LineStop is 1 with ErrorCode 0 and OfflineReason 0"
+
+
+@always(
+    "always-challenge-running",
+    "ChallengeStep is 0 unless ChallengeState is 2; while no result stands, ChallengeRunning is 0 unless it is 2.",
+)
+def _challenge_running(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> str:
+    if now.challenge_state == ChallengeState.RUNNING:
+        return ""
+    if now.challenge_step:
+        return f"ChallengeStep is {now.challenge_step} with ChallengeState {now.challenge_state}"
+    if now.challenge_running and not now.results_valid:
+        return f"ChallengeRunning is 1 with ChallengeState {now.challenge_state}, and no result stands"
+    return ""
+
+
 @always("always-known-codes", "State, OfflineReason, ErrorCode, WarningCode, Result and ReasonCode are of the tables.")
 def _known_codes(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> str:
     codes: tuple[tuple[str, int, Iterable[int]], ...] = (
@@ -130,7 +164,7 @@ def _known_codes(_written: PlcInputs, _before: PlcOutputs, now: PlcOutputs) -> s
         ("WarningCode", now.warning_code, WARNINGS),
         ("Result", now.result, range(5)),
         ("ReasonCode", now.reason_code, REASONS),
-        ("ChallengeState", now.challenge_state, range(5)),
+        ("ChallengeState", now.challenge_state, ChallengeState),
     )
     wrong = [f"{name} {code}" for name, code, known in codes if code not in set(known)]
     return f"not in the tables: {', '.join(wrong)}" if wrong else ""

@@ -192,8 +192,10 @@ class Times:
 class GoodPlc:
     """Keeps the rules of docs/plc.md and remembers everything that it wrote."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, scan_s: float = 0.0) -> None:
         self.wire = wire
+        self._scan_s = scan_s
+        """Pause between two looks at a bit that it waits for."""
         self.coils = [False] * COILS
         self.registers = [0] * HOLDING_REGISTERS
         self.longest_beat_s = 0.0
@@ -213,6 +215,8 @@ class GoodPlc:
         end = time.monotonic() + PATIENCE_S
         while bits(self.wire.ask(read(2, number, 1)), 1)[0] != value:
             assert time.monotonic() < end, f"status bit {number} = {value}"
+            if self._scan_s:
+                time.sleep(self._scan_s)
 
     def part(self, part_id: int, times: Times) -> None:
         """One part from its id to the acknowledged result, which must be its own."""

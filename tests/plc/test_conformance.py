@@ -87,6 +87,10 @@ CAUGHT = {
     "SupervisedOnceItMoved": ("heartbeat-never-moved", "PlcHeartbeat stands still"),
     "IgnoresDeadline": ("deadline", "the part had a deadline of 1 ms"),
     "HidesFaults": ("fault-after-errors", "no Fault"),
+    "ReadyWhileChanging": ("always-changing-is-not-ready", "both 1"),
+    "LineStopForNothing": ("always-line-stop-has-a-cause", "ErrorCode 0"),
+    "ChallengeWithoutEnd": ("always-challenge-running", "ChallengeRunning is 1"),
+    "StepOfNoChallenge": ("always-challenge-running", "ChallengeStep is 1"),
 }
 """Every broken station: the rule meant for it, and what the rule says."""
 
@@ -153,13 +157,15 @@ NOT_KEPT_BY_A_PLAIN_MEMORY = (
     "result-reject-without",
     "offline-by-switch",
     "command-completes",
+    "always-ejectors-twice",
 )
 
 
 @pytest.fixture(scope="module")
 def plain_memory() -> Iterator[int]:
-    """A Modbus server that takes every write and does nothing."""
+    """A Modbus server that takes every write and does nothing. Its register Ejectors is 4, its bits are 0."""
     server = ModbusServer("127.0.0.1", free_port(), no_block=True)
+    server.data_bank.set_input_registers(7, [4])
     server.start()
     yield server.port
     server.stop()

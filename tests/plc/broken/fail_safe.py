@@ -139,3 +139,24 @@ class HidesFaults(Switched):
     def station_changed(self, status: StationStatus, now_ns: int) -> Requests:
         hidden = replace(status, online=True, error_code=ErrorCode.NONE, state=status.state.__class__.READY)
         return super().station_changed(hidden if status.fault else status, now_ns)
+
+
+class ReadyWhileChanging(Switched):
+    def outputs(self) -> PlcOutputs:
+        outputs = super().outputs()
+        return replace(outputs, recipe_changing=outputs.trigger_ready)
+
+
+class LineStopForNothing(Switched):
+    def outputs(self) -> PlcOutputs:
+        return replace(super().outputs(), line_stop=True)
+
+
+class ChallengeWithoutEnd(Switched):
+    def outputs(self) -> PlcOutputs:
+        return replace(super().outputs(), challenge_running=True)
+
+
+class StepOfNoChallenge(Switched):
+    def outputs(self) -> PlcOutputs:
+        return replace(super().outputs(), challenge_step=1)
