@@ -61,8 +61,8 @@ log = structlog.get_logger()
 CAMERA_START_S, FURTHER_CAMERA_S = 20.0, 10.0
 """Their processes start side by side, on a machine that may have few cores."""
 REPLY_S = 5.0
-GIL_SWITCH_S = 0.0005
-"""A thread that wants to run waits at most so long for one that computes in Python; 5 ms is Python's default."""
+GIL_SWITCH_S = 0.0001
+"""A thread that wants to run waits at most so long for one that computes in Python; 5 ms is the default."""
 
 BAD_INPUT = (
     CameraError,
