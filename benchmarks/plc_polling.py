@@ -11,7 +11,8 @@ that looks without a pause takes a core for itself and most of another for its a
     poll_ms               one request for bits or registers of the whole block, to its answer, at the polling clients
 
 Goal: p99 of each at most 5 ms. The PLC, which in life is another machine, runs with real-time priority where the system
-allows it; station and polling clients do not. Times are those of the machine as it is: other load shows.
+allows it; station and polling clients do not. Times are those of the machine as it is: other load shows, and what the
+host of a virtual machine takes away is printed with them.
 `benchmarks/plc_link.py` measures the link alone.
 """
 
@@ -45,6 +46,12 @@ from tests.plc.modbus_fuzz import (
 GOAL_MS = 5.0
 PAUSE_S = 0.03
 SCAN_S = 0.0005
+
+
+def cpu_ticks() -> tuple[int, int]:
+    """(those that the host of a virtual machine took away, all) since boot."""
+    ticks = [int(value) for value in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[7], sum(ticks)
 
 
 def drive(plc: GoodPlc, count: int) -> list[tuple[float, float]]:
@@ -81,8 +88,10 @@ def measure(clients: int, count: int) -> dict[str, Any]:
                 reader.start()
             for _ in readers:
                 assert polls.get(timeout=60) == []  # it polls now
+            taken, total = cpu_ticks()
             with ThreadPoolExecutor(1, initializer=as_hardware) as plc_thread:
                 times = plc_thread.submit(drive, plc, count).result()
+            taken, total = (after - before for after, before in zip(cpu_ticks(), (taken, total), strict=True))
             stop.set()
             polled = [seconds for _ in readers for seconds in polls.get(timeout=60)]
             for reader in readers:
@@ -98,6 +107,7 @@ def measure(clients: int, count: int) -> dict[str, Any]:
         "write_to_station_ms": percentiles(to_station, 1e3),
         "station_to_plc_ms": percentiles(to_plc, 1e3),
         **({"poll_ms": percentiles(polled, 1e3)} if polled else {}),
+        "taken_by_the_host": {"percent": round(100 * taken / max(total, 1), 1)},
     }
 
 
@@ -112,7 +122,8 @@ def main() -> None:
         f"{arguments.clients}_clients": measure(arguments.clients, arguments.parts),
         "load_average": [round(load, 1) for load in os.getloadavg()],
     }
-    met = all(figures["p99"] <= GOAL_MS for figures in report[f"{arguments.clients}_clients"].values())
+    measured = report[f"{arguments.clients}_clients"]
+    met = all(figures["p99"] <= GOAL_MS for name, figures in measured.items() if name.endswith("_ms"))
     report["goal"] = f"p99 <= {GOAL_MS:g} ms with {arguments.clients} clients: {'met' if met else 'missed'}"
     print(json.dumps(report, indent=2))
     if arguments.json:
