@@ -40,6 +40,8 @@ log = structlog.get_logger()
 
 LIMIT_S = 60.0
 """A change that is not ready after so long is given up: whoever asked has stopped waiting soon after."""
+STARTING_S = 20.0
+"""A change that is asked for while the station still connects its cameras waits so long for them."""
 CAMERA_TIMEOUT_S = 30.0
 RECORDS_TIMEOUT_S = 5.0
 
@@ -74,6 +76,7 @@ class Changeover:
         self._cameras = cameras
         self._recorder = recorder
         self._frame_shapes: dict[str, tuple[int, ...]] = {}
+        self._started = threading.Event()
         self._lock = threading.Lock()
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
@@ -82,6 +85,7 @@ class Changeover:
         if inspector is not None:
             self._inspection.install(inspector)
         self._frame_shapes = frame_shapes
+        self._started.set()
         entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
         self._recorder.audit(entry)
         if self.configuration.warning:
@@ -155,8 +159,8 @@ class Changeover:
         if not self._lock.acquire(blocking=False):
             raise ChangeRefused("another change is under way; try again")
         try:
-            if not self._frame_shapes:
-                raise ChangeRefused("the station is still starting; try again")
+            if not self._started.wait(STARTING_S):
+                raise ChangeRefused("the station is still starting: its cameras do not stream yet; try again")
             after = change()
         except (ChangeRefused, *_REFUSALS) as problem:
             why = str(problem) or type(problem).__name__
