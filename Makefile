@@ -41,7 +41,7 @@ tools:
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simtl/*.c drivers/camera/simtl/*.h) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,dev]'
 	@touch $@
 
 clean:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, get_args
 
 from engines.bundle import (
     MANIFEST_FILE,
@@ -29,15 +29,20 @@ from engines.bundle import (
     read_bundle,
     read_manifest,
     sync_directory,
+    variant_file,
 )
 from engines.errors import BundleError
-from engines.manifest import MODEL_FILE
+from engines.manifest import MODEL_FILE, Variant
 
 MAX_MEMBERS = 64
-MAX_ARCHIVE_BYTES = 2 << 30
+MAX_ARCHIVE_BYTES = 4 << 30
 _BLOCK = tarfile.BLOCKSIZE
 _NAME = re.compile(r"(?:[a-z0-9_-]{1,60}/)?[a-z0-9_-]{1,60}\.[a-z0-9]{1,10}")
-_MAX_BYTES = {MANIFEST_FILE: MAX_MANIFEST_BYTES, MODEL_FILE: MAX_MODEL_BYTES}
+_MAX_BYTES = {
+    MANIFEST_FILE: MAX_MANIFEST_BYTES,
+    MODEL_FILE: MAX_MODEL_BYTES,
+    **{variant_file(variant): MAX_MODEL_BYTES for variant in get_args(Variant)},
+}
 
 
 @dataclass(frozen=True, slots=True)

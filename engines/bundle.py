@@ -1,4 +1,5 @@
-"""The engine on disk: a directory with `manifest.json`, `model.onnx`, `golden/*.png` and `location/*.png`.
+"""The engine on disk: a directory with `manifest.json`, the graphs `model*.onnx`, and images in `golden/`, `sample/`
+and `location/`.
 
 A bundle is read once, completely, and every byte that is used later was hashed: nothing can be swapped between the
 check and the use. It is treated as untrusted: sizes are bounded, file names come from a fixed pattern, links are not
@@ -12,20 +13,29 @@ import json
 import os
 import shutil
 import stat
-import struct
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engines.errors import BundleError
 from engines.location.spec import SEARCH_PX, PictureName, needed_pictures
-from engines.manifest import FORMAT_VERSION, MODEL_FILE, GoldenFile, InputSpec, Manifest, ModelFile
+from engines.manifest import (
+    FORMAT_VERSION,
+    MODEL_FILE,
+    GoldenFile,
+    InputSpec,
+    Manifest,
+    ModelFile,
+    Variant,
+    VariantFile,
+)
+from engines.parity_report import ParityReport
+from engines.png import decode_grey, decode_rgb, encode_png, png_size
 
 MANIFEST_FILE = "manifest.json"
 DOSSIER_FOLDER = "dossier"
@@ -47,16 +57,28 @@ class Golden:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """The ONNX graph in another precision, and how near it came to the float32 one."""
+
+    model: bytes
+    parity: ParityReport
+
+
+@dataclass(frozen=True)
 class Bundle:
     """An engine read from disk and checked; not yet running."""
 
     path: Path
     manifest: Manifest
     model: bytes
-    """The ONNX graph."""
+    """The ONNX graph in float32."""
     golden: tuple[Golden, ...]
     pictures: Mapping[PictureName, NDArray[np.uint8]] = field(default_factory=dict)
     """What the location needs: grey (height, width) or RGB (height, width, 3)."""
+    variants: Mapping[Variant, Graph] = field(default_factory=dict)
+    """The graph in other precisions."""
+    sample: tuple[NDArray[np.uint8], ...] = ()
+    """Good images to compare runtimes on: (height, width, 3) RGB in the model's input size."""
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -76,8 +98,21 @@ def read_bundle(path: Path) -> Bundle:
     model = _read_hashed(folder, manifest.model.file, manifest.model.sha256, MAX_MODEL_BYTES)
     golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
     _check_pictures(path, manifest)
-    pictures = {name: _read_picture(folder, name, manifest) for name in manifest.pictures}
-    return Bundle(path=folder, manifest=manifest, model=model, golden=golden, pictures=pictures)
+    return Bundle(
+        path=folder,
+        manifest=manifest,
+        model=model,
+        golden=golden,
+        pictures={name: _read_picture(folder, name, manifest) for name in manifest.pictures},
+        variants={
+            name: Graph(_read_hashed(folder, variant_file(name), entry.sha256, MAX_MODEL_BYTES), entry.parity)
+            for name, entry in manifest.variants.items()
+        },
+        sample=tuple(
+            _read_rgb(folder, sample_file(index), sha256, manifest.input)
+            for index, sha256 in enumerate(manifest.sample)
+        ),
+    )
 
 
 def write_bundle(
@@ -87,6 +122,8 @@ def write_bundle(
     model: bytes,
     golden: Sequence[Golden],
     pictures: Mapping[PictureName, NDArray[np.uint8]] | None = None,
+    variants: Mapping[Variant, Graph] | None = None,
+    sample: Sequence[NDArray[np.uint8]] = (),
     dossier: Path | None = None,
 ) -> Manifest:
     """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
@@ -99,8 +136,10 @@ def write_bundle(
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BundleError(f'engine "{path}" exists already; choose another directory or remove it first')
-    pngs = [(entry, _encode_png(entry.image)) for entry in golden]
-    picture_pngs = {name: _encode_png(image) for name, image in (pictures or {}).items()}
+    pngs = [(entry, _png(entry.image)) for entry in golden]
+    picture_pngs = {name: _png(image) for name, image in (pictures or {}).items()}
+    sample_pngs = [_png(image) for image in sample]
+    graphs = dict(variants or {})
     sealed = manifest.model_copy(
         update={
             "model": ModelFile(sha256=_sha256(model)),
@@ -114,6 +153,10 @@ def write_bundle(
                 for entry, png in pngs
             ),
             "pictures": {name: _sha256(png) for name, png in picture_pngs.items()},
+            "variants": {
+                name: VariantFile(sha256=_sha256(graph.model), parity=graph.parity) for name, graph in graphs.items()
+            },
+            "sample": tuple(_sha256(png) for png in sample_pngs),
         }
     )
     sealed = sealed.model_copy(update={"engine_id": sealed.content_id()})
@@ -127,13 +170,16 @@ def write_bundle(
     except OSError as error:
         raise BundleError(f'cannot write engine "{path}": {_reason(error)}') from error
     try:
-        (temporary / "golden").mkdir()
-        write_synced(temporary / MODEL_FILE, model)
-        for entry, png in pngs:
-            write_synced(temporary / "golden" / f"{entry.name}.png", png)
-        for name, png in picture_pngs.items():
-            (temporary / "location").mkdir(exist_ok=True)
-            write_synced(temporary / _picture_file(name), png)
+        files = {
+            MODEL_FILE: model,
+            **{variant_file(variant): graph.model for variant, graph in graphs.items()},
+            **{f"golden/{entry.name}.png": png for entry, png in pngs},
+            **{sample_file(index): png for index, png in enumerate(sample_pngs)},
+            **{_picture_file(name): png for name, png in picture_pngs.items()},
+        }
+        for file, data in files.items():
+            (temporary / file).parent.mkdir(exist_ok=True)
+            write_synced(temporary / file, data)
         if dossier is not None:
             shutil.copytree(dossier, temporary / DOSSIER_FOLDER)
         write_synced(temporary / MANIFEST_FILE, text.encode())
@@ -149,8 +195,24 @@ def write_bundle(
 
 def bundle_files(manifest: Manifest) -> tuple[str, ...]:
     """Every file of an engine, relative to its directory."""
-    pictures = (_picture_file(name) for name in manifest.pictures)
-    return (MANIFEST_FILE, manifest.model.file, *(entry.file for entry in manifest.golden), *pictures)
+    return (
+        MANIFEST_FILE,
+        manifest.model.file,
+        *(variant_file(name) for name in manifest.variants),
+        *(entry.file for entry in manifest.golden),
+        *(sample_file(index) for index in range(len(manifest.sample))),
+        *(_picture_file(name) for name in manifest.pictures),
+    )
+
+
+def variant_file(variant: Variant) -> str:
+    """Where an engine holds its graph in another precision."""
+    return f"model_{variant}.onnx"
+
+
+def sample_file(index: int) -> str:
+    """Where an engine holds an image of its sample."""
+    return f"sample/{index:02}.png"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -187,10 +249,13 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _read_golden(folder: Path, entry: GoldenFile, manifest: Manifest) -> Golden:
-    data = _read_hashed(folder, entry.file, entry.sha256, MAX_GOLDEN_BYTES)
-    where = f'engine "{folder}", {entry.file}'
-    image = _decode_rgb(where, data, manifest.input)
+    image = _read_rgb(folder, entry.file, entry.sha256, manifest.input)
     return Golden(Path(entry.file).stem, image, entry.image_score, entry.map_peak)
+
+
+def _read_rgb(folder: Path, file: str, sha256: str, spec: InputSpec) -> NDArray[np.uint8]:
+    data = _read_hashed(folder, file, sha256, MAX_GOLDEN_BYTES)
+    return _decode_rgb(f'engine "{folder}", {file}', data, spec)
 
 
 def _check_pictures(path: Path, manifest: Manifest) -> None:
@@ -208,26 +273,25 @@ def _read_picture(folder: Path, name: PictureName, manifest: Manifest) -> NDArra
     where = f'engine "{folder}", {file}'
     if name == "fill":
         return _decode_rgb(where, data, manifest.input)
-    size = _png_size(data)
+    size = png_size(data)
     if size is None or max(size) > SEARCH_PX:
         raise BundleError(f"{where}: size {size}, at most {SEARCH_PX} px are allowed; restore the engine")
-    return _decode(where, data, cv2.IMREAD_GRAYSCALE)
+    return _decoded(where, decode_grey(data))
 
 
 def _decode_rgb(where: str, data: bytes, spec: InputSpec) -> NDArray[np.uint8]:
-    size = _png_size(data)
+    size = png_size(data)
     if size != (spec.width, spec.height):
         raise BundleError(
             f"{where}: size {size}, the model takes {(spec.width, spec.height)} (width, height); restore the engine"
         )
-    return np.asarray(cv2.cvtColor(_decode(where, data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    return _decoded(where, decode_rgb(data))
 
 
-def _decode(where: str, data: bytes, flags: int) -> NDArray[np.uint8]:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+def _decoded(where: str, pixels: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     if pixels is None:
         raise BundleError(f"{where}: cannot be decoded; restore the engine")
-    return np.asarray(pixels, np.uint8)
+    return pixels
 
 
 def _picture_file(name: PictureName) -> str:
@@ -263,19 +327,11 @@ def _read_bounded(folder: Path, name: str, max_bytes: int) -> bytes:
         raise BundleError(f"{where}: {_reason(error)}; restore the engine") from error
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the header, before anything is decoded; None if this is not a PNG."""
-    if len(data) < 24 or data[:8] != b"\x89PNG\r\n\x1a\n":
-        return None
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
-
-
-def _encode_png(image: NDArray[np.uint8]) -> bytes:
-    done, png = cv2.imencode(".png", image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not done:
+def _png(image: NDArray[np.uint8]) -> bytes:
+    png = encode_png(image)
+    if png is None:
         raise BundleError(f"image of shape {image.shape}: cannot be encoded as PNG")
-    return png.tobytes()
+    return png
 
 
 def write_synced(file: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ from engines.location.location import Location
 from engines.manifest import Calibration, Manifest
 from engines.preprocess import Fitted, prepare
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.openvino import open_openvino
 from engines.runtimes.protocol import Runtime
 
 ASPECT_TOLERANCE = 0.02
@@ -157,7 +158,7 @@ def _onnx(bundle: Bundle, threads: int) -> Runtime:
     return OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=threads)
 
 
-RUNTIMES: dict[str, Callable[[Bundle, int], Runtime]] = {"onnx": _onnx}
+RUNTIMES: dict[str, Callable[[Bundle, int], Runtime]] = {"onnx": _onnx, "openvino": open_openvino}
 
 
 def open_engine(

@@ -5,6 +5,7 @@
     ├── RuntimeFailure     the runtime cannot load or run the model
     ├── StoreError         the store of engines: unknown version, damaged, busy, nothing to go back to
     ├── GoldenMismatch     the engine loads but does not give the scores it was released with
+    ├── ParityRefused      a runtime or a graph computes something else than the reference
     ├── ImageError         an image this engine cannot score
     └── PartNotLocated     no part, or not exactly one, where this engine looks for it
 
@@ -12,6 +13,11 @@ Each message says what failed, where, the value, what is allowed and what to do 
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engines.parity_report import ParityReport
 
 
 class EngineError(Exception):
@@ -32,6 +38,14 @@ class StoreError(EngineError):
 
 class GoldenMismatch(EngineError):
     """The engine does not reproduce the scores of its golden images."""
+
+
+class ParityRefused(EngineError):
+    """A runtime or a graph differs from the reference by more than its tolerance."""
+
+    def __init__(self, message: str, report: ParityReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class ImageError(EngineError):

@@ -9,10 +9,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engines.location.spec import LocationSpec, NoLocation, PictureName, Polygon
+from engines.parity_report import ParityReport
 from engines.scale import ScoreScale
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"
+MAX_SAMPLE = 24
+_LATER = ("variants", "sample")
+"""Keys of the manifest that came after the first engines of this format."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
@@ -140,6 +144,20 @@ class ModelFile(_Strict):
     sha256: Sha256
 
 
+Variant = Literal["fp16", "int8"]
+"""Other precisions of the graph, for GPUs: backbone and coupling subnets in half precision; the backbone in 8 bits.
+
+Flow state, distances and scores are float32 in all of them.
+"""
+
+
+class VariantFile(_Strict):
+    """`model_VARIANT.onnx`: the same inputs and outputs, and how near it came to `model.onnx` in ONNX Runtime."""
+
+    sha256: Sha256
+    parity: ParityReport
+
+
 class GoldenFile(_Strict):
     """An image in the model's input size and what the engine said of it when it was released."""
 
@@ -166,6 +184,10 @@ class Manifest(_Strict):
     pictures: dict[PictureName, Sha256] = {}
     """What `location` and `ignore` need, in `location/NAME.png`."""
     model: ModelFile
+    variants: dict[Variant, VariantFile] = {}
+    """The other graphs that this engine holds; often none."""
+    sample: Annotated[tuple[Sha256, ...], Field(strict=False, max_length=MAX_SAMPLE)] = ()
+    """Good images in the model's input size, `sample/00.png` and so on: what runtimes are compared on."""
     golden: Annotated[tuple[GoldenFile, ...], Field(strict=False, min_length=1, max_length=16)]
     golden_tolerance: Annotated[float, Field(gt=0, le=1)]
     """Allowed difference of a golden score: absolute below 1, relative above."""
@@ -177,5 +199,8 @@ class Manifest(_Strict):
     def content_id(self) -> str:
         """The engine id that this content must have."""
         content = self.model_dump(mode="json", exclude={"engine_id"})
+        for name in _LATER:
+            if not content[name]:  # engines that were made before it existed keep their id
+                del content[name]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from engines.bundle import variant_file
 from engines.errors import EngineError, StoreError
 from engines.manifest import Manifest
 from engines.store import Change, EngineStore, Version
@@ -21,6 +22,7 @@ from station.control import ControlError, request
 from station.station_tools import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 
 CONFIRM_TIMEOUT_S = 10.0
+_ENGINE_FOLDERS = {"golden", "sample", "location"}
 _VERSION_HELP = "number, name or start of the id; `active`; `latest`"
 
 
@@ -243,7 +245,8 @@ def _as_json(version: Version, active: Version | None) -> dict[str, Any]:
 
 def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
     taught, limits = manifest.training, manifest.calibration
-    beside = sorted(entry.name for entry in version.path.iterdir() if entry.is_dir() and entry.name != "golden")
+    beside = sorted({entry.name for entry in version.path.iterdir() if entry.is_dir()} - _ENGINE_FOLDERS)
+    graphs = {variant_file(name): entry.parity.summary() for name, entry in manifest.variants.items()}
     return {
         "id": manifest.engine_id,
         "folder": str(version.path),
@@ -252,6 +255,7 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
         "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
         "promise": limits.promise,
+        **graphs,
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
         "beside it": ", ".join(beside),
     }

@@ -57,6 +57,7 @@ class RefreshOptions:
     seed: int = 0
     threads: int = 1
     steps: int | None = None
+    int8: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

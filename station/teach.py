@@ -62,6 +62,7 @@ def teach(
     seed: int = 0,
     threads: int = 2,
     steps: int | None = None,
+    int8: bool | None = None,
     known_good: Path | None = None,
     known_bad: Path | None = None,
     veto: Path | None = None,
@@ -82,6 +83,7 @@ def teach(
         seed: same images and same seed give the same model.
         threads: CPU threads.
         steps: training steps; None takes the detector's own number, less is faster and coarser.
+        int8: also make a graph whose backbone is in 8 bits.
         known_good: file with one image name a line; refinement never removes these.
         known_bad: likewise; these are always removed, and serve for the bound on escapes.
         veto: likewise; removed by an earlier training, and good after all.
@@ -99,7 +101,7 @@ def teach(
         **{"ignore": ignore, "template_box": template_box, "template_angle_deg": template_angle_deg},
         **{"refine": refine, "false_reject_budget": false_reject_budget, "seed": seed, "threads": threads},
         **{"steps": steps, "known_good": known_good, "known_bad": known_bad, "veto": veto, "cache": cache},
-        **{"shown_command": shlex.join(shown_command) or None, "progress": "json"},
+        **{"int8": int8, "shown_command": shlex.join(shown_command) or None, "progress": "json"},
     }
     command = [sys.executable, "-m", "engines.training", *as_arguments(options)]
     last = run_training(command, threads=threads, keep_open=keep_open, on_progress=on_progress, cancelled=cancelled)
@@ -118,12 +120,19 @@ def command_again(images: Path, output: Path, **options: object) -> tuple[str, .
 
 
 def as_arguments(options: Mapping[str, object]) -> list[str]:
-    """`--name=value` of what is not None, with absolute paths. In one word, because a value may begin with a dash."""
+    """`--name=value` of what is not None, with absolute paths; `--name` alone of what is True.
+
+    In one word, because a value may begin with a dash.
+    """
     return [
-        f"--{name.replace('_', '-')}={value.absolute() if isinstance(value, Path) else value}"
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={_absolute(value)}")
         for name, value in options.items()
         if value is not None
     ]
+
+
+def _absolute(value: object) -> object:
+    return value.absolute() if isinstance(value, Path) else value
 
 
 def _next_to(output: Path) -> Path:

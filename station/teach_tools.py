@@ -32,6 +32,7 @@ _CHOICES = (
     "template_angle_deg",
     "refine",
     "steps",
+    "int8",
 )
 _FILES = ("known_good", "known_bad", "veto")
 
@@ -74,6 +75,9 @@ def add_choices(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
     parser.add_argument("--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
     parser.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps; default: the detector's own number")
+    parser.add_argument(
+        "--int8", action="store_const", const=True, help="also a graph with the backbone in 8 bits, for a GPU"
+    )
 
 
 def chosen(options: argparse.Namespace) -> dict[str, Any]:
@@ -202,6 +206,8 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("dirt", f"about {summary['dirt_share']:.1%} of the images" if summary["dirt_share"] else "the data look clean")
     row("not learned", f"{summary['masked_share']:.1%} of the places in the other images look defective")
     row("promise", summary["promise"])
+    for file, parity in summary["graphs"].items():
+        row(file, parity)
     row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))
     row("to use it", f"station engine import {output}; without a store: set engine.path to it")
     for warning in summary["warnings"]:

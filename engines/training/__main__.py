@@ -76,6 +76,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             template_max_angle_deg=options.template_angle_deg,
         ),
         cache=options.cache,
+        int8=options.int8,
         known_good=options.known_good,
         known_bad=options.known_bad,
         veto=options.veto,
@@ -156,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--known-bad", type=Path, metavar="FILE", help="images not to learn, one name per line")
     parser.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
     parser.add_argument("--steps", type=int, help="training steps, 0: closed form only (default: the detector's own)")
+    parser.add_argument(
+        "--int8", action="store_true", help="also a graph with the backbone in 8 bits, if it scores nearly the same"
+    )
     parser.add_argument("--cache", type=Path, help="folder that keeps features and rounds between runs")
     parser.add_argument(
         "--shown-command",

@@ -12,24 +12,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from engines.bundle import DOSSIER_FOLDER, Golden, write_bundle
+from engines.bundle import DOSSIER_FOLDER, variant_file, write_bundle
 from engines.detectors import DETECTORS
 from engines.detectors.backbones import DEFAULT_BACKBONE
 from engines.manifest import GoldenFile, Manifest, ModelFile, TrainingRecord
-from engines.preprocess import prepare
-from engines.runtimes.onnx import OnnxRuntime
 from engines.training.cache import cached_features
 from engines.training.checkpoint import FileCheckpoint, checkpoint_key
-from engines.training.dataset import Dataset, open_dataset, read_image
+from engines.training.dataset import Dataset, open_dataset
 from engines.training.dossier import Dossier, collect, pictured, write_dossier
 from engines.training.errors import TrainingError
-from engines.training.export import check_parity, export_onnx, map_spec
+from engines.training.export import map_spec
 from engines.training.learn import Learned, LearnOptions, OnStep, learn
 from engines.training.locate import Located, LocateOptions, locate
 from engines.training.location_sheet import location_sheet
 from engines.training.names import read_names
+from engines.training.release import Released, prepared, release
 from engines.training.train import score
 
 MANY_REMOVED_SHARE = 0.1
@@ -53,6 +51,8 @@ class TeachOptions:
     """Names of images that refinement may not remove, one per line."""
     known_bad: Path | None = None
     """Names of images that must not be learned, one per line; they measure how many defects escape."""
+    int8: bool = False
+    """Also make a graph whose backbone is in 8 bits; it is left out when it differs too much."""
     veto: Path | None = None
     """Removed images that are good after all, as the dossier of an earlier run writes them."""
     command: tuple[str, ...] = ()
@@ -82,6 +82,8 @@ class Summary:
     """Quantiles of the image scores of unseen good images."""
     parity: float
     """Largest difference between torch and ONNX Runtime."""
+    graphs: dict[str, str]
+    """The graphs beside the float32 one, and how near they come to it."""
     seconds: float
     warnings: tuple[str, ...]
 
@@ -126,26 +128,26 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         )
 
         on_step("export", 0, 3)
-        model = export_onnx(detector, spec)
+        released = release(
+            detector,
+            located,
+            learned,
+            threads=options.threads,
+            known_bad=sorted(learning.refinement.known_bad),
+            int8=options.int8,
+        )
         on_step("export", 1, 3)
-        golden_images = _golden_images(located, learned)
-        stacked = np.stack(list(golden_images.values()))
-        with OnnxRuntime(model, spec, map_spec(detector), threads=options.threads) as runtime:
-            parity = check_parity(detector, runtime, stacked)
-            image_scores, maps = runtime.infer(stacked)
-        golden = [
-            Golden(name, image, float(image_scores[index]), float(maps[index].max()))
-            for index, (name, image) in enumerate(golden_images.items())
-        ]
-        warnings = (*messages, *_warnings(located, learned))
+        warnings = (*messages, *_warnings(located, learned), *released.warnings)
         dossier = Path(temporary) / DOSSIER_FOLDER
         duration_s = time.monotonic() - started
-        record = _dossier(located, learned, learning, options, model=model, duration_s=duration_s, warnings=warnings)
+        record = _dossier(
+            located, learned, learning, options, model=released.model, duration_s=duration_s, warnings=warnings
+        )
         shown = np.array(pictured(record), np.intp)
         write_dossier(
             dossier,
             record,
-            lambda index: _prepared(located, index),
+            lambda index: prepared(located, index),
             dict(zip(shown.tolist(), score(detector, features, shown)[1], strict=True)),
             weights=learned.refinement.weights,
             location_sheet=location_sheet(located),
@@ -167,12 +169,19 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             software=software(),
         )
         manifest = write_bundle(
-            output, manifest=manifest, model=model, golden=golden, pictures=located.location.pictures, dossier=dossier
+            output,
+            manifest=manifest,
+            model=released.model,
+            golden=released.golden,
+            pictures=located.location.pictures,
+            variants=released.variants,
+            sample=released.sample,
+            dossier=dossier,
         )
         checkpoint.remove()
     on_step("export", 3, 3)
     seconds = time.monotonic() - started
-    return manifest, _summary(located, learned, options, parity=parity, seconds=seconds, warnings=warnings)
+    return manifest, _summary(located, learned, options, released, seconds=seconds, warnings=warnings)
 
 
 def summary_as_dict(summary: Summary) -> dict[str, object]:
@@ -219,22 +228,6 @@ def _with_known(found: Dataset, located: Located, options: TeachOptions) -> Lear
     return replace(options.learning, refinement=refinement, training=training)
 
 
-def _golden_images(located: Located, learned: Learned) -> dict[str, NDArray[np.uint8]]:
-    """The best, the median and the worst good image, and the median one with a painted defect."""
-    order = np.argsort(learned.held_out.image_scores, kind="stable")
-    picks = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
-    images = {name: _prepared(located, int(learned.refinement.kept[pick])) for name, pick in picks.items()}
-    painted = images["median"].copy()
-    height, width = painted.shape[:2]
-    spot = painted[height // 2 - height // 16 : height // 2 + height // 16, width // 3 : width // 3 + width // 8]
-    spot[:] = 255 - spot // 2
-    return {**images, "painted": painted}
-
-
-def _prepared(located: Located, index: int) -> NDArray[np.uint8]:
-    return prepare(read_image(located.dataset.files[index].path), located.input, located.location).pixels
-
-
 def _dossier(
     located: Located,
     learned: Learned,
@@ -269,8 +262,8 @@ def _summary(
     located: Located,
     learned: Learned,
     options: TeachOptions,
+    released: Released,
     *,
-    parity: float,
     seconds: float,
     warnings: tuple[str, ...],
 ) -> Summary:
@@ -289,7 +282,8 @@ def _summary(
         pixel_score=learned.calibration.pixel_score,
         promise=learned.calibration.promise,
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
-        parity=parity,
+        parity=released.parity,
+        graphs={variant_file(name): graph.parity.summary() for name, graph in released.variants.items()},
         seconds=round(seconds, 1),
         warnings=warnings,
     )

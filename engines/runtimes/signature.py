@@ -1,0 +1,30 @@
+"""Inputs and outputs that every graph of an engine has; whatever runs it checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engines.errors import RuntimeFailure
+from engines.manifest import InputSpec, MapSpec
+
+OUTPUTS = ("image_score", "anomaly_map")
+
+Tensor = tuple[str, str, list[int]]
+"""Name, type as numpy calls it, and shape without the batch."""
+
+
+def check_signature(found: Sequence[Tensor], spec: InputSpec, map_spec: MapSpec) -> None:
+    """Compare the inputs, then outputs, of a graph with what the manifest says.
+
+    Raises:
+        RuntimeFailure: they differ.
+    """
+    wanted: list[Tensor] = [
+        ("image", "uint8", [spec.height, spec.width, spec.channels]),
+        (OUTPUTS[0], "float32", []),
+        (OUTPUTS[1], "float32", [map_spec.height, map_spec.width]),
+    ]
+    if list(found) != wanted:
+        raise RuntimeFailure(
+            f"the model has inputs and outputs {list(found)}, the manifest says {wanted}; teach it again"
+        )
