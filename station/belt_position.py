@@ -75,8 +75,8 @@ class EncoderBelt:
     """A belt with an encoder of 32 bits, which counts up when the belt runs forward."""
 
     def __init__(self, jump_counts: float) -> None:
-        """A step of `jump_counts` or more between two samples is no movement: the counter was set anew."""
-        self._jump = jump_counts
+        self.jump_counts = jump_counts
+        """A step so long or longer between two samples is no movement: the counter was set anew."""
         self._last_count = 0
         self._gap_ns = 0
         """Between the last two samples."""
@@ -100,7 +100,7 @@ class EncoderBelt:
         step = (count - self._last_count + ENCODER_MODULUS // 2) % ENCODER_MODULUS - ENCODER_MODULUS // 2
         last_ns, last_at = self._history[-1]
         at = last_at + step
-        if abs(step) >= self._jump:
+        if abs(step) >= self.jump_counts:
             self._history.clear()
             self._begin(count, time_ns, at)
             return False

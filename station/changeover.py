@@ -1,7 +1,8 @@
 """Changeover: another recipe, engine or configuration while the station runs.
 
     TriggerReady falls ─► the new engine is loaded, checked and warm ─► parts in flight have their results
-    ─► camera features ─► kept for a restart ─► in force, TriggerReady
+    ─► no part before an ejector, which gets its settings ─► camera features ─► kept for a restart
+    ─► in force, TriggerReady
 
 Whatever fails on the way is undone in reverse, the old recipe stays in force, and the refusal stands in the log, the
 audit log and `station status`. After a kill at any moment the next start has either the old recipe or the new one.
@@ -27,7 +28,10 @@ from station.audit import AuditEntry
 from station.cameras import Cameras
 from station.challenge_messages import ChallengeConfigured
 from station.config import ConfigurationError, LoadedConfiguration
-from station.config_recipe import CameraFeatures
+from station.config_cameras import CameraFeatures
+from station.config_changes import changed_for_restart
+from station.ejection import EjectionStage
+from station.ejection_setup import tracking_settings
 from station.inspection import InspectionStage
 from station.messages import Changing, Identity, IdentityChanged, Warn
 from station.reasons import OfflineReason, WarningCode
@@ -35,6 +39,7 @@ from station.recipe_selection import Selection, SelectionError, write_selection
 from station.recording import Recorder
 from station.rules import RulesError
 from station.signalling import Signalling
+from station.tracking_change import BeltNotEmpty, change_tracking, change_tracking_back
 
 log = structlog.get_logger()
 
@@ -50,7 +55,16 @@ class ChangeRefused(Exception):
     """The change was not made; everything is as it was."""
 
 
-_REFUSALS = (CameraError, ConfigurationError, EngineError, RulesError, SelectionError, queue.Empty, queue.Full)
+_REFUSALS = (
+    BeltNotEmpty,
+    CameraError,
+    ConfigurationError,
+    EngineError,
+    RulesError,
+    SelectionError,
+    queue.Empty,
+    queue.Full,
+)
 
 
 class Changeover:
@@ -65,7 +79,9 @@ class Changeover:
         inspection: InspectionStage,
         cameras: Cameras,
         recorder: Recorder,
+        ejection: EjectionStage | None = None,
     ) -> None:
+        """`ejection`: where the station pushes parts off itself."""
         self.configuration = configuration
         """The one in force."""
         self.refusal = ""
@@ -75,6 +91,7 @@ class Changeover:
         self._inspection = inspection
         self._cameras = cameras
         self._recorder = recorder
+        self._ejection = ejection
         self._frame_shapes: dict[str, tuple[int, ...]] = {}
         self._started = threading.Event()
         self._lock = threading.Lock()
@@ -113,7 +130,7 @@ class Changeover:
         def change() -> str:
             old = self.configuration
             new = config.load(old.path, old.recipe.name if old.recipe else None)
-            if needs_restart := config.changed_for_restart(old.settings, new.settings):
+            if needs_restart := changed_for_restart(old.settings, new.settings):
                 raise ChangeRefused(f"these changes need a restart: {', '.join(needs_restart)}")
             self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
             return new.checksum[:8]
@@ -187,6 +204,9 @@ class Changeover:
             if inspector is not None:
                 undo.callback(inspector.scorer.close)
             self._wait_until_drained()
+            if self._ejection is not None:
+                undo.callback(change_tracking_back, self._ejection, tracking_settings(old))
+                change_tracking(self._ejection, tracking_settings(new), give_up_s)
             for name in [name for name in names if before[name] != after[name]]:
                 undo.callback(self._set_camera_back, name, before[name])
                 self._set_camera(name, after[name])

@@ -18,6 +18,7 @@ from drivers.plc.protocol import PlcError
 from engines.errors import EngineError
 from station import assembly, config
 from station.config import ConfigurationError, LoadedConfiguration
+from station.config_reject import reject_told
 from station.control import ControlError, request
 from station.rules import RulesError
 from station.station_tools import EXIT_BAD_INPUT, add_config_option, complain
@@ -57,7 +58,10 @@ def run(options: argparse.Namespace) -> int:
 
 def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     """Looks at everything the daemon needs; goes on after a failure."""
-    yield Finding("configuration", True, f"checksum {configuration.checksum[:8]}")
+    recipe = configuration.recipe
+    of_recipe = f", recipe {recipe.name} {recipe.checksum[:8]}" if recipe else ""
+    yield Finding("configuration", True, f"checksum {configuration.checksum[:8]}{of_recipe}")
+    yield Finding("reject", True, reject_told(configuration.settings.reject))
     running = _running(configuration)
     if running:
         yield Finding("station", True, "runs now: camera and PLC port are in its hands and are not tried")

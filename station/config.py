@@ -29,7 +29,7 @@ from station.config_decision import (
     overlaid,
 )
 from station.config_plc import PlcSection
-from station.config_recipe import CameraFeatures, EngineSection, RecipeSection, recipe_name
+from station.config_recipe import EngineSection, RecipeSection, recipe_name
 from station.config_reject import EjectorSection, RejectSection
 from station.config_section import ConfigurationError, Section, Share, read_toml, validated
 from station.recipe_selection import SelectionError, read_selection
@@ -292,30 +292,14 @@ def _selected(loaded: LoadedConfiguration, start: str) -> tuple[str, str]:
 
 def _complete(loaded: LoadedConfiguration) -> LoadedConfiguration:
     """What only station.toml and recipe together can be asked."""
-    challenge = loaded.settings.challenge
+    challenge, path = loaded.settings.challenge, loaded.recipe.path if loaded.recipe else loaded.path
     if challenge.becomes_due and not challenge.parts:
-        path = loaded.recipe.path if loaded.recipe else loaded.path
         raise ConfigurationError(path, ["[challenge] becomes due, but there are no master parts: [[challenge.parts]]"])
+    if loaded.recipe and "reject" in loaded.recipe.data and loaded.settings.reject.by == "plc":
+        raise ConfigurationError(
+            path, ['[reject] would do nothing: the PLC tracks ([reject] by = "plc" in station.toml); remove it']
+        )
     return loaded
-
-
-RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge")
-"""Sections that a running station takes up by `station reload`; of cameras, what a recipe may set."""
-
-
-def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
-    """Changed sections that a running station cannot take up."""
-    names = (name for name in Configuration.model_fields if name not in RELOADABLE)
-    return [name for name in names if _fixed(name, old) != _fixed(name, new)]
-
-
-def _fixed(section: str, settings: Configuration) -> Any:
-    """What of a section needs a restart."""
-    if section != "cameras":
-        return getattr(settings, section)
-    return {
-        name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()
-    }
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -7,12 +7,24 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from station.config_recipe import CameraFeatures
 from station.config_section import Section
 
 MAX_CAMERAS = 8
 CAMERA_NAME = r"[A-Za-z0-9_-]{1,32}"
 """It stands in file names and reasons."""
+
+
+class CameraFeatures(Section):
+    """What a recipe may set on a camera: `[cameras.NAME]`, with the name that it has in station.toml."""
+
+    exposure_time_us: float | None = Field(
+        None, gt=0, le=10_000_000, description="ExposureTime; unset: as the camera is set."
+    )
+    gain_db: float | None = Field(None, ge=0, le=60, description="Gain; unset: as the camera is set.")
+    features: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Further GenICam features by their SFNC names, set in this order at every connect.",
+    )
 
 
 class CameraSection(CameraFeatures):

@@ -10,13 +10,16 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from station.config import RELOADABLE, SECTIONS, Configuration, Section
+from station.config import SECTIONS, Configuration, Section
+from station.config_changes import RELOADABLE
 
 HEADER = """# Configuration
 
 One TOML file, by default `station.toml`; `station check --config FILE` says everything that is wrong with it. Unknown
-keys are refused. Paths are relative to the file. {reloadable} are taken up by a running station with `station reload`;
-everything else needs a restart. This page is generated from the code (`python -m station.config_doc`).
+keys are refused. Paths are relative to the file. This page is generated from the code (`python -m station.config_doc`).
+
+A running station takes up with `station reload`: {reloadable},
+and what a recipe may set of `[cameras.NAME]` and `[reject]`. Everything else needs a restart.
 """
 
 TITLES = {

@@ -11,8 +11,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from station.config_cameras import CameraFeatures, ViewsSection
 from station.config_challenge import ChallengeParts
 from station.config_decision import DecisionSection, QualitySection
+from station.config_reject import RejectOfRecipe
 from station.config_section import Section
 
 RECIPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -92,22 +94,9 @@ class EngineSection(EngineChoice):
         return self
 
 
-class CameraFeatures(Section):
-    """What a recipe may set on a camera: `[cameras.NAME]`, with the name that it has in station.toml."""
-
-    exposure_time_us: float | None = Field(
-        None, gt=0, le=10_000_000, description="ExposureTime; unset: as the camera is set."
-    )
-    gain_db: float | None = Field(None, ge=0, le=60, description="Gain; unset: as the camera is set.")
-    features: dict[str, bool | int | float | str] = Field(
-        default_factory=dict,
-        description="Further GenICam features by their SFNC names, set in this order at every connect.",
-    )
-
-
 class RecipeFile(Section):
     """A recipe, `recipes/NAME.toml`: what it does not set is as in station.toml. Tables are laid over each other key by
-    key, lists are replaced.
+    key, lists are replaced; the ejectors are laid over those of station.toml one by one.
     """
 
     number: int = Field(ge=1, le=65535, description="What the PLC calls it (CommandArgument, register Recipe).")
@@ -116,6 +105,8 @@ class RecipeFile(Section):
     decision: DecisionSection = Field(default_factory=DecisionSection, description="Its limits and zones.")
     quality: QualitySection = Field(default_factory=QualitySection, description="Its checks of the picture.")
     cameras: dict[str, CameraFeatures] = Field(default_factory=dict, description="Its camera features.")
+    views: ViewsSection = Field(default_factory=ViewsSection, description="How the views of a part are joined.")
+    reject: RejectOfRecipe = Field(default_factory=RejectOfRecipe, description="Its way to the ejectors.")
     challenge: ChallengeParts = Field(default_factory=ChallengeParts, description="Its master parts.")
 
     @model_validator(mode="after")

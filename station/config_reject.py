@@ -1,4 +1,7 @@
-"""Section `[reject]`: who pushes bad parts off the belt, where and when."""
+"""Section `[reject]`: who pushes bad parts off the belt, where and when.
+
+What depends on the product, and so may stand in a recipe, is a base class here; what is wired is in the section itself.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,8 @@ def _reason(value: object) -> object:
 Reason = Annotated[int, BeforeValidator(_reason)]
 
 
-class EjectorSection(Section):
-    """One ejector, in the order in which parts reach them: `[[reject.ejectors]]`, 1 to 4 of them.
-
-    A part is pushed by the first one that takes its verdict or reason; the last one takes all that are not PASS.
-    """
+class EjectorAim(Section):
+    """What a recipe may set of an ejector: `[[reject.ejectors]]`, one for each of station.toml, in the same order."""
 
     distance_counts: int | None = Field(
         None, ge=1, le=1_000_000_000, description="From camera trigger to ejector, with an encoder."
@@ -48,18 +48,27 @@ class EjectorSection(Section):
     reasons: list[Reason] = Field(
         default_factory=list, description="Takes parts with these reason codes (numbers or names)."
     )
-    output: Literal["plc", "camera"] = Field(
-        "plc",
-        description="`plc`: bits Ejector1 to 4, register Ejectors. `camera`: an output line of a camera, too.",
-    )
-    camera: str = Field("", description='Camera of `output = "camera"`; empty: the first one.')
-    line: str = Field("Line2", description='LineSelector of `output = "camera"`.', min_length=1)
     confirm_ms: float | None = Field(
         None,
         gt=0,
         le=60_000,
         description="RejectConfirmed must rise so soon after the pulse, else the line stops. Unset: no sensor.",
     )
+
+
+class EjectorSection(EjectorAim):
+    """One ejector, in the order in which parts reach them: `[[reject.ejectors]]`, 1 to 4 of them.
+
+    A part is pushed by the first one that takes its verdict or reason; the last one takes all that are not PASS.
+    A recipe may set all but `output`, `camera` and `line`.
+    """
+
+    output: Literal["plc", "camera"] = Field(
+        "plc",
+        description="`plc`: bits Ejector1 to 4, register Ejectors. `camera`: an output line of a camera, too.",
+    )
+    camera: str = Field("", description='Camera of `output = "camera"`; empty: the first one.')
+    line: str = Field("Line2", description='LineSelector of `output = "camera"`.', min_length=1)
 
     @model_validator(mode="after")
     def _one_pulse(self) -> EjectorSection:
@@ -68,8 +77,30 @@ class EjectorSection(Section):
         return self
 
 
-class RejectSection(Section):
-    """Tracking from camera to ejector; see docs/plc.md."""
+class RejectDistances(Section):
+    """Distances along the belt that depend on the product: its length, and how it stands in the picture."""
+
+    window_counts: int | None = Field(
+        None, ge=1, description="A part may be pushed so far from its place; parts closer than this are both rejected."
+    )
+    window_ms: float | None = Field(None, gt=0, description='The same with `encoder = "time"`.')
+    sensor_counts: int | None = Field(
+        None, ge=1, description="From camera trigger to the sensor PartAtEjector. Unset: there is none."
+    )
+    sensor_ms: float | None = Field(None, gt=0, description='The same with `encoder = "time"`.')
+
+
+class RejectOfRecipe(RejectDistances):
+    """`[reject]` of a recipe: only where the station tracks."""
+
+    ejectors: list[EjectorAim] = Field(default_factory=list, max_length=4, description="The ejectors.")
+
+
+class RejectSection(RejectDistances):
+    """Tracking from camera to ejector; see docs/plc.md.
+
+    What is wired is only in station.toml and needs a restart: `by` and the `encoder` keys. A recipe may set the rest.
+    """
 
     by: Literal["plc", "station"] = Field(
         "plc", description="Who tracks and pushes. `plc`: the station only tells results, PartId and EncoderCount."
@@ -82,14 +113,6 @@ class RejectSection(Section):
     encoder_feature: str = Field(
         "EncoderValue", description="Its GenICam feature: EncoderValue or CounterValue.", min_length=1
     )
-    window_counts: int | None = Field(
-        None, ge=1, description="A part may be pushed so far from its place; parts closer than this are both rejected."
-    )
-    window_ms: float | None = Field(None, gt=0, description='The same with `encoder = "time"`.')
-    sensor_counts: int | None = Field(
-        None, ge=1, description="From camera trigger to the sensor PartAtEjector. Unset: there is none."
-    )
-    sensor_ms: float | None = Field(None, gt=0, description='The same with `encoder = "time"`.')
     ejectors: list[EjectorSection] = Field(default_factory=list, max_length=4, description="The ejectors.")
 
     @model_validator(mode="after")
@@ -156,3 +179,24 @@ class RejectSection(Section):
 
     def verdicts_of(self, ejector: EjectorSection) -> frozenset[Verdict]:
         return frozenset(Verdict[name] for name in ejector.verdicts)
+
+
+def reject_told(reject: RejectSection) -> str:
+    """What is in force, for people."""
+    if reject.by == "plc":
+        return "the PLC tracks and pushes"
+    unit = "ms" if reject.encoder == "time" else "counts"
+    told = [f"the station pushes, encoder: {reject.encoder}, window {reject.window:g} {unit}"]
+    if reject.sensor is not None:
+        told.append(f"sensor at {reject.sensor:g} {unit}")
+    for number, ejector in enumerate(reject.ejectors, start=1):
+        pulse = f"{ejector.pulse_ms:g} ms" if ejector.pulse_ms is not None else f"{ejector.pulse_counts} counts"
+        takes = [*ejector.verdicts, *(ReasonCode(reason).name for reason in ejector.reasons)]
+        if number == len(reject.ejectors):
+            takes = ["all that are not PASS and still there"]
+        confirmed = f", confirmed within {ejector.confirm_ms:g} ms" if ejector.confirm_ms is not None else ""
+        told.append(
+            f"ejector {number} ({ejector.output}) at {reject.distance_of(ejector):g} {unit}, pulse {pulse}, "
+            f"lead {ejector.lead_ms:g} ms{confirmed}: {', '.join(takes) or 'nothing'}"
+        )
+    return "; ".join(told)

@@ -167,6 +167,7 @@ class Daemon:
             inspection=inspection,
             cameras=cameras,
             recorder=recorder,
+            ejection=self._ejection,
         )
         self._teaching = Teaching(configuration.work_dir / "teaching", self._changeover.take_taught_engine)
         control = ControlServer(configuration.control_socket, self._handlers())

@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from drivers.plc.protocol import PlcInputs
@@ -38,9 +38,11 @@ from station.tracking_messages import (
     StopLine,
     TrackingEvent,
     TrackingMessage,
+    TrackingSettings,
 )
 
 LONGEST_WAIT_S = 0.2
+ANSWER_S = 2.0
 CONFIRMATIONS = ("reject_confirmed", "reject_confirmed2", "reject_confirmed3", "reject_confirmed4")
 
 
@@ -66,11 +68,28 @@ class OutputsReset:
 
 
 @dataclass(frozen=True, slots=True)
+class OnBelt:
+    """Why other settings cannot be taken yet."""
+
+    parts: int
+    """Between camera and ejector; 0: a push is not over, or not confirmed."""
+    stands: bool
+    """The belt does not move, so nothing will change by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    settings: TrackingSettings
+    lose_parts: bool
+    reply: queue.SimpleQueue[OnBelt | None] = field(default_factory=queue.SimpleQueue)
+
+
+@dataclass(frozen=True, slots=True)
 class _Stop:
     until_ns: int
 
 
-Message = TrackingMessage | ControlWritten | EncoderRead | OutputsReset | _Stop
+Message = TrackingMessage | ControlWritten | EncoderRead | OutputsReset | _Change | _Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +149,16 @@ class EjectionStage:
     def control_written(self, inputs: PlcInputs) -> None:
         """The PLC's control block, at the moment it arrives; called on the thread of the link."""
         self._inbox.put(ControlWritten(inputs, self._clock()))
+
+    def change(self, settings: TrackingSettings, *, lose_parts: bool = False) -> OnBelt | None:
+        """Other settings of the same ejectors, if no part is on its way to them; else nothing changes, and what is in
+        the way comes back. `lose_parts`: in any case; the line stops when there were parts.
+
+        Raises queue.Empty when the stage does not answer; a later call still comes after this one.
+        """
+        wanted = _Change(settings, lose_parts)
+        self._inbox.put(wanted)
+        return wanted.reply.get(timeout=ANSWER_S)
 
     def start(self) -> None:
         self._thread.start()
@@ -200,6 +229,8 @@ class EjectionStage:
             case CountersReset():
                 self._ejected = 0
                 self._show()
+            case _Change():
+                message.reply.put(self._change(message, now))
             case _Stop(until_ns):
                 self._stop_at_ns = until_ns
 
@@ -222,6 +253,17 @@ class EjectionStage:
         if self._encoder is None or self._encoder_from != source or self._encoder.sample(count, time_ns):
             return []
         return self._tracker.positions_lost(f"the encoder jumped to {count}")
+
+    def _change(self, wanted: _Change, now_ns: int) -> OnBelt | None:
+        tracker, settings = self._tracker, wanted.settings
+        if settings == tracker.settings:
+            return None
+        if not (tracker.is_idle or wanted.lose_parts):
+            return OnBelt(tracker.parts_on_belt, stands=tracker.next_wakeup_ns(now_ns) is None)
+        self._carry_out(tracker.change(settings, now_ns), now_ns)
+        if self._encoder is not None:
+            self._encoder.jump_counts = settings.longest_step
+        return None
 
     def _carry_out(self, events: list[TrackingEvent], now_ns: int) -> None:
         """Outputs first: they are what cannot wait."""

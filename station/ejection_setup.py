@@ -16,8 +16,8 @@ from station.tracking_messages import Ejector, TrackingSettings
 NS_PER_MS = 1_000_000
 
 
-def tracking(configuration: LoadedConfiguration) -> tuple[TrackingSettings, EncoderBelt | None]:
-    """The way from camera to bins, and the belt with its encoder; None: time stands for the encoder."""
+def tracking_settings(configuration: LoadedConfiguration) -> TrackingSettings:
+    """The way from camera to bins; only for `[reject] by = "station"`."""
     reject = configuration.settings.reject
     unit = NS_PER_MS if reject.encoder == "time" else 1
     ejectors = tuple(
@@ -33,8 +33,7 @@ def tracking(configuration: LoadedConfiguration) -> tuple[TrackingSettings, Enco
         for ejector in reject.ejectors
     )
     sensor = None if reject.sensor is None else reject.sensor * unit
-    settings = TrackingSettings(reject.window * unit, ejectors, sensor)
-    return settings, None if reject.encoder == "time" else EncoderBelt(jump_counts=ejectors[0].distance)
+    return TrackingSettings(reject.window * unit, ejectors, sensor)
 
 
 def ejection_stage(
@@ -60,7 +59,8 @@ def ejection_stage(
         if number in lines:
             set_output(*lines[number], on)
 
-    settings, encoder = tracking(configuration)
+    settings = tracking_settings(configuration)
+    encoder = None if reject.encoder == "time" else EncoderBelt(jump_counts=settings.longest_step)
     return EjectionStage(
         Tracker(settings, ClockBelt() if encoder is None else encoder),
         EjectionPorts(show, set_line, record, event, fault, on_belt=memory.write),

@@ -25,7 +25,7 @@ from station.rules import RulesError
 from station.station_tools import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 
 _BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, RulesError, SelectionError)
-SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "challenge")
+SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

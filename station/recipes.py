@@ -14,6 +14,7 @@ from station.config_section import ConfigurationError, read_toml, validated
 SUFFIX = ".toml"
 OWN_KEYS = ("number", "description")
 """What a recipe says of itself; everything else in it is laid over station.toml."""
+_PULSE = {"pulse_counts", "pulse_ms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ def layered(station: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
     for key in _displaced(recipe.file):
         engine.pop(key, None)
     merged["engine"] = engine
-    return _over(merged, {key: value for key, value in recipe.data.items() if key not in OWN_KEYS})
+    layers = {key: value for key, value in recipe.data.items() if key not in OWN_KEYS}
+    if recipe.file.reject.ejectors:
+        layers["reject"] = {**layers["reject"], "ejectors": _ejectors(station, recipe)}
+    return _over(merged, layers)
 
 
 def _displaced(recipe: RecipeFile) -> tuple[str, ...]:
@@ -96,6 +100,26 @@ def _displaced(recipe: RecipeFile) -> tuple[str, ...]:
     if recipe.engine.product is not None or recipe.engine.version is not None:
         return ("path",)
     return ()
+
+
+def _ejectors(station: Mapping[str, Any], recipe: Recipe) -> list[dict[str, Any]]:
+    """The ejectors of station.toml, each with what the recipe sets of it. Raises ConfigurationError."""
+    wired, aimed = station.get("reject", {}).get("ejectors", []), recipe.data["reject"]["ejectors"]
+    if len(wired) != len(aimed):
+        raise ConfigurationError(
+            recipe.path,
+            [
+                f"[[reject.ejectors]]: {len(aimed)} given, station.toml has {len(wired)}: one for each, in the same "
+                "order; an empty one leaves its ejector as it is"
+            ],
+        )
+    return [_aimed(ejector, aim) for ejector, aim in zip(wired, aimed, strict=True)]
+
+
+def _aimed(wired: Mapping[str, Any], aim: Mapping[str, Any]) -> dict[str, Any]:
+    """A pulse in ms takes the place of one in counts, and the other way round."""
+    kept = {key: value for key, value in wired.items() if key not in _PULSE} if _PULSE & aim.keys() else wired
+    return _over(kept, aim)
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,15 +19,13 @@ Fail-safe rules held here:
 from __future__ import annotations
 
 from bisect import insort
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from station.belt_position import Belt
 from station.reasons import ErrorCode, ReasonCode
 from station.results import Verdict
 from station.tracking_messages import (
     Ejected,
-    Ejector,
     LetThrough,
     LostTrack,
     PartClosed,
@@ -40,6 +38,7 @@ from station.tracking_messages import (
     TrackingEvent,
     TrackingSettings,
 )
+from station.tracking_state import Lane, Part, Pulse
 
 RESOLVED_HISTORY = 256
 PARTS_IN_ONE_WINDOW = 3
@@ -48,64 +47,18 @@ LONGEST_PULSE_NS = 10_000_000_000
 """A pulse given in counts ends at the latest then: the belt may have stopped."""
 
 
-@dataclass(slots=True)
-class _Part:
-    """A part on the belt."""
-
-    acquisition_id: int
-    part_id: int
-    position: float
-    """Of the belt when the part was triggered."""
-    verdict: Verdict | None = None
-    reason: ReasonCode = ReasonCode.NONE
-    too_close: bool = False
-    next_ejector: int = 0
-    at_sensor: bool = False
-    missing: bool = False
-    """It did not come to the sensor before the ejectors."""
-
-    @property
-    def fate(self) -> tuple[Verdict, ReasonCode]:
-        """The verdict that counts at an ejector."""
-        if self.verdict is None:
-            return Verdict.ERROR, ReasonCode.NO_VERDICT
-        if self.verdict is Verdict.PASS and self.too_close:
-            return Verdict.ERROR, ReasonCode.PARTS_TOO_CLOSE
-        return self.verdict, self.reason
-
-    def __str__(self) -> str:
-        return f"part {self.part_id} (acquisition {self.acquisition_id})"
-
-
-@dataclass(slots=True)
-class _Pulse:
-    """An ejector that is on: until the time, or until the belt has come to a position, whichever is first."""
-
-    until_ns: int
-    until: float
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One ejector with its pulse and the pushes that are not confirmed yet."""
-
-    number: int
-    settings: Ejector
-    pulse: _Pulse | None = None
-    unconfirmed: deque[tuple[Ejected, int]] = field(default_factory=deque)
-    """With the time until which the confirmation must come."""
-
-
 class Tracker:
     """The parts between camera and bins."""
 
     def __init__(self, settings: TrackingSettings, belt: Belt) -> None:
         self._settings = settings
+        self._in_force_ns = 0
+        """Since when: what was triggered before is not pushed by these settings."""
         self._belt = belt
-        self._lanes = tuple(_Lane(number, ejector) for number, ejector in enumerate(settings.ejectors, start=1))
-        self._parts: list[_Part] = []
+        self._lanes = tuple(Lane(number, ejector) for number, ejector in enumerate(settings.ejectors, start=1))
+        self._parts: list[Part] = []
         """In their order along the belt, the one that is farthest first."""
-        self._by_id: dict[int, _Part] = {}
+        self._by_id: dict[int, Part] = {}
         self._resolved: dict[int, bool] = {}
         """Parts that are off the belt, the latest of them; True: pushed before there was a verdict."""
         self._bin_full = False
@@ -124,17 +77,33 @@ class Tracker:
         """Which ejectors are on."""
         return tuple(lane.pulse is not None for lane in self._lanes)
 
+    @property
+    def settings(self) -> TrackingSettings:
+        return self._settings
+
+    def change(self, settings: TrackingSettings, now_ns: int) -> list[TrackingEvent]:
+        """Other settings of the same ejectors, for parts that are triggered from now on.
+
+        Nothing is lost when the tracker is idle; parts that are still on the belt are, and the line stops.
+        """
+        why = "the settings of the ejectors were changed while it was on the belt"
+        events = [event for part in self._parts for event in self._lose(part, ErrorCode.PART_NOT_PLACED, why)]
+        self._settings, self._in_force_ns = settings, now_ns
+        for lane, ejector in zip(self._lanes, settings.ejectors, strict=True):
+            lane.settings = ejector
+        return events
+
     # ---- parts --------------------------------------------------------------------------------------------------
 
     def part_opened(self, opened: PartOpened, now_ns: int) -> list[TrackingEvent]:
         """A part was triggered. Told twice of the same part, the second is ignored."""
         if opened.acquisition_id in self._by_id or opened.acquisition_id in self._resolved:
             return []
-        return self._put_on(_Part(opened.acquisition_id, opened.part_id, 0.0), opened.time_ns, now_ns)
+        return self._put_on(Part(opened.acquisition_id, opened.part_id, 0.0), opened.time_ns, now_ns)
 
     def part_missed(self, missed: PartMissed, now_ns: int) -> list[TrackingEvent]:
         """A part that was not inspected: pushed like any other that is not PASS."""
-        part = _Part(0, missed.part_id, 0.0, Verdict.ERROR, ReasonCode.NOT_READY)
+        part = Part(0, missed.part_id, 0.0, Verdict.ERROR, ReasonCode.NOT_READY)
         return self._put_on(part, missed.time_ns, now_ns)
 
     def part_closed(self, closed: PartClosed) -> list[TrackingEvent]:
@@ -150,9 +119,12 @@ class Tracker:
         detail = f"acquisition {closed.acquisition_id}: {closed.verdict.name} came when the part had been pushed off"
         return [Report("verdict_too_late", detail)]
 
-    def _put_on(self, part: _Part, time_ns: int | None, now_ns: int) -> list[TrackingEvent]:
+    def _put_on(self, part: Part, time_ns: int | None, now_ns: int) -> list[TrackingEvent]:
         if time_ns is None:
             return self._lose(part, ErrorCode.PART_NOT_PLACED, "its trigger was not seen")
+        if time_ns < self._in_force_ns:
+            why = "it was triggered before the settings of the ejectors were changed"
+            return self._lose(part, ErrorCode.PART_NOT_PLACED, why)
         position, belt_now = self._belt.position(time_ns), self._belt.position(now_ns)
         if position is None or belt_now is None:
             return self._lose(part, ErrorCode.ENCODER_FAILED, "there is no encoder value of its trigger")
@@ -164,7 +136,7 @@ class Tracker:
             self._by_id[part.acquisition_id] = part
         return self._look_for_neighbours(part)
 
-    def _look_for_neighbours(self, part: _Part) -> list[TrackingEvent]:
+    def _look_for_neighbours(self, part: Part) -> list[TrackingEvent]:
         near = [other for other in self._parts if abs(other.position - part.position) < self._settings.window]
         if len(near) < 2:
             return []
@@ -180,11 +152,11 @@ class Tracker:
             )
         return events
 
-    def _lose(self, part: _Part, code: ErrorCode, why: str) -> list[TrackingEvent]:
+    def _lose(self, part: Part, code: ErrorCode, why: str) -> list[TrackingEvent]:
         self._resolve(part)
         return [LostTrack(part.acquisition_id, part.part_id), StopLine(code, f"{part}: {why}")]
 
-    def _resolve(self, part: _Part, *, pushed: bool = False) -> None:
+    def _resolve(self, part: Part, *, pushed: bool = False) -> None:
         """The part is off the belt, or nobody knows."""
         self._parts = [other for other in self._parts if other is not part]
         if part.acquisition_id:
@@ -203,7 +175,7 @@ class Tracker:
         if not waiting:
             return [StopLine(ErrorCode.UNEXPECTED_PART, f"bin of ejector {ejector}: a part came that was not pushed")]
         ejected, _ = waiting.popleft()
-        return [_with(ejected, confirmed=True)]
+        return [replace(ejected, confirmed=True)]
 
     def part_at_sensor(self, now_ns: int) -> list[TrackingEvent]:
         """A part came to the sensor before the ejectors."""
@@ -232,7 +204,7 @@ class Tracker:
         """A person has looked. What was not confirmed is settled; a cause that still stands stops the line again."""
         settled: list[TrackingEvent] = []
         for lane in self._lanes:
-            settled += [_with(ejected, confirmed=False) for ejected, _ in lane.unconfirmed]
+            settled += [replace(ejected, confirmed=False) for ejected, _ in lane.unconfirmed]
             lane.unconfirmed.clear()
         return settled + self.bin_full(self._bin_full)
 
@@ -257,7 +229,7 @@ class Tracker:
             while lane.unconfirmed and now_ns >= lane.unconfirmed[0][1]:
                 ejected, _ = lane.unconfirmed.popleft()
                 detail = f"part {ejected.part_id} (acquisition {ejected.acquisition_id}), ejector {lane.number}"
-                events += [_with(ejected, confirmed=False), StopLine(ErrorCode.REJECT_NOT_CONFIRMED, detail)]
+                events += [replace(ejected, confirmed=False), StopLine(ErrorCode.REJECT_NOT_CONFIRMED, detail)]
         return events
 
     def next_wakeup_ns(self, now_ns: int) -> int | None:
@@ -273,12 +245,12 @@ class Tracker:
             times.append(self._time_at(part.position + ejector.distance, ejector.lead_ns, now_ns))
         if self._settings.sensor is not None:
             passed = self._settings.sensor + self._settings.window
-            times += [self._time_at(part.position + passed, 0, now_ns) for part in self._parts if not _is_settled(part)]
+            times += [self._time_at(part.position + passed, 0, now_ns) for part in self._parts if not part.is_settled]
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _at_ejectors(self, part: _Part, now_ns: int) -> list[TrackingEvent]:
+    def _at_ejectors(self, part: Part, now_ns: int) -> list[TrackingEvent]:
         """Takes the part past every ejector that it has come to."""
         while part.next_ejector < len(self._lanes):
             lane = self._lanes[part.next_ejector]
@@ -296,12 +268,12 @@ class Tracker:
         self._resolve(part)
         return [LetThrough(part.acquisition_id)]
 
-    def _push(self, part: _Part, lane: _Lane, error: float, now_ns: int) -> list[TrackingEvent]:
+    def _push(self, part: Part, lane: Lane, error: float, now_ns: int) -> list[TrackingEvent]:
         ejector, window = lane.settings, self._settings.window
         place = part.position + ejector.distance
         length_ns = LONGEST_PULSE_NS if ejector.pulse_ns is None else ejector.pulse_ns
         length = window if ejector.pulse is None else min(ejector.pulse, window)
-        lane.pulse = _Pulse(now_ns + length_ns, place + length)
+        lane.pulse = Pulse(now_ns + length_ns, place + length)
         self._resolve(part, pushed=True)
         _, reason = part.fate
         ejected = Ejected(part.acquisition_id, part.part_id, lane.number, now_ns, error, reason, None)
@@ -311,7 +283,7 @@ class Tracker:
         lane.unconfirmed.append((ejected, now_ns + ejector.lead_ns + ejector.confirm_ns))
         return [push]
 
-    def _is_over(self, lane: _Lane, pulse: _Pulse, now_ns: int) -> bool:
+    def _is_over(self, lane: Lane, pulse: Pulse, now_ns: int) -> bool:
         position = self._belt.position(now_ns, lane.settings.lead_ns)
         return now_ns >= pulse.until_ns or (position is not None and position >= pulse.until)
 
@@ -321,7 +293,7 @@ class Tracker:
         if position is None or self._settings.sensor is None:
             return events
         for part in self._parts:
-            if not _is_settled(part) and position > part.position + self._settings.sensor + self._settings.window:
+            if not part.is_settled and position > part.position + self._settings.sensor + self._settings.window:
                 part.missing = True
                 events.append(StopLine(ErrorCode.LOST_PART, str(part)))
         return events
@@ -329,20 +301,3 @@ class Tracker:
     def _time_at(self, position: float, lead_ns: int, now_ns: int) -> int | None:
         time_ns = self._belt.time_at(position, now_ns)
         return None if time_ns is None else time_ns - lead_ns
-
-
-def _is_settled(part: _Part) -> bool:
-    """The sensor before the ejectors has seen the part, or has given it up."""
-    return part.at_sensor or part.missing
-
-
-def _with(ejected: Ejected, *, confirmed: bool) -> Ejected:
-    return Ejected(
-        ejected.acquisition_id,
-        ejected.part_id,
-        ejected.ejector,
-        ejected.time_ns,
-        ejected.error,
-        ejected.reason,
-        confirmed,
-    )

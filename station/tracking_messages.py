@@ -44,6 +44,11 @@ class TrackingSettings:
     sensor: float | None = None
     """Distance from the trigger to the sensor PartAtEjector; None: there is none."""
 
+    @property
+    def longest_step(self) -> float:
+        """The belt moves less between two encoder values, or parts would reach an ejector unseen."""
+        return self.ejectors[0].distance
+
 
 # ---- what the tracker is told ---------------------------------------------------------------------------------------
 

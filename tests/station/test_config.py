@@ -8,6 +8,7 @@ import pytest
 
 from station import config, config_doc
 from station.config import ConfigurationError
+from station.config_changes import changed_for_restart
 
 CAMERA = '[cameras.top]\nproducer = "simtl"\n'
 TWO = CAMERA + '[cameras.side]\nproducer = "simtl"\nserial_number = "SIM0001"\n'
@@ -101,7 +102,7 @@ def test_the_engine_of_a_store_is_the_active_one_of_the_product(tmp_path: Path) 
 def test_what_needs_a_restart(tmp_path: Path) -> None:
     old = config.load(write(tmp_path, CAMERA)).settings
     new = config.load(write(tmp_path, CAMERA + "[plc]\nport = 5020\n[decision]\npixel_size_mm = 0.2\n")).settings
-    assert config.changed_for_restart(old, new) == ["plc"]
+    assert changed_for_restart(old, new) == ["plc.port"]
 
 
 def test_every_setting_is_documented() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from drivers.plc.protocol import PlcOutputs
 from station.config import ConfigurationError, load
-from station.ejection_setup import tracking
+from station.ejection_setup import tracking_settings
 from station.reasons import ReasonCode
 from station.results import Verdict
 from station.status_publisher import StatusPublisher
@@ -97,9 +97,8 @@ def test_settings_of_the_tracker(tmp_path: Path) -> None:
         + EJECTOR
         + 'distance_ms = 900.0\npulse_ms = 30.0\nlead_ms = 5.0\nverdicts = ["REVIEW"]\nreasons = ["DEADLINE", 43]\n'
     )
-    settings, encoder = tracking(load(path))
+    settings = tracking_settings(load(path))
     [ejector] = settings.ejectors
-    assert encoder is None
     assert (settings.window, ejector.distance, ejector.pulse_ns, ejector.lead_ns) == (50e6, 900e6, 30e6, 5e6)
     assert ejector.verdicts == {Verdict.REVIEW}
     assert ejector.reasons == {ReasonCode.DEADLINE, ReasonCode.OVERLOAD}

@@ -6,11 +6,11 @@ and what comes out is looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from station.reasons import ErrorCode, ReasonCode
 from station.results import Verdict
@@ -41,6 +41,9 @@ SETTINGS = TrackingSettings(
         Ejector(distance=4000.0, pulse_ns=400 * MS, lead_ns=12 * MS),
     ),
 )
+NEARER = replace(
+    SETTINGS, ejectors=tuple(replace(ejector, distance=ejector.distance - 700) for ejector in SETTINGS.ejectors)
+)
 REASONS = {
     Verdict.PASS: [ReasonCode.NONE],
     Verdict.FAIL: [ReasonCode.SCORE_ABOVE_LIMIT],
@@ -55,6 +58,8 @@ class Part:
 
     acquisition_id: int
     position: float
+    settings: TrackingSettings
+    """Those in force at its trigger."""
     decision: tuple[Verdict, ReasonCode] | None = None
     pushes: list[Push] = field(default_factory=list)
     let_through: int = 0
@@ -69,6 +74,7 @@ class AnyLine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0
+        self.settings_since = 0
         self.belt = KnownBelt()
         self.tracker = Tracker(SETTINGS, self.belt)
         self.parts: dict[int, Part] = {}
@@ -95,13 +101,19 @@ class AnyLine(RuleBasedStateMachine):
             self.now = end if wakeup is None else min(max(wakeup, self.now + 1), end)
             self.take(self.tracker.advance(self.now))
 
+    @precondition(lambda self: self.tracker.is_idle)
+    @rule(settings=st.sampled_from([SETTINGS, NEARER]))
+    def settings_change(self, settings: TrackingSettings) -> None:
+        assert self.tracker.change(settings, self.now) == []
+        self.settings_since = self.now
+
     @rule(age_ms=st.integers(0, 20), part_id=st.integers(0, 1000))
     def part_comes(self, age_ms: int, part_id: int) -> None:
         """Its frame comes some time after its trigger."""
-        position = self.belt.position(max(self.now - age_ms * MS, self.belt.time_ns))
+        triggered = max(self.now - age_ms * MS, self.belt.time_ns, self.settings_since)
         acquisition_id = len(self.parts) + 1
-        self.parts[acquisition_id] = Part(acquisition_id, position)
-        opened = PartOpened(acquisition_id, part_id, max(self.now - age_ms * MS, self.belt.time_ns))
+        self.parts[acquisition_id] = Part(acquisition_id, self.belt.position(triggered), self.tracker.settings)
+        opened = PartOpened(acquisition_id, part_id, triggered)
         self.take(self.tracker.part_opened(opened, self.now))
         self.take(self.tracker.part_opened(opened, self.now))  # told twice
 
@@ -145,9 +157,8 @@ class AnyLine(RuleBasedStateMachine):
                     assert event.confirmed is None
 
     def pushed(self, push: Push, number: int, acquisition_id: int) -> None:
-        ejector = SETTINGS.ejectors[number - 1]
         assert 0 <= push.error <= WINDOW
-        now_at = self.belt.position(self.now, ejector.lead_ns)
+        now_at = self.belt.position(self.now, SETTINGS.ejectors[number - 1].lead_ns)
         if not acquisition_id:
             self.missed_pushes += 1
             assert number == len(SETTINGS.ejectors)
@@ -155,7 +166,7 @@ class AnyLine(RuleBasedStateMachine):
         else:
             part = self.parts[acquisition_id]
             part.pushes.append(push)
-            place = part.position + ejector.distance
+            place = part.position + part.settings.ejectors[number - 1].distance
             assert abs(now_at - push.error - place) < 0.5, "it is pushed where it is"
         self.last_place[number - 1] = place
 
@@ -206,7 +217,8 @@ class AnyLine(RuleBasedStateMachine):
         """Whoever is on the belt has not come to the last ejector."""
         for part in self.parts.values():
             if not part.ends:
-                assert self.belt.position(self.now, SETTINGS.ejectors[-1].lead_ns) < part.position + 4000.0 + 1
+                distance = part.settings.ejectors[-1].distance
+                assert self.belt.position(self.now, SETTINGS.ejectors[-1].lead_ns) < part.position + distance + 1
 
     @invariant()
     def track_is_never_lost(self) -> None:
