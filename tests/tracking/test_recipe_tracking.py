@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from station import check, config
 from station.control import ControlError, request
 from station.database import open_reader
 from station.ejection_records import Ejection, ejections
@@ -131,6 +132,9 @@ def test_reload_takes_up_what_a_recipe_may_set(bench: Bench) -> None:
     assert pushed_by(bench, on_the_belt) == FIRST
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert pushed_by(bench, bad_part(bench)) == SECOND
+    found = {finding.what: finding.detail for finding in check.check(config.load(bench.config_path))}
+    assert "ejector 1 (plc) at 1200 ms, pulse 60 ms, lead 0 ms: NOT_READY; ejector 2" in found["reject"]
+    assert "recipe first" in found["configuration"]
     text = bench.config_path.read_text()
     bench.config_path.write_text(text.replace('encoder = "time"', 'encoder = "time"\nencoder_feature = "CounterValue"'))
     assert not bench.plc.command(RELOAD)
