@@ -62,6 +62,11 @@ class Subnet(nn.Module):
             for layer in self._linear()[:-1]:
                 layer.weight.normal_(0.0, math.sqrt(2.0 / layer.in_features), generator=generator)
 
+    @property
+    def is_zero(self) -> bool:
+        """It gives zeros whatever goes in: nothing was learned."""
+        return not any(bool(parameter.any()) for parameter in self._linear()[-1].parameters())
+
     def forward(self, x: Tensor) -> Tensor:
         *hidden, last = self._linear()
         value = x.to(last.weight.dtype)
@@ -205,6 +210,11 @@ class Flow(Chain):
     def __init__(self, dim: int, *, couplings: int, hidden: int, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
         super().__init__(AffineCoupling(dim, hidden, generator) for _ in range(couplings))
+
+    @property
+    def has_learned(self) -> bool:
+        """False: it only exchanges halves, which changes neither length nor volume."""
+        return not all(layer.subnet.is_zero for layer in self.layers if isinstance(layer, AffineCoupling))
 
 
 class PermutedFlow(Chain):

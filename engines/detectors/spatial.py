@@ -149,9 +149,16 @@ class SpatialDetector(Detector):
 
     def _deviance(self, stream: Stream, x: Tensor) -> Tensor:
         """(n, rows, columns)."""
-        whitened, _ = self.whitenings[stream.tap](x)
-        z, log_det = self.flows[stream.tap](whitened)
-        deviance: Tensor = (z.square().sum(dim=-1) - 2 * log_det) / stream.dim
+        z, _ = self.whitenings[stream.tap](x)
+        flow = self.flows[stream.tap]
+        assert isinstance(flow, Flow)
+        deviance: Tensor
+        # A graph that is being traced cannot ask what its weights are.
+        if torch.is_grad_enabled() or torch.onnx.is_in_onnx_export() or flow.has_learned:
+            z, log_det = flow(z)
+            deviance = (z.square().sum(dim=-1) - 2 * log_det) / stream.dim
+        else:  # refinement learns in closed form, many times
+            deviance = z.square().sum(dim=-1) / stream.dim
         return deviance
 
 

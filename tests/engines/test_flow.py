@@ -67,3 +67,15 @@ def test_clamping_bounds_the_scale() -> None:
             parameter.fill_(1e3)
     _, log_det = coupling(torch.ones(1, 4))
     assert log_det.abs().item() <= 2 * 1.9 + 1e-5
+
+
+def test_what_has_learned_nothing_keeps_length_and_volume() -> None:
+    flow = Flow(10, couplings=2, hidden=8)
+    assert not flow.has_learned
+    x = torch.randn(5, 10)
+    z, log_det = flow(x)
+    assert torch.allclose(z.square().sum(-1), x.square().sum(-1))
+    assert not log_det.any()
+    with torch.no_grad():
+        flow.layers[1].subnet.layers[-1].bias[0] = 0.1
+    assert flow.has_learned
