@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from station.frame_time import NS_PER_MS, may_be_of
 from station.reasons import ReasonCode
 from station.results import Decision, Trigger, Verdict
 
 LATCH_HISTORY = 64
 CLOSED_HISTORY = 64
-NS_PER_MS = 1_000_000
 
 NOT_INSPECTED_ON_PURPOSE = frozenset(
     {
@@ -129,6 +129,8 @@ class Ledger:
         self._counters = Counters()
         self._errors_in_a_row = 0
         self._closed: deque[Trigger] = deque(maxlen=CLOSED_HISTORY)
+        self._given_up_ns: int | None = None
+        """Trigger of the last part that was closed without its frame."""
         self.challenge_run = 0
         """The challenge test that parts triggered from now on belong to; 0: they are production."""
 
@@ -235,14 +237,13 @@ class Ledger:
         part = self._open_part("line", trigger_time_ns, part_id, encoder, deadline_ms, has_frame=True)
         return FrameMatch(part, without, "", missed)
 
-    def frame_for_trigger(self, trigger_time_ns: int, *, slack_ns: int = 2 * NS_PER_MS) -> FrameMatch:
-        """A frame came in a mode where the station triggers the camera: it belongs to the part that waits for it.
-
-        A frame triggered before the waiting part's trigger is the late one of a part that was given up.
+    def frame_for_trigger(self, trigger_time_ns: int) -> FrameMatch:
+        """A frame came in a mode where the station triggers the camera: it belongs to the part that waits for it,
+        unless it is the late one of a part that was given up.
         """
         for acquisition_id, part in self._open.items():
             if not part.has_frame:
-                if trigger_time_ns + slack_ns < part.trigger.time_ns:
+                if not may_be_of(part.trigger.time_ns, trigger_time_ns, self._given_up_ns):
                     break
                 with_frame = replace(part, has_frame=True)
                 self._open[acquisition_id] = with_frame
@@ -256,6 +257,8 @@ class Ledger:
         if part is None:
             return None
         self._closed.append(part.trigger)
+        if not part.has_frame:
+            self._given_up_ns = part.trigger.time_ns
         if not part.trigger.challenge:
             self._count(**{_COUNTER[decision.verdict]: 1})
         if decision.verdict is not Verdict.ERROR:

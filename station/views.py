@@ -21,13 +21,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from station.acquisition import FrameArrived, FrameFailed
+from station.frame_time import NS_PER_MS, may_be_of
 from station.results import Inspection, Trigger
 
 CLOSED_HISTORY = 64
 HELD_FRAMES = 64
-NS_PER_MS = 1_000_000
-SLACK_NS = 2 * NS_PER_MS
-"""What the clocks of camera and station may differ for a frame that the station triggered."""
 
 FrameMessage = FrameArrived | FrameFailed
 
@@ -252,8 +250,11 @@ class Views:
         return (*self._open.values(), *self._closed) if self._matched else ()
 
     def _of_waiting_part(self, message: FrameMessage) -> ViewMatch:
+        given_up = (part.trigger.time_ns for part in reversed(self._closed) if message.camera not in part.arrived)
+        given_up_ns = next(given_up, None)
         for part in self._open.values():
-            if message.camera not in part.arrived and part.trigger.time_ns <= message.trigger_time_ns + SLACK_NS:
+            waits = message.camera not in part.arrived
+            if waits and may_be_of(part.trigger.time_ns, message.trigger_time_ns, given_up_ns):
                 part.arrived.add(message.camera)
                 return ViewMatch(part.trigger)
         return ViewMatch(why_not="late")

@@ -124,6 +124,21 @@ def test_a_late_frame_of_a_software_trigger_is_not_the_next_part(ledger: Ledger)
     assert ledger.frame_for_trigger(1021 * MS).part is not None
 
 
+def test_a_late_frame_is_not_the_next_part_however_soon_that_follows(ledger: Ledger) -> None:
+    """Parts nearer to each other than the clocks of camera and station may differ."""
+    for trigger_ms in (10.0, 11.2):
+        given_up = ledger.trigger("plc", round(trigger_ms * MS), deadline_ms=1)
+        (expired,) = ledger.expire(round((trigger_ms + 1) * MS))
+        assert expired.part == given_up
+        ledger.close(given_up.trigger.acquisition_id, error(expired.code))
+    part = ledger.trigger("plc", round(12.4 * MS), deadline_ms=1)
+    assert ledger.frame_for_trigger(round(10.5 * MS)).why_not == "late"
+    assert ledger.frame_for_trigger(round(11.5 * MS)).why_not == "late"
+    found = ledger.frame_for_trigger(round(12.3 * MS)).part  # its own: the clock of the camera is behind
+    assert found is not None
+    assert found.trigger == part.trigger
+
+
 def test_deadline(ledger: Ledger) -> None:
     part = ledger.frame(0, lost_before=0, ready=True).part
     assert part is not None

@@ -10,6 +10,7 @@ from drivers.plc.protocol import PlcInputs, PlcOutputs
 from engines.errors import PartNotLocated
 from engines.scale import ScoreScale
 from station.acquisition import CameraChanged, CameraState, FrameArrived
+from station.challenge_duty import ChallengeDuty, ChallengePorts
 from station.decision import Rules
 from station.handshake import Handshake, HandshakeSettings
 from station.inspection import Inspected, Inspector, InspectorChanged, ViewRules
@@ -59,6 +60,7 @@ class SignallingOnABench:
                 tracking=TrackingFeed(),
             ),
             Identity("session", "recipe", 1, "0" * 64),
+            challenge=ChallengeDuty(ChallengePorts(record=lambda _: None, event=lambda *_: None)),
             line_triggered=False,
             clock=lambda: self.now_ns,
         )

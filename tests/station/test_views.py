@@ -167,6 +167,16 @@ def test_the_station_triggers_all_at_once_and_waits_for_all() -> None:
     assert part_of(views, "side", 700) == 0  # triggered for the part before
 
 
+def test_a_late_frame_is_not_the_next_part_however_soon_that_follows() -> None:
+    """Parts nearer to each other than the clocks of camera and station may differ."""
+    views = Views(BY_PLC)
+    opened(views, 1, 10)
+    views.close(1, in_time=False)
+    opened(views, 2, 11.5)
+    assert part_of(views, "side", 10.2) == 0
+    assert part_of(views, "side", 11.4) == 2
+
+
 def test_a_camera_down_the_belt_is_triggered_when_the_part_is_there() -> None:
     views = Views([ViewSettings("top"), ViewSettings("side", by_station=True, after_ms=250.0)])
     opened(views, 1, 100)
