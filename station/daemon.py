@@ -44,10 +44,11 @@ from station.messages import (
     SetOnline,
 )
 from station.plc_requests import PlcRequests
+from station.ports import Ports
 from station.reasons import OfflineReason
 from station.recording import Recorder
 from station.rules import RulesError
-from station.signalling import Ports, Signalling
+from station.signalling import Signalling
 from station.status_publisher import StatusPublisher
 from station.status_text import readable
 from station.supervisor import Stages, Supervisor, stop_on_signals

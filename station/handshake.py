@@ -261,7 +261,7 @@ class Handshake:
 
     # ---- what the station tells --------------------------------------------------------------------------------
 
-    def station_changed(self, status: StationStatus, now_ns: int) -> list[HandshakeRequest]:
+    def station_changed(self, status: StationStatus, now_ns: int) -> list[ResultsWithdrawn]:
         """The state of the station; offline or a fault withdraws every PASS not acknowledged."""
         self._status = status
         self._commands.online_is(status.online, now_ns)
@@ -427,7 +427,7 @@ class Handshake:
         self._trigger_pending = self._trigger_ack = self._exposure_complete = self._part_id_ack = False
         return [ResultsWithdrawn(withdrawn)] if withdrawn else []
 
-    def _withdraw_passes(self) -> list[HandshakeRequest]:
+    def _withdraw_passes(self) -> list[ResultsWithdrawn]:
         passes = tuple(result.acquisition_id for result in self._queue if result.verdict is Verdict.PASS)
         if not passes:
             return []

@@ -7,7 +7,7 @@ is what the handshake answered. Times are examples, order and levels are not.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -110,7 +110,7 @@ class Player:
     def _now_ns(self) -> int:
         return round(self.now_ms * NS_PER_MS)
 
-    def _take(self, requests: list[HandshakeRequest]) -> None:
+    def _take(self, requests: Iterable[HandshakeRequest]) -> None:
         for request in requests:
             match request:
                 case TriggerRequested():

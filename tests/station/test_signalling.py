@@ -16,9 +16,10 @@ from station.handshake import Handshake, HandshakeSettings
 from station.inspection import Inspected, Inspector, InspectorChanged, ViewRules
 from station.ledger import Ledger, LedgerSettings
 from station.messages import Identity, PlcWrote, SetOnline
+from station.ports import Ports
 from station.reasons import ReasonCode
 from station.results import Decision, Frame, Inspection, InspectionRecord, Scores, Verdict
-from station.signalling import Ports, Signalling
+from station.signalling import Signalling
 from station.tracking_feed import TrackingFeed
 from station.views import Views, ViewSettings
 
