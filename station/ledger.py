@@ -113,6 +113,8 @@ class Expired:
 
     part: OpenPart
     code: ReasonCode
+    opened_now: bool = False
+    """Until now it was only announced: its frame did not come."""
 
 
 class Ledger:
@@ -281,7 +283,7 @@ class Ledger:
                 latched.state = _Latch.EXPIRED
                 self._expired_since_frame += 1
                 if latched.while_ready:
-                    expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME))
+                    expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME, opened_now=True))
                 else:
                     self._count(missed=1)
         return expired

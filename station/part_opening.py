@@ -109,7 +109,8 @@ class PartOpening:
         """Parts whose deadline is over end as errors; so do announced ones whose frame did not come."""
         missed = self._ledger.counters.missed
         for expired in self._ledger.expire(now):
-            self._opened(expired.part, placed=False)
+            if expired.opened_now:
+                self._opened(expired.part, placed=False)
             self._views.expired(expired.part.trigger, expired.code)
         for _ in range(self._ledger.counters.missed - missed):
             self._ports.event("missed", "error", "a part id was latched while not ready, and no frame came for it")

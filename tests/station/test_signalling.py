@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from engines.errors import PartNotLocated
@@ -14,6 +16,7 @@ from station.challenge_duty import ChallengeDuty, ChallengePorts
 from station.decision import Rules
 from station.handshake import Handshake, HandshakeSettings
 from station.inspection import Inspected, Inspector, InspectorChanged, ViewRules
+from station.journal import Journal
 from station.ledger import Ledger, LedgerSettings
 from station.messages import Identity, PlcWrote, SetOnline
 from station.ports import Ports
@@ -40,10 +43,11 @@ class NeverAsked:
 class SignallingOnABench:
     """A station that is online and enabled, and what it has told."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.now_ns = 10**9
         self.outputs = PlcOutputs()
         self.records: list[InspectionRecord] = []
+        self.journal = Journal(folder / "journal", "session", slots=4)
         self.signalling = Signalling(
             Ledger(LedgerSettings(deadline_ms=DEADLINE_MS), wall_offset_ns=0),
             Views([ViewSettings("top", by_station=True)]),
@@ -56,8 +60,8 @@ class SignallingOnABench:
                 event=lambda *_: None,
                 command=lambda _: None,
                 acknowledged=lambda *_: None,
-                journal_opened=lambda _: True,
-                journal_decided=lambda *_: None,
+                journal_opened=self.journal.open_part,
+                journal_decided=self.journal.decide_part,
                 tracking=TrackingFeed(),
             ),
             Identity("session", "recipe", 1, "0" * 64),
@@ -87,16 +91,21 @@ class SignallingOnABench:
         return Inspected(self.outputs.acquisition_id, Inspection(frame, Decision(Verdict.PASS)))
 
 
-def test_an_answer_within_the_deadline_is_the_result() -> None:
-    bench = SignallingOnABench()
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[SignallingOnABench]:
+    bench = SignallingOnABench(tmp_path)
+    with bench.journal:
+        yield bench
+
+
+def test_an_answer_within_the_deadline_is_the_result(bench: SignallingOnABench) -> None:
     answer = bench.part_in_inspection()
     bench.now_ns += (DEADLINE_MS - 1) * NS_PER_MS
     bench.signalling.handle(answer)
     assert (bench.outputs.result, bench.outputs.pass_) == (Verdict.PASS, True)
 
 
-def test_an_answer_that_lay_in_the_inbox_over_the_deadline_is_too_late() -> None:
-    bench = SignallingOnABench()
+def test_an_answer_that_lay_in_the_inbox_over_the_deadline_is_too_late(bench: SignallingOnABench) -> None:
     answer = bench.part_in_inspection()
     bench.now_ns += DEADLINE_MS * NS_PER_MS
     bench.signalling.handle(answer)  # no tick between: the thread was busy, or had no core
@@ -106,3 +115,14 @@ def test_an_answer_that_lay_in_the_inbox_over_the_deadline_is_too_late() -> None
         (Verdict.ERROR, False),
         (Verdict.PASS, True),
     ]
+
+
+def test_a_part_takes_one_slot_of_the_journal_however_it_ends(bench: SignallingOnABench) -> None:
+    free = bench.journal.free_slots
+    bench.part_in_inspection()
+    bench.now_ns += DEADLINE_MS * NS_PER_MS
+    bench.signalling.tick()
+    (record,) = bench.records
+    assert record.decision.code is ReasonCode.DEADLINE
+    bench.journal.commit([(record.session, record.trigger.acquisition_id)])
+    assert bench.journal.free_slots == free
