@@ -17,13 +17,11 @@ All of it ends by itself when the disk is back.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import math
 import os
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +37,7 @@ from station.image_store import ImageStore
 from station.journal import PartKey, UnfinishedPart
 from station.reasons import WarningCode
 from station.record_log import log_audit, log_event, log_part
+from station.record_writer import RecordWriter, Statement
 from station.results import InspectionRecord
 from station.waiting_images import Admitted, WaitingImages
 
@@ -46,10 +45,8 @@ log = structlog.get_logger()
 
 IDLE_INTERVAL_S = 0.5
 COMMIT_INTERVAL_S = 0.1
-RETRY_INTERVAL_S = 1.0
 ROWS_PER_COMMIT = 500
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_ROW_REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +87,6 @@ class _Part:
     recovered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    sql: str
-    values: dict[str, Any]
-    part: PartKey | None = None
-    views: tuple[dict[str, Any], ...] = ()
-    """Of the part."""
-
-
 class _Flush(threading.Event):
     """Set once everything recorded before it is in the database."""
 
@@ -107,7 +95,7 @@ class _Stop:
     pass
 
 
-_Message = _Part | _Statement | _Flush | _Stop
+_Message = _Part | Statement | _Flush | _Stop
 
 
 class Recorder:
@@ -133,15 +121,11 @@ class Recorder:
         )
         self._lost = 0
         # From here on: the recording thread's own, only read by the others.
-        self._connection: sqlite3.Connection | None = None
-        self._pending: list[_Statement] = []
+        self._writer = RecordWriter(settings.directory / database.DATABASE_FILE)
+        self._pending: list[Statement] = []
         self._flushes: list[_Flush] = []
-        self._retry_at = 0.0
-        self._refused = 0
         self._lost_reported = 0
         self._trouble_reported = False
-        self._database_trouble = ""
-        self._is_full = False
 
     # -- called by the other threads ------------------------------------------------------------------------------
 
@@ -151,14 +135,15 @@ class Recorder:
 
     @property
     def health(self) -> RecorderHealth:
-        troubles = [text for text in (self._database_trouble, self._images.trouble) if text]
+        troubles = [text for text in (self._writer.trouble, self._images.trouble) if text]
         if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping:
             troubles.insert(0, "the recording thread has ended")
         warning = WarningCode.NONE
         if troubles:
-            full = self._is_full or not self._database_trouble
+            full = self._writer.is_full or not self._writer.trouble
             warning = WarningCode.DISK_FULL if full else WarningCode.RECORDS_DELAYED
-        return RecorderHealth(not troubles, warning, self._waiting(), self._lost + self._refused, "; ".join(troubles))
+        lost = self._lost + self._writer.refused
+        return RecorderHealth(not troubles, warning, self._waiting(), lost, "; ".join(troubles))
 
     def start(self) -> None:
         """Opens the records and starts the thread. A full disk is no error here: records wait then.
@@ -174,12 +159,9 @@ class Recorder:
                 raise database.RecordingError(f'records "{folder}" cannot be made: {problem.strerror}') from problem
         if folder.exists() and not os.access(folder, os.W_OK):
             raise database.RecordingError(f'records "{folder}" cannot be written: no permission')
-        try:
-            self._connection = database.open_writer(folder / database.DATABASE_FILE)
-        except sqlite3.OperationalError as problem:
-            self._database_failed(problem)
+        self._writer.open()
         values = {"session": self._session, "wall_time": time.time()}
-        self._pending = [_Statement(database.START_SESSION, values), _Statement(database.MARK_KILLED, values)]
+        self._pending = [Statement(database.START_SESSION, values), Statement(database.MARK_KILLED, values)]
         self._thread.start()
 
     def record(self, record: InspectionRecord) -> None:
@@ -199,7 +181,7 @@ class Recorder:
             config_checksum="",
             reject_score=float("nan"),
         )
-        self._inbox.put(_Statement(database.INSERT_KILLED_SESSION, {"session": part.session}))
+        self._inbox.put(Statement(database.INSERT_KILLED_SESSION, {"session": part.session}))
         self._offer(_Part(Admitted(record), recovered=True))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
@@ -213,16 +195,16 @@ class Recorder:
             "acquisition_id": acquisition_id,
             "acknowledged_ms": f"{after_trigger_ms:.3f}",
         }
-        self._offer(_Statement(database.ACKNOWLEDGED, values))
+        self._offer(Statement(database.ACKNOWLEDGED, values))
 
     def audit(self, entry: AuditEntry) -> None:
         """Takes an entry for the audit log. Any thread."""
         values = {"session": self._session, "wall_time": time.time(), **asdict(entry)}
-        self._offer(_Statement(INSERT_AUDIT, values))
+        self._offer(Statement(INSERT_AUDIT, values))
 
     def write(self, sql: str, values: dict[str, Any]) -> None:
         """Takes a statement on a table of another module. Any thread."""
-        self._offer(_Statement(sql, values))
+        self._offer(Statement(sql, values))
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything recorded so far is in the database; False when it is not in time."""
@@ -248,16 +230,16 @@ class Recorder:
     def _waiting(self) -> int:
         return self._inbox.qsize() + len(self._pending)
 
-    def _offer(self, message: _Part | _Statement) -> None:
+    def _offer(self, message: _Part | Statement) -> None:
         if not self._stopping and self._waiting() < self._settings.waiting_rows:
             self._inbox.put(message)
             return
         self._lost += 1
-        what = message.values if isinstance(message, _Statement) else _names(message.admitted.record)
+        what = message.values if isinstance(message, Statement) else _names(message.admitted.record)
         why = "recording has stopped" if self._stopping else "too many records wait for the disk"
         log.error("record lost", why=why, lost=self._lost, **what)
 
-    def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> _Statement:
+    def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> Statement:
         values = {
             "session": self._session,
             "wall_time": time.time() if wall_time is None else wall_time,
@@ -265,7 +247,7 @@ class Recorder:
             "level": level,
             "detail": detail,
         }
-        return _Statement(database.INSERT_EVENT, values)
+        return Statement(database.INSERT_EVENT, values)
 
     # -- the recording thread --------------------------------------------------------------------------------------
 
@@ -274,12 +256,12 @@ class Recorder:
         stop = False
         while not (stop and (not self._pending or time.monotonic() > self._stop_at)):
             stop = self._gather() or stop
-            if stop or time.monotonic() >= self._retry_at:
+            if stop or self._writer.may_try:
                 self._commit()
             self._tidy()
         if self._waiting():
             log.error("records could not be written before the end", records=self._waiting())
-        self._close()
+        self._writer.close()
 
     def _gather(self) -> bool:
         """Takes messages for one commit interval, which begins with the first; True when told to stop."""
@@ -292,7 +274,7 @@ class Recorder:
                 return False
             if isinstance(message, _Part):
                 self._pending.append(self._store(message))
-            elif isinstance(message, _Statement):
+            elif isinstance(message, Statement):
                 if message.sql == database.INSERT_EVENT:
                     log_event(message.values)
                 elif message.sql == INSERT_AUDIT:
@@ -302,7 +284,7 @@ class Recorder:
                 self._flushes.append(message)
             else:
                 values = {"session": self._session, "wall_time": time.time()}
-                self._pending.append(_Statement(database.END_SESSION, values))
+                self._pending.append(Statement(database.END_SESSION, values))
                 return True
             until = until or time.monotonic() + COMMIT_INTERVAL_S
             wait_s = until - time.monotonic()
@@ -310,7 +292,7 @@ class Recorder:
                 return False
         return False
 
-    def _store(self, part: _Part) -> _Statement:
+    def _store(self, part: _Part) -> Statement:
         """Writes the images of a part; its rows are the answer. Images first: no row names a file that is not there."""
         admitted, record = part.admitted, part.admitted.record
         row = database.part_row(record, recovered=part.recovered)
@@ -327,11 +309,11 @@ class Recorder:
             row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
         log_part(row)
         views = tuple(database.view_values(row, view) for view in row.views)
-        return _Statement(database.INSERT_PART, database.part_values(row), (row.session, row.acquisition_id), views)
+        return Statement(database.INSERT_PART, database.part_values(row), (row.session, row.acquisition_id), views)
 
     def _tidy(self) -> None:
         for path in self._images.tidy():
-            self._pending.append(_Statement(database.IMAGE_DELETED, {"image_path": path}))
+            self._pending.append(Statement(database.IMAGE_DELETED, {"image_path": path}))
         if bool(self._images.trouble) != self._trouble_reported:
             self._trouble_reported = bool(self._images.trouble)
             kind, level = ("images_skipped", "warning") if self._images.trouble else ("images_stored", "info")
@@ -340,27 +322,17 @@ class Recorder:
     def _take_stock(self) -> None:
         """Counts the images on disk, and corrects rows whose image is gone (killed between file and row)."""
         on_disk = self._images.take_stock()
-        if self._connection is None or self._images.trouble:
+        if self._images.trouble:
             return
-        try:
-            rows = self._connection.execute(database.IMAGES).fetchall()
-        except sqlite3.Error as problem:
-            self._database_failed(problem)
-            return
-        gone = (path for (path,) in rows if path not in on_disk)
-        self._pending += [_Statement(database.IMAGE_DELETED, {"image_path": path}) for path in gone]
+        gone = (path for path in self._writer.images() if path not in on_disk)
+        self._pending += [Statement(database.IMAGE_DELETED, {"image_path": path}) for path in gone]
 
     def _commit(self) -> None:
         """Writes all pending rows in one transaction; what cannot be written now stays pending."""
-        committed: list[PartKey] = []
-        if self._pending:
-            try:
-                committed = self._write()
-            except (sqlite3.Error, database.RecordingError) as problem:
-                self._database_failed(problem)
-                return
-            self._pending.clear()
-            self._database_works()
+        committed = self._writer.write(self._pending) if self._pending else []
+        if committed is None:
+            return
+        self._pending.clear()
         if self._lost > self._lost_reported:
             detail = f"{self._lost - self._lost_reported} records were lost: too many waited for the disk"
             self._lost_reported = self._lost
@@ -370,55 +342,6 @@ class Recorder:
         for flush in self._flushes:
             flush.set()
         self._flushes.clear()
-
-    def _write(self) -> list[PartKey]:
-        if self._connection is None:
-            self._connection = database.open_writer(self._settings.directory / database.DATABASE_FILE)
-        written: list[PartKey] = []
-        self._connection.execute("BEGIN IMMEDIATE")
-        for statement in self._pending:
-            if not self._execute(self._connection, statement.sql, statement.values):
-                continue
-            for view in statement.views:
-                self._execute(self._connection, database.INSERT_VIEW, view)
-            if statement.part is not None:
-                written.append(statement.part)
-        self._connection.execute("COMMIT")
-        return written
-
-    def _execute(self, connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> bool:
-        """False when the database refuses this row: trying again would refuse it again and hold up all others."""
-        try:
-            connection.execute(sql, values)
-        except (*_ROW_REFUSED, OverflowError) as problem:
-            self._refused += 1
-            log.error("row refused by the database", problem=str(problem), **values)
-            return False
-        return True
-
-    def _database_failed(self, problem: Exception) -> None:
-        self._is_full = "full" in str(problem)
-        self._retry_at = time.monotonic() + RETRY_INTERVAL_S
-        if not self._database_trouble:
-            log.error("records wait: the database cannot be written", problem=str(problem), rows=len(self._pending))
-        self._database_trouble = f"records wait: {problem}"
-        if self._connection is not None and self._connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.rollback()
-        if not self._is_full:
-            # A full disk leaves the connection sound, and its write-ahead log has its space already.
-            self._close()
-
-    def _database_works(self) -> None:
-        if self._database_trouble:
-            log.info("the database can be written again")
-            self._database_trouble = ""
-            self._is_full = False
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def _names(record: InspectionRecord) -> dict[str, Any]:
