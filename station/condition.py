@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from station.acquisition import CameraState
-from station.handshake import StationState
+from station.handshake_messages import StationState
 from station.reasons import LINE_STOPS, ErrorCode, OfflineReason, WarningCode
 
 FINISHING = (

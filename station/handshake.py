@@ -29,9 +29,6 @@ from dataclasses import dataclass, replace
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from station.handshake_messages import (
     ClearErrorRequested,
-    Command,
-    CommandRefused,
-    CommandRequested,
     Counts,
     GoOffline,
     GoOnline,
@@ -40,48 +37,19 @@ from station.handshake_messages import (
     PartResult,
     PlcHeartbeatLost,
     PlcHeartbeatRestored,
-    ResetCounters,
     ResultAcknowledged,
     ResultOutcome,
     ResultsWithdrawn,
-    SoftwareTriggerTest,
-    StationState,
     StationStatus,
     TriggerMissed,
     TriggerRequested,
 )
+from station.heartbeats import Heartbeats
 from station.plc_commands import Commands, CommandState
 from station.reasons import ReasonCode, WarningCode
 from station.results import Verdict
 
-__all__ = [
-    "ClearErrorRequested",
-    "Command",
-    "CommandRefused",
-    "CommandRequested",
-    "Counts",
-    "GoOffline",
-    "GoOnline",
-    "Handshake",
-    "HandshakeRequest",
-    "HandshakeSettings",
-    "PartIdLatched",
-    "PartResult",
-    "PlcHeartbeatLost",
-    "PlcHeartbeatRestored",
-    "ResetCounters",
-    "ResultAcknowledged",
-    "ResultOutcome",
-    "ResultsWithdrawn",
-    "SoftwareTriggerTest",
-    "StationState",
-    "StationStatus",
-    "TriggerMissed",
-    "TriggerRequested",
-]
-
 NS_PER_S = 1_000_000_000
-U16 = 0xFFFF
 U32 = 0xFFFF_FFFF
 
 
@@ -110,10 +78,9 @@ class Handshake:
         self._status = StationStatus()
         self._counts: Counts | None = None
 
-        self._heartbeat = 0
-        self._next_heartbeat_ns = now_ns + self._ns(settings.heartbeat_period_s)
-        self._plc_alive = True
-        self._plc_moved_ns = now_ns
+        self._heartbeats = Heartbeats(
+            self._ns(settings.heartbeat_period_s), self._ns(settings.plc_heartbeat_timeout_s), now_ns
+        )
 
         self._acquisition_id = 0
         self._trigger_pending = False
@@ -159,7 +126,7 @@ class Handshake:
             and self._status.online
             and self._status.can_take_part
             and not self._status.fault
-            and self._plc_alive
+            and self._heartbeats.plc_alive
             and not self._trigger_pending
             and not any(self._exposing.values())
             and not (self._inputs.buffer_enable and self._free_slots == 0)
@@ -188,23 +155,20 @@ class Handshake:
             return ReasonCode.HANDSHAKE_RESET
         if not self._status.online or self._status.fault:
             return ReasonCode.OFFLINE
-        return ReasonCode.NONE if self._plc_alive else ReasonCode.PLC_LOST
+        return ReasonCode.NONE if self._heartbeats.plc_alive else ReasonCode.PLC_LOST
 
     def next_wakeup_ns(self) -> int:
         """When `tick` has work next."""
-        times = [self._next_heartbeat_ns]
-        if self._supervised and self._plc_alive:
-            times.append(self._plc_deadline_ns)
-        if (command_ns := self._commands.next_wakeup_ns) is not None:
-            times.append(command_ns)
-        return min(times)
+        heartbeat_ns = self._heartbeats.next_wakeup_ns(supervised=self._supervised)
+        command_ns = self._commands.next_wakeup_ns
+        return heartbeat_ns if command_ns is None else min(heartbeat_ns, command_ns)
 
     def outputs(self) -> PlcOutputs:
         """The status block as it is now."""
         result = self._queue[0] if self._standing else None
         status, counts, command = self._status, self._counts, self._commands.state
         passed = result is not None and result.verdict is Verdict.PASS
-        warning = status.warning_code if self._plc_alive else WarningCode.PLC_HEARTBEAT_FROZEN
+        warning = status.warning_code if self._heartbeats.plc_alive else WarningCode.PLC_HEARTBEAT_FROZEN
         return PlcOutputs(
             online=status.online,
             trigger_ready=self.ready,
@@ -230,7 +194,7 @@ class Handshake:
             challenge_step=status.challenge_step,
             part_id_ack=self._part_id_ack,
             line_stop=status.line_stop,
-            heartbeat=self._heartbeat,
+            heartbeat=self._heartbeats.count,
             state=status.state,
             offline_reason=status.offline_reason,
             error_code=status.error_code,
@@ -336,12 +300,8 @@ class Handshake:
 
     def tick(self, now_ns: int) -> list[HandshakeRequest]:
         """What time alone brings: heartbeats both ways, the end of commands."""
-        if now_ns >= self._next_heartbeat_ns:
-            self._heartbeat = (self._heartbeat + 1) & U16
-            self._next_heartbeat_ns = now_ns + self._ns(self._settings.heartbeat_period_s)
         self._commands.tick(now_ns)
-        if self._supervised and self._plc_alive and now_ns >= self._plc_deadline_ns:
-            self._plc_alive = False
+        if self._heartbeats.tick(now_ns, supervised=self._supervised):
             return [PlcHeartbeatLost(), *self._withdraw_passes()]
         return []
 
@@ -352,11 +312,9 @@ class Handshake:
         was_ready, before, self._inputs = self.ready, self._inputs, inputs
         requests: list[HandshakeRequest] = []
 
-        if inputs.plc_heartbeat != before.plc_heartbeat or inputs.trigger_enable != before.trigger_enable:
-            self._plc_moved_ns = now_ns
-            if not self._plc_alive:
-                self._plc_alive = True
-                requests.append(PlcHeartbeatRestored())
+        moved = inputs.plc_heartbeat != before.plc_heartbeat or inputs.trigger_enable != before.trigger_enable
+        if moved and self._heartbeats.plc_moved(now_ns):
+            requests.append(PlcHeartbeatRestored())
         if before.trigger_enable and not inputs.trigger_enable:
             requests += self._reset()
         if inputs.set_offline != before.set_offline:
@@ -444,11 +402,7 @@ class Handshake:
 
     @property
     def _supervised(self) -> bool:
-        return self._settings.plc_heartbeat_timeout_s > 0 and self._inputs.trigger_enable
-
-    @property
-    def _plc_deadline_ns(self) -> int:
-        return self._plc_moved_ns + self._ns(self._settings.plc_heartbeat_timeout_s)
+        return self._inputs.trigger_enable
 
     @staticmethod
     def _ns(seconds: float) -> int:

@@ -10,7 +10,7 @@ from drivers.plc.protocol import LinkEvent, PlcInputs
 from station.acquisition import CameraChanged, FrameArrived, FrameFailed, OutputFailed
 from station.challenge_messages import ChallengeMessage, ChallengeStatus
 from station.condition import CameraStatus
-from station.handshake import StationState
+from station.handshake_messages import StationState
 from station.inspection import Inspected, InspectorChanged
 from station.ledger import Counters
 from station.reasons import ErrorCode, OfflineReason, WarningCode

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from station.changeover import Changeover, ChangeRefused
-from station.handshake import Command, CommandRequested
+from station.handshake_messages import Command, CommandRequested
 from station.messages import CommandFinished
 
 log = structlog.get_logger()

@@ -27,14 +27,14 @@ from station.belt_position import EncoderBelt
 from station.challenge_duty import ChallengeDuty
 from station.challenge_messages import ChallengeConfigured, ResetChallenge, StartChallenge
 from station.condition import CameraStatus, Condition
-from station.handshake import (
+from station.handshake import Handshake
+from station.handshake_messages import (
     ClearErrorRequested,
     Command,
     CommandRefused,
     CommandRequested,
     GoOffline,
     GoOnline,
-    Handshake,
     HandshakeRequest,
     PartIdLatched,
     PlcHeartbeatLost,

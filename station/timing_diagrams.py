@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drivers.plc.protocol import PlcInputs
-from station.handshake import (
+from station.handshake import Handshake, HandshakeSettings
+from station.handshake_messages import (
     GoOffline,
     GoOnline,
-    Handshake,
     HandshakeRequest,
-    HandshakeSettings,
     PartResult,
     StationState,
     StationStatus,

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from drivers.plc.signal_map import Area, points_of
-from station.handshake import (
-    Handshake,
+from station.handshake import Handshake, HandshakeSettings
+from station.handshake_messages import (
     HandshakeRequest,
-    HandshakeSettings,
     PartIdLatched,
     PartResult,
     ResetCounters,

@@ -12,10 +12,9 @@ from types import TracebackType
 
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
 from drivers.plc.protocol import LinkEvent, PlcInputs
-from station.handshake import (
-    Handshake,
+from station.handshake import Handshake, HandshakeSettings
+from station.handshake_messages import (
     HandshakeRequest,
-    HandshakeSettings,
     PartResult,
     StationState,
     StationStatus,

@@ -7,16 +7,15 @@ import dataclasses
 import pytest
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from station.handshake import (
+from station.handshake import Handshake, HandshakeSettings
+from station.handshake_messages import (
     ClearErrorRequested,
     Command,
     CommandRefused,
     CommandRequested,
     GoOffline,
     GoOnline,
-    Handshake,
     HandshakeRequest,
-    HandshakeSettings,
     PartIdLatched,
     PartResult,
     PlcHeartbeatLost,

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from drivers.plc.protocol import PlcInputs
 from drivers.plc.signal_map import POINTS, Area, Layout, decode_control, encode_status, points_of
-from station.handshake import (
-    Handshake,
+from station.handshake import Handshake, HandshakeSettings
+from station.handshake_messages import (
     HandshakeRequest,
-    HandshakeSettings,
     PartIdLatched,
     PartResult,
     ResetCounters,

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from station.handshake import (
-    PartResult,
-    StationStatus,
-    TriggerRequested,
-)
+from station.handshake_messages import PartResult, StationStatus, TriggerRequested
 from station.plc_commands import CommandState
 from station.reasons import ErrorCode
 from station.results import Verdict
@@ -94,7 +90,7 @@ class PassComesBack(Switched):
 
     def station_changed(self, status: StationStatus, now_ns: int) -> Requests:
         requests = super().station_changed(status, now_ns)
-        if status.online and not status.fault and self._plc_alive and self.enabled:
+        if status.online and not status.fault and self._heartbeats.plc_alive and self.enabled:
             self._queue.extend(getattr(self, "stash", []))
             self.stash: list[PartResult] = []
             self._show_next()

@@ -6,11 +6,7 @@ import time
 from dataclasses import replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from station.handshake import (
-    PartResult,
-    ResultAcknowledged,
-    ResultOutcome,
-)
+from station.handshake_messages import PartResult, ResultAcknowledged, ResultOutcome
 from tests.plc.broken.switched import Requests, Switched
 
 
@@ -44,7 +40,7 @@ class RegistersAfterBits(Switched):
 class StandingResultChanges(Switched):
     def outputs(self) -> PlcOutputs:
         outputs = super().outputs()
-        return replace(outputs, defect_area=self._heartbeat + time.monotonic_ns() // 10**8 % 1000)
+        return replace(outputs, defect_area=self._heartbeats.count + time.monotonic_ns() // 10**8 % 1000)
 
 
 class TogglesWithTheAck(Switched):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from station.handshake import Handshake, HandshakeRequest
+from station.handshake import Handshake
+from station.handshake_messages import HandshakeRequest
 
 Requests = list[HandshakeRequest]
 VARIANTS: dict[str, type[Switched]] = {}

@@ -7,11 +7,7 @@ from collections import deque
 from dataclasses import replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from station.handshake import (
-    PartResult,
-    ResultOutcome,
-    TriggerRequested,
-)
+from station.handshake_messages import PartResult, ResultOutcome, TriggerRequested
 from tests.plc.broken.switched import Requests, Switched
 
 
