@@ -222,7 +222,7 @@ def read_manifest(folder: Path) -> Manifest:
         BundleError: missing, not a manifest, of another format version, or changed after it was made.
     """
     where = f'engine "{folder}", {MANIFEST_FILE}'
-    data = _read_bounded(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
+    data = read_bounded(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
     try:
         version = json.loads(data).get("format_version")
     except (ValueError, AttributeError, RecursionError) as error:
@@ -299,7 +299,7 @@ def _picture_file(name: PictureName) -> str:
 
 
 def _read_hashed(folder: Path, name: str, sha256: str, max_bytes: int) -> bytes:
-    data = _read_bounded(folder, name, max_bytes)
+    data = read_bounded(folder, name, max_bytes)
     if _sha256(data) != sha256:
         raise BundleError(
             f'engine "{folder}", {name}: sha256 {_sha256(data)[:12]}, the manifest says {sha256[:12]}: '
@@ -308,7 +308,7 @@ def _read_hashed(folder: Path, name: str, sha256: str, max_bytes: int) -> bytes:
     return data
 
 
-def _read_bounded(folder: Path, name: str, max_bytes: int) -> bytes:
+def read_bounded(folder: Path, name: str, max_bytes: int) -> bytes:
     """Read a regular file that lies inside `folder` without following any link."""
     file = folder / name
     where = f'engine "{folder}", {name}'

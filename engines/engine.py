@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import Bundle, Golden, read_bundle
-from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated
+from engines.errors import DeviceFault, EngineError, GoldenMismatch, ImageError, PartNotLocated
 from engines.location.location import Location
 from engines.manifest import Calibration, Manifest
+from engines.parity_report import Tolerance
 from engines.preprocess import Fitted, prepare
+from engines.runtimes.choice import Asked, RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.openvino import open_openvino
 from engines.runtimes.protocol import Runtime
+from engines.runtimes.tensorrt.plan_key import Precision
+from engines.runtimes.tensorrt.prepare import TOLERANCES
 
 ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
@@ -38,10 +42,25 @@ class EngineOutput:
 
 
 class Engine:
-    """A bundle on a runtime. One thread owns it."""
+    """A bundle on a runtime. One thread owns it.
 
-    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+    Args:
+        bundle: the engine on disk.
+        runtime: what executes its graph.
+        choice: which runtime that is, and why.
+        tolerance: of golden scores, where the runtime does not compute in float32; None: the engine's own.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        choice: RuntimeChoice = RuntimeChoice("onnx", "as configured"),  # noqa: B008  frozen
+        tolerance: Tolerance | None = None,
+    ) -> None:
         self.path = bundle.path
+        self.choice = choice
+        self._tolerance = tolerance
         self.manifest: Manifest = bundle.manifest
         self._runtime = runtime
         self._location = Location(self.manifest.location, ignore=self.manifest.ignore, pictures=bundle.pictures)
@@ -107,20 +126,30 @@ class Engine:
         Raises:
             GoldenMismatch: a score differs from the released one by more than the tolerance.
         """
-        tolerance = self.manifest.golden_tolerance
         for entry in golden:
             image_scores, maps = self._runtime.infer(entry.image[np.newaxis])
-            pairs = {
-                "image_score": (float(image_scores[0]), entry.image_score),
-                "map_peak": (float(maps[0].max()), entry.map_peak),
-            }
-            for what, (value, expected) in pairs.items():
-                # Written so that NaN fails.
-                if not abs(value - expected) <= tolerance * max(1.0, abs(expected)):
+            score, peak = float(image_scores[0]), float(maps[0].max())
+            allowed_score, allowed_peak = self._allowed(entry)
+            for what, value, expected, allowed in (
+                ("image_score", score, entry.image_score, allowed_score),
+                ("map_peak", peak, entry.map_peak, allowed_peak),
+            ):
+                if not abs(value - expected) <= allowed:  # written so that NaN fails
                     raise GoldenMismatch(
                         f'engine "{self.path}", golden image {entry.name}: {what} {value:.5g}, expected {expected:.5g} '
-                        f"within {tolerance:g}; this runtime computes something else: do not use it, teach again here"
+                        f"within {allowed:.3g}; {self.choice.name} computes something else here: do not use it, teach "
+                        "again here"
                     )
+
+    def _allowed(self, entry: Golden) -> tuple[float, float]:
+        """By how much score and peak of the map of a golden image may differ."""
+        if self._tolerance is None:
+            tolerance = self.manifest.golden_tolerance
+            return tolerance * max(1.0, abs(entry.image_score)), tolerance * max(1.0, abs(entry.map_peak))
+        limits = self.calibration
+        to_limit = max(limits.reject_score - limits.typical_score, abs(entry.image_score - limits.typical_score))
+        to_region = max(limits.pixel_score - limits.typical_peak, abs(entry.map_peak - limits.typical_peak))
+        return self._tolerance.score_share * to_limit, self._tolerance.map_share * to_region
 
     def check_camera(self, height: int, width: int, *, grey: bool) -> None:
         """Raise ImageError when images of this size and kind are not what the engine was taught on."""
@@ -159,28 +188,39 @@ def _onnx(bundle: Bundle, threads: int) -> Runtime:
 
 
 RUNTIMES: dict[str, Callable[[Bundle, int], Runtime]] = {"onnx": _onnx, "openvino": open_openvino}
+"""On the processor. TensorRT is opened by what finds its plan, see `engines.runtimes.choice`."""
 
 
 def open_engine(
-    path: Path, *, runtime: str = "onnx", threads: int = 2, expected_image_shape: tuple[int, ...] | None = None
+    path: Path,
+    *,
+    runtime: Asked = "onnx",
+    threads: int = 2,
+    precision: Precision = "fp16",
+    reason: str = "",
+    expected_image_shape: tuple[int, ...] | None = None,
 ) -> Engine:
     """Read, check, load and warm up the engine in directory `path`.
 
     Args:
         path: the bundle.
-        runtime: a name in `RUNTIMES`.
+        runtime: which one, or "auto": see `choose`.
         threads: CPU threads of one inference.
+        precision: of TensorRT; the processor computes in float32.
+        reason: why this runtime is asked for; empty: somebody has configured it.
         expected_image_shape: what the camera will give, (height, width) grey or (height, width, 3) RGB.
 
     Raises:
-        BundleError, RuntimeFailure, GoldenMismatch, ImageError: all are `EngineError`; the message says what to do.
+        BundleError, RuntimeFailure, GoldenMismatch, ImageError: all are `EngineError`; the message says what to do. Of
+        RuntimeFailure, GpuUnusable and PlanUnusable say that TensorRT cannot be had.
     """
-    if runtime not in RUNTIMES:
-        raise EngineError(f'unknown runtime "{runtime}"; known: {", ".join(sorted(RUNTIMES))}')
+    known = {"auto", "tensorrt", *RUNTIMES}
+    if runtime not in known:
+        raise EngineError(f'unknown runtime "{runtime}"; known: {", ".join(sorted(known))}')
     if threads < 1:
         raise EngineError(f"threads {threads}: at least 1")
     bundle = read_bundle(path)
-    engine = Engine(bundle, RUNTIMES[runtime](bundle, threads))
+    engine = _open(bundle, RuntimeOptions(runtime, threads, precision), reason)
     try:
         if expected_image_shape is not None:
             engine.check_camera(*expected_image_shape[:2], grey=len(expected_image_shape) == 2)
@@ -189,3 +229,19 @@ def open_engine(
         engine.close()
         raise
     return engine
+
+
+def _open(bundle: Bundle, options: RuntimeOptions, reason: str) -> Engine:
+    choice, maker = choose(bundle, options)
+    if maker is not None:
+        try:
+            opened = maker.open()
+            choice = replace(choice, why="; ".join([choice.why, *opened.notes]))
+            return Engine(bundle, opened, choice, TOLERANCES[options.precision])
+        except DeviceFault as problem:
+            if options.runtime != "auto":
+                raise
+            choice = RuntimeChoice("onnx", f"chosen by auto, because {problem}")
+    elif reason:
+        choice = replace(choice, why=reason)
+    return Engine(bundle, RUNTIMES[choice.name](bundle, options.threads), choice)

@@ -3,6 +3,9 @@
     EngineError
     ├── BundleError        the files of an engine: missing, damaged, changed, of another format
     ├── RuntimeFailure     the runtime cannot load or run the model
+    │   ├── GpuUnusable    there is no GPU that can be used, or what drives it is not installed
+    │   ├── PlanUnusable   there is no TensorRT plan for this GPU that may be used
+    │   └── DeviceFault    the GPU failed while it was used
     ├── StoreError         the store of engines: unknown version, damaged, busy, nothing to go back to
     ├── GoldenMismatch     the engine loads but does not give the scores it was released with
     ├── ParityRefused      a runtime or a graph computes something else than the reference
@@ -14,6 +17,7 @@ Each message says what failed, where, the value, what is allowed and what to do 
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +34,41 @@ class BundleError(EngineError):
 
 class RuntimeFailure(EngineError):
     """The runtime cannot load or run the model."""
+
+
+class GpuUnusable(RuntimeFailure):
+    """There is no GPU that can be used, or what drives it is not installed."""
+
+
+class PlanUnusable(RuntimeFailure):
+    """There is no TensorRT plan of this engine for this GPU that may be used."""
+
+    def __init__(self, message: str, *, rebuilding_helps: bool) -> None:
+        super().__init__(message)
+        self.rebuilding_helps = rebuilding_helps
+        """False: a plan is there, and it computes something else than the reference."""
+
+
+class FaultKind(str, Enum):
+    """How a GPU failed."""
+
+    OUT_OF_MEMORY = "out of memory"
+    ILLEGAL_ACCESS = "illegal access"
+    DEVICE_LOST = "device lost"
+    OTHER = "other"
+
+
+class DeviceFault(RuntimeFailure):
+    """The GPU failed while it was used."""
+
+    def __init__(self, message: str, kind: FaultKind) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    @property
+    def needs_restart(self) -> bool:
+        """Every further call of this process fails as well."""
+        return self.kind in (FaultKind.ILLEGAL_ACCESS, FaultKind.DEVICE_LOST)
 
 
 class StoreError(EngineError):

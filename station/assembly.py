@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
+from pathlib import Path
 
 from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
@@ -22,14 +23,19 @@ from drivers.plc.modbus import (
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
 from drivers.plc.signal_map import Layout
 from engines.engine import Engine, EngineOutput, open_engine
-from engines.errors import PartNotLocated
+from engines.errors import PartNotLocated, PlanUnusable
+from engines.runtimes.tensorrt.nvml import ThermalMonitor
+from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.belt_position import EncoderBelt
 from station.challenge import ChallengeSettings, MasterPart
 from station.config import LoadedConfiguration
 from station.config_plc import PlcSection
+from station.config_recipe import EngineSection
+from station.gpu_watch import GpuWatch
 from station.handshake import HandshakeSettings
 from station.inspection import Inspector
 from station.ledger import LedgerSettings
+from station.messages import Warn
 from station.reasons import ReasonCode
 from station.recording import RecorderSettings
 from station.results import Frame, Scores, Verdict
@@ -226,19 +232,42 @@ def engine_threads(configured: int) -> int:
     return configured or max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-def load_inspector(configuration: LoadedConfiguration, frame_shapes: Mapping[str, tuple[int, ...]]) -> Inspector | None:
+def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) -> GpuWatch | None:
+    """What looks after the GPU, where one may run the engine."""
+    if configuration.settings.engine.runtime not in ("auto", "tensorrt"):
+        return None
+    gpu = probe()
+    return None if isinstance(gpu, NoGpu) else GpuWatch(ThermalMonitor(gpu.pci_bus_id), post)
+
+
+def _open_engine(path: Path, section: EngineSection, instead: str) -> Engine:
+    threads = engine_threads(section.threads)
+    if section.runtime == "auto" and instead:
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {instead}")
+    try:
+        return open_engine(path, runtime=section.runtime, threads=threads, precision=section.precision)
+    except PlanUnusable as problem:
+        if section.runtime != "auto" or section.missing_plan == "build":
+            raise
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {problem}")
+
+
+def load_inspector(
+    configuration: LoadedConfiguration, frame_shapes: Mapping[str, tuple[int, ...]], instead: str = ""
+) -> Inspector | None:
     """The configured engine, checked and warm, with its rules; None when there is none yet.
 
     Args:
         frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
+        instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
 
-    Raises EngineError (bad bundle, golden images, another camera) and RulesError.
+    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and RulesError.
     """
     path = configuration.engine_path
     if path is None or not path.exists():
         return None
     settings = configuration.settings
-    engine = open_engine(path, runtime=settings.engine.runtime, threads=engine_threads(settings.engine.threads))
+    engine = _open_engine(path, settings.engine, instead)
     try:
         for shape in frame_shapes.values():
             engine.check_camera(*shape[:2], grey=len(shape) == 2)
@@ -266,4 +295,5 @@ def load_inspector(configuration: LoadedConfiguration, frame_shapes: Mapping[str
         rules=default,
         views=views,
         joining=join_rule(settings),
+        runtime=str(engine.choice),
     )

@@ -21,7 +21,7 @@ import structlog
 
 from drivers.camera.protocol import CameraError
 from drivers.camera.settings import CameraSettings
-from engines.errors import EngineError, StoreError
+from engines.errors import EngineError, PlanUnusable, StoreError
 from engines.store import EngineStore
 from station import assembly, config
 from station.audit import AuditEntry
@@ -32,9 +32,10 @@ from station.config_cameras import CameraFeatures
 from station.config_changes import changed_for_restart
 from station.ejection import EjectionStage
 from station.ejection_setup import tracking_settings
-from station.inspection import InspectionStage
-from station.messages import Changing, Identity, IdentityChanged, Warn
-from station.reasons import OfflineReason, WarningCode
+from station.inspection import InspectionStage, Inspector
+from station.messages import Changing, Identity, IdentityChanged, RaiseFault, Warn
+from station.plan_building import PlanBuilding
+from station.reasons import ErrorCode, OfflineReason, WarningCode
 from station.recipe_selection import Selection, SelectionError, write_selection
 from station.recording import Recorder
 from station.rules import RulesError
@@ -86,6 +87,9 @@ class Changeover:
         """The one in force."""
         self.refusal = ""
         """The last change that was refused, and why; empty after the next one that was made."""
+        self.runtime = ""
+        """What runs the engine, and why; empty: there is none."""
+        self.plans = PlanBuilding()
         self._session = session
         self._signalling = signalling
         self._inspection = inspection
@@ -98,11 +102,17 @@ class Changeover:
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
         """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, RulesError."""
-        inspector = assembly.load_inspector(self.configuration, frame_shapes)
-        if inspector is not None:
-            self._inspection.install(inspector)
+        missing: PlanUnusable | None = None
+        try:
+            inspector = assembly.load_inspector(self.configuration, frame_shapes)
+            if inspector is not None:
+                self._install(inspector)
+        except PlanUnusable as problem:
+            missing = problem
         self._frame_shapes = frame_shapes
         self._started.set()
+        if missing is not None:
+            self._without_plan(missing)
         entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
         self._recorder.audit(entry)
         if self.configuration.warning:
@@ -166,8 +176,45 @@ class Changeover:
             self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")
             return self._engine_id()
 
-        if self.configuration.engine_path == engine and not self._engine_id():
+        if self.configuration.engine_path != engine or self._engine_id():
+            return
+        try:
             self._on_record(change, "station", "engine", str(engine), before="")
+        except ChangeRefused as refused:
+            if not isinstance(refused.__cause__, PlanUnusable):
+                raise
+            self._without_plan(refused.__cause__)
+
+    # ---- without a plan -----------------------------------------------------------------------------------------
+
+    def _without_plan(self, problem: PlanUnusable) -> None:
+        """The engine of a station that is off line has no TensorRT plan: it stays off line until there is one, or until
+        somebody mends it.
+        """
+        engine, path = self.configuration.settings.engine, self.configuration.engine_path
+        log.warning("no TensorRT plan", problem=str(problem))
+        if engine.missing_plan == "refuse" or not problem.rebuilding_helps or path is None:
+            self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(problem)))
+            return
+        self._signalling.post(Changing(OfflineReason.BUILDING_PLAN))
+        threads = assembly.engine_threads(engine.threads)
+        self.plans.start(path, precision=engine.precision, threads=threads, on_end=self._plan_ended)
+
+    def _plan_ended(self, problem: str) -> None:
+        """On the building thread: take up the engine with its plan; `auto` takes the processor when there is none."""
+
+        def change() -> str:
+            instead = problem if self.configuration.settings.engine.runtime == "auto" else ""
+            if problem and not instead:
+                raise ChangeRefused(problem)
+            self._exchange(self.configuration, OfflineReason.BUILDING_PLAN, "station", instead)
+            return self._engine_id()
+
+        try:
+            self._on_record(change, "station", "plan", str(self.configuration.engine_path), before="")
+        except ChangeRefused as refused:
+            self._signalling.post(Changing(None))
+            self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(refused)))
 
     # ---- one change ---------------------------------------------------------------------------------------------
 
@@ -178,6 +225,8 @@ class Changeover:
         try:
             if not self._started.wait(STARTING_S):
                 raise ChangeRefused("the station is still starting: its cameras do not stream yet; try again")
+            if self.plans.is_under_way:
+                raise ChangeRefused("the plan of the engine is being built; wait until it is done: station status")
             after = change()
         except (ChangeRefused, *_REFUSALS) as problem:
             why = str(problem) or type(problem).__name__
@@ -190,8 +239,8 @@ class Changeover:
         self.refusal = ""
         self._recorder.audit(AuditEntry(who, action, before, after, "done"))
 
-    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str) -> None:
-        """The change itself; raises with everything undone."""
+    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> None:
+        """The change itself; raises with everything undone. `instead`: see `assembly.load_inspector`."""
         old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
         names = list(old.settings.cameras)
         before = {name: assembly.camera_settings(old, name) for name in names}
@@ -200,7 +249,7 @@ class Changeover:
         with contextlib.ExitStack() as undo:
             undo.callback(self._signalling.post, Changing(None))
             self._signalling.post(Changing(why))
-            inspector = assembly.load_inspector(new, self._frame_shapes)
+            inspector = assembly.load_inspector(new, self._frame_shapes, instead)
             if inspector is not None:
                 undo.callback(inspector.scorer.close)
             self._wait_until_drained()
@@ -217,11 +266,16 @@ class Changeover:
                 self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
             undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
             self._signalling.post(IdentityChanged(identity(self._session, new)))
-            self._inspection.install(inspector)  # ends `Changing`
+            self._install(inspector)  # ends `Changing`
             undo.pop_all()
         self.configuration = new
         recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
         self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
+
+    def _install(self, inspector: Inspector | None) -> None:
+        self._inspection.install(inspector)
+        self.runtime = "" if inspector is None else inspector.runtime
+        log.info("engine in force", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)
 
     def _set_camera(self, name: str, settings: CameraSettings) -> None:
         shape = self._cameras[name].configure(settings, CAMERA_TIMEOUT_S).shape

@@ -15,7 +15,7 @@ from rich.table import Table
 from drivers.camera.open import open_camera
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
-from engines.errors import EngineError
+from engines.errors import EngineError, PlanUnusable
 from station import assembly, config
 from station.config import ConfigurationError, LoadedConfiguration
 from station.config_reject import reject_told
@@ -108,6 +108,9 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
     path = configuration.engine_path
     try:
         inspector = assembly.load_inspector(configuration, shapes)
+    except PlanUnusable as problem:
+        builds = configuration.settings.engine.missing_plan == "build" and problem.rebuilding_helps
+        return Finding("engine", builds, f"{problem}" + ("; or the next start builds it" if builds else ""))
     except (EngineError, RulesError) as problem:
         return Finding("engine", False, str(problem))
     if inspector is None:
@@ -116,7 +119,7 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
     inspector.scorer.close()
     rules = inspector.rules.rules
     limits = f"review above {rules.review_score:.3g}, reject above {rules.reject_score:.3g} on the scale from 0 to 1"
-    found = f"{inspector.engine_id[:12]}, golden images agree; {limits}"
+    found = f"{inspector.engine_id[:12]}, golden images agree; {limits}; runtime {inspector.runtime}"
     return Finding("engine", True, found)
 
 

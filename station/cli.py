@@ -1,7 +1,7 @@
 """The command `station`. Each subcommand lives in the module that does the work; here they are only named.
 
 Exit codes: 0 done; 1 the work was done and what it found is bad; 2 bad input, told on standard error;
-3 a stage failed; 4 the engine hangs.
+3 a stage failed; 4 the engine hangs; 5 the GPU failed.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Condition:
     all_stream: bool = False
     has_engine: bool = False
     changing: OfflineReason | None = None
-    """CHANGING_ENGINE or CHANGING_RECIPE while it is being done."""
+    """CHANGING_ENGINE, CHANGING_RECIPE or BUILDING_PLAN while it is being done."""
     challenge: OfflineReason | None = None
     """CHALLENGE_FAILED or CHALLENGE_OVERDUE while it keeps parts away."""
     collecting: bool = False
@@ -65,8 +65,7 @@ class Condition:
             **dict.fromkeys(self.offline_by, True),
             OfflineReason.CAMERA_DOWN: not self.all_stream,
             OfflineReason.CHALLENGE_FAILED: self.challenge is OfflineReason.CHALLENGE_FAILED,
-            OfflineReason.CHANGING_ENGINE: self.changing is OfflineReason.CHANGING_ENGINE,
-            OfflineReason.CHANGING_RECIPE: self.changing is OfflineReason.CHANGING_RECIPE,
+            **({} if self.changing is None else {self.changing: True}),
             OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
             OfflineReason.CHALLENGE_OVERDUE: self.challenge is OfflineReason.CHALLENGE_OVERDUE,
             OfflineReason.STOPPING: self.stopping or self.stopped,
@@ -99,7 +98,7 @@ class Condition:
                 return StationState.ERROR
             case OfflineReason.STARTING | OfflineReason.NO_ENGINE:
                 return StationState.PREOPERATIONAL
-            case OfflineReason.CHANGING_ENGINE | OfflineReason.CHANGING_RECIPE:
+            case OfflineReason.CHANGING_ENGINE | OfflineReason.CHANGING_RECIPE | OfflineReason.BUILDING_PLAN:
                 return StationState.PREOPERATIONAL
             case _:
                 return StationState.INITIALIZED

@@ -77,7 +77,23 @@ class EngineSection(EngineChoice):
     store: Path | None = Field(
         None, strict=False, description="In place of `path`: folder of the engine store, relative to this file."
     )
-    runtime: Literal["onnx"] = Field("onnx", description="What runs the engine: ONNX Runtime on the CPU.")
+    runtime: Literal["auto", "tensorrt", "onnx", "openvino"] = Field(
+        "auto",
+        description="What runs the engine. `tensorrt`: on the NVIDIA GPU, nothing else will do. `onnx`: ONNX Runtime "
+        "on the processor. `openvino`: the same in OpenVINO (extra `openvino`). `auto`: TensorRT where there is a GPU "
+        "that can be used, else `onnx`; log, `station check` and `station status` say which, and why.",
+    )
+    precision: Literal["fp16", "fp32", "int8-backbone"] = Field(
+        "fp16",
+        description="Which graph of the engine TensorRT runs. `fp16`: half precision where it does no harm. "
+        "`int8-backbone`: the backbone in 8 bits, for engines that were taught with it.",
+    )
+    missing_plan: Literal["build", "refuse"] = Field(
+        "build",
+        description="What a TensorRT plan that is missing, damaged or for another GPU means at the start. `build`: "
+        "the station builds it, off line, for minutes. `refuse`: a fault until `station engine build`; `auto` takes "
+        "the processor.",
+    )
     threads: int = Field(
         0,
         ge=0,

@@ -187,11 +187,15 @@ class Daemon:
         closing.callback(cameras.stop, 3.0)
         control.start()
         start_s = CAMERA_START_S + FURTHER_CAMERA_S * (len(views.cameras) - 1)
+        closing.callback(self._changeover.plans.close)
         self._changeover.started(cameras.wait_streaming(start_s))
+        gpu_watch = assembly.gpu_watch(configuration, self._post)
+        if gpu_watch is not None:
+            gpu_watch.start()
         log.info(
             "station runs",
             session=self._session,
-            engine=signalling.snapshot().engine_id[:12] or "none: waits for teaching",
+            engine=signalling.snapshot().engine_id[:12] or "none yet",
             recipe=configuration.settings.recipe.name,
             cameras=list(views.cameras),
             work_dir=str(configuration.work_dir),
@@ -207,6 +211,8 @@ class Daemon:
             control=control,
             teaching=self._teaching,
             plc_requests=plc_requests,
+            plans=self._changeover.plans,
+            gpu_watch=gpu_watch,
             ejection=self._ejection,
         )
 
@@ -254,6 +260,8 @@ class Daemon:
                 "session": self._session,
                 "teaching": self._teaching.status.as_dict(),
                 "refused": self._changeover.refusal,
+                "runtime": self._changeover.runtime,
+                "plan": self._changeover.plans.status.as_dict(),
             }
         }
 

@@ -19,6 +19,7 @@ from engines.store import Change, EngineStore, Version
 from station import config
 from station.config import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request
+from station.plan_tools import add_build_parser
 from station.station_tools import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 
 CONFIRM_TIMEOUT_S = 10.0
@@ -28,7 +29,9 @@ _VERSION_HELP = "number, name or start of the id; `active`; `latest`"
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `engine` and what can be done with engines."""
-    parser = commands.add_parser("engine", help="the engine store: list, show, verify, activate, roll back, carry over")
+    parser = commands.add_parser(
+        "engine", help="the engine store: list, show, verify, activate, roll back, carry over, build for a GPU"
+    )
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
 
     def action(name: str, run: Callable[[argparse.Namespace, LoadedConfiguration, EngineStore], int], text: str) -> Any:
@@ -56,6 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing = action("import", import_engine, "add an exported file, or a folder made by `station teach`")
     importing.add_argument("source", type=Path, metavar="PATH", help="file or folder")
     importing.add_argument("--why", default="", metavar="TEXT", help="for the history")
+    add_build_parser(actions)
 
 
 def store_of(configuration: LoadedConfiguration) -> EngineStore:

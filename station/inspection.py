@@ -20,7 +20,7 @@ from typing import Protocol
 
 import structlog
 
-from engines.errors import PartNotLocated
+from engines.errors import DeviceFault, PartNotLocated
 from engines.scale import ScoreScale
 from station.decision import Rules, decide, not_located
 from station.joining import WORST, JoinRule
@@ -70,6 +70,8 @@ class Inspector:
     """For cameras that are not named in `views`."""
     views: Mapping[str, ViewRules] = field(default_factory=dict)
     joining: JoinRule = WORST
+    runtime: str = ""
+    """What runs the engine, and why."""
 
     @property
     def reject_score(self) -> float:
@@ -157,6 +159,7 @@ class InspectionStage:
         self._thread = threading.Thread(target=self._run, name="inspection")
         self._inspector: Inspector | None = None
         self._busy_since_ns = 0
+        self._lost = ""
 
     @property
     def is_alive(self) -> bool:
@@ -167,6 +170,11 @@ class InspectionStage:
         """How long the frame in hand has been in hand; 0 when idle."""
         since = self._busy_since_ns
         return (time.monotonic_ns() - since) / 1e9 if since else 0.0
+
+    @property
+    def device_lost(self) -> str:
+        """Why nothing can be inspected before this process has ended; empty: all is well."""
+        return self._lost
 
     def start(self) -> None:
         self._thread.start()
@@ -231,6 +239,12 @@ class InspectionStage:
             return [_not_inspected(work, error(ReasonCode.NO_ENGINE)) for work in batch]
         try:
             return self._inspector.inspect([work.frame for work in batch])
+        except DeviceFault as problem:
+            log.error("GPU failed", acquisition_id=batch[0].trigger.acquisition_id, problem=str(problem))
+            if problem.needs_restart:
+                self._lost = str(problem)
+            decision = error(ReasonCode.DEVICE_FAILED, f"{problem.kind.value}: {problem}"[:200])
+            return [_not_inspected(work, decision) for work in batch]
         except Exception as problem:  # stage boundary: a part is never left without a verdict
             log.exception("inspection failed", acquisition_id=batch[0].trigger.acquisition_id)
             decision = error(ReasonCode.ENGINE_RAISED, f"{type(problem).__name__}: {problem}"[:200])

@@ -58,7 +58,7 @@ class Changing:
     """
 
     why: OfflineReason | None
-    """CHANGING_ENGINE or CHANGING_RECIPE."""
+    """CHANGING_ENGINE, CHANGING_RECIPE or BUILDING_PLAN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class ReasonCode(IntEnum):
     OVERLOAD = 43
     NO_ENGINE = 44
     TEACHING = 45
+    DEVICE_FAILED = 46
     RESULT_OVERRUN = 50
     NOT_READY = 51
     RESTARTED = 52
@@ -54,6 +55,8 @@ class ErrorCode(IntEnum):
     ENGINE_FAILED = 3
     STAGE_FAILED = 4
     ENGINE_HANGS = 5
+    DEVICE_FAILED = 6
+    PLAN_UNUSABLE = 7
     REJECT_NOT_CONFIRMED = 10
     UNEXPECTED_PART = 11
     DOUBLE_PART = 12
@@ -79,6 +82,7 @@ class WarningCode(IntEnum):
     RECIPE_NOT_KNOWN = 7
     CHALLENGE_OVERDUE = 8
     CHALLENGE_FAILED = 9
+    GPU_SLOWED_DOWN = 10
 
 
 class OfflineReason(IntEnum):
@@ -96,6 +100,7 @@ class OfflineReason(IntEnum):
     CHANGING_RECIPE = 9
     CHALLENGE_OVERDUE = 10
     CHALLENGE_FAILED = 11
+    BUILDING_PLAN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.OVERLOAD: CodeText("too many parts in flight", "lower the rate or use a faster engine"),
     ReasonCode.NO_ENGINE: CodeText("no engine is loaded", "activate an engine of the store, or teach one"),
     ReasonCode.TEACHING: CodeText("the part was taken for teaching, not inspected", "sort the part by hand"),
+    ReasonCode.DEVICE_FAILED: CodeText("the GPU failed on this part", "see the log: memory, driver, heat, power"),
     ReasonCode.RESULT_OVERRUN: CodeText("result buffer full: the PLC does not acknowledge", "check the PLC program"),
     ReasonCode.NOT_READY: CodeText("triggered while the station was not ready", "the PLC must wait for TriggerReady"),
     ReasonCode.RESTARTED: CodeText("the station was restarted before the part had a result", "sort the part by hand"),
@@ -171,6 +177,11 @@ ERRORS: dict[ErrorCode, CodeText] = {
     ErrorCode.ENGINE_FAILED: CodeText("the engine cannot be loaded", "see the log; station check"),
     ErrorCode.STAGE_FAILED: CodeText("a part of the station stopped; it restarts", "see the log"),
     ErrorCode.ENGINE_HANGS: CodeText("the engine does not answer; the station restarts", "see the log"),
+    ErrorCode.DEVICE_FAILED: CodeText("the GPU failed; the station restarts", "see the log; nvidia-smi; dmesg (Xid)"),
+    ErrorCode.PLAN_UNUSABLE: CodeText(
+        "the engine has no TensorRT plan that may be used on this GPU",
+        "station engine build, station reload, then ClearError",
+    ),
     ErrorCode.REJECT_NOT_CONFIRMED: CodeText(
         "a rejected part did not come into its bin", "find the part, check ejector and sensor, then ClearError"
     ),
@@ -218,12 +229,14 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.CHALLENGE_FAILED: CodeText(
         "a challenge test failed", "find out why; then maintenance: station challenge reset --who NAME"
     ),
+    WarningCode.GPU_SLOWED_DOWN: CodeText("the GPU is slowed down by heat or power", "check its fan, air and power"),
 }
 
 LINE_STOPS = frozenset(
     {
         ErrorCode.STAGE_FAILED,
         ErrorCode.ENGINE_HANGS,
+        ErrorCode.DEVICE_FAILED,
         ErrorCode.REJECT_NOT_CONFIRMED,
         ErrorCode.UNEXPECTED_PART,
         ErrorCode.DOUBLE_PART,
@@ -252,5 +265,8 @@ OFFLINE_REASONS: dict[OfflineReason, CodeText] = {
     OfflineReason.CHALLENGE_OVERDUE: CodeText("a challenge test is overdue", "station challenge start, or command 6"),
     OfflineReason.CHALLENGE_FAILED: CodeText(
         "a challenge test failed", "find out why; then maintenance: station challenge reset --who NAME"
+    ),
+    OfflineReason.BUILDING_PLAN: CodeText(
+        "the plan of the engine is being built for this GPU", "wait some minutes; station status shows how far it is"
     ),
 }

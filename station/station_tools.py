@@ -102,6 +102,13 @@ def challenge_text(challenge: dict[str, Any]) -> str:
     return "passed"
 
 
+def plan_text(plan: dict[str, Any]) -> str:
+    """Where the building of the TensorRT plan stands, in a line."""
+    if plan["phase"] == "building":
+        return f"[yellow]being built[/]: {plan['step']} {plan['done']}/{plan['total']}"
+    return f"[red]none[/]: {plan['detail']}" if plan["phase"] == "failed" else f"built: {plan['detail']}"
+
+
 def status_table(state: dict[str, Any]) -> Table:
     """What `station status` shows."""
     table = Table(show_header=False, title="station")
@@ -117,6 +124,10 @@ def status_table(state: dict[str, Any]) -> Table:
     for name, camera in state["cameras"].items():
         table.add_row(f"camera {name}", f"{camera['state']} {camera['detail']}".strip())
     table.add_row("engine", state["engine_id"][:12] or "none")
+    if state["runtime"]:
+        table.add_row("runtime", state["runtime"])
+    if state["plan"]["phase"] != "idle":
+        table.add_row("TensorRT plan", plan_text(state["plan"]))
     table.add_row(
         "recipe", f"{state['recipe']}, number {state['recipe_number']} {state['recipe_checksum'][:8]}".rstrip()
     )

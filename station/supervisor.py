@@ -2,8 +2,8 @@
 
     starting ─► running ─► draining ─► stopped
                    │
-                   └─ a stage that dies or an engine that hangs: Ready falls, what is in flight becomes error parts,
-                      the daemon ends with an exit code other than 0 and systemd starts it again
+                   └─ a stage that dies, an engine that hangs, a GPU that fails: Ready falls, what is in flight becomes
+                      error parts, the daemon ends with an exit code other than 0 and systemd starts it again
 
 Order of stopping: Ready falls first; parts in flight get their results; LineStop rises where the station pushes parts
 off; those on the belt come to their ejectors while it coasts; then camera, inspection, recorder, PLC link.
@@ -23,9 +23,11 @@ from drivers.plc.protocol import PlcLink
 from station.cameras import Cameras
 from station.control import ControlServer
 from station.ejection import EjectionStage
+from station.gpu_watch import GpuWatch
 from station.inspection import InspectionStage
 from station.journal import Journal
 from station.messages import RaiseFault, SetOnline, Warn
+from station.plan_building import PlanBuilding
 from station.plc_requests import PlcRequests
 from station.reasons import ErrorCode, OfflineReason, WarningCode
 from station.recording import Recorder
@@ -45,6 +47,7 @@ COAST_S = 5.0
 EXIT_OK = 0
 EXIT_STAGE_FAILED = 3
 EXIT_ENGINE_HANGS = 4
+EXIT_DEVICE_FAILED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ class Stages:
     control: ControlServer
     teaching: Teaching
     plc_requests: PlcRequests
+    plans: PlanBuilding
+    gpu_watch: GpuWatch | None = None
+    """Where a GPU may run the engine."""
     ejection: EjectionStage | None = None
     """Where the station pushes parts off itself."""
 
@@ -126,6 +132,10 @@ class Supervisor:
             log.error("stage ended by itself", stages=dead)
             stages.signalling.post(RaiseFault(ErrorCode.STAGE_FAILED, ", ".join(dead)))
             return EXIT_STAGE_FAILED
+        if why := stages.inspection.device_lost:
+            log.error("GPU failed, only a restart helps", problem=why)
+            stages.signalling.post(RaiseFault(ErrorCode.DEVICE_FAILED, why))
+            return EXIT_DEVICE_FAILED
         if stages.inspection.busy_for_s > self._engine_hang_s:
             log.error("engine hangs", busy_for_s=round(stages.inspection.busy_for_s, 1))
             stages.signalling.post(RaiseFault(ErrorCode.ENGINE_HANGS, f"no answer for {self._engine_hang_s} s"))
@@ -149,17 +159,20 @@ class Supervisor:
         if stages.ejection is not None and not stages.ejection.stop(COAST_S):
             log.error("parts stayed between camera and ejector", after_s=COAST_S)
         stages.teaching.close()
+        stages.plans.close()
         if not stages.plc_requests.stop(timeout_s=2.0):
             log.error("a change of recipe, engine or configuration did not end in time")
             code = code or EXIT_STAGE_FAILED
         stages.cameras.stop(timeout_s=3.0)
         hangs = not stages.inspection.stop(timeout_s=2.0)
+        hangs = hangs or (stages.gpu_watch is not None and not stages.gpu_watch.stop(timeout_s=2.0))
         stages.recorder.stop(timeout_s=10.0)
         stages.link.__exit__(None, None, None)
         stages.control.close()
         stages.journal.close()
         log.info("stopped", exit_code=code)
-        if hangs:
-            # a thread stuck in native code cannot be ended: everything else is closed, so leave without it
+        if hangs or code == EXIT_DEVICE_FAILED:
+            # a thread stuck in native code cannot be ended, and what lies on a GPU that failed cannot be released:
+            # everything else is closed, so leave without it
             os._exit(code or EXIT_ENGINE_HANGS)
         return code

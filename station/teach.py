@@ -149,12 +149,14 @@ def run_training(
     keep_open: Sequence[int] = (),
     on_progress: Callable[[TeachProgress], None] = lambda _: None,
     cancelled: threading.Event | None = None,
+    what: str = "the training",
 ) -> dict[str, Any]:
     """Run a process that trains, at low priority, and follow its lines of JSON; the last one, empty if there was none.
 
     Args:
         threads: CPU threads of its numerics.
         keep_open: file descriptors that the process holds too, a lock for instance.
+        what: the process does, for messages.
 
     Raises:
         TeachError: the process said so, died, or was cancelled.
@@ -186,7 +188,7 @@ def run_training(
             if "step" in message:
                 on_progress(TeachProgress(message["step"], message["done"], message["total"], float(message["left_s"])))
             if cancelled is not None and cancelled.is_set():
-                raise TeachError("teaching was cancelled; nothing was written")
+                raise TeachError(f"{what} was cancelled; nothing was written")
         code = process.wait()
     finally:
         _stop(process)
@@ -199,7 +201,7 @@ def run_training(
     _, refused, why = tail.rpartition(": error: ")  # argparse: usage, then what is wrong
     if code == EXIT_USAGE and refused:
         raise TeachError(why)
-    raise TeachError(f"the training process ended with code {code}: {tail or 'no output'}")
+    raise TeachError(f"the process of {what} ended with code {code}: {tail or 'no output'}")
 
 
 def _parse(line: str) -> dict[str, Any] | None:
