@@ -17,7 +17,7 @@ from pyModbusTCP.client import ModbusClient
 from engines.errors import FaultKind
 from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.condition import Condition
-from station.handshake import StationState
+from station.handshake_messages import StationState
 from station.plan_building import Phase, PlanBuildError, PlanBuilding, build_plan
 from station.reasons import LINE_STOPS, ErrorCode, OfflineReason, ReasonCode
 from station.supervisor import EXIT_DEVICE_FAILED
