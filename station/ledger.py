@@ -5,25 +5,22 @@ Pure and clock-injected: no threads, no sockets, no clock. One thread (signallin
 A part is *opened* once, by a trigger, and *closed* once, by whatever comes first: its inspection, a camera fault,
 its deadline, a stop. What comes second finds no open part and is recorded as late, never applied.
 
-Matching part ids to hardware triggers. The PLC latches an id shortly before the part reaches the light barrier; the
-id belongs to the next trigger. The station does not see the trigger, only the frame, so a frame belongs to the newest
-id latched before the frame's trigger *time*. Older ids that are still waiting never got a frame and become error
-parts. Counting frames instead would shift every later verdict by one part after a single lost frame or a part taken
-off by hand.
+Matching part ids to hardware triggers (`latched_ids`). The PLC latches an id shortly before the part reaches the light
+barrier; a frame belongs to the newest id latched before the frame's trigger *time*. Older ids that are still waiting
+never got a frame and become error parts. Counting frames instead would shift every later verdict by one part after a
+single lost frame or a part taken off by hand.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from station.frame_time import NS_PER_MS, may_be_of
+from station.latched_ids import LatchedId, LatchedIds, LatchState
 from station.reasons import ReasonCode
 from station.results import Decision, Trigger, Verdict
 
-LATCH_HISTORY = 64
 CLOSED_HISTORY = 64
 
 NOT_INSPECTED_ON_PURPOSE = frozenset(
@@ -77,22 +74,6 @@ class OpenPart:
     has_frame: bool
 
 
-class _Latch(Enum):
-    WAITING = "waiting"
-    USED = "used"
-    EXPIRED = "expired"
-
-
-@dataclass(slots=True)
-class _LatchedId:
-    part_id: int
-    encoder_count: int
-    deadline_ms: int
-    time_ns: int
-    while_ready: bool
-    state: _Latch = _Latch.WAITING
-
-
 @dataclass(frozen=True, slots=True)
 class FrameMatch:
     """What a frame means for the ledger."""
@@ -126,7 +107,7 @@ class Ledger:
         self._wall_offset_ns = wall_offset_ns
         self._next_id = 1
         self._open: dict[int, OpenPart] = {}
-        self._latched: deque[_LatchedId] = deque(maxlen=LATCH_HISTORY)
+        self._latched = LatchedIds()
         self._expired_since_frame = 0
         self._counters = Counters()
         self._errors_in_a_row = 0
@@ -161,16 +142,14 @@ class Ledger:
     @property
     def is_empty(self) -> bool:
         """No part is open, and none that was announced while ready may still come."""
-        return not self._open and not any(
-            latched.state is _Latch.WAITING and latched.while_ready for latched in self._latched
-        )
+        return not self._open and not any(latched.while_ready for latched in self._latched.waiting())
 
     @property
     def is_drained(self) -> bool:
         """No part is open, and no frame of an announced one may still come, whether it was announced while ready or
         not: what is changed now cannot touch a part of before.
         """
-        return not self._open and not any(latched.state is _Latch.WAITING for latched in self._latched)
+        return not self._open and next(self._latched.waiting(), None) is None
 
     @property
     def fault_due(self) -> bool:
@@ -188,12 +167,10 @@ class Ledger:
         self, part_id: int, now_ns: int, *, while_ready: bool, encoder_count: int = 0, deadline_ms: int = 0
     ) -> int:
         """The PLC announces the id of the next hardware trigger. Returns ids that fell out unused: missed."""
-        dropped = 0
-        if len(self._latched) == LATCH_HISTORY and self._latched[0].state is _Latch.WAITING:
-            dropped = 1
-            self._count(missed=1)
-        self._latched.append(_LatchedId(part_id, encoder_count, deadline_ms, now_ns, while_ready))
-        return dropped
+        if not self._latched.add(LatchedId(part_id, encoder_count, deadline_ms, now_ns, while_ready)):
+            return 0
+        self._count(missed=1)
+        return 1
 
     def trigger(
         self, source: str, now_ns: int, *, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0
@@ -220,17 +197,17 @@ class Ledger:
         `lost_before`: frames the camera counted but did not deliver since the one before. `ready`: the station
         takes parts now.
         """
-        latched = self._newest_before(trigger_time_ns)
+        latched = self._latched.newest_before(trigger_time_ns)
         without, missed = self._without_frame(latched, lost_before, trigger_time_ns, ready)
         self._expired_since_frame = 0
-        if latched is not None and latched.state is _Latch.EXPIRED:
-            latched.state = _Latch.USED
+        if latched is not None and latched.state is LatchState.EXPIRED:
+            latched.state = LatchState.USED
             self._count(late=1)
             return FrameMatch(None, without, "late", missed)
         part_id = encoder = deadline_ms = 0
         announced_while_ready = False
-        if latched is not None and latched.state is _Latch.WAITING:
-            latched.state = _Latch.USED
+        if latched is not None and latched.state is LatchState.WAITING:
+            latched.state = LatchState.USED
             part_id, encoder, deadline_ms = latched.part_id, latched.encoder_count, latched.deadline_ms
             announced_while_ready = latched.while_ready
         if not (ready or announced_while_ready):
@@ -278,14 +255,12 @@ class Ledger:
                 expired.append(Expired(part, ReasonCode.NO_FRAME))
             elif now_ns >= part.trigger.deadline_ns:
                 expired.append(Expired(part, ReasonCode.DEADLINE))
-        for latched in self._latched:
-            if latched.state is _Latch.WAITING and now_ns >= latched.time_ns + no_frame_ns:
-                latched.state = _Latch.EXPIRED
-                self._expired_since_frame += 1
-                if latched.while_ready:
-                    expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME, opened_now=True))
-                else:
-                    self._count(missed=1)
+        for latched in self._latched.expire(now_ns, no_frame_ns):
+            self._expired_since_frame += 1
+            if latched.while_ready:
+                expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME, opened_now=True))
+            else:
+                self._count(missed=1)
         return expired
 
     def next_wakeup_ns(self) -> int | None:
@@ -297,28 +272,17 @@ class Ledger:
             else min(part.trigger.deadline_ns, part.trigger.time_ns + no_frame_ns)
             for part in self._open.values()
         ]
-        times += [latched.time_ns + no_frame_ns for latched in self._latched if latched.state is _Latch.WAITING]
+        times += [latched.time_ns + no_frame_ns for latched in self._latched.waiting()]
         return min(times, default=None)
 
-    def _newest_before(self, time_ns: int) -> _LatchedId | None:
-        return next((latched for latched in reversed(self._latched) if latched.time_ns <= time_ns), None)
-
-    def _older_waiting(self, newest: _LatchedId | None) -> Iterator[_LatchedId]:
-        for latched in self._latched:
-            if latched is newest:
-                return
-            if newest is not None and latched.state is _Latch.WAITING and latched.time_ns <= newest.time_ns:
-                yield latched
-
     def _without_frame(
-        self, newest: _LatchedId | None, lost_before: int, time_ns: int, ready: bool
+        self, newest: LatchedId | None, lost_before: int, time_ns: int, ready: bool
     ) -> tuple[tuple[OpenPart, ...], int]:
         """Opens a part for every id that a frame has overtaken, and for every further frame the camera lost."""
         parts: list[OpenPart] = []
         missed = 0
         explained = self._expired_since_frame
-        for latched in self._older_waiting(newest):
-            latched.state = _Latch.USED
+        for latched in self._latched.overtaken_by(newest):
             explained += 1
             if latched.while_ready:
                 parts.append(self._open_latched(latched))
@@ -332,7 +296,7 @@ class Ledger:
         self._count(missed=missed)
         return tuple(parts), missed
 
-    def _open_latched(self, latched: _LatchedId) -> OpenPart:
+    def _open_latched(self, latched: LatchedId) -> OpenPart:
         return self._open_part(
             "line", latched.time_ns, latched.part_id, latched.encoder_count, latched.deadline_ms, has_frame=True
         )

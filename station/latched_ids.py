@@ -1,0 +1,72 @@
+"""Part ids that the PLC has latched for parts whose trigger it leaves to a light barrier. Pure; part of the ledger.
+
+An id belongs to the next trigger. The station sees only the frame, so a frame belongs to the newest id latched before
+the frame's trigger *time*.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+LATCH_HISTORY = 64
+
+
+class LatchState(Enum):
+    WAITING = "waiting"
+    USED = "used"
+    EXPIRED = "expired"
+    """No frame came for it in time."""
+
+
+@dataclass(slots=True)
+class LatchedId:
+    """What the PLC has announced of a part."""
+
+    part_id: int
+    encoder_count: int
+    deadline_ms: int
+    time_ns: int
+    while_ready: bool
+    state: LatchState = LatchState.WAITING
+
+
+class LatchedIds:
+    """The last ids, oldest first."""
+
+    def __init__(self) -> None:
+        self._latched: deque[LatchedId] = deque(maxlen=LATCH_HISTORY)
+
+    def add(self, latched: LatchedId) -> bool:
+        """True when another fell out unused for it."""
+        dropped = len(self._latched) == LATCH_HISTORY and self._latched[0].state is LatchState.WAITING
+        self._latched.append(latched)
+        return dropped
+
+    def waiting(self) -> Iterator[LatchedId]:
+        """Those whose frame may still come."""
+        return (latched for latched in self._latched if latched.state is LatchState.WAITING)
+
+    def newest_before(self, time_ns: int) -> LatchedId | None:
+        """The one that a trigger of this time belongs to."""
+        return next((latched for latched in reversed(self._latched) if latched.time_ns <= time_ns), None)
+
+    def overtaken_by(self, newest: LatchedId | None) -> list[LatchedId]:
+        """Older ones that never got a frame: they are used up now."""
+        overtaken = []
+        for latched in self._latched:
+            if latched is newest:
+                break
+            if newest is not None and latched.state is LatchState.WAITING and latched.time_ns <= newest.time_ns:
+                latched.state = LatchState.USED
+                overtaken.append(latched)
+        return overtaken
+
+    def expire(self, now_ns: int, no_frame_ns: int) -> list[LatchedId]:
+        """Those whose frame should have come by now."""
+        expired = [latched for latched in self.waiting() if now_ns >= latched.time_ns + no_frame_ns]
+        for latched in expired:
+            latched.state = LatchState.EXPIRED
+        return expired
