@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from engines.detectors.backbones import LiteBackbone, OnnxBackbone
 from engines.detectors.backbones.onnx_file import PLACEHOLDER, inline
@@ -21,6 +22,7 @@ from engines.detectors.flow import Subnet
 from engines.manifest import InputSpec, MapSpec
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.errors import ExportError
+from engines.training.products import without_float32_products
 
 OPSET = 17
 """TensorRT 10.3 and every supported ONNX Runtime read it."""
@@ -58,6 +60,8 @@ def export_onnx(detector: Detector, spec: InputSpec, precision: Precision = "flo
     model = onnx.load_from_string(_trace(traced, spec, {PLACEHOLDER: 1} if from_file else {}))
     for backbone in from_file:
         model = inline(model, backbone)
+    if precision == "float16":  # for GPUs, of which some cannot do what every processor can
+        model = without_float32_products(model)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -74,6 +78,21 @@ def _halved(detector: Detector) -> Detector:
     return copied
 
 
+class _CastFirst(nn.Module):
+    """The detector on pixels that are numbers of its own kind before anything else is done with them.
+
+    The detectors transpose first and cast then, which is the same; but TensorRT takes 8 bits in the cast only.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = self.detector(image.float())
+        return found
+
+
 def _trace(detector: Detector, spec: InputSpec, custom_opsets: dict[str, int]) -> bytes:
     example = torch.zeros((1, spec.height, spec.width, 3), dtype=torch.uint8)
     names = ("image", "image_score", "anomaly_map")
@@ -87,7 +106,7 @@ def _trace(detector: Detector, spec: InputSpec, custom_opsets: dict[str, int]) -
         warnings.filterwarnings("ignore", category=UserWarning, message=f".*shape inference of {PLACEHOLDER}::.*")
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
-            detector,
+            _CastFirst(detector),
             (example,),
             file,
             input_names=[names[0]],

@@ -18,7 +18,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from engines.training.errors import ExportError
 
-BACKBONE = ("/backbone", "backbone")
+BACKBONE = ("/detector/backbone", "backbone")
 """How the names of its nodes begin: of a network of ours, and of one from an ONNX file."""
 FEW_CHANNELS = 3
 """Colours, or the one channel of a depthwise convolution."""

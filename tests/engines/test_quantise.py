@@ -64,7 +64,7 @@ def test_only_convolutions_of_the_backbone_are_in_8_bits(name: str) -> None:
             assert [made_by[value].op_type for value in node.input[:2]] == ["DequantizeLinear"] * 2
             assert node.input[2] not in made_by, "the bias stays float32"
             quantised_names.add(node.name)
-        if node.op_type == "Clip" and node.name.startswith("/backbone"):
+        if node.op_type == "Clip" and node.name.startswith("/detector/backbone"):
             assert made_by[node.input[0]].op_type == "Conv", "nothing between a convolution and its activation"
     assert quantised_names == set(convolutions)
     others = {node.name for node in before.graph.node} - set(convolutions)
