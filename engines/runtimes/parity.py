@@ -82,7 +82,9 @@ def compare(
             )
             if before != after
         ),
-        rank_correlation=rank_correlation(expected_scores, scores),
+        rank_correlation=rank_correlation(
+            expected_scores, scores, tolerance.score_share * (limits.reject_score - limits.typical_score)
+        ),
         tolerance=tolerance,
         passed=True,
     )
@@ -103,16 +105,21 @@ def require_parity(report: ParityReport, instead: str) -> None:
         raise ParityRefused(f"{report.refusal()}; {instead}", report)
 
 
-def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
-    """Spearman's, equal values share their mean rank; None when `first` does not rank, or for fewer than three.
+def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64], resolution: float = 0.0) -> float | None:
+    """Spearman's, over groups of images that `resolution` can tell apart; None: it tells none apart.
 
-    A `second` that does not rank where `first` does gives 0.
+    Images whose scores in `first` are no farther apart than that are one group, with the mean of their scores: good
+    images of a uniform product score nearly the same, and their order says nothing. A `second` without an order gives 0.
     """
-    if len(first) < 3 or first.min() == first.max():
+    order = np.argsort(first, kind="stable")
+    starts = np.flatnonzero(np.diff(first[order], prepend=-np.inf) > resolution)
+    if len(starts) < 2:
         return None
-    if second.min() == second.max():
+    sizes = np.diff([*starts, len(first)])
+    one, other = (np.repeat(np.add.reduceat(each[order], starts) / sizes, sizes) for each in (first, second))
+    if np.ptp(other) == 0:
         return 0.0
-    correlation = float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
+    correlation = float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
     return min(1.0, max(-1.0, correlation))  # rounding may exceed it
 
 
