@@ -32,7 +32,7 @@ class Tolerance(_Strict):
     map_share: _Difference
     """Largest difference of a cell of the map, as share of the way to where a region begins."""
     rank_correlation: Annotated[float, Field(ge=-1, le=1)]
-    """Smallest correlation (Spearman) of the image scores; those nearer to each other than `score_share` share a rank."""
+    """Smallest correlation (Spearman) of the image scores; those nearer to each other than that share a rank."""
     changed_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the other images that may change their verdict."""
 

@@ -109,7 +109,7 @@ def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64], re
     """Spearman's, over groups of images that `resolution` can tell apart; None: it tells none apart.
 
     Images whose scores in `first` are no farther apart than that are one group, with the mean of their scores: good
-    images of a uniform product score nearly the same, and their order says nothing. A `second` without an order gives 0.
+    images of a uniform product score nearly the same, their order says nothing. A `second` without an order gives 0.
     """
     order = np.argsort(first, kind="stable")
     starts = np.flatnonzero(np.diff(first[order], prepend=-np.inf) > resolution)
