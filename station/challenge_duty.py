@@ -16,6 +16,7 @@ from station.challenge_messages import (
     StartChallenge,
 )
 from station.challenge_records import values_of
+from station.in_force import InForce
 from station.reasons import ReasonCode
 from station.results import Decision, Verdict, error
 
@@ -80,10 +81,17 @@ class ChallengeDuty:
             return decision
         return error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
 
-    def tell(self, *, recipe: str, recipe_checksum: str, engine_id: str) -> None:
+    def tell(self, in_force: InForce) -> None:
         """Hands on what is new, with what is in force now."""
         for run in self.machine.news():
-            self._ports.record(values_of(run, recipe=recipe, recipe_checksum=recipe_checksum, engine_id=engine_id))
+            identity = in_force.identity
+            row = values_of(
+                run,
+                recipe=identity.recipe,
+                recipe_checksum=identity.recipe_checksum,
+                engine_id=in_force.engine_id,
+            )
+            self._ports.record(row)
             level = "error" if run.verdict is RunVerdict.FAILED and not run.reset_by else "info"
             self._ports.event("challenge", level, _told(run))
 

@@ -66,7 +66,9 @@ class LatchedIds:
 
     def expire(self, now_ns: int, no_frame_ns: int) -> list[LatchedId]:
         """Those whose frame should have come by now."""
-        expired = [latched for latched in self.waiting() if now_ns >= latched.time_ns + no_frame_ns]
-        for latched in expired:
-            latched.state = LatchState.EXPIRED
+        expired = []
+        for latched in self._latched:
+            if latched.state is LatchState.WAITING and now_ns >= latched.time_ns + no_frame_ns:
+                latched.state = LatchState.EXPIRED
+                expired.append(latched)
         return expired

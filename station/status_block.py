@@ -89,18 +89,14 @@ class StatusBlock:
 
     def _attend_challenge(self) -> None:
         """What the challenge test means for the parts to come, and its news."""
-        machine, annunciator, identity = self._challenge.machine, self._annunciator, self._in_force.identity
+        machine, annunciator = self._challenge.machine, self._annunciator
         if machine.waits and self._ledger.is_drained:
             machine.drained()
         self._ledger.challenge_run = machine.takes_masters
         annunciator.condition.challenge = machine.why_off
         for code, active in machine.warnings.items():
             annunciator.warn(code, active)
-        self._challenge.tell(
-            recipe=identity.recipe,
-            recipe_checksum=identity.recipe_checksum,
-            engine_id=self._in_force.engine_id,
-        )
+        self._challenge.tell(self._in_force)
 
     def _status(self) -> StationStatus:
         condition, challenge = self._annunciator.condition, self._challenge.machine
