@@ -35,7 +35,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def faulty_bench(tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, with_engine=False, station__engine_hang_s=3.0, station__errors_in_a_row_to_fault=4) as bench:
+    with Bench(tmp_path, with_engine=False, station__engine_hang_s=8.0, station__errors_in_a_row_to_fault=4) as bench:
         write_faulty_engine(bench.engine_path, width=160, height=128)
         bench.start()
         yield bench
