@@ -1,11 +1,13 @@
 """How long the default detector takes for one image, and how much of that its backbone takes alone.
 
     python benchmarks/inference.py ../shared/datasets/mvtec_ad/bottle ../shared/datasets/kolektorsdd [--json FILE]
+    python benchmarks/inference.py ../shared/datasets/mvtec_ad/bottle --runtimes onnx,openvino
 
 Per data set: the input that teaching would choose, a detector in closed form on a few images, exported as an engine is,
 in ONNX Runtime as on the line, one real image after the other. The backbone alone is the same graph cut behind the
 feature maps; one mean of each is its output, so nothing of it can be optimised away. Both run in turn, image by image,
-so other work on the machine slows both alike: then the ratio still holds and the times are too long.
+so other work on the machine slows both alike: then the ratio still holds and the times are too long. With a second
+runtime the detector runs there too, image by image in turn with the others.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from engines.detectors.spatial import SpatialDetector
 from engines.manifest import InputSpec
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.openvino import OpenVinoRuntime
+from engines.runtimes.protocol import Runtime
 from engines.training.dataset import open_dataset, read_image
 from engines.training.export import export_onnx, map_spec
 from engines.training.locate import locate
@@ -72,7 +76,7 @@ def taught(detector: Detector, images: NDArray[np.uint8]) -> Detector:
     return detector
 
 
-def measure(runtimes: dict[str, OnnxRuntime], images: NDArray[np.uint8], runs: int) -> dict[str, NDArray[np.float64]]:
+def measure(runtimes: dict[str, Runtime], images: NDArray[np.uint8], runs: int) -> dict[str, NDArray[np.float64]]:
     """Milliseconds of every run of every graph."""
     times_ms: dict[str, list[float]] = {name: [] for name in runtimes}
     for run in range(WARM_UP + runs):
@@ -94,9 +98,11 @@ def rows_of(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     }
     rows = []
     for threads in options.threads:
-        runtimes = {
+        runtimes: dict[str, Runtime] = {
             name: OnnxRuntime(graph, spec, map_spec(detector), threads=threads) for name, graph in graphs.items()
         }
+        if "openvino" in options.runtimes:
+            runtimes["openvino"] = OpenVinoRuntime(graphs["detector"], spec, map_spec(detector), threads=threads)
         times_ms = measure(runtimes, images, options.runs)
         row: dict[str, Any] = {
             "dataset": folder.name,
@@ -110,6 +116,9 @@ def rows_of(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
             row |= {f"{name}_min_ms": values.min(), f"{name}_p50_ms": p50, f"{name}_p99_ms": p99}
         row["ratio_p50"] = row["detector_p50_ms"] / row["backbone_p50_ms"]
         row["ratio_min"] = row["detector_min_ms"] / row["backbone_min_ms"]
+        if "openvino" in runtimes:
+            row["openvino_ratio_p50"] = row["openvino_p50_ms"] / row["detector_p50_ms"]
+            row["openvino_ratio_min"] = row["openvino_min_ms"] / row["detector_min_ms"]
         rows.append({key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()})
     return rows
 
@@ -133,6 +142,12 @@ def show(rows: list[dict[str, Any]]) -> None:
         table.add_row(row["dataset"], f"{row['width']}x{row['height']}", str(row["threads"]), *times, *ratios)
     console = Console(width=160)
     console.print(table)
+    for row in rows:
+        if "openvino_p50_ms" in row:
+            console.print(
+                f"{row['dataset']}, {row['threads']} threads: OpenVINO takes {row['openvino_ratio_p50']:.2f} of ONNX "
+                f"Runtime's time (p50), {row['openvino_ratio_min']:.2f} (min)."
+            )
     threads = max(row["threads"] for row in rows)
     judged = [row for row in rows if row["threads"] == threads]
     slowest, widest = max(row["detector_p50_ms"] for row in judged), max(row["ratio_p50"] for row in judged)
@@ -150,6 +165,9 @@ def main() -> None:
     parser.add_argument("--backbone", default="lite0")
     parser.add_argument("--precision", choices=("float32", "float16"), default="float32")
     parser.add_argument("--threads", type=lambda text: [int(part) for part in text.split(",")], default=[1, 2])
+    parser.add_argument(
+        "--runtimes", type=lambda text: text.split(","), default=["onnx"], help="onnx or onnx,openvino (default onnx)"
+    )
     parser.add_argument("--runs", type=int, default=100, help="of each graph (default 100)")
     parser.add_argument("--limit", type=int, default=24, help="images to learn and to run (default 24)")
     parser.add_argument("--json", type=Path, help="also write all figures to this file")

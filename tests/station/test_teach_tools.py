@@ -99,6 +99,7 @@ def test_the_command_runs_from_anywhere_and_overwrites_nothing(tmp_path: Path, m
     command = command_again(Path("-images"), Path("first"), seed=3, cache=None, known_bad=Path("bad.txt"))
     assert command[:3] == ("station", "teach", f"--images={tmp_path}/-images")
     assert command[4:] == ("--seed=3", f"--known-bad={tmp_path}/bad.txt")
+    assert command_again(Path("images"), Path("first"), int8=True, steps=1)[4:] == ("--int8", "--steps=1")
 
 
 def test_features_are_kept_where_a_persons_programs_keep_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
