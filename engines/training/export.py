@@ -58,10 +58,10 @@ def export_onnx(detector: Detector, spec: InputSpec, precision: Precision = "flo
     from_file = [module for module in detector.modules() if isinstance(module, OnnxBackbone)]
     traced = _halved(detector) if precision == "float16" else detector
     model = onnx.load_from_string(_trace(traced, spec, {PLACEHOLDER: 1} if from_file else {}))
-    for backbone in from_file:
-        model = inline(model, backbone)
     if precision == "float16":  # for GPUs, of which some cannot do what every processor can
         model = without_float32_products(model)
+    for backbone in from_file:
+        model = inline(model, backbone)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
