@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from drivers.camera.open import open_camera
@@ -17,6 +18,7 @@ from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable
 from station import assembly, config
+from station.check_gpu import Judgement, check_gpu
 from station.config import ConfigurationError, LoadedConfiguration
 from station.config_reject import reject_told
 from station.control import ControlError, request
@@ -39,11 +41,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds `check`."""
     parser = commands.add_parser("check", help="check configuration, camera, engine, PLC link and disk")
     add_config_option(parser)
+    parser.add_argument(
+        "--gpu", action="store_true", help="instead: can TensorRT run here, and which command mends what is missing"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints what was found; exit code 2 when anything is wrong."""
+    if options.gpu:
+        return run_gpu(options)
     try:
         configuration = config.load(options.config)
     except ConfigurationError as problem:
@@ -54,6 +61,25 @@ def run(options: argparse.Namespace) -> int:
         table.add_row(finding.what, "[green]ok[/]" if finding.ok else "[red]wrong[/]", finding.detail)
     Console().print(table)
     return 0 if all(finding.ok for finding in findings) else EXIT_BAD_INPUT
+
+
+def run_gpu(options: argparse.Namespace) -> int:
+    """Prints the way from the driver to the plan; exit code 2 when TensorRT cannot run."""
+    try:
+        configuration = config.load(options.config) if options.config.exists() else None
+    except ConfigurationError as problem:
+        return complain(problem)
+    colours = {Judgement.OK: "green", Judgement.MISSING: "red", Judgement.ADVICE: "yellow"}
+    console = Console(soft_wrap=True, highlight=False)  # commands must stay on one line, to be copied
+    can_run = True
+    for link in check_gpu(configuration):
+        can_run = can_run and link.judgement is not Judgement.MISSING
+        colour = colours[link.judgement]
+        console.print(f"{link.what:15} [{colour}]{link.judgement.value:8}[/] {escape(link.found)}")
+        if link.mend:
+            console.print(f"{'':15} [bold]do[/]       {escape(link.mend)}")
+    console.print("TensorRT can run." if can_run else "TensorRT cannot run; begin with the first line that is missing.")
+    return 0 if can_run else EXIT_BAD_INPUT
 
 
 def check(configuration: LoadedConfiguration) -> Iterator[Finding]:

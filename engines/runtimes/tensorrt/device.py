@@ -80,6 +80,11 @@ class Device:
         memory: pycuda.driver.DeviceAllocation = self._cuda.mem_alloc(size_bytes)
         return memory
 
+    def free_bytes(self) -> int:
+        """Memory of the GPU that nothing uses. The context is current."""
+        free, _ = self._cuda.mem_get_info()
+        return int(free)
+
     def time_ms(self, work: Any) -> float:
         """Run `work`, which puts something on the stream, and return how long the GPU took for it. The context is
         current.

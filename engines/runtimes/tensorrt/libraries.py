@@ -42,6 +42,11 @@ def load_libraries(gpu: Gpu | NoGpu) -> Libraries:
     Raises:
         GpuUnusable: there is no GPU, or a library is not installed or of a version that is not known to work.
     """
+    return Libraries(tensorrt=load_tensorrt(gpu), cuda=load_pycuda(gpu))
+
+
+def load_tensorrt(gpu: Gpu | NoGpu) -> Any:
+    """The module `tensorrt`. Raises GpuUnusable."""
     if isinstance(gpu, NoGpu):
         raise GpuUnusable(gpu.reason)
     try:
@@ -49,11 +54,18 @@ def load_libraries(gpu: Gpu | NoGpu) -> Libraries:
     except ImportError as problem:
         raise GpuUnusable(f"{gpu.name} is there, but TensorRT cannot be imported ({problem}); {INSTALL}") from problem
     check_version(str(tensorrt.__version__))
+    return tensorrt
+
+
+def load_pycuda(gpu: Gpu | NoGpu) -> Any:
+    """The module `pycuda.driver`. Raises GpuUnusable."""
+    if isinstance(gpu, NoGpu):
+        raise GpuUnusable(gpu.reason)
     try:
-        import pycuda.driver  # noqa: PLC0415
+        import pycuda.driver  # noqa: PLC0415  only here, see above
     except ImportError as problem:
         raise GpuUnusable(f"{gpu.name} is there, but pycuda cannot be imported ({problem}); {INSTALL}") from problem
-    return Libraries(tensorrt=tensorrt, cuda=pycuda.driver)
+    return pycuda.driver
 
 
 def check_version(version: str) -> None:
