@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs the station on a Jetson with JetPack 6 or 7: CUDA and TensorRT of JetPack, environment, service.
+# May be run again. Downloads happen here, never when the station runs. deploy/jetson/README.md has every step.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=deploy/install-common.sh
+. "$here/../install-common.sh"
+
+read_options "$@"
+[ -r "$root/etc/nv_tegra_release" ] || refuse "this is no Jetson: /etc/nv_tegra_release is not there" \
+    "on a PC: deploy/desktop/install.sh"
+release=$(sed -n 's/^# R\([0-9]*\) (release).*/\1/p' "$root/etc/nv_tegra_release")
+case $release in
+    36) jetpack=6 ;;
+    38 | 39) jetpack=7 ;;
+    *) refuse "Jetson Linux ${release:-unknown}: 36 (JetPack 6), 38 and 39 (JetPack 7) are known to work" \
+        "flash JetPack 6.2 or newer with NVIDIA SDK Manager" ;;
+esac
+need_debian_and_root
+echo "Jetson Linux $release, JetPack $jetpack"
+
+step "list of packages" apt-get update
+step "CUDA and TensorRT of JetPack, compiler, Python" apt-get install --yes nvidia-jetpack python3-libnvinfer \
+    g++ libc6-dev make python3-dev python3-venv
+make_user
+# TensorRT for Python is a package of the system: the environment has to see it.
+make_environment --system-site-packages "$source_dir" 'pycuda>=2024.1'
+install_service "$here/gpu.conf"
+echo "The power mode is yours to choose, see deploy/jetson/README.md: sudo nvpmodel -q"
+say_how_to_go_on
