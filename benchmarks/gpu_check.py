@@ -44,7 +44,7 @@ from engines.runtimes.tensorrt.libraries import load_libraries
 from engines.runtimes.tensorrt.plan_key import MAX_BATCH, PlanKey, Precision
 from engines.runtimes.tensorrt.plans import PlanState, PlanStore
 from engines.runtimes.tensorrt.prepare import TOLERANCES, PlanMaker
-from engines.runtimes.tensorrt.probe import probe
+from engines.runtimes.tensorrt.probe import Gpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
 
 EXIT_FAILED, EXIT_NO_GPU = 1, 2
@@ -273,7 +273,10 @@ def compare_with_torch(report: Report, made: Sequence[Any], maker: PlanMaker, op
             row = {"input_px": side, "batch": count}
             report.latency_ms.append(row | {"what": "floor", "p50": round(floor_ms(count, work, rates), 4)})
             for name, infer in runners.items():
-                report.latency_ms.append(row | {"what": name, **percentiles(infer, pixels[:count], options.runs)})
+                try:
+                    report.latency_ms.append(row | {"what": name, **percentiles(infer, pixels[:count], options.runs)})
+                except RuntimeError as problem:  # torch.compile needs a C compiler and Triton
+                    report.notes.append(f"{name}, {side} px, {count}: {str(problem).splitlines()[0]}")
 
 
 def show(report: Report) -> None:
@@ -303,20 +306,24 @@ def main() -> int:
     gpu = probe()
     try:
         libraries = load_libraries(gpu)
+        assert isinstance(gpu, Gpu)  # load_libraries has refused all else
     except GpuUnusable as problem:
         print(f"gpu_check: TensorRT cannot run here: {problem}; see: station check --gpu", file=sys.stderr)
         return EXIT_NO_GPU
-    report = Report({"gpu": str(gpu), "tensorrt": libraries.tensorrt_version, "python": platform.python_version()})
-    report.machine |= {"machine": platform.machine(), "system": platform.platform(), "precision": options.precision}
+    report = Report({**dataclasses.asdict(gpu), "cuda_of_driver": gpu.driver, "tensorrt": libraries.tensorrt_version})
+    report.machine |= {"python": platform.python_version(), "system": platform.platform()}
+    report.measured["precision"] = options.precision
     print(json.dumps(report.machine), flush=True)
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
         try:
             _run(report, Path(folder), options)
         except EngineError as problem:
             report.check("run to the end", False, str(problem))
-    show(report)
-    if options.json:
-        options.json.write_text(json.dumps(dataclasses.asdict(report) | {"passed": report.passed}, indent=2) + "\n")
+        finally:  # what was found before something unexpected is worth keeping
+            show(report)
+            if options.json:
+                found = dataclasses.asdict(report) | {"passed": report.passed}
+                options.json.write_text(json.dumps(found, indent=2) + "\n")
     return 0 if report.passed else EXIT_FAILED
 
 

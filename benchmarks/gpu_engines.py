@@ -5,9 +5,11 @@ Nothing is trained: how long an inference takes does not depend on what was lear
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.bundle import Golden, Graph, write_bundle
+from engines.detectors.backbones import LiteBackbone
 from engines.detectors.base import Detector
+from engines.detectors.flow import Subnet
 from engines.detectors.spatial import SpatialDetector
 from engines.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
 from engines.parity_report import HALF
@@ -111,23 +115,22 @@ def make_engine(path: Path, side: int, *, backbone: str = "lite0") -> MadeEngine
 
 
 def on_torch(engine: MadeEngine) -> dict[str, Callable[[NDArray[np.uint8]], Any]]:
-    """The same network in PyTorch on the GPU, copies included: eager and compiled, in float32 and half precision."""
-    detector = engine.detector.to("cuda")
-    compiled = torch.compile(detector, mode="max-autotune", dynamic=False)
+    """The same network in PyTorch on the GPU, copies included: eager and compiled, in float32 and in half precision
+    where the exported graph is.
+    """
+    half = copy.deepcopy(engine.detector)
+    for module in half.modules():
+        if isinstance(module, LiteBackbone | Subnet):
+            module.half()
+    networks = {"torch eager fp32": engine.detector.to("cuda"), "torch eager fp16": half.to("cuda")}
+    compiled = torch.compile(networks["torch eager fp16"], mode="max-autotune", dynamic=False)
+    return {name: partial(_infer, network) for name, network in (*networks.items(), ("torch.compile fp16", compiled))}
 
-    def runner(network: Any, *, half: bool) -> Callable[[NDArray[np.uint8]], Any]:
-        def infer(images: NDArray[np.uint8]) -> Any:
-            with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=half):
-                score, anomaly_map = network(torch.from_numpy(images).pin_memory().to("cuda", non_blocking=True))
-            return score.cpu().numpy(), anomaly_map.cpu().numpy()  # both wait for the GPU
 
-        return infer
-
-    return {
-        "torch eager fp32": runner(detector, half=False),
-        "torch eager fp16": runner(detector, half=True),
-        "torch.compile fp16": runner(compiled, half=True),
-    }
+def _infer(network: Any, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    with torch.inference_mode():
+        score, anomaly_map = network(torch.from_numpy(images).pin_memory().to("cuda", non_blocking=True))
+        return score.cpu().numpy(), anomaly_map.cpu().numpy()  # both wait for the GPU
 
 
 def torch_on_gpu() -> str:

@@ -80,7 +80,16 @@ make_environment() {
     fi
     step "the station and pycuda" env "PATH=/usr/local/cuda/bin:$PATH" \
         "LIBRARY_PATH=/usr/local/cuda/lib64/stubs:/usr/lib/$(uname -m)-linux-gnu/stubs" \
-        "$prefix/.venv/bin/python" -m pip install --constraint "$source_dir/constraints.txt" "$@"
+        "$prefix/.venv/bin/python" -m pip install --constraint "$prefix/source/constraints.txt" "$@"
+}
+
+# Built from a copy, or files of root would be left in the folder of whoever has cloned this.
+copy_source() {
+    step "the copy of the last time goes" rm -rf "$prefix/source"
+    step "folder" install -d "$prefix/source"
+    step "copy of the source" cp -R "$source_dir/station" "$source_dir/drivers" "$source_dir/engines" \
+        "$source_dir/benchmarks" "$source_dir/pyproject.toml" "$source_dir/setup.py" "$source_dir/constraints.txt" \
+        "$source_dir/README.md" "$source_dir/LICENSE" "$prefix/source"
 }
 
 # install_service DROP_IN

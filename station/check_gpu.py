@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 from engines.bundle import read_bundle
 from engines.errors import EngineError, GpuUnusable, PlanUnusable
 from engines.runtimes.tensorrt.device import Device
-from engines.runtimes.tensorrt.driver import LIBRARY
+from engines.runtimes.tensorrt.driver import LIBRARY, Driver, DriverMissing
 from engines.runtimes.tensorrt.libraries import (
     NEWEST_TENSORRT_MAJOR,
     OLDEST_TENSORRT,
@@ -74,7 +75,7 @@ def check_gpu(
     board = jetson.read_jetson(root)
     yield _platform(board)
     gpu = probe(library)
-    yield from _gpu(gpu, board)
+    yield from _gpu(gpu, board, library)
     if isinstance(gpu, Gpu):
         yield _cuda_libraries(gpu, board)
     tensorrt, pycuda = _tensorrt(gpu, board), _pycuda(gpu, board)
@@ -100,15 +101,25 @@ def _platform(board: Jetson | None) -> Link:
     return Link("computer", Judgement.OK, f"Jetson Linux {board.release}, JetPack {board.jetpack}")
 
 
-def _gpu(gpu: Gpu | NoGpu, board: Jetson | None) -> Iterator[Link]:
+def _gpu(gpu: Gpu | NoGpu, board: Jetson | None, library: str) -> Iterator[Link]:
     if isinstance(gpu, NoGpu):
-        yield Link("driver and GPU", Judgement.MISSING, gpu.reason, _driver_command(board))
+        yield Link("driver and GPU", Judgement.MISSING, gpu.reason, _driver_command(board, library))
         return
     yield Link("driver", Judgement.OK, f"for CUDA {gpu.driver}, counts {gpu.device_count}")
     yield Link("GPU", Judgement.OK, str(gpu))
 
 
-def _driver_command(board: Jetson | None) -> str:
+def _driver_command(board: Jetson | None, library: str) -> str:
+    try:
+        Driver(library)
+    except DriverMissing:
+        return _install_driver_command(board)
+    if board is not None:
+        return f"sudo usermod -aG video,render {shlex.quote(getpass.getuser())}  # and log in again"
+    return "nvidia-smi; ls -l /dev/nvidia*; sudo dmesg | grep -i nvrm"
+
+
+def _install_driver_command(board: Jetson | None) -> str:
     if board is not None:
         return "sudo apt install nvidia-jetpack && sudo reboot  # in a container: docker run --runtime nvidia ..."
     if shutil.which("ubuntu-drivers"):

@@ -26,10 +26,11 @@ if [ ! -x /usr/local/cuda/bin/nvcc ] && ! command -v nvcc >/dev/null 2>&1; then
     step "CUDA toolkit, to build pycuda" apt-get install --yes nvidia-cuda-toolkit
 fi
 make_user
+copy_source
 if [ "$driver" -ge "$CUDA_13_DRIVER" ]; then
-    make_environment "" --extra-index-url https://pypi.nvidia.com "${source_dir}[gpu]"
+    make_environment "" --extra-index-url https://pypi.nvidia.com "$prefix/source[gpu]"
 else
-    make_environment "" --extra-index-url https://pypi.nvidia.com "$source_dir" 'pycuda>=2024.1' 'tensorrt-cu12>=10.3,<12'
+    make_environment "" --extra-index-url https://pypi.nvidia.com "$prefix/source" 'pycuda>=2024.1' 'tensorrt-cu12>=10.3,<12'
 fi
 install_service "$here/gpu.conf"
 say_how_to_go_on

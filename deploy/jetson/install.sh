@@ -24,8 +24,9 @@ step "list of packages" apt-get update
 step "CUDA and TensorRT of JetPack, compiler, Python" apt-get install --yes nvidia-jetpack python3-libnvinfer \
     g++ libc6-dev make python3-dev python3-venv
 make_user
+copy_source
 # TensorRT for Python is a package of the system: the environment has to see it.
-make_environment --system-site-packages "$source_dir" 'pycuda>=2024.1'
+make_environment --system-site-packages "$prefix/source" 'pycuda>=2024.1'
 install_service "$here/gpu.conf"
 echo "The power mode is yours to choose, see deploy/jetson/README.md: sudo nvpmodel -q"
 say_how_to_go_on

@@ -12,7 +12,9 @@ import pytest
 
 from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.check_gpu import Judgement, Link, check_gpu
+from station.config import load
 from station.jetson import Jetson, clocks_are_held, read_jetson, read_power_mode
+from tests.engines.small_engine import write_small_engine
 from tests.engines.tensorrt.small_driver import small_driver
 
 without_gpu = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")
@@ -108,6 +110,31 @@ def test_tensorrt_for_the_cuda_of_the_driver(
     assert told["pycuda"].judgement is Judgement.MISSING
     assert told["plan"].judgement is Judgement.ADVICE
     assert "memory" not in told
+
+
+def test_a_gpu_that_is_not_found_wants_another_command_than_no_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAILS_cuInit", "100")
+    driver = str(small_driver(tmp_path / "driver") / "libcuda.so.1")
+    assert links(tmp_path, driver)["driver and GPU"].mend.startswith("nvidia-smi")
+    assert "sudo usermod -aG video,render" in links(board(tmp_path), driver)["driver and GPU"].mend
+
+
+def test_the_plan_waits_for_the_links_before_it(tmp_path: Path) -> None:
+    """With an engine; and a station that is not to use the GPU is told so."""
+    engine = write_small_engine(tmp_path / "engine", width=32, height=32)
+    file = tmp_path / "station.toml"
+    camera = '[cameras.top]\nproducer = "simtl"\n'
+    common = f'[station]\nname = "a"\nwork_dir = "work"\n{camera}[engine]\npath = "{engine}"\n'
+    for runtime, judgement, words in (
+        ("auto", Judgement.MISSING, "before the links above are mended"),
+        ("onnx", Judgement.ADVICE, "does not use the GPU"),
+    ):
+        file.write_text(f'{common}runtime = "{runtime}"\n')
+        told = {link.what: link for link in check_gpu(load(file), library="libnone.so", root=tmp_path)}["plan"]
+        assert told.judgement is judgement
+        assert words in told.found
 
 
 @without_gpu
