@@ -316,7 +316,8 @@ def test_a_killed_camera_process_comes_back(inbox: Inbox, scene: Scene) -> None:
 def test_a_driver_that_crashes_costs_only_the_connection(inbox: Inbox, scene: Scene) -> None:
     with simtl(inbox, scene):
         scene.crash_driver()
-        assert "died of SIGABRT" in inbox.state(CameraState.DOWN).detail
+        # Mostly SIGABRT; SIGSEGV when another thread runs while the process writes down where it was.
+        assert "died of SIG" in inbox.state(CameraState.DOWN).detail
         inbox.state(CameraState.STREAMING)
         scene.pulse_line1()
         inbox.next(FrameArrived)

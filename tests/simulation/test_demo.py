@@ -179,6 +179,9 @@ def test_three_cameras_see_a_part_each_from_its_side(tmp_path: Path, engine: Pat
     assert report["confusion"]["good_pass"] > 0
     with open_reader(work / "records") as connection:
         rows = list(parts(connection))
-    assert [len(row.views) for row in rows] == [3] * 16
+    assert len(rows) == 16
+    short = [row for row in rows if len(row.views) < 3]  # a machine that is held up may miss a frame
+    assert len(short) <= 2
+    assert all(row.verdict == "ERROR" for row in short)
     failed = [view.camera for row in rows for view in row.views if view.verdict == "FAIL"]
     assert len(failed) == len(missing_hole)
