@@ -239,7 +239,8 @@ class Field:
             self._triggers += self._trigger_by_barrier
         if not self._trigger_by_barrier:
             return False
-        heard = [scene.pulse_line1() for scene in self._scenes]
+        edge_ns = time.monotonic_ns()  # one wire for all cameras, even if this thread is held up between them
+        heard = [scene.pulse_line1(edge_ns) for scene in self._scenes]
         if not all(heard):
             self._events.emit("unseen", part_id=serial)
         return all(heard)

@@ -177,6 +177,14 @@ def test_frames_are_those_in_front_of_the_lens(inbox: Inbox, scene: Scene, trigg
     assert ids == list(range(ids[0], ids[0] + 7))
 
 
+def test_cameras_on_one_barrier_have_one_trigger_time(inbox: Inbox, scene: Scene) -> None:
+    """However late the process that stands for the barrier comes to the second camera."""
+    with simtl(inbox, scene):
+        edge_ns = time.monotonic_ns() - 30_000_000  # as if held up between two cameras
+        scene.pulse_line1(edge_ns)
+        assert abs(inbox.next(FrameArrived).frame.trigger_time_ns - edge_ns) <= CLOCK_MAPPING_NS
+
+
 def test_streaming_says_what_the_camera_delivers(inbox: Inbox, folder: Path) -> None:
     with acquiring(inbox, CameraSettings(driver="folder", folder=folder, trigger="software")):
         change = inbox.state(CameraState.STREAMING)

@@ -184,20 +184,21 @@ class Scene:
 
     # ---- wires ----------------------------------------------------------------------------------------------
 
-    def set_line1(self, level: bool) -> bool:
+    def set_line1(self, level: bool, at_ns: int | None = None) -> bool:
         """Sets the level of the camera's input Line1, as a light barrier does.
 
-        False when no camera process listens: the level is kept for it, the edge is lost.
+        `at_ns`: CLOCK_MONOTONIC of the edge, for several cameras on one barrier; None: now. False when no camera
+        process listens: the level is kept for it, the edge is lost.
         """
         with self._open():
             self._header.line1_level = int(level)
             # The camera stamps a trigger with the time of its edge, however late its process wakes up.
-            return self._send(f"line1 {int(level)} {time.monotonic_ns()}")
+            return self._send(f"line1 {int(level)} {time.monotonic_ns() if at_ns is None else at_ns}")
 
-    def pulse_line1(self) -> bool:
-        """A rise and a fall of Line1. False when no camera process listened to both."""
-        rise = self.set_line1(True)
-        fall = self.set_line1(False)
+    def pulse_line1(self, at_ns: int | None = None) -> bool:
+        """A rise and a fall of Line1, see `set_line1`. False when no camera process listened to both."""
+        rise = self.set_line1(True, at_ns)
+        fall = self.set_line1(False, at_ns)
         return rise and fall
 
     def set_encoder(self, count: int) -> None:
