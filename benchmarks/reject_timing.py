@@ -1,6 +1,6 @@
 """How exactly the station pushes: jitter of the ejector pulse against the part's true position.
 
-    python benchmarks/reject_timing.py [--parts 150] [--speed 4000] [--json FILE]
+    python -m benchmarks.reject_timing [--parts 150] [--speed 4000] [--json FILE]
 
 The real daemon with the software camera; belt, encoder and PLC are this process and its clock: the true position of a
 part is speed times the time since its trigger, as the camera took it. Measured is where the part is when the output
