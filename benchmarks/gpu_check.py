@@ -4,9 +4,10 @@
     python benchmarks/gpu_check.py --engine ENGINE      # an engine of yours; not compared with PyTorch
 
 Per input size (256 and 448 px) it builds a plan, saves it and loads it again; compares it with ONNX Runtime at every
-number of images from 1 to 8; compares the replay of CUDA graphs with plain enqueue, bit by bit; refuses a damaged and
-a foreign plan; measures latency with copies, beside PyTorch on the same GPU and the floor that its arithmetic and its
-memory set; and looks for memory that grows.
+number of images from 1 to 8; compares the replay of CUDA graphs with plain enqueue, bit by bit; prepares frames of 5 MP
+on the GPU and compares pixels and time with the processor's; refuses a damaged and a foreign plan; measures latency
+with copies, beside PyTorch on the same GPU and the floor that its arithmetic and its memory set; and looks for memory
+that grows.
 
 Exit code 0: all checks passed; 1: one did not; 2: TensorRT cannot run here.
 """
@@ -24,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engines.bundle import Bundle, read_bundle
 from engines.errors import EngineError, GpuUnusable, PlanUnusable
+from engines.preprocess import SAME_PIXELS
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.runtimes.protocol import Runtime
@@ -43,7 +46,7 @@ from engines.runtimes.tensorrt.device import Device
 from engines.runtimes.tensorrt.libraries import load_libraries
 from engines.runtimes.tensorrt.plan_key import MAX_BATCH, PlanKey, Precision
 from engines.runtimes.tensorrt.plans import PlanState, PlanStore
-from engines.runtimes.tensorrt.prepare import TOLERANCES, PlanMaker
+from engines.runtimes.tensorrt.prepare import TOLERANCES, MadePlan, PlanMaker, check_frames
 from engines.runtimes.tensorrt.probe import Gpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
 
@@ -54,7 +57,7 @@ GROWTH_BYTES = 16 << 20
 """What host or device may grow in a soak: allocators and other programs move by a few MB."""
 COPY_BYTES = 256 << 20
 
-Infer = Callable[[NDArray[np.uint8]], Any]
+Infer = Callable[[Any], Any]
 
 
 @dataclass
@@ -90,11 +93,11 @@ def percentiles(infer: Infer, images: NDArray[np.uint8], runs: int) -> dict[str,
     return {"p50": round(float(p50), 4), "p99": round(float(p99), 4), "min": round(float(times_ms.min()), 4)}
 
 
-def same_bits(one: Runtime, other: Runtime, images: NDArray[np.uint8]) -> list[int]:
+def same_bits(one: Infer, other: Infer, images: Any) -> list[int]:
     """The numbers of images for which two runtimes give different bits."""
     different = []
     for count in range(1, MAX_BATCH + 1):
-        pairs = zip(one.infer(images[:count]), other.infer(images[:count]), strict=True)
+        pairs = zip(one(images[:count]), other(images[:count]), strict=True)
         if not all(a.tobytes() == b.tobytes() for a, b in pairs):
             different.append(count)
     return different
@@ -203,7 +206,8 @@ def check_engine(report: Report, engine: Path, options: argparse.Namespace) -> P
     manifest, name = bundle.manifest, f"{bundle.manifest.input.width} px"
     maker = PlanMaker(bundle, options.precision)
     start = time.monotonic()
-    record = maker.make(threads=options.threads)
+    made = maker.make(threads=options.threads)
+    record = made.record
     assert record.parity is not None  # `make` always compares
     built = f"{record.plan_bytes / 1e6:.1f} MB in {time.monotonic() - start:.0f} s; {record.parity}"
     report.check(f"{name}: built and saved", record.parity.passed, built)
@@ -212,9 +216,18 @@ def check_engine(report: Report, engine: Path, options: argparse.Namespace) -> P
     plan, _ = PlanStore(engine).read(maker.key)
     images = parity_images(bundle.golden, bundle.sample)
     pixels = np.stack([images[index % len(images)].pixels for index in range(MAX_BATCH)])
-    plain = TensorRtRuntime(plan, manifest.input, manifest.map, gpu=maker.gpu, libraries=maker.libraries, graphs=False)
+    with_frames = partial(
+        TensorRtRuntime,
+        plan,
+        manifest.input,
+        manifest.map,
+        gpu=maker.gpu,
+        libraries=maker.libraries,
+        frame_plan=made.frame_plan,
+    )
+    plain = with_frames(graphs=False)
     reference = OnnxRuntime(bundle.model, manifest.input, manifest.map, threads=options.threads)
-    with maker.open() as runtime, plain, reference:
+    with with_frames() as runtime, plain, reference:
         for count in range(1, MAX_BATCH + 1):
             parity = compare(
                 Side(runtime_name(), reference),
@@ -225,7 +238,7 @@ def check_engine(report: Report, engine: Path, options: argparse.Namespace) -> P
             )
             report.check(f"{name}: ONNX Runtime, {count} at a time", parity.passed, str(parity))
         report.check(f"{name}: CUDA graphs", runtime.uses_graphs, "; ".join(runtime.notes) or "for 1 to 8 images")
-        different = same_bits(runtime, plain, pixels)
+        different = same_bits(runtime.infer, plain.infer, pixels)
         report.check(
             f"{name}: replay and enqueue", not different, f"differ for {different}" if different else "same bits"
         )
@@ -234,6 +247,7 @@ def check_engine(report: Report, engine: Path, options: argparse.Namespace) -> P
                 row = {"input_px": manifest.input.width, "batch": count, "what": f"{kind} {options.precision}"}
                 row["device"] = round(min(timed.device_time_ms(count) for _ in range(WARM_UP)), 4)
                 report.latency_ms.append(row | percentiles(timed.infer, pixels[:count], options.runs))
+        check_frames_of(report, bundle, made, runtime, plain)
         result = soak(runtime, pixels, options.soak, lambda: free_bytes(maker))
         grown = max(result["host_growth_bytes"], result["device_growth_bytes"])
         passed = grown <= GROWTH_BYTES and not result["different_answers"]
@@ -241,6 +255,30 @@ def check_engine(report: Report, engine: Path, options: argparse.Namespace) -> P
     for what, refused, said in refusals(bundle, maker.key):
         report.check(f"{name}: {what} refused", refused, said)
     return maker
+
+
+def check_frames_of(
+    report: Report, bundle: Bundle, made: MadePlan, runtime: TensorRtRuntime, plain: TensorRtRuntime
+) -> None:
+    """Preparing frames on the GPU: the pixels, the replay, and whether it pays. Nothing for an engine without graph."""
+    if bundle.frame is None:
+        return
+    name = f"{bundle.manifest.input.width} px"
+    report.check(f"{name}: what prepares frames was built", made.frame_plan is not None, made.frames)
+    if made.frame_plan is None:
+        return
+    check = check_frames(runtime, bundle, bundle.frame.shape)
+    same = check.difference <= SAME_PIXELS
+    report.check(f"{name}: pixels of frames", same, f"differ by at most {check.difference} grey levels")
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 256, bundle.frame.shape, np.uint8) for _ in range(MAX_BATCH)]
+    different = same_bits(runtime.infer_frames, plain.infer_frames, frames)
+    said = f"differ for {different}" if different else "same bits"
+    report.check(f"{name}: replay and enqueue of frames", not different, said)
+    size = "x".join(map(str, bundle.frame.shape))
+    for what, p50 in (("the GPU", check.gpu_ms), ("the processor", check.processor_ms)):
+        row = {"input_px": bundle.manifest.input.width, "batch": 1, "what": f"frame {size}, prepared by {what}"}
+        report.latency_ms.append(row | {"p50": round(p50, 4)})
 
 
 def free_bytes(maker: PlanMaker) -> int:

@@ -24,13 +24,17 @@ from engines.detectors.backbones import LiteBackbone
 from engines.detectors.base import Detector
 from engines.detectors.flow import Subnet
 from engines.detectors.spatial import SpatialDetector
+from engines.location.location import WHOLE_IMAGE
 from engines.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
 from engines.parity_report import HALF
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.training.export import export_onnx, map_spec
+from engines.training.frame_graph import make_frame_graph
 
 LEARNED, SAMPLE = 16, 8
+FRAME_SIZE = 2448, 2048
+"""Width and height of a usual sensor of 5 MP, px; in colour."""
 _UNSET = "0" * 64
 _MATRIX = 8192
 _REPEATS = 20
@@ -110,7 +114,10 @@ def make_engine(path: Path, side: int, *, backbone: str = "lite0") -> MadeEngine
         software={},
     )
     half_graph: dict[Variant, Graph] = {"fp16": Graph(half, parity)}
-    write_bundle(path, manifest=manifest, model=model, golden=golden, variants=half_graph, sample=list(held_out))
+    frame = make_frame_graph(*FRAME_SIZE, spec, WHOLE_IMAGE, grey=False)
+    write_bundle(
+        path, manifest=manifest, model=model, golden=golden, variants=half_graph, sample=list(held_out), frame=frame
+    )
     return MadeEngine(path, detector, int(counter.get_total_flops()))
 
 

@@ -1,5 +1,5 @@
-"""The engine on disk: a directory with `manifest.json`, the graphs `model*.onnx`, and images in `golden/`, `sample/`
-and `location/`.
+"""The engine on disk: a directory with `manifest.json`, the graphs `model*.onnx` and `frame.onnx`, and images in
+`golden/`, `sample/` and `location/`.
 
 A bundle is read once, completely, and every byte that is used later was hashed: nothing can be swapped between the
 check and the use. It is treated as untrusted: sizes are bounded, file names come from a fixed pattern, links are not
@@ -27,6 +27,7 @@ from engines.location.spec import SEARCH_PX, PictureName, needed_pictures
 from engines.manifest import (
     FORMAT_VERSION,
     MODEL_FILE,
+    FrameFile,
     GoldenFile,
     InputSpec,
     Manifest,
@@ -38,6 +39,7 @@ from engines.parity_report import ParityReport
 from engines.png import decode_grey, decode_rgb, encode_png, png_size
 
 MANIFEST_FILE = "manifest.json"
+FRAME_FILE = "frame.onnx"
 DOSSIER_FOLDER = "dossier"
 """How the engine came about, for people. No part of the engine: it is the same without."""
 MAX_MANIFEST_BYTES = 1 << 20
@@ -65,6 +67,21 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class FrameGraph:
+    """The ONNX graph that prepares a frame of one size on a GPU: `image` (1, height, width, 1 or 3) -> `pixels`."""
+
+    model: bytes
+    width: int
+    height: int
+    grey: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame as an array: (height, width) grey or (height, width, 3) RGB."""
+        return (self.height, self.width) if self.grey else (self.height, self.width, 3)
+
+
+@dataclass(frozen=True)
 class Bundle:
     """An engine read from disk and checked; not yet running."""
 
@@ -79,6 +96,8 @@ class Bundle:
     """The graph in other precisions."""
     sample: tuple[NDArray[np.uint8], ...] = ()
     """Good images to compare runtimes on: (height, width, 3) RGB in the model's input size."""
+    frame: FrameGraph | None = None
+    """What prepares frames of the taught size on a GPU."""
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -112,6 +131,7 @@ def read_bundle(path: Path) -> Bundle:
             _read_rgb(folder, sample_file(index), sha256, manifest.input)
             for index, sha256 in enumerate(manifest.sample)
         ),
+        frame=_read_frame(folder, manifest.frame),
     )
 
 
@@ -124,6 +144,7 @@ def write_bundle(
     pictures: Mapping[PictureName, NDArray[np.uint8]] | None = None,
     variants: Mapping[Variant, Graph] | None = None,
     sample: Sequence[NDArray[np.uint8]] = (),
+    frame: FrameGraph | None = None,
     dossier: Path | None = None,
 ) -> Manifest:
     """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
@@ -157,6 +178,8 @@ def write_bundle(
                 name: VariantFile(sha256=_sha256(graph.model), parity=graph.parity) for name, graph in graphs.items()
             },
             "sample": tuple(_sha256(png) for png in sample_pngs),
+            "frame": frame
+            and FrameFile(sha256=_sha256(frame.model), width=frame.width, height=frame.height, grey=frame.grey),
         }
     )
     sealed = sealed.model_copy(update={"engine_id": sealed.content_id()})
@@ -173,6 +196,7 @@ def write_bundle(
         files = {
             MODEL_FILE: model,
             **{variant_file(variant): graph.model for variant, graph in graphs.items()},
+            **({FRAME_FILE: frame.model} if frame else {}),
             **{f"golden/{entry.name}.png": png for entry, png in pngs},
             **{sample_file(index): png for index, png in enumerate(sample_pngs)},
             **{_picture_file(name): png for name, png in picture_pngs.items()},
@@ -199,6 +223,7 @@ def bundle_files(manifest: Manifest) -> tuple[str, ...]:
         MANIFEST_FILE,
         manifest.model.file,
         *(variant_file(name) for name in manifest.variants),
+        *([FRAME_FILE] if manifest.frame else []),
         *(entry.file for entry in manifest.golden),
         *(sample_file(index) for index in range(len(manifest.sample))),
         *(_picture_file(name) for name in manifest.pictures),
@@ -251,6 +276,13 @@ def read_manifest(folder: Path) -> Manifest:
 def _read_golden(folder: Path, entry: GoldenFile, manifest: Manifest) -> Golden:
     image = _read_rgb(folder, entry.file, entry.sha256, manifest.input)
     return Golden(Path(entry.file).stem, image, entry.image_score, entry.map_peak)
+
+
+def _read_frame(folder: Path, entry: FrameFile | None) -> FrameGraph | None:
+    if entry is None:
+        return None
+    model = _read_hashed(folder, FRAME_FILE, entry.sha256, MAX_MODEL_BYTES)
+    return FrameGraph(model, width=entry.width, height=entry.height, grey=entry.grey)
 
 
 def _read_rgb(folder: Path, file: str, sha256: str, spec: InputSpec) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -20,10 +21,12 @@ from engines.preprocess import Fitted, prepare
 from engines.runtimes.choice import Asked, RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.openvino import open_openvino
-from engines.runtimes.protocol import Runtime
+from engines.runtimes.protocol import FrameRuntime, Runtime
 from engines.runtimes.tensorrt.plan_key import Precision
 from engines.runtimes.tensorrt.prepare import TOLERANCES
 
+Inferred = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Scores and maps of several images."""
 ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
 
@@ -38,7 +41,9 @@ class EngineOutput:
     """(map_height, map_width); covers exactly the image. What the model did not see has the map's lowest value."""
     start_ns: int
     end_ns: int
-    """CLOCK_MONOTONIC around the bare call of the runtime; the same for images that were scored together."""
+    """CLOCK_MONOTONIC around the bare call of the runtime; the same for images that were scored together. Where the
+    runtime prepares frames that is part of it.
+    """
 
 
 class Engine:
@@ -49,6 +54,7 @@ class Engine:
         runtime: what executes its graph.
         choice: which runtime that is, and why.
         tolerance: of golden scores, where the runtime does not compute in float32; None: the engine's own.
+        frames: the runtime once more, where it may prepare frames itself.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Engine:
         runtime: Runtime,
         choice: RuntimeChoice = RuntimeChoice("onnx", "as configured"),  # noqa: B008  frozen
         tolerance: Tolerance | None = None,
+        frames: FrameRuntime | None = None,
     ) -> None:
         self.path = bundle.path
         self.choice = choice
@@ -64,6 +71,14 @@ class Engine:
         self.manifest: Manifest = bundle.manifest
         self._runtime = runtime
         self._location = Location(self.manifest.location, ignore=self.manifest.ignore, pictures=bundle.pictures)
+        self._frames = frames
+        self._frame_shape = None if frames is None else frames.frame_shape
+        # Only the pixels differ from frame to frame, and these are not looked at here.
+        self._framing = (
+            prepare(np.zeros(self._frame_shape, np.uint8), self.manifest.input, self._location)
+            if self._frame_shape
+            else None
+        )
 
     @property
     def engine_id(self) -> str:
@@ -83,7 +98,10 @@ class Engine:
             PartNotLocated: there is nothing to score.
             RuntimeFailure: the model could not be executed.
         """
-        return self._infer([prepare(image, self.manifest.input, self._location)])[0]
+        (output,) = self.score_batch([image])
+        if isinstance(output, PartNotLocated):
+            raise output
+        return output
 
     def score_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[EngineOutput | PartNotLocated]:
         """Score images in one call of the runtime: their outputs in order, or why one of them was not scored.
@@ -92,9 +110,19 @@ class Engine:
             ImageError: one of them has the wrong type or shape.
             RuntimeFailure: the model could not be executed.
         """
+        framing = self._framing
+        if self._frames is not None and framing is not None and images and all(map(self._is_frame, images)):
+            return list(self._timed([framing] * len(images), partial(self._frames.infer_frames, images)))
         fitted = [self._fit(image) for image in images]
-        outputs = iter(self._infer([one for one in fitted if isinstance(one, Fitted)]))
+        found = [one for one in fitted if isinstance(one, Fitted)]
+        if not found:
+            return [one for one in fitted if isinstance(one, PartNotLocated)]
+        outputs = iter(self._timed(found, partial(self._runtime.infer, np.stack([one.pixels for one in found]))))
         return [next(outputs) if isinstance(one, Fitted) else one for one in fitted]
+
+    def _is_frame(self, image: NDArray[np.uint8]) -> bool:
+        """The runtime can prepare it."""
+        return image.shape == self._frame_shape and image.dtype == np.uint8
 
     def _fit(self, image: NDArray[np.uint8]) -> Fitted | PartNotLocated:
         try:
@@ -102,12 +130,9 @@ class Engine:
         except PartNotLocated as problem:
             return problem
 
-    def _infer(self, fitted: Sequence[Fitted]) -> list[EngineOutput]:
-        if not fitted:
-            return []
-        pixels = np.stack([one.pixels for one in fitted])
+    def _timed(self, fitted: Sequence[Fitted], infer: Callable[[], Inferred]) -> list[EngineOutput]:
         start_ns = time.monotonic_ns()
-        image_scores, maps = self._runtime.infer(pixels)
+        image_scores, maps = infer()
         end_ns = time.monotonic_ns()
         return [
             EngineOutput(
@@ -237,7 +262,8 @@ def _open(bundle: Bundle, options: RuntimeOptions, reason: str) -> Engine:
         try:
             opened = maker.open()
             choice = replace(choice, why="; ".join([choice.why, *opened.notes]))
-            return Engine(bundle, opened, choice, TOLERANCES[options.precision])
+            frames = opened if opened.frame_shape else None
+            return Engine(bundle, opened, choice, TOLERANCES[options.precision], frames)
         except DeviceFault as problem:
             if options.runtime != "auto":
                 raise

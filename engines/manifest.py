@@ -15,7 +15,7 @@ from engines.scale import ScoreScale
 FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"
 MAX_SAMPLE = 24
-_LATER = ("variants", "sample")
+_LATER = ("variants", "sample", "frame")
 """Keys of the manifest that came after the first engines of this format."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -158,6 +158,17 @@ class VariantFile(_Strict):
     parity: ParityReport
 
 
+class FrameFile(_Strict):
+    """`frame.onnx`: `image` uint8 (1, height, width, 1 or 3), as the camera gives it -> `pixels` uint8 (1, h, w, 3), as
+    the model takes it. For GPUs; the processor does the same without a graph.
+    """
+
+    sha256: Sha256
+    width: Pixels
+    height: Pixels
+    grey: bool
+
+
 class GoldenFile(_Strict):
     """An image in the model's input size and what the engine said of it when it was released."""
 
@@ -188,6 +199,8 @@ class Manifest(_Strict):
     """The other graphs that this engine holds; often none."""
     sample: Annotated[tuple[Sha256, ...], Field(strict=False, max_length=MAX_SAMPLE)] = ()
     """Good images in the model's input size, `sample/00.png` and so on: what runtimes are compared on."""
+    frame: FrameFile | None = None
+    """None: images of several sizes, or a part that has to be found first."""
     golden: Annotated[tuple[GoldenFile, ...], Field(strict=False, min_length=1, max_length=16)]
     golden_tolerance: Annotated[float, Field(gt=0, le=1)]
     """Allowed difference of a golden score: absolute below 1, relative above."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +13,9 @@ from engines.errors import ImageError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.location.pose import Pose, TurnedPlacement, turned_placement
 from engines.manifest import InputSpec
+
+SAME_PIXELS = 1
+"""Grey levels by which what another device prepares may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,27 +159,54 @@ def _fit_pose(image: NDArray[np.uint8], pose: Pose, spec: InputSpec) -> Fitted:
     return Fitted(np.ascontiguousarray(pixels), placement)
 
 
-def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Average what falls onto one pixel, which keeps fine defects and avoids aliasing.
+@dataclass(frozen=True, slots=True)
+class ResizeStep:
+    """One step from an image's size to the size that it has in the model input."""
+
+    halves: bool
+    """Average 2 x 2 pixels; else interpolate linearly between pixel centres."""
+    width: int
+    height: int
+    """Of the result, px."""
+
+
+def resize_steps(width: int, height: int, to_width: int, to_height: int) -> Iterator[ResizeStep]:
+    """How an image of this size (px) is scaled: averaging what falls onto one pixel keeps fine defects and avoids
+    aliasing.
 
     By halving as often as possible, then by interpolating to twice the size and halving once more, since OpenCV has a
     fast path for halves: half the time of averaging in one go for a small image, a fifth for 5 MP. Without averaging in
     the last step image AUROC on magnetic tile is 0.01 lower.
+
+    Before it is halved an odd row or column is doubled, so nothing of the image is lost. That moves the far edge by
+    less than a pixel of the result.
     """
-    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
-        pixels = _halve(pixels)
-    if pixels.shape[1] > width or pixels.shape[0] > height:
-        if pixels.shape[1] != 2 * width or pixels.shape[0] != 2 * height:
-            pixels = cv2.resize(pixels, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-        return _halve(pixels)
-    if pixels.shape[:2] == (height, width):
+    while width >= 2 * to_width and height >= 2 * to_height:
+        width, height = (width + 1) // 2, (height + 1) // 2
+        yield ResizeStep(True, width, height)
+    if width > to_width or height > to_height:
+        if (width, height) != (2 * to_width, 2 * to_height):
+            yield ResizeStep(False, 2 * to_width, 2 * to_height)
+        yield ResizeStep(True, to_width, to_height)
+    elif (width, height) != (to_width, to_height):
+        yield ResizeStep(False, to_width, to_height)
+
+
+def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    for step in resize_steps(pixels.shape[1], pixels.shape[0], width, height):
+        if step.halves:
+            pixels = _even(pixels)
+        how = cv2.INTER_AREA if step.halves else cv2.INTER_LINEAR
+        pixels = np.asarray(cv2.resize(pixels, (step.width, step.height), interpolation=how), np.uint8)
+    return pixels
+
+
+def _even(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """With the last row and column doubled where their number is odd: OpenCV is fast for exact halves only."""
+    rows, columns = pixels.shape[0] % 2, pixels.shape[1] % 2
+    if not rows and not columns:
         return pixels
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
-    return np.asarray(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.copyMakeBorder(pixels, 0, rows, 0, columns, cv2.BORDER_REPLICATE), np.uint8)
 
 
 def describe(sizes: Iterable[tuple[int, int]], spec: InputSpec, *, located: bool = False) -> str:

@@ -34,6 +34,8 @@ class BuiltPlan:
     plan_bytes: int
     parity: str
     """How it compared with ONNX Runtime."""
+    frames: str
+    """Where frames are prepared, and why; empty: the engine has no graph for that."""
 
 
 def build_plan(
@@ -68,7 +70,7 @@ def build_plan(
         raise PlanBuildError("the build of the plan ended without a result")
     if not last["passed"]:
         raise PlanBuildError(f"the plan was built and is refused: {last['parity']}")
-    return BuiltPlan(last["plan"], last["gpu"], last["tensorrt"], last["plan_bytes"], last["parity"])
+    return BuiltPlan(last["plan"], last["gpu"], last["tensorrt"], last["plan_bytes"], last["parity"], last["frames"])
 
 
 class Phase(str, Enum):

@@ -65,6 +65,8 @@ def run(options: argparse.Namespace) -> int:
         f"{engine.name}: plan {built.name} ({built.plan_bytes / 1e6:.1f} MB) by TensorRT {built.tensorrt} {precision} "
         f"for {built.gpu}; against ONNX Runtime: {built.parity}"
     )
+    if built.frames:
+        _say(f"{engine.name}: frames are prepared {built.frames}")
     return 0
 
 

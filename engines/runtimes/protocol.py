@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -35,3 +36,20 @@ class Runtime(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+
+class FrameRuntime(Protocol):
+    """A runtime that also prepares frames: the same pixels as `preprocess.prepare`, within one grey level."""
+
+    @property
+    def frame_shape(self) -> tuple[int, ...] | None:
+        """Of the frames that it prepares, (height, width) grey or (height, width, 3) RGB; None: it prepares none."""
+        ...
+
+    def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Prepare and score frames; returns and raises as `Runtime.infer`.
+
+        Args:
+            frames: uint8, all of `frame_shape`.
+        """
+        ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle import Golden, Graph, variant_file
+from engines.bundle import FRAME_FILE, FrameGraph, Golden, Graph, variant_file
 from engines.detectors.base import Detector
 from engines.manifest import Calibration, Variant
 from engines.parity_report import HALF, INT8, Tolerance
@@ -18,6 +18,7 @@ from engines.runtimes.parity import ParityImage, Side, compare, parity_images
 from engines.training.dataset import read_image
 from engines.training.errors import ExportError
 from engines.training.export import check_parity, export_onnx, map_spec
+from engines.training.frame_graph import check_frame_graph, make_frame_graph
 from engines.training.learn import Learned
 from engines.training.locate import Located
 from engines.training.quantise import quantised_backbone
@@ -30,6 +31,8 @@ GATE_IMAGES = 64
 """Good images, none of these, on which the graph in 8 bits is judged; so many known defective ones more."""
 ON_A_LIMIT = 0.05
 """Nearer to a limit than this share of the way to the reject limit, an image changes its verdict at a breath."""
+FRAMES = 4
+"""Images, as the camera gave them, on which the graph that prepares them is checked."""
 MAX_NAME = 100
 """Characters of an image's name in a report."""
 
@@ -43,6 +46,8 @@ class Released:
     variants: dict[Variant, Graph]
     golden: tuple[Golden, ...]
     sample: tuple[NDArray[np.uint8], ...]
+    frame: FrameGraph | None
+    """What prepares frames on a GPU, where that is the same for all of them."""
     parity: float
     """Largest difference between torch and ONNX Runtime."""
     warnings: tuple[str, ...]
@@ -94,7 +99,12 @@ def release(
         if int8:
             ranges, judged = _split_for_int8(located, learned, known_bad)
             admit("int8", lambda: quantised_backbone(model, ranges), [*images, *judged], INT8)
-    return Released(model, variants, golden, sample, parity, tuple(warnings))
+        try:
+            frame = _frame(located)
+        except ExportError as problem:
+            frame = None
+            warnings.append(f"{FRAME_FILE} is refused: {problem}")
+    return Released(model, variants, golden, sample, frame, parity, tuple(warnings))
 
 
 def prepared(located: Located, index: int) -> NDArray[np.uint8]:
@@ -132,6 +142,20 @@ def _sample(located: Located, learned: Learned, runtime: OnnxRuntime) -> tuple[N
 def _on_a_limit(score: float, limits: Calibration) -> bool:
     margin = ON_A_LIMIT * (limits.reject_score - limits.typical_score)
     return min(abs(score - limits.reject_score), abs(score - limits.review_score)) < margin
+
+
+def _frame(located: Located) -> FrameGraph | None:
+    """None: there is nothing to prepare, or it differs from image to image. Raises ExportError."""
+    kinds = {(file.width, file.height, file.grey) for file in located.dataset.files}
+    if len(kinds) > 1 or located.location.spec.method != "none":
+        return None
+    ((width, height, grey),) = kinds
+    if (width, height, grey) == (located.input.width, located.input.height, False) and not located.location.ignore:
+        return None
+    graph = make_frame_graph(width, height, located.input, located.location, grey=grey)
+    files = located.dataset.files[:: max(1, len(located.dataset.files) // FRAMES)][:FRAMES]
+    check_frame_graph(graph, [read_image(file.path) for file in files], located.input, located.location)
+    return graph
 
 
 def _split_for_int8(

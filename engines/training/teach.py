@@ -176,6 +176,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             pictures=located.location.pictures,
             variants=released.variants,
             sample=released.sample,
+            frame=released.frame,
             dossier=dossier,
         )
         checkpoint.remove()

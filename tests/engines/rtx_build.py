@@ -63,9 +63,10 @@ def main(graph: Path, height: int, width: int, targets: list[str]) -> None:
             config.num_compute_capabilities = 1
             if not config.set_compute_capability(getattr(trt.ComputeCapability, target), 0):
                 problems.append(f"the builder does not take {target}")
-            profile = builder.create_optimization_profile()
-            profile.set_shape("image", *((size, height, width, 3) for size in BATCH_SIZES))
-            config.add_optimization_profile(profile)
+            if -1 in network.get_input(0).shape:
+                profile = builder.create_optimization_profile()
+                profile.set_shape("image", *((size, height, width, 3) for size in BATCH_SIZES))
+                config.add_optimization_profile(profile)
             plan = builder.build_serialized_network(network, config) if not problems else None
         if plan is None:
             problems += logger.errors or ["no plan and no reason"]

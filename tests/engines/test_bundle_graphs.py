@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engines.archive import export_archive
-from engines.bundle import Bundle, Graph, bundle_files, read_bundle, write_bundle
+from engines.bundle import Bundle, FrameGraph, Graph, bundle_files, read_bundle, write_bundle
 from engines.errors import BundleError
 from engines.manifest import MAX_SAMPLE
 from engines.parity_report import HALF, ParityReport
@@ -20,6 +20,7 @@ from engines.store import EngineStore
 from tests.engines.small_engine import write_small_engine
 
 HEIGHT, WIDTH = 48, 64
+FRAME = FrameGraph(b"prepares frames", width=640, height=480, grey=True)
 
 
 def sample(count: int) -> list[np.ndarray]:
@@ -46,6 +47,7 @@ def with_graphs(bundle: Bundle, path: Path, *, count: int = 3) -> Path:
         golden=bundle.golden,
         variants={"fp16": Graph(bundle.model, parity(bundle))},
         sample=sample(count),
+        frame=FRAME,
     )
     return path
 
@@ -54,18 +56,21 @@ def test_round_trip(plain: Bundle, tmp_path: Path) -> None:
     bundle = read_bundle(with_graphs(plain, tmp_path / "full"))
     assert bundle.variants["fp16"].model == (tmp_path / "full" / "model_fp16.onnx").read_bytes()
     assert bundle.variants["fp16"].parity == parity(plain)
+    assert bundle.frame == FRAME
+    assert FRAME.shape == (480, 640)
+    assert plain.frame is None
     assert len(bundle.sample) == 3
     for found, expected in zip(bundle.sample, sample(3), strict=True):
         assert np.array_equal(found, expected)
     assert bundle.manifest.engine_id != plain.manifest.engine_id
-    assert {"model_fp16.onnx", "sample/00.png", "sample/02.png"} <= set(bundle_files(bundle.manifest))
+    assert {"frame.onnx", "model_fp16.onnx", "sample/00.png", "sample/02.png"} <= set(bundle_files(bundle.manifest))
 
 
 def test_engines_made_before_keep_their_id_and_are_read(plain: Bundle) -> None:
-    """Their manifest has neither key, and their id is a hash of what it has."""
+    """Their manifest has none of these keys, and their id is a hash of what it has."""
     file = plain.path / "manifest.json"
     content = json.loads(file.read_text())
-    del content["variants"], content["sample"]
+    del content["variants"], content["sample"], content["frame"]
     file.write_text(json.dumps(content))
     assert read_bundle(plain.path).manifest == plain.manifest
     engine_id = content.pop("engine_id")
@@ -73,7 +78,7 @@ def test_engines_made_before_keep_their_id_and_are_read(plain: Bundle) -> None:
     assert engine_id == hashlib.sha256(canonical.encode()).hexdigest()
 
 
-@pytest.mark.parametrize("name", ["model_fp16.onnx", "sample/01.png"])
+@pytest.mark.parametrize("name", ["model_fp16.onnx", "frame.onnx", "sample/01.png"])
 def test_a_missing_or_changed_file_is_refused(plain: Bundle, tmp_path: Path, name: str) -> None:
     file = with_graphs(plain, tmp_path / "full") / name
     content = bytearray(file.read_bytes())
@@ -122,5 +127,6 @@ def test_archive_and_store_carry_everything(plain: Bundle, tmp_path: Path) -> No
     assert found.manifest == read_bundle(engine).manifest
     assert len(found.sample) == MAX_SAMPLE
     assert found.variants["fp16"] == read_bundle(engine).variants["fp16"]
+    assert found.frame == FRAME
     export_archive(imported.path, tmp_path / "again.tar")
     assert (tmp_path / "again.tar").read_bytes() == (tmp_path / "engine.tar").read_bytes()

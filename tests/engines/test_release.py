@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
 from engines.parity_report import HALF, Tolerance
+from engines.preprocess import SAME_PIXELS
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training import release as releasing
 from engines.training.cache import cached_features
-from engines.training.dataset import open_dataset
+from engines.training.dataset import Dataset, open_dataset, read_image
 from engines.training.errors import ExportError
 from engines.training.export import map_spec
+from engines.training.frame_graph import check_frame_graph
 from engines.training.learn import Learned, LearnOptions, learn
 from engines.training.locate import Located, LocateOptions, locate
 from engines.training.release import ON_A_LIMIT, SAMPLE, Released, release
@@ -92,6 +95,21 @@ def test_the_sample_is_spread_and_lies_on_no_limit(released: Released, training:
     assert np.abs(scores - limits.reject_score).min() >= ON_A_LIMIT * way
     assert np.abs(scores - limits.review_score).min() >= ON_A_LIMIT * way
     assert len(np.unique(scores)) == len(scores)
+
+
+def test_the_frame_graph_is_for_frames_as_they_were_taught(released: Released, training: Training) -> None:
+    file = training.located.dataset.files[0]
+    assert released.frame is not None
+    assert released.frame.shape == ((file.height, file.width) if file.grey else (file.height, file.width, 3))
+    images = [read_image(file.path) for file in training.located.dataset.files[:3]]
+    assert check_frame_graph(released.frame, images, training.located.input, training.located.location) <= SAME_PIXELS
+
+
+def test_images_of_several_sizes_have_no_frame_graph(training: Training) -> None:
+    first, *others = training.located.dataset.files
+    files = (dataclasses.replace(first, width=first.width + 2), *others)
+    located = dataclasses.replace(training.located, dataset=Dataset(training.located.dataset.folder, files))
+    assert Training(training.detector, located, training.learned).release(int8=False).frame is None
 
 
 def test_a_graph_over_tolerance_is_refused_with_the_numbers(

@@ -20,8 +20,10 @@ import torch
 from engines.detectors import DETECTORS, DetectorFactory
 from engines.detectors.base import Detector
 from engines.detectors.differnet import DiffernetDetector
+from engines.location.location import Location
 from engines.manifest import InputSpec
 from engines.training.export import export_onnx
+from engines.training.frame_graph import make_frame_graph
 from engines.training.quantise import quantised_backbone
 from tests.engines.pictures import ring
 from tests.engines.rtx_build import Build
@@ -96,6 +98,17 @@ def test_the_other_graphs_build_in_tensorrt_rtx(name: str, precision: str, tmp_p
     (found,) = build(graph_of(name, precision), tmp_path, ["SM89"])
     assert not found.problems
     assert found.plan_bytes > 100_000
+
+
+@pytest.mark.parametrize(("width", "height", "grey"), [(500, 333, True), (97, 128, False)])
+def test_what_prepares_frames_builds_in_tensorrt_rtx(width: int, height: int, grey: bool, tmp_path: Path) -> None:
+    """Odd and even sizes, grey and colour: all steps that there are, with ignored regions and borders."""
+    fill = np.zeros((SPEC.height, SPEC.width, 3), np.uint8)
+    location = Location(ignore=(((0.0, 0.0), (0.5, 0.0), (0.0, 0.5)),), pictures={"fill": fill})
+    graph = make_frame_graph(width, height, SPEC, location, grey=grey)
+    for entry in build(graph.model, tmp_path, TARGETS):
+        assert not entry.problems, entry
+        assert entry.plan_bytes > 10_000, entry
 
 
 def test_what_it_cannot_build_is_told(tmp_path: Path) -> None:

@@ -34,10 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with beat:
             maker = PlanMaker(read_bundle(options.engine), options.precision)
-            record = maker.make(threads=options.threads, on_progress=beat.progress)
+            made = maker.make(threads=options.threads, on_progress=beat.progress)
     except EngineError as problem:
         _say({"event": "error", "message": str(problem)})
         return 1
+    record = made.record
     assert record.parity is not None
     _say(
         {
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "tensorrt": record.key.tensorrt_version,
             "plan_bytes": record.plan_bytes,
             "passed": record.parity.passed,
+            "frames": made.frames,
             "parity": record.parity.summary() if record.parity.passed else record.parity.refusal(),
         }
     )

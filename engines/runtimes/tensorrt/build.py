@@ -64,7 +64,7 @@ def build_plan(
 
     Args:
         trt: the module.
-        model: the serialised graph: one input `image` (n, height, width, 3), n free.
+        model: the serialised graph: one input `image` (n, height, width, channels), n free; or 1, like the profile.
         profile: for which n.
         timing_cache: of an earlier build on this GPU.
         workspace_bytes: scratch memory that a kernel may use.
@@ -175,6 +175,8 @@ def _add_profile(
         raise RuntimeFailure(f"the graph has {network.num_inputs} inputs, one is wanted; teach the engine again")
     image: tensorrt.ITensor = network.get_input(0)
     free, *size = tuple(image.shape)
+    if image.name == INPUT and batches.max_batch == free == 1 and -1 not in size:
+        return  # made for one image: nothing is left to be said
     if image.name != INPUT or free != -1 or -1 in size:
         found = f"{image.name} {(free, *size)}"
         raise RuntimeFailure(f"the graph takes {found}, {INPUT} (-1, height, width, 3) is wanted; teach it again")

@@ -80,6 +80,10 @@ class Device:
         memory: pycuda.driver.DeviceAllocation = self._cuda.mem_alloc(size_bytes)
         return memory
 
+    def copy(self, target: int, source: int, size_bytes: int) -> None:
+        """Put a copy within the memory of the GPU on the stream. The context is current."""
+        self._cuda.memcpy_dtod_async(target, source, size_bytes, self._stream)
+
     def free_bytes(self) -> int:
         """Memory of the GPU that nothing uses. The context is current."""
         free, _ = self._cuda.mem_get_info()

@@ -83,7 +83,13 @@ _WORDS = {
 }
 
 
-def plan_key(onnx_sha256: str, precision: Precision, tensorrt_version: str, gpu: Gpu) -> PlanKey:
+SEVERAL_IMAGES = Profile()
+ONE_IMAGE = Profile(1, 1, 1)
+
+
+def plan_key(
+    onnx_sha256: str, precision: Precision, tensorrt_version: str, gpu: Gpu, profile: Profile = SEVERAL_IMAGES
+) -> PlanKey:
     """The key of the plan that this GPU and this TensorRT need for a graph."""
     major, minor = gpu.compute_capability
     return PlanKey(
@@ -93,6 +99,7 @@ def plan_key(onnx_sha256: str, precision: Precision, tensorrt_version: str, gpu:
         compute_capability=f"{major}.{minor}",
         gpu_name=gpu.name,
         driver=gpu.driver,
+        profile=profile,
     )
 
 

@@ -1,7 +1,7 @@
 """The plans of an engine on disk, in the folder `plans` of its bundle.
 
     plans/KEY.plan       what TensorRT deserialises
-    plans/KEY.json       its key, its SHA-256, and how it compared with ONNX Runtime; written last
+    plans/KEY.json       its key, its SHA-256, and how it compared with the processor; written last
     plans/timing-*.cache what TensorRT has measured on this GPU, so that the next build is faster
 
 KEY is the hash of the plan's key (see `plan_key`). Plans are no part of the engine: its id does not cover them, and
@@ -29,6 +29,7 @@ from engines.bundle import read_bounded, sync_directory
 from engines.errors import BundleError, PlanUnusable
 from engines.manifest import Sha256
 from engines.parity_report import ParityReport
+from engines.preprocess import SAME_PIXELS
 from engines.runtimes.tensorrt.plan_key import PlanKey
 
 PLANS_FOLDER = "plans"
@@ -38,7 +39,38 @@ MAX_CACHE_BYTES = 256 << 20
 MAX_RECORDS = 256
 """More than that is no folder that this software has written."""
 LEFTOVER_S = 3600.0
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _TEMPORARY = ".new-"
+
+
+class FrameCheck(BaseModel):
+    """How a plan that prepares frames compared with what the processor does: `preprocess.prepare`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    difference: Annotated[int, Field(ge=0, le=255)]
+    """Largest one of all pixels, grey levels."""
+    gpu_ms: Milliseconds
+    """A frame from the camera's memory to its scores, median: prepared on the GPU."""
+    processor_ms: Milliseconds
+    """Prepared on the processor, in turn with the other."""
+
+    @property
+    def refusal(self) -> str:
+        """Why the processor prepares the frames; empty when the GPU does."""
+        if self.difference > SAME_PIXELS:
+            return f"pixels differ by {self.difference} grey levels from the processor's, allowed {SAME_PIXELS}"
+        if self.gpu_ms >= self.processor_ms:
+            return f"{self.gpu_ms:.2f} ms a frame on the GPU, {self.processor_ms:.2f} ms on the processor"
+        return ""
+
+    def __str__(self) -> str:
+        """For people."""
+        why = self.refusal
+        if why:
+            return f"on the processor: {why}"
+        faster = f"{self.gpu_ms:.2f} ms a frame, {self.processor_ms:.2f} ms on the processor"
+        return f"on the GPU: {faster}; pixels differ by at most {self.difference} grey levels"
 
 
 class PlanRecord(BaseModel):
@@ -52,7 +84,9 @@ class PlanRecord(BaseModel):
     plan_bytes: Annotated[int, Field(ge=1, le=MAX_PLAN_BYTES)]
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     parity: ParityReport | None
-    """None: it has not been compared with ONNX Runtime."""
+    """Of scores. None: it has not been compared with ONNX Runtime."""
+    frames: FrameCheck | None = None
+    """Of pixels, for a plan that prepares frames and gives no scores."""
 
 
 class PlanState(str, Enum):
@@ -63,9 +97,9 @@ class PlanState(str, Enum):
     """There are plans, but for another GPU, TensorRT, driver or graph."""
     CORRUPT = "corrupt"
     UNCHECKED = "unchecked"
-    """It was never compared with ONNX Runtime."""
+    """It was never compared with the processor."""
     REFUSED = "refused"
-    """It was, and computes something else."""
+    """It was, and computes something else; or it prepares frames, and the processor is faster."""
     READY = "ready"
 
 
@@ -128,7 +162,9 @@ class PlanStore:
             rebuilding_helps=found.rebuilding_helps,
         )
 
-    def write(self, key: PlanKey, plan: bytes, parity: ParityReport | None) -> PlanRecord:
+    def write(
+        self, key: PlanKey, plan: bytes, parity: ParityReport | None, frames: FrameCheck | None = None
+    ) -> PlanRecord:
         """Keep a plan, whole or not at all: the record comes last and names the hash of what lies beside it.
 
         Raises:
@@ -142,6 +178,7 @@ class PlanStore:
             plan_bytes=len(plan),
             created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             parity=parity,
+            frames=frames,
         )
         with self._writing():
             (self.path / f"{key.name}.json").unlink(missing_ok=True)  # never a record beside the plan of another build
@@ -236,6 +273,8 @@ class PlanStore:
 
 
 def _judge(record: PlanRecord) -> PlanFound:
+    if record.frames is not None:
+        return PlanFound(PlanState.REFUSED if record.frames.refusal else PlanState.READY, str(record.frames), record)
     if record.parity is None:
         return PlanFound(PlanState.UNCHECKED, "it was never compared with ONNX Runtime", record)
     if not record.parity.passed:

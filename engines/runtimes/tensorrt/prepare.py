@@ -1,25 +1,41 @@
-"""From an engine to a plan that may be used: build it here, compare it with ONNX Runtime, keep it with the result."""
+"""From an engine to plans that may be used: build them here, compare them with the processor, keep them.
+
+One plan gives the scores. An engine that was taught on frames of one size has a second one, which prepares them; it is
+used where it is faster than the processor.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
-from engines.bundle import Bundle
-from engines.errors import BundleError
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.bundle import FRAME_FILE, Bundle
+from engines.errors import BundleError, PlanUnusable, RuntimeFailure
+from engines.location.location import Location
 from engines.manifest import Variant
 from engines.parity_report import FLOAT32, HALF, INT8, ParityReport, Tolerance
+from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.runtimes.protocol import Runtime
 from engines.runtimes.tensorrt.build import WORKSPACE_BYTES, BuildProgress, build_plan
+from engines.runtimes.tensorrt.frames import FramePlan
 from engines.runtimes.tensorrt.libraries import Libraries, load_libraries
-from engines.runtimes.tensorrt.plan_key import PlanKey, Precision, plan_key
-from engines.runtimes.tensorrt.plans import PlanFound, PlanRecord, PlanStore
+from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, PlanKey, Precision, plan_key
+from engines.runtimes.tensorrt.plans import FrameCheck, PlanFound, PlanRecord, PlanState, PlanStore
 from engines.runtimes.tensorrt.probe import Gpu, NoGpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
 
 TOLERANCES: dict[Precision, Tolerance] = {"fp32": FLOAT32, "fp16": HALF, "int8-backbone": INT8}
+FRAME_RUNS = 50
+"""Of each way, when it is measured which one is faster."""
 _VARIANTS: dict[Precision, Variant] = {"fp16": "fp16", "int8-backbone": "int8"}
 
 
@@ -35,6 +51,18 @@ def graph_of(bundle: Bundle, precision: Precision) -> bytes:
             f'precision = "{have[-1]}", or teach it again'
         )
     return variant.model
+
+
+@dataclass(frozen=True, slots=True)
+class MadePlan:
+    """What came out of a build."""
+
+    record: PlanRecord
+    """Of the plan that gives the scores; it may be used if `.parity.passed`."""
+    frames: str
+    """Where frames are prepared, and why, in words; empty: the engine has no graph for that."""
+    frame_plan: FramePlan | None = None
+    """What prepares them on the GPU, whether it is used or not; None: it was not built."""
 
 
 class PlanMaker:
@@ -54,6 +82,11 @@ class PlanMaker:
         self._model = graph_of(bundle, precision)
         sha256 = hashlib.sha256(self._model).hexdigest()
         self.key: PlanKey = plan_key(sha256, precision, self.libraries.tensorrt_version, self.gpu)
+        self._frame_key: PlanKey | None = None
+        if bundle.frame is not None:
+            frame_sha256 = hashlib.sha256(bundle.frame.model).hexdigest()
+            version = self.libraries.tensorrt_version
+            self._frame_key = plan_key(frame_sha256, "fp32", version, self.gpu, ONE_IMAGE)
         self._plans = PlanStore(bundle.path)
 
     def find(self) -> PlanFound:
@@ -61,46 +94,79 @@ class PlanMaker:
         return self._plans.find(self.key)
 
     def open(self) -> TensorRtRuntime:
-        """The runtime of the plan that is there.
+        """The runtime of the plans that are there.
 
         Raises:
             PlanUnusable: there is none that may be used.
             DeviceFault, RuntimeFailure: the GPU or TensorRT does not take it.
         """
         plan, _ = self._plans.read(self.key)
-        return self._runtime(plan)
+        frame_plan, where = self._frame_plan()
+        runtime = self._runtime(plan, frame_plan)
+        runtime.notes += (f"frames are prepared {where}",) if where else ()
+        return runtime
 
-    def make(self, *, threads: int, on_progress: Callable[[BuildProgress], None] = lambda _: None) -> PlanRecord:
-        """Build, compare and keep a plan, whatever is there already. It may be used if `.parity.passed`.
+    def make(self, *, threads: int, on_progress: Callable[[BuildProgress], None] = lambda _: None) -> MadePlan:
+        """Build, compare and keep the plans, whatever is there already.
 
         Args:
             threads: of the processor, for the comparison.
             on_progress: called from threads of TensorRT.
 
         Raises:
-            RuntimeFailure: it cannot be built or run.
+            RuntimeFailure: the plan that gives the scores cannot be built or run.
             BundleError: it cannot be written.
         """
-        built = build_plan(
-            self.libraries.tensorrt,
-            self._model,
-            self.key.profile,
-            timing_cache=self._plans.timing_cache(self.key),
-            workspace_bytes=min(WORKSPACE_BYTES, self.gpu.memory_bytes // 4),
-            on_progress=on_progress,
-        )
-        self._plans.write_timing_cache(self.key, built.timing_cache)
+        plan = self._build(self._model, self.key, on_progress)
         manifest = self._bundle.manifest
         with (
-            self._runtime(built.plan) as candidate,
+            self._runtime(plan) as candidate,
             OnnxRuntime(self._bundle.model, manifest.input, manifest.map, threads=threads) as reference,
         ):
             parity = self._compare(reference, candidate)
-        return self._plans.write(self.key, built.plan, parity)
+        record = self._plans.write(self.key, plan, parity)
+        graph, key = self._bundle.frame, self._frame_key
+        if graph is None or key is None or not parity.passed:
+            return MadePlan(record, "")
+        try:
+            frame_plan = FramePlan(self._build(graph.model, key, on_progress), graph.shape)
+            with self._runtime(plan, frame_plan) as candidate:
+                check = check_frames(candidate, self._bundle, graph.shape)
+        except RuntimeFailure as problem:  # the processor can do it
+            return MadePlan(record, f"on the processor: {FRAME_FILE}: {problem}")
+        self._plans.write(key, frame_plan.plan, None, check)
+        return MadePlan(record, str(check), frame_plan)
 
-    def _runtime(self, plan: bytes) -> TensorRtRuntime:
+    def _frame_plan(self) -> tuple[FramePlan | None, str]:
+        """What prepares frames, None where the processor does; and where it is done and why, in words."""
+        if self._bundle.frame is None or self._frame_key is None:
+            return None, ""
+        found = self._plans.find(self._frame_key)
+        if found.state is PlanState.REFUSED:
+            return None, found.detail
+        try:
+            plan, _ = self._plans.read(self._frame_key)
+        except PlanUnusable as problem:
+            return None, f"on the processor: {problem}"
+        return FramePlan(plan, self._bundle.frame.shape), found.detail
+
+    def _build(self, model: bytes, key: PlanKey, on_progress: Callable[[BuildProgress], None]) -> bytes:
+        built = build_plan(
+            self.libraries.tensorrt,
+            model,
+            key.profile,
+            timing_cache=self._plans.timing_cache(key),
+            workspace_bytes=min(WORKSPACE_BYTES, self.gpu.memory_bytes // 4),
+            on_progress=on_progress,
+        )
+        self._plans.write_timing_cache(key, built.timing_cache)
+        return built.plan
+
+    def _runtime(self, plan: bytes, frame_plan: FramePlan | None = None) -> TensorRtRuntime:
         manifest = self._bundle.manifest
-        return TensorRtRuntime(plan, manifest.input, manifest.map, gpu=self.gpu, libraries=self.libraries)
+        return TensorRtRuntime(
+            plan, manifest.input, manifest.map, gpu=self.gpu, libraries=self.libraries, frame_plan=frame_plan
+        )
 
     def _compare(self, reference: Runtime, candidate: Runtime) -> ParityReport:
         """One by one as most parts come, then as many together as the plan takes; the first that fails counts."""
@@ -120,3 +186,38 @@ class PlanMaker:
             if not report.passed:
                 return report
         return reports[0]
+
+
+def check_frames(runtime: TensorRtRuntime, bundle: Bundle, shape: tuple[int, ...]) -> FrameCheck:
+    """Prepare frames of `shape` on the GPU and on the processor: compare the pixels, then the time to the scores.
+
+    Raises:
+        DeviceFault, RuntimeFailure: the GPU failed.
+    """
+    manifest = bundle.manifest
+    location = Location(manifest.location, ignore=manifest.ignore, pictures=bundle.pictures)
+
+    def on_processor(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return prepare(frame, manifest.input, location).pixels
+
+    part, noise = _part_as_frame(bundle, shape), np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    difference = max(int(cv2.absdiff(runtime.prepared(frame), on_processor(frame)).max()) for frame in (part, noise))
+    ways: tuple[Callable[[], object], ...] = (
+        partial(runtime.infer_frames, [part]),
+        lambda: runtime.infer(on_processor(part)[np.newaxis]),
+    )
+    times_ms = np.empty((FRAME_RUNS, len(ways)))
+    for run in range(FRAME_RUNS):
+        for way, infer in enumerate(ways):
+            start_ns = time.perf_counter_ns()
+            infer()
+            times_ms[run, way] = (time.perf_counter_ns() - start_ns) / 1e6
+    gpu_ms, processor_ms = np.median(times_ms, axis=0)
+    return FrameCheck(difference=difference, gpu_ms=float(gpu_ms), processor_ms=float(processor_ms))
+
+
+def _part_as_frame(bundle: Bundle, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A good part at the size of a frame; its proportions do not matter here."""
+    image = bundle.golden[0].image
+    enlarged = cv2.resize(image if len(shape) == 3 else image[:, :, 1], (shape[1], shape[0]))
+    return np.asarray(enlarged, np.uint8)

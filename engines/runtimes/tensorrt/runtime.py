@@ -5,45 +5,55 @@ changing a context would break the graph), and all of them share one piece of sc
 same time. Copy to the GPU, kernels and copy back are captured in a CUDA graph: one call per inference.
 
     page-locked image ─► GPU ─► kernels ─► GPU ─► page-locked score and map        one stream, in this order
+
+Where the engine has a plan that prepares frames, and that is faster here, frames come in by `frames` instead.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.errors import DeviceFault, FaultKind, PlanUnusable, RuntimeFailure
+from engines.errors import DeviceFault, FaultKind, RuntimeFailure
 from engines.manifest import InputSpec, MapSpec
 from engines.runtimes.tensorrt.build import make_logger
 from engines.runtimes.tensorrt.device import Buffer, Device
 from engines.runtimes.tensorrt.driver import Driver, DriverError
 from engines.runtimes.tensorrt.faults import device_fault
+from engines.runtimes.tensorrt.frames import FramePlan, FrameStage
 from engines.runtimes.tensorrt.graphs import CapturedGraph
 from engines.runtimes.tensorrt.libraries import Libraries
+from engines.runtimes.tensorrt.loaded_plan import LoadedPlan, NotDone
 from engines.runtimes.tensorrt.plan_key import MAX_BATCH
 from engines.runtimes.tensorrt.probe import Gpu
 
 if TYPE_CHECKING:
-    import pycuda.driver
     import tensorrt
 
 IMAGE, SCORE, MAP = "image", "image_score", "anomaly_map"
-ALIGNMENT_BYTES = 256
 
+_Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _abandoned: list[TensorRtRuntime] = []
 """Runtimes whose GPU failed, with all that they hold."""
 
 
-class _NotDone(Exception):
-    """A function of TensorRT said no; its log says why."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is put on the stream, or captured, in one go."""
+
+    kind: Literal["images", "frame", "prepared"]
+    """Images from page-locked memory to their scores; one frame to the model's input; from there to the scores."""
+    number: int
+    """Of images; for a frame its slot."""
 
 
 class TensorRtRuntime:
@@ -57,6 +67,7 @@ class TensorRtRuntime:
         libraries: what drives it.
         max_batch: number of images that one call of the GPU takes; more are done in several.
         graphs: capture and replay; False: enqueue every time.
+        frame_plan: what prepares frames; None: they are prepared by the processor.
 
     Raises:
         DeviceFault: the GPU failed, or has too little memory.
@@ -74,6 +85,7 @@ class TensorRtRuntime:
         libraries: Libraries,
         max_batch: int = MAX_BATCH,
         graphs: bool = True,
+        frame_plan: FramePlan | None = None,
     ) -> None:
         self._trt = libraries.tensorrt
         self._driver = Driver()
@@ -81,9 +93,9 @@ class TensorRtRuntime:
         self._spec, self._map_spec, self._max_batch = spec, map_spec, max_batch
         self._owner = threading.Lock()
         self._closing = ExitStack()
-        self._objects: list[Any] = []
         self._contexts: dict[int, tensorrt.IExecutionContext] = {}
-        self._graphs: dict[int, CapturedGraph] = {}
+        self._frames: FrameStage | None = None
+        self._graphs: dict[_Work, CapturedGraph] = {}
         self._closed = False
         self._lost = False
         self.notes: tuple[str, ...] = ()
@@ -92,19 +104,24 @@ class TensorRtRuntime:
             self._device = Device(libraries.cuda, integrated=gpu.integrated)
         except libraries.cuda.Error as problem:
             raise DeviceFault(f"GPU: no context on {gpu.name}: {problem}; see nvidia-smi", FaultKind.OTHER) from problem
-        self._failures: tuple[type[Exception], ...] = (DriverError, _NotDone, *self._device.errors)
+        self._failures: tuple[type[Exception], ...] = (DriverError, NotDone, *self._device.errors)
         try:
-            self._guarded("loading the plan", lambda: self._load(plan, graphs=graphs))
+            self._guarded("loading the plan", lambda: self._load(plan, frame_plan, graphs=graphs))
         except BaseException:
             self.close()
             raise
 
     @property
     def uses_graphs(self) -> bool:
-        """Every number of images replays a graph."""
-        return len(self._graphs) == self._max_batch
+        """Everything is the replay of a graph."""
+        return len(self._graphs) == self._max_batch * (3 if self._frames else 1)
 
-    def infer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    @property
+    def frame_shape(self) -> tuple[int, ...] | None:
+        """See `FrameRuntime.frame_shape`."""
+        return self._frames.shape if self._frames else None
+
+    def infer(self, images: NDArray[np.uint8]) -> _Outputs:
         """See `Runtime.infer`.
 
         Raises:
@@ -115,12 +132,21 @@ class TensorRtRuntime:
         if images.ndim != 4 or images.shape[1:] != size or images.dtype != np.uint8 or len(images) == 0:
             wanted = ", ".join(map(str, ("n", *size)))
             raise RuntimeFailure(f"images {images.shape} {images.dtype}: the plan takes ({wanted}) uint8")
-        scores, maps = [], []
-        for start in range(0, len(images), self._max_batch):
-            score, anomaly_map = self._guarded("an inference", partial(self._infer, images[start:]))
-            scores.append(score)
-            maps.append(anomaly_map)
-        return (scores[0], maps[0]) if len(scores) == 1 else (np.concatenate(scores), np.concatenate(maps))
+        return self._in_turn(images, self._infer)
+
+    def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> _Outputs:
+        """See `FrameRuntime.infer_frames`. Raises as `infer`."""
+        self._check_frames(frames)
+        return self._in_turn(frames, self._infer_frames)
+
+    def prepared(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A frame as the GPU prepares it, (height, width, 3): to compare it with what the processor makes of it.
+
+        Raises as `infer`.
+        """
+        self._check_frames([frame])
+        pixels: NDArray[np.uint8] = self._guarded("a frame", partial(self._prepared, frame))
+        return pixels
 
     def device_time_ms(self, count: int) -> float:
         """How long the GPU takes for `count` images, copies included, without what the processor does around it.
@@ -128,7 +154,8 @@ class TensorRtRuntime:
         Raises:
             DeviceFault: the GPU failed.
         """
-        measured = self._guarded("a measurement", lambda: self._device.time_ms(lambda: self._start(count)))
+        start = partial(self._start, _Work("images", count))
+        measured = self._guarded("a measurement", lambda: self._device.time_ms(start))
         return float(measured)
 
     def close(self) -> None:
@@ -155,130 +182,149 @@ class TensorRtRuntime:
 
     # ---- loading ------------------------------------------------------------------------------------------------
 
-    def _load(self, plan: bytes, *, graphs: bool) -> None:
-        runtime: tensorrt.Runtime = self._trt.Runtime(self._log)
-        engine: tensorrt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
-        if engine is None and "out of memory" in self._log.text.lower():
-            raise _NotDone("the plan was not deserialised")
-        if engine is None:
-            raise PlanUnusable(
-                f"TensorRT {self._trt.__version__} does not take the plan: {self._log.text}; station engine build",
-                rebuilding_helps=True,
-            )
-        # Released last: contexts belong to the engine, the engine belongs to the runtime.
-        self._objects = [runtime, engine]
-        self._closing.callback(self._release_objects)
-        self._check_signature(engine)
-        image_shape = (self._max_batch, self._spec.height, self._spec.width, self._spec.channels)
-        map_shape = (self._max_batch, self._map_spec.height, self._map_spec.width)
-        self._image = self._buffer(image_shape, np.uint8)
+    def _load(self, plan: bytes, frame_plan: FramePlan | None, *, graphs: bool) -> None:
+        loaded = LoadedPlan(self._trt, self._log, self._device, plan)
+        self._closing.callback(loaded.close)
+        self._closing.callback(self._contexts.clear)
+        trt, spec, map_spec = self._trt, self._spec, self._map_spec
+        image_shape, map_shape = (spec.height, spec.width, spec.channels), (map_spec.height, map_spec.width)
+        loaded.check(
+            {
+                IMAGE: (True, trt.DataType.UINT8, (-1, *image_shape)),
+                SCORE: (False, trt.DataType.FLOAT, (-1,)),
+                MAP: (False, trt.DataType.FLOAT, (-1, *map_shape)),
+            }
+        )
+        self._image = self._buffer((self._max_batch, *image_shape), np.uint8)
         self._score = self._buffer((self._max_batch,), np.float32)
-        self._map = self._buffer(map_shape, np.float32)
-        scratch_bytes = max(int(engine.device_memory_size_v2), ALIGNMENT_BYTES)
-        scratch: pycuda.driver.DeviceAllocation = self._device.memory(scratch_bytes)
-        self._closing.callback(scratch.free)
+        self._map = self._buffer((self._max_batch, *map_shape), np.float32)
+        addresses = {IMAGE: self._image.address, SCORE: self._score.address, MAP: self._map.address}
         for count in range(1, self._max_batch + 1):
-            self._contexts[count] = self._context(engine, count, int(scratch), scratch_bytes)
+            self._contexts[count] = loaded.context(addresses, {IMAGE: (count, *image_shape)})
+        if frame_plan is not None:
+            stage = FrameStage(self._trt, self._log, self._device, frame_plan, self._image)
+            self._closing.callback(stage.close)
+            self._frames = stage
         self._warm_up(graphs=graphs)
         self._log.lines.clear()
-
-    def _release_objects(self) -> None:
-        self._contexts.clear()
-        while self._objects:
-            self._objects.pop()
-
-    def _check_signature(self, engine: tensorrt.ICudaEngine) -> None:
-        trt = self._trt
-        found = set()
-        for index in range(engine.num_io_tensors):
-            name = engine.get_tensor_name(index)
-            is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-            found.add((name, is_input, engine.get_tensor_dtype(name), tuple(engine.get_tensor_shape(name))))
-        spec, map_spec = self._spec, self._map_spec
-        wanted = {
-            (IMAGE, True, trt.DataType.UINT8, (-1, spec.height, spec.width, spec.channels)),
-            (SCORE, False, trt.DataType.FLOAT, (-1,)),
-            (MAP, False, trt.DataType.FLOAT, (-1, map_spec.height, map_spec.width)),
-        }
-        if found != wanted:
-            raise RuntimeFailure(f"the plan has inputs and outputs {found}, the manifest says {wanted}; build it again")
 
     def _buffer(self, shape: tuple[int, ...], dtype: Any) -> Buffer:
         buffer = self._device.buffer(shape, dtype)
         self._closing.callback(buffer.close)
         return buffer
 
-    def _context(
-        self, engine: tensorrt.ICudaEngine, count: int, scratch: int, scratch_bytes: int
-    ) -> tensorrt.IExecutionContext:
-        context: tensorrt.IExecutionContext | None = engine.create_execution_context(
-            self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    def _warm_up(self, *, graphs: bool) -> None:
+        """Every number of images once; then captured, and kept only if the replay gives the very same bits."""
+        without: dict[str, list[str]] = {}
+        images = _noise(self._image.host.shape)
+        for count in self._contexts:
+            why = self._capture(graphs, [_Work("images", count)], partial(self._infer, images[:count]))
+            if why:
+                without.setdefault(why, []).append(f"{count}")
+        if self._frames is not None:
+            frame = _noise(self._frames.shape)
+            frames = [frame, 255 - frame] * self._max_batch  # neighbours differ: none may get into another's slot
+            for count in self._contexts:
+                works = [_Work("frame", count - 1), _Work("prepared", count)]
+                why = self._capture(graphs, works, partial(self._infer_frames, frames[:count]))
+                if why:
+                    without.setdefault(why, []).append(f"{count} as frames")
+        self.notes = tuple(
+            f"no CUDA graph for {', '.join(counts)} images at a time: {why}" for why, counts in without.items()
         )
-        if context is None:
-            raise _NotDone(f"no execution context for {count} images")
-        context.set_device_memory(scratch, scratch_bytes)
-        shape = (count, self._spec.height, self._spec.width, self._spec.channels)
-        addresses = {IMAGE: self._image.address, SCORE: self._score.address, MAP: self._map.address}
-        done = all(context.set_tensor_address(name, address) for name, address in addresses.items())
-        if not (done and context.set_input_shape(IMAGE, shape)):
-            raise _NotDone(f"the execution context does not take {count} images")
-        return context
+
+    def _capture(self, graphs: bool, works: list[_Work], run: Callable[[], _Outputs]) -> str:
+        """Have graphs for what `run` puts on the stream; returns why not, empty when there are."""
+        expected = run()
+        if not graphs:
+            return "switched off"
+        try:
+            for work in works:
+                graph = CapturedGraph(self._driver, self._device.stream_handle, partial(self._enqueue, work))
+                self._closing.callback(graph.close)
+                self._graphs[work] = graph
+            if all(np.array_equal(a, b) for a, b in zip(expected, run(), strict=True)):
+                return ""
+            why = "its replay does not give the same bits"
+        except self._failures as problem:
+            why = f"{problem}"
+        for work in works:
+            self._graphs.pop(work, None)
+        return why
 
     # ---- running ------------------------------------------------------------------------------------------------
 
-    def _warm_up(self, *, graphs: bool) -> None:
-        """Every number of images once; then captured, and kept only if the replay gives the very same bits."""
-        pattern = np.arange(self._image.host.size, dtype=np.uint32).reshape(self._image.host.shape) * 2654435761
-        image = (pattern >> 24).astype(np.uint8)
-        without: dict[str, list[int]] = {}
-        for count in self._contexts:
-            expected = self._infer(image[:count])
-            if not graphs:
-                without.setdefault("switched off", []).append(count)
-                continue
-            try:
-                self._graphs[count] = self._captured(count)
-            except self._failures as problem:
-                without.setdefault(f"{problem}", []).append(count)
-                continue
-            found = self._infer(image[:count])
-            if not all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True)):
-                del self._graphs[count]
-                without.setdefault("its replay does not give the same bits", []).append(count)
-        self.notes = tuple(
-            f"no CUDA graph for {', '.join(map(str, counts))} images at a time: {why}"
-            for why, counts in without.items()
-        )
+    def _check_frames(self, frames: Sequence[NDArray[np.uint8]]) -> None:
+        if self._frames is None or not frames:
+            raise RuntimeFailure(f"{len(frames)} frames: there is no plan that prepares them, or nothing to do")
+        for frame in frames:
+            if frame.shape != self._frames.shape or frame.dtype != np.uint8:
+                wanted = ", ".join(map(str, self._frames.shape))
+                raise RuntimeFailure(f"frame {frame.shape} {frame.dtype}: the plan takes ({wanted}) uint8")
 
-    def _captured(self, count: int) -> CapturedGraph:
-        graph = CapturedGraph(self._driver, self._device.stream_handle, lambda: self._enqueue(count))
-        self._closing.callback(graph.close)
-        return graph
+    def _in_turn(self, images: Any, work: Callable[[Any], _Outputs]) -> _Outputs:
+        """As many at a time as one call takes."""
+        results = [
+            self._guarded("an inference", partial(work, images[start : start + self._max_batch]))
+            for start in range(0, len(images), self._max_batch)
+        ]
+        if len(results) == 1:
+            only: _Outputs = results[0]
+            return only
+        scores, maps = zip(*results, strict=True)
+        return np.concatenate(scores), np.concatenate(maps)
 
-    def _infer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """As many as one call takes."""
-        count = min(len(images), self._max_batch)
-        np.copyto(self._image.host[:count], images[:count])
+    def _infer(self, images: NDArray[np.uint8]) -> _Outputs:
+        np.copyto(self._image.host[: len(images)], images)
+        return self._finish(_Work("images", len(images)))
+
+    def _infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> _Outputs:
+        for slot, frame in enumerate(frames):
+            self._bring(frame, slot)
+        return self._finish(_Work("prepared", len(frames)))
+
+    def _bring(self, frame: NDArray[np.uint8], slot: int) -> None:
+        """A frame on its way to a slot of the model's input."""
+        assert self._frames is not None  # `_check_frames` has refused it
+        if slot:
+            self._device.synchronize()  # the frame before is still being read
+        self._frames.put(frame)
+        self._start(_Work("frame", slot))
+
+    def _prepared(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self._bring(frame, 0)
+        self._image.download(1)
+        self._device.synchronize()
+        pixels: NDArray[np.uint8] = self._image.host[0].copy()
+        return pixels
+
+    def _finish(self, work: _Work) -> _Outputs:
+        count = work.number
         # What does not arrive must not look like the answer of the part before.
         self._score.host[:count] = np.nan
         self._map.host[:count] = np.nan
-        self._start(count)
+        self._start(work)
         self._device.synchronize()
         return self._score.host[:count].copy(), self._map.host[:count].copy()
 
-    def _start(self, count: int) -> None:
-        graph = self._graphs.get(count)
+    def _start(self, work: _Work) -> None:
+        graph = self._graphs.get(work)
         if graph is None:
-            self._enqueue(count)
+            self._enqueue(work)
         else:
             graph.launch()
 
-    def _enqueue(self, count: int) -> None:
-        self._image.upload(count)
-        if not self._contexts[count].execute_async_v3(self._device.stream_handle):
-            raise _NotDone(f"{count} images were not enqueued")
-        self._score.download(count)
-        self._map.download(count)
+    def _enqueue(self, work: _Work) -> None:
+        if work.kind == "frame":
+            assert self._frames is not None
+            self._frames.enqueue(work.number)
+            return
+        if work.kind == "images":
+            self._image.upload(work.number)
+        if not self._contexts[work.number].execute_async_v3(self._device.stream_handle):
+            raise NotDone(f"{work.number} images were not enqueued")
+        self._score.download(work.number)
+        self._map.download(work.number)
 
     def _guarded(self, what: str, work: Callable[[], Any]) -> Any:
         """Work with the GPU on behalf of one thread; whatever it says becomes an error with its kind."""
@@ -306,3 +352,9 @@ class TensorRtRuntime:
         fault = device_fault(self._driver, what, detail, out_of_memory=memory_short)
         self._lost = self._lost or fault.needs_restart
         return fault
+
+
+def _noise(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Always the same."""
+    numbers = np.arange(np.prod(shape), dtype=np.uint32).reshape(shape) * np.uint32(2654435761)
+    return np.asarray(numbers >> 24, np.uint8)

@@ -16,7 +16,7 @@ import tensorrt_rtx_bindings as tensorrt_rtx
 
 from engines.errors import RuntimeFailure
 from engines.runtimes.tensorrt.build import BuildProgress, build_plan
-from engines.runtimes.tensorrt.plan_key import Profile
+from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, SEVERAL_IMAGES, Profile
 
 
 def for_sm86(config: Any) -> None:
@@ -25,7 +25,14 @@ def for_sm86(config: Any) -> None:
     config.set_compute_capability(tensorrt_rtx.ComputeCapability.SM86, 0)
 
 
-def build(model: bytes, *, fail_at: str = "", cancel: bool = False, cache: bytes = b"") -> dict[str, Any]:
+def build(
+    model: bytes,
+    profile: Profile = SEVERAL_IMAGES,
+    *,
+    fail_at: str = "",
+    cancel: bool = False,
+    cache: bytes = b"",
+) -> dict[str, Any]:
     """One build and what was told about it."""
     told: list[BuildProgress] = []
     cancelled = threading.Event()
@@ -42,7 +49,7 @@ def build(model: bytes, *, fail_at: str = "", cancel: bool = False, cache: bytes
         built = build_plan(
             tensorrt_rtx,
             model,
-            Profile(),
+            profile,
             timing_cache=cache,
             on_progress=progress,
             cancelled=cancelled,
@@ -66,6 +73,8 @@ def main(case: str, folder: Path) -> dict[str, Any]:
             return build(model, cache=b"not a cache of this GPU")
         case "cancelled":
             return build(model, cancel=True)
+        case "one image":
+            return build((folder / "fixed batch.onnx").read_bytes(), ONE_IMAGE)
         case "nobody listens":
             return build(model, fail_at=build(model)["phases"][0])
         case _:

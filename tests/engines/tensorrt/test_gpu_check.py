@@ -68,8 +68,8 @@ def test_different_bits_are_found(engine: Path, tmp_path: Path, pixels: NDArray[
     darker = np.full((SIDE, SIDE, 3), 65, np.uint8)
     other = write_small_engine(tmp_path / "other", width=SIDE, height=SIDE, reference=darker)
     with on_cpu(engine) as one, on_cpu(engine) as same, on_cpu(other) as different:
-        assert gpu_check.same_bits(one, same, pixels) == []
-        assert gpu_check.same_bits(one, different, pixels) == [1, 2, 3, 4, 5, 6, 7, 8]
+        assert gpu_check.same_bits(one.infer, same.infer, pixels) == []
+        assert gpu_check.same_bits(one.infer, different.infer, pixels) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_soak_tells_growth_and_different_answers(engine: Path, pixels: NDArray[np.uint8]) -> None:
@@ -99,3 +99,5 @@ def test_the_engines_it_makes_are_whole(tmp_path: Path) -> None:
     assert bundle.golden[0].image_score < bundle.manifest.calibration.review_score
     assert bundle.golden[1].image_score > bundle.manifest.calibration.reject_score
     assert len(bundle.sample) == 8
+    assert bundle.frame is not None
+    assert bundle.frame.shape == (2048, 2448, 3)

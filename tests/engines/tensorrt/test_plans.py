@@ -15,13 +15,15 @@ from engines.archive import export_archive
 from engines.bundle import read_bundle
 from engines.errors import BundleError, PlanUnusable
 from engines.runtimes.tensorrt import plans
-from engines.runtimes.tensorrt.plans import PlanState, PlanStore
+from engines.runtimes.tensorrt.plan_key import ONE_IMAGE
+from engines.runtimes.tensorrt.plans import FrameCheck, PlanState, PlanStore
 from engines.store import EngineStore
 from tests.engines.small_engine import write_small_engine
 from tests.engines.tensorrt.reports import report
 from tests.engines.tensorrt.test_plan_key import KEY
 
 PLAN = bytes(range(256)) * 40
+FRAME_KEY = dataclasses.replace(KEY, onnx_sha256="ef" * 32, precision="fp32", profile=ONE_IMAGE)
 OTHER = dataclasses.replace(KEY, gpu_name="NVIDIA L4", compute_capability="8.9")
 
 
@@ -112,6 +114,46 @@ def test_a_plan_that_computes_something_else_is_refused_with_the_numbers(engine:
         store.read(KEY)
     assert not raised.value.rebuilding_helps
     assert 'precision = "fp32"' in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("check", "state", "words"),
+    [
+        (
+            FrameCheck(difference=1, gpu_ms=1.0, processor_ms=3.0),
+            PlanState.READY,
+            "on the GPU: 1.00 ms a frame, 3",
+        ),
+        (
+            FrameCheck(difference=1, gpu_ms=3.0, processor_ms=3.0),
+            PlanState.REFUSED,
+            "on the processor: 3.00 ms",
+        ),
+        (FrameCheck(difference=2, gpu_ms=1.0, processor_ms=3.0), PlanState.REFUSED, "differ by 2 grey levels"),
+    ],
+)
+def test_frames_are_prepared_where_it_is_faster(engine: Path, check: FrameCheck, state: PlanState, words: str) -> None:
+    store = PlanStore(engine)
+    store.write(FRAME_KEY, PLAN, None, check)
+    found = store.find(FRAME_KEY)
+    assert found.state is state
+    assert words in found.detail
+    if state is PlanState.READY:
+        assert store.read(FRAME_KEY)[1].frames == check
+    else:
+        with pytest.raises(PlanUnusable, match="refused"):
+            store.read(FRAME_KEY)
+
+
+def test_times_and_pixels_that_cannot_be_are_refused(engine: Path) -> None:
+    store = PlanStore(engine)
+    store.write(FRAME_KEY, PLAN, None, FrameCheck(difference=0, gpu_ms=1.0, processor_ms=3.0))
+    file = store.path / f"{FRAME_KEY.name}.json"
+    for field, value in (("difference", -1), ("gpu_ms", -1.0), ("processor_ms", "fast")):
+        record = json.loads(file.read_text())
+        record["frames"][field] = value
+        file.write_text(json.dumps(record))
+        assert store.find(FRAME_KEY).state is PlanState.CORRUPT
 
 
 def flip_a_bit(store: PlanStore) -> None:

@@ -27,6 +27,7 @@ LEAN = ("10.16.1.11", "11.4.0.106")
 FULL = ("tensorrt-cu12-bindings==10.3.0", *(f"tensorrt-cu13-bindings=={version}" for version in LEAN))
 BUILDING = "build.py"
 """What only a full TensorRT has, the lean runtimes have not."""
+INFERENCE = ("frames.py", "libraries.py", "loaded_plan.py", "runtime.py")
 SHARED = {"ILogger", "ILogger.Severity.WARNING"}
 
 
@@ -57,13 +58,15 @@ def lean(version: str) -> Path:
 
 def test_what_is_collected(files: dict[str, Used]) -> None:
     """The collector sees what it is there for."""
-    assert set(files) == {BUILDING, "runtime.py", "libraries.py"}
-    runtime, build = files["runtime.py"], files[BUILDING]
-    assert ("ICudaEngine", "device_memory_size_v2") in runtime.members
-    assert ("IExecutionContext", "execute_async_v3") in runtime.members
-    assert ("IExecutionContext", "set_input_shape") in {(call.owner, call.name) for call in runtime.calls}
-    assert "ExecutionContextAllocationStrategy.USER_MANAGED" in runtime.names
-    assert {"Runtime", "DataType.UINT8", "TensorIOMode.INPUT"} <= runtime.names
+    assert set(files) == {BUILDING, *INFERENCE}
+    loaded, build = files["loaded_plan.py"], files[BUILDING]
+    assert ("ICudaEngine", "device_memory_size_v2") in loaded.members
+    assert ("IExecutionContext", "set_input_shape") in {(call.owner, call.name) for call in loaded.calls}
+    assert "ExecutionContextAllocationStrategy.USER_MANAGED" in loaded.names
+    assert {"Runtime", "TensorIOMode.INPUT"} <= loaded.names
+    for name in ("runtime.py", "frames.py"):
+        assert ("IExecutionContext", "execute_async_v3") in files[name].members
+        assert "DataType.UINT8" in files[name].names
     assert ("IProgressMonitor", "step_complete") in build.overridden
     assert ("ILogger", "log") in build.overridden
     assert ("IBuilderConfig", "progress_monitor") in build.members
@@ -74,7 +77,7 @@ def test_what_is_collected(files: dict[str, Used]) -> None:
 @pytest.mark.parametrize("version", LEAN)
 def test_the_lean_runtime_has_what_inference_uses(files: dict[str, Used], version: str) -> None:
     folder = lean(version)
-    for name in ("runtime.py", "libraries.py"):
+    for name in INFERENCE:
         assert problems("tensorrt_lean_bindings", files[name], folder) == [], name
     logger = Used(names=SHARED, overridden={("ILogger", "log")})
     assert problems("tensorrt_lean_bindings", logger, folder) == []

@@ -67,6 +67,10 @@ def test_a_graph_becomes_a_plan_of_rtx(folder: Path) -> None:
     assert found["within"]
 
 
+def test_a_graph_of_one_image_needs_no_profile(folder: Path) -> None:
+    assert session("one image", folder)["plan_bytes"] > 1000
+
+
 def test_measurements_of_elsewhere_are_not_used(folder: Path) -> None:
     assert session("foreign cache", folder)["plan_bytes"] > 1000
 
