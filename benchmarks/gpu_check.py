@@ -39,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engines.bundle import Bundle, read_bundle
 from engines.errors import EngineError, GpuUnusable, PlanUnusable
 from engines.preprocess import SAME_PIXELS
+from engines.runtimes.frame_check import check_frames
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.runtimes.protocol import Runtime
@@ -46,7 +47,7 @@ from engines.runtimes.tensorrt.device import Device
 from engines.runtimes.tensorrt.libraries import load_libraries
 from engines.runtimes.tensorrt.plan_key import MAX_BATCH, PlanKey, Precision
 from engines.runtimes.tensorrt.plans import PlanState, PlanStore
-from engines.runtimes.tensorrt.prepare import TOLERANCES, MadePlan, PlanMaker, check_frames
+from engines.runtimes.tensorrt.prepare import TOLERANCES, MadePlan, PlanMaker
 from engines.runtimes.tensorrt.probe import Gpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
 

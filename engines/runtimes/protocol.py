@@ -38,8 +38,8 @@ class Runtime(Protocol):
     ) -> None: ...
 
 
-class FrameRuntime(Protocol):
-    """A runtime that also prepares frames: the same pixels as `preprocess.prepare`, within one grey level."""
+class FrameRuntime(Runtime, Protocol):
+    """A runtime that may also prepare frames: the same pixels as `preprocess.prepare`, within one grey level."""
 
     @property
     def frame_shape(self) -> tuple[int, ...] | None:
@@ -52,4 +52,8 @@ class FrameRuntime(Protocol):
         Args:
             frames: uint8, all of `frame_shape`.
         """
+        ...
+
+    def prepared(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pixels that a frame becomes, (height, width, 3) RGB: for comparing them. Raises as `infer_frames`."""
         ...

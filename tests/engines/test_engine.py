@@ -5,21 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
-from engines.bundle import FrameGraph, read_bundle, write_bundle
+from engines.bundle import read_bundle, write_bundle
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated, RuntimeFailure
 from engines.location.location import WHOLE_IMAGE
 from engines.location.spec import BlobLocation
 from engines.runtimes.onnx import OnnxRuntime
-from engines.runtimes.protocol import Runtime
 from engines.training.frame_graph import make_frame_graph
+from tests.engines.frames_on_onnx import FramesOnOnnx
 from tests.engines.loose_parts import Lie, screw
 from tests.engines.small_engine import write_located_engine, write_small_engine
 
@@ -92,21 +90,6 @@ def test_a_part_that_is_not_found_costs_the_others_nothing(tmp_path: Path) -> No
         assert found.image_score == pytest.approx(engine.score(part).image_score, rel=1e-5)
 
 
-class FramesOnOnnx:
-    """Prepares frames with `frame.onnx` in ONNX Runtime, as a GPU does with its plan."""
-
-    def __init__(self, graph: FrameGraph, runtime: Runtime) -> None:
-        self.frame_shape = graph.shape
-        self.calls = 0
-        self._session = ort.InferenceSession(graph.model, providers=["CPUExecutionProvider"])
-        self._runtime = runtime
-
-    def infer_frames(self, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        self.calls += 1
-        rows = [self._session.run(["pixels"], {"image": frame.reshape(1, *frame.shape[:2], -1)})[0] for frame in frames]
-        return self._runtime.infer(np.concatenate(rows))
-
-
 def test_frames_that_the_runtime_prepares_score_alike(path: Path) -> None:
     """Others, and mixtures, are prepared here; what comes back covers the frame either way."""
     bundle = read_bundle(path)
@@ -114,9 +97,8 @@ def test_frames_that_the_runtime_prepares_score_alike(path: Path) -> None:
     spot = np.full((100, 200), 64, np.uint8)
     spot[40:70, 20:60] = 200
     plain, other = np.full((100, 200), 64, np.uint8), np.full((50, 60), 64, np.uint8)
-    with OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=1) as runtime:
-        frames = FramesOnOnnx(graph, runtime)
-        there, here = Engine(bundle, runtime, frames=frames), Engine(bundle, runtime)
+    with FramesOnOnnx(bundle, graph) as frames:
+        there, here = Engine(bundle, frames, frames=frames), Engine(bundle, frames)
         for images, calls in (([spot, plain], 1), ([spot], 1), ([spot, other], 0), ([other], 0), ([], 0)):
             frames.calls = 0
             for found, expected in zip(there.score_batch(images), here.score_batch(images), strict=True):

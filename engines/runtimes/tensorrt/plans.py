@@ -29,7 +29,7 @@ from engines.bundle import read_bounded, sync_directory
 from engines.errors import BundleError, PlanUnusable
 from engines.manifest import Sha256
 from engines.parity_report import ParityReport
-from engines.preprocess import SAME_PIXELS
+from engines.runtimes.frame_check import FrameCheck
 from engines.runtimes.tensorrt.plan_key import PlanKey
 
 PLANS_FOLDER = "plans"
@@ -39,38 +39,7 @@ MAX_CACHE_BYTES = 256 << 20
 MAX_RECORDS = 256
 """More than that is no folder that this software has written."""
 LEFTOVER_S = 3600.0
-Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _TEMPORARY = ".new-"
-
-
-class FrameCheck(BaseModel):
-    """How a plan that prepares frames compared with what the processor does: `preprocess.prepare`."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    difference: Annotated[int, Field(ge=0, le=255)]
-    """Largest one of all pixels, grey levels."""
-    gpu_ms: Milliseconds
-    """A frame from the camera's memory to its scores, median: prepared on the GPU."""
-    processor_ms: Milliseconds
-    """Prepared on the processor, in turn with the other."""
-
-    @property
-    def refusal(self) -> str:
-        """Why the processor prepares the frames; empty when the GPU does."""
-        if self.difference > SAME_PIXELS:
-            return f"pixels differ by {self.difference} grey levels from the processor's, allowed {SAME_PIXELS}"
-        if self.gpu_ms >= self.processor_ms:
-            return f"{self.gpu_ms:.2f} ms a frame on the GPU, {self.processor_ms:.2f} ms on the processor"
-        return ""
-
-    def __str__(self) -> str:
-        """For people."""
-        why = self.refusal
-        if why:
-            return f"on the processor: {why}"
-        faster = f"{self.gpu_ms:.2f} ms a frame, {self.processor_ms:.2f} ms on the processor"
-        return f"on the GPU: {faster}; pixels differ by at most {self.difference} grey levels"
 
 
 class PlanRecord(BaseModel):

@@ -7,21 +7,14 @@ used where it is faster than the processor.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from engines.bundle import FRAME_FILE, Bundle
 from engines.errors import BundleError, PlanUnusable, RuntimeFailure
-from engines.location.location import Location
 from engines.manifest import Variant
 from engines.parity_report import FLOAT32, HALF, INT8, ParityReport, Tolerance
-from engines.preprocess import prepare
+from engines.runtimes.frame_check import check_frames
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.runtimes.protocol import Runtime
@@ -29,13 +22,11 @@ from engines.runtimes.tensorrt.build import WORKSPACE_BYTES, BuildProgress, buil
 from engines.runtimes.tensorrt.frames import FramePlan
 from engines.runtimes.tensorrt.libraries import Libraries, load_libraries
 from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, PlanKey, Precision, plan_key
-from engines.runtimes.tensorrt.plans import FrameCheck, PlanFound, PlanRecord, PlanState, PlanStore
+from engines.runtimes.tensorrt.plans import PlanFound, PlanRecord, PlanState, PlanStore
 from engines.runtimes.tensorrt.probe import Gpu, NoGpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
 
 TOLERANCES: dict[Precision, Tolerance] = {"fp32": FLOAT32, "fp16": HALF, "int8-backbone": INT8}
-FRAME_RUNS = 50
-"""Of each way, when it is measured which one is faster."""
 _VARIANTS: dict[Precision, Variant] = {"fp16": "fp16", "int8-backbone": "int8"}
 
 
@@ -186,38 +177,3 @@ class PlanMaker:
             if not report.passed:
                 return report
         return reports[0]
-
-
-def check_frames(runtime: TensorRtRuntime, bundle: Bundle, shape: tuple[int, ...]) -> FrameCheck:
-    """Prepare frames of `shape` on the GPU and on the processor: compare the pixels, then the time to the scores.
-
-    Raises:
-        DeviceFault, RuntimeFailure: the GPU failed.
-    """
-    manifest = bundle.manifest
-    location = Location(manifest.location, ignore=manifest.ignore, pictures=bundle.pictures)
-
-    def on_processor(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return prepare(frame, manifest.input, location).pixels
-
-    part, noise = _part_as_frame(bundle, shape), np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    difference = max(int(cv2.absdiff(runtime.prepared(frame), on_processor(frame)).max()) for frame in (part, noise))
-    ways: tuple[Callable[[], object], ...] = (
-        partial(runtime.infer_frames, [part]),
-        lambda: runtime.infer(on_processor(part)[np.newaxis]),
-    )
-    times_ms = np.empty((FRAME_RUNS, len(ways)))
-    for run in range(FRAME_RUNS):
-        for way, infer in enumerate(ways):
-            start_ns = time.perf_counter_ns()
-            infer()
-            times_ms[run, way] = (time.perf_counter_ns() - start_ns) / 1e6
-    gpu_ms, processor_ms = np.median(times_ms, axis=0)
-    return FrameCheck(difference=difference, gpu_ms=float(gpu_ms), processor_ms=float(processor_ms))
-
-
-def _part_as_frame(bundle: Bundle, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A good part at the size of a frame; its proportions do not matter here."""
-    image = bundle.golden[0].image
-    enlarged = cv2.resize(image if len(shape) == 3 else image[:, :, 1], (shape[1], shape[0]))
-    return np.asarray(enlarged, np.uint8)

@@ -140,10 +140,7 @@ class TensorRtRuntime:
         return self._in_turn(frames, self._infer_frames)
 
     def prepared(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A frame as the GPU prepares it, (height, width, 3): to compare it with what the processor makes of it.
-
-        Raises as `infer`.
-        """
+        """See `FrameRuntime.prepared`. Raises as `infer`."""
         self._check_frames([frame])
         pixels: NDArray[np.uint8] = self._guarded("a frame", partial(self._prepared, frame))
         return pixels

@@ -14,9 +14,10 @@ import pytest
 from engines.archive import export_archive
 from engines.bundle import read_bundle
 from engines.errors import BundleError, PlanUnusable
+from engines.runtimes.frame_check import FrameCheck
 from engines.runtimes.tensorrt import plans
 from engines.runtimes.tensorrt.plan_key import ONE_IMAGE
-from engines.runtimes.tensorrt.plans import FrameCheck, PlanState, PlanStore
+from engines.runtimes.tensorrt.plans import PlanState, PlanStore
 from engines.store import EngineStore
 from tests.engines.small_engine import write_small_engine
 from tests.engines.tensorrt.reports import report
