@@ -1,14 +1,20 @@
 # shellcheck shell=sh
 # What both installers share; sourced, not run. Expects the folder of the installer in `here`.
 
+: "${here:?is the folder of the installer}"
 source_dir=$(CDPATH='' cd -- "$here/../.." && pwd)
 prefix=/opt/station
+python=$prefix/.venv/bin/python
 root=
 check=no
+extras=
+if_it_fails=
+EXIT_FAILED=1
 EXIT_REFUSED=2
 
 usage() {
-    echo "usage: $0 [--check [--root DIR]]"
+    echo "usage: $0 [--teach] [--check [--root DIR]]"
+    echo "  --teach     also what teaching and refreshing engines need (PyTorch)"
     echo "  --check     say what would be done, do nothing; needs no root"
     echo "  --root DIR  with --check: read what this computer is from the files under DIR"
 }
@@ -23,6 +29,7 @@ read_options() {
     while [ $# -gt 0 ]; do
         case $1 in
             --check) check=yes ;;
+            --teach) extras='[train]' ;;
             --root)
                 [ $# -ge 2 ] || { usage >&2; exit "$EXIT_REFUSED"; }
                 root=$2
@@ -38,49 +45,54 @@ read_options() {
     fi
 }
 
-# Says a step, and does it unless only asked.
+# Says a step, and does it unless only asked. A step that fails ends the installer: `if_it_fails` says more about it.
 step() {
-    echo "--> $1"
+    doing=$1
+    echo "--> $doing"
     shift
     if [ "$check" = yes ]; then
         echo "    $*"
-    else
-        "$@"
+        return
     fi
+    "$@" && return
+    echo "$0: failed: $doing. The lines above say why." >&2
+    [ -z "$if_it_fails" ] || echo "$0: $if_it_fails" >&2
+    echo "$0: do: mend it and run this again; what is done already stays and is not harmed" >&2
+    exit "$EXIT_FAILED"
 }
 
 need_debian_and_root() {
     [ -e "$root/etc/debian_version" ] || refuse "this is no Debian or Ubuntu: packages come from apt" \
         "follow deploy/*/README.md by hand"
-    if [ "$check" = no ] && [ "$(id -u)" -ne 0 ]; then
-        refuse "packages, user and service need root" "sudo $0"
+    [ "$check" = no ] || return 0
+    [ "$(id -u)" -eq 0 ] || refuse "packages, user and service need root" "sudo $0"
+    if systemd_runs && systemctl --quiet is-active station.service; then
+        refuse "the station runs, and its files would change under it" "systemctl stop station, then this again"
     fi
+}
+
+systemd_runs() {
+    [ -d /run/systemd/system ]
+}
+
+# install_packages TITLE PACKAGES...
+install_packages() {
+    title=$1
+    shift
+    step "$title" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+    [ "$check" = yes ] || /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        refuse "$(/usr/bin/python3 --version) is too old: the station needs 3.10" "Debian 12, Ubuntu 22.04 or newer"
 }
 
 make_user() {
-    id station >/dev/null 2>&1 ||
-        step "user of the service" useradd --system --user-group --create-home --home-dir /var/lib/station \
-            --shell /usr/sbin/nologin station
+    getent passwd station >/dev/null || step "user of the service" useradd --system --user-group \
+        --no-create-home --home-dir /var/lib/station --shell /usr/sbin/nologin station
     for group in video render; do
-        if getent group "$group" >/dev/null 2>&1; then
+        if getent group "$group" >/dev/null; then
             step "GPU and cameras for it: group $group" usermod --append --groups "$group" station
         fi
     done
-}
-
-# make_environment SYSTEM_PACKAGES PIP_ARGUMENTS...: pycuda is built against the CUDA toolkit that is found.
-make_environment() {
-    system_packages=$1
-    shift
-    sees_system=false
-    [ -z "$system_packages" ] || sees_system=true
-    if ! grep -qs "include-system-site-packages = $sees_system" "$prefix/.venv/pyvenv.cfg"; then
-        # shellcheck disable=SC2086  # no option when it is empty
-        step "environment in $prefix/.venv" /usr/bin/python3 -m venv --clear $system_packages "$prefix/.venv"
-    fi
-    step "the station and pycuda" env "PATH=/usr/local/cuda/bin:$PATH" \
-        "LIBRARY_PATH=/usr/local/cuda/lib64/stubs:/usr/lib/$(uname -m)-linux-gnu/stubs" \
-        "$prefix/.venv/bin/python" -m pip install --constraint "$prefix/source/constraints.txt" "$@"
+    step "its folder" install -d -m 0755 -o station -g station /var/lib/station
 }
 
 # Built from a copy, or files of root would be left in the folder of whoever has cloned this.
@@ -92,16 +104,56 @@ copy_source() {
         "$source_dir/README.md" "$source_dir/LICENSE" "$prefix/source"
 }
 
+# make_environment SEES_SYSTEM (true or false): made anew when it is of the other kind, half made, or of a Python that is
+# not there any more.
+make_environment() {
+    sees_system=$1
+    set --
+    [ "$sees_system" = false ] || set -- --system-site-packages
+    if ! grep -qs "include-system-site-packages = $sees_system" "$root$prefix/.venv/pyvenv.cfg" ||
+        ! "$root$python" -m pip --version >/dev/null 2>&1; then
+        step "environment in $prefix/.venv" /usr/bin/python3 -m venv --clear "$@" "$prefix/.venv"
+    fi
+    pip_install "the station" "$prefix/source$extras"
+    step "the command station" ln -sfn "$prefix/.venv/bin/station" /usr/local/bin/station
+}
+
+# pip_install TITLE ARGUMENTS...
+pip_install() {
+    title=$1
+    shift
+    step "$title" "$python" -m pip install --constraint "$prefix/source/constraints.txt" "$@"
+}
+
+# shellcheck disable=SC2120  # the installer for a Jetson has none
+# build_pycuda [HEADERS...]: there is no wheel of it. HEADERS are packages of NVIDIA's on PyPI with the headers of CUDA; without
+# them those of the CUDA toolkit are taken. ../pycuda-settings.py names the folders.
+build_pycuda() {
+    if "$root$python" -c 'import pycuda' >/dev/null 2>&1; then
+        return
+    fi
+    step "folder to build in" install -d "$prefix/build"
+    step "settings of pycuda" install -m 0644 "$source_dir/deploy/pycuda-settings.py" "$prefix/build/.aksetup-defaults.py"
+    [ $# -eq 0 ] || step "headers of CUDA" "$python" -m pip install --no-deps --target "$prefix/build" "$@"
+    step "pycuda, built here: takes minutes" env HOME="$prefix/build" \
+        XDG_CONFIG_HOME="${XDG_CONFIG_HOME:-${HOME:-/root}/.config}" \
+        "$python" -m pip install --no-cache-dir --constraint "$prefix/source/constraints.txt" 'pycuda>=2024.1'
+    step "what it was built with goes" rm -rf "$prefix/build"
+}
+
 # install_service DROP_IN
 install_service() {
     step "folder of the configuration" install -d -m 0750 -g station /etc/station
-    if [ ! -e /etc/station/station.toml ]; then
+    if [ ! -e "$root/etc/station/station.toml" ]; then
         step "configuration to begin with" install -m 0640 -g station "$source_dir/deploy/station.toml" \
             /etc/station/station.toml
     fi
-    step "service" install -m 0644 "$source_dir/systemd/station.service" /etc/systemd/system/station.service
+    step "service and weekly refresh" install -m 0644 "$source_dir/systemd/station.service" \
+        "$source_dir/systemd/station-refresh.service" "$source_dir/systemd/station-refresh.timer" /etc/systemd/system
     step "what the GPU needs before it" install -D -m 0644 "$1" /etc/systemd/system/station.service.d/gpu.conf
-    step "systemd reads it" systemctl daemon-reload
+    if systemd_runs || [ -n "$root" ]; then
+        step "systemd reads it" systemctl daemon-reload
+    fi
 }
 
 say_how_to_go_on() {
@@ -109,7 +161,8 @@ say_how_to_go_on() {
         echo "Nothing was done: --check."
         return
     fi
-    echo "Installed. Next, what TensorRT still needs:"
-    "$prefix/.venv/bin/station" check --gpu --config /etc/station/station.toml || true
-    echo "Then edit /etc/station/station.toml, and: systemctl enable --now station"
+    echo "Installed. What TensorRT still needs:"
+    runuser -u station -- station check --gpu --config /etc/station/station.toml ||
+        echo "Until then the station runs on the processor (runtime = \"auto\")."
+    echo "Next: edit /etc/station/station.toml, then: systemctl enable --now station"
 }

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 def run_gpu(options: argparse.Namespace) -> int:
     """Prints the way from the driver to the plan; exit code 2 when TensorRT cannot run."""
     try:
-        configuration = config.load(options.config) if options.config.exists() else None
+        configuration = None if _is_missing(options.config) else config.load(options.config)
     except ConfigurationError as problem:
         return complain(problem)
     colours = {Judgement.OK: "green", Judgement.MISSING: "red", Judgement.ADVICE: "yellow"}
@@ -80,6 +81,17 @@ def run_gpu(options: argparse.Namespace) -> int:
             console.print(f"{'':15} [bold]do[/]       {escape(link.mend)}")
     console.print("TensorRT can run." if can_run else "TensorRT cannot run; begin with the first line that is missing.")
     return 0 if can_run else EXIT_BAD_INPUT
+
+
+def _is_missing(path: Path) -> bool:
+    """One that may not be read is not missing."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def check(configuration: LoadedConfiguration) -> Iterator[Finding]:

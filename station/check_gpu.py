@@ -173,9 +173,13 @@ def _pycuda(gpu: Gpu | NoGpu, board: Jetson | None) -> Link:
 def _without_pycuda(board: Jetson | None) -> tuple[str, str]:
     """What is missing, and the command."""
     toolkit = _nvcc()
+    if toolkit is None and board is None:
+        return (
+            "not installed",
+            "sudo deploy/desktop/install.sh  # in the station's repository: builds it",
+        )
     if toolkit is None:
-        command = "sudo apt install nvidia-jetpack" if board else "sudo apt install nvidia-cuda-toolkit"
-        return "not installed, and no CUDA toolkit (nvcc) to build it with", command
+        return "not installed, and no CUDA toolkit (nvcc) to build it with", "sudo apt install nvidia-jetpack"
     path = shlex.quote(str(toolkit.parent))
     return "not installed; it is built here", f"PATH={path}:$PATH {_pip()} 'pycuda>=2024.1'"
 

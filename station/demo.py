@@ -22,17 +22,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 
+from engines.errors import EngineError, RuntimeFailure
+from engines.runtimes.choice import Asked, require_usable
 from station.config_cameras import MAX_CAMERAS
 from station.control import ControlError
 from station.database import ledger, open_reader
 from station.images import write_image
+from station.plan_building import PlanBuildError
 from station.simulation import choosing
 from station.simulation.accounting import as_ledger, join, write_contact_sheet
 from station.simulation.belt import PITCH_COUNTS, Layout
+from station.simulation.engine_plans import build_missing, wait_for_plan
 from station.simulation.images import GOOD, MIN_TRAINING_IMAGES, Canvas, ImageFolderError, ImageParts, open_folder
 from station.simulation.live import LiveView
 from station.simulation.parts import PRODUCTS, SIZE_PX
@@ -72,6 +76,8 @@ class Setup:
     engine: Path | None
     """An engine that is there already; None: one is taught."""
     plan: LinePlan
+    runtime: Asked
+    """What is to run the engines."""
     seed: int
 
     recipes: dict[int, str]
@@ -96,6 +102,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--work", type=Path, default=Path("demo"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--report", type=Path, metavar="FILE", help="the report as JSON; always in --work, too")
     parser.add_argument("--engine", type=Path, metavar="DIR", help="use this engine and teach none")
+    parser.add_argument("--runtime", choices=get_args(Asked), default="auto",
+                        help="what runs the engine, as [engine] runtime; default: auto")  # fmt: skip
     parser.add_argument("--teach-parts", type=int, default=60, metavar="N", help="without --images; default 60")
     parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
                         help="who triggers the camera: the light barrier (line) or the PLC; default: line")  # fmt: skip
@@ -116,10 +124,10 @@ def run(options: argparse.Namespace) -> int:
     with _signals_interrupt():
         try:
             return Demo(_check(options), console).run(options.report)
-        except (BadInput, ImageFolderError, WorkspaceError) as problem:
+        except (BadInput, EngineError, ImageFolderError, WorkspaceError) as problem:
             print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
             return EXIT_BAD_INPUT
-        except (DemoFailed, ProcessEnded, TeachError, ControlError, TimeoutError) as problem:
+        except (DemoFailed, PlanBuildError, ProcessEnded, TeachError, ControlError, TimeoutError) as problem:
             print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
             bad_input = isinstance(problem, ProcessEnded) and problem.code == EXIT_BAD_INPUT
             return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
@@ -142,6 +150,10 @@ def _check(options: argparse.Namespace) -> Setup:
         raise BadInput(f"--engine {options.engine}: no such folder; leave the option out to have an engine taught")
     if options.report is not None and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
         raise BadInput(f"--report {options.report}: must be a file in a folder that exists")
+    try:
+        require_usable(options.runtime)
+    except RuntimeFailure as problem:
+        raise BadInput(f"--runtime {options.runtime}: {problem}") from problem
     recipes = dict(enumerate(PRODUCTS, start=1)) if options.recipes > 1 else {}
     if options.recipes > 1 and options.images is not None:
         raise BadInput(f"--recipes {options.recipes}: only with rendered parts; leave --images out")
@@ -172,7 +184,8 @@ def _check(options: argparse.Namespace) -> Setup:
         cameras=options.cameras,
         good_images=_good_images(images) if images else (),
     )
-    return Setup(workspace, images, options.engine.absolute() if options.engine else None, plan, options.seed, recipes)
+    engine = options.engine.absolute() if options.engine else None
+    return Setup(workspace, images, engine, plan, options.runtime, options.seed, recipes)
 
 
 def _good_images(images: ImageParts) -> tuple[str, ...]:
@@ -200,6 +213,8 @@ class Demo:
         setup.plan.save(workspace.plan)
         engine = setup.engine or workspace.engine
         engines = {product: setup.engine_of(product) for product in setup.recipes.values()}
+        if setup.images is not None or setup.engine is not None:
+            build_missing(engines.values() or [engine], setup.runtime, self._console)
         layout = Layout.for_rate(setup.plan.rate_per_s, setup.plan.transit_s)
         workspace.configure(
             setup.plan.canvas,
@@ -207,6 +222,7 @@ class Demo:
             setup.plan.plc_port,
             trigger=setup.plan.trigger.value,
             cameras=setup.plan.cameras,
+            runtime=setup.runtime,
             further=section(setup.plan.reject_by, layout)
             + workspace.configure_recipes(setup.recipes, engines, setup.plan.cameras),
         )
@@ -268,6 +284,7 @@ class Demo:
         with TeachingBar() as bar:
             summary = follow_teaching(teaching, bar.show)
         self._taught(started_s, summary, product)
+        self._wait_for_plan(line, station)
         # Each camera's images were numbered as they came, and as many came as were fed: number = place of the part.
         places = sorted({int(Path(name).stem.partition("-")[0]) for name in summary.get("removed", ())})
         removed = [parts[place - 1].serial for place in places]
@@ -278,6 +295,14 @@ class Demo:
         """Keeps what was taught; with several recipes by product."""
         taught = {"seconds": round(time.monotonic() - started_s, 1), **summary}
         self._teaching = {**self._teaching, product: taught} if product else taught
+
+    def _wait_for_plan(self, line: LineProcess, station: StationProcess) -> None:
+        def status() -> dict[str, Any]:
+            line.check()
+            station.check()
+            return station.status()
+
+        wait_for_plan(status, self._console)
 
     # ---- inspecting ---------------------------------------------------------------------------------------------
 
@@ -333,6 +358,7 @@ class Demo:
             found.append(f"the station counted {counted}, its records hold {recorded}")
         made = report(outcomes, status["engine_id"])
         made |= {
+            "runtime": {"asked": setup.runtime, "ran": status["runtime"]},
             "ledger_total": recorded,
             "problems": found,
             "misfires": line.misfires,

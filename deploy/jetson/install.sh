@@ -21,12 +21,16 @@ need_debian_and_root
 echo "Jetson Linux $release, JetPack $jetpack"
 
 step "list of packages" apt-get update
-step "CUDA and TensorRT of JetPack, compiler, Python" apt-get install --yes nvidia-jetpack python3-libnvinfer \
-    g++ libc6-dev make python3-dev python3-venv
+if_it_fails="JetPack's packages come from repo.download.nvidia.com; /etc/apt/sources.list.d/nvidia-l4t-apt-source.list names it"
+install_packages "CUDA and TensorRT of JetPack, compiler, Python" nvidia-jetpack python3-libnvinfer \
+    g++ libc6-dev python3-dev python3-venv
+if_it_fails=
 make_user
 copy_source
 # TensorRT for Python is a package of the system: the environment has to see it.
-make_environment --system-site-packages "$prefix/source" 'pycuda>=2024.1'
+make_environment true
+# shellcheck disable=SC2119  # JetPack has the headers
+build_pycuda
 install_service "$here/gpu.conf"
 echo "The power mode is yours to choose, see deploy/jetson/README.md: sudo nvpmodel -q"
 say_how_to_go_on

@@ -7,9 +7,12 @@ from typing import Literal
 
 from engines.bundle import Bundle
 from engines.errors import BundleError, GpuUnusable
+from engines.runtimes.openvino import load_openvino
+from engines.runtimes.tensorrt.libraries import load_libraries
 from engines.runtimes.tensorrt.plan_key import Precision
 from engines.runtimes.tensorrt.plans import PlanState
 from engines.runtimes.tensorrt.prepare import PlanMaker
+from engines.runtimes.tensorrt.probe import probe
 
 RuntimeName = Literal["onnx", "openvino", "tensorrt"]
 Asked = Literal["auto", "onnx", "openvino", "tensorrt"]
@@ -36,6 +39,19 @@ class RuntimeChoice:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.why}"
+
+
+def require_usable(asked: Asked) -> None:
+    """Can it be had on this computer, whatever the engine? Asked before there is one.
+
+    Raises:
+        RuntimeFailure: no; GpuUnusable where a GPU or its libraries are missing.
+    """
+    match asked:
+        case "tensorrt":
+            load_libraries(probe())
+        case "openvino":
+            load_openvino()
 
 
 def choose(bundle: Bundle, options: RuntimeOptions) -> tuple[RuntimeChoice, PlanMaker | None]:

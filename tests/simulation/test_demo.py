@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.cli import main
 from station.database import open_reader, parts
 from station.simulation.parts import SIZE_PX, render
@@ -21,6 +22,7 @@ from tests.engines.small_engine import write_small_engine
 from tests.simulation.test_images import make_folder
 
 ROOT = Path(__file__).parents[2]
+without_gpu = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")
 KEYS = {"ledger", "truth", "confusion", "latency_ms", "engine_ms", "overhead_ms", "engine_id", "ejected_part_ids", "image_auroc"}  # fmt: skip # noqa: E501
 
 
@@ -67,6 +69,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--engine", "nowhere"], "--engine nowhere: no such folder"),
         (["--images", "nowhere"], "nowhere: no such folder"),
         (["--report", "nowhere/report.json"], "must be a file in a folder that exists"),
+        pytest.param(["--runtime", "tensorrt"], "--runtime tensorrt: ", marks=without_gpu),
         (["--work", "/dev/null"], "is not a folder"),
         (["--work", "x" * 120], "choose a shorter --work"),
     ],
@@ -116,6 +119,8 @@ def test_every_part_is_accounted_for(tmp_path: Path, engine: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr + (work / "station.log").read_text()
     report = json.loads(report_file.read_text())
     assert report.keys() >= KEYS
+    assert report["runtime"]["asked"] == "auto"
+    assert "chosen by auto" in report["runtime"]["ran"]
     ledger = report["ledger"]
     assert ledger["triggers"] == 16 == sum(ledger[name] for name in ("pass", "fail", "review", "error"))
     assert report["truth"] == {"good": 12, "defective": 4}
@@ -134,11 +139,14 @@ def test_every_part_is_accounted_for(tmp_path: Path, engine: Path) -> None:
     assert not list(work.glob("*.scene"))
 
 
-def test_plc_triggers_the_camera(tmp_path: Path, engine: Path) -> None:
+def test_plc_triggers_the_camera_and_openvino_runs_the_engine(tmp_path: Path, engine: Path) -> None:
     work = tmp_path / "work"
-    done = demo("--engine", str(engine), "--parts", "5", "--rate", "1", "--trigger", "plc", "--work", str(work))
+    done = demo("--engine", str(engine), "--parts", "5", "--rate", "1", "--trigger", "plc", "--work", str(work),
+                "--runtime", "openvino")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((work / "report.json").read_text())["ledger"]["triggers"] == 5
+    report = json.loads((work / "report.json").read_text())
+    assert report["ledger"]["triggers"] == 5
+    assert report["runtime"] == {"asked": "openvino", "ran": "openvino: as configured"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

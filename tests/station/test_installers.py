@@ -1,15 +1,22 @@
-"""The installers of deploy/: what they would do on which computer, and what they refuse. Nothing is installed."""
+"""The installers of deploy/: what they would do on which computer, what they refuse, how they fail, and what they copy.
+
+Nothing is installed: everything else about them needs root and a network.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+DRIVER_470 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.256.02  Thu May  2 14:37:44 UTC 2024\n"
 DRIVER_550 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024\n"
 DRIVER_580 = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (builder@host)\n"
 JETSON = "# R{} (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
@@ -27,9 +34,9 @@ def computer(root: Path, *, driver: str = "", jetson: str = "", debian: bool = T
     return root
 
 
-def plan(kind: str, root: Path) -> subprocess.CompletedProcess[str]:
+def plan(kind: str, root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """`install.sh --check` for the computer under `root`."""
-    command = ["sh", str(DEPLOY / kind / "install.sh"), "--check", "--root", str(root)]
+    command = ["sh", str(DEPLOY / kind / "install.sh"), "--check", "--root", str(root), *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -42,18 +49,42 @@ def test_syntax(script: Path) -> None:
         assert os.access(script, os.X_OK)
 
 
+def commands(done: subprocess.CompletedProcess[str], words: str) -> list[str]:
+    """The commands of the plan that hold these words."""
+    assert done.returncode == 0, done.stderr
+    return [line.strip() for line in done.stdout.splitlines() if line.startswith("    ") and words in line]
+
+
+def common(script: str, *, prefix: Path) -> subprocess.CompletedProcess[str]:
+    """Really runs a piece of what both installers share, with another place in place of /opt/station."""
+    lines = f"set -eu; here={DEPLOY}/desktop; . {DEPLOY}/install-common.sh; prefix={prefix}; {script}"
+    return subprocess.run(["sh", "-c", lines, "install.sh"], capture_output=True, text=True, timeout=60)
+
+
 @on_x86_64
 @pytest.mark.parametrize(
-    ("driver", "wanted", "unwanted"), [(DRIVER_580, "[gpu]", "tensorrt-cu12"), (DRIVER_550, "tensorrt-cu12", "[gpu]")]
+    ("driver", "of_cuda", "others"), [(DRIVER_580, "13", "cu12"), (DRIVER_550, "12", "cu13")], ids=["580", "550"]
 )
-def test_a_pc_gets_tensorrt_for_its_driver(tmp_path: Path, driver: str, wanted: str, unwanted: str) -> None:
+def test_a_pc_gets_tensorrt_for_its_driver(tmp_path: Path, driver: str, of_cuda: str, others: str) -> None:
     done = plan("desktop", computer(tmp_path, driver=driver))
-    assert done.returncode == 0, done.stderr
-    pip = next(line for line in done.stdout.splitlines() if "pip install" in line)
-    assert wanted in pip
-    assert unwanted not in pip
-    assert "--constraint" in pip
+    (tensorrt,) = commands(done, "tensorrt")
+    assert f"tensorrt-cu{of_cuda}>=10.3,<12" in tensorrt
+    assert "--extra-index-url https://pypi.nvidia.com" in tensorrt
+    (headers,) = commands(done, "nvidia-cuda-runtime")
+    assert f"=={of_cuda}.0.*" in headers
+    assert others not in done.stdout
+    installs = commands(done, "pip install")
+    assert installs[-1] == tensorrt, "the one step that needs another index comes last"
+    assert all("pypi.nvidia.com" not in install for install in installs[:-1])
+    assert all("--constraint" in install or "--no-deps" in install for install in installs)
     assert "Nothing was done" in done.stdout
+
+
+@on_x86_64
+def test_what_teaching_needs_comes_on_request(tmp_path: Path) -> None:
+    root = computer(tmp_path, driver=DRIVER_580)
+    assert not commands(plan("desktop", root), "[train]")
+    assert commands(plan("desktop", root, "--teach"), "/source[train]")
 
 
 @pytest.mark.parametrize(("release", "jetpack"), [("36", "6"), ("38", "7"), ("39", "7")])
@@ -61,11 +92,12 @@ def test_a_jetson_takes_tensorrt_from_apt(tmp_path: Path, release: str, jetpack:
     done = plan("jetson", computer(tmp_path, jetson=JETSON.format(release)))
     assert done.returncode == 0, done.stderr
     assert f"JetPack {jetpack}" in done.stdout
-    apt = next(line for line in done.stdout.splitlines() if "apt-get install" in line)
+    (apt,) = commands(done, "apt-get install")
     assert "nvidia-jetpack python3-libnvinfer" in apt
-    pip = next(line for line in done.stdout.splitlines() if "pip install" in line)
-    assert "tensorrt" not in pip
-    assert "pycuda" in pip
+    assert commands(done, "-m venv --clear --system-site-packages")
+    installs = commands(done, "pip install")
+    assert "pycuda" in installs[-1]
+    assert "tensorrt" not in "".join(installs)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +109,7 @@ def test_a_jetson_takes_tensorrt_from_apt(tmp_path: Path, release: str, jetpack:
         ("jetson", {"jetson": JETSON.format(36), "debian": False}, "no Debian or Ubuntu"),
         ("desktop", {"jetson": JETSON.format(36)}, "this is a Jetson"),
         pytest.param("desktop", {}, "no NVIDIA driver is loaded", marks=on_x86_64),
+        pytest.param("desktop", {"driver": DRIVER_470}, "470 is too old: TensorRT needs 525", marks=on_x86_64),
         pytest.param("desktop", {"driver": "garbage\n"}, "is not understood", marks=on_x86_64),
         pytest.param("desktop", {"driver": DRIVER_580, "debian": False}, "no Debian or Ubuntu", marks=on_x86_64),
     ],
@@ -97,11 +130,65 @@ def test_wrong_options_do_nothing(arguments: list[str]) -> None:
         assert "-->" not in done.stdout
 
 
-@pytest.mark.parametrize("kind", ["desktop", "jetson"])
-def test_containers_are_pinned_and_not_root(kind: str) -> None:
-    lines = (DEPLOY / kind / "Containerfile").read_text().splitlines()
+def test_an_environment_is_kept_when_it_is_whole_and_of_the_right_kind(tmp_path: Path) -> None:
+    """On a Jetson it sees the packages of the system; half made it has no pip."""
+    root = computer(tmp_path, jetson=JETSON.format(36))
+    made = root / "opt/station/.venv"
+    assert commands(plan("jetson", root), "-m venv --clear")
+    venv.create(made, system_site_packages=True)
+    (made / "bin/python").unlink()
+    assert commands(plan("jetson", root), "-m venv --clear"), "its Python is gone"
+    venv.create(made, system_site_packages=True, with_pip=True, clear=True)
+    assert not commands(plan("jetson", root), "-m venv --clear")
+    venv.create(made, system_site_packages=False)
+    assert commands(plan("jetson", root), "-m venv --clear"), "it is of the other kind"
+
+
+def test_a_configuration_is_never_replaced(tmp_path: Path) -> None:
+    root = computer(tmp_path, jetson=JETSON.format(36))
+    assert commands(plan("jetson", root), "station.toml")
+    (root / "etc/station").mkdir()
+    (root / "etc/station/station.toml").touch()
+    assert not commands(plan("jetson", root), "station.toml")
+
+
+def test_a_step_that_fails_ends_it_and_says_what_to_do(tmp_path: Path) -> None:
+    script = 'if_it_fails="the moon has to be full"; step "a thing" sh -c "echo because >&2; exit 7"; echo gone on'
+    done = common(script, prefix=tmp_path)
+    assert done.returncode == 1
+    assert "gone on" not in done.stdout
+    because, failed, hint, mend = done.stderr.splitlines()
+    assert because == "because"
+    assert failed.endswith("failed: a thing. The lines above say why.")
+    assert hint.endswith("the moon has to be full")
+    assert "run this again" in mend
+
+
+def test_what_is_copied_is_whole_and_replaces_the_copy_of_the_last_time(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/old.py").touch()
+    done = common("copy_source", prefix=tmp_path)
+    assert done.returncode == 0, done.stderr
+    copy = tmp_path / "source"
+    assert not (copy / "old.py").exists()
+    needed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert needed - {"deploy/pycuda-settings.py"} <= {path.name for path in copy.iterdir()}
+    assert (copy / "benchmarks/gpu_check.py").exists()
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing() -> None:
+    scripts = [str(script) for script in sorted(DEPLOY.rglob("*.sh"))]
+    done = subprocess.run(["shellcheck", "-x", *scripts], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_container_is_pinned_not_root_and_has_all_that_is_built() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
     assert [line for line in lines if re.fullmatch(r"ARG BASE=nvcr\.io/nvidia/[a-z0-9-]+:r?\d[\w.-]+", line)]
-    assert {line.split()[1] for line in lines if line.startswith("FROM")} == {"${BASE}"}
     assert [line for line in lines if line.startswith("USER")] == ["USER station"]
-    copied = [line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line]
-    assert all((DEPLOY.parent / source).exists() for source in copied)
+    copied = {name for line in lines if line.startswith("COPY") and "--from" not in line for name in line.split()[1:-1]}
+    assert all((ROOT / source).exists() for source in copied)
+    # everything that .dockerignore lets through, or the build would not find it
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == let_through

