@@ -15,8 +15,9 @@ DEMO_WORK ?= demo
 demo: $(STAMP)
 	$(BIN)/station demo --work $(DEMO_WORK) $(DEMO_ARGS)
 
+# Two at a time, file by file: many tests wait for processes. One at a time: make test PYTEST_ARGS=-n0
 test: $(STAMP) lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
