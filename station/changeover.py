@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -198,12 +199,14 @@ class Changeover:
             return
         self._signalling.post(Changing(OfflineReason.BUILDING_PLAN))
         threads = assembly.engine_threads(engine.threads)
-        self.plans.start(path, precision=engine.precision, threads=threads, on_end=self._plan_ended)
+        self.plans.start(path, precision=engine.precision, threads=threads, on_end=partial(self._plan_ended, path))
 
-    def _plan_ended(self, problem: str) -> None:
+    def _plan_ended(self, engine: Path, problem: str) -> None:
         """On the building thread: take up the engine with its plan; `auto` takes the processor when there is none."""
 
         def change() -> str:
+            if self.configuration.engine_path != engine:
+                raise ChangeRefused("the station has another engine by now")
             instead = problem if self.configuration.settings.engine.runtime == "auto" else ""
             if problem and not instead:
                 raise ChangeRefused(problem)
@@ -211,16 +214,22 @@ class Changeover:
             return self._engine_id()
 
         try:
-            self._on_record(change, "station", "plan", str(self.configuration.engine_path), before="")
+            self._on_record(change, "station", "plan", str(engine), before="", wait_s=2 * LIMIT_S)
         except ChangeRefused as refused:
-            self._signalling.post(Changing(None))
-            self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(refused)))
+            if self.configuration.engine_path == engine:
+                self._signalling.post(Changing(None))
+                self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(refused)))
 
     # ---- one change ---------------------------------------------------------------------------------------------
 
-    def _on_record(self, change: Callable[[], str], who: str, action: str, asked: str, *, before: str) -> None:
-        """Makes a change, which says what is in force then; alone, and with its entry in the audit log."""
-        if not self._lock.acquire(blocking=False):
+    def _on_record(
+        self, change: Callable[[], str], who: str, action: str, asked: str, *, before: str, wait_s: float = 0.0
+    ) -> None:
+        """Makes a change, which says what is in force then; alone, and with its entry in the audit log.
+
+        `wait_s`: for another one that is under way.
+        """
+        if not self._lock.acquire(timeout=wait_s):
             raise ChangeRefused("another change is under way; try again")
         try:
             if not self._started.wait(STARTING_S):
