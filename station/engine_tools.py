@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from engines.bundle import variant_file
+from engines.bundle import FRAME_FILE, variant_file
 from engines.errors import EngineError, StoreError
 from engines.manifest import Manifest
 from engines.store import Change, EngineStore, Version
@@ -251,6 +251,9 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
     taught, limits = manifest.training, manifest.calibration
     beside = sorted({entry.name for entry in version.path.iterdir() if entry.is_dir()} - _ENGINE_FOLDERS)
     graphs = {variant_file(name): entry.parity.summary() for name, entry in manifest.variants.items()}
+    if manifest.frame is not None:
+        kind = "grey" if manifest.frame.grey else "colour"
+        graphs[FRAME_FILE] = f"prepares {kind} frames of {manifest.frame.width} x {manifest.frame.height} px on a GPU"
     return {
         "id": manifest.engine_id,
         "folder": str(version.path),

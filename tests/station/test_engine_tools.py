@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.bundle import FrameGraph, read_bundle, write_bundle
 from engines.history import Action
 from engines.store import EngineStore
 from station import cli
@@ -63,6 +64,16 @@ def test_looking(config: Path, store: EngineStore) -> None:
     assert second.manifest().engine_id in shown
     assert "FAIL above 200" in shown
     assert json.loads(station("engine", "show", "--json", "--config", config))["detector"] == "small"
+
+
+def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    plain = read_bundle(store.versions()[0].path)
+    frame = FrameGraph(b"prepares frames", width=640, height=480, grey=True)
+    write_bundle(tmp_path / "third", manifest=plain.manifest, model=plain.model, golden=plain.golden, frame=frame)
+    store.add(tmp_path / "third", why="third")
+    shown = station("engine", "show", "3", "--config", config)
+    assert "prepares grey frames of 640 x 480 px on a GPU" in shown
+    assert "prepares" not in station("engine", "show", "2", "--config", config)
 
 
 def test_verify_names_what_is_damaged(config: Path, store: EngineStore) -> None:
