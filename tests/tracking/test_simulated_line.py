@@ -96,8 +96,8 @@ class TrackedLine:
         wait_for(runs, "the line to run", 60)
 
     def wait_until_empty(self, parts: int, what: str) -> None:
-        """So many parts have left the belt. A machine that is held up may see one too late: the line stops, goes on, and
-        every part still ends where it belongs.
+        """So many parts have left the belt. A station that is held up may see one too late: the line stops, goes on,
+        and every part still ends where it belongs.
         """
 
         def left() -> bool:
