@@ -1,14 +1,15 @@
-"""How far the half-precision graph of an engine is from its float32 graph, on real images with known truth.
+"""How far the graph of an engine in half precision, or in 8 bits, is from its float32 graph, on real images with known
+truth.
 
-    python benchmarks/half_precision.py ../shared/datasets/mvtec_ad/bottle [--json FILE] [--engines DIR]
+    python benchmarks/half_precision.py ../shared/datasets/mvtec_ad/bottle [--precision int8] [--json FILE]
 
 Per data set: `station teach` on its good training images (seed 0), then every test image through both graphs of the
 engine as on the line: located, prepared, scored one by one. What must hold: the image AUROC differs by less than 0.002,
 and no golden image changes its verdict.
 
-Both graphs run in ONNX Runtime on the CPU, which has few kernels in half precision: it rounds every value and weight to
-half precision and computes in float32. So this measures what rounding does; a GPU also adds up in its own order, and
-that is measured on the GPU when a plan is built.
+Both graphs run in ONNX Runtime on the CPU, which rounds values and weights as the graph says and computes in float32.
+So this measures what rounding does; a GPU also adds up in its own order, and that is measured on the GPU when a plan is
+built.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engines.bundle import Bundle, read_bundle
+from engines.bundle import Bundle, read_bundle, variant_file
 from engines.engine import Engine, EngineOutput
 from engines.errors import EngineError, PartNotLocated
-from engines.manifest import Calibration
+from engines.manifest import Calibration, Variant
 from engines.parity_report import GOLDEN_PREFIX
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.dataset import read_image
@@ -52,6 +53,8 @@ class Figures:
     """One data set."""
 
     dataset: str
+    candidate: str
+    """What was compared with float32: runtime, version, precision."""
     detector: str
     width: int
     height: int
@@ -61,7 +64,7 @@ class Figures:
     not_located: int
     """Test images without a part in them; the same for both graphs, and left out."""
     image_auroc: float
-    half_image_auroc: float
+    candidate_image_auroc: float
     auroc_difference: float
     max_score_difference: float
     max_score_share: float
@@ -70,9 +73,9 @@ class Figures:
     changed_verdicts: int
     """Of all test images."""
     changed_golden: int
-    sample_score_share: float
-    """The same share on the golden images and the sample in the engine, as teaching measured it."""
-    sample_rank_correlation: float | None
+    gate_score_share: float
+    """The same share on the images of the gate, as teaching measured it."""
+    gate_rank_correlation: float | None
 
     @property
     def met(self) -> bool:
@@ -80,20 +83,20 @@ class Figures:
         return self.auroc_difference < MAX_AUROC_DIFFERENCE and self.changed_golden == 0
 
 
-def measure(labels: LabelledSet, engine: Path, threads: int) -> Figures:
+def measure(labels: LabelledSet, engine: Path, precision: Variant, threads: int) -> Figures:
     """Both graphs of the engine in directory `engine` on the test images of a data set.
 
     Raises:
         EngineError: the engine cannot be used.
-        TrainingError: it has no half-precision graph, or the part was found in too few images.
+        TrainingError: it has no graph in that precision, or the part was found in too few images.
     """
     bundle = read_bundle(engine)
-    half = bundle.variants.get("fp16")
-    if half is None:
-        raise TrainingError(f"{engine}: this engine has no half-precision graph; teach it again")
+    candidate = bundle.variants.get(precision)
+    if candidate is None:
+        raise TrainingError(f"{engine}: this engine has no {variant_file(precision)}: it was refused, or not asked for")
     samples = (*labels.test_good, *labels.test_defective)
-    with _engine(bundle, bundle.model, threads) as full_engine, _engine(bundle, half.model, threads) as half_engine:
-        pairs = [_score_both(full_engine, half_engine, read_image(sample.path)) for sample in samples]
+    with _engine(bundle, bundle.model, threads) as full, _engine(bundle, candidate.model, threads) as other:
+        pairs = [_score_both(full, other, read_image(sample.path)) for sample in samples]
     good = [pair for pair in pairs[: len(labels.test_good)] if pair is not None]
     defective = [pair for pair in pairs[len(labels.test_good) :] if pair is not None]
     if not good or not defective:
@@ -104,6 +107,7 @@ def measure(labels: LabelledSet, engine: Path, threads: int) -> Figures:
     unit = np.maximum(limits.reject_score - limits.typical_score, np.abs(expected - limits.typical_score))
     return Figures(
         dataset=labels.name,
+        candidate=candidate.parity.candidate,
         detector=bundle.manifest.detector,
         width=bundle.manifest.input.width,
         height=bundle.manifest.input.height,
@@ -112,7 +116,7 @@ def measure(labels: LabelledSet, engine: Path, threads: int) -> Figures:
         defective=len(defective),
         not_located=len(samples) - len(good) - len(defective),
         image_auroc=aurocs[0],
-        half_image_auroc=aurocs[1],
+        candidate_image_auroc=aurocs[1],
         auroc_difference=abs(aurocs[0] - aurocs[1]),
         max_score_difference=float(np.abs(expected - found).max()),
         max_score_share=float((np.abs(expected - found) / unit).max()),
@@ -120,9 +124,9 @@ def measure(labels: LabelledSet, engine: Path, threads: int) -> Figures:
             float(np.abs(one.anomaly_map - other.anomaly_map).max()) for one, other in good + defective
         ),
         changed_verdicts=int(np.count_nonzero(_verdicts(expected, limits) != _verdicts(found, limits))),
-        changed_golden=sum(change.image.startswith(GOLDEN_PREFIX) for change in half.parity.changed),
-        sample_score_share=half.parity.score_share,
-        sample_rank_correlation=half.parity.rank_correlation,
+        changed_golden=sum(change.image.startswith(GOLDEN_PREFIX) for change in candidate.parity.changed),
+        gate_score_share=candidate.parity.score_share,
+        gate_rank_correlation=candidate.parity.rank_correlation,
     )
 
 
@@ -130,9 +134,9 @@ def _engine(bundle: Bundle, model: bytes, threads: int) -> Engine:
     return Engine(bundle, OnnxRuntime(model, bundle.manifest.input, bundle.manifest.map, threads=threads))
 
 
-def _score_both(full: Engine, half: Engine, image: NDArray[np.uint8]) -> tuple[EngineOutput, EngineOutput] | None:
+def _score_both(full: Engine, other: Engine, image: NDArray[np.uint8]) -> tuple[EngineOutput, EngineOutput] | None:
     try:
-        return full.score(image), half.score(image)
+        return full.score(image), other.score(image)
     except PartNotLocated:
         return None
 
@@ -150,16 +154,21 @@ def taught(labels: LabelledSet, output: Path, options: argparse.Namespace) -> Pa
         detector=options.detector,
         seed=0,
         threads=options.threads,
+        int8=options.precision == "int8",
         learning=LearnOptions(training=TrainOptions(steps=options.steps)),
     )
     with RichReporter(quiet=False) as reporter:
-        teach(labels.folder, output, teaching, reporter.step)
+        _, summary = teach(labels.folder, output, teaching, reporter.step)
+    for warning in summary.warnings:
+        print(f"{labels.name}: {warning}", file=sys.stderr)
     return output
 
 
 def show(rows: Sequence[Figures]) -> None:
     """Figures down, data sets across."""
-    table = Table("", *(row.dataset for row in rows), title="float32 and half-precision graph, ONNX Runtime on the CPU")
+    table = Table(
+        "", *(row.dataset for row in rows), title="the graph in float32 and in fewer bits, ONNX Runtime on the CPU"
+    )
     for key in list(asdict(rows[0]))[1:]:
         values = (getattr(row, key) for row in rows)
         table.add_row(key, *(f"{value:.4g}" if isinstance(value, float) else str(value) for value in values))
@@ -172,6 +181,7 @@ def show(rows: Sequence[Figures]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+", type=Path)
+    parser.add_argument("--precision", choices=["fp16", "int8"], default="fp16")
     parser.add_argument("--detector", default="spatial")
     parser.add_argument("--steps", type=int, help="training steps (default: the detector's own number)")
     parser.add_argument("--threads", type=int, default=1)
@@ -182,11 +192,11 @@ def main() -> None:
         folder = options.engines or Path(temporary)
         try:
             rows = [
-                measure(labels, taught(labels, folder / labels.name, options), options.threads)
+                measure(labels, taught(labels, folder / labels.name, options), options.precision, options.threads)
                 for labels in open_sets(options.datasets)
             ]
         except (TrainingError, EngineError) as error:
-            sys.exit(f"half precision: {error}")
+            sys.exit(f"{options.precision}: {error}")
     show(rows)
     if options.json:
         content: list[dict[str, Any]] = [{**asdict(row), "met": row.met} for row in rows]

@@ -250,7 +250,10 @@ def _as_json(version: Version, active: Version | None) -> dict[str, Any]:
 def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
     taught, limits = manifest.training, manifest.calibration
     beside = sorted({entry.name for entry in version.path.iterdir() if entry.is_dir()} - _ENGINE_FOLDERS)
-    graphs = {variant_file(name): entry.parity.summary() for name, entry in manifest.variants.items()}
+    graphs = {
+        variant_file(name): f"{entry.parity.candidate}: {entry.parity.summary()}"
+        for name, entry in manifest.variants.items()
+    }
     if manifest.frame is not None:
         kind = "grey" if manifest.frame.grey else "colour"
         graphs[FRAME_FILE] = f"prepares {kind} frames of {manifest.frame.width} x {manifest.frame.height} px on a GPU"

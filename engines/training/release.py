@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engines.bundle import FRAME_FILE, FrameGraph, Golden, Graph, variant_file
 from engines.detectors.base import Detector
-from engines.manifest import Calibration, Variant
+from engines.manifest import Calibration, InputSpec, Variant
 from engines.parity_report import HALF, INT8, Tolerance
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
@@ -25,10 +25,12 @@ from engines.training.quantise import quantised_backbone
 
 SAMPLE = 16
 """Good images kept to compare runtimes on, beside the golden ones."""
-RANGE_IMAGES = 64
-"""Good images that give the ranges of activations in 8 bits."""
+FIT_IMAGES = 64
+"""Good images to which the graph in 8 bits is fitted."""
 GATE_IMAGES = 64
 """Good images, none of these, on which the graph in 8 bits is judged; so many known defective ones more."""
+SPARED_SHARES = (0.0, 1 / 8, 1 / 4)
+"""Of the convolutions that could be in 8 bits, the first ones stay in float32: as few as the gate asks for."""
 ON_A_LIMIT = 0.05
 """Nearer to a limit than this share of the way to the reject limit, an image changes its verdict at a breath."""
 FRAMES = 4
@@ -55,7 +57,14 @@ class Released:
 
 
 def release(
-    detector: Detector, located: Located, learned: Learned, *, threads: int, known_bad: Sequence[int], int8: bool
+    detector: Detector,
+    located: Located,
+    learned: Learned,
+    *,
+    threads: int,
+    known_bad: Sequence[int],
+    int8: bool,
+    on_int8: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Released:
     """Export a trained detector, prove that the graphs compute the same, and pick what an engine is checked on.
 
@@ -66,6 +75,7 @@ def release(
         threads: of ONNX Runtime.
         known_bad: positions of defective images, which join the judgement of the graph in 8 bits.
         int8: also make that graph.
+        on_int8: is told how far that is (done, total).
 
     Raises:
         ExportError: the float32 graph does not compute what torch computes.
@@ -82,23 +92,26 @@ def release(
         variants: dict[Variant, Graph] = {}
         warnings: list[str] = []
 
-        def admit(variant: Variant, make: Callable[[], bytes], on: Sequence[ParityImage], allowed: Tolerance) -> None:
+        def admit(
+            variant: Variant, made: Iterable[tuple[bytes, str]], on: Sequence[ParityImage], allowed: Tolerance
+        ) -> None:
+            """The first that passes; none: says what the last one lacks."""
             try:
-                graph = make()
-                with OnnxRuntime(graph, spec, map_spec(detector), threads=threads) as other:
-                    report = compare(reference, Side(runtime_name(variant), other), on, limits, allowed)
+                for graph, precision in made:
+                    with OnnxRuntime(graph, spec, map_spec(detector), threads=threads) as other:
+                        report = compare(reference, Side(runtime_name(precision), other), on, limits, allowed)
+                    if report.passed:
+                        variants[variant] = Graph(graph, report)
+                        return
             except ExportError as problem:
                 warnings.append(f"{variant_file(variant)} was not made: {problem}")
-                return
-            if report.passed:
-                variants[variant] = Graph(graph, report)
             else:
                 warnings.append(f"{variant_file(variant)} is refused: {report.refusal()}")
 
-        admit("fp16", lambda: export_onnx(detector, spec, "float16"), images, HALF)
+        admit("fp16", _in_half(detector, spec), images, HALF)
         if int8:
-            ranges, judged = _split_for_int8(located, learned, known_bad)
-            admit("int8", lambda: quantised_backbone(model, ranges), [*images, *judged], INT8)
+            fitted, judged = _split_for_int8(located, learned, known_bad)
+            admit("int8", _in_8_bits(model, fitted, threads, on_int8), [*images, *judged], INT8)
         try:
             frame = _frame(located)
         except ExportError as problem:
@@ -110,6 +123,20 @@ def release(
 def prepared(located: Located, index: int) -> NDArray[np.uint8]:
     """An image of the data set as the model sees it."""
     return prepare(read_image(located.dataset.files[index].path), located.input, located.location).pixels
+
+
+def _in_half(detector: Detector, spec: InputSpec) -> Iterator[tuple[bytes, str]]:
+    """The one graph to try, and its precision as reports name it; made when it is asked for."""
+    yield export_onnx(detector, spec, "float16"), "fp16"
+
+
+def _in_8_bits(
+    model: bytes, images: Sequence[NDArray[np.uint8]], threads: int, on_progress: Callable[[int, int], None]
+) -> Iterator[tuple[bytes, str]]:
+    """Graphs to try, each with less of the backbone in 8 bits, and their precisions as reports name them."""
+    for share in SPARED_SHARES:
+        made = quantised_backbone(model, images, spared_share=share, threads=threads, on_progress=on_progress)
+        yield made.model, f"int8 ({made.share:.0%} of the backbone's multiply-accumulates)"
 
 
 def _golden_images(located: Located, learned: Learned) -> dict[str, NDArray[np.uint8]]:
@@ -161,17 +188,17 @@ def _frame(located: Located) -> FrameGraph | None:
 def _split_for_int8(
     located: Located, learned: Learned, known_bad: Sequence[int]
 ) -> tuple[list[NDArray[np.uint8]], list[ParityImage]]:
-    """Images that give the ranges, and others to judge by: every second good image each, in the order of capture."""
+    """Images to fit to, and others to judge by: every second good image each, in the order of capture."""
     names = [file.path.name for file in located.dataset.files]
     kept = np.sort(learned.refinement.kept)
-    ranges, good = (_spread(kept[start::2], count) for start, count in ((0, RANGE_IMAGES), (1, GATE_IMAGES)))
+    fitted, good = (_spread(kept[start::2], count) for start, count in ((0, FIT_IMAGES), (1, GATE_IMAGES)))
     bad = _spread(np.array(sorted(known_bad), np.intp), GATE_IMAGES)
     judged = [
         ParityImage(f"{kind}/{names[index]}"[:MAX_NAME], prepared(located, index))
         for kind, indices in (("good", good), ("defective", bad))
         for index in indices
     ]
-    return [prepared(located, index) for index in ranges], judged
+    return [prepared(located, index) for index in fitted], judged
 
 
 def _spread(indices: NDArray[np.intp], count: int) -> list[int]:

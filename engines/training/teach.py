@@ -135,6 +135,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             threads=options.threads,
             known_bad=sorted(learning.refinement.known_bad),
             int8=options.int8,
+            on_int8=lambda done, total: on_step("8 bits", done, total),
         )
         on_step("export", 1, 3)
         warnings = (*messages, *_warnings(located, learned), *released.warnings)
@@ -292,7 +293,10 @@ def _summary(
         promise=learned.calibration.promise,
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
         parity=released.parity,
-        graphs={variant_file(name): graph.parity.summary() for name, graph in released.variants.items()},
+        graphs={
+            variant_file(name): f"{graph.parity.candidate}: {graph.parity.summary()}"
+            for name, graph in released.variants.items()
+        },
         seconds=round(seconds, 1),
         warnings=warnings,
     )

@@ -1,4 +1,4 @@
-"""The half-precision graph beside the float32 one on real images: a small share of what
+"""The graphs in half precision and in 8 bits beside the float32 one on real images: a small share of what
 `benchmarks/half_precision.py` measures.
 """
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.half_precision import MAX_AUROC_DIFFERENCE, measure
+from engines.bundle import read_bundle
+from engines.parity_report import INT8
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.learn import LearnOptions
 from engines.training.locate import LocateOptions
@@ -19,9 +21,10 @@ from engines.training.train import TrainOptions
 
 DATASETS = Path(os.environ.get("STATION_DATASETS", Path(__file__).parents[3] / "shared" / "datasets"))
 TRAIN, TEST = 24, 6
+TRAIN_FOR_8_BITS = 60
 
 
-def share_of(name: str) -> LabelledSet:
+def share_of(name: str, train: int) -> LabelledSet:
     if not (DATASETS / name).is_dir():
         pytest.skip(f"{DATASETS / name} is not there; set STATION_DATASETS")
     (labels,) = open_sets([DATASETS / name])
@@ -31,27 +34,41 @@ def share_of(name: str) -> LabelledSet:
 
     return replace(
         labels,
-        train_good=spread(labels.train_good, TRAIN),
+        train_good=spread(labels.train_good, train),
         test_good=spread(labels.test_good, TEST),
         test_defective=spread(labels.test_defective, TEST),
     )
 
 
-@pytest.mark.datasets
-@pytest.mark.parametrize("name", ["mvtec_ad/bottle", "kolektorsdd", "magnetic_tile"])
-def test_half_precision_ranks_alike_and_changes_no_golden_verdict(name: str, tmp_path: Path) -> None:
-    labels = share_of(name)
-    images = tmp_path / "images"
+def taught(labels: LabelledSet, folder: Path, *, int8: bool) -> Path:
+    images = folder / "images"
     images.mkdir()
     for sample in labels.train_good:
         (images / sample.path.name).symlink_to(sample.path)
     options = TeachOptions(
-        threads=1, learning=LearnOptions(training=TrainOptions(steps=0)), location=LocateOptions("none")
+        threads=1, learning=LearnOptions(training=TrainOptions(steps=0)), location=LocateOptions("none"), int8=int8
     )
-    teach(images, tmp_path / "engine", options, lambda _step, _done, _total: None)
-    found = measure(labels, tmp_path / "engine", threads=1)
+    teach(images, folder / "engine", options, lambda _step, _done, _total: None)
+    return folder / "engine"
+
+
+@pytest.mark.datasets
+@pytest.mark.parametrize("name", ["mvtec_ad/bottle", "kolektorsdd", "magnetic_tile"])
+def test_half_precision_ranks_alike_and_changes_no_golden_verdict(name: str, tmp_path: Path) -> None:
+    labels = share_of(name, TRAIN)
+    found = measure(labels, taught(labels, tmp_path, int8=False), "fp16", threads=1)
     assert found.auroc_difference < MAX_AUROC_DIFFERENCE
     assert found.changed_golden == 0
     assert found.met
     assert found.max_score_difference > 0
     assert found.good == found.defective == TEST
+
+
+@pytest.mark.datasets
+def test_8_bits_pass_their_gate_on_real_images(tmp_path: Path) -> None:
+    labels = share_of("mvtec_ad/bottle", TRAIN_FOR_8_BITS)
+    engine = taught(labels, tmp_path, int8=True)
+    assert "int8" in read_bundle(engine).variants
+    found = measure(labels, engine, "int8", threads=1)
+    assert found.met
+    assert 0 < found.max_score_share < INT8.score_share

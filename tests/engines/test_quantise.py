@@ -1,6 +1,6 @@
-"""The backbone in 8 bits: what is quantised, how, and that everything of the flow is left alone.
+"""The backbone in 8 bits: what is quantised, how, that it is fitted, and that everything of the flow is left alone.
 
-DifferNet's graph in 8 bits is built in `test_rtx_builder`.
+The graph in 8 bits is built in `test_rtx_builder`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engines.manifest import InputSpec
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.errors import ExportError
 from engines.training.export import check_half, export_onnx, map_spec
-from engines.training.quantise import backbone_convolutions, quantised_backbone
+from engines.training.quantise import QuantisedGraph, backbone_convolutions, quantised_backbone
 from tests.engines.small_engine import small_model
 from tests.engines.test_detectors import HEIGHT, WIDTH, pictures, trained
 
@@ -30,8 +30,15 @@ def full(name: str) -> bytes:
 
 
 @functools.cache
-def quantised(name: str) -> bytes:
+def quantised(name: str) -> QuantisedGraph:
     return quantised_backbone(full(name), list(pictures(*range(6)).numpy()))
+
+
+@functools.cache
+def dense(name: str) -> set[str]:
+    """The outputs of the convolutions that go to 8 bits."""
+    convolutions = backbone_convolutions(onnx.load_from_string(full(name)))
+    return {convolution.output for convolution in convolutions if convolution.is_dense}
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -40,7 +47,7 @@ def test_defects_still_score_higher(name: str) -> None:
     size = map_spec(trained(name))
     with (
         OnnxRuntime(full(name), SPEC, size, threads=1) as reference,
-        OnnxRuntime(quantised(name), SPEC, size, threads=1) as candidate,
+        OnnxRuntime(quantised(name).model, SPEC, size, threads=1) as candidate,
     ):
         candidate_scores, _ = candidate.infer(images)
         check = check_half(reference, candidate, images)
@@ -51,28 +58,27 @@ def test_defects_still_score_higher(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_only_convolutions_of_the_backbone_are_in_8_bits(name: str) -> None:
-    before, after = onnx.load_from_string(full(name)), onnx.load_from_string(quantised(name))
+def test_only_dense_convolutions_of_the_backbone_are_in_8_bits(name: str) -> None:
+    before, after = onnx.load_from_string(full(name)), onnx.load_from_string(quantised(name).model)
     made_by = {output: node for node in after.graph.node for output in node.output}
-    convolutions = backbone_convolutions(before)
-    assert len(convolutions) > 8
-    quantised_names = set()
+    assert len(dense(name)) > 8
+    found = set()
     for node in after.graph.node:
         inputs = [made_by[value] for value in node.input if value in made_by]
         if any(producer.op_type == "DequantizeLinear" for producer in inputs):
             assert node.op_type == "Conv", f"{node.name} works on 8 bits"
             assert [made_by[value].op_type for value in node.input[:2]] == ["DequantizeLinear"] * 2
             assert node.input[2] not in made_by, "the bias stays float32"
-            quantised_names.add(node.name)
+            found.add(node.output[0])
         if node.op_type == "Clip" and node.name.startswith("/detector/backbone"):
             assert made_by[node.input[0]].op_type == "Conv", "nothing between a convolution and its activation"
-    assert quantised_names == set(convolutions)
-    others = {node.name for node in before.graph.node} - set(convolutions)
-    assert others <= {node.name for node in after.graph.node}
+    assert found == dense(name)
+    unchanged = {node.SerializeToString() for node in after.graph.node}
+    assert all(node.SerializeToString() in unchanged for node in before.graph.node if node.output[0] not in found)
 
 
 def test_symmetric_and_weights_per_channel() -> None:
-    graph = onnx.load_from_string(quantised("spatial")).graph
+    graph = onnx.load_from_string(quantised("spatial").model).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     per_channel = 0
@@ -80,14 +86,63 @@ def test_symmetric_and_weights_per_channel() -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             scale, zero = node.input[1:3]
             assert types[zero] == TensorProto.INT8
+            assert types[scale] == TensorProto.FLOAT
             assert not constants[zero].any()
             assert (constants[scale] > 0).all()
             if constants[scale].ndim:
                 assert node.op_type == "DequantizeLinear"  # of a weight, which is stored in 8 bits
                 assert constants[node.input[0]].dtype == np.int8
+                assert constants[node.input[0]].min() >= -127
                 assert constants[scale].shape == constants[node.input[0]].shape[:1]
                 per_channel += 1
-    assert per_channel == len(backbone_convolutions(onnx.load_from_string(full("spatial"))))
+    assert per_channel == len(dense("spatial"))
+
+
+def test_the_float_weights_are_gone() -> None:
+    before, after = (onnx.load_from_string(model).graph for model in (full("spatial"), quantised("spatial").model))
+    weights = {node.input[1] for node in before.node if node.output[0] in dense("spatial")}
+    assert weights
+    assert not weights & {tensor.name for tensor in after.initializer}
+
+
+def test_the_share_is_that_of_the_multiply_accumulates() -> None:
+    """Of EfficientNet-Lite0 up to block 15 without its head; the share hardly depends on the size of the image."""
+    assert quantised("spatial").share == pytest.approx(0.875, abs=0.01)
+
+
+def test_it_comes_nearer_than_weights_rounded_each_for_itself() -> None:
+    """The same graph and the same ranges, with the weights and biases of the float graph, rounded to nearest."""
+    before, graph = onnx.load_from_string(full("spatial")), onnx.load_from_string(quantised("spatial").model)
+    floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in before.graph.initializer}
+    nearest = {}
+    for node in before.graph.node:
+        if (output := node.output[0]) in dense("spatial"):
+            weights = floats[node.input[1]]
+            scales = np.abs(weights).max(axis=(1, 2, 3)) / 127
+            nearest[f"{output}/weights"] = np.round(weights / scales[:, None, None, None]).astype(np.int8)
+            nearest[f"{output}/weight_scales"] = scales
+            nearest[f"{output}/bias"] = floats[node.input[2]]
+    for tensor in graph.graph.initializer:
+        if tensor.name in nearest:
+            tensor.CopyFrom(numpy_helper.from_array(nearest.pop(tensor.name), tensor.name))
+    assert not nearest
+    images, size = pictures(*range(100, 106)).numpy(), map_spec(trained("spatial"))
+    with (
+        OnnxRuntime(full("spatial"), SPEC, size, threads=1) as reference,
+        OnnxRuntime(quantised("spatial").model, SPEC, size, threads=1) as fitted,
+        OnnxRuntime(graph.SerializeToString(), SPEC, size, threads=1) as rounded,
+    ):
+        near, far = (check_half(reference, runtime, images).max_score_difference for runtime in (fitted, rounded))
+    assert near < far
+
+
+def test_progress_is_told_and_the_result_is_the_same_every_time() -> None:
+    told: list[tuple[int, int]] = []
+    images = list(pictures(0, 1).numpy())
+    first = quantised_backbone(full("memory"), images, on_progress=lambda *step: told.append(step))
+    count = len(dense("memory"))
+    assert told == [(done, count) for done in range(count + 1)]
+    assert quantised_backbone(full("memory"), images) == first
 
 
 def test_a_graph_without_a_backbone_of_convolutions_is_refused() -> None:

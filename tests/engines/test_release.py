@@ -76,6 +76,7 @@ def test_every_graph_passed_its_gate(released: Released) -> None:
         assert 0 < graph.parity.score_share < tolerance.score_share
         assert graph.parity.reference.startswith("ONNX Runtime ")
     assert released.variants["fp16"].parity.candidate.endswith(" fp16")
+    assert released.variants["int8"].parity.candidate.endswith(" int8 (88% of the backbone's multiply-accumulates)")
     assert released.variants["fp16"].parity.score_share < released.variants["int8"].parity.score_share
 
 
@@ -123,8 +124,25 @@ def test_a_graph_over_tolerance_is_refused_with_the_numbers(
     assert "of the way to the reject limit, allowed 0.00%" in warning
 
 
+def test_8_bits_spare_as_many_convolutions_as_the_gate_asks_for(
+    training: Training, released: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judged by a tolerance that half the convolutions in 8 bits hold, and all do not."""
+    monkeypatch.setattr(releasing, "INT8", LENIENT)
+    monkeypatch.setattr(releasing, "SPARED_SHARES", (0.5,))
+    half = training.release(int8=True).variants["int8"].parity.score_share
+    every = released.variants["int8"].parity.score_share
+    assert half < every
+    monkeypatch.setattr(releasing, "INT8", LENIENT.model_copy(update={"score_share": (half + every) / 2}))
+    monkeypatch.setattr(releasing, "SPARED_SHARES", (0.0, 0.5))
+    found = training.release(int8=True)
+    assert found.warnings == ()
+    assert found.variants["int8"].parity.score_share == half
+    assert "int8 (5" in found.variants["int8"].parity.candidate
+
+
 def test_a_graph_that_cannot_be_made_is_told(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
-    def impossible(_model: bytes, _images: object) -> bytes:
+    def impossible(_model: bytes, _images: object, **_options: object) -> bytes:
         raise ExportError("there is nothing to do in 8 bits")
 
     monkeypatch.setattr(releasing, "quantised_backbone", impossible)

@@ -68,7 +68,7 @@ def graph_of(name: str, precision: str) -> bytes:
     if precision == "fp16":
         return export_onnx(trained(name), SPEC, "float16")
     full = export_onnx(trained(name), SPEC)
-    return full if precision == "float32" else quantised_backbone(full, list(pictures(4).numpy()))
+    return full if precision == "float32" else quantised_backbone(full, list(pictures(4).numpy())).model
 
 
 def build(graph: bytes, folder: Path, targets: Sequence[str]) -> list[Build]:
