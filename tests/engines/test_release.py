@@ -127,17 +127,13 @@ def test_a_graph_over_tolerance_is_refused_with_the_numbers(
 def test_8_bits_spare_as_many_convolutions_as_the_gate_asks_for(
     training: Training, released: Released, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Judged by a tolerance that half the convolutions in 8 bits hold, and all do not."""
-    monkeypatch.setattr(releasing, "INT8", LENIENT)
-    monkeypatch.setattr(releasing, "SPARED_SHARES", (0.5,))
-    half = training.release(int8=True).variants["int8"].parity.score_share
+    """Judged by a tolerance that all convolutions in 8 bits exceed by a little."""
     every = released.variants["int8"].parity.score_share
-    assert half < every
-    monkeypatch.setattr(releasing, "INT8", LENIENT.model_copy(update={"score_share": (half + every) / 2}))
+    monkeypatch.setattr(releasing, "INT8", LENIENT.model_copy(update={"score_share": 0.99 * every}))
     monkeypatch.setattr(releasing, "SPARED_SHARES", (0.0, 0.5))
     found = training.release(int8=True)
     assert found.warnings == ()
-    assert found.variants["int8"].parity.score_share == half
+    assert found.variants["int8"].parity.score_share < every
     assert "int8 (5" in found.variants["int8"].parity.candidate
 
 
