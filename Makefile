@@ -36,6 +36,8 @@ tools:
 	  echo "make: $$($(PYTHON) --version) is too old. Install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "make: this Python cannot make environments. Install venv (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@$(PYTHON) -c 'import ctypes, sys; ctypes.CDLL("libpython%d.%d.so.1.0" % sys.version_info[:2])' 2>/dev/null || { \
+	  echo "make: this Python has no shared library, which the camera library needs (Debian, Ubuntu: apt install python3-dev)"; exit 1; }
 	@command -v $${CC:-cc} >/dev/null || { \
 	  echo "make: no C compiler. Install one (Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc)"; exit 1; }
 

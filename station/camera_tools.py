@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from drivers.camera.images import write_png
+from drivers.camera.library import require_genicam
 from drivers.camera.open import open_camera
 from drivers.camera.producer import producer_from_name
 from drivers.camera.protocol import Camera, CameraError, CameraLost, CameraNotFound, GrabbedFrame
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def camera_list(producer: Path) -> list[tuple[str, str, str, str]]:
     """(serial number, vendor, model, user id) of each camera of a producer. Raises ProducerError."""
+    require_genicam()
     from drivers.camera.discovery import list_cameras  # noqa: PLC0415  (loads GenICam)
 
     return [(camera.serial_number, camera.vendor, camera.model, camera.user_name) for camera in list_cameras(producer)]

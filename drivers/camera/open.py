@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from drivers.camera.library import require_genicam
 from drivers.camera.protocol import Camera
 from drivers.camera.settings import CameraSettings
 
 
 def open_camera(settings: CameraSettings) -> Camera:
-    """The camera that `settings.driver` names, not connected yet. Raises CameraSettingError.
+    """The camera that `settings.driver` names, not connected yet. Raises CameraSettingError, ProducerError.
 
     A driver is imported when it is used: a folder of images needs no GenICam.
     """
@@ -15,6 +16,7 @@ def open_camera(settings: CameraSettings) -> Camera:
         from drivers.camera.folder import FolderCamera  # noqa: PLC0415
 
         return FolderCamera(settings)
+    require_genicam()
     from drivers.camera.genicam import GenicamCamera  # noqa: PLC0415
 
     return GenicamCamera(settings)

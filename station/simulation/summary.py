@@ -49,7 +49,7 @@ def _figures(report: Mapping[str, Any]) -> Table:
     confusion = report["confusion"]
     area = report["image_auroc"]
     table.add_row("engine", report["engine_id"][:12], _taught(report["teaching"]))
-    table.add_row("runtime", report["runtime"]["ran"], "")
+    table.add_row("runtime", report["runtime"]["ran"], report["runtime"]["why"])
     table.add_row("image AUROC", "-" if area is None else f"{area:.4f}", "scores of inspected parts against the truth")
     table.add_row("defective parts passed", str(confusion["defective_pass"]), "")
     table.add_row("good parts rejected", str(confusion["good_fail"] + confusion["good_review"]), "review or fail")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from drivers.camera.images import read_image
 from drivers.camera.simtl import Scene
 from station import camera_tools
 from tests.camera.conftest import numbered_image
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> int:
@@ -90,3 +95,20 @@ def test_a_count_below_one_is_refused(capfd: pytest.CaptureFixture[str]) -> None
         run("grab", "--count", "0", "--output", "o")
     assert ended.value.code == 2
     assert "not at least 1" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["camera", "list"], ["check", "--config", "station.toml"]])
+def test_a_genicam_library_that_does_not_load_is_told_in_words(tmp_path: Path, command: list[str]) -> None:
+    """As on a Debian whose Python has no shared library."""
+    camera = '[cameras.top]\nproducer = "simtl"\n'
+    (tmp_path / "station.toml").write_text(f'[station]\nname = "a"\nwork_dir = "work"\n{camera}[plc]\nrole = "off"\n')
+    (tmp_path / "genicam").mkdir()
+    (tmp_path / "genicam/__init__.py").touch()
+    (tmp_path / "genicam/genapi.py").write_text('raise ImportError("libpython3.11.so.1.0: cannot open")\n')
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from station.cli import main; sys.exit(main(sys.argv[1:]))", *command],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "apt install python3-dev" in " ".join((done.stdout + done.stderr).replace("│", " ").split())

@@ -119,8 +119,8 @@ def test_every_part_is_accounted_for(tmp_path: Path, engine: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr + (work / "station.log").read_text()
     report = json.loads(report_file.read_text())
     assert report.keys() >= KEYS
-    assert report["runtime"]["asked"] == "auto"
-    assert "chosen by auto" in report["runtime"]["ran"]
+    assert (report["runtime"]["asked"], report["runtime"]["ran"]) == ("auto", "onnx")
+    assert "chosen by auto, because" in report["runtime"]["why"]
     ledger = report["ledger"]
     assert ledger["triggers"] == 16 == sum(ledger[name] for name in ("pass", "fail", "review", "error"))
     assert report["truth"] == {"good": 12, "defective": 4}
@@ -146,7 +146,7 @@ def test_plc_triggers_the_camera_and_openvino_runs_the_engine(tmp_path: Path, en
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((work / "report.json").read_text())
     assert report["ledger"]["triggers"] == 5
-    assert report["runtime"] == {"asked": "openvino", "ran": "openvino: as configured"}
+    assert report["runtime"] == {"asked": "openvino", "ran": "openvino", "why": "as configured"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
