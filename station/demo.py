@@ -40,7 +40,7 @@ from station.simulation.engine_plans import build_missing, wait_for_plan
 from station.simulation.images import GOOD, MIN_TRAINING_IMAGES, Canvas, ImageFolderError, ImageParts, open_folder
 from station.simulation.live import LiveView
 from station.simulation.parts import PRODUCTS, SIZE_PX
-from station.simulation.plan import LinePlan, PlannedPart
+from station.simulation.plan import INSPECT, PACED_RATE_PER_S, TEACH, LinePlan, PlannedPart
 from station.simulation.plc import TriggerMode
 from station.simulation.processes import EXIT_BAD_INPUT, LineProcess, LineState, ProcessEnded, StationProcess
 from station.simulation.reject import RejectBy, section
@@ -53,6 +53,7 @@ from station.teach_tools import TeachingBar, follow_teaching
 EXIT_FAILED = 1
 DEFAULT_PARTS = 100
 RATES_PER_S = (0.2, 200.0)
+"""Above 20 parts/s the line is a fast one, see `LinePlan.is_fast`: one camera, and the PLC tracks."""
 TRANSIT_S = DEADLINE_MS / 1000 + 0.5
 """From camera to ejector: the longest a result may take, and time for the handshake."""
 POLL_S = 0.25
@@ -144,6 +145,11 @@ def _check(options: argparse.Namespace) -> Setup:
         raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
     if not 1 <= options.cameras <= MAX_CAMERAS:
         raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
+    is_fast = options.rate > PACED_RATE_PER_S
+    if is_fast and (options.cameras > 1 or options.reject != RejectBy.PLC.value or options.recipes > 1):
+        raise BadInput(
+            f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
+        )
     if options.seed < 0:
         raise BadInput(f"--seed {options.seed}: must not be negative")
     if options.engine is not None and not options.engine.is_dir():
@@ -169,7 +175,7 @@ def _check(options: argparse.Namespace) -> Setup:
     elif recipes:
         parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
     else:
-        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed)
+        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=is_fast)
     workspace = prepare(options.work)
     plan = LinePlan(
         canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
@@ -261,7 +267,7 @@ class Demo:
         self, line: LineProcess, station: StationProcess, engine: Path, product: str | None = None
     ) -> None:
         """The next parts of the line teach the engine; a few of them are defective and nobody says so."""
-        parts = self._setup.phase("teach", product)
+        parts = self._setup.phase(TEACH, product)
         hidden = [part.serial for part in parts if part.truth != GOOD]
         of_product = f" for {product}" if product else ""
         self._console.print(
@@ -308,7 +314,7 @@ class Demo:
 
     def _inspect(self, line: LineProcess, station: StationProcess) -> dict[str, Any]:
         """Feeds all parts and waits until each has left the belt. Returns the station's last status."""
-        parts = self._setup.phase("inspect")
+        parts = self._setup.phase(INSPECT)
         serials = {part.serial for part in parts}
         plan = self._setup.plan
         self._wait_for(line, station, "TriggerReady", lambda: line.state.trigger_ready)
@@ -317,6 +323,7 @@ class Demo:
         truths = {part.serial: part.truth for part in parts}
         before = station.status()["counters"]
         with LiveView(self._console, truths, len(parts), plan.rate_per_s, before) as view:
+            line.state.left_s.clear()
             line.feed(len(parts))
             while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
                 line.check()
@@ -349,7 +356,7 @@ class Demo:
         """Joins what the station recorded with what the line saw, writes the report, says whether all is well."""
         workspace, setup = self._workspace, self._setup
         with contextlib.closing(open_reader(workspace.records)) as connection:
-            outcomes = join(connection, setup.phase("inspect"), line)
+            outcomes = join(connection, setup.phase(INSPECT), line)
             recorded = as_ledger(asdict(ledger(connection)))
             write_contact_sheet(connection, outcomes, workspace.records, workspace.contact_sheet)
         counted = as_ledger(status["counters"])
@@ -369,6 +376,7 @@ class Demo:
             "teaching": self._teaching,
             "images": setup.images.fitted if setup.images else "rendered",
             "rate_per_s": setup.plan.rate_per_s,
+            "held_rate_per_s": line.held_rate_per_s,
             "seed": setup.seed,
         }
         if setup.recipes:

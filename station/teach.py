@@ -5,6 +5,7 @@ Training needs PyTorch, which the station's own processes never import: hence a 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -94,8 +95,13 @@ def teach(
         cancelled: when set, the training process is told to stop (looked at with each sign of progress).
 
     Raises:
-        TeachError: bad images or options, cancelled, or the process died.
+        TeachError: bad images or options, cancelled, the process died, or this installation cannot train.
     """
+    if importlib.util.find_spec("torch") is None:
+        raise TeachError(
+            "teaching needs PyTorch, which is not installed here: run the installer again with --teach, or "
+            "pip install '.[train]' in the repository, or teach on another computer and import the engine"
+        )
     options: dict[str, object] = {
         **{"images": images, "output": output, "detector": detector, "backbone": backbone, "location": location},
         **{"ignore": ignore, "template_box": template_box, "template_angle_deg": template_angle_deg},

@@ -103,6 +103,10 @@ class Belt:
     layout: Layout
     _parts: list[_OnBelt] = field(default_factory=list)
     _last_put_on: int = -PITCH_COUNTS
+    _places: tuple[tuple[Place, int], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._places = _places(self.layout)
 
     @property
     def empty(self) -> bool:
@@ -114,7 +118,7 @@ class Belt:
 
     def all_past(self, place: Place) -> bool:
         """Every part on the belt has come to this place."""
-        passed = [known for known, _ in self._places()].index(place)
+        passed = [known for known, _ in self._places].index(place)
         return all(part.next_place > passed for part in self._parts)
 
     def put_on(self, serial: int, encoder: int) -> None:
@@ -126,7 +130,7 @@ class Belt:
 
     def put_behind_camera(self, serial: int, encoder: int) -> None:
         """Puts a part on the belt by hand, where the camera does not see it any more."""
-        places = [place for place, _ in self._places()]
+        places = [place for place, _ in self._places]
         behind = self.layout.barrier_counts + VIEW_COUNTS[1]
         self._parts.append(_OnBelt(serial, encoder - behind, places.index(Place.OUT_OF_VIEW) + 1))
 
@@ -138,7 +142,7 @@ class Belt:
         """Everything that happened up to this encoder count, part by part, oldest part first."""
         passages = []
         for part in tuple(self._parts):
-            for place, position in self._places()[part.next_place :]:
+            for place, position in self._places[part.next_place :]:
                 if encoder - part.put_on_at < position:
                     break
                 passages.append(Passage(part.serial, place, part.put_on_at + position))
@@ -156,14 +160,14 @@ class Belt:
                 return Ejection(part.serial, encoder, error)
         return None
 
-    def _places(self) -> tuple[tuple[Place, int], ...]:
-        layout = self.layout
-        half_part = PART_LENGTH_COUNTS // 2
-        return (
-            (Place.ENTRY, layout.entry_counts),
-            (Place.INTO_VIEW, max(layout.entry_counts, layout.barrier_counts - VIEW_COUNTS[0])),
-            (Place.BARRIER, layout.barrier_counts),
-            (Place.OUT_OF_VIEW, layout.barrier_counts + VIEW_COUNTS[1]),
-            (Place.SENSOR, layout.sensor_counts),
-            (Place.PAST_EJECTOR, layout.ejector_counts + half_part),
-        )
+
+def _places(layout: Layout) -> tuple[tuple[Place, int], ...]:
+    """Where a part passes them, in counts after it was put on."""
+    return (
+        (Place.ENTRY, layout.entry_counts),
+        (Place.INTO_VIEW, max(layout.entry_counts, layout.barrier_counts - VIEW_COUNTS[0])),
+        (Place.BARRIER, layout.barrier_counts),
+        (Place.OUT_OF_VIEW, layout.barrier_counts + VIEW_COUNTS[1]),
+        (Place.SENSOR, layout.sensor_counts),
+        (Place.PAST_EJECTOR, layout.ejector_counts + PART_LENGTH_COUNTS // 2),
+    )

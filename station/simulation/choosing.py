@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -9,25 +10,43 @@ import numpy as np
 
 from station.simulation.images import GOOD, LabelledImage
 from station.simulation.parts import DEFECTS
-from station.simulation.plan import PlannedPart
+from station.simulation.plan import INSPECT, TEACH, PlannedPart
 
 DEFECTIVE_SHARE = 0.25
 """Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
 LOTS = 2
 """Of each product."""
+LOOKS = 24
+"""Pictures of each kind of part, where parts come faster than pictures can be drawn."""
 HIDDEN_SHARE = 0.05
 """Of the rendered parts that are taught: nobody noticed them, and the refinement (IRP) has to."""
 
 
-def rendered(parts: int, teach_parts: int, seed: int) -> tuple[PlannedPart, ...]:
-    """`teach_parts` to teach with a few hidden defects, then `parts` to inspect."""
+def rendered(parts: int, teach_parts: int, seed: int, *, repeat: bool = False) -> tuple[PlannedPart, ...]:
+    """`teach_parts` to teach with a few hidden defects, then `parts` to inspect.
+
+    `repeat`: these look like one another now and then, see `LOOKS`.
+    """
     rng = np.random.default_rng([seed, 2])
     truths = _truths(teach_parts, HIDDEN_SHARE, rng) + _truths(parts, DEFECTIVE_SHARE, rng)
-    phases = ["teach"] * teach_parts + ["inspect"] * parts
+    phases = [TEACH] * teach_parts + [INSPECT] * parts
+    looks = list(range(1, len(truths) + 1))
+    if repeat:
+        looks[teach_parts:] = _repeated(truths[teach_parts:], first=teach_parts + 1)
     return tuple(
-        PlannedPart(serial, phase, truth, seed=seed * 1_000_000 + serial)
-        for serial, (phase, truth) in enumerate(zip(phases, truths, strict=True), start=1)
+        PlannedPart(serial, phase, truth, seed=seed * 1_000_000 + look)
+        for serial, (phase, truth, look) in enumerate(zip(phases, truths, looks, strict=True), start=1)
     )
+
+
+def _repeated(truths: Sequence[str], *, first: int) -> list[int]:
+    """The parts of each kind take turns in looking in one of `LOOKS` ways, counted from `first`."""
+    seen: Counter[str] = Counter()
+    looks = []
+    for truth in truths:
+        looks.append(first + seen[truth] % LOOKS)
+        seen[truth] += 1
+    return looks
 
 
 def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]) -> tuple[PlannedPart, ...]:
@@ -59,7 +78,7 @@ def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -
     if rest:
         chosen += _stratified(images, rest, rng)
     return tuple(
-        PlannedPart(serial, "inspect", image.truth, image=str(image.path.absolute()))
+        PlannedPart(serial, INSPECT, image.truth, image=str(image.path.absolute()))
         for serial, image in enumerate(chosen, start=1)
     )
 

@@ -18,9 +18,9 @@ from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import FieldInputs, TriggerMode
 from station.simulation.reject import FALL_S, LINE, BeltFault, RejectBy, Sabotage, SensorPulses
 
-BELT_LEAD_S = 0.010
+BELT_LEAD_SCANS = 2
 """The belt never runs further ahead of the PLC's last scan, nor further in one step."""
-TOLD_LEAD_S = 0.025
+TOLD_LEAD_SCANS = 5
 """Nor, where the station pushes, further ahead of what the station knows: communication is real time, too."""
 EXPOSURE_WAIT_S = 0.5
 """A real camera exposes at the edge of its trigger; the process of a software camera may be held up, and then the belt
@@ -79,6 +79,8 @@ class Field:
         self._barriers: list[int] = []
         self._ejector = False
         self._reject_by = plan.reject_by
+        self._belt_lead_s = BELT_LEAD_SCANS * plan.scan_s
+        self._told_lead_s = TOLD_LEAD_SCANS * plan.scan_s
         self._sabotage = Sabotage()
         self._strays = 0
         self._at_ejector, self._in_bin = SensorPulses(), SensorPulses()
@@ -131,12 +133,12 @@ class Field:
     @property
     def _lead_s(self) -> float:
         """How far the belt may run now."""
-        lead_s = self._scanned_belt_s + BELT_LEAD_S - self._belt_s
+        lead_s = self._scanned_belt_s + self._belt_lead_s - self._belt_s
         if self._reject_by is not RejectBy.PLC:
-            lead_s = min(lead_s, self._told_belt_s + TOLD_LEAD_S - self._belt_s)
+            lead_s = min(lead_s, self._told_belt_s + self._told_lead_s - self._belt_s)
         if self._exposing:
             lead_s = min(lead_s, self._exposing.in_view_until_s - self._belt_s)
-        return min(lead_s, BELT_LEAD_S)
+        return min(lead_s, self._belt_lead_s)
 
     def told(self, encoder: int) -> None:
         """The station knows this encoder count. Where it pushes parts off, the belt waits for it, too."""

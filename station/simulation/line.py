@@ -14,7 +14,8 @@ object a line. When standard input closes, it ends: a line never outlives the de
          {"event": "misfire", "at_counts": ...}            the ejector fired and nothing was in front of it
          {"event": "fault", "kind": ...}                   the PLC begins to misbehave as the plan asks it to
 
-Three threads, as in a real line: the belt moves, the PLC scans every 5 ms, and its communication module exchanges the
+Three threads, as in a real line: the belt moves, the PLC scans every 5 ms (ten times from part to part, where they come
+faster than 20 parts/s), and its communication module exchanges the
 process image with the station. A station that hangs holds up the third and never the ejector. A real PLC scans in hard
 real time and this process does not: when the system holds up the scan, the belt waits for it (`belt_waited_s`).
 """
@@ -25,6 +26,7 @@ import contextlib
 import json
 import os
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -38,16 +40,19 @@ from drivers.camera.simtl import Scene
 from station.simulation.faults import Misbehaviour, Wire
 from station.simulation.field import Events, Field
 from station.simulation.images import Pixels
-from station.simulation.plan import LinePlan, PlannedPart
+from station.simulation.plan import INSPECT, LinePlan, PlannedPart
 from station.simulation.plc import Control, FieldInputs, PlcProgram, PlcSettings, StationStatus
 from station.simulation.plc_link import StationLink
 from station.simulation.recipe_change import RecipeChange
 from station.simulation.reject import BeltFault, RejectBy
 
-SCAN_S = 0.005
 BELT_STEP_S = 0.001
 PARTS_AHEAD = 8
 """Pictures that are drawn or read before their part is put on the belt."""
+BELT_WAIT_S = 1.0
+"""So long a fast belt stands before the camera and waits for the station; then the part passes uninspected."""
+FAST_PARTS_AHEAD = 600
+"""Where parts come faster than pictures can be drawn: all that there are, in the order of the parts."""
 
 
 class Feeder:
@@ -61,6 +66,9 @@ class Feeder:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._ready: deque[tuple[PlannedPart, Future[tuple[Pixels, ...]]]] = deque()
         self._allowed = 0
+        self._drawn: dict[PlannedPart, tuple[Pixels, ...]] = {}
+        """Where pictures are shown again and again."""
+        self._waits_for_pictures = plan.is_fast
         self._prepare()
 
     def allow(self, parts: int) -> None:
@@ -69,6 +77,9 @@ class Feeder:
     def step(self) -> None:
         """Puts a part on the belt when one is due."""
         if not (self._allowed and self._ready and self._ready[0][1].done() and self._field.has_room()):
+            return
+        if self._waits_for_pictures and self._ready[0][0].phase == INSPECT:
+            self._waits_for_pictures = not all(pictures.done() for _, pictures in self._ready)
             return
         recipe = self._ready[0][0].recipe
         if recipe and recipe != self._recipe.wanted and self._field.all_past_camera():
@@ -83,9 +94,20 @@ class Feeder:
         self._pool.shutdown(cancel_futures=True)
 
     def _prepare(self) -> None:
-        while self._coming and len(self._ready) < PARTS_AHEAD:
+        while self._coming and len(self._ready) < self._ahead(self._coming[0]):
             part = self._coming.popleft()
-            self._ready.append((part, self._pool.submit(self._plan.pictures, part)))
+            self._ready.append((part, self._pool.submit(self._pictures, part)))
+
+    def _ahead(self, part: PlannedPart) -> int:
+        return FAST_PARTS_AHEAD if self._plan.is_fast and part.phase == INSPECT else PARTS_AHEAD
+
+    def _pictures(self, part: PlannedPart) -> tuple[Pixels, ...]:
+        if not self._plan.is_fast:
+            return self._plan.pictures(part)
+        alike = replace(part, serial=part.serial % self._plan.cameras)
+        if alike not in self._drawn:
+            self._drawn[alike] = self._plan.pictures(part)
+        return self._drawn[alike]
 
 
 class Plc:
@@ -102,6 +124,7 @@ class Plc:
                 trigger=plan.trigger,
                 station_tracks=plan.reject_by is not RejectBy.PLC,
                 clear_fault_after_s=plan.clear_fault_after_s,
+                holds_belt_s=BELT_WAIT_S if plan.is_fast else 0.0,
             ),
             recipe=recipe,
         )
@@ -112,6 +135,7 @@ class Plc:
         self._stop = stop
         self._misbehaviour = Misbehaviour(plan.faults, plan.trigger, plan.seed)
         self._status: StationStatus | None = None
+        self._scan_s = plan.scan_s
         self._output = (Control(), Wire(Control()))
         """What the program wants to write, and what is written: one object, because two threads share it."""
 
@@ -149,7 +173,7 @@ class Plc:
             if tell != told:
                 self._events.emit("plc", **tell)
                 told = tell
-            time.sleep(max(0.0, started_s + SCAN_S - time.monotonic()))
+            time.sleep(max(0.0, started_s + self._scan_s - time.monotonic()))
 
     def _write(self, now_s: float, inputs: FieldInputs, control: Control) -> None:
         """Hands the outputs to the communication module, through whatever is wrong with this PLC."""
@@ -178,7 +202,7 @@ class Plc:
                 self._link.close()
                 self._status = None
             written = written if self._link.is_open else None
-            time.sleep(max(0.001, started_s + SCAN_S - time.monotonic()))
+            time.sleep(max(self._scan_s / 5, started_s + self._scan_s - time.monotonic()))
         self._link.write(Control(), time.monotonic())  # TriggerEnable falls: the line is stopped
         self._link.close()
 
@@ -216,6 +240,8 @@ def _obey(commands: int, feeder: Feeder, field: Field, stop: threading.Event) ->
 def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) -> None:
     """Runs the line until `commands` (a file descriptor) closes or `stop` is set."""
     events = Events(output, stop)
+    if plan.is_fast:
+        sys.setswitchinterval(plan.scan_s / 5)  # four threads share the interpreter, and none may wait for a scan
     with contextlib.ExitStack() as stack:
         scenes = [stack.enter_context(_scene(plan, device)) for device in range(plan.cameras)]
         field = Field(plan, scenes, events)
@@ -238,7 +264,7 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
             while not stop.is_set():
                 field.move()
                 feeder.step()
-                time.sleep(BELT_STEP_S)
+                time.sleep(min(BELT_STEP_S, plan.scan_s))
         finally:
             stop.set()
             for thread in threads:

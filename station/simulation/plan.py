@@ -15,8 +15,14 @@ from station.simulation.parts import FLANGE, render
 from station.simulation.plc import TriggerMode
 from station.simulation.reject import RejectBy
 
+SCAN_S = 0.005
+PACED_RATE_PER_S = 20.0
+"""Up to this rate PLC and belt run at their own pace; parts that come faster make both faster."""
 FACE_SEEDS = 10**9
 """Between the seeds of two faces of a part: no other part has them."""
+
+
+TEACH, INSPECT = "teach", "inspect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,16 @@ class LinePlan:
     """All at the light barrier, each in front of a face of its own. The faces look alike; a defect is on one."""
     good_images: tuple[str, ...] = ()
     """Pictures for the faces without the defect; empty: rendered."""
+
+    @property
+    def is_fast(self) -> bool:
+        """Parts come so fast that the belt waits where the station is not ready, and pictures are shown repeatedly."""
+        return self.rate_per_s > PACED_RATE_PER_S
+
+    @property
+    def scan_s(self) -> float:
+        """Cycle of the PLC and of its communication: ten from part to part, because a handshake takes several."""
+        return min(SCAN_S, SCAN_S * PACED_RATE_PER_S / self.rate_per_s)
 
     def pictures(self, part: PlannedPart) -> tuple[Pixels, ...]:
         """What the cameras see of a part, in their order."""

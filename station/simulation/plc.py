@@ -24,6 +24,9 @@ NO_RESULT = "no result in time"
 NEVER_AT_BARRIER = "part did not reach the light barrier"
 HEARTBEAT_FROZEN = "heartbeat of the station stands still"
 DISCONNECTED = "no connection to the station"
+HOLD_COUNTS = 450
+"""So far before the light barrier a belt is stopped that waits for the station: it runs on for up to four scans, and at
+200 parts/s that is 400."""
 CLEAR_S = 1.0
 """How long somebody holds the button."""
 
@@ -178,6 +181,8 @@ class PlcSettings:
     heartbeat_timeout_s: float = 3.0
     clear_fault_after_s: float | None = None
     """So long after a fault of the station somebody has mended it and says so; None: nobody does."""
+    holds_belt_s: float = 0.0
+    """So long the belt stands before a part reaches a station that does not know its id yet or is not ready."""
 
 
 @dataclass(slots=True)
@@ -201,6 +206,9 @@ class PlcProgram:
     _ejector_off_at: int = 0
     _beat_due_s: float = 0.0
     _fault_since_s: float | None = None
+    _held_since_s: float | None = None
+    _ready_s: float = 0.0
+    """When the station was ready last."""
     _station_beat: int | None = None
     _station_beat_s: float = 0.0
 
@@ -239,7 +247,25 @@ class PlcProgram:
         if self.settings.station_tracks:
             # nobody pushes while the station is dead, so nothing may move then
             return Outputs(self._control, alive and _on(status), alive and not _stops(status), judgements)
-        return Outputs(self._control, inputs.encoder < self._ejector_off_at, True, judgements)
+        belt_runs = not self._holds_belt(now_s, inputs.encoder, status)
+        return Outputs(self._control, inputs.encoder < self._ejector_off_at, belt_runs, judgements)
+
+    def _holds_belt(self, now_s: float, encoder: int, status: StationStatus | None) -> bool:
+        """The next part has nearly reached the light barrier, and its picture would not be taken for it."""
+        if status is not None and status.trigger_ready:
+            self._ready_s = now_s
+        part = next((part for part in self._register if part.barrier_at is None), None)
+        if (
+            part is None
+            or status is None
+            or part.expected_at - encoder > HOLD_COUNTS
+            or (part.announced and status.trigger_ready)
+        ):
+            self._held_since_s = None
+            return False
+        if self._held_since_s is None:
+            self._held_since_s = now_s
+        return now_s - min(self._held_since_s, self._ready_s) < self.settings.holds_belt_s
 
     def _station_alive(self, now_s: float, status: StationStatus | None) -> bool:
         if status is None:

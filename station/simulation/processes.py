@@ -63,6 +63,8 @@ class LineState:
     """`part` events by part id."""
     judgements: dict[int, dict[str, Any]] = field(default_factory=dict)
     belt_waited_s: float = 0.0
+    left_s: list[float] = field(default_factory=list)
+    """When each part of this feed left the belt."""
     triggers: int = 0
     """Edges of the light barrier that went to the camera."""
     camera_missed: int = 0
@@ -74,6 +76,13 @@ class LineState:
     faults: Counter[str] = field(default_factory=Counter)
     """How often the PLC misbehaved, by kind."""
     last_event_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def held_rate_per_s(self) -> float | None:
+        """Parts per second that left the belt in this feed; None with fewer than two."""
+        if len(self.left_s) < 2:
+            return None
+        return round((len(self.left_s) - 1) / max(1e-3, self.left_s[-1] - self.left_s[0]), 2)
 
 
 class Process:
@@ -188,6 +197,7 @@ class LineProcess(Process):
                     state.recipes_selected.append(event["recipe"])
             case "part":
                 state.ends[event["part_id"]] = event
+                state.left_s.append(state.last_event_s)
                 state.belt_waited_s = event["belt_waited_s"]
                 state.triggers, state.camera_missed = event["triggers"], event["camera_missed"]
             case "judgement":

@@ -68,6 +68,8 @@ def _figures(report: Mapping[str, Any]) -> Table:
             f"selected by the PLC: {selected}",
             f"{len(recipes['judged_as_another'])} parts judged as another",
         )
+    if report["held_rate_per_s"] is not None:
+        table.add_row("rate", f"{report['held_rate_per_s']:g} parts/s held", f"set to {report['rate_per_s']:g}")
     ejector = report["ejector_error_counts"]
     if ejector["mean"] is not None:
         table.add_row(

@@ -16,8 +16,10 @@ MARKER = ".station-demo"
 PIXEL_SIZE_MM = 0.16
 """The rendered flange is 60 mm wide and about 380 px."""
 DEADLINE_MS = 1000
+MAX_PARTS_IN_FLIGHT = 32
+"""At 200 parts/s a hiccup of 0.1 s brings 20."""
 TOLERANCE_MS = 24.0
-"""Less than half the time between two parts at the highest rate, 20 parts/s: they come 50 ms apart."""
+"""Less than half the time between two parts: with several cameras they come 50 ms apart or more (20 parts/s)."""
 EXPOSURE_TIME_US = 500.0
 """Short, as for parts that move: at 4 parts/s they blur by less than a pixel or two."""
 
@@ -123,6 +125,7 @@ def configuration(
 name = "demo"
 work_dir = {_toml(str(work_dir))}
 deadline_ms = {DEADLINE_MS}
+max_parts_in_flight = {MAX_PARTS_IN_FLIGHT}
 
 {of_cameras}
 [engine]

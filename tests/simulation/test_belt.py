@@ -15,7 +15,7 @@ def test_ejector_is_as_far_as_the_transit_time_asks() -> None:
     assert LAYOUT.barrier_to_ejector_counts == round(1.5 * 4 * PITCH_COUNTS)
 
 
-@pytest.mark.parametrize("rate", [0.2, 1.0, 4.0, 20.0])
+@pytest.mark.parametrize("rate", [0.2, 1.0, 4.0, 20.0, 200.0])
 def test_id_is_given_within_a_pitch_and_within_0_5_s_of_the_barrier(rate: float) -> None:
     layout = Layout.for_rate(rate, transit_s=1.0)
     lead = layout.barrier_counts - layout.entry_counts
@@ -23,7 +23,7 @@ def test_id_is_given_within_a_pitch_and_within_0_5_s_of_the_barrier(rate: float)
     assert lead / layout.speed_counts_per_s <= 0.501
 
 
-@pytest.mark.parametrize("rate", [0.2, 4.0, 20.0])
+@pytest.mark.parametrize("rate", [0.2, 4.0, 20.0, 200.0])
 def test_only_one_part_is_in_view_and_none_at_the_ejector_meanwhile(rate: float) -> None:
     layout = Layout.for_rate(rate, transit_s=1.5)
     assert sum(VIEW_COUNTS) < PITCH_COUNTS

@@ -35,6 +35,15 @@ def test_rendered_parts_hold_some_hidden_defects_to_teach_and_every_kind_to_find
     assert parts != choosing.rendered(100, 60, seed=4)
 
 
+def test_on_a_fast_line_parts_look_alike_now_and_then_but_like_none_that_is_taught() -> None:
+    parts = choosing.rendered(1000, 60, seed=3, repeat=True)
+    assert [part.serial for part in parts] == list(range(1, 1061))
+    looks = {(part.truth, part.seed) for part in parts[60:]}
+    assert len(looks) == choosing.LOOKS * (1 + len(DEFECTS))
+    assert len({part.seed for part in parts[:60]}) == 60
+    assert {part.seed for part in parts[:60]}.isdisjoint(seed for _, seed in looks)
+
+
 def test_every_image_once_by_default() -> None:
     parts = choosing.from_images(IMAGES, None, seed=0)
     assert sorted(part.image for part in parts) == sorted(str(image.path) for image in IMAGES)

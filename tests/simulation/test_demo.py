@@ -61,8 +61,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("arguments", "words"),
     [
         (["--cameras", "9"], "allowed are 1 to 8"),
-        (["--rate", "0.1"], "allowed are 0.2 to 20 parts/s"),
-        (["--rate", "nan"], "allowed are 0.2 to 20 parts/s"),
+        (["--rate", "0.1"], "allowed are 0.2 to 200 parts/s"),
+        (["--rate", "nan"], "allowed are 0.2 to 200 parts/s"),
+        (["--rate", "21", "--cameras", "2"], "above 20 parts/s only with 1 camera"),
+        (["--rate", "21", "--reject", "station"], "above 20 parts/s only with 1 camera"),
         (["--parts", "0"], "allowed are 1 to"),
         (["--teach-parts", "19"], "allowed are 20 to"),
         (["--seed", "-1"], "must not be negative"),
@@ -147,6 +149,17 @@ def test_plc_triggers_the_camera_and_openvino_runs_the_engine(tmp_path: Path, en
     report = json.loads((work / "report.json").read_text())
     assert report["ledger"]["triggers"] == 5
     assert report["runtime"] == {"asked": "openvino", "ran": "openvino", "why": "as configured"}
+
+
+def test_parts_that_come_faster_than_everything_are_all_accounted_for(tmp_path: Path, engine: Path) -> None:
+    """How fast this computer is, is not asked: the belt waits for it, and the report says what was held."""
+    done = demo("--engine", str(engine), "--parts", "60", "--rate", "200", "--work", str(tmp_path / "work"),
+                timeout_s=200)  # fmt: skip
+    report = json.loads((tmp_path / "work/report.json").read_text())
+    assert done.returncode == 0, done.stdout + done.stderr + str(report["problems"])
+    assert report["ledger"]["triggers"] == 60
+    assert report["rate_per_s"] == 200
+    assert 0 < report["held_rate_per_s"] <= 210
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,7 +13,7 @@ import numpy as np
 
 from drivers.camera.simtl import Scene
 from station.simulation.belt import VIEW_COUNTS
-from station.simulation.field import BELT_LEAD_S, EXPOSURE_WAIT_S, Events, Field
+from station.simulation.field import BELT_LEAD_SCANS, EXPOSURE_WAIT_S, Events, Field
 from station.simulation.images import Canvas
 from station.simulation.plan import LinePlan, PlannedPart
 
@@ -27,7 +27,7 @@ def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -
             time.sleep(0.005)
             field.move()
         stood_at = field.sample().encoder
-        assert 0 < stood_at <= BELT_LEAD_S * field.layout.speed_counts_per_s
+        assert 0 < stood_at <= BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
         for _ in range(20):
             time.sleep(0.005)
             field.move()
@@ -53,7 +53,7 @@ def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: P
                 heard_s = time.monotonic()
         assert time.monotonic() - heard_s >= EXPOSURE_WAIT_S - 0.05
         in_view = field.layout.barrier_counts + VIEW_COUNTS[1]
-        assert field.sample().encoder - in_view < 2 * BELT_LEAD_S * field.layout.speed_counts_per_s
+        assert field.sample().encoder - in_view < 2 * BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
 
 
 def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Path) -> None:

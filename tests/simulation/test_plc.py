@@ -331,3 +331,33 @@ def test_only_parts_with_a_pass_of_their_own_reach_the_good_bin(
     in_good_bin = {serial for serial, end in simulation.ends.items() if end is Bin.GOOD}
     assert in_good_bin <= said_pass - station.deaf_to
     assert set(simulation.judgements) == set(range(1, 13))
+
+
+def belt_before_the_camera(station: StationStatus | None, *, acknowledges: bool) -> list[bool]:
+    """Whether a belt that may wait 1 s runs, in scans of 0.1 s, with a part just before the light barrier."""
+    program = PlcProgram(PlcSettings(850, 6000, holds_belt_s=1.0))
+    ready = StationStatus(trigger_ready=True)
+    latching = program.scan(0.0, FieldInputs(0, entries=(0,)), ready).control
+    assert latching.latch_part_id
+    program.scan(0.1, FieldInputs(10), replace(ready, part_id_ack=acknowledges, written=latching))
+    seen = station and replace(station, written=latching)
+    return [program.scan(0.2 + number / 10, FieldInputs(600), seen).belt_runs for number in range(20)]
+
+
+def test_a_fast_belt_waits_for_id_and_station_but_not_forever() -> None:
+    ready, not_ready = StationStatus(trigger_ready=True), StationStatus(trigger_ready=False)
+    assert belt_before_the_camera(ready, acknowledges=True) == [True] * 20
+    for runs in (
+        belt_before_the_camera(ready, acknowledges=False),
+        belt_before_the_camera(not_ready, acknowledges=True),
+    ):
+        assert runs[:8] == [False] * 8
+        assert runs[-8:] == [True] * 8
+    assert belt_before_the_camera(None, acknowledges=True) == [True] * 20, "nobody is there to wait for"
+
+
+def test_a_usual_belt_waits_for_nobody() -> None:
+    program = PlcProgram(PlcSettings(850, 6000))
+    station = StationStatus(trigger_ready=False)
+    program.scan(0.0, FieldInputs(0, entries=(0,)), station)
+    assert all(program.scan(0.1 * turn, FieldInputs(60 * turn), station).belt_runs for turn in range(1, 14))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,17 @@ def test_many_and_strange_names_stay_on_a_line() -> None:
     line = next(cell for cell in cells if cell.startswith("11 of 60"))
     assert "\\[red]0.png" in line, "names are no markup"
     assert line.endswith("'line\\nend.png' and 1 more")
+
+
+def test_an_installation_that_cannot_train_says_how_to_mend_it(tmp_path: Path) -> None:
+    """Python finds no module that is marked as missing."""
+    lines = "import sys; sys.modules['torch'] = None; from station.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", lines, "teach", "--images", str(tmp_path), "--output", str(tmp_path / "engine")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "run the installer again with --teach" in done.stderr
+    assert "Traceback" not in done.stderr
