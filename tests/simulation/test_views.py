@@ -85,10 +85,18 @@ def test_live_table_shows_verdict_truth_and_bin_and_counts_this_run_only() -> No
 
 def test_summary_says_what_is_wrong(tmp_path: Path) -> None:
     outcomes = [Outcome(1, "dent", (Verdict.PASS,), Bin.GOOD), Outcome(2, "good", (Verdict.ERROR,), Bin.REJECT)]
-    made = report(outcomes, "abc") | {"problems": ["part 7 fell off"], "teaching": {}}
+    made = report(outcomes, "abc") | {
+        "problems": ["part 7 fell off"],
+        "teaching": {},
+        "runtime": {"asked": "auto", "ran": "onnx", "why": "chosen by auto, because there is no GPU"},
+        "rate_per_s": 4.0,
+        "held_rate_per_s": 3.9,
+    }
     output = io.StringIO()
     print_summary(Console(file=output, width=120), made, Workspace(tmp_path))
     shown = output.getvalue()
     assert "part 7 fell off" in shown
     assert "ledger balances" not in shown
     assert "defective parts passed  1" in shown
+    assert "because there is no GPU" in shown
+    assert "3.9 parts/s held" in shown
