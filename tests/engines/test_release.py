@@ -10,7 +10,7 @@ import pytest
 
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
-from engines.parity_report import HALF, Tolerance
+from engines.parity_report import HALF, INT8, Tolerance
 from engines.preprocess import SAME_PIXELS
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training import release as releasing
@@ -62,7 +62,7 @@ LENIENT = Tolerance(score_share=10.0, map_share=10.0, rank_correlation=-1.0, cha
 @pytest.fixture(scope="module")
 def released(training: Training) -> Released:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(releasing, "INT8", LENIENT)
+        patch.setattr(releasing, "INT8_AT_TEACHING", LENIENT)
         return training.release(int8=True)
 
 
@@ -124,12 +124,19 @@ def test_a_graph_over_tolerance_is_refused_with_the_numbers(
     assert "of the way to the reject limit, allowed 0.00%" in warning
 
 
+def test_8_bits_are_taught_with_room_for_a_gpu() -> None:
+    taught, allowed = releasing.INT8_AT_TEACHING, INT8
+    assert taught.score_share < allowed.score_share
+    assert taught.map_share < allowed.map_share
+    assert (taught.rank_correlation, taught.changed_share) == (allowed.rank_correlation, allowed.changed_share)
+
+
 def test_8_bits_spare_as_many_convolutions_as_the_gate_asks_for(
     training: Training, released: Released, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Judged by a tolerance that all convolutions in 8 bits exceed by a little."""
     every = released.variants["int8"].parity.score_share
-    monkeypatch.setattr(releasing, "INT8", LENIENT.model_copy(update={"score_share": 0.99 * every}))
+    monkeypatch.setattr(releasing, "INT8_AT_TEACHING", LENIENT.model_copy(update={"score_share": 0.99 * every}))
     monkeypatch.setattr(releasing, "SPARED_SHARES", (0.0, 0.5))
     found = training.release(int8=True)
     assert found.warnings == ()
