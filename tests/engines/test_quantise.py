@@ -6,22 +6,26 @@ The graph in 8 bits is built in `test_rtx_builder`.
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, numpy_helper
 
+from engines.detectors import DETECTORS
 from engines.manifest import InputSpec
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.errors import ExportError
 from engines.training.export import check_half, export_onnx, map_spec
 from engines.training.quantise import QuantisedGraph, backbone_convolutions, quantised_backbone
 from tests.engines.small_engine import small_model
+from tests.engines.test_backbones import write_network
 from tests.engines.test_detectors import HEIGHT, WIDTH, pictures, trained
 
 SPEC = InputSpec(width=WIDTH, height=HEIGHT)
-DETECTORS = ("memory", "spatial")
+NAMES = ("memory", "spatial")
 
 
 @functools.cache
@@ -41,7 +45,7 @@ def dense(name: str) -> set[str]:
     return {convolution.output for convolution in convolutions if convolution.is_dense}
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", NAMES)
 def test_defects_still_score_higher(name: str) -> None:
     images = np.concatenate([pictures(100, 101).numpy(), pictures(102, 103, scratch=True).numpy()])
     size = map_spec(trained(name))
@@ -57,7 +61,7 @@ def test_defects_still_score_higher(name: str) -> None:
     assert candidate_scores[2:].min() > candidate_scores[:2].max()
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", NAMES)
 def test_only_dense_convolutions_of_the_backbone_are_in_8_bits(name: str) -> None:
     before, after = onnx.load_from_string(full(name)), onnx.load_from_string(quantised(name).model)
     made_by = {output: node for node in after.graph.node for output in node.output}
@@ -134,6 +138,33 @@ def test_it_comes_nearer_than_weights_rounded_each_for_itself() -> None:
     ):
         near, far = (check_half(reference, runtime, images).max_score_difference for runtime in (fitted, rounded))
     assert near < far
+
+
+@pytest.mark.parametrize("name", ["differnet", "memory"])
+def test_a_network_from_a_file_whose_nodes_have_no_names(name: str, tmp_path: Path) -> None:
+    network = onnx.load(write_network(tmp_path / "small.onnx"))
+    for node in network.graph.node:
+        node.name = ""
+    onnx.save(network, tmp_path / "small.onnx")
+    spec = InputSpec(width=80, height=48)
+    images, unseen = np.random.default_rng(0).integers(0, 256, (2, 8, 48, 80, 3), dtype=np.uint8)
+    detector = DETECTORS[name](spec, str(tmp_path / "small.onnx")).eval()
+    with torch.inference_mode():
+        detector.initialise(detector.features(torch.from_numpy(images)))
+    before = export_onnx(detector, spec)
+    after = quantised_backbone(before, list(images))
+    assert 0 < after.share < 1
+    convolutions = [each for each in backbone_convolutions(onnx.load_from_string(before)) if each.is_dense]
+    nodes = onnx.load_from_string(after.model).graph.node
+    assert sum(node.op_type == "QuantizeLinear" for node in nodes) == len(convolutions) > 0
+    size = map_spec(detector)
+    with (
+        OnnxRuntime(before, spec, size, threads=1) as reference,
+        OnnxRuntime(after.model, spec, size, threads=1) as candidate,
+    ):
+        (expected, _), (found, _) = reference.infer(unseen), candidate.infer(unseen)
+    np.testing.assert_allclose(found, expected, rtol=0.05)
+    assert (found != expected).any()
 
 
 def test_progress_is_told_and_the_result_is_the_same_every_time() -> None:

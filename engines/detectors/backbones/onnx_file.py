@@ -164,12 +164,12 @@ def _converted(network: onnx.ModelProto, opset: int) -> onnx.ModelProto:
 
 
 def _renamed(graph: onnx.GraphProto, prefix: str, names: Mapping[str, str]) -> list[onnx.NodeProto]:
-    """Copies of the nodes; values that are not in `names` get the prefix."""
+    """Copies of the nodes; values that are not in `names` get the prefix, and so do the nodes."""
     nodes = []
     for original in graph.node:
         node = onnx.NodeProto()
         node.CopyFrom(original)
-        node.name = prefix + original.name
+        node.name = prefix + (original.name or original.output[0])  # ONNX Runtime takes no two alike
         for values in (node.input, node.output):
             values[:] = [names.get(value, prefix + value) if value else "" for value in values]
         nodes.append(node)
