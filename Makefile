@@ -17,7 +17,7 @@ demo: $(STAMP)
 
 # Two at a time, file by file: many tests wait for processes. One at a time: make test PYTEST_ARGS=-n0
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
