@@ -172,33 +172,23 @@ def floor_ms(count: int, work: dict[str, float], rates: dict[str, float]) -> flo
 
 def copy_rates(maker: PlanMaker) -> dict[str, float]:
     """Bytes per second: within the GPU (read and written), and from page-locked memory to it."""
-    cuda = maker.libraries.cuda
-    device = Device(cuda, integrated=maker.gpu.integrated)
+    device = Device(maker.libraries.cuda, integrated=maker.gpu.integrated)
     with device.current():
         buffer = device.buffer((COPY_BYTES,), np.uint8)
         source, target = device.memory(COPY_BYTES), device.memory(COPY_BYTES)
-        within = 2 * COPY_BYTES / _best_copy_s(cuda, int(target), int(source))
-        upload_ms = min(device.time_ms(lambda: buffer.upload(COPY_BYTES)) for _ in range(10))
+        copies: tuple[Callable[[], None], ...] = (
+            lambda: device.copy(int(target), int(source), COPY_BYTES),
+            lambda: buffer.upload(COPY_BYTES),
+        )
+        copy_ms, upload_ms = (min(device.time_ms(copy) for _ in range(10)) for copy in copies)
         source.free()
         target.free()
         buffer.close()
         device.close()
+    within = 2 * COPY_BYTES / (copy_ms / 1e3)
     # Where GPU and processor share their memory nothing is copied, and the GPU reads it as fast as any other.
     upload = within if maker.gpu.integrated else COPY_BYTES / (upload_ms / 1e3)
     return {"memory_bytes_per_s": within, "copy_bytes_per_s": upload}
-
-
-def _best_copy_s(cuda: Any, target: int, source: int) -> float:
-    """The context is current; the events are released in it."""
-    start, end = cuda.Event(), cuda.Event()
-    times_ms = []
-    for _ in range(10):
-        start.record()
-        cuda.memcpy_dtod_async(target, source, COPY_BYTES)
-        end.record()
-        end.synchronize()
-        times_ms.append(float(start.time_till(end)))
-    return min(times_ms) / 1e3
 
 
 def check_engine(report: Report, engine: Path, options: argparse.Namespace) -> PlanMaker:

@@ -5,7 +5,6 @@ Nothing is trained: how long an inference takes does not depend on what was lear
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,16 +19,14 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.bundle import Golden, Graph, write_bundle
-from engines.detectors.backbones import LiteBackbone
 from engines.detectors.base import Detector
-from engines.detectors.flow import Subnet
 from engines.detectors.spatial import SpatialDetector
 from engines.location.location import WHOLE_IMAGE
 from engines.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
 from engines.parity_report import HALF
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images
-from engines.training.export import export_onnx, map_spec
+from engines.training.export import export_onnx, halved, map_spec
 from engines.training.frame_graph import make_frame_graph
 
 LEARNED, SAMPLE = 16, 8
@@ -125,11 +122,8 @@ def on_torch(engine: MadeEngine) -> dict[str, Callable[[NDArray[np.uint8]], Any]
     """The same network in PyTorch on the GPU, copies included: eager and compiled, in float32 and in half precision
     where the exported graph is.
     """
-    half = copy.deepcopy(engine.detector)
-    for module in half.modules():
-        if isinstance(module, LiteBackbone | Subnet):
-            module.half()
-    networks = {"torch eager fp32": engine.detector.to("cuda"), "torch eager fp16": half.to("cuda")}
+    half = halved(engine.detector).to("cuda")
+    networks = {"torch eager fp32": engine.detector.to("cuda"), "torch eager fp16": half}
     compiled = torch.compile(networks["torch eager fp16"], mode="max-autotune", dynamic=False)
     return {name: partial(_infer, network) for name, network in (*networks.items(), ("torch.compile fp16", compiled))}
 

@@ -36,7 +36,7 @@ from station.database import open_reader, parts
 from station.simulation.images import GOOD, Canvas, open_folder
 from station.simulation.parts import render
 from station.simulation.processes import StationProcess
-from station.simulation.workspace import EXPOSURE_TIME_US, prepare
+from station.simulation.workspace import EXPOSURE_TIME_US, configuration, prepare
 
 STEPS = ("received", "inspection_start", "engine_start", "engine_end", "decided", "signalled")
 LOOP_S, THROUGHPUT_PARTS, IN_FLIGHT, LIMIT_S = 4.0, 300, 4, 120.0
@@ -58,8 +58,7 @@ def line(engine: Path, picture: np.ndarray, work: Path, threads: int) -> Iterato
     height, width = picture.shape[:2]
     canvas = Canvas(width, height, 1 if picture.ndim == 2 else 3)
     port = 20000 + os.getpid() % 20000
-    workspace.configure(canvas, engine, port, trigger="line")
-    text = workspace.configuration.read_text()
+    text = configuration(canvas, engine, port, trigger="line")
     text = text.replace(f"port = {port}", f"port = {port}\nheartbeat_timeout_s = 0.0")
     text = text.replace("[decision]", f"threads = {threads}\n\n[decision]") + '[log]\nlevel = "warning"\n'
     workspace.configuration.write_text(text)

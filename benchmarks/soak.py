@@ -42,7 +42,7 @@ from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.plc import TriggerMode
 from station.simulation.processes import LineProcess, StationProcess
 from station.simulation.report import ids_in_words
-from station.simulation.workspace import DEADLINE_MS, prepare
+from station.simulation.workspace import DEADLINE_MS, configuration, prepare
 from tests.engines.small_engine import write_small_engine
 
 WIDTH, HEIGHT = 160, 128
@@ -108,9 +108,8 @@ def soak(
     )
     plan.save(workspace.plan)
     write_small_engine(workspace.engine, width=WIDTH, height=HEIGHT)
-    workspace.configure(canvas, workspace.engine, port, trigger=trigger.value)
-    with workspace.configuration.open("a") as file:
-        file.write('pass_image_share = 0.0\n\n[log]\nlevel = "error"\n')
+    text = configuration(canvas, workspace.engine, port, trigger=trigger.value)
+    workspace.configuration.write_text(text + 'pass_image_share = 0.0\n\n[log]\nlevel = "error"\n')
     client = ModbusClient(TcpTransport("127.0.0.1", port))
     with LineProcess(workspace.plan, work) as line, client:
         environment = line.wait_ready()

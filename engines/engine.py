@@ -21,12 +21,10 @@ from engines.preprocess import Fitted, prepare
 from engines.runtimes.choice import Asked, RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.openvino import open_openvino
-from engines.runtimes.protocol import FrameRuntime, Runtime
+from engines.runtimes.protocol import FrameRuntime, Inferred, Runtime
 from engines.runtimes.tensorrt.plan_key import Precision
 from engines.runtimes.tensorrt.prepare import TOLERANCES
 
-Inferred = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Scores and maps of several images."""
 ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
 
@@ -72,13 +70,10 @@ class Engine:
         self._runtime = runtime
         self._location = Location(self.manifest.location, ignore=self.manifest.ignore, pictures=bundle.pictures)
         self._frames = frames
-        self._frame_shape = None if frames is None else frames.frame_shape
-        # Only the pixels differ from frame to frame, and these are not looked at here.
-        self._framing = (
-            prepare(np.zeros(self._frame_shape, np.uint8), self.manifest.input, self._location)
-            if self._frame_shape
-            else None
-        )
+        self._framing: Fitted | None = None
+        if frames is not None and frames.frame_shape is not None:
+            # Only the pixels differ from frame to frame, and these are not looked at here.
+            self._framing = prepare(np.zeros(frames.frame_shape, np.uint8), self.manifest.input, self._location)
 
     @property
     def engine_id(self) -> str:
@@ -110,19 +105,20 @@ class Engine:
             ImageError: one of them has the wrong type or shape.
             RuntimeFailure: the model could not be executed.
         """
-        framing = self._framing
-        if self._frames is not None and framing is not None and images and all(map(self._is_frame, images)):
-            return list(self._timed([framing] * len(images), partial(self._frames.infer_frames, images)))
+        frames, framing = self._frames, self._framing
+        if (
+            frames is not None
+            and framing is not None
+            and images
+            and all(image.shape == frames.frame_shape and image.dtype == np.uint8 for image in images)
+        ):
+            return list(self._timed([framing] * len(images), partial(frames.infer_frames, images)))
         fitted = [self._fit(image) for image in images]
         found = [one for one in fitted if isinstance(one, Fitted)]
         if not found:
             return [one for one in fitted if isinstance(one, PartNotLocated)]
         outputs = iter(self._timed(found, partial(self._runtime.infer, np.stack([one.pixels for one in found]))))
         return [next(outputs) if isinstance(one, Fitted) else one for one in fitted]
-
-    def _is_frame(self, image: NDArray[np.uint8]) -> bool:
-        """The runtime can prepare it."""
-        return image.shape == self._frame_shape and image.dtype == np.uint8
 
     def _fit(self, image: NDArray[np.uint8]) -> Fitted | PartNotLocated:
         try:
@@ -262,8 +258,7 @@ def _open(bundle: Bundle, options: RuntimeOptions, reason: str) -> Engine:
         try:
             opened = maker.open()
             choice = replace(choice, why="; ".join([choice.why, *opened.notes]))
-            frames = opened if opened.frame_shape else None
-            return Engine(bundle, opened, choice, TOLERANCES[options.precision], frames)
+            return Engine(bundle, opened, choice, TOLERANCES[options.precision], frames=opened)
         except DeviceFault as problem:
             if options.runtime != "auto":
                 raise

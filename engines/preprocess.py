@@ -185,8 +185,7 @@ def resize_steps(width: int, height: int, to_width: int, to_height: int) -> Iter
         width, height = (width + 1) // 2, (height + 1) // 2
         yield ResizeStep(True, width, height)
     if width > to_width or height > to_height:
-        if (width, height) != (2 * to_width, 2 * to_height):
-            yield ResizeStep(False, 2 * to_width, 2 * to_height)
+        yield ResizeStep(False, 2 * to_width, 2 * to_height)
         yield ResizeStep(True, to_width, to_height)
     elif (width, height) != (to_width, to_height):
         yield ResizeStep(False, to_width, to_height)

@@ -87,10 +87,8 @@ def _is_missing(path: Path) -> bool:
     """One that may not be read is not missing."""
     try:
         path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
+    except OSError as problem:
+        return isinstance(problem, FileNotFoundError)
     return False
 
 

@@ -46,7 +46,7 @@ from station.simulation.processes import EXIT_BAD_INPUT, LineProcess, LineState,
 from station.simulation.reject import RejectBy, section
 from station.simulation.report import by_recipe, problems, report
 from station.simulation.summary import print_summary
-from station.simulation.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
+from station.simulation.workspace import DEADLINE_MS, Workspace, WorkspaceError, configuration, prepare
 from station.teach import TeachError, teach
 from station.teach_tools import TeachingBar, follow_teaching
 
@@ -222,16 +222,17 @@ class Demo:
         if setup.images is not None or setup.engine is not None:
             build_missing(engines.values() or [engine], setup.runtime, self._console)
         layout = Layout.for_rate(setup.plan.rate_per_s, setup.plan.transit_s)
-        workspace.configure(
+        of_station = configuration(
             setup.plan.canvas,
             engine,
             setup.plan.plc_port,
             trigger=setup.plan.trigger.value,
             cameras=setup.plan.cameras,
             runtime=setup.runtime,
-            further=section(setup.plan.reject_by, layout)
-            + workspace.configure_recipes(setup.recipes, engines, setup.plan.cameras),
         )
+        of_recipes = workspace.configure_recipes(setup.recipes, engines, setup.plan.cameras)
+        text = of_station + section(setup.plan.reject_by, layout) + of_recipes
+        workspace.configuration.write_text(text, encoding="utf-8")
         with LineProcess(workspace.plan, workspace.folder) as line:
             environment = line.wait_ready()
             with StationProcess(

@@ -22,6 +22,18 @@ RUNS = 50
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+def pixel_difference(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> int:
+    """The largest one, grey levels."""
+    return int(cv2.absdiff(found, expected).max())
+
+
+def pixel_refusal(difference: int) -> str:
+    """Why pixels that differ by so many grey levels are not the same; empty when they are."""
+    if difference <= SAME_PIXELS:
+        return ""
+    return f"pixels differ by {difference} grey levels from the processor's, allowed {SAME_PIXELS}"
+
+
 class FrameCheck(BaseModel):
     """How a plan that prepares frames compared with what the processor does: `preprocess.prepare`."""
 
@@ -37,11 +49,10 @@ class FrameCheck(BaseModel):
     @property
     def refusal(self) -> str:
         """Why the processor prepares the frames; empty when the GPU does."""
-        if self.difference > SAME_PIXELS:
-            return f"pixels differ by {self.difference} grey levels from the processor's, allowed {SAME_PIXELS}"
-        if self.gpu_ms >= self.processor_ms:
-            return f"{self.gpu_ms:.2f} ms a frame on the GPU, {self.processor_ms:.2f} ms on the processor"
-        return ""
+        different = pixel_refusal(self.difference)
+        if different or self.gpu_ms < self.processor_ms:
+            return different
+        return f"{self.gpu_ms:.2f} ms a frame on the GPU, {self.processor_ms:.2f} ms on the processor"
 
     def __str__(self) -> str:
         """For people."""
@@ -65,7 +76,7 @@ def check_frames(runtime: FrameRuntime, bundle: Bundle, shape: tuple[int, ...]) 
         return prepare(frame, manifest.input, location).pixels
 
     part, noise = _part_as_frame(bundle, shape), np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    difference = max(int(cv2.absdiff(runtime.prepared(frame), on_processor(frame)).max()) for frame in (part, noise))
+    difference = max(pixel_difference(runtime.prepared(frame), on_processor(frame)) for frame in (part, noise))
     ways: tuple[Callable[[], object], ...] = (
         partial(runtime.infer_frames, [part]),
         lambda: runtime.infer(on_processor(part)[np.newaxis]),

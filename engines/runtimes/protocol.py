@@ -9,18 +9,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Inferred = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Of n images: `image_score` (n,) and `anomaly_map` (n, map_height, map_width)."""
+
 
 class Runtime(Protocol):
     """Executes one model. Not thread safe: one thread owns it."""
 
-    def infer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def infer(self, images: NDArray[np.uint8]) -> Inferred:
         """Score a batch of images in the model's input size.
 
         Args:
             images: (n, height, width, 3) uint8 RGB.
-
-        Returns:
-            `image_score` (n,) and `anomaly_map` (n, map_height, map_width).
 
         Raises:
             RuntimeFailure: the model could not be executed.
@@ -46,7 +46,7 @@ class FrameRuntime(Runtime, Protocol):
         """Of the frames that it prepares, (height, width) grey or (height, width, 3) RGB; None: it prepares none."""
         ...
 
-    def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> Inferred:
         """Prepare and score frames; returns and raises as `Runtime.infer`.
 
         Args:

@@ -56,7 +56,7 @@ def export_onnx(detector: Detector, spec: InputSpec, precision: Precision = "flo
     """
     detector.eval()
     from_file = [module for module in detector.modules() if isinstance(module, OnnxBackbone)]
-    traced = _halved(detector) if precision == "float16" else detector
+    traced = halved(detector) if precision == "float16" else detector
     model = onnx.load_from_string(_trace(traced, spec, {PLACEHOLDER: 1} if from_file else {}))
     if precision == "float16":  # for GPUs, of which some cannot do what every processor can
         model = without_float32_products(model)
@@ -69,7 +69,7 @@ def export_onnx(detector: Detector, spec: InputSpec, precision: Precision = "flo
     return bytes(model.SerializeToString())
 
 
-def _halved(detector: Detector) -> Detector:
+def halved(detector: Detector) -> Detector:
     """A copy whose parts that tolerate it compute in half precision; they convert what goes in and out themselves."""
     copied = copy.deepcopy(detector)
     for module in copied.modules():

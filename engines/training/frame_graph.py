@@ -21,7 +21,8 @@ from onnx import TensorProto, helper, numpy_helper
 from engines.bundle import FrameGraph
 from engines.location.location import Location
 from engines.manifest import InputSpec
-from engines.preprocess import SAME_PIXELS, Placement, place, prepare, resize_steps
+from engines.preprocess import Placement, place, prepare, resize_steps
+from engines.runtimes.frame_check import pixel_difference, pixel_refusal
 from engines.training.errors import ExportError
 from engines.training.export import OPSET
 
@@ -76,9 +77,10 @@ def check_frame_graph(
     difference = 0
     for image in images:
         (found,) = session.run(["pixels"], {"image": image.reshape(1, *image.shape[:2], -1)})
-        difference = max(difference, int(cv2.absdiff(found[0], prepare(image, spec, location).pixels).max()))
-    if difference > SAME_PIXELS:
-        raise ExportError(f"pixels differ by {difference} grey levels from the processor's, allowed {SAME_PIXELS}")
+        difference = max(difference, pixel_difference(found[0], prepare(image, spec, location).pixels))
+    refusal = pixel_refusal(difference)
+    if refusal:
+        raise ExportError(refusal)
     return difference
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from engines.training.errors import ExportError
+from engines.training.graph_constants import drop_unused_constants
 
 
 def without_float32_products(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -52,7 +53,7 @@ def without_float32_products(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.initializer.extend(weights)
     del graph.node[:]
     graph.node.extend(nodes)
-    _drop_unused(graph)
+    drop_unused_constants(graph)
     return changed
 
 
@@ -87,10 +88,3 @@ def _as_sum(node: onnx.NodeProto, matrices: NDArray[np.float32]) -> tuple[list[o
         "contracted": np.array([-2], np.int64),
     }
     return nodes, [numpy_helper.from_array(value, f"{name}.{key}") for key, value in constants.items()]
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {value for node in graph.node for value in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engines.training.convolution import Convolution
 from engines.training.errors import ExportError
+from engines.training.graph_constants import drop_unused_constants
 from engines.training.inner_values import InnerValues, Value, starts
 
 BACKBONE = ("/detector/backbone", "backbone")
@@ -83,7 +84,7 @@ def quantised_backbone(
             samples.add(value, output)
         samples.put_in_8_bits(quantised.graph)
     on_progress(len(dense), len(dense))
-    _drop_unused_constants(quantised.graph)
+    drop_unused_constants(quantised.graph)
     try:
         onnx.checker.check_model(quantised, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -122,14 +123,6 @@ class _Samples:
         self._convolution.put_in_8_bits(
             graph, self._largest, np.concatenate(self._inputs), np.concatenate(self._wanted)
         )
-
-
-def _drop_unused_constants(graph: onnx.GraphProto) -> None:
-    """Of the float weights only those stay that another node reads."""
-    read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
 
 
 def _share(

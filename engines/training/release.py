@@ -182,8 +182,9 @@ def _frame(located: Located) -> FrameGraph | None:
     if (width, height, grey) == (located.input.width, located.input.height, False) and not located.location.ignore:
         return None
     graph = make_frame_graph(width, height, located.input, located.location, grey=grey)
-    files = located.dataset.files[:: max(1, len(located.dataset.files) // FRAMES)][:FRAMES]
-    check_frame_graph(graph, [read_image(file.path) for file in files], located.input, located.location)
+    files = located.dataset.files
+    images = [read_image(files[index].path) for index in _spread(np.arange(len(files)), FRAMES)]
+    check_frame_graph(graph, images, located.input, located.location)
     return graph
 
 

@@ -15,9 +15,9 @@ object a line. When standard input closes, it ends: a line never outlives the de
          {"event": "fault", "kind": ...}                   the PLC begins to misbehave as the plan asks it to
 
 Three threads, as in a real line: the belt moves, the PLC scans every 5 ms (ten times from part to part, where they come
-faster than 20 parts/s), and its communication module exchanges the
-process image with the station. A station that hangs holds up the third and never the ejector. A real PLC scans in hard
-real time and this process does not: when the system holds up the scan, the belt waits for it (`belt_waited_s`).
+faster than 20 parts/s), and its communication module exchanges the process image with the station. A station that hangs
+holds up the third and never the ejector. A real PLC scans in hard real time and this process does not: when the system
+holds up the scan, the belt waits for it (`belt_waited_s`).
 """
 
 from __future__ import annotations

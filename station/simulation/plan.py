@@ -15,14 +15,14 @@ from station.simulation.parts import FLANGE, render
 from station.simulation.plc import TriggerMode
 from station.simulation.reject import RejectBy
 
+TEACH, INSPECT = "teach", "inspect"
+"""Phases of a plan."""
 SCAN_S = 0.005
+"""Cycle of the PLC."""
 PACED_RATE_PER_S = 20.0
 """Up to this rate PLC and belt run at their own pace; parts that come faster make both faster."""
 FACE_SEEDS = 10**9
 """Between the seeds of two faces of a part: no other part has them."""
-
-
-TEACH, INSPECT = "teach", "inspect"
 
 
 @dataclass(frozen=True, slots=True)

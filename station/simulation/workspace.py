@@ -78,21 +78,6 @@ class Workspace:
         """Where the engine of a recipe is taught."""
         return self.folder / f"engine-{product}"
 
-    def configure(
-        self,
-        canvas: Canvas,
-        engine: Path,
-        port: int,
-        *,
-        trigger: str,
-        cameras: int = 1,
-        runtime: str = "auto",
-        further: str = "",
-    ) -> None:
-        """Writes the configuration of the demo's station; `further`: more sections of it."""
-        text = configuration(canvas, engine, port, trigger=trigger, work_dir=Path(), cameras=cameras, runtime=runtime)
-        self.configuration.write_text(text + further, encoding="utf-8")
-
     def configure_recipes(self, recipes: Mapping[int, str], engines: Mapping[str, Path], cameras: int) -> str:
         """Writes a recipe for each product, by number, with its engine; answers the section of the configuration."""
         if not recipes:
@@ -114,11 +99,14 @@ def configuration(
     port: int,
     *,
     trigger: str,
-    work_dir: Path,
+    work_dir: Path = Path(),
     cameras: int = 1,
     runtime: str = "auto",
 ) -> str:
-    """The configuration of a station in front of the simulated line."""
+    """The configuration of a station in front of the simulated line; more sections may be added to it.
+
+    `work_dir`: of the station, seen from where the configuration lies.
+    """
     of_cameras = "\n".join(_camera(canvas, trigger, device, cameras) for device in range(cameras))
     return f"""# A station in front of the simulated line; `station check --config` explains it.
 [station]

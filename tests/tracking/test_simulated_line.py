@@ -17,7 +17,7 @@ from station.simulation.images import GOOD, Canvas
 from station.simulation.plan import LinePlan, PlannedPart
 from station.simulation.processes import LineProcess, StationProcess
 from station.simulation.reject import BeltFault, RejectBy, section
-from station.simulation.workspace import Workspace, prepare
+from station.simulation.workspace import Workspace, configuration, prepare
 from tests.engines.small_engine import write_small_engine
 from tests.station.bench import HEIGHT, WIDTH, bad, free_port, good, wait_for
 
@@ -43,9 +43,8 @@ class TrackedLine:
         )
         self.plan.save(self.workspace.plan)
         layout = Layout.for_rate(RATE_PER_S, TRANSIT_S)
-        self.workspace.configure(
-            canvas, folder / "engine", self.plan.plc_port, trigger="line", further=section(by, layout)
-        )
+        text = configuration(canvas, folder / "engine", self.plan.plc_port, trigger="line")
+        self.workspace.configuration.write_text(text + section(by, layout))
         self._stack = ExitStack()
 
     def __enter__(self) -> TrackedLine:

@@ -36,6 +36,10 @@ class Profile:
         return f"{self.min_batch} to {self.max_batch} images, tuned for {self.opt_batch}"
 
 
+SEVERAL_IMAGES = Profile()
+ONE_IMAGE = Profile(1, 1, 1)
+
+
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class PlanKey:
     """Everything that a plan depends on. Two plans with the same key may be exchanged."""
@@ -47,7 +51,7 @@ class PlanKey:
     gpu_name: Text
     driver: Text
     """CUDA version of the driver."""
-    profile: Profile = Profile()
+    profile: Profile = SEVERAL_IMAGES
     flags: Annotated[tuple[Text, ...], Field(max_length=16)] = FLAGS
 
     @property
@@ -81,10 +85,6 @@ _WORDS = {
     "profile": "profile",
     "flags": "flags",
 }
-
-
-SEVERAL_IMAGES = Profile()
-ONE_IMAGE = Profile(1, 1, 1)
 
 
 def plan_key(

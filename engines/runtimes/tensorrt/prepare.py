@@ -21,7 +21,7 @@ from engines.runtimes.protocol import Runtime
 from engines.runtimes.tensorrt.build import WORKSPACE_BYTES, BuildProgress, build_plan
 from engines.runtimes.tensorrt.frames import FramePlan
 from engines.runtimes.tensorrt.libraries import Libraries, load_libraries
-from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, PlanKey, Precision, plan_key
+from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, SEVERAL_IMAGES, PlanKey, Precision, Profile, plan_key
 from engines.runtimes.tensorrt.plans import PlanFound, PlanRecord, PlanState, PlanStore
 from engines.runtimes.tensorrt.probe import Gpu, NoGpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
@@ -71,13 +71,9 @@ class PlanMaker:
         self.gpu: Gpu = found
         self._bundle, self._precision = bundle, precision
         self._model = graph_of(bundle, precision)
-        sha256 = hashlib.sha256(self._model).hexdigest()
-        self.key: PlanKey = plan_key(sha256, precision, self.libraries.tensorrt_version, self.gpu)
-        self._frame_key: PlanKey | None = None
-        if bundle.frame is not None:
-            frame_sha256 = hashlib.sha256(bundle.frame.model).hexdigest()
-            version = self.libraries.tensorrt_version
-            self._frame_key = plan_key(frame_sha256, "fp32", version, self.gpu, ONE_IMAGE)
+        self.key = self._key(self._model, precision, SEVERAL_IMAGES)
+        frame = bundle.frame
+        self._frame = None if frame is None else (frame, self._key(frame.model, "fp32", ONE_IMAGE))
         self._plans = PlanStore(bundle.path)
 
     def find(self) -> PlanFound:
@@ -116,9 +112,9 @@ class PlanMaker:
         ):
             parity = self._compare(reference, candidate)
         record = self._plans.write(self.key, plan, parity)
-        graph, key = self._bundle.frame, self._frame_key
-        if graph is None or key is None or not parity.passed:
+        if self._frame is None or not parity.passed:
             return MadePlan(record, "")
+        graph, key = self._frame
         try:
             frame_plan = FramePlan(self._build(graph.model, key, on_progress), graph.shape)
             with self._runtime(plan, frame_plan) as candidate:
@@ -130,16 +126,21 @@ class PlanMaker:
 
     def _frame_plan(self) -> tuple[FramePlan | None, str]:
         """What prepares frames, None where the processor does; and where it is done and why, in words."""
-        if self._bundle.frame is None or self._frame_key is None:
+        if self._frame is None:
             return None, ""
-        found = self._plans.find(self._frame_key)
+        graph, key = self._frame
+        found = self._plans.find(key)
         if found.state is PlanState.REFUSED:
             return None, found.detail
         try:
-            plan, _ = self._plans.read(self._frame_key)
+            plan, _ = self._plans.read(key)
         except PlanUnusable as problem:
             return None, f"on the processor: {problem}"
-        return FramePlan(plan, self._bundle.frame.shape), found.detail
+        return FramePlan(plan, graph.shape), found.detail
+
+    def _key(self, model: bytes, precision: Precision, profile: Profile) -> PlanKey:
+        sha256 = hashlib.sha256(model).hexdigest()
+        return plan_key(sha256, precision, self.libraries.tensorrt_version, self.gpu, profile)
 
     def _build(self, model: bytes, key: PlanKey, on_progress: Callable[[BuildProgress], None]) -> bytes:
         built = build_plan(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from engines.errors import DeviceFault, FaultKind, RuntimeFailure
 from engines.manifest import InputSpec, MapSpec
+from engines.runtimes.protocol import Inferred
 from engines.runtimes.tensorrt.build import make_logger
 from engines.runtimes.tensorrt.device import Buffer, Device
 from engines.runtimes.tensorrt.driver import Driver, DriverError
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     import tensorrt
 
 IMAGE, SCORE, MAP = "image", "image_score", "anomaly_map"
-
-_Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _abandoned: list[TensorRtRuntime] = []
 """Runtimes whose GPU failed, with all that they hold."""
@@ -99,7 +98,7 @@ class TensorRtRuntime:
         self._closed = False
         self._lost = False
         self.notes: tuple[str, ...] = ()
-        """What is not as fast as it could be, and why."""
+        """For people: what is not as fast as it could be, and why; where frames are prepared."""
         try:
             self._device = Device(libraries.cuda, integrated=gpu.integrated)
         except libraries.cuda.Error as problem:
@@ -121,7 +120,7 @@ class TensorRtRuntime:
         """See `FrameRuntime.frame_shape`."""
         return self._frames.shape if self._frames else None
 
-    def infer(self, images: NDArray[np.uint8]) -> _Outputs:
+    def infer(self, images: NDArray[np.uint8]) -> Inferred:
         """See `Runtime.infer`.
 
         Raises:
@@ -134,7 +133,7 @@ class TensorRtRuntime:
             raise RuntimeFailure(f"images {images.shape} {images.dtype}: the plan takes ({wanted}) uint8")
         return self._in_turn(images, self._infer)
 
-    def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> _Outputs:
+    def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> Inferred:
         """See `FrameRuntime.infer_frames`. Raises as `infer`."""
         self._check_frames(frames)
         return self._in_turn(frames, self._infer_frames)
@@ -212,25 +211,31 @@ class TensorRtRuntime:
 
     def _warm_up(self, *, graphs: bool) -> None:
         """Every number of images once; then captured, and kept only if the replay gives the very same bits."""
-        without: dict[str, list[str]] = {}
         images = _noise(self._image.host.shape)
-        for count in self._contexts:
-            why = self._capture(graphs, [_Work("images", count)], partial(self._infer, images[:count]))
-            if why:
-                without.setdefault(why, []).append(f"{count}")
+        calls = [
+            (f"{count}", [_Work("images", count)], partial(self._infer, images[:count])) for count in self._contexts
+        ]
         if self._frames is not None:
             frame = _noise(self._frames.shape)
             frames = [frame, 255 - frame] * self._max_batch  # neighbours differ: none may get into another's slot
-            for count in self._contexts:
-                works = [_Work("frame", count - 1), _Work("prepared", count)]
-                why = self._capture(graphs, works, partial(self._infer_frames, frames[:count]))
-                if why:
-                    without.setdefault(why, []).append(f"{count} as frames")
+            calls += [
+                (
+                    f"{count} as frames",
+                    [_Work("frame", count - 1), _Work("prepared", count)],
+                    partial(self._infer_frames, frames[:count]),
+                )
+                for count in self._contexts
+            ]
+        without: dict[str, list[str]] = {}
+        for what, works, run in calls:
+            why = self._capture(graphs, works, run)
+            if why:
+                without.setdefault(why, []).append(what)
         self.notes = tuple(
             f"no CUDA graph for {', '.join(counts)} images at a time: {why}" for why, counts in without.items()
         )
 
-    def _capture(self, graphs: bool, works: list[_Work], run: Callable[[], _Outputs]) -> str:
+    def _capture(self, graphs: bool, works: list[_Work], run: Callable[[], Inferred]) -> str:
         """Have graphs for what `run` puts on the stream; returns why not, empty when there are."""
         expected = run()
         if not graphs:
@@ -259,23 +264,23 @@ class TensorRtRuntime:
                 wanted = ", ".join(map(str, self._frames.shape))
                 raise RuntimeFailure(f"frame {frame.shape} {frame.dtype}: the plan takes ({wanted}) uint8")
 
-    def _in_turn(self, images: Any, work: Callable[[Any], _Outputs]) -> _Outputs:
+    def _in_turn(self, images: Any, work: Callable[[Any], Inferred]) -> Inferred:
         """As many at a time as one call takes."""
         results = [
             self._guarded("an inference", partial(work, images[start : start + self._max_batch]))
             for start in range(0, len(images), self._max_batch)
         ]
         if len(results) == 1:
-            only: _Outputs = results[0]
+            only: Inferred = results[0]
             return only
         scores, maps = zip(*results, strict=True)
         return np.concatenate(scores), np.concatenate(maps)
 
-    def _infer(self, images: NDArray[np.uint8]) -> _Outputs:
+    def _infer(self, images: NDArray[np.uint8]) -> Inferred:
         np.copyto(self._image.host[: len(images)], images)
         return self._finish(_Work("images", len(images)))
 
-    def _infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> _Outputs:
+    def _infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> Inferred:
         for slot, frame in enumerate(frames):
             self._bring(frame, slot)
         return self._finish(_Work("prepared", len(frames)))
@@ -295,7 +300,7 @@ class TensorRtRuntime:
         pixels: NDArray[np.uint8] = self._image.host[0].copy()
         return pixels
 
-    def _finish(self, work: _Work) -> _Outputs:
+    def _finish(self, work: _Work) -> Inferred:
         count = work.number
         # What does not arrive must not look like the answer of the part before.
         self._score.host[:count] = np.nan
