@@ -41,7 +41,7 @@ tools:
 	@command -v $${CC:-cc} >/dev/null || { \
 	  echo "make: no C compiler. Install one (Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc)"; exit 1; }
 
-$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simtl/*.c drivers/camera/simtl/*.h) | tools
+$(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simtl/src/*) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,dev]'

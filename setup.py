@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PRODUCER = "drivers.camera.simtl.simtl"
-SOURCES = Path("drivers/camera/simtl")  # relative: setuptools runs in the folder of this file
+SOURCES = Path("drivers/camera/simtl/src")  # relative: setuptools runs in the folder of this file
 
 
 class BuildProducer(build_ext):

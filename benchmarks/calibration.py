@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from engines.training.calibrate import CONFIDENCE, calibrate
-from engines.training.tail import TAIL_SHARE, allowed_exceeding, order_limit, tail_limit
+from engines.training.calibration.calibrate import CONFIDENCE, calibrate
+from engines.training.calibration.tail import TAIL_SHARE, allowed_exceeding, order_limit, tail_limit
 
 Scores = NDArray[np.float64]
 TRUTH_SIZE = 400_000

@@ -36,7 +36,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engines.bundle import Bundle, read_bundle
+from engines.bundle.reading import Bundle, read_bundle
 from engines.errors import EngineError, GpuUnusable, PlanUnusable
 from engines.preprocess import SAME_PIXELS
 from engines.runtimes.frame_check import check_frames
@@ -46,8 +46,8 @@ from engines.runtimes.protocol import Runtime
 from engines.runtimes.tensorrt.device import Device
 from engines.runtimes.tensorrt.libraries import load_libraries
 from engines.runtimes.tensorrt.plan_key import MAX_BATCH, PlanKey, Precision
-from engines.runtimes.tensorrt.plans import PlanState, PlanStore
-from engines.runtimes.tensorrt.prepare import TOLERANCES, MadePlan, PlanMaker
+from engines.runtimes.tensorrt.plan_maker import TOLERANCES, MadePlan, PlanMaker
+from engines.runtimes.tensorrt.plan_store import PlanState, PlanStore
 from engines.runtimes.tensorrt.probe import Gpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime
 

@@ -18,16 +18,16 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from engines.bundle import Golden, Graph, write_bundle
+from engines.bundle.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
+from engines.bundle.reading import Golden, Graph, write_bundle
 from engines.detectors.base import Detector
 from engines.detectors.spatial import SpatialDetector
 from engines.location.location import WHOLE_IMAGE
-from engines.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
 from engines.parity_report import HALF
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images
-from engines.training.export import export_onnx, halved, map_spec
-from engines.training.frame_graph import make_frame_graph
+from engines.training.release.export import export_onnx, halved, map_spec
+from engines.training.release.frame_graph import make_frame_graph
 
 LEARNED, SAMPLE = 16, 8
 FRAME_SIZE = 2448, 2048

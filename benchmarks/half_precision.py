@@ -30,20 +30,20 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engines.bundle import Bundle, read_bundle, variant_file
+from engines.bundle.manifest import Calibration, Variant
+from engines.bundle.reading import Bundle, read_bundle, variant_file
 from engines.engine import Engine, EngineOutput
 from engines.errors import EngineError, PartNotLocated
-from engines.manifest import Calibration, Variant
 from engines.parity_report import GOLDEN_PREFIX
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.dataset import read_image
 from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.metrics import auroc
+from engines.training.fitting.train import TrainOptions
+from engines.training.images.dataset import read_image
 from engines.training.learn import LearnOptions
 from engines.training.progress import RichReporter
 from engines.training.teach import TeachOptions, teach
-from engines.training.train import TrainOptions
 
 MAX_AUROC_DIFFERENCE = 0.002
 

@@ -2,8 +2,9 @@
 
     python benchmarks/handshake_steps.py [--steps 2000000] [--seed 0]
 
-The model and its invariants are those of tests/plc/test_handshake_machine.py; hypothesis is better at finding the
-shortest way to a mistake, this goes further. After a mistake it prints the seed of that walk and how to repeat it.
+The model and its invariants are those of tests/line/handshake/test_handshake_machine.py; hypothesis is better at
+finding the shortest way to a mistake, this goes further. After a mistake it prints the seed of
+that walk and how to repeat it.
 Exit code 0: every invariant held.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from station.results import Verdict
-from tests.plc.handshake_model import COILS, ONLINE, PAUSES_MS, HandshakeModel
+from tests.line.handshake.handshake_model import COILS, ONLINE, PAUSES_MS, HandshakeModel
 
 STEPS_PER_WALK = 400
 """Then another one begins: the model remembers everything that ever was, and gets slower."""

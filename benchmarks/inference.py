@@ -29,16 +29,16 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector, Features
 from engines.detectors.spatial import SpatialDetector
-from engines.manifest import InputSpec
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.openvino import OpenVinoRuntime
 from engines.runtimes.protocol import Runtime
-from engines.training.dataset import open_dataset, read_image
-from engines.training.export import export_onnx, map_spec
-from engines.training.locate import locate
+from engines.training.images.dataset import open_dataset, read_image
+from engines.training.location.locate import locate
+from engines.training.release.export import export_onnx, map_spec
 
 GOALS = {"p50_ms": 40.0, "ratio": 1.5}
 WARM_UP = 5

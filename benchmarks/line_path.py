@@ -31,12 +31,12 @@ from pyModbusTCP.client import ModbusClient
 
 from drivers.camera.simtl import Scene
 from engines.engine import open_engine
-from station.assembly import engine_threads
-from station.database import open_reader, parts
-from station.simulation.images import GOOD, Canvas, open_folder
-from station.simulation.parts import render
-from station.simulation.processes import StationProcess
-from station.simulation.workspace import EXPOSURE_TIME_US, configuration, prepare
+from station.daemon.assembly import engine_threads
+from station.records.parts import open_reader, parts
+from station.simulation.parts.pictures import GOOD, Canvas, open_folder
+from station.simulation.parts.rendered import render
+from station.simulation.run.processes import StationProcess
+from station.simulation.run.workspace import EXPOSURE_TIME_US, configuration, prepare
 
 STEPS = ("received", "inspection_start", "engine_start", "engine_end", "decided", "signalled")
 LOOP_S, THROUGHPUT_PARTS, IN_FLIGHT, LIMIT_S = 4.0, 300, 4, 120.0

@@ -31,22 +31,22 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from engines.bundle.manifest import Calibration
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
 from engines.errors import EngineError, PartNotLocated
-from engines.manifest import Calibration
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.cache import cached_features
-from engines.training.calibrate import calibrate
-from engines.training.crossfit import cross_fit
-from engines.training.dataset import Dataset, inspect_image, read_image
+from engines.training.calibration.calibrate import calibrate
 from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import Sample, open_sets
 from engines.training.evaluation.metrics import auroc
-from engines.training.export import PARITY_TOLERANCE, Precision, export_onnx, map_spec
-from engines.training.locate import Located, locate
-from engines.training.train import TrainOptions, train
+from engines.training.fitting.crossfit import cross_fit
+from engines.training.fitting.train import TrainOptions, train
+from engines.training.images.dataset import Dataset, inspect_image, read_image
+from engines.training.images.features import cached_features
+from engines.training.location.locate import Located, locate
+from engines.training.release.export import PARITY_TOLERANCE, Precision, export_onnx, map_spec
 
 FALSE_REJECT_BUDGET = 0.01
 

@@ -41,7 +41,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engines import preprocess
 from engines.detectors.backbones import load_backbone
 from engines.errors import EngineError
-from engines.training.dataset import read_image
 from engines.training.errors import TrainingError
 from engines.training.evaluation import metrics
 from engines.training.evaluation.layouts import LabelledSet, open_sets
@@ -53,6 +52,7 @@ from engines.training.evaluation.results import Result, ResultFolder, Run, atomi
 from engines.training.evaluation.runner import EvaluateOptions
 from engines.training.evaluation.source import source_sha256
 from engines.training.evaluation.workers import Plan, execute
+from engines.training.images.dataset import read_image
 from engines.training.progress import RichReporter
 
 WORKER = Path(__file__).with_name("peer_anomalib_worker.py")

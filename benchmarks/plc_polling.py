@@ -30,9 +30,9 @@ from typing import Any
 
 from benchmarks.plc_link import percentiles, poll
 from benchmarks.reject_timing import as_hardware
-from station.database import open_reader, parts
-from tests.plc.live_station import live_station
-from tests.plc.modbus_fuzz import (
+from station.records.parts import open_reader, parts
+from tests.bench.live_station import live_station
+from tests.drivers.plc.modbus.modbus_fuzz import (
     RESULTS_ACK,
     RESULTS_VALID,
     TRIGGER,

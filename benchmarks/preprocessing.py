@@ -26,10 +26,10 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from drivers.camera.pixel_formats import normalise
+from engines.bundle.location_spec import BlobLocation, TemplateLocation
+from engines.bundle.manifest import InputSpec
 from engines.location.location import WHOLE_IMAGE, Location
-from engines.location.spec import BlobLocation, TemplateLocation
 from engines.location.template import search_image
-from engines.manifest import InputSpec
 from engines.preprocess import prepare
 
 SIZES = ((640, 480), (1280, 1024), (1920, 1200), (2448, 2048), (2449, 2049), (4096, 3000))

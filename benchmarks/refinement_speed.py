@@ -42,17 +42,17 @@ from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
 from engines.errors import EngineError
 from engines.preprocess import prepare
-from engines.training.cache import BATCH, CachedFeatures, cached_features
-from engines.training.dataset import Dataset, read_image
 from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.metrics import auroc
 from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import Indices, contaminated_split
-from engines.training.irp import RefineOptions, refine
-from engines.training.irp.records import Scores
+from engines.training.fitting.train import TrainOptions, score, train
+from engines.training.images.dataset import Dataset, read_image
+from engines.training.images.features import BATCH, CachedFeatures, cached_features
 from engines.training.learn import FeatureJudge, LearnOptions, learn
-from engines.training.train import TrainOptions, score, train
+from engines.training.refinement import RefineOptions, refine
+from engines.training.refinement.records import Scores
 
 NEW_IMAGES = 20
 GOAL_RATIO = 20.0

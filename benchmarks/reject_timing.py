@@ -38,9 +38,9 @@ import numpy as np
 from pyModbusTCP.client import ModbusClient
 
 from drivers.camera.simtl import Scene
-from station.simulation.processes import StationProcess
-from station.simulation.workspace import prepare
-from tests.engines.small_engine import write_small_engine
+from station.simulation.run.processes import StationProcess
+from station.simulation.run.workspace import prepare
+from tests.bench.engines.small_engine import write_small_engine
 
 WIDTH, HEIGHT = 160, 128
 PART_EVERY_S, TRANSIT_S, WINDOW_S, PULSE_S = 0.3, 0.6, 0.15, 0.1

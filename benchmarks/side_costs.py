@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from station.decision import Limits, QualityLimits, Rules, Zone, decide
-from station.journal import Journal
-from station.measurement import measure
-from station.quality import frame_quality
-from station.reasons import ReasonCode
-from station.recording import Recorder, RecorderSettings
+from station.codes import ReasonCode
+from station.line.inspection.decision import Limits, QualityLimits, Rules, Zone, decide
+from station.line.inspection.frame_quality import frame_quality
+from station.line.inspection.measurement import measure
+from station.line.recording.journal import Journal
+from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Pixels, Verdict
-from tests.station.sample_parts import PartMaker, trigger
+from tests.bench.sample_parts import PartMaker, trigger
 
 QUARTER = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))
 

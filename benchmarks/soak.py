@@ -29,21 +29,21 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from station.database import PartRow, ledger, open_reader, parts
-from station.plc_client import ModbusClient, Order, TcpTransport
-from station.plc_monitor import Reader
-from station.plc_simulate import print_books
-from station.simulation.belt import Bin
-from station.simulation.books import COUNTERS, Books
-from station.simulation.drive import drive
-from station.simulation.faults import Fault, parse_fault
-from station.simulation.images import GOOD, Canvas
-from station.simulation.plan import LinePlan, PlannedPart
-from station.simulation.plc import TriggerMode
-from station.simulation.processes import LineProcess, StationProcess
-from station.simulation.report import ids_in_words
-from station.simulation.workspace import DEADLINE_MS, configuration, prepare
-from tests.engines.small_engine import write_small_engine
+from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
+from station.commissioning.plc_monitor import Reader
+from station.records.parts import PartRow, ledger, open_reader, parts
+from station.simulation.accounts.books import COUNTERS, Books
+from station.simulation.accounts.report import ids_in_words
+from station.simulation.parts.pictures import GOOD, Canvas
+from station.simulation.parts.schedule import LinePlan, PlannedPart
+from station.simulation.plant.belt import Bin
+from station.simulation.plant.faults import Fault, parse_fault
+from station.simulation.plant.plc import TriggerMode
+from station.simulation.run.drive import drive
+from station.simulation.run.processes import LineProcess, StationProcess
+from station.simulation.run.simulate import print_books
+from station.simulation.run.workspace import DEADLINE_MS, configuration, prepare
+from tests.bench.engines.small_engine import write_small_engine
 
 WIDTH, HEIGHT = 160, 128
 BAD_SHARE = 1 / 3

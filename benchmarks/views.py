@@ -20,7 +20,7 @@ import numpy as np
 
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import PartNotLocated
-from station.simulation.parts import DEFECTS, GOOD, render
+from station.simulation.parts.rendered import DEFECTS, GOOD, render
 
 Outputs = list[EngineOutput | PartNotLocated]
 WARM_UP = 3

@@ -12,18 +12,18 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle import Bundle, Golden, read_bundle
+from engines.bundle.manifest import Calibration, Manifest
+from engines.bundle.reading import Bundle, Golden, read_bundle
 from engines.errors import DeviceFault, EngineError, GoldenMismatch, ImageError, PartNotLocated
 from engines.location.location import Location
-from engines.manifest import Calibration, Manifest
 from engines.parity_report import Tolerance
 from engines.preprocess import Fitted, prepare
-from engines.runtimes.choice import Asked, RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.opening import Asked, RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.openvino import open_openvino
 from engines.runtimes.protocol import FrameRuntime, Inferred, Runtime
 from engines.runtimes.tensorrt.plan_key import Precision
-from engines.runtimes.tensorrt.prepare import TOLERANCES
+from engines.runtimes.tensorrt.plan_maker import TOLERANCES
 
 ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
@@ -209,7 +209,7 @@ def _onnx(bundle: Bundle, threads: int) -> Runtime:
 
 
 RUNTIMES: dict[str, Callable[[Bundle, int], Runtime]] = {"onnx": _onnx, "openvino": open_openvino}
-"""On the processor. TensorRT is opened by what finds its plan, see `engines.runtimes.choice`."""
+"""On the processor. TensorRT is opened by what finds its plan, see `engines.runtimes.opening`."""
 
 
 def open_engine(

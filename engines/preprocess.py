@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import InputSpec
 from engines.errors import ImageError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.location.pose import Pose, TurnedPlacement, turned_placement
-from engines.manifest import InputSpec
 
 SAME_PIXELS = 1
 """Grey levels by which what another device prepares may differ."""

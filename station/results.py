@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from station.reasons import REASONS, ReasonCode
+from station.codes import REASONS, ReasonCode
 
 Pixels = NDArray[np.uint8]
 

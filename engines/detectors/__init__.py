@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors.backbones import DEFAULT_BACKBONE
 from engines.detectors.base import Detector
 from engines.detectors.differnet import DiffernetDetector
 from engines.detectors.memory import MemoryDetector
 from engines.detectors.spatial import SpatialDetector
-from engines.manifest import InputSpec
 
 
 class DetectorFactory(Protocol):

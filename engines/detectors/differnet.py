@@ -32,10 +32,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors.backbones import DEFAULT_BACKBONE, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.flow import PermutedFlow
-from engines.manifest import InputSpec
 
 SCALES = (1, 2, 4)
 """The image is computed at its size divided by these."""

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.projection import orthogonal_projection
-from engines.manifest import InputSpec
 
 TAPS = ("x4", "e11")
 STREAM_DIM = 96

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.flow import Flow
 from engines.detectors.projection import orthogonal_projection
 from engines.detectors.whitening import LocationWhitening
-from engines.manifest import InputSpec
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.location_spec import SEARCH_PX, BlobLocation
 from engines.errors import PartNotLocated
 from engines.location.pose import Pose
-from engines.location.spec import SEARCH_PX, BlobLocation
 
 EDGE_SHARE = 0.03
 """Of the shorter side: how wide the edge is that the background is fitted to."""

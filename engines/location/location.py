@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.location_spec import LocationSpec, NoLocation, PictureName, Polygon, needed_pictures
 from engines.errors import EngineError
 from engines.location.blob import BlobLocator
 from engines.location.pose import Pose
-from engines.location.spec import LocationSpec, NoLocation, PictureName, Polygon, needed_pictures
 from engines.location.template import TemplateLocator
 
 Picture = NDArray[np.uint8]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.manifest import InputSpec
+from engines.bundle.manifest import InputSpec
 
 MAP_OVERSAMPLING = 2
 """Cells of the map over the frame per cell of the turned map, so that turning loses little of a peak."""

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.location_spec import TemplateLocation
 from engines.errors import EngineError, PartNotLocated
 from engines.location.pose import Pose
-from engines.location.spec import TemplateLocation
 
 COARSE_STEP_DEG = 3.0
 FINE_STEPS_DEG = (1.5, 0.75)

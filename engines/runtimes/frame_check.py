@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from engines.bundle import Bundle
+from engines.bundle.reading import Bundle
 from engines.location.location import Location
 from engines.preprocess import SAME_PIXELS, prepare
 from engines.runtimes.protocol import FrameRuntime

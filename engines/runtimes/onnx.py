@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import InputSpec, MapSpec
 from engines.errors import RuntimeFailure
-from engines.manifest import InputSpec, MapSpec
 from engines.runtimes.signature import OUTPUTS, Tensor, check_signature
 
 _TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}

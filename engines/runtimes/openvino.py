@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle import Bundle
+from engines.bundle.manifest import InputSpec, MapSpec
+from engines.bundle.reading import Bundle
 from engines.errors import RuntimeFailure
-from engines.manifest import InputSpec, MapSpec
 from engines.parity_report import FLOAT32
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images, require_parity

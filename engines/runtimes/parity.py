@@ -1,7 +1,8 @@
 """The parity gate: may a runtime stand in for the reference, ONNX Runtime with the float32 graph?
 
-Before a runtime is used, the same images go through both: the golden images of the engine and the sample of good images
-that it keeps for this (see `engines.bundle`). What differs by how much is a `ParityReport`; over tolerance it refuses.
+Before a runtime is used, the same images go through both: the golden images of the engine and the sample of good
+images that it keeps for this (see `engines.bundle.reading`). What differs by how much is a `ParityReport`; over
+tolerance it refuses.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle import Golden
+from engines.bundle.manifest import Calibration
+from engines.bundle.reading import Golden
 from engines.errors import ParityRefused
-from engines.manifest import Calibration
 from engines.parity_report import GOLDEN_PREFIX, ChangedVerdict, ParityReport, Tolerance, Verdict
 from engines.runtimes.protocol import Runtime
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engines.bundle.manifest import InputSpec, MapSpec
 from engines.errors import RuntimeFailure
-from engines.manifest import InputSpec, MapSpec
 
 OUTPUTS = ("image_score", "anomaly_map")
 

@@ -12,13 +12,13 @@ from types import FrameType
 from engines.detectors import DETECTORS
 from engines.errors import EngineError
 from engines.training.errors import TrainingError
-from engines.training.irp import REFINEMENTS, RefineOptions
+from engines.training.fitting.train import TrainOptions
+from engines.training.images.ignored_regions import box, polygons
 from engines.training.learn import LearnOptions
-from engines.training.locate import METHODS, LocateOptions
+from engines.training.location.locate import METHODS, LocateOptions
 from engines.training.progress import JsonReporter, Reporter, RichReporter
-from engines.training.regions import box, polygons
+from engines.training.refinement import REFINEMENTS, RefineOptions
 from engines.training.teach import TeachOptions, summary_as_dict, teach
-from engines.training.train import TrainOptions
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import Calibration
 from engines.detectors.base import Detector
-from engines.manifest import Calibration
-from engines.training.cache import CachedFeatures
-from engines.training.calibrate import calibrate
-from engines.training.crossfit import FOLDS, CrossFit, cross_fit, steps_help
-from engines.training.dataset import MIN_IMAGES
+from engines.training.calibration.calibrate import calibrate
 from engines.training.errors import TrainingError
-from engines.training.grouping import twin_groups
-from engines.training.irp import Refinement, RefineOptions, refine
-from engines.training.irp.auto import MASK_ROUNDS, MAX_ROUNDS
-from engines.training.irp.records import CellWeights, Checkpoint, Indices, Scores
-from engines.training.train import CLOSED_FORM, TrainOptions, Weights, score, train
+from engines.training.fitting.crossfit import FOLDS, CrossFit, cross_fit, steps_help
+from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, score, train
+from engines.training.images.dataset import MIN_IMAGES
+from engines.training.images.features import CachedFeatures
+from engines.training.images.grouping import twin_groups
+from engines.training.refinement import Refinement, RefineOptions, refine
+from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
+from engines.training.refinement.records import CellWeights, Checkpoint, Indices, Scores
 
 FINE_TUNE_SHARE = 0.2
 """Of the detector's steps, after each removal of the papers' refinement."""

@@ -13,22 +13,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engines.bundle import DOSSIER_FOLDER, variant_file, write_bundle
+from engines.bundle.manifest import GoldenFile, Manifest, ModelFile, TrainingRecord
+from engines.bundle.reading import DOSSIER_FOLDER, variant_file, write_bundle
 from engines.detectors import DETECTORS
 from engines.detectors.backbones import DEFAULT_BACKBONE
-from engines.manifest import GoldenFile, Manifest, ModelFile, TrainingRecord
-from engines.training.cache import cached_features
-from engines.training.checkpoint import FileCheckpoint, checkpoint_key
-from engines.training.dataset import Dataset, open_dataset
 from engines.training.dossier import Dossier, collect, pictured, write_dossier
 from engines.training.errors import TrainingError
-from engines.training.export import map_spec
+from engines.training.fitting.train import score
+from engines.training.images.dataset import Dataset, open_dataset
+from engines.training.images.features import cached_features
+from engines.training.images.image_names import read_names
 from engines.training.learn import Learned, LearnOptions, OnStep, learn
-from engines.training.locate import Located, LocateOptions, locate
-from engines.training.location_sheet import location_sheet
-from engines.training.names import read_names
-from engines.training.release import Released, prepared, release
-from engines.training.train import score
+from engines.training.location.locate import Located, LocateOptions, locate
+from engines.training.location.sheet import location_sheet
+from engines.training.refinement.checkpoint import FileCheckpoint, checkpoint_key
+from engines.training.release.export import map_spec
+from engines.training.release.release import Released, prepared, release
 
 MANY_REMOVED_SHARE = 0.1
 GOLDEN_TOLERANCE = 0.01

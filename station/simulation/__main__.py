@@ -7,8 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
-from station.simulation.line import run
-from station.simulation.plan import load_plan
+from station.simulation.parts.schedule import load_plan
+from station.simulation.plant.line import run
 
 
 def main() -> int:

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.bundle import read_bundle, write_bundle
+from engines.bundle.location_spec import BlobLocation
+from engines.bundle.reading import read_bundle, write_bundle
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated, RuntimeFailure
 from engines.location.location import WHOLE_IMAGE
-from engines.location.spec import BlobLocation
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.frame_graph import make_frame_graph
-from tests.engines.frames_on_onnx import FramesOnOnnx
-from tests.engines.loose_parts import Lie, screw
-from tests.engines.small_engine import write_located_engine, write_small_engine
+from engines.training.release.frame_graph import make_frame_graph
+from tests.bench.engines.frames_on_onnx import FramesOnOnnx
+from tests.bench.engines.loose_parts import Lie, screw
+from tests.bench.engines.small_engine import write_located_engine, write_small_engine
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_camera_of_another_shape_is_refused(tmp_path: Path) -> None:
 
 def test_running_an_engine_imports_no_training_code() -> None:
     code = (
-        "import sys, engines.engine, station.teach\n"
+        "import sys, engines.engine, station.jobs.teaching\n"
         "found = [m for m in sys.modules if m.split('.')[0] in ('torch', 'onnx') or m.startswith('engines.training')]\n"
         "sys.exit(str(found) if found else 0)"
     )

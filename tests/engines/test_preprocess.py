@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import InputSpec
 from engines.errors import ImageError
-from engines.manifest import InputSpec
 from engines.preprocess import describe, fit, place, prepare
 
 sides = st.integers(1, 400)

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from engines.bundle import read_bundle
+from engines.bundle.reading import read_bundle
 from engines.errors import EngineError
-from engines.runtimes.tensorrt.build import BuildProgress
+from engines.runtimes.tensorrt.builder import BuildProgress
 from engines.runtimes.tensorrt.plan_key import Precision
-from engines.runtimes.tensorrt.prepare import PlanMaker
+from engines.runtimes.tensorrt.plan_maker import PlanMaker
 
 BEAT_S = 0.5
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from engines.manifest import Sha256, Text
+from engines.bundle.manifest import Sha256, Text
 from engines.runtimes.tensorrt.probe import Gpu
 
 Precision = Literal["fp16", "fp32", "int8-backbone"]

@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import InputSpec, MapSpec
 from engines.errors import DeviceFault, FaultKind, RuntimeFailure
-from engines.manifest import InputSpec, MapSpec
 from engines.runtimes.protocol import Inferred
-from engines.runtimes.tensorrt.build import make_logger
+from engines.runtimes.tensorrt.builder import make_logger
+from engines.runtimes.tensorrt.cuda_graphs import CapturedGraph
 from engines.runtimes.tensorrt.device import Buffer, Device
 from engines.runtimes.tensorrt.driver import Driver, DriverError
 from engines.runtimes.tensorrt.faults import device_fault
-from engines.runtimes.tensorrt.frames import FramePlan, FrameStage
-from engines.runtimes.tensorrt.graphs import CapturedGraph
+from engines.runtimes.tensorrt.frame_plan import FramePlan, FrameStage
 from engines.runtimes.tensorrt.libraries import Libraries
 from engines.runtimes.tensorrt.loaded_plan import LoadedPlan, NotDone
 from engines.runtimes.tensorrt.plan_key import MAX_BATCH

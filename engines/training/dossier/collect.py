@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from engines.manifest import Calibration
+from engines.bundle.manifest import Calibration
 from engines.scale import ScoreScale
-from engines.training.crossfit import CrossFit
-from engines.training.dataset import Dataset
+from engines.training.as_json import plain, plain_name
 from engines.training.dossier.schema import DataRecord, Dossier, ImageRecord, RefinementRecord, RoundRecord
 from engines.training.errors import TrainingError
-from engines.training.irp import Refinement, Round
-from engines.training.plain import plain, plain_name
+from engines.training.fitting.crossfit import CrossFit
+from engines.training.images.dataset import Dataset
+from engines.training.refinement import Refinement, Round
 
 
 def collect(

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from engines.manifest import Calibration, Sha256
+from engines.bundle.manifest import Calibration, Sha256
 
 SCHEMA_VERSION = 1
 
@@ -49,7 +49,7 @@ class ImageRecord(_Strict):
 
     id: Id
     name: str
-    """File name in one printable line, see `engines.training.plain.plain_name`."""
+    """File name in one printable line, see `engines.training.as_json.plain_name`."""
     sha256: Sha256
     fate: Literal["kept", "removed"]
     protected: bool

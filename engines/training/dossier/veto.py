@@ -6,7 +6,7 @@ File names are anything but tame, so a dossier spells them all by `plain_name`.
 from __future__ import annotations
 
 from engines.training.dossier.schema import Dossier
-from engines.training.names import COMMENT
+from engines.training.images.image_names import COMMENT
 
 
 def removed_text(dossier: Dossier) -> str:

@@ -33,7 +33,7 @@ def write_dossier(
             located; called once for each of `pictured(dossier)`, and only one picture is held at a time.
         maps: id -> anomaly map that covers this picture; an image without one is shown without.
         weights: (all images, map_height, map_width), 0 where a cell was not learned; None: all were learned.
-        location_sheet: RGB picture of how the part was found, see `engines.training.location_sheet`.
+        location_sheet: RGB picture of how the part was found, see `engines.training.location.sheet`.
 
     Raises:
         TrainingError: `folder` exists and is not empty, or cannot be written.

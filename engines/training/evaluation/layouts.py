@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engines.training.dataset import SUFFIXES, read_image
 from engines.training.errors import DatasetError
+from engines.training.images.dataset import SUFFIXES, read_image
 
 RECOGNISED = (
     "MVTec AD (train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png), "

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from engines.location.pose import TurnedPlacement
 from engines.preprocess import Placement
-from engines.training.dataset import ImageFile, read_image
 from engines.training.errors import DatasetError
 from engines.training.evaluation.layouts import Sample
+from engines.training.images.dataset import ImageFile, read_image
 
 MAX_SIDE_PX = 256
 

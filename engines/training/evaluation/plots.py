@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from engines.training.dataset import read_image
 from engines.training.errors import DatasetError
 from engines.training.evaluation import papers
 from engines.training.evaluation.pixels import MAX_SIDE_PX
 from engines.training.evaluation.results import CONTAMINATED, Result, ResultFolder, atomic_file
 from engines.training.evaluation.tables import Results, column_name
+from engines.training.images.dataset import read_image
 
 COLOURS = {"oracle": "black", "none": "tab:red", "osr": "tab:orange", "irp": "tab:blue", "auto": "tab:green"}
 PAPER_LINE = "k:."

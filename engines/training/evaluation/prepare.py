@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
 from engines.errors import PartNotLocated
 from engines.location.location import Location
 from engines.location.pose import TurnedPlacement, turned_placement
-from engines.manifest import InputSpec
 from engines.preprocess import Placement, place
-from engines.training.cache import CachedFeatures, cached_features
-from engines.training.dataset import Dataset, ImageFile, inspect_image, read_image
 from engines.training.evaluation.layouts import LabelledSet
 from engines.training.evaluation.source import files_sha256
-from engines.training.locate import locate
+from engines.training.images.dataset import Dataset, ImageFile, inspect_image, read_image
+from engines.training.images.features import CachedFeatures, cached_features
+from engines.training.location.locate import locate
 
 
 @dataclass(frozen=True)

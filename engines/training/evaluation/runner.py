@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
-from engines.manifest import InputSpec
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.calibrate import ObservedShare, realised
+from engines.training.calibration.calibrate import ObservedShare, realised
 from engines.training.errors import TrainingError
 from engines.training.evaluation import metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
 from engines.training.evaluation.results import STANDARD, Result, Run
-from engines.training.export import export_onnx, map_spec
-from engines.training.grouping import twin_groups
-from engines.training.irp import REFINEMENTS, RefineOptions
+from engines.training.fitting.train import TrainOptions, score
+from engines.training.images.grouping import twin_groups
 from engines.training.learn import LearnOptions, learn
-from engines.training.train import TrainOptions, score
+from engines.training.refinement import REFINEMENTS, RefineOptions
+from engines.training.release.export import export_onnx, map_spec
 
 ORACLE = "oracle"
 ALL_REFINEMENTS = (ORACLE, *reversed(REFINEMENTS))

@@ -1,0 +1,219 @@
+"""What `manifest.json` of an engine says. Strict: unknown keys, wrong types and non-finite numbers are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engines.bundle.location_spec import LocationSpec, NoLocation, PictureName, Polygon
+from engines.parity_report import ParityReport
+from engines.scale import ScoreScale
+
+FORMAT_VERSION = 1
+MODEL_FILE = "model.onnx"
+MAX_SAMPLE = 24
+_LATER = ("variants", "sample", "frame")
+"""Keys of the manifest that came after the first engines of this format."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Pixels = Annotated[int, Field(ge=1, le=16384)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(max_length=200)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class InputSpec(_Strict):
+    """The images the model takes: uint8 RGB, (height, width, 3), grey replicated.
+
+    `contain` scales an image to fit inside at its own aspect and fills the rest with its reflection. `stretch` scales
+    width and height each to fill it: for images that were cut out around parts of different shapes, so that the edges
+    of the parts always lie at the same place.
+    """
+
+    width: Pixels
+    height: Pixels
+    channels: Literal[3] = 3
+    fit: Literal["contain", "stretch"] = "contain"
+
+
+class MapSpec(_Strict):
+    """Size of the anomaly map, in cells; it covers the whole model input."""
+
+    width: Pixels
+    height: Pixels
+
+
+class EscapeBounds(_Strict):
+    """What labelled defects say about the limits; each bound holds with the confidence of the calibration."""
+
+    defective_count: Annotated[int, Field(ge=1)]
+    escaped_count: Annotated[int, Field(ge=0)]
+    """Defective images that would PASS."""
+    failed_count: Annotated[int, Field(ge=0)]
+    """Defective images that FAIL outright."""
+    escape_share_upper: Share
+    """At most this share of such defects passes."""
+    fail_share_lower: Share
+    """At least this share of such defects fails outright."""
+
+
+class Calibration(_Strict):
+    """Limits on the raw scores of this engine, and what was promised of them.
+
+    PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW. People see `scale` instead of raw scores.
+    """
+
+    reject_score: Number
+    review_score: Number
+    pixel_score: Number
+    """A cell of the map at or above this belongs to a defect region. At most `pixel_budget` of good parts show one."""
+    typical_score: Number
+    """Median of the held-out good images."""
+    typical_peak: Number
+    """Median over the held-out good images of the highest cell of the map."""
+    false_reject_budget: Annotated[float, Field(gt=0, lt=1)]
+    """Share of good parts that may be rejected."""
+    review_budget: Annotated[float, Field(gt=0, lt=1)]
+    """Share of good parts that may be rejected or in review."""
+    pixel_budget: Annotated[float, Field(gt=0, lt=1)]
+    """Share of good parts that may show a defect region."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    """With which each budget holds, over repeated calibrations on as many images."""
+    holdout_count: Annotated[int, Field(ge=1)]
+    """Good images scored by a model that did not see them; the limits come from these."""
+    effective_count: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    """As many independent images say as much: neighbours in capture order resemble each other."""
+    outlier_count: Annotated[int, Field(ge=0)] = 0
+    """Held-out images left out because they score far beyond all others."""
+    method: Text
+    promise: Annotated[str, Field(max_length=1000)]
+    """What was promised, in words."""
+    escapes: EscapeBounds | None = None
+    """None: no labelled defects were given."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Calibration:
+        if not self.typical_score < self.reject_score:
+            raise ValueError(f"typical_score {self.typical_score} must be below reject_score {self.reject_score}")
+        if not self.review_score <= self.reject_score:
+            raise ValueError(f"review_score {self.review_score} must not be above reject_score {self.reject_score}")
+        if not self.typical_peak < self.pixel_score:
+            raise ValueError(f"typical_peak {self.typical_peak} must be below pixel_score {self.pixel_score}")
+        return self
+
+    @property
+    def scale(self) -> ScoreScale:
+        """Image scores as people see them: 0.5 is the reject limit."""
+        return ScoreScale(typical=self.typical_score, limit=self.reject_score)
+
+    @property
+    def pixel_scale(self) -> ScoreScale:
+        """Cells of the map as people see them: 0.5 is where a defect region begins."""
+        return ScoreScale(typical=self.typical_peak, limit=self.pixel_score)
+
+
+class TrainingRecord(_Strict):
+    """What the engine was taught from."""
+
+    data_sha256: Sha256
+    """Hash over the names and contents of all images found."""
+    image_count: Annotated[int, Field(ge=1)]
+    removed_count: Annotated[int, Field(ge=0)]
+    min_width: Pixels
+    max_width: Pixels
+    min_height: Pixels
+    max_height: Pixels
+    min_aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Smallest width / height among the images."""
+    max_aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    grey: bool
+    """True when every image was grey."""
+
+
+class ModelFile(_Strict):
+    """The ONNX graph: `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w)."""
+
+    file: Literal["model.onnx"] = "model.onnx"
+    sha256: Sha256
+
+
+Variant = Literal["fp16", "int8"]
+"""Other precisions of the graph, for GPUs: backbone and coupling subnets in half precision; the backbone in 8 bits.
+
+Flow state, distances and scores are float32 in all of them.
+"""
+
+
+class VariantFile(_Strict):
+    """`model_VARIANT.onnx`: the same inputs and outputs, and how near it came to `model.onnx` in ONNX Runtime."""
+
+    sha256: Sha256
+    parity: ParityReport
+
+
+class FrameFile(_Strict):
+    """`frame.onnx`: `image` uint8 (1, height, width, 1 or 3), as the camera gives it -> `pixels` uint8 (1, h, w, 3), as
+    the model takes it. For GPUs; the processor does the same without a graph.
+    """
+
+    sha256: Sha256
+    width: Pixels
+    height: Pixels
+    grey: bool
+
+
+class GoldenFile(_Strict):
+    """An image in the model's input size and what the engine said of it when it was released."""
+
+    file: Annotated[str, Field(pattern=r"^golden/[a-z0-9_-]{1,60}\.png$")]
+    sha256: Sha256
+    image_score: Number
+    map_peak: Number
+
+
+class Manifest(_Strict):
+    """The whole of `manifest.json`."""
+
+    format_version: Literal[1] = 1
+    engine_id: Sha256
+    """Hash over everything else in the manifest, which holds the hashes of all other files."""
+    detector: Text
+    created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+    input: InputSpec
+    map: MapSpec
+    location: LocationSpec = NoLocation()
+    """How the part is found in the image."""
+    ignore: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
+    """Regions that do not count, relative to the located part (the whole image without location)."""
+    pictures: dict[PictureName, Sha256] = {}
+    """What `location` and `ignore` need, in `location/NAME.png`."""
+    model: ModelFile
+    variants: dict[Variant, VariantFile] = {}
+    """The other graphs that this engine holds; often none."""
+    sample: Annotated[tuple[Sha256, ...], Field(strict=False, max_length=MAX_SAMPLE)] = ()
+    """Good images in the model's input size, `sample/00.png` and so on: what runtimes are compared on."""
+    frame: FrameFile | None = None
+    """None: images of several sizes, or a part that has to be found first."""
+    golden: Annotated[tuple[GoldenFile, ...], Field(strict=False, min_length=1, max_length=16)]
+    golden_tolerance: Annotated[float, Field(gt=0, le=1)]
+    """Allowed difference of a golden score: absolute below 1, relative above."""
+    calibration: Calibration
+    training: TrainingRecord
+    software: Annotated[dict[Text, Text], Field(max_length=50)]
+    """Package -> version that made this engine."""
+
+    def content_id(self) -> str:
+        """The engine id that this content must have."""
+        content = self.model_dump(mode="json", exclude={"engine_id"})
+        for name in _LATER:
+            if not content[name]:  # engines that were made before it existed keep their id
+                del content[name]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()

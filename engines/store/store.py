@@ -1,0 +1,320 @@
+"""The engines of one product: versioned directories, one of them active, and what was done with them.
+
+    <store>/<product>/
+        0001-3f2a9c1b0d4e/     an engine (see `bundle`), never changed; number and start of its id
+            dossier/, ...      what else was written about it; not part of the engine, not checked, not exported
+        0002-.../
+        active -> 0002-...     exchanged in one step: whoever follows it finds a whole engine
+        history.jsonl          see `history`
+        .lock                  held (flock) by whoever changes something
+
+A process may be killed at any moment. What is half done lies under a name that begins with a dot and is removed by the
+next change. A change of `active` is announced in the history before it is made, so no engine is ever active without
+an entry that says who made it so; an announcement without its change is marked as interrupted by the next change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.bundle.archive import export_archive, unpack_archive
+from engines.bundle.manifest import Manifest
+from engines.bundle.reading import DOSSIER_FOLDER, bundle_files, read_bundle, read_manifest, sync_directory
+from engines.engine import open_engine
+from engines.errors import BundleError, EngineError, StoreError
+from engines.store import history
+from engines.store.history import Action, Event
+
+ACTIVE = "active"
+HISTORY_FILE = "history.jsonl"
+LOCK_TIMEOUT_S = 30.0
+ID_DIGITS = 12
+_TEMPORARY = ".new-"
+_VERSION = re.compile(rf"(\d{{4,9}})-([0-9a-f]{{{ID_DIGITS}}})")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An engine in the store."""
+
+    number: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """`NNNN-` and the first 12 digits of the engine's id."""
+        return self.path.name
+
+    def manifest(self) -> Manifest:
+        """Its manifest. Raises BundleError when it cannot be used or belongs to another engine."""
+        manifest = read_manifest(self.path)
+        if not self.name.endswith(manifest.engine_id[:ID_DIGITS]):
+            raise BundleError(f'"{self.path}" holds engine {manifest.engine_id[:ID_DIGITS]}: exchanged; restore it')
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another engine is active. None: no engine."""
+
+    before: str | None
+    after: str | None
+
+
+class EngineStore:
+    """The engines of one product below directory `path`, which need not exist yet.
+
+    Methods raise StoreError, or another EngineError when an engine itself is at fault; nothing has changed then.
+    """
+
+    def __init__(self, path: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self.path = path
+        self._lock_timeout_s = lock_timeout_s
+
+    @property
+    def active_link(self) -> Path:
+        """What a station opens: always a whole engine, or not there."""
+        return self.path / ACTIVE
+
+    # ---- looking ------------------------------------------------------------------------------------------------
+
+    def versions(self) -> tuple[Version, ...]:
+        """All engines, oldest first."""
+        try:
+            names = [entry.name for entry in os.scandir(self.path) if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise StoreError(f'store "{self.path}" cannot be read: {error.strerror}') from error
+        matches = (match for name in names if (match := _VERSION.fullmatch(name)))
+        return tuple(sorted((Version(int(m[1]), self.path / m[0]) for m in matches), key=lambda v: (v.number, v.name)))
+
+    def active(self) -> Version | None:
+        """The active engine. Raises StoreError when the link leads nowhere or elsewhere."""
+        name = self._active_name()
+        if name is None:
+            return None
+        for version in self.versions():
+            if version.name == name:
+                return version
+        raise StoreError(f'"{self.active_link}" leads to {name}, which is not in the store; activate another version')
+
+    def find(self, selector: str) -> Version:
+        """A version by number (`3`), by name or the start of its id (at least 4 digits), or `active`, or `latest`."""
+        versions = self.versions()
+        if not versions:
+            raise StoreError(f'store "{self.path}" holds no engine; add one: station engine import, station refresh')
+        if selector == ACTIVE:
+            active = self.active()
+            if active is None:
+                raise StoreError(f'no engine of "{self.path}" is active; see: station engine list')
+            return active
+        if selector == "latest":
+            return versions[-1]
+        found = [v for v in versions if v.name == selector or (selector.isdecimal() and v.number == int(selector))]
+        if not found and re.fullmatch(r"[0-9a-f]{4,64}", selector):
+            found = [v for v in versions if v.name.partition("-")[2].startswith(selector[:ID_DIGITS])]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(version.name for version in versions[-8:])
+        problem = "is not in" if not found else f"means {len(found)} versions of"
+        raise StoreError(f'version "{selector}" {problem} store "{self.path}"; there are {known}')
+
+    def events(self) -> tuple[Event, ...]:
+        """The history, oldest first."""
+        try:
+            return history.read(self.path / HISTORY_FILE)
+        except OSError as error:
+            raise StoreError(f'"{self.path / HISTORY_FILE}" cannot be read: {error.strerror}') from error
+
+    def verify(self, version: Version) -> None:
+        """Check hashes, format and golden scores, on the runtime that would run it. Raises EngineError."""
+        version.manifest()
+        open_engine(version.path, threads=1).close()
+
+    # ---- changing -----------------------------------------------------------------------------------------------
+
+    def add(self, engine: Path, *, why: str, extras: Mapping[str, Path] | None = None) -> Version:
+        """Copy the engine in directory `engine` into the store; the same engine is not stored twice.
+
+        Args:
+            engine: made by `station teach`; a dossier in it comes along.
+            why: for the history.
+            extras: directories to keep beside the engine's files, by name.
+        """
+
+        def copy(folder: Path) -> None:
+            for name in bundle_files(read_bundle(engine).manifest):
+                (folder / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(engine / name, folder / name, follow_symlinks=False)
+            dossier = engine / DOSSIER_FOLDER
+            beside = {DOSSIER_FOLDER: dossier} if dossier.is_dir() else {}
+            for name, source in (beside | dict(extras or {})).items():
+                shutil.copytree(source, folder / name, symlinks=True)
+
+        return self._install(copy, why)
+
+    def import_archive(self, archive: Path, *, why: str = "") -> Version:
+        """Add the engine in an untrusted file made by `export`."""
+        return self._install(lambda folder: unpack_archive(archive, folder), why or f"import of {archive.name}")
+
+    def export(self, version: Version, output: Path) -> str:
+        """Write a version to one file; returns the file's SHA-256 (hex)."""
+        version.manifest()
+        return export_archive(version.path, output)
+
+    def activate(self, version: Version, *, why: str = "") -> Change:
+        """Make a version the active one, after it has been verified."""
+        with self._locked():
+            self.verify(version)
+            return self._switch(Action.ACTIVATE, version.name, why)
+
+    def rollback(self, *, why: str = "") -> Change:
+        """Go back to the version that was active before, after it has been verified. Again: further back."""
+        with self._locked():
+            before = self._earlier()
+            if before is None:
+                raise StoreError(
+                    f'store "{self.path}": no version was active before this one; see: station engine list'
+                )
+            self.verify(before)
+            return self._switch(Action.ROLLBACK, before.name, why)
+
+    def refuse(self, change: Change, *, why: str) -> Change | None:
+        """Take back `change`, which the station did not accept; None when somebody else has changed it since."""
+        with self._locked():
+            if self._active_name() != change.after:
+                return None
+            return self._switch(Action.REFUSED, change.before, why)
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    def _active_name(self) -> str | None:
+        try:
+            return str(self.active_link.readlink())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(
+                f'"{self.active_link}" is not a link ({error.strerror}); remove it, then activate'
+            ) from error
+
+    def _earlier(self) -> Version | None:
+        """The version to go back to: of those that were active before this one, the newest that still exists."""
+        versions = {version.name: version for version in self.versions()}
+        active = self._active_name()
+        for name in reversed(history.activations(self.events())):
+            if name != active and name in versions:
+                return versions[name]
+        return None
+
+    def _install(self, fill: Callable[[Path], None], why: str) -> Version:
+        with self._locked():
+            folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.path))
+            try:
+                fill(folder)
+                manifest = read_manifest(folder)
+                same = [v for v in self.versions() if v.name.endswith(manifest.engine_id[:ID_DIGITS])]
+                if same:
+                    self.verify(same[-1])
+                    return same[-1]
+                open_engine(folder, threads=1).close()
+                number = self._next_number()
+                version = Version(number, self.path / f"{number:04d}-{manifest.engine_id[:ID_DIGITS]}")
+                _sync_tree(folder)
+                folder.chmod(0o755)
+                folder.rename(version.path)
+                sync_directory(self.path)
+                self._record(history.event(Action.ADD, before=self._active_name(), after=version.name, why=why))
+            except (OSError, shutil.Error) as error:
+                raise StoreError(f'store "{self.path}": cannot add an engine: {error}') from error
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        return version
+
+    def _next_number(self) -> int:
+        """One more than any that ever was: a number never means two engines."""
+        named = (match for event in self.events() if (match := _VERSION.fullmatch(event.after or "")))
+        return 1 + max([0, *(int(match[1]) for match in named), *(version.number for version in self.versions())])
+
+    def _switch(self, action: Action, name: str | None, why: str) -> Change:
+        before = self._active_name()
+        if before == name:
+            return Change(before, name)
+        self._record(history.event(action, before=before, after=name, why=why))
+        try:
+            if name is None:
+                self.active_link.unlink(missing_ok=True)
+            else:
+                link = self.path / f"{_TEMPORARY}{ACTIVE}"
+                link.symlink_to(name)  # relative: the store may be moved
+                link.replace(self.active_link)
+            sync_directory(self.path)
+        except OSError as error:
+            raise StoreError(f'"{self.active_link}" cannot be changed: {error.strerror}') from error
+        return Change(before, name)
+
+    def _record(self, event: Event) -> None:
+        try:
+            history.append(self.path / HISTORY_FILE, event)
+        except OSError as error:
+            raise StoreError(f'"{self.path / HISTORY_FILE}" cannot be written: {error.strerror}') from error
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone with the store, and what a killed process left behind is cleared away."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise StoreError(f'store "{self.path}" cannot be changed: {error.strerror}') from error
+        try:
+            self._take(descriptor)
+            self._clear()
+            yield
+        finally:
+            os.close(descriptor)  # releases the lock
+
+    def _take(self, descriptor: int) -> None:
+        end = time.monotonic() + self._lock_timeout_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise StoreError(f'store "{self.path}" is being changed by another command; try again') from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def _clear(self) -> None:
+        for entry in self.path.glob(f"{_TEMPORARY}*"):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+        changes = [event for event in self.events() if event.action in history.CHANGES]
+        active = self._active_name()
+        if changes and changes[-1].after != active:
+            why = f"{changes[-1].action.value} was not completed, or the link was changed by hand"
+            self._record(history.event(Action.INTERRUPTED, before=changes[-1].after, after=active, why=why))
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise EngineError(f'"{path}" is a link; only plain files are stored')
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,284 @@
+"""From scores of held-out good images to limits that come with a promise, and what became of the promise.
+
+The empirical 99 % quantile of some fifty scores is too optimistic: the next parts exceed it far more often than 1 %.
+Here every limit is an upper confidence bound that knows the number of images: without any model of the scores where
+there are enough of them, from a model of their tail where there are not; the promise says which. Both were chosen by
+simulation (`benchmarks/calibration.py`): the model keeps its promise for tails up to about those of a log-normal of
+deviation 0.5; with heavier ones it holds in two cases of three, and twice as many images are the remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from engines.bundle.manifest import Calibration, EscapeBounds
+from engines.training.calibration.tail import (
+    allowed_exceeding,
+    effective_count,
+    min_count,
+    order_limit,
+    outlier_count,
+    tail_limit,
+)
+from engines.training.errors import TrainingError
+
+Scores = NDArray[np.float64]
+
+CONFIDENCE = 0.9
+MIN_HOLDOUT = 10
+REVIEW_BUDGET_FACTOR = 3.0
+"""The review band begins where this many times the false-reject budget of the good parts would lie above."""
+
+
+def calibrate(
+    held_out_scores: Scores,
+    held_out_peaks: Scores,
+    budget: float,
+    *,
+    defective_scores: Scores | None = None,
+    order_is_capture_order: bool = True,
+    is_dirty: bool = False,
+    confidence: float = CONFIDENCE,
+) -> Calibration:
+    """Limits for a false-reject budget, each with this confidence.
+
+    A cell of the map counts as defective above a limit on the *largest* cell of good parts, not of single cells: what
+    people and region rules see is whether a part shows a region, and that is what the pixel budget speaks of.
+
+    Args:
+        held_out_scores: (n,) image scores of good images, each by a model that did not see it.
+        held_out_peaks: (n,) the largest cell of their maps.
+        budget: share of good parts that may be rejected, above 0 and at most 0.2.
+        defective_scores: image scores of known defective images that were not learned.
+        order_is_capture_order: neighbours may show the same part; then fewer images are independent.
+        is_dirty: refinement found defects among the training images; some may be left, and the promise says so.
+
+    Raises:
+        TrainingError: too few scores, scores that are not finite or all the same, or a budget out of range.
+    """
+    if not 0 < budget <= 0.2:
+        raise TrainingError(f"false-reject budget {budget}: allowed is above 0 and at most 0.2")
+    if not 0.5 <= confidence < 1:
+        raise TrainingError(f"confidence {confidence}: allowed is from 0.5 to below 1")
+    scores = _checked(held_out_scores, "image scores", minimum=MIN_HOLDOUT)
+    peaks = _checked(held_out_peaks, "map peaks", minimum=MIN_HOLDOUT)
+    if len(scores) != len(peaks):
+        raise TrainingError(
+            f"calibration got {len(scores)} image scores and {len(peaks)} map peaks: one per image each"
+        )
+
+    review_budget = min(0.4, REVIEW_BUDGET_FACTOR * budget)
+    image = _Sample.of(scores, "image scores", confidence, order_is_capture_order)
+    pixel = _Sample.of(peaks, "map peaks", confidence, order_is_capture_order)
+    reject_score = image.limit(budget)
+    review_score = min(image.limit(review_budget), reject_score)
+    escapes = (
+        None
+        if defective_scores is None
+        else escape_bounds(
+            _checked(defective_scores, "scores of defective images", minimum=1), review_score, reject_score, confidence
+        )
+    )
+    return Calibration(
+        reject_score=reject_score,
+        review_score=review_score,
+        pixel_score=pixel.limit(review_budget),
+        typical_score=float(np.median(scores)),
+        typical_peak=float(np.median(peaks)),
+        false_reject_budget=budget,
+        review_budget=review_budget,
+        pixel_budget=review_budget,
+        confidence=confidence,
+        holdout_count=len(scores),
+        effective_count=image.effective_count,
+        outlier_count=image.outlier_count,
+        method=f"{'order statistic' if image.needs_no_model(budget) else 'generalised Pareto tail'}, cross-fitted",
+        promise=_promise(image, budget, review_budget, escapes, is_dirty=is_dirty),
+        escapes=escapes,
+    )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Scores that a limit can be drawn from."""
+
+    name: str
+    scores: Scores
+    """Without outliers."""
+    outlier_count: int
+    effective_count: float
+    confidence: float
+
+    @classmethod
+    def of(cls, scores: Scores, name: str, confidence: float, order_is_capture_order: bool) -> _Sample:
+        outliers = outlier_count(scores, confidence)
+        independent = effective_count(scores) if order_is_capture_order else float(len(scores))
+        kept = np.sort(scores)[: len(scores) - outliers]
+        return cls(name, kept, outliers, max(1.0, independent * len(kept) / len(scores)), confidence)
+
+    def needs_no_model(self, probability: float) -> bool:
+        return allowed_exceeding(self.effective_count, probability, self.confidence) >= 1
+
+    def limit(self, probability: float) -> float:
+        """Exceeded by at most this share of further scores."""
+        bound = order_limit if self.needs_no_model(probability) else tail_limit
+        try:
+            limit = bound(self.scores, probability, self.confidence, self.effective_count)
+        except ValueError as problem:
+            raise TrainingError(f"calibration cannot draw a limit from the {self.name}: {problem}") from problem
+        if not limit > np.median(self.scores):
+            raise TrainingError(
+                f"calibration: the limit of the {self.name}, {limit:.6g}, is not above their median: "
+                "most held-out images score the same; are they copies of one image?"
+            )
+        return limit
+
+
+def escape_bounds(defective: Scores, review_score: float, reject_score: float, confidence: float) -> EscapeBounds:
+    """One-sided bounds on what passes and what fails of defects like these (Clopper and Pearson 1934)."""
+    count = len(defective)
+    escaped, failed = int((defective <= review_score).sum()), int((defective > reject_score).sum())
+    return EscapeBounds(
+        defective_count=count,
+        escaped_count=escaped,
+        failed_count=failed,
+        escape_share_upper=_upper(escaped, count, confidence),
+        fail_share_lower=_lower(failed, count, confidence),
+    )
+
+
+@dataclass(frozen=True)
+class ObservedShare:
+    """A count out of a total, with its two-sided Clopper-Pearson interval. Share and bounds are NaN when total is 0."""
+
+    count: int
+    total: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Realised:
+    """What happened on test images, beside what was promised."""
+
+    false_reject_budget: float
+    confidence: float
+    """Of the promise and of each interval."""
+    false_rejects: ObservedShare
+    """Good parts that FAIL."""
+    good_in_review: ObservedShare
+    escapes: ObservedShare
+    """Defective parts that PASS."""
+    defective_in_review: ObservedShare
+    within_budget: bool | None
+    """Whether the observed share of false rejects is within the budget; None: no good test images."""
+    independent_good: int
+    """Good test images, copies of one part counted once."""
+    refuted: bool | None
+    """Whether even the lower bound of the false rejects among these lies above the budget: then chance does not explain
+    it."""
+
+
+def realised(
+    calibration: Calibration,
+    good_scores: Scores,
+    defective_scores: Scores,
+    good_groups: NDArray[np.intp] | None = None,
+) -> Realised:
+    """Hold the limits against test images that took no part in training and calibration.
+
+    Args:
+        good_groups: a label for each good image; those with the same label show the same part (`twin_groups`), which
+            counts once for what chance explains, as rejected when any of its images is. None: all differ.
+
+    Raises:
+        TrainingError: a score is not finite.
+    """
+    good = _checked(good_scores, "scores of good test images", minimum=0)
+    defective = _checked(defective_scores, "scores of defective test images", minimum=0)
+    reject, review = calibration.reject_score, calibration.review_score
+    confidence, budget = calibration.confidence, calibration.false_reject_budget
+
+    def observed(hits: NDArray[np.bool_]) -> ObservedShare:
+        count, total = int(hits.sum()), len(hits)
+        if total == 0:
+            return ObservedShare(0, 0, float("nan"), float("nan"), float("nan"))
+        side = (1 + confidence) / 2
+        return ObservedShare(count, total, count / total, _lower(count, total, side), _upper(count, total, side))
+
+    false_rejects = observed(good > reject)
+    groups = np.arange(len(good)) if good_groups is None else good_groups
+    parts = observed(np.isin(np.unique(groups), groups[good > reject]))
+    return Realised(
+        false_reject_budget=budget,
+        confidence=confidence,
+        false_rejects=false_rejects,
+        good_in_review=observed((good > review) & (good <= reject)),
+        escapes=observed(defective <= review),
+        defective_in_review=observed((defective > review) & (defective <= reject)),
+        within_budget=false_rejects.share <= budget if len(good) else None,
+        independent_good=parts.total,
+        refuted=parts.low > budget if len(good) else None,
+    )
+
+
+def _upper(count: int, total: int, confidence: float) -> float:
+    return 1.0 if count == total else float(stats.beta.ppf(confidence, count + 1, total - count))
+
+
+def _lower(count: int, total: int, confidence: float) -> float:
+    return 0.0 if count == 0 else float(stats.beta.ppf(1 - confidence, count, total - count + 1))
+
+
+def _checked(scores: Scores, name: str, *, minimum: int) -> Scores:
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim != 1:
+        raise TrainingError(f"calibration: the {name} have shape {scores.shape}, expected one number per image")
+    if len(scores) < minimum:
+        kind = "image" if minimum == 1 else "held-out good images"
+        raise TrainingError(f"calibration: {name}: at least {minimum} {kind} needed, found {len(scores)}")
+    if not np.isfinite(scores).all():
+        raise TrainingError(f"calibration: the {name} are not finite: the features or the training are broken")
+    if minimum == MIN_HOLDOUT and np.ptp(scores) <= 1e-9 * max(1.0, float(np.abs(scores).max())):
+        raise TrainingError(
+            f"calibration: all {len(scores)} {name} are {scores[0]:.6g}: are the held-out images all the same?"
+        )
+    return scores
+
+
+def _promise(
+    image: _Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
+) -> str:
+    total = len(image.scores) + image.outlier_count
+    like = f", worth {image.effective_count:.0f} independent ones" if image.effective_count < 0.95 * total else ""
+    said = [
+        f"At most {100 * budget:.3g} % of good parts rejected and at most {100 * review_budget:.3g} % rejected "
+        f"or in review, each with {image.confidence:.0%} confidence, from {total} images{like}."
+    ]
+    if not image.needs_no_model(budget):
+        needed = min_count(budget, image.confidence)
+        said.append(
+            f"This rests on a model of the tail of the scores: without one, {needed} independent images are needed."
+        )
+    if image.outlier_count:
+        said.append(
+            f"{image.outlier_count} of the {total} images score far beyond the others and were left out: look at them; "
+            "the promise is for parts like the others."
+        )
+    if is_dirty:
+        said.append(
+            "The training images were dirty: defects not found among them widen the limits, so more defective "
+            "parts pass. Label known-bad images for a bound on that, or teach again on cleaner ones."
+        )
+    if escapes is not None:
+        said.append(
+            f"Of defects like the {escapes.defective_count} labelled ones at most {escapes.escape_share_upper:.1%} "
+            f"pass and at least {escapes.fail_share_lower:.1%} fail outright, "
+            f"each with {image.confidence:.0%} confidence."
+        )
+    return " ".join(said)

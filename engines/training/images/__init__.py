@@ -1,0 +1,1 @@
+"""The images of a training: listing, grouping of copies, regions to ignore, their features."""

@@ -1,0 +1,169 @@
+"""Features of images, computed once and kept image by image, named by all that they depend on.
+
+A set of images is put together from its entries in one memory-mapped file, so twenty new images cost twenty images.
+That file has no name and is gone with its last user, whatever ends it; only the entries stay, up to `MAX_CACHE_BYTES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engines.bundle.manifest import InputSpec
+from engines.detectors.base import Detector
+from engines.errors import PartNotLocated
+from engines.location.location import WHOLE_IMAGE, Location
+from engines.preprocess import prepare
+from engines.training.errors import DatasetError, TrainingError
+from engines.training.images.dataset import Dataset, ImageFile, read_image
+
+BATCH = 8
+MAX_CACHE_BYTES = 20 << 30
+"""Entries beyond this are removed, those first that were not used for the longest time."""
+
+CachedFeatures = Mapping[str, NDArray[np.float16]]
+"""Stream -> (images, ...), memory-mapped."""
+_Entry = dict[str, NDArray[np.float16]]
+"""Stream -> features of one image."""
+
+
+def cached_features(
+    detector: Detector,
+    dataset: Dataset,
+    spec: InputSpec,
+    *,
+    detector_key: str,
+    folder: Path,
+    on_progress: Callable[[int, int], None],
+    location: Location = WHOLE_IMAGE,
+) -> CachedFeatures:
+    """The features of all images of `dataset`: those that `folder` has, and the others computed and kept there.
+
+    Args:
+        detector_key: identifies the frozen part of the detector, weights included.
+        location: how the part is found in each image.
+
+    Raises:
+        TrainingError: a feature is not finite, or the cache cannot be written.
+        DatasetError: an image cannot be read, or the part is not found in it.
+    """
+    key = hashlib.sha256("\n".join([detector_key, spec.model_dump_json(), location.content_id]).encode()).hexdigest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / f"{key[:16]}-{file.sha256}.npz" for file in dataset.files]
+        known = [file.is_file() for file in files]
+        _prune(folder, MAX_CACHE_BYTES, keep=set(files))
+        entries = _entries(detector, dataset, spec, location, files)
+        features: dict[str, NDArray[np.float16]] = {}
+        for index, entry in enumerate(entries):
+            for name, value in entry.items():
+                if name not in features:
+                    features[name] = _unnamed_memmap((len(files), *value.shape), folder)
+                features[name][index] = value
+            if not known[index] or index + 1 == len(files):
+                on_progress(index + 1, len(files))
+    except OSError as error:
+        raise TrainingError(
+            f'feature cache "{folder}": {error.strerror or error}; make room or choose another folder'
+        ) from error
+    for array in features.values():
+        array.flags.writeable = False
+    return features
+
+
+def take(features: CachedFeatures, indices: Sequence[int] | NDArray[np.intp]) -> dict[str, torch.Tensor]:
+    """The features of some images as float32 tensors."""
+    return {name: torch.from_numpy(np.asarray(array[indices], np.float32)) for name, array in features.items()}
+
+
+def _entries(
+    detector: Detector, dataset: Dataset, spec: InputSpec, location: Location, files: Sequence[Path]
+) -> Iterator[_Entry]:
+    """The entry of every image in order; what is missing is computed a batch at a time."""
+    computed: dict[int, _Entry] = {}
+    for index, file in enumerate(files):
+        entry = computed.pop(index, None) or _read(file)
+        if entry is None:
+            ahead = range(index + 1, len(files))
+            others = (other for other in ahead if other not in computed and not files[other].is_file())
+            batch = [index, *(other for other, _ in zip(others, range(BATCH - 1), strict=False))]
+            found = _compute(detector, [dataset.files[each] for each in batch], spec, location)
+            for each, new in zip(batch, found, strict=True):
+                _write(files[each], new)
+                computed[each] = new
+            entry = computed.pop(index)
+        yield entry
+
+
+def _compute(detector: Detector, images: Sequence[ImageFile], spec: InputSpec, location: Location) -> list[_Entry]:
+    pixels = []
+    for image in images:
+        try:
+            pixels.append(prepare(read_image(image.path), spec, location).pixels)
+        except PartNotLocated as error:
+            raise DatasetError(f"{image.path.name}: {error}; leave the image out") from error
+    with torch.inference_mode():
+        found = detector.features(torch.from_numpy(np.stack(pixels)))
+    with np.errstate(over="ignore"):  # what does not fit is infinite, and refused
+        halves = {name: value.numpy().astype(np.float16) for name, value in found.items()}
+    for name, value in halves.items():
+        if not np.isfinite(value).all():
+            raise TrainingError(
+                f"features {name} of {images[0].path.name}..{images[-1].path.name} are not finite; "
+                "the weights of the backbone are damaged: install the package that brings them again"
+            )
+    return [{name: value[row] for name, value in halves.items()} for row in range(len(images))]
+
+
+def _read(file: Path) -> _Entry | None:
+    """None when there is no such entry, or it is damaged and must be computed again."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            entry = {name: archive[name] for name in archive.files}
+        os.utime(file)
+    except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    return entry or None
+
+
+def _write(file: Path, entry: _Entry) -> None:
+    """Complete or not at all: others may use the same cache at the same time."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".entry.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            np.savez(stream, **entry)  # type: ignore[arg-type]  # its stub takes the names for its own options
+        Path(temporary).replace(file)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _unnamed_memmap(shape: tuple[int, ...], folder: Path) -> NDArray[np.float16]:
+    size = int(np.prod(shape)) * np.dtype(np.float16).itemsize
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        os.posix_fallocate(stream.fileno(), 0, size)  # a full disk is an error here, later it would be a crash
+        return np.memmap(stream, np.float16, "r+", shape=shape)
+
+
+def _prune(folder: Path, max_bytes: int, keep: set[Path]) -> None:
+    """Remove the entries not used for the longest time until the others fit."""
+    entries = []
+    for file in folder.glob("*.npz"):
+        try:
+            entries.append((file.stat(), file))
+        except FileNotFoundError:  # another process prunes, too
+            continue
+    total = sum(info.st_size for info, _ in entries)
+    for info, file in sorted(entries, key=lambda entry: entry[0].st_mtime_ns):
+        if total <= max_bytes:
+            return
+        if file not in keep:
+            file.unlink(missing_ok=True)
+            total -= info.st_size

@@ -1,0 +1,47 @@
+"""Files that name images, one per line: known-good ones, known-bad ones, removals taken back.
+
+File names are anything but tame, so they are spelled by `plain_name`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from engines.training.as_json import plain_name
+from engines.training.errors import TrainingError
+
+COMMENT = "#"
+MAX_BYTES = 16 << 20
+MAX_LISTED = 10
+
+
+def read_names(file: Path, names: Sequence[str], what: str) -> frozenset[int]:
+    """Positions in `names` (file names as they are) of the images that `file` lists.
+
+    Blank lines and lines that begin with `#` are skipped.
+
+    Raises:
+        TrainingError: the file cannot be read or names an image that is not in the data set.
+    """
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise TrainingError(f'{what} "{file}": {file.stat().st_size} bytes, at most {MAX_BYTES}')
+        lines = [line.strip() for line in file.read_text("utf-8-sig").split("\n")]
+    except OSError as error:
+        raise TrainingError(f'{what} "{file}": {error.strerror}; expected one image name per line') from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f'{what} "{file}": not UTF-8 text ({error.reason}); save it as UTF-8') from error
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position, name in enumerate(names):
+        positions[plain_name(name)].append(position)
+    wanted = [line for line in lines if line and not line.startswith(COMMENT)]
+    unknown = [line for line in wanted if line not in positions]
+    if unknown:
+        more = f" and {len(unknown) - MAX_LISTED} more" if len(unknown) > MAX_LISTED else ""
+        raise TrainingError(
+            f'{what} "{file}": no image of the data set is called {", ".join(map(ascii, unknown[:MAX_LISTED]))}'
+            f"{more}; write names as the dossier spells them, one per line"
+        )
+    return frozenset(position for line in wanted for position in positions[line])

@@ -1,0 +1,1 @@
+"""The graph with its backbone in 8 bits."""

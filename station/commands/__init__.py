@@ -1,0 +1,1 @@
+"""`station ...`: one file a command. Nothing imports a command."""

@@ -1,0 +1,133 @@
+"""`station challenge`: the test with master parts: start, status, history, reset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from station.commands.daemon import add_config_option, ask, challenge_text, complain
+from station.configuration import load as config
+from station.configuration.load import ConfigurationError
+from station.control import ControlError
+from station.line.challenge.machine import Run, RunVerdict
+from station.records.challenges import runs
+from station.records.parts import RecordingError, open_reader
+
+EXIT_NOT_PASSED = 1
+_COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `challenge` with its actions."""
+    parser = commands.add_parser("challenge", help="the test with master parts: start, status, history, reset")
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
+        added = actions.add_parser(name, help=text)
+        add_config_option(added)
+        added.set_defaults(run=_told(run))
+        return added
+
+    action("start", start, "begin a test; the station then says which part to put on")
+    action("status", status, "how it stands; exit code 1 when a test is due, runs or failed").add_argument(
+        "--json", action="store_true", help="as JSON"
+    )
+    listing = action("history", history, "all tests with the verdict of every part")
+    listing.add_argument("--newest", type=int, default=20, metavar="N", help="default: %(default)s")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    resetting = action("reset", reset, "maintenance: end a failed test, or one that is under way")
+    resetting.add_argument("--who", required=True, metavar="NAME", help="the person who has seen to it")
+    resetting.add_argument("--why", default="", metavar="TEXT", help="what was found and done")
+
+
+def _told(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    def run_told(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except (ConfigurationError, ControlError, RecordingError) as problem:
+            return complain(problem)
+
+    return run_told
+
+
+def start(options: argparse.Namespace) -> int:
+    """Tells the station to begin, and the person what to put on."""
+    ask(options.config, {"command": "challenge", "action": "start"})
+    return _show(options)
+
+
+def status(options: argparse.Namespace) -> int:
+    """The state of the test, as text or JSON."""
+    return _show(options)
+
+
+def reset(options: argparse.Namespace) -> int:
+    """Tells the station who has seen to it."""
+    ask(options.config, {"command": "challenge", "action": "reset", "who": options.who, "why": options.why})
+    _show(options)
+    return 0
+
+
+def history(options: argparse.Namespace) -> int:
+    """The tests in the records."""
+    with closing(open_reader(config.load_station(options.config).records_dir)) as connection:
+        found = runs(connection, options.newest)
+    if options.json:
+        print(json.dumps([_as_json(run, recipe) for run, recipe in found], indent=2))  # noqa: T201
+        return 0
+    table = Table("test", "when", "recipe", "by", "verdict", "parts", "reset", title="challenge tests, newest last")
+    for run, recipe in found:
+        colour = _COLOURS.get(run.verdict, "yellow")
+        steps = "\n".join(f"{step.part}: {step.verdict.name}, {step.outcome.value}" for step in run.steps)
+        seen_to = f"{run.reset_by} {_when(run.reset_s)}\n{run.reset_why}" if run.reset_s is not None else ""
+        verdict = f"[{colour}]{run.verdict.value}[/]\n{run.detail}".rstrip()
+        table.add_row(str(run.number), _when(run.start_s), recipe, run.started_by, verdict, steps, seen_to)
+    Console().print(table)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    challenge = ask(options.config, {"command": "status"})["status"]["challenge"]
+    if getattr(options, "json", False):
+        print(json.dumps(challenge, indent=2))  # noqa: T201
+    else:
+        none = "no challenge test is configured, or none was ever made"
+        Console().print(none if challenge["state"] == "none" else challenge_text(challenge))
+    return 0 if challenge["state"] in ("none", "passed") or options.action == "start" else EXIT_NOT_PASSED
+
+
+def _as_json(run: Run, recipe: str) -> dict[str, Any]:
+    return {
+        "test": run.number,
+        "recipe": recipe,
+        "started_by": run.started_by,
+        "start": run.start_s,
+        "end": run.end_s,
+        "verdict": run.verdict.value,
+        "detail": run.detail,
+        "escape": run.escape,
+        "steps": [
+            {
+                "part": step.part,
+                "acquisition_id": step.acquisition_id,
+                "verdict": step.verdict.name,
+                "reason": step.reason.name,
+                "outcome": step.outcome.value,
+            }
+            for step in run.steps
+        ],
+        "reset_by": run.reset_by,
+        "reset": run.reset_s,
+        "reset_why": run.reset_why,
+    }
+
+
+def _when(seconds: float | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -1,0 +1,155 @@
+"""`station run` and the commands that talk to a running station: status, online, offline, clear, reload."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from station.configuration import load as config
+from station.configuration.load import ConfigurationError
+from station.control import ControlError, request
+from station.daemon import daemon, logs
+
+EXIT_BAD_INPUT = 2
+RELOAD_TIMEOUT_S = 90.0
+DEFAULT_CONFIG = Path("station.toml")
+
+_TOLD = {
+    "online": "take the station on line",
+    "offline": "take the station off line: every part is Reject",
+    "clear": "clear a fault after its cause has been mended",
+    "reload": "take up the changed configuration without a restart",
+}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `run`, `status` and the one-word commands."""
+    run_parser = commands.add_parser("run", help="run the station until it is told to stop (SIGTERM)")
+    add_config_option(run_parser)
+    run_parser.set_defaults(run=run)
+    status_parser = commands.add_parser("status", help="show what a running station does")
+    add_config_option(status_parser)
+    status_parser.add_argument("--json", action="store_true", help="as JSON")
+    status_parser.set_defaults(run=status)
+    for command, text in _TOLD.items():
+        parser = commands.add_parser(command, help=text)
+        add_config_option(parser)
+        parser.set_defaults(run=tell)
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """`--config FILE`, the same everywhere."""
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s")
+
+
+def complain(problem: object) -> int:
+    """Tells bad input on standard error; the exit code for it."""
+    print(f"station: {problem}", file=sys.stderr)  # noqa: T201
+    return EXIT_BAD_INPUT
+
+
+def run(options: argparse.Namespace) -> int:
+    """The daemon."""
+    try:
+        configuration = config.load(options.config)
+        logs.configure(configuration.settings.log.format, configuration.settings.log.level)
+        return daemon.Daemon(configuration).run()
+    except daemon.BAD_INPUT as problem:
+        return complain(problem)
+
+
+def tell(options: argparse.Namespace) -> int:
+    """One of the one-word commands."""
+    try:
+        ask(options.config, {"command": options.command}, RELOAD_TIMEOUT_S)
+    except (ConfigurationError, ControlError) as problem:
+        return complain(problem)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """The state of the station as a table, or as JSON."""
+    try:
+        state = ask(options.config, {"command": "status"})["status"]
+    except (ConfigurationError, ControlError) as problem:
+        return complain(problem)
+    if options.json:
+        print(json.dumps(state, indent=2))  # noqa: T201
+    else:
+        Console().print(status_table(state))
+    return 0
+
+
+def ask(config_path: Path, message: dict[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
+    """One request to the station of this configuration. Raises ConfigurationError or ControlError."""
+    return request(config.load_station(config_path).control_socket, message, timeout_s)
+
+
+def challenge_text(challenge: dict[str, Any]) -> str:
+    """How the challenge test stands, in a line."""
+    match challenge["state"]:
+        case "running":
+            return f"test {challenge['last_test']} runs; put on next: {challenge['step']}. {challenge['next_part']}"
+        case "failed":
+            return f"[red]test {challenge['last_test']} failed[/]: {challenge['last_detail']}"
+        case "due":
+            return "[red]overdue[/]" if challenge["overdue"] else "[yellow]due[/]"
+    return "passed"
+
+
+def plan_text(plan: dict[str, Any]) -> str:
+    """Where the building of the TensorRT plan stands, in a line."""
+    if plan["phase"] == "building":
+        return f"[yellow]being built[/]: {plan['step']} {plan['done']}/{plan['total']}"
+    return f"[red]none[/]: {plan['detail']}" if plan["phase"] == "failed" else f"built: {plan['detail']}"
+
+
+def status_table(state: dict[str, Any]) -> Table:
+    """What `station status` shows."""
+    table = Table(show_header=False, title="station")
+    counters = state["counters"]
+    ready = "[green]ready[/]" if state["ready"] else f"[red]not ready[/]: {state['offline_reason']}"
+    table.add_row("state", f"{state['state']}, {ready}")
+    if not state["online"] and state["offline_action"]:
+        table.add_row("what to do", state["offline_action"])
+    if state["error"]:
+        table.add_row("fault", f"[red]{state['error']}[/]\n{state['error_action']}")
+    for warning in state["warnings"]:
+        table.add_row("warning", f"[yellow]{warning}[/]")
+    for name, camera in state["cameras"].items():
+        table.add_row(f"camera {name}", f"{camera['state']} {camera['detail']}".strip())
+    table.add_row("engine", state["engine_id"][:12] or "none")
+    if state["runtime"]:
+        table.add_row("runtime", state["runtime"])
+    if state["plan"]["phase"] != "idle":
+        table.add_row("TensorRT plan", plan_text(state["plan"]))
+    table.add_row(
+        "recipe", f"{state['recipe']}, number {state['recipe_number']} {state['recipe_checksum'][:8]}".rstrip()
+    )
+    if state["refused"]:
+        table.add_row("refused", f"[yellow]{state['refused']}[/]")
+    table.add_row(
+        "parts",
+        f"{counters['triggers']} triggers = {counters['passed']} pass + {counters['failed']} fail"
+        f" + {counters['review']} review + {counters['error']} error + {state['in_flight']} in flight;"
+        f" {counters['missed']} missed",
+    )
+    challenge = state["challenge"]
+    if challenge["state"] != "none":
+        table.add_row("challenge test", challenge_text(challenge))
+    teaching = state["teaching"]
+    if teaching["phase"] != "idle":
+        table.add_row("teaching", f"{teaching['phase']} {teaching['done']}/{teaching['total']} {teaching['detail']}")
+    for part in state["recent"][-5:]:
+        score = "" if part["score"] is None else f" score {part['score']:.3f}"
+        table.add_row(
+            f"part {part['part_id'] or part['acquisition_id']}",
+            f"{part['verdict']}{score} {part['latency_ms']:.1f} ms {part['reason']}",
+        )
+    return table

@@ -1,0 +1,275 @@
+"""`station engine`: what is in the engine store, and which engine the station uses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engines.bundle.manifest import Manifest
+from engines.bundle.reading import FRAME_FILE, variant_file
+from engines.errors import EngineError, StoreError
+from engines.store.store import Change, EngineStore, Version
+from station.commands.daemon import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.commands.plan import add_build_parser
+from station.configuration import load as config
+from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.control import ControlError, request
+
+CONFIRM_TIMEOUT_S = 10.0
+_ENGINE_FOLDERS = {"golden", "sample", "location"}
+_VERSION_HELP = "number, name or start of the id; `active`; `latest`"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `engine` and what can be done with engines."""
+    parser = commands.add_parser(
+        "engine", help="the engine store: list, show, verify, activate, roll back, carry over, build for a GPU"
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, run: Callable[[argparse.Namespace, LoadedConfiguration, EngineStore], int], text: str) -> Any:
+        added = actions.add_parser(name, help=text)
+        add_config_option(added)
+        added.set_defaults(run=_with_store(run))
+        return added
+
+    listing = action("list", list_engines, "all versions, which one is active, and what was done")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    showing = action("show", show, "one version: what it is, its limits, what it was taught from")
+    showing.add_argument("version", nargs="?", default="active", metavar="VERSION", help=_VERSION_HELP)
+    showing.add_argument("--json", action="store_true", help="its manifest as JSON")
+    verifying = action("verify", verify, "check hashes and golden images of versions")
+    verifying.add_argument("versions", nargs="*", metavar="VERSION", help=f"{_VERSION_HELP}; none: all")
+    activating = action("activate", activate, "use another version: verified, then taken up by the running station")
+    activating.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
+    going_back = action("rollback", rollback, "use the version that was active before; again: further back")
+    for changing in (activating, going_back):
+        changing.add_argument("--why", default="", metavar="TEXT", help="for the history")
+        changing.add_argument("--no-reload", action="store_true", help="do not tell the running station")
+    exporting = action("export", export, "write a version to a single file")
+    exporting.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
+    exporting.add_argument("output", type=Path, metavar="FILE", help="new file, usually NAME.tar")
+    importing = action("import", import_engine, "add an exported file, or a folder made by `station teach`")
+    importing.add_argument("source", type=Path, metavar="PATH", help="file or folder")
+    importing.add_argument("--why", default="", metavar="TEXT", help="for the history")
+    add_build_parser(actions)
+
+
+def store_of(configuration: LoadedConfiguration) -> EngineStore:
+    """The store of the configured product. Raises StoreError when none is configured."""
+    if configuration.engine_store is None:
+        raise StoreError(
+            f'{configuration.path}: no engine store is configured; set [engine] store = "engines" in place of path'
+        )
+    return EngineStore(configuration.engine_store)
+
+
+def _with_store(
+    run: Callable[[argparse.Namespace, LoadedConfiguration, EngineStore], int],
+) -> Callable[[argparse.Namespace], int]:
+    def run_with_store(options: argparse.Namespace) -> int:
+        try:
+            configuration = config.load(options.config)
+            return run(options, configuration, store_of(configuration))
+        except (ConfigurationError, EngineError) as problem:
+            return complain(problem)
+
+    return run_with_store
+
+
+def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+    """All versions and the last events."""
+    active = _active_or_none(store)
+    if options.json:
+        rows = [_as_json(version, active) for version in store.versions()]
+        print(json.dumps({"store": str(store.path), "engines": rows}, indent=2))  # noqa: T201
+        return 0
+    table = Table("version", "", "made", "detector", "images", "removed", title=f"engines in {store.path}")
+    for version in store.versions():
+        mark = "[green]active[/]" if version == active else ""
+        try:
+            manifest = version.manifest()
+        except EngineError as problem:
+            table.add_row(version.name, mark, f"[red]{problem}[/]")
+            continue
+        taught = manifest.training
+        counts = str(taught.image_count), str(taught.removed_count)
+        table.add_row(version.name, mark, manifest.created, manifest.detector, *counts)
+    Console().print(table)
+    events = Table("when", "who", "what", "from", "to", "why", title="history, newest last")
+    for event in store.events()[-10:]:
+        events.add_row(event.time, event.who, event.action.value, event.before or "", event.after or "", event.why)
+    if events.row_count:
+        Console().print(events)
+    return 0
+
+
+def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+    """One version."""
+    version = store.find(options.version)
+    manifest = version.manifest()
+    if options.json:
+        print(manifest.model_dump_json(indent=2))  # noqa: T201
+        return 0
+    table = Table(show_header=False, title=f"engine {version.name}")
+    for key, value in _facts(version, manifest).items():
+        table.add_row(key, value)
+    for event in store.events():
+        if version.name in (event.before, event.after):
+            table.add_row(f"{event.time} {event.action.value}", f"{event.who} {event.why}".strip())
+    Console().print(table)
+    return 0
+
+
+def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+    """Hashes and golden images; exit code 2 when any is wrong."""
+    versions = [store.find(selector) for selector in options.versions] or store.versions()
+    if not versions:
+        raise StoreError(f'store "{store.path}" holds no engine')
+    table = Table("version", "", "found")
+    wrong = 0
+    for version in versions:
+        try:
+            store.verify(version)
+        except EngineError as problem:
+            wrong += 1
+            table.add_row(version.name, "[red]wrong[/]", str(problem))
+        else:
+            table.add_row(version.name, "[green]ok[/]", "hashes and golden images agree")
+    Console().print(table)
+    return EXIT_BAD_INPUT if wrong else 0
+
+
+def activate(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
+    """Verify, switch, and let the running station take it up."""
+    change = store.activate(store.find(options.version), why=options.why)
+    return _take_up(options, configuration, store, change)
+
+
+def rollback(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
+    """As `activate`, with the version that was active before."""
+    return _take_up(options, configuration, store, store.rollback(why=options.why))
+
+
+def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+    """To a file; prints its hash, to be compared on the other side."""
+    version = store.find(options.version)
+    _say(f"{options.output}: engine {version.name}, sha256 {store.export(version, options.output)}")
+    return 0
+
+
+def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+    """From a file or a folder; never activates."""
+    if options.source.is_dir():
+        version = store.add(options.source, why=options.why or f"import of folder {options.source.name}")
+    else:
+        version = store.import_archive(options.source, why=options.why)
+    _say(f"{version.name} is in the store; to use it: station engine activate {version.number}")
+    return 0
+
+
+def _take_up(
+    options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore, change: Change
+) -> int:
+    """Let the running station load the active engine; take the change back when it refuses."""
+    socket = configuration.control_socket
+    if options.no_reload or _loaded_engine(socket) is None:
+        why = "not told (--no-reload)" if options.no_reload else "does not run"
+        _say(f"{change.after} is active; the station {why} and takes it up at its next start or reload")
+        return 0
+    try:
+        request(socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
+    except ControlError as problem:
+        taken_back = store.refuse(change, why=f"the station refused: {problem}")
+        if taken_back is None:
+            return complain(f"the station did not take up {change.after}: {problem}; it was changed again meanwhile")
+        _restore(configuration, store)
+        return complain(f"the station did not take up {change.after}, {change.before or 'none'} is active: {problem}")
+    assert change.after is not None
+    if not _confirmed(socket, change.after):
+        return complain(f"{change.after} is active, but the station uses {_loaded_engine(socket)}: station status")
+    _say(f"{change.after} is active, and the station uses it" + (f"; before: {change.before}" if change.before else ""))
+    return 0
+
+
+def _restore(configuration: LoadedConfiguration, store: EngineStore) -> None:
+    """After an answer that came too late the station may have loaded the new engine after all: load the old one."""
+    active = store.active()
+    loaded = _loaded_engine(configuration.control_socket)
+    if active is None or loaded is None or active.manifest().engine_id == loaded:
+        return
+    try:
+        request(configuration.control_socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
+    except ControlError as problem:
+        complain(f"the station could not go back to {active.name} either: {problem}")
+
+
+def _confirmed(socket: Path, name: str) -> bool:
+    """Whether the station says that it uses this version; the swap comes between two parts, so it may take a moment."""
+    end = time.monotonic() + CONFIRM_TIMEOUT_S
+    digits = name.partition("-")[2]
+    while time.monotonic() < end:
+        if (_loaded_engine(socket) or "").startswith(digits):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _loaded_engine(socket: Path) -> str | None:
+    """The id of the engine that the running station uses, empty when it has none; None when no station answers."""
+    try:
+        return str(request(socket, {"command": "status"})["status"]["engine_id"])
+    except ControlError:
+        return None
+
+
+def _active_or_none(store: EngineStore) -> Version | None:
+    try:
+        return store.active()
+    except StoreError as problem:
+        complain(problem)
+        return None
+
+
+def _as_json(version: Version, active: Version | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"version": version.name, "active": version == active, "path": str(version.path)}
+    try:
+        manifest = version.manifest()
+    except EngineError as problem:
+        return {**row, "problem": str(problem)}
+    return {**row, "engine_id": manifest.engine_id, "created": manifest.created, "detector": manifest.detector}
+
+
+def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
+    taught, limits = manifest.training, manifest.calibration
+    beside = sorted({entry.name for entry in version.path.iterdir() if entry.is_dir()} - _ENGINE_FOLDERS)
+    graphs = {
+        variant_file(name): f"{entry.parity.candidate}: {entry.parity.summary()}"
+        for name, entry in manifest.variants.items()
+    }
+    if manifest.frame is not None:
+        kind = "grey" if manifest.frame.grey else "colour"
+        graphs[FRAME_FILE] = f"prepares {kind} frames of {manifest.frame.width} x {manifest.frame.height} px on a GPU"
+    return {
+        "id": manifest.engine_id,
+        "folder": str(version.path),
+        "made": manifest.created,
+        "detector": f"{manifest.detector}, input {manifest.input.width} x {manifest.input.height} px",
+        "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
+        "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
+        "promise": limits.promise,
+        **graphs,
+        "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
+        "beside it": ", ".join(beside),
+    }
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201

@@ -1,0 +1,103 @@
+"""`station evaluate`: how good detectors and refinements are on data sets with known truth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from station.commands.daemon import complain
+from station.commands.teach import TeachingBar
+from station.jobs.teaching import TeachError, run_training
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `evaluate`."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure detectors and refinements on data sets with known truth",
+        description="Trains detectors on training sets into which defective images were mixed and tests them on images "
+        "that they never saw. Writes results.json, report.md and pictures. What is done is not done again: it can be "
+        "stopped and started at any time.",
+    )
+    parser.add_argument(
+        "--dataset", type=Path, action="append", default=[], metavar="DIR", help="MVTec AD, KSDD2, KolektorSDD or VisA"
+    )
+    parser.add_argument("--detector", default="spatial", metavar="NAMES", help="NAME,NAME (default spatial)")
+    parser.add_argument("--refine", default="oracle,none,osr,irp,auto", metavar="NAMES", help="default %(default)s")
+    parser.add_argument(
+        "--noise",
+        default="0,10,20,30,40,50",
+        metavar="PERCENT",
+        help='defective share of the training sets; "clean": the split of the data set itself (default %(default)s)',
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="repetitions (default %(default)s)")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="results, report and features")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
+    parser.add_argument("--backbone", metavar="NAME", help="name or file of the frozen network")
+    parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the detector's own number)")
+    parser.add_argument("--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="default %(default)s")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="features (default: in the output)")
+    parser.add_argument("--report-only", action="store_true", help="only write the report anew")
+    parser.add_argument("--retry-failed", action="store_true", help="do failed runs again")
+    parser.add_argument(
+        "--accept-other-source", action="store_true", help="keep results made by other versions of source or options"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Follows the evaluation and prints what came out; 1 when runs failed."""
+    command = [sys.executable, "-m", "engines.training.evaluation", "--progress", "json"]
+    for dataset in options.dataset:
+        command += ["--dataset", str(dataset)]
+    for name in (
+        *("detector", "refine", "noise", "seeds", "output", "jobs", "backbone", "steps", "false_reject_budget"),
+        "cache",
+    ):
+        value = getattr(options, name)
+        if value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    for name in ("report_only", "retry_failed", "accept_other_source"):
+        if getattr(options, name):
+            command.append(f"--{name.replace('_', '-')}")
+    try:
+        with TeachingBar() as bar:
+            # One thread per process: the processes share the cores.
+            run_training(command, threads=1, on_progress=bar.show)
+    except TeachError as problem:
+        return complain(problem)
+    return _show(options.output)
+
+
+def _show(output: Path) -> int:
+    results = json.loads((output / "results.json").read_text(encoding="utf-8"))
+    table = Table(title=f"mean image AUROC; all of it in {output / 'report.md'}")
+    columns = sorted({(r["protocol"] != "standard", r["noise"]) for r in results})
+    table.add_column("detector")
+    table.add_column("refinement")
+    for contaminated, noise in columns:
+        table.add_column(f"{noise} %" if contaminated else "standard split", justify="right")
+    for detector, refine in dict.fromkeys((r["detector"], r["refine"]) for r in results):
+        cells = []
+        for contaminated, noise in columns:
+            found = [
+                r["image_auroc"]
+                for r in results
+                if (r["detector"], r["refine"], r["protocol"] != "standard", r["noise"])
+                == (detector, refine, contaminated, noise)
+                and r["error"] is None
+            ]
+            cells.append(f"{sum(found) / len(found):.4f}" if found else "–")
+        table.add_row(detector, refine, *cells)
+    console = Console()
+    console.print(table)
+    failed = [r for r in results if r["error"] is not None]
+    if failed:
+        console.print(f"[yellow]{len(failed)} of {len(results)} runs failed; first: {failed[0]['error']}[/]")
+    return 1 if failed else 0

@@ -1,0 +1,116 @@
+"""`station engine build`: the TensorRT plan of an engine for the GPU of this computer."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from engines.bundle.reading import read_bundle
+from engines.errors import EngineError, StoreError
+from engines.runtimes.tensorrt.plan_key import Precision
+from engines.runtimes.tensorrt.plan_maker import PlanMaker
+from engines.runtimes.tensorrt.plan_store import PlanState
+from engines.store.store import EngineStore
+from station.commands.daemon import add_config_option, complain
+from station.configuration import load as config
+from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.daemon import assembly
+from station.jobs.plan import PlanBuildError, build_plan
+from station.jobs.teaching import TeachProgress
+
+
+def add_build_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `build`."""
+    parser = actions.add_parser(
+        "build",
+        help="build the TensorRT plan of an engine for the GPU of this computer, and compare it with ONNX Runtime",
+        description="Builds the plan for this GPU, driver and TensorRT, compares it with ONNX Runtime on the golden "
+        "images and the sample of the engine, and keeps it in the engine's folder. Takes minutes; the station may run "
+        "meanwhile.",
+    )
+    parser.add_argument(
+        "engine",
+        nargs="?",
+        default="",
+        metavar="ENGINE",
+        help="a version of the store (number, name, `active`, `latest`) or the folder of an engine; default: the "
+        "engine that the station uses",
+    )
+    parser.add_argument("--precision", choices=get_args(Precision), help="default: [engine] precision")
+    parser.add_argument("--again", action="store_true", help="also when there is a plan already")
+    add_config_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Builds, with a bar; exit code 2 when there is no plan that may be used."""
+    try:
+        configuration = config.load(options.config)
+        engine = _engine_folder(options.engine, configuration)
+        precision: Precision = options.precision or configuration.settings.engine.precision
+        maker = PlanMaker(read_bundle(engine), precision)
+        found = maker.find()
+        if found.state is PlanState.READY and not options.again:
+            _say(f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew")
+            return 0
+        threads = assembly.engine_threads(configuration.settings.engine.threads)
+        with BuildBar() as bar:
+            built = build_plan(engine, precision=precision, threads=threads, on_progress=bar.show)
+    except (ConfigurationError, EngineError, PlanBuildError) as problem:
+        return complain(problem)
+    _say(
+        f"{engine.name}: plan {built.name} ({built.plan_bytes / 1e6:.1f} MB) by TensorRT {built.tensorrt} {precision} "
+        f"for {built.gpu}; against ONNX Runtime: {built.parity}"
+    )
+    if built.frames:
+        _say(f"{engine.name}: frames are prepared {built.frames}")
+    return 0
+
+
+class BuildBar:
+    """One line per phase of the builder."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:40.40}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, progress: TeachProgress) -> None:
+        """Moves the line of the phase."""
+        if progress.step not in self._tasks:
+            self._tasks[progress.step] = self._progress.add_task(progress.step, total=progress.total)
+        self._progress.update(self._tasks[progress.step], completed=progress.done, total=progress.total)
+
+    def __enter__(self) -> BuildBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _engine_folder(asked: str, configuration: LoadedConfiguration) -> Path:
+    """Raises StoreError when there is none."""
+    if asked and Path(asked).is_dir():
+        return Path(asked).resolve()
+    if asked and configuration.engine_store is not None:
+        return EngineStore(configuration.engine_store).find(asked).path
+    if asked:
+        raise StoreError(f'"{asked}" is not the folder of an engine, and no [engine] store is configured')
+    path = configuration.engine_path
+    if path is None or not path.exists():
+        raise StoreError(f"{configuration.path}: the station has no engine yet ({path}); name one")
+    return path.resolve()
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201

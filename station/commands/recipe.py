@@ -1,0 +1,179 @@
+"""`station recipe`: which recipes there are, whether they can be used, and which one is in force. `station audit`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from engines.errors import EngineError
+from station.commands.daemon import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.configuration import load as config
+from station.configuration import recipes
+from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.configuration.selection import Selection, SelectionError, read_selection, write_selection
+from station.control import ControlError, StationNotRunning, request
+from station.daemon import assembly
+from station.daemon.changeover import ChangeRefused, check_features
+from station.line.inspection.rules import RulesError
+from station.records.audit import audit_rows
+from station.records.parts import RecordingError, open_reader
+
+_BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, RulesError, SelectionError)
+SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `recipe` with its actions, and `audit`."""
+    parser = commands.add_parser("recipe", help="recipes: list, show, check, select")
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+
+    def action(into: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
+        added = into.add_parser(name, help=text)
+        add_config_option(added)
+        added.set_defaults(run=_told(run))
+        return added
+
+    action(actions, "list", list_recipes, "all recipes, and which one is in force").add_argument(
+        "--json", action="store_true", help="as JSON"
+    )
+    action(actions, "show", show, "one recipe, laid over station.toml").add_argument("name", metavar="NAME")
+    action(actions, "check", check, "whether recipes and their engines can be used").add_argument(
+        "names", nargs="*", metavar="NAME", help="none: all of them"
+    )
+    selecting = action(actions, "select", select, "change to another recipe")
+    selecting.add_argument("recipe", metavar="NAME", help="name or number")
+    selecting.add_argument("--without-engine", action="store_true", help="also a recipe that is still to be taught")
+    auditing = action(commands, "audit", audit, "who changed recipe, engine or configuration, and what came of it")
+    auditing.add_argument("--newest", type=int, default=50, metavar="N", help="default: %(default)s")
+    auditing.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _told(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    def run_told(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except _BAD_INPUT as problem:
+            return complain(problem)
+
+    return run_told
+
+
+def list_recipes(options: argparse.Namespace) -> int:
+    """All recipes; those that cannot be read with what is wrong."""
+    station = config.load_station(options.config)
+    in_force = _in_force(station)
+    rows = [_row(station, name, in_force) for name in recipes.names(recipes.folder_of(station.path))]
+    if options.json:
+        print(json.dumps(rows, indent=2))  # noqa: T201
+        return 0
+    table = Table("number", "name", "", "description", "checksum", title=f"recipes of {station.path}")
+    for row in rows:
+        mark = "[green]in force[/]" if row["in_force"] else ""
+        found = row["description"] if not row["problem"] else f"[red]{row['problem']}[/]"
+        table.add_row(str(row["number"] or ""), row["name"], mark, found, row["checksum"][:8])
+    Console().print(table)
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Everything a recipe decides, with what it leaves to station.toml, as JSON."""
+    loaded = config.load(options.config, options.name)
+    settings = loaded.settings.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
+    print(json.dumps({"checksum": loaded.recipe_checksum, **settings}, indent=2))  # noqa: T201
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Loads every recipe with its engine; exit code 2 when any is wrong."""
+    station = config.load_station(options.config)
+    names = options.names or recipes.names(recipes.folder_of(station.path))
+    table = Table("recipe", "", "found", title=f"station recipe check {station.path}")
+    wrong = False
+    for name in names:
+        problems = list(_problems(station, name))
+        wrong = wrong or bool(problems)
+        table.add_row(name, "[red]wrong[/]" if problems else "[green]ok[/]", "\n".join(problems))
+    Console().print(table)
+    return EXIT_BAD_INPUT if wrong or not names else 0
+
+
+def select(options: argparse.Namespace) -> int:
+    """Has the running station change over; without one, the next start has it."""
+    station = config.load_station(options.config)
+    wanted: str | int = int(options.recipe) if options.recipe.isdecimal() else options.recipe
+    try:
+        asked = {"command": "recipe", "recipe": wanted, "without_engine": options.without_engine}
+        answer = request(station.control_socket, asked, RELOAD_TIMEOUT_S)
+    except StationNotRunning:
+        chosen = config.with_recipe(station, wanted).settings.recipe.name
+        station.work_dir.mkdir(parents=True, exist_ok=True)
+        write_selection(station.work_dir, Selection(recipe=chosen, who="station recipe select", wall_time=time.time()))
+        print(f"{chosen} is selected for the next start: no station runs")  # noqa: T201
+        return 0
+    print(f"{answer['recipe']} is in force")  # noqa: T201
+    return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """The newest entries of the audit log."""
+    with closing(open_reader(config.load_station(options.config).records_dir)) as connection:
+        rows = list(audit_rows(connection, options.newest))
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))  # noqa: T201
+        return 0
+    table = Table("when", "who", "what", "from", "to", "", "why", title="audit log, newest last")
+    for row in rows:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.wall_time))
+        colour = "green" if row.result == "done" else "red"
+        table.add_row(when, row.who, row.action, row.before, row.after, f"[{colour}]{row.result}[/]", row.detail)
+    Console().print(table)
+    return 0
+
+
+def _row(station: LoadedConfiguration, name: str, in_force: str) -> dict[str, Any]:
+    row = {"name": name, "number": None, "description": "", "checksum": "", "problem": "", "in_force": name == in_force}
+    try:
+        recipe = recipes.read(recipes.folder_of(station.path), name)
+    except ConfigurationError as problem:
+        return {**row, "problem": "; ".join(problem.problems)}
+    return {**row, "number": recipe.file.number, "description": recipe.file.description, "checksum": recipe.checksum}
+
+
+def _in_force(station: LoadedConfiguration) -> str:
+    """Of the running station, else the one that it would start with."""
+    try:
+        return str(request(station.control_socket, {"command": "status"})["status"]["recipe"])
+    except ControlError:
+        selection = read_selection(station.work_dir)
+        return selection.recipe if selection else station.settings.recipe.active or ""
+
+
+def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
+    """Everything that would have the station refuse this recipe, but for the camera itself."""
+    try:
+        loaded = config.with_recipe(station, name)
+        folder = recipes.folder_of(station.path)
+        recipes.with_number(folder, loaded.settings.recipe.number)
+        inspector = assembly.load_inspector(loaded, {})
+    except (ConfigurationError, EngineError, RulesError) as problem:
+        yield str(problem)
+        return
+    if inspector is None:
+        yield f"engine {loaded.engine_path} is not there yet: nothing would pass"
+    else:
+        inspector.scorer.close()
+    for other in recipes.names(folder):
+        try:
+            check_features(loaded, config.with_recipe(station, other))
+        except ConfigurationError:
+            continue  # told where that recipe is looked at
+        except ChangeRefused as problem:
+            yield f"with {other}: {problem}"

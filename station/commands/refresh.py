@@ -1,0 +1,160 @@
+"""`station refresh`: a candidate engine from recent parts, beside the working line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from engines.errors import EngineError
+from station.commands.daemon import add_config_option, complain
+from station.commands.engine import store_of
+from station.commands.teach import TeachingBar, add_choices, chosen
+from station.configuration import load as config
+from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.jobs.comparison import FIGURES, told
+from station.jobs.refresh import Refreshed, RefreshOptions, discard, give_way, only_refresh, open_job, refresh
+from station.jobs.refresh_selection import (
+    RefreshError,
+    Selection,
+    from_folder,
+    from_records,
+    read_labels,
+    read_veto,
+    select,
+    with_labels,
+)
+from station.jobs.teaching import TeachError, as_arguments
+
+EXIT_TERMINATED = 143
+MAX_SHOWN = 12
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `refresh`."""
+    parser = commands.add_parser(
+        "refresh",
+        help="make a candidate engine from recent parts",
+        description="Trains a candidate on recent parts, compares it with the active engine on parts held out, and "
+        "puts it into the engine store. Activates nothing. Interrupted by SIGTERM it goes on at the next call; Ctrl-C "
+        "drops what was done.",
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--records", type=Path, metavar="PATH", help="records.db; default: the records of --config")
+    source.add_argument("--images", type=Path, metavar="DIR", help="a folder of images in place of the records")
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="part_id,label (CSV or JSON): good or defective")
+    parser.add_argument("--veto", type=Path, metavar="FILE", help="removed by an earlier refresh, and good after all")
+    parser.add_argument("--parts", type=_positive, default=500, metavar="N", help="the newest N (default %(default)s)")
+    parser.add_argument(
+        "--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="good parts that may be rejected"
+    )
+    add_choices(parser)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=_positive, help="CPU threads; default: all cores but one")
+    add_config_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does the refresh and tells what came out."""
+    signal.signal(signal.SIGTERM, _terminate)
+    give_way()
+    try:
+        configuration = config.load(options.config)
+        store = store_of(configuration)
+        work = configuration.work_dir / "refresh"
+        with only_refresh(work) as lock, TeachingBar() as bar:
+            try:
+                job = open_job(work, _key(options), lambda: _select(options, configuration))
+                done = refresh(
+                    configuration,
+                    store,
+                    job,
+                    _training(options),
+                    lock=lock,
+                    shown_command=_command_again(options),
+                    on_progress=bar.show,
+                )
+            except (KeyboardInterrupt, RefreshError, TeachError):  # trying again would end the same way
+                discard(work)
+                raise
+    except (RefreshError, TeachError, ConfigurationError, EngineError) as problem:
+        return complain(problem)
+    _show(done, options.config)
+    return 0
+
+
+def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> Selection:
+    if options.images is not None:
+        parts = from_folder(options.images, newest=options.parts)
+    else:
+        records = options.records or configuration.records_dir
+        parts = from_records(records, recipe=configuration.settings.recipe.name, newest=options.parts)
+    labels = read_labels(options.labels) if options.labels is not None else {}
+    vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
+    return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
+
+
+def _key(options: argparse.Namespace) -> str:
+    """What a call must share with an interrupted one to continue it."""
+    said = [
+        file.read_bytes() if file is not None and file.is_file() else b"" for file in (options.labels, options.veto)
+    ]
+    source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
+    return repr((source, said, options.parts, _training(options)))
+
+
+def _training(options: argparse.Namespace) -> RefreshOptions:
+    return RefreshOptions(
+        **chosen(options),
+        false_reject_budget=options.false_reject_budget,
+        seed=options.seed,
+        threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
+    )
+
+
+def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
+    names = ("config", "records", "images", "labels", "parts", "false_reject_budget", "seed")
+    again = {name: getattr(options, name) for name in names}
+    return ("station", "refresh", *as_arguments(again | chosen(options)))
+
+
+def _show(done: Refreshed, config_path: Path) -> None:
+    comparison = done.comparison
+    qualities = [("candidate", comparison.candidate)]
+    if comparison.active is not None:
+        qualities.insert(0, ("active", comparison.active))
+    table = Table("", *(name for name, _ in qualities), title=f"candidate {done.candidate.name}")
+    for title, read in FIGURES:
+        table.add_row(title, *(read(quality) for _, quality in qualities))
+    if comparison.agreement is not None:
+        table.add_row("same verdict", f"{comparison.agreement:.1%}")
+    console = Console()
+    console.print(table)
+    if comparison.changed:
+        changes = Table("part", "known as", "active", "candidate", title=f"{len(comparison.changed)} verdicts change")
+        for change in comparison.changed[:MAX_SHOWN]:
+            changes.add_row(change.part_id, change.group, told(change.active), told(change.candidate))
+        console.print(changes)
+    for note in (*done.notes, *comparison.notes):
+        console.print(f"- {note}", highlight=False)
+    console.print(f"All of it: {done.candidate.path / 'refresh'}", highlight=False, soft_wrap=True)
+    command = f"station engine activate {done.candidate.number} --config {config_path}"
+    console.print(f"Nothing was activated. To use it: {command}", highlight=False, soft_wrap=True)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value}: must be at least 1")
+    return value
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    """SIGTERM, from systemd for instance: ends the training process on the way out, keeps the job."""
+    raise SystemExit(EXIT_TERMINATED)

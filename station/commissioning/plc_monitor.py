@@ -1,0 +1,268 @@
+"""`station plc monitor`: every point of a station's map, live. It reads and never writes."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import IntEnum
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from drivers.plc.signal_map import Area, Point, PointType
+from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS, CodeText
+from station.commissioning.plc_client import (
+    LinkError,
+    ModbusClient,
+    Order,
+    Refused,
+    Value,
+    decode,
+    length_of,
+    points_in,
+)
+from station.line.handshake.messages import Command, StationState
+
+HIGHLIGHT_S = 2.0
+"""A change stands out so long."""
+RETRY_S = 1.0
+
+_RESULTS = {0: "none", 1: "pass", 2: "fail", 3: "review", 4: "error (not inspected)"}
+_CHALLENGES = {0: "none", 1: "due", 2: "running", 3: "passed", 4: "failed"}
+_SHORT = {Area.COIL: "coil", Area.DISCRETE_INPUT: "input", Area.INPUT_REGISTER: "in.reg", Area.HOLDING_REGISTER: "hold"}
+_Code = TypeVar("_Code", bound=IntEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A point that has another value than before; `before` is None when it was seen for the first time."""
+
+    time_s: float
+    """Since the epoch."""
+    point: Point
+    before: Value | None
+    value: Value
+
+    def as_row(self) -> dict[str, object]:
+        when = datetime.fromtimestamp(self.time_s, timezone.utc).isoformat(timespec="milliseconds")
+        point = self.point
+        return {
+            "time": when,
+            "area": point.area.value,
+            "address": point.address,
+            "name": point.name,
+            "before": self.before,
+            "value": self.value,
+            "words": in_words(point, self.value),
+        }
+
+
+def _texts(table: Mapping[_Code, CodeText]) -> dict[int, str]:
+    return {int(code): text.text for code, text in table.items()}
+
+
+def _names(codes: type[IntEnum]) -> dict[int, str]:
+    return {int(code): code.name.lower().replace("_", " ") for code in codes}
+
+
+_WORDS: dict[str, dict[int, str]] = {
+    "command": _names(Command),
+    "state": _names(StationState),
+    "offline_reason": _texts(OFFLINE_REASONS),
+    "error_code": _texts(ERRORS),
+    "warning_code": _texts(WARNINGS),
+    "reason_code": _texts(REASONS),
+    "result": _RESULTS,
+    "challenge_state": _CHALLENGES,
+}
+
+
+def in_words(point: Point, value: Value) -> str:
+    """What a code means, or the value with its unit; empty when the value says it all."""
+    if point.attribute in _WORDS:
+        meanings = _WORDS[point.attribute]
+        return meanings.get(int(value), "" if point.attribute == "command" and not value else "unknown code")
+    match point.attribute:
+        case "latency":
+            return f"{value / 10:.1f} ms"
+        case "defect_area":
+            return f"{value / 1000:.3f} mm2"
+        case "engine_id" | "config_checksum" | "recipe_checksum":
+            return f"{int(value):08x}"
+    return ""
+
+
+class Reader:
+    """Reads the whole map and finds what has changed."""
+
+    def __init__(self, client: ModbusClient, order: Order) -> None:
+        self._client = client
+        self._order = order
+        self.values: dict[Point, Value] = {}
+        self.changed_s: dict[Point, float] = {}
+
+    def read(self, now_s: float) -> list[Change]:
+        """One request per area. Raises LinkError and Refused."""
+        changes: list[Change] = []
+        for area in Area:
+            count = length_of(area)
+            raw: Sequence[int]
+            if area in (Area.COIL, Area.DISCRETE_INPUT):
+                raw = self._client.read_bits(area, 0, count)
+            else:
+                raw = self._client.read_registers(area, 0, count)
+            for point in points_in(area):
+                value, before = decode(point, raw, self._order), self.values.get(point)
+                if value != before:
+                    changes.append(Change(now_s, point, before, value))
+                    self.values[point] = value
+                    if before is not None:
+                        self.changed_s[point] = now_s
+        return changes
+
+    def as_json(self) -> dict[str, dict[str, Value]]:
+        """All values by area and name."""
+        areas: dict[str, dict[str, Value]] = {area.value: {} for area in Area}
+        for point, value in self.values.items():
+            areas[point.area.value][point.name] = value
+        return areas
+
+
+def recorder(file: TextIO, *, as_csv: bool, with_head: bool) -> Callable[[list[Change]], None]:
+    """What appends changes to the file, as CSV or as JSON lines."""
+    if not as_csv:
+
+        def write_lines(changes: list[Change]) -> None:
+            file.writelines(json.dumps(change.as_row()) + "\n" for change in changes)
+            file.flush()
+
+        return write_lines
+
+    table = csv.DictWriter(file, ["time", "area", "address", "name", "before", "value", "words"])
+    if with_head:
+        table.writeheader()
+
+    def write_rows(changes: list[Change]) -> None:
+        table.writerows(change.as_row() for change in changes)
+        file.flush()
+
+    return write_rows
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="print all points once and end")
+    parser.add_argument("--json", action="store_true", help="JSON: with --once all points, else a line per change")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="append changes: .csv, else JSON lines")
+    parser.add_argument("--period", type=float, default=0.1, metavar="S", help="seconds between scans (%(default)s)")
+    parser.add_argument("--for", dest="seconds", type=float, metavar="S", help="end after so many seconds")
+
+
+def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> int:
+    """Shows the map until interrupted. Raises LinkError when the first scan fails, OSError for the file."""
+    reader = Reader(client, order)
+    try:
+        first = reader.read(time.time())
+    except Refused as problem:
+        raise LinkError(f"{client.transport.name}: this is not a station of this map: {problem}") from problem
+    with ExitStack() as closing:
+        outlets: list[Callable[[list[Change]], None]] = []
+        if options.record is not None:
+            is_new = not options.record.exists() or options.record.stat().st_size == 0
+            file = closing.enter_context(options.record.open("a", newline=""))
+            outlets.append(recorder(file, as_csv=options.record.suffix == ".csv", with_head=is_new))
+        if options.json and not options.once:
+            outlets.append(recorder(sys.stdout, as_csv=False, with_head=False))
+        for tell in outlets:
+            tell(first)
+        if options.once:
+            if options.json:
+                print(json.dumps(reader.as_json(), indent=2))  # noqa: T201
+            else:
+                Console().print(one_table(reader, client.transport.name))
+            return 0
+        view = None if options.json else closing.enter_context(Live(auto_refresh=False, screen=True))
+        for changes, trouble in _scans(reader, options.period, options.seconds):
+            for tell in outlets:
+                tell(changes)
+            if view is not None:
+                view.update(side_by_side(reader, client.transport.name, trouble), refresh=True)
+            elif trouble:
+                print(f"station: {trouble}", file=sys.stderr)  # noqa: T201
+    return 0
+
+
+def _scans(reader: Reader, period_s: float, seconds: float | None) -> Iterator[tuple[list[Change], str]]:
+    """Changes, and what keeps the monitor from reading."""
+    end = None if seconds is None else time.monotonic() + seconds
+    while end is None or time.monotonic() < end:
+        try:
+            yield reader.read(time.time()), ""
+            time.sleep(period_s)
+        except (LinkError, Refused) as problem:
+            yield [], str(problem)
+            time.sleep(RETRY_S)
+
+
+# ---- pictures -------------------------------------------------------------------------------------------------------
+
+
+def one_table(reader: Reader, name: str) -> Table:
+    """All points, one below the other."""
+    return _table(f"station at {name}", tuple(Area), reader, time.time())
+
+
+def side_by_side(reader: Reader, name: str, problem: str) -> RenderableType:
+    """Bits on the left, registers on the right."""
+    now_s = time.time()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(
+        _table("the PLC writes", (Area.COIL, Area.HOLDING_REGISTER), reader, now_s),
+        _table("status bits", (Area.DISCRETE_INPUT,), reader, now_s),
+        _table("status registers", (Area.INPUT_REGISTER,), reader, now_s),
+    )
+    head = Text(f"station at {name}   Ctrl-C ends")
+    if problem:
+        head.append(f"   {problem}: the values are old", style="bold red")
+    page = Table.grid()
+    page.add_row(head)
+    page.add_row(grid)
+    return page
+
+
+def _table(title: str, areas: Sequence[Area], reader: Reader, now_s: float) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("", "point", "value", "changed"):
+        table.add_column(heading, justify="right" if heading in ("", "changed") else "left", no_wrap=True)
+    for area in areas:
+        for point in points_in(area):
+            if point not in reader.values:
+                continue
+            value, changed_s = reader.values[point], reader.changed_s.get(point)
+            age_s = None if changed_s is None else now_s - changed_s
+            style = "bold reverse" if age_s is not None and age_s < HIGHLIGHT_S else "bold" if value else "dim"
+            where = f"{_SHORT[area]} {point.address}"
+            table.add_row(where, point.name, Text(_shown(point, value), style=style), _age(age_s))
+    return table
+
+
+def _shown(point: Point, value: Value) -> str:
+    text = f"{value:.4f}" if point.type is PointType.F32 else f"{int(value)}"
+    words = in_words(point, value)
+    return f"{text}  {words}" if words else text
+
+
+def _age(age_s: float | None) -> str:
+    if age_s is None:
+        return ""
+    return f"{age_s:.1f} s" if age_s < 100 else f"{age_s / 60:.0f} min"

@@ -1,0 +1,1 @@
+"""station.toml and recipes as typed sections, and which recipe was selected."""

@@ -1,0 +1,124 @@
+"""Sections on the cameras, and on how what they see of one part is joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from station.configuration.section import Section
+
+MAX_CAMERAS = 8
+CAMERA_NAME = r"[A-Za-z0-9_-]{1,32}"
+"""It stands in file names and reasons."""
+
+
+class CameraFeatures(Section):
+    """What a recipe may set on a camera: `[cameras.NAME]`, with the name that it has in station.toml."""
+
+    exposure_time_us: float | None = Field(
+        None, gt=0, le=10_000_000, description="ExposureTime; unset: as the camera is set."
+    )
+    gain_db: float | None = Field(None, ge=0, le=60, description="Gain; unset: as the camera is set.")
+    features: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Further GenICam features by their SFNC names, set in this order at every connect.",
+    )
+
+
+class CameraSection(CameraFeatures):
+    """One camera. The key of the table is its name: `[cameras.top]`."""
+
+    driver: Literal["genicam", "folder"] = Field(
+        "genicam",
+        description="`genicam`: a GenTL producer through harvesters. `folder`: images, one per software trigger.",
+    )
+    producer: str = Field(
+        "",
+        description="Path of the GenTL producer (.cti), or `simtl` for the software camera of the station, or `viky`.",
+    )
+    serial_number: str = Field("", description="DeviceSerialNumber; empty: the only camera found.")
+    folder: Path | None = Field(
+        None, strict=False, description="Images for the driver `folder`. Relative to this file."
+    )
+    trigger: Literal["line", "plc"] = Field(
+        "line",
+        description="`line`: a light barrier on the camera's own input. `plc`: by software trigger, at the coil "
+        "Trigger or, behind a first camera with `line`, so long after it.",
+    )
+    trigger_line: str = Field("Line1", description='TriggerSource for `trigger = "line"`.')
+    trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge"] = Field(
+        "RisingEdge", description="TriggerActivation."
+    )
+    pixel_format: Literal["Mono8", "RGB8", "BayerRG8", ""] = Field(
+        "", description="PixelFormat; empty: as the camera is set."
+    )
+    width: int | None = Field(None, ge=16, le=65536, description="Width in px; unset: as the camera is set.")
+    height: int | None = Field(None, ge=1, le=65536, description="Height in px; unset: as the camera is set.")
+    ring_slots: int = Field(
+        8, ge=2, le=64, description="Frames that the shared memory between camera process and station holds."
+    )
+    reconnect_min_s: float = Field(
+        0.5, ge=0.05, le=60, description="First pause before reconnecting a lost camera; doubles up to the longest."
+    )
+    reconnect_max_s: float = Field(10.0, ge=0.1, le=600, description="Longest pause before reconnecting.")
+    no_frame_ms: int = Field(
+        1000,
+        ge=10,
+        le=60_000,
+        description="A trigger or latched part id that has no frame after so long is an error part.",
+    )
+    after_ms: float = Field(
+        0.0,
+        ge=0,
+        le=60_000,
+        description="How long behind the first camera's trigger this camera takes the same part; 0: together with it.",
+    )
+    after_counts: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="In place of `after_ms`: how far behind, in counts of the register EncoderNow.",
+    )
+    tolerance_ms: float = Field(
+        20.0,
+        gt=0,
+        le=10_000,
+        description="A frame belongs to the part that is so near in time. Less than half the time between two parts.",
+    )
+    tolerance_counts: int | None = Field(
+        None, ge=1, le=2**30, description="The same for `after_counts`, in counts. Less than half the distance."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CameraSection:
+        if self.driver == "genicam" and not self.producer:
+            raise ValueError('driver "genicam" needs `producer`: the path of a .cti, or "simtl"')
+        if self.driver == "folder" and self.folder is None:
+            raise ValueError('driver "folder" needs `folder`: a folder of images')
+        if self.driver == "folder" and self.trigger == "line":
+            raise ValueError('driver "folder" has no input line: set trigger = "plc"')
+        if self.reconnect_max_s < self.reconnect_min_s:
+            raise ValueError("reconnect_max_s is below reconnect_min_s")
+        if self.after_counts and self.after_ms:
+            raise ValueError("after_ms and after_counts are both set: the place of a camera is given by one of them")
+        if bool(self.after_counts) != (self.tolerance_counts is not None):
+            raise ValueError("after_counts and tolerance_counts belong together: set both, or none")
+        if self.after_counts and self.trigger == "plc":
+            raise ValueError('after_counts needs trigger = "line"; a camera that the station triggers takes after_ms')
+        return self
+
+
+class ViewsSection(Section):
+    """How the verdicts on the views of a part become its verdict. With one camera there is nothing to join.
+
+    A missing view, an error in a view, and a picture that cannot be trusted are never outvoted.
+    """
+
+    rule: Literal["worst", "k_of_n", "weighted"] = Field(
+        "worst",
+        description="`worst`: the worst view decides. `k_of_n`: `k` views must FAIL for FAIL, FAIL or REVIEW for "
+        "REVIEW. `weighted`: the same for views whose `[decision.views.NAME] weight` add up to 1.",
+    )
+    k: int = Field(2, ge=1, le=MAX_CAMERAS, description="For `k_of_n`: how many views it takes.")

@@ -1,0 +1,1 @@
+"""Starts, wires, supervises, changes over and stops the stages of the line."""

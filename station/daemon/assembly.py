@@ -1,0 +1,299 @@
+"""Builds the parts of a station from its configuration: the only place that picks implementations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+
+from drivers.camera.producer import producer_from_name
+from drivers.camera.settings import CameraSettings
+from drivers.plc.modbus import (
+    ModbusClientLink,
+    ModbusClientSettings,
+    ModbusRtuServerLink,
+    ModbusRtuServerSettings,
+    ModbusServerSettings,
+    ModbusTcpServerLink,
+    SerialLine,
+    TcpAddress,
+)
+from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
+from drivers.plc.signal_map import Layout
+from engines.engine import Engine, EngineOutput, open_engine
+from engines.errors import PartNotLocated, PlanUnusable
+from engines.runtimes.tensorrt.nvml import ThermalMonitor
+from engines.runtimes.tensorrt.probe import NoGpu, probe
+from station.codes import ReasonCode
+from station.configuration.load import LoadedConfiguration
+from station.configuration.plc import PlcSection
+from station.configuration.recipe import EngineSection
+from station.daemon.gpu_watch import GpuWatch
+from station.line.challenge.machine import ChallengeSettings, MasterPart
+from station.line.ejection.belt import EncoderBelt
+from station.line.handshake.machine import HandshakeSettings
+from station.line.inspection.rules import join_rule, view_rules
+from station.line.inspection.stage import Inspector
+from station.line.recording.stage import RecorderSettings
+from station.line.signalling.ledger import LedgerSettings
+from station.line.signalling.messages import Warn
+from station.line.signalling.view_matching import ViewSettings
+from station.results import Frame, Scores, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class EngineScorer:
+    """An engine as the inspection stage sees it."""
+
+    engine: Engine
+
+    def score(self, frames: Sequence[Frame]) -> list[Scores | PartNotLocated]:
+        outputs = self.engine.score_batch([frame.pixels for frame in frames])
+        return [output if isinstance(output, PartNotLocated) else _scores(output) for output in outputs]
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def _scores(output: EngineOutput) -> Scores:
+    return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
+
+
+class NoPlc:
+    """The link of a station without a PLC: always enabled, and nobody reads."""
+
+    def __init__(self, on_inputs: OnInputs) -> None:
+        self._on_inputs = on_inputs
+
+    def __enter__(self) -> NoPlc:
+        self._on_inputs(PlcInputs(trigger_enable=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def publish(self, _outputs: PlcOutputs, /) -> None:
+        return None
+
+
+def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSettings:
+    """The settings of a camera as its driver takes them. Raises ProducerError for an unknown short name."""
+    camera, reject = configuration.settings.cameras[name], configuration.settings.reject
+    first, _ = configuration.lead_camera
+    return CameraSettings(
+        driver=camera.driver,
+        trigger="line" if camera.trigger == "line" else "software",
+        producer=producer_from_name(camera.producer, configuration.path.parent) if camera.producer else None,
+        serial_number=camera.serial_number,
+        trigger_line=camera.trigger_line,
+        trigger_activation=camera.trigger_activation,
+        pixel_format=camera.pixel_format or None,
+        width=camera.width,
+        height=camera.height,
+        exposure_time_us=camera.exposure_time_us,
+        gain_db=camera.gain_db,
+        features=camera.features,
+        encoder_feature=reject.encoder_feature if reject.reads_encoder_of(name, first) else "",
+        prompt=reject.drives_lines_of(name, first),
+        folder=configuration.resolve(camera.folder) if camera.folder else None,
+    )
+
+
+def plc_link(configuration: LoadedConfiguration, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> PlcLink:
+    """The link to the PLC; opened by its `__enter__`, which raises PlcError."""
+    plc = configuration.settings.plc
+    match plc.role, plc.transport:
+        case "server", "tcp":
+            listening = ModbusServerSettings(
+                plc.host, plc.port, plc.unit_id, writers=tuple(plc.writers), layout=_layout(plc)
+            )
+            return ModbusTcpServerLink(listening, on_inputs, on_link_event)
+        case "server", "rtu":
+            device = ModbusRtuServerSettings(_serial_line(plc), plc.unit_id, layout=_layout(plc))
+            return ModbusRtuServerLink(device, on_inputs, on_link_event)
+        case "client", _:
+            return _plc_client(plc, on_inputs, on_link_event)
+        case _:
+            return NoPlc(on_inputs)
+
+
+def check_plc(configuration: LoadedConfiguration) -> str:
+    """Tries the link to the PLC without writing anything; what was found. Raises PlcError."""
+    plc = configuration.settings.plc
+    where = f"{plc.host}:{plc.port}" if plc.transport == "tcp" else str(_serial_line(plc))
+    if plc.role == "off":
+        return "none configured"
+    if plc.role == "client":
+        _plc_client(plc, lambda _: None, lambda _: None).probe()
+        return f"{where}, unit {plc.unit_id} answers: its control block can be read"
+    with plc_link(configuration, lambda _: None, lambda _: None):
+        return f"Modbus {plc.transport.upper()} can listen on {where}, unit {plc.unit_id}"
+
+
+def _plc_client(plc: PlcSection, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> ModbusClientLink:
+    settings = ModbusClientSettings(
+        _serial_line(plc) if plc.transport == "rtu" else TcpAddress(plc.host, plc.port),
+        plc.unit_id,
+        control_address=plc.control_address,
+        status_address=plc.status_address,
+        poll_period_s=plc.poll_period_ms / 1000,
+        response_timeout_s=plc.response_timeout_ms / 1000,
+        layout=_layout(plc),
+    )
+    return ModbusClientLink(settings, on_inputs, on_link_event)
+
+
+def _serial_line(plc: PlcSection) -> SerialLine:
+    return SerialLine(plc.serial_port, plc.baud_rate, plc.parity[0].upper(), plc.stop_bits)
+
+
+def _layout(plc: PlcSection) -> Layout:
+    return Layout(
+        high_word_first=plc.word_order == "high_first",
+        low_byte_first=plc.byte_order == "low_first",
+        base_address=plc.base_address,
+    )
+
+
+def handshake_settings(configuration: LoadedConfiguration) -> HandshakeSettings:
+    """Without a PLC there is no heartbeat to supervise."""
+    plc = configuration.settings.plc
+    return HandshakeSettings(plc_heartbeat_timeout_s=plc.heartbeat_timeout_s if plc.role != "off" else 0.0)
+
+
+def ledger_settings(configuration: LoadedConfiguration) -> LedgerSettings:
+    """Deadlines and limits of a part's way."""
+    station, (_, camera) = configuration.settings.station, configuration.lead_camera
+    return LedgerSettings(
+        deadline_ms=station.deadline_ms,
+        no_frame_ms=camera.no_frame_ms,
+        max_parts_in_flight=station.max_parts_in_flight,
+        errors_in_a_row_to_fault=station.errors_in_a_row_to_fault,
+    )
+
+
+def view_settings(configuration: LoadedConfiguration) -> list[ViewSettings]:
+    """The cameras and their places along the belt, the first one first."""
+    return [
+        ViewSettings(
+            camera=name,
+            by_station=camera.trigger == "plc",
+            after_ms=camera.after_ms,
+            after_counts=camera.after_counts,
+            tolerance_ms=camera.tolerance_ms,
+            tolerance_counts=camera.tolerance_counts or 0,
+            no_frame_ms=camera.no_frame_ms,
+        )
+        for name, camera in configuration.settings.cameras.items()
+    ]
+
+
+def belt_of_views(configuration: LoadedConfiguration) -> EncoderBelt | None:
+    """What turns EncoderNow into positions, where a camera is placed by counts. A step as long as the way to the last
+    camera is no movement."""
+    furthest = max(camera.after_counts for camera in configuration.settings.cameras.values())
+    return EncoderBelt(jump_counts=furthest) if furthest else None
+
+
+def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
+    """Where and how much is recorded."""
+    records = configuration.settings.records
+    return RecorderSettings(
+        directory=configuration.records_dir,
+        pass_image_share=records.pass_image_share,
+        disk_budget_mb=records.disk_budget_mb,
+        min_free_mb=records.min_free_mb,
+        queue_size=records.queue_size,
+    )
+
+
+def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:
+    """When a challenge test is due, and with which master parts."""
+    section = configuration.settings.challenge
+    return ChallengeSettings(
+        parts=tuple(
+            MasterPart(part.name, Verdict[part.expected.upper()], ReasonCode[part.reason] if part.reason else None)
+            for part in section.parts
+        ),
+        every_s=section.every_h * 3600 if section.every_h is not None else None,
+        shifts=tuple(time.fromisoformat(shift) for shift in section.shifts),
+        every_parts=section.every_parts,
+        on_recipe_change=section.on_recipe_change,
+        stops=section.interlock == "stop",
+        grace_s=section.grace_min * 60,
+        timeout_s=section.timeout_min * 60,
+    )
+
+
+def engine_threads(configured: int) -> int:
+    """The configured number; for 0 all cores of this process but one, and at least one."""
+    return configured or max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) -> GpuWatch | None:
+    """What looks after the GPU, where one may run the engine."""
+    if configuration.settings.engine.runtime not in ("auto", "tensorrt"):
+        return None
+    gpu = probe()
+    return None if isinstance(gpu, NoGpu) else GpuWatch(ThermalMonitor(gpu.pci_bus_id), post)
+
+
+def _open_engine(path: Path, section: EngineSection, instead: str) -> Engine:
+    threads = engine_threads(section.threads)
+    if section.runtime == "auto" and instead:
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {instead}")
+    try:
+        return open_engine(path, runtime=section.runtime, threads=threads, precision=section.precision)
+    except PlanUnusable as problem:
+        if section.runtime != "auto" or section.missing_plan == "build":
+            raise
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {problem}")
+
+
+def load_inspector(
+    configuration: LoadedConfiguration, frame_shapes: Mapping[str, tuple[int, ...]], instead: str = ""
+) -> Inspector | None:
+    """The configured engine, checked and warm, with its rules; None when there is none yet.
+
+    Args:
+        frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
+        instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
+
+    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and RulesError.
+    """
+    path = configuration.engine_path
+    if path is None or not path.exists():
+        return None
+    settings = configuration.settings
+    engine = _open_engine(path, settings.engine, instead)
+    try:
+        for shape in frame_shapes.values():
+            engine.check_camera(*shape[:2], grey=len(shape) == 2)
+        calibration = engine.calibration
+        review_score = calibration.scale.shown(calibration.review_score)
+        default = view_rules(settings.decision, settings.quality, review_score=review_score)
+        views = {
+            name: view_rules(
+                settings.decision_on(name),
+                settings.quality_on(name),
+                review_score=review_score,
+                frame_shape=frame_shapes.get(name),
+                where=f"[decision.views.{name}]" if name in settings.decision.views else "[decision]",
+            )
+            for name in settings.cameras
+        }
+    except Exception:
+        engine.close()
+        raise
+    return Inspector(
+        scorer=EngineScorer(engine),
+        engine_id=engine.engine_id,
+        scale=calibration.scale,
+        pixel_scale=calibration.pixel_scale,
+        rules=default,
+        views=views,
+        joining=join_rule(settings),
+        runtime=str(engine.choice),
+    )

@@ -1,0 +1,350 @@
+"""Changeover: another recipe, engine or configuration while the station runs.
+
+    TriggerReady falls ─► the new engine is loaded, checked and warm ─► parts in flight have their results
+    ─► no part before an ejector, which gets its settings ─► camera features ─► kept for a restart
+    ─► in force, TriggerReady
+
+Whatever fails on the way is undone in reverse, the old recipe stays in force, and the refusal stands in the log, the
+audit log and `station status`. After a kill at any moment the next start has either the old recipe or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from drivers.camera.protocol import CameraError
+from drivers.camera.settings import CameraSettings
+from engines.errors import EngineError, PlanUnusable, StoreError
+from engines.store.store import EngineStore
+from station.codes import ErrorCode, OfflineReason, WarningCode
+from station.configuration import load as config
+from station.configuration.cameras import CameraFeatures
+from station.configuration.changes import changed_for_restart
+from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.configuration.selection import Selection, SelectionError, write_selection
+from station.daemon import assembly
+from station.jobs.plan import PlanBuilding
+from station.line.acquisition.cameras import Cameras
+from station.line.challenge.messages import ChallengeConfigured
+from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
+from station.line.ejection.setup import tracking_settings
+from station.line.ejection.stage import EjectionStage
+from station.line.inspection.rules import RulesError
+from station.line.inspection.stage import InspectionStage, Inspector
+from station.line.recording.stage import Recorder
+from station.line.signalling.messages import Changing, Identity, IdentityChanged, RaiseFault, Warn
+from station.line.signalling.stage import Signalling
+from station.records.audit import AuditEntry
+
+log = structlog.get_logger()
+
+LIMIT_S = 60.0
+"""A change that is not ready after so long is given up: whoever asked has stopped waiting soon after."""
+STARTING_S = 20.0
+"""A change that is asked for while the station still connects its cameras waits so long for them."""
+CAMERA_TIMEOUT_S = 30.0
+RECORDS_TIMEOUT_S = 5.0
+
+
+class ChangeRefused(Exception):
+    """The change was not made; everything is as it was."""
+
+
+_REFUSALS = (
+    BeltNotEmpty,
+    CameraError,
+    ConfigurationError,
+    EngineError,
+    RulesError,
+    SelectionError,
+    queue.Empty,
+    queue.Full,
+)
+
+
+class Changeover:
+    """Makes one change at a time, on the thread of whoever asks for it."""
+
+    def __init__(
+        self,
+        configuration: LoadedConfiguration,
+        session: str,
+        *,
+        signalling: Signalling,
+        inspection: InspectionStage,
+        cameras: Cameras,
+        recorder: Recorder,
+        ejection: EjectionStage | None = None,
+    ) -> None:
+        """`ejection`: where the station pushes parts off itself."""
+        self.configuration = configuration
+        """The one in force."""
+        self.refusal = ""
+        """The last change that was refused, and why; empty after the next one that was made."""
+        self.runtime = ""
+        """What runs the engine, and why; empty: there is none."""
+        self.plans = PlanBuilding()
+        self._session = session
+        self._signalling = signalling
+        self._inspection = inspection
+        self._cameras = cameras
+        self._recorder = recorder
+        self._ejection = ejection
+        self._frame_shapes: dict[str, tuple[int, ...]] = {}
+        self._started = threading.Event()
+        self._lock = threading.Lock()
+
+    def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
+        """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, RulesError."""
+        missing: PlanUnusable | None = None
+        try:
+            inspector = assembly.load_inspector(self.configuration, frame_shapes)
+            if inspector is not None:
+                self._install(inspector)
+        except PlanUnusable as problem:
+            missing = problem
+        self._frame_shapes = frame_shapes
+        self._started.set()
+        if missing is not None:
+            self._without_plan(missing)
+        entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
+        self._recorder.audit(entry)
+        if self.configuration.warning:
+            self._recorder.event("recipe_not_known", "warning", self.configuration.warning)
+            self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, True))
+
+    def select_recipe(self, recipe: str | int, who: str, *, without_engine: bool = False) -> None:
+        """Another recipe, by name or number; `without_engine`: one that is still to be taught, too.
+
+        Raises ChangeRefused.
+        """
+
+        def change() -> str:
+            new = config.with_recipe(self.configuration, recipe)
+            if not without_engine and (new.engine_path is None or not new.engine_path.exists()):
+                raise ChangeRefused(f"engine {new.engine_path} is not there; to teach it: select --without-engine")
+            self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
+            return _recipe_of(new)
+
+        self._on_record(change, who, "recipe", str(recipe), before=_recipe_of(self.configuration))
+
+    def reload(self, who: str) -> None:
+        """station.toml and the file of the recipe, as they are now. Raises ChangeRefused."""
+
+        def change() -> str:
+            old = self.configuration
+            new = config.load(old.path, old.recipe.name if old.recipe else None)
+            if needs_restart := changed_for_restart(old.settings, new.settings):
+                raise ChangeRefused(f"these changes need a restart: {', '.join(needs_restart)}")
+            self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
+            return new.checksum[:8]
+
+        self._on_record(change, who, "configuration", "reload", before=self.configuration.checksum[:8])
+
+    def activate_engine(self, number: int, who: str) -> None:
+        """A version of the engine store by its number; the store remembers it. Raises ChangeRefused."""
+
+        def change() -> str:
+            configuration = self.configuration
+            folder, pinned = configuration.engine_store, configuration.settings.engine.version
+            if folder is None:
+                raise ChangeRefused("the engine is a plain folder; slots need [engine] store")
+            if pinned is not None:
+                raise ChangeRefused(f"the recipe says [engine] version = {pinned}")
+            store = EngineStore(folder)
+            activated = store.activate(store.find(str(number)), why=f"asked by {who}")
+            try:
+                self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
+            except BaseException as problem:
+                with contextlib.suppress(StoreError):
+                    store.refuse(activated, why=f"the station refused: {problem}")
+                raise
+            return str(activated.after)
+
+        self._on_record(change, who, "engine", str(number), before=self._engine_id())
+
+    def take_taught_engine(self, engine: Path) -> None:
+        """A station that waits for its first engine takes it at once; one that has an engine keeps it."""
+
+        def change() -> str:
+            self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")
+            return self._engine_id()
+
+        if self.configuration.engine_path != engine or self._engine_id():
+            return
+        try:
+            self._on_record(change, "station", "engine", str(engine), before="")
+        except ChangeRefused as refused:
+            if not isinstance(refused.__cause__, PlanUnusable):
+                raise
+            self._without_plan(refused.__cause__)
+
+    # ---- without a plan -----------------------------------------------------------------------------------------
+
+    def _without_plan(self, problem: PlanUnusable) -> None:
+        """The engine of a station that is off line has no TensorRT plan: it stays off line until there is one, or until
+        somebody mends it.
+        """
+        engine, path = self.configuration.settings.engine, self.configuration.engine_path
+        log.warning("no TensorRT plan", problem=str(problem))
+        if engine.missing_plan == "refuse" or not problem.rebuilding_helps or path is None:
+            self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(problem)))
+            return
+        self._signalling.post(Changing(OfflineReason.BUILDING_PLAN))
+        threads = assembly.engine_threads(engine.threads)
+        self.plans.start(path, precision=engine.precision, threads=threads, on_end=partial(self._plan_ended, path))
+
+    def _plan_ended(self, engine: Path, problem: str) -> None:
+        """On the building thread: take up the engine with its plan; `auto` takes the processor when there is none."""
+
+        def change() -> str:
+            if self.configuration.engine_path != engine:
+                raise ChangeRefused("the station has another engine by now")
+            instead = problem if self.configuration.settings.engine.runtime == "auto" else ""
+            if problem and not instead:
+                raise ChangeRefused(problem)
+            self._exchange(self.configuration, OfflineReason.BUILDING_PLAN, "station", instead)
+            return self._engine_id()
+
+        try:
+            self._on_record(change, "station", "plan", str(engine), before="", wait_s=2 * LIMIT_S)
+        except ChangeRefused as refused:
+            if self.configuration.engine_path == engine:
+                self._signalling.post(Changing(None))
+                self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(refused)))
+
+    # ---- one change ---------------------------------------------------------------------------------------------
+
+    def _on_record(
+        self, change: Callable[[], str], who: str, action: str, asked: str, *, before: str, wait_s: float = 0.0
+    ) -> None:
+        """Makes a change, which says what is in force then; alone, and with its entry in the audit log.
+
+        `wait_s`: for another one that is under way.
+        """
+        if not self._lock.acquire(timeout=wait_s):
+            raise ChangeRefused("another change is under way; try again")
+        try:
+            if not self._started.wait(STARTING_S):
+                raise ChangeRefused("the station is still starting: its cameras do not stream yet; try again")
+            if self.plans.is_under_way:
+                raise ChangeRefused("the plan of the engine is being built; wait until it is done: station status")
+            after = change()
+        except (ChangeRefused, *_REFUSALS) as problem:
+            why = str(problem) or type(problem).__name__
+            self.refusal = f"{action} {asked}, asked by {who}: {why}"
+            self._recorder.audit(AuditEntry(who, action, before, asked, "refused", why))
+            self._recorder.event("change_refused", "warning", self.refusal)
+            raise ChangeRefused(why) from problem
+        finally:
+            self._lock.release()
+        self.refusal = ""
+        self._recorder.audit(AuditEntry(who, action, before, after, "done"))
+
+    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> None:
+        """The change itself; raises with everything undone. `instead`: see `assembly.load_inspector`."""
+        old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
+        names = list(old.settings.cameras)
+        before = {name: assembly.camera_settings(old, name) for name in names}
+        after = {name: assembly.camera_settings(new, name) for name in names}
+        check_features(old, new)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._signalling.post, Changing(None))
+            self._signalling.post(Changing(why))
+            inspector = assembly.load_inspector(new, self._frame_shapes, instead)
+            if inspector is not None:
+                undo.callback(inspector.scorer.close)
+            self._wait_until_drained()
+            if self._ejection is not None:
+                undo.callback(change_tracking_back, self._ejection, tracking_settings(old))
+                change_tracking(self._ejection, tracking_settings(new), give_up_s)
+            for name in [name for name in names if before[name] != after[name]]:
+                undo.callback(self._set_camera_back, name, before[name])
+                self._set_camera(name, after[name])
+            if time.monotonic() > give_up_s:
+                raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
+            if new.recipe != old.recipe:
+                self._keep_for_restart(new, who)
+                self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
+            undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
+            self._signalling.post(IdentityChanged(identity(self._session, new)))
+            self._install(inspector)  # ends `Changing`
+            undo.pop_all()
+        self.configuration = new
+        recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
+        self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
+
+    def _install(self, inspector: Inspector | None) -> None:
+        self._inspection.install(inspector)
+        self.runtime = "" if inspector is None else inspector.runtime
+        log.info("engine in force", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)
+
+    def _set_camera(self, name: str, settings: CameraSettings) -> None:
+        shape = self._cameras[name].configure(settings, CAMERA_TIMEOUT_S).shape
+        if shape != self._frame_shapes[name]:
+            raise ChangeRefused(
+                f'camera "{name}" would deliver frames of {shape}, the station runs with {self._frame_shapes[name]}: '
+                "a recipe cannot change their size"
+            )
+
+    def _wait_until_drained(self) -> None:
+        station, (_, camera) = self.configuration.settings.station, self.configuration.lead_camera
+        end = time.monotonic() + max(station.deadline_ms, camera.no_frame_ms) / 1000 + 1.0
+        while not self._signalling.snapshot().drained:
+            if time.monotonic() > end:
+                raise ChangeRefused("parts in flight did not finish in time")
+            time.sleep(0.005)
+
+    def _set_camera_back(self, name: str, settings: CameraSettings) -> None:
+        try:
+            self._cameras[name].configure(settings, CAMERA_TIMEOUT_S)
+        except CameraError as problem:  # down or failed then, which the station shows
+            log.error("the camera could not be set back", problem=str(problem))
+
+    def _keep_for_restart(self, new: LoadedConfiguration, who: str) -> None:
+        # What the journal still holds is of the old recipe, and a restart could not tell.
+        self._recorder.flush(RECORDS_TIMEOUT_S)
+        if new.recipe is not None:
+            write_selection(new.work_dir, Selection(recipe=new.recipe.name, who=who, wall_time=time.time()))
+
+    def _engine_id(self) -> str:
+        return self._signalling.snapshot().engine_id[:12]
+
+
+def identity(session: str, configuration: LoadedConfiguration) -> Identity:
+    """What map and records say of a station with this configuration."""
+    recipe = configuration.settings.recipe
+    return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)
+
+
+def _recipe_of(configuration: LoadedConfiguration) -> str:
+    recipe = configuration.settings.recipe
+    return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()
+
+
+def check_features(before: LoadedConfiguration, after: LoadedConfiguration) -> None:
+    """Refuses recipes that do not name the same camera features: what one sets would stay with the other."""
+    for name, camera in before.settings.cameras.items():
+        odd = _named_features(camera) ^ _named_features(after.settings.cameras[name])
+        if odd:
+            raise ChangeRefused(
+                f"camera features {', '.join(sorted(odd))} of {name}: set by one of the two recipes only, so it would "
+                "stay as it is; set it in both, or in station.toml"
+            )
+
+
+def _named_features(settings: CameraFeatures) -> set[str]:
+    named = set(settings.features)
+    if settings.exposure_time_us is not None:
+        named.add("ExposureTime")
+    if settings.gain_db is not None:
+        named.add("Gain")
+    return named

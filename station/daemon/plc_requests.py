@@ -1,0 +1,72 @@
+"""Commands of the PLC that take longer than a scan, on a thread of their own: recipe, engine, configuration."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from station.daemon.changeover import Changeover, ChangeRefused
+from station.line.handshake.messages import Command, CommandRequested
+from station.line.signalling.messages import CommandFinished
+
+log = structlog.get_logger()
+
+WHO = "plc"
+
+
+class PlcRequests:
+    """One command after the other; each is answered with `CommandFinished`, whatever happens."""
+
+    def __init__(self, post: Callable[[CommandFinished], None]) -> None:
+        self._post = post
+        self._queue: queue.SimpleQueue[CommandRequested | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="plc-requests")
+        self._changeover: Changeover | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self, changeover: Changeover) -> None:
+        """From now on what was asked for is carried out."""
+        self._changeover = changeover
+        self._thread.start()
+
+    def submit(self, request: CommandRequested) -> None:
+        """Takes a command; never blocks."""
+        self._queue.put(request)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the thread after the command in hand; False when that takes longer."""
+        if self._thread.ident is None:
+            return True
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (request := self._queue.get()) is not None:
+            self._post(CommandFinished(request.serial, self._carried_out(request)))
+
+    def _carried_out(self, request: CommandRequested) -> bool:
+        assert self._changeover is not None
+        try:
+            match request.command:
+                case Command.SELECT_RECIPE:
+                    self._changeover.select_recipe(request.argument, WHO)
+                case Command.ACTIVATE_ENGINE_SLOT:
+                    self._changeover.activate_engine(request.argument, WHO)
+                case Command.RELOAD_CONFIGURATION:
+                    self._changeover.reload(WHO)
+                case other:
+                    raise ChangeRefused(f"{other.name} is not carried out here")
+        except ChangeRefused as problem:
+            log.warning("command refused", command=request.command.name, argument=request.argument, why=str(problem))
+            return False
+        except Exception:  # stage boundary: the PLC is told, and the next command is heard
+            log.exception("command failed", command=request.command.name, argument=request.argument)
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""What takes minutes, in a process of its own: teaching, plans, refresh, comparison."""

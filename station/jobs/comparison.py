@@ -1,0 +1,283 @@
+"""Two engines on the same images, with the verdicts that the station's own rules would give."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.camera.images import read_image
+from drivers.camera.protocol import CameraUnreadable
+from engines.errors import EngineError
+from station.configuration.load import LoadedConfiguration
+from station.daemon import assembly
+from station.jobs.refresh_selection import Group, PartImage, RefreshError
+from station.results import Frame, Verdict
+
+FEW_DEFECTS = 5
+_GOOD = (Group.GOOD, Group.PASSED)
+_SEVERITY = {"PASS": 0, "REVIEW": 1, "FAIL": 2, "ERROR": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What an engine, under the station's rules, says of an image."""
+
+    verdict: str
+    score: float | None
+    """0 to 1, 0.5 is the engine's reject limit; None when it could not be scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """An engine on the held-out images. None: there are no images to tell it from."""
+
+    engine_id: str
+    good_failed: int
+    """Of the good parts: labelled good, or passed by the station and not labelled."""
+    good_in_review: int
+    good: int
+    labelled_good_failed: int
+    labelled_good: int
+    defective_passed: int
+    defective: int
+    auroc: float | None
+    """Labelled defective parts against good ones."""
+
+    @property
+    def false_reject_share(self) -> float | None:
+        return self.good_failed / self.good if self.good else None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A part that the two engines judge differently."""
+
+    part_id: str
+    key: str
+    group: str
+    active: Judged
+    candidate: Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Candidate and active engine on the same held-out images."""
+
+    held_out: dict[str, int]
+    """Images by what is known of them."""
+    candidate: Quality
+    active: Quality | None
+    agreement: float | None
+    """Share of images with the same verdict."""
+    rank_correlation: float | None
+    """Spearman's, of the scores."""
+    changed: tuple[Changed, ...]
+    """Defects that would escape first."""
+    seen_by_active: int | None
+    """Held-out images that the active engine learned from; None: it does not say what it learned from."""
+    notes: tuple[str, ...]
+
+    def as_json(self) -> str:
+        """For `comparison.json`."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
+
+
+def judge(
+    configuration: LoadedConfiguration,
+    engine: Path,
+    images: Sequence[tuple[str, Path]],
+    on_step: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[str, list[Judged]]:
+    """The engine's id and its verdicts on `images`, (camera, file), under the rules of this configuration.
+
+    Raises RefreshError when the engine or an image cannot be used.
+    """
+    section = configuration.settings.engine.model_copy(update={"path": engine, "store": None, "threads": 1})
+    settings = configuration.settings.model_copy(update={"engine": section})
+    try:
+        inspector = assembly.load_inspector(dataclasses.replace(configuration, settings=settings), {})
+    except EngineError as problem:
+        raise RefreshError(f"cannot compare: {problem}") from problem
+    if inspector is None:
+        raise RefreshError(f'cannot compare: engine "{engine}" is not there')
+    judged = []
+    try:
+        for number, (camera, image) in enumerate(images, start=1):
+            (inspection,) = inspector.inspect([Frame(camera, number, read_image(image), 0, 0)])
+            measurement = inspection.measurement
+            score = measurement.score if measurement is not None and math.isfinite(measurement.score) else None
+            judged.append(Judged(inspection.decision.verdict.name, score))
+            on_step(number, len(images))
+    except (EngineError, CameraUnreadable) as problem:
+        raise RefreshError(f'cannot compare: "{image}": {problem}') from problem
+    finally:
+        inspector.scorer.close()
+    return inspector.engine_id, judged
+
+
+def compare(
+    parts: Sequence[PartImage],
+    candidate: tuple[str, Sequence[Judged]],
+    active: tuple[str, Sequence[Judged]] | None,
+    *,
+    seen_by_active: int | None = None,
+) -> Comparison:
+    """What changes when the candidate takes the place of the active engine, which may be none."""
+    groups = [part.group for part in parts]
+    quality = _quality(candidate, groups)
+    agreement = correlation = None
+    changed: list[Changed] = []
+    if active is not None:
+        pairs = list(zip(parts, active[1], candidate[1], strict=True))
+        changed = [Changed(p.part_id, p.key, p.group.value, a, c) for p, a, c in pairs if a.verdict != c.verdict]
+        changed.sort(key=_importance)
+        agreement = 1 - len(changed) / len(pairs) if pairs else None
+        scored = [(a.score, c.score) for _, a, c in pairs if a.score is not None and c.score is not None]
+        correlation = rank_correlation(*map(np.array, zip(*scored, strict=True))) if len(scored) > 2 else None
+    active_quality = None if active is None else _quality(active, groups)
+    return Comparison(
+        held_out={group.value: groups.count(group) for group in Group if group in groups},
+        candidate=quality,
+        active=active_quality,
+        agreement=agreement,
+        rank_correlation=correlation,
+        changed=tuple(changed),
+        seen_by_active=None if active is None else seen_by_active,
+        notes=_notes(quality, active_quality, seen_by_active, groups),
+    )
+
+
+def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:
+    """Spearman's: the correlation of the ranks; None when one of them is constant."""
+    ranks = _ranks(first), _ranks(second)
+    if min(np.ptp(ranks[0]), np.ptp(ranks[1])) == 0:
+        return None
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def auroc(good: Sequence[float], bad: Sequence[float]) -> float | None:
+    """Chance that a bad one scores above a good one, equal scores half (Mann-Whitney); None when there are none."""
+    if not good or not bad:
+        return None
+    ranks = _ranks(np.array([*bad, *good]))
+    u = ranks[: len(bad)].sum() - len(bad) * (len(bad) + 1) / 2
+    return float(u / (len(bad) * len(good)))
+
+
+def markdown(comparison: Comparison) -> str:
+    """A page for people."""
+    qualities = [("candidate", comparison.candidate)]
+    if comparison.active is not None:
+        qualities.insert(0, ("active", comparison.active))
+    rows = [["", *(name for name, _ in qualities)], ["---", *("---" for _ in qualities)]]
+    rows += [[title, *(read(quality) for _, quality in qualities)] for title, read in FIGURES]
+    lines = ["# Candidate engine beside the active one", ""]
+    lines += ["Held-out images: " + ", ".join(f"{count} {group}" for group, count in comparison.held_out.items()), ""]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    if comparison.agreement is not None:
+        correlation = "unknown" if comparison.rank_correlation is None else f"{comparison.rank_correlation:.3f}"
+        lines += ["", f"Same verdict: {comparison.agreement:.1%}. Rank correlation of the scores: {correlation}."]
+    lines += ["", *(f"- {note}" for note in comparison.notes)]
+    if comparison.changed:
+        lines += ["", "| part | known as | active | candidate |", "| --- | --- | --- | --- |"]
+        lines += [f"| {c.part_id} | {c.group} | {told(c.active)} | {told(c.candidate)} |" for c in comparison.changed]
+    return "\n".join(lines) + "\n"
+
+
+def told(judged: Judged) -> str:
+    """A verdict with its score."""
+    return judged.verdict if judged.score is None else f"{judged.verdict} {judged.score:.3f}"
+
+
+def _of(count: int, total: int) -> str:
+    return f"{count} of {total} ({count / total:.1%})" if total else "none there"
+
+
+FIGURES: tuple[tuple[str, Callable[[Quality], str]], ...] = (
+    ("engine", lambda q: q.engine_id[:12]),
+    ("good parts rejected", lambda q: _of(q.good_failed, q.good)),
+    ("of those labelled good", lambda q: _of(q.labelled_good_failed, q.labelled_good)),
+    ("good parts in review", lambda q: _of(q.good_in_review, q.good)),
+    ("labelled defects that pass", lambda q: _of(q.defective_passed, q.defective)),
+    ("AUROC", lambda q: "unknown" if q.auroc is None else f"{q.auroc:.4f}"),
+)
+"""Title and value of each line of a table of qualities."""
+
+
+def _quality(judged: tuple[str, Sequence[Judged]], groups: Sequence[Group]) -> Quality:
+    engine_id, results = judged
+    pairs = list(zip(results, groups, strict=True))
+    good = [result for result, group in pairs if group in _GOOD]
+    labelled_good = [result for result, group in pairs if group is Group.GOOD]
+    defective = [result for result, group in pairs if group is Group.DEFECTIVE]
+
+    def count(among: Sequence[Judged], *verdicts: Verdict) -> int:
+        return sum(result.verdict in {verdict.name for verdict in verdicts} for result in among)
+
+    return Quality(
+        engine_id=engine_id,
+        good_failed=count(good, Verdict.FAIL, Verdict.ERROR),
+        good_in_review=count(good, Verdict.REVIEW),
+        good=len(good),
+        labelled_good_failed=count(labelled_good, Verdict.FAIL, Verdict.ERROR),
+        labelled_good=len(labelled_good),
+        defective_passed=count(defective, Verdict.PASS),
+        defective=len(defective),
+        auroc=auroc(
+            [result.score for result in good if result.score is not None],
+            [result.score for result in defective if result.score is not None],
+        ),
+    )
+
+
+def _notes(candidate: Quality, active: Quality | None, seen: int | None, groups: Sequence[Group]) -> tuple[str, ...]:
+    """What a reader must know before believing the figures."""
+    notes = []
+    if active is None:
+        notes.append("There is no active engine to compare with.")
+    elif seen is None:
+        notes.append("The active engine may have learned from these images: its figures may be too good.")
+    elif seen:
+        notes.append(f"The active engine learned from {seen} of these images: its figures are too good.")
+    if Group.PASSED in groups:
+        notes.append(
+            "Parts that passed count as good because the engine of that time passed them: if the active engine was "
+            "that one, it cannot look bad on them."
+        )
+    if Group.UNKNOWN in groups:
+        notes.append("Images without a label count neither as good nor as defective.")
+    if candidate.defective == 0:
+        notes.append("No labelled defects: nothing is said about escapes. Label some defective parts.")
+    elif candidate.defective < FEW_DEFECTS:
+        notes.append(f"Only {candidate.defective} labelled defects: escapes are hardly known.")
+    if candidate.defective:
+        notes.append(
+            "The training knew these labelled defects as such: it never learned them, but its bound on escapes comes "
+            "from them."
+        )
+    if active is not None and candidate.defective_passed > active.defective_passed:
+        notes.append("The candidate lets more labelled defects pass than the active engine.")
+    if active is not None and candidate.good_failed > active.good_failed:
+        notes.append("The candidate rejects more good parts than the active engine.")
+    return tuple(notes)
+
+
+def _importance(change: Changed) -> tuple[bool, int, str]:
+    """Labelled defects that the candidate passes first, then the largest steps between verdicts."""
+    escapes = change.group == Group.DEFECTIVE.value and change.candidate.verdict == Verdict.PASS.name
+    step = abs(_SEVERITY[change.candidate.verdict] - _SEVERITY[change.active.verdict])
+    return not escapes, -step, change.key
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[inverse], np.float64)

@@ -1,0 +1,302 @@
+"""The refresh: from recent parts to a candidate engine in the store, beside the active one. It activates nothing.
+
+work/refresh/.lock          held while a refresh runs, by the training process too
+work/refresh/features/      of the last refresh's images: the next one has most of them in common
+work/refresh/job/           one refresh; an interrupted one is continued by the next call with the same options
+    plan.json               which part is which image, and what each is for
+    images/, held_out/      the images (hard links where possible: the disk budget may delete its own)
+    known_good.txt, known_bad.txt, engine/, report/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engines.bundle.reading import DOSSIER_FOLDER, read_bundle
+from engines.errors import BundleError
+from engines.store.store import EngineStore, Version
+from station.configuration.load import LoadedConfiguration
+from station.jobs.comparison import Comparison, compare, judge, markdown
+from station.jobs.refresh_selection import Group, Label, PartImage, RefreshError, Selection
+from station.jobs.teaching import TeachProgress, teach
+from station.records.images import write_atomic
+
+REPORT = "refresh"
+"""Folder beside a candidate's engine: comparison.json, comparison.md."""
+CONTINUE_WITHIN_S = 24 * 3600.0
+"""An interrupted refresh is continued for so long; after it, newer parts are worth more."""
+LOWEST_PRIORITY = 19
+_VERSION = 1
+
+OnProgress = Callable[[TeachProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshOptions:
+    """How the candidate is trained; see `station.jobs.teaching.teach`."""
+
+    detector: str = "spatial"
+    backbone: str | Path | None = None
+    location: str | None = None
+    ignore: str | None = None
+    template_box: str | None = None
+    template_angle_deg: float | None = None
+    refine: str | None = None
+    false_reject_budget: float = 0.01
+    seed: int = 0
+    threads: int = 1
+    steps: int | None = None
+    int8: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh made."""
+
+    candidate: Version
+    comparison: Comparison
+    notes: tuple[str, ...]
+    """What was left out, and warnings of the training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The folder of one refresh."""
+
+    folder: Path
+    training: tuple[PartImage, ...]
+    held_out: tuple[PartImage, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def engine(self) -> Path:
+        return self.folder / "engine"
+
+    @property
+    def features(self) -> Path:
+        return self.folder.parent / "features"
+
+
+@contextlib.contextmanager
+def only_refresh(work: Path) -> Iterator[int]:
+    """Holds the lock of the work folder; its descriptor. Raises RefreshError when another refresh runs."""
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(work / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as problem:
+        raise RefreshError(f'work folder "{work}" cannot be used: {problem.strerror}') from problem
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefreshError(f'another refresh runs in "{work}"; wait until it is done') from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def give_way() -> None:
+    """This process and those it starts from now on take CPU and disk only when nothing else wants them."""
+    os.nice(LOWEST_PRIORITY)
+    ionice = shutil.which("ionice")
+    if ionice is not None:  # a container may forbid it; niceness lowers the IO priority too
+        subprocess.run([ionice, "-c", "3", "-p", str(os.getpid())], check=False, capture_output=True)
+
+
+def open_job(work: Path, key: str, select: Callable[[], Selection]) -> Job:
+    """The interrupted job of the same `key` (any text that names source and options), or a new one.
+
+    The caller holds the lock. Raises RefreshError when images cannot be taken over.
+    """
+    folder, key = work / "job", hashlib.sha256(key.encode()).hexdigest()
+    job = _read_job(folder, key)
+    if job is not None:
+        return job
+    discard(work)
+    selection = select()
+    new = work / ".job-new"
+    try:
+        new.mkdir()
+        for name, parts in (("images", selection.training), ("held_out", selection.held_out)):
+            (new / name).mkdir()
+            for part in parts:
+                _take_over(part.image, new / name / part.name)
+        _write_list(new / "known_good.txt", [part for part in selection.training if part.group is Group.GOOD])
+        _write_list(new / "known_bad.txt", [part for part in selection.training if part.group is Group.DEFECTIVE])
+        (new / "plan.json").write_text(json.dumps({"version": _VERSION, "key": key, **_plan(selection)}))
+        new.rename(folder)
+    except OSError as problem:
+        raise RefreshError(f'images cannot be taken over to "{new}": {problem}') from problem
+    return Job(folder, selection.training, selection.held_out, selection.notes)
+
+
+def discard(work: Path) -> None:
+    """Removes the job from the work folder; features stay. The caller holds the lock."""
+    for folder in (work / "job", work / ".job-new"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refresh(
+    configuration: LoadedConfiguration,
+    store: EngineStore,
+    job: Job,
+    options: RefreshOptions,
+    *,
+    lock: int,
+    shown_command: Sequence[str] = (),
+    on_progress: OnProgress = lambda _: None,
+) -> Refreshed:
+    """Trains, compares, and puts the candidate into the store.
+
+    Args:
+        lock: descriptor from `only_refresh`; the training process holds it as well, so that a training that outlives
+            a killed refresh is not joined by a second one.
+        shown_command: starts this refresh again, for the dossier.
+
+    Raises:
+        TeachError, RefreshError: training or comparison failed; nothing was added.
+        EngineError: the store cannot be used; the same call goes on from here.
+    """
+    if not job.engine.exists():  # it appears whole or not at all
+        _train(job, options, lock, shown_command, on_progress)
+    active = store.active()
+    comparison = _compare(configuration, job, None if active is None else active.path, on_progress)
+    report = job.folder / "report"
+    report.mkdir(exist_ok=True)
+    write_atomic(report / "comparison.json", comparison.as_json().encode())
+    write_atomic(report / "comparison.md", markdown(comparison).encode())
+    candidate = store.add(job.engine, why=f"refresh from {len(job.training)} recent parts", extras={REPORT: report})
+    done = Refreshed(candidate, comparison, (*job.notes, *_dossier(job.engine).get("warnings", ())))
+    with contextlib.suppress(OSError):  # what cannot be tidied up does not undo the candidate
+        _forget_unused(job)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    return done
+
+
+def _train(job: Job, options: RefreshOptions, lock: int, shown_command: Sequence[str], on_progress: OnProgress) -> None:
+    good, bad = (job.folder / f"known_{kind}.txt" for kind in ("good", "bad"))
+    teach(
+        job.folder / "images",
+        job.engine,
+        **asdict(options),
+        known_good=good if good.stat().st_size else None,
+        known_bad=bad if bad.stat().st_size else None,
+        cache=job.features,
+        shown_command=shown_command,
+        keep_open=(lock,),
+        on_progress=on_progress,
+    )
+
+
+def _forget_unused(job: Job) -> None:
+    """Features that this job did not touch are of parts that the next one will hardly want either."""
+    started_s = (job.folder / "plan.json").stat().st_mtime
+    for file in job.features.glob("*"):
+        if file.stat().st_mtime < started_s:
+            file.unlink(missing_ok=True)
+
+
+def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, on_progress: OnProgress) -> Comparison:
+    images = [(part.camera, job.folder / "held_out" / part.name) for part in job.held_out]
+    started = time.monotonic()
+    engines = [job.engine] if active is None else [job.engine, active]
+    total = len(images) * len(engines)
+
+    def report(before: int) -> Callable[[int, int], None]:
+        def on_step(done: int, _: int) -> None:
+            spent = time.monotonic() - started
+            left_s = spent / (before + done) * (total - before - done)
+            on_progress(TeachProgress("compare", before + done, total, left_s))
+
+        return on_step
+
+    judged = [
+        judge(configuration, engine, images, report(number * len(images))) for number, engine in enumerate(engines)
+    ]
+    seen = None
+    if active is not None:
+        learned = _learned(active)
+        seen = None if learned is None else sum(_sha256(image) in learned for _, image in images)
+    return compare(job.held_out, judged[0], judged[1] if active is not None else None, seen_by_active=seen)
+
+
+def _learned(engine: Path) -> frozenset[str] | None:
+    """Hashes of the images that an engine learned from; None when nobody wrote them down."""
+    try:
+        return frozenset(image["sha256"] for image in _dossier(engine)["images"] if image["fate"] == "kept")
+    except (KeyError, TypeError):
+        return None
+
+
+def _dossier(engine: Path) -> dict[str, Any]:
+    """What its training wrote about an engine; empty when there is nothing that can be read."""
+    try:
+        found = json.loads((engine / DOSSIER_FOLDER / "dossier.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _read_job(folder: Path, key: str) -> Job | None:
+    """The job in `folder`; None when there is none to continue."""
+    try:
+        plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if plan.get("version") != _VERSION or plan.get("key") != key or time.time() - plan["time"] > CONTINUE_WITHIN_S:
+        return None
+    if (folder / "engine").exists():
+        try:
+            read_bundle(folder / "engine")
+        except BundleError:
+            return None
+
+    def read(name: str) -> tuple[PartImage, ...]:
+        return tuple(
+            PartImage(**{**item, "image": Path(item["image"]), "label": _label(item["label"])}) for item in plan[name]
+        )
+
+    return Job(folder, read("training"), read("held_out"), (*plan["notes"], "continued from an interrupted refresh"))
+
+
+def _plan(selection: Selection) -> dict[str, object]:
+    def rows(parts: Sequence[PartImage]) -> list[dict[str, object]]:
+        return [{**asdict(part), "image": str(part.image)} for part in parts]
+
+    return {
+        "time": time.time(),
+        "training": rows(selection.training),
+        "held_out": rows(selection.held_out),
+        "notes": selection.notes,
+    }
+
+
+def _label(value: str | None) -> Label | None:
+    return None if value is None else Label(value)
+
+
+def _take_over(image: Path, target: Path) -> None:
+    """A hard link, or a copy on another file system; never written to."""
+    try:
+        os.link(image, target)
+    except OSError:
+        shutil.copyfile(image, target)
+
+
+def _write_list(file: Path, parts: Sequence[PartImage]) -> None:
+    file.write_text("".join(f"{part.name}\n" for part in parts), encoding="utf-8")
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,273 @@
+"""Which parts a refresh learns from and which it keeps for the comparison.
+
+Parts come from the records of a station or from a folder of images. People's labels come from a file: CSV with the
+columns `part_id,label`, or JSON `{"part id": "good"}`; labels are `good` and `defective`. A part id that several parts
+have had is told apart as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for
+all views of the part; for the view of one camera it is given to `SESSION/ACQUISITION_ID/CAMERA`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from drivers.camera.images import image_files
+from drivers.camera.protocol import CameraUnreadable
+from station.records import parts as database
+from station.records.parts import RecordingError
+from station.results import Verdict
+
+MIN_TRAINING = 20
+"""Fewer images teach nothing; teaching itself asks for as many."""
+MIN_HELD_OUT = 5
+HELD_OUT_SHARE = 0.2
+MAX_SUSPECT_SHARE = 0.3
+"""Of the images to learn from, those of unlabelled REVIEW and FAIL parts. All their images are kept but only few of
+PASS parts, so without a bound defects could become the majority, and what is the majority is learned."""
+MAX_LABEL_BYTES = 64 << 20
+
+
+class RefreshError(Exception):
+    """The refresh cannot be done; the message says why and what to do."""
+
+
+class Label(str, Enum):
+    """What a person said of a part."""
+
+    GOOD = "good"
+    DEFECTIVE = "defective"
+
+
+class Group(str, Enum):
+    """What is known of a part."""
+
+    GOOD = "labelled good"
+    DEFECTIVE = "labelled defective"
+    PASSED = "passed"
+    """Unlabelled; the station let it pass."""
+    SUSPECT = "review or fail"
+    """Unlabelled; the station did not."""
+    UNKNOWN = "unknown"
+    """Unlabelled, from a folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartImage:
+    """A view of a part whose image is there."""
+
+    key: str
+    """SESSION/ACQUISITION_ID, or the file name: names the part."""
+    part_id: str
+    image: Path
+    verdict: str = ""
+    """Of the station on this view, at the time; empty for a folder."""
+    label: Label | None = None
+    camera: str = ""
+    """Empty for a folder."""
+
+    @property
+    def group(self) -> Group:
+        if self.label is not None:
+            return Group.GOOD if self.label is Label.GOOD else Group.DEFECTIVE
+        if not self.verdict:
+            return Group.UNKNOWN
+        return Group.PASSED if self.verdict == Verdict.PASS.name else Group.SUSPECT
+
+    @property
+    def name(self) -> str:
+        """File name in the refresh's own folder: for people, in the order of capture, never the same twice."""
+        session, slash, acquisition_id = self.key.rpartition("/")
+        view = f"-{self.camera}" if self.camera else ""
+        stem = f"{session}-{int(acquisition_id):09d}-part{self.part_id}{view}" if slash else self.image.stem
+        plain = re.sub(r"[^A-Za-z0-9_-]", "_", stem)[:80]
+        return (plain if plain == stem else f"{plain}-{self.lot[:8]}") + self.image.suffix
+
+    @property
+    def lot(self) -> str:
+        """Decides whether the part, with all its views, is held out; the same in every refresh."""
+        return hashlib.sha256(self.key.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to learn from and what to compare with."""
+
+    training: tuple[PartImage, ...]
+    """Labelled defective parts among them: they are never learned, but say what defects look like."""
+    held_out: tuple[PartImage, ...]
+    """The labelled defective ones again, and others that are not in `training`."""
+    notes: tuple[str, ...]
+    """What was left out, for people."""
+
+
+def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
+    """The views of the newest parts of this recipe whose images are kept, without error and master parts; oldest first.
+
+    Raises RefreshError when there are none.
+    """
+    try:
+        connection = database.open_reader(records)
+    except RecordingError as problem:
+        raise RefreshError(f"{problem}; is this the records.db of a station?") from problem
+    folder = (records if records.is_dir() else records.parent).resolve()
+    judged = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
+    try:
+        rows = list(
+            database.parts(connection, verdicts=judged, recipe=recipe, with_image=True, production=True, newest=newest)
+        )
+    finally:
+        connection.close()
+    found = []
+    for row in rows:
+        key = f"{row.session}/{row.acquisition_id}"
+        for view in row.views:
+            image = (folder / (view.image_path or "")).resolve()
+            if image.is_relative_to(folder) and image.is_file():  # the disk budget may have taken it meanwhile
+                found.append(PartImage(key, str(row.part_id), image, view.verdict, camera=view.camera))
+    if not found:
+        raise RefreshError(
+            f'records "{records}" hold no image of a judged part of recipe "{recipe}" ({len(rows)} parts name one): '
+            "let the line run, and raise records.pass_image_share so that images of PASS parts are kept"
+        )
+    return found
+
+
+def from_folder(folder: Path, *, newest: int) -> list[PartImage]:
+    """The images of a folder (or of `train/good` in it), the last ones by name. Raises RefreshError."""
+    source = folder / "train" / "good" if (folder / "train" / "good").is_dir() else folder
+    try:
+        files = image_files(source)
+    except CameraUnreadable as problem:
+        raise RefreshError(str(problem)) from problem
+    return [PartImage(file.name, file.name, file.resolve()) for file in files[-newest:]]
+
+
+def read_labels(file: Path) -> dict[str, Label]:
+    """Labels by part id (or key). Raises RefreshError that names the line."""
+    text = _read_text(file, "labels")
+    labels: dict[str, Label] = {}
+    for where, part_id, value in _json_labels(text, file) if file.suffix == ".json" else _csv_labels(text, file):
+        try:
+            label = Label(value)
+        except ValueError:
+            raise RefreshError(f'labels "{file}", {where}: label {value!r}; allowed: good, defective') from None
+        if labels.setdefault(part_id, label) is not label:
+            raise RefreshError(f'labels "{file}", {where}: part {part_id} is labelled good and defective; keep one')
+    return labels
+
+
+def read_veto(file: Path) -> frozenset[str]:
+    """Names of images (`PartImage.name`) that an earlier refresh removed and that are good after all.
+
+    As its dossier writes them: one a line, lines that begin with `#` are comments. Raises RefreshError.
+    """
+    lines = (line.strip() for line in _read_text(file, "veto").splitlines())
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def with_labels(
+    parts: Sequence[PartImage], labels: Mapping[str, Label], vetoed: Collection[str] = ()
+) -> list[PartImage]:
+    """The parts with their labels; those whose image is vetoed are good, whatever was said before.
+
+    Raises RefreshError when an id stands for several parts.
+    """
+    times = Counter(part_id for part_id, _ in {(part.part_id, part.key) for part in parts})
+    ambiguous = sorted(part_id for part_id in labels if times[part_id] > 1)
+    if ambiguous:
+        keys = ", ".join(dict.fromkeys(part.key for part in parts if part.part_id == ambiguous[0]))
+        raise RefreshError(
+            f"label of part {ambiguous[0]}: {times[ambiguous[0]]} parts have had this id; label one of {keys}"
+        )
+    labelled = (replace(part, label=_label(part, labels)) for part in parts)
+    return [replace(part, label=Label.GOOD) if part.name in vetoed else part for part in labelled]
+
+
+def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Selection:
+    """Splits the parts; the same part falls on the same side in every refresh, as far as the numbers allow it.
+
+    `named` is what labels and vetoes are about, to tell which of them are about none of these parts.
+
+    Raises RefreshError when too few are left.
+    """
+    grouped = {group: [part for part in parts if part.group is group] for group in Group}
+    notes = []
+    training: list[PartImage] = []
+    held_out: list[PartImage] = list(grouped[Group.DEFECTIVE])
+    wanted_good = grouped[Group.GOOD] + grouped[Group.PASSED] + grouped[Group.UNKNOWN]
+    for pool, at_least in ((wanted_good, MIN_HELD_OUT), (grouped[Group.SUSPECT], 0)):
+        apart = _held_out(pool, at_least)
+        held_out += apart
+        training += [part for part in pool if part not in set(apart)]
+    suspects = [part for part in training if part.group is Group.SUSPECT]
+    allowed = math.floor((len(training) - len(suspects)) * MAX_SUSPECT_SHARE / (1 - MAX_SUSPECT_SHARE))
+    if len(suspects) > allowed:
+        dropped = set(suspects[: len(suspects) - allowed])
+        training = [part for part in training if part not in dropped]
+        notes.append(
+            f"{len(dropped)} unlabelled REVIEW and FAIL parts are left out of the training: more than "
+            f"{MAX_SUSPECT_SHARE:.0%} of it might be defects; label parts, or raise records.pass_image_share"
+        )
+    if len(training) < MIN_TRAINING:
+        counts = ", ".join(f"{len(found)} {group.value}" for group, found in grouped.items() if found)
+        raise RefreshError(
+            f"{len(training)} images to learn from, at least {MIN_TRAINING} are needed beside those held out for the "
+            f"comparison (found: {counts or 'none'}); let the line run longer, raise records.pass_image_share, "
+            "or label parts as good"
+        )
+    unused = set(named).difference(*((*_label_names(part), part.name) for part in parts))
+    if unused:
+        notes.append(f"{len(unused)} labels name parts that are not among these")
+    return Selection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
+
+
+def _label_names(part: PartImage) -> tuple[str, ...]:
+    """What a label may call this image, the most exact name first."""
+    return f"{part.key}/{part.camera}", part.key, part.part_id
+
+
+def _label(part: PartImage, labels: Mapping[str, Label]) -> Label | None:
+    return next((labels[name] for name in _label_names(part) if name in labels), None)
+
+
+def _held_out(pool: Sequence[PartImage], at_least: int) -> list[PartImage]:
+    """A fixed share of `pool`, in its order: those with the lowest lots."""
+    count = max(at_least, math.ceil(HELD_OUT_SHARE * len(pool)))
+    chosen = set(sorted(part.lot for part in pool)[:count])
+    return [part for part in pool if part.lot in chosen]
+
+
+def _read_text(file: Path, what: str) -> str:
+    try:
+        if file.stat().st_size > MAX_LABEL_BYTES:
+            raise RefreshError(f'{what} "{file}": larger than {MAX_LABEL_BYTES} bytes')
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RefreshError(f'{what} "{file}" cannot be read: {problem}') from problem
+
+
+def _csv_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:
+    reader = csv.DictReader(text.splitlines())
+    if not {"part_id", "label"} <= set(reader.fieldnames or ()):
+        raise RefreshError(f'labels "{file}": the first line must name the columns part_id,label')
+    for row in reader:
+        yield f"line {reader.line_num}", (row["part_id"] or "").strip(), (row["label"] or "").strip()
+
+
+def _json_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise RefreshError(f'labels "{file}" is not JSON: {problem}') from problem
+    if not isinstance(found, dict):
+        raise RefreshError(f'labels "{file}": expected an object of part ids and labels: {{"1001": "good"}}')
+    for part_id, label in found.items():
+        yield f"part {part_id}", part_id, str(label)

@@ -1,0 +1,165 @@
+"""Teaching from the live line: keeps the frames of the next parts, trains in another process, hands over the engine.
+
+Collecting and training never touch the line path: frames come through a bounded queue, images are written on this
+stage's own thread, and training is a process of low priority.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from station.jobs.teaching import TeachError, TeachProgress, command_again, teach
+from station.records.images import write_image
+from station.results import Frame
+
+log = structlog.get_logger()
+
+QUEUE_SIZE = 64
+
+
+class Phase(str, Enum):
+    """Where a teaching stands."""
+
+    IDLE = "idle"
+    COLLECTING = "collecting"
+    TRAINING = "training"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TeachingStatus:
+    """For the status and the progress bar."""
+
+    phase: Phase = Phase.IDLE
+    step: str = ""
+    done: int = 0
+    total: int = 0
+    left_s: float = 0.0
+    detail: str = ""
+    summary: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "phase": self.phase.value}
+
+
+class Teaching:
+    """One teaching at a time."""
+
+    def __init__(self, directory: Path, on_engine: Callable[[Path], None]) -> None:
+        """`on_engine` is called on the teaching thread with the folder of the finished engine."""
+        self._directory = directory
+        self._on_engine = on_engine
+        self._status = TeachingStatus()
+        self._frames: queue.Queue[Frame] = queue.Queue(QUEUE_SIZE)
+        self._wanted = 0
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def status(self) -> TeachingStatus:
+        return self._status
+
+    def sink(self, frame: Frame) -> bool:
+        """Takes a frame from the line; never blocks. True while more are wanted."""
+        if self._wanted:
+            try:
+                self._frames.put_nowait(frame)
+            except queue.Full:
+                return True  # the disk is slow: the next part is taken in its stead
+            self._wanted -= 1
+        return self._wanted > 0
+
+    def start(
+        self, parts: int, output: Path, *, cameras: int = 1, false_reject_budget: float = 0.01, seed: int = 0
+    ) -> None:
+        """Begins with the frames of the next `parts` parts, one of each camera, that reach `sink`.
+
+        Raises TeachError when a teaching is already under way.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            raise TeachError(f"a teaching is under way ({self._status.phase.value}); wait until it is done")
+        if output.exists():
+            raise TeachError(f"{output}: exists already; choose a new folder for the engine")
+        self._cancelled.clear()
+        self._drain()
+        self._wanted = images = parts * cameras
+        self._status = TeachingStatus(Phase.COLLECTING, "images", 0, images)
+        self._thread = threading.Thread(
+            target=self._run, args=(images, output, false_reject_budget, seed), name="teaching"
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Cancels what is under way and waits for it."""
+        self._cancelled.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, wanted: int, output: Path, false_reject_budget: float, seed: int) -> None:
+        try:
+            images = self._collect(wanted)
+            self._status = TeachingStatus(Phase.TRAINING)
+            result = teach(
+                images,
+                output,
+                false_reject_budget=false_reject_budget,
+                seed=seed,
+                cache=self._directory / "features",
+                shown_command=command_again(
+                    images,
+                    output,
+                    cache=self._directory / "features",
+                    false_reject_budget=false_reject_budget,
+                    seed=seed,
+                ),
+                on_progress=self._progress,
+                cancelled=self._cancelled,
+            )
+            self._on_engine(output)
+        except Exception as problem:  # stage boundary: the line goes on without the new engine
+            log.exception("teaching failed")
+            self._status = replace(self._status, phase=Phase.FAILED, detail=str(problem))
+            return
+        self._status = replace(
+            self._status, phase=Phase.DONE, left_s=0.0, detail=result.engine_id, summary=result.summary
+        )
+
+    def _collect(self, wanted: int) -> Path:
+        """Writes the frames as `<n>-<camera>.png`: the nth one of its camera."""
+        images = self._directory / "good"
+        if self._directory.exists():
+            shutil.rmtree(self._directory)
+        images.mkdir(parents=True)
+        taken: Counter[str] = Counter()
+        for done in range(1, wanted + 1):
+            frame = self._next_frame()
+            taken[frame.camera] += 1
+            write_image(images / f"{taken[frame.camera]:05d}-{frame.camera}.png", frame.pixels)
+            self._status = replace(self._status, done=done)
+        return images
+
+    def _drain(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._frames.get_nowait()
+
+    def _next_frame(self) -> Frame:
+        while not self._cancelled.is_set():
+            with contextlib.suppress(queue.Empty):
+                return self._frames.get(timeout=0.2)
+        raise TeachError("teaching was cancelled; nothing was written")
+
+    def _progress(self, progress: TeachProgress) -> None:
+        self._status = TeachingStatus(Phase.TRAINING, progress.step, progress.done, progress.total, progress.left_s)

@@ -1,0 +1,83 @@
+"""All cameras of the station: one acquisition each, started and stopped together."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from drivers.camera.protocol import CameraError
+from station.configuration.load import LoadedConfiguration
+from station.daemon import assembly
+from station.line.acquisition.stage import Acquisition, AcquisitionMessage, CameraChanged, CameraState
+
+
+class Cameras:
+    """The cameras of a configuration, by the names that they have there."""
+
+    def __init__(self, configuration: LoadedConfiguration, post: Callable[[AcquisitionMessage], None]) -> None:
+        """`post` must not block for long; see `Acquisition`. Raises ProducerError."""
+        self._post = post
+        self._settled: queue.SimpleQueue[CameraChanged] = queue.SimpleQueue()
+        self._by_name = {
+            name: Acquisition(
+                name,
+                assembly.camera_settings(configuration, name),
+                self._from_camera,
+                ring_slots=camera.ring_slots,
+                reconnect_min_s=camera.reconnect_min_s,
+                reconnect_max_s=camera.reconnect_max_s,
+            )
+            for name, camera in configuration.settings.cameras.items()
+        }
+
+    def __getitem__(self, name: str) -> Acquisition:
+        return self._by_name[name]
+
+    @property
+    def is_alive(self) -> bool:
+        """False once an acquisition thread has ended."""
+        return all(camera.is_alive for camera in self._by_name.values())
+
+    def start(self) -> None:
+        """Starts connecting; returns at once."""
+        for camera in self._by_name.values():
+            camera.start()
+
+    def wait_streaming(self, timeout_s: float) -> dict[str, tuple[int, ...]]:
+        """Waits until every camera streams; the shape of its frames. Raises CameraError with the name of one that does
+        not."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        end = time.monotonic() + timeout_s
+        while len(shapes) < len(self._by_name):
+            try:
+                message = self._settled.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                missing = next(name for name in self._by_name if name not in shapes)
+                raise CameraError(
+                    f'camera "{missing}" did not start within {timeout_s:g} s; see "station camera list"'
+                ) from None
+            if message.info is None:
+                raise CameraError(f'camera "{message.camera}": {message.detail}')
+            shapes[message.camera] = message.info.shape
+        return shapes
+
+    def trigger(self, name: str) -> None:
+        """Executes a software trigger; see `Acquisition.trigger`."""
+        self._by_name[name].trigger()
+
+    def set_output(self, name: str, line: str, value: bool) -> None:
+        """Sets an output line of a camera; see `Acquisition.set_output`."""
+        self._by_name[name].set_output(line, value)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends all camera processes side by side, by force after `timeout_s`. Idempotent."""
+        with ThreadPoolExecutor(len(self._by_name), thread_name_prefix="stop-camera") as pool:
+            for stopping in [pool.submit(camera.stop, timeout_s) for camera in self._by_name.values()]:
+                stopping.result()
+
+    def _from_camera(self, message: AcquisitionMessage) -> None:
+        self._post(message)
+        if isinstance(message, CameraChanged) and message.state in (CameraState.STREAMING, CameraState.FAILED):
+            self._settled.put(message)

@@ -1,0 +1,102 @@
+"""The daemon's side of one camera process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from station.line.acquisition.link import (
+    CameraLink,
+    Connected,
+    Finish,
+    FromCamera,
+    Open,
+    ReleaseSlot,
+    SetOutput,
+    Trigger,
+)
+from station.line.acquisition.ring import FrameRing
+
+
+class CameraHandle:
+    """A camera process from its start to `end`. `send` may be called by any thread, the rest by one."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Starts the process, which then waits for `Open`. Raises OSError when it cannot be started."""
+        self._ring: FrameRing | None = None
+        self._link, there = CameraLink.pair()
+        try:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-X", "faulthandler", "-m", "station.line.acquisition.process"),
+                    *(str(there.fileno()), str(os.getpid())),
+                ],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[there.fileno()],
+                env={**os.environ, **environment},
+            )
+        except OSError:
+            self._link.close()
+            raise
+        finally:
+            there.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, command: Open | Trigger | SetOutput | Finish) -> None:
+        """Sends a command; never waits. Raises LinkClosed, or BlockingIOError when the process does not read."""
+        self._link.send(command)
+
+    def receive(self, timeout_s: float) -> FromCamera | None:
+        """What the process says next; None when it says nothing in time.
+
+        Raises LinkClosed, after everything it said has been received, when the process is gone.
+        """
+        received = self._link.receive(timeout_s)
+        if received is None:
+            return None
+        message, fd = received
+        if fd is not None:
+            try:
+                if isinstance(message, Connected):
+                    if self._ring is not None:
+                        self._ring.close()
+                    self._ring = FrameRing(fd, message.slots, message.info.shape)
+            finally:
+                os.close(fd)
+        if not isinstance(message, FromCamera):
+            raise TypeError(f"the camera process sent a command: {message}")
+        return message
+
+    def take(self, slot: int) -> NDArray[np.uint8]:
+        """The pixels in a slot of the ring, as an own array; the slot is then free again."""
+        if self._ring is None:
+            raise RuntimeError(f"frame in slot {slot} before the camera was connected")
+        pixels = self._ring.take(slot)
+        self._link.send(ReleaseSlot(slot))
+        return pixels
+
+    def end(self, grace_s: float) -> str:
+        """Waits for the process to end, kills it when it does not, and says how it ended. Idempotent."""
+        try:
+            code = self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._link.close()
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def kill(self) -> None:
+        """Ends the process now; for another thread."""
+        self._process.kill()

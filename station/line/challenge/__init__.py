@@ -1,0 +1,1 @@
+"""The challenge test with master parts: pure, owned by signalling."""

@@ -1,0 +1,112 @@
+"""The challenge test as the signalling thread sees it: the machine with a clock, and what goes into the books."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from station.codes import ReasonCode
+from station.line.challenge.machine import Challenge, ChallengeSettings, Memory, Run, RunVerdict
+from station.line.challenge.messages import (
+    ChallengeConfigured,
+    ChallengeMessage,
+    ChallengeStatus,
+    ResetChallenge,
+    StartChallenge,
+)
+from station.line.signalling.in_force import InForce
+from station.records.challenges import values_of
+from station.results import Decision, Verdict, error
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengePorts:
+    """Where news goes. None of these may block."""
+
+    record: Callable[[dict[str, Any]], None]
+    """The row of a run as it is now, see `challenge_records`."""
+    event: Callable[[str, str, str], None]
+    """kind, level, detail."""
+
+
+class ChallengeDuty:
+    """Owned by the signalling thread."""
+
+    def __init__(
+        self,
+        ports: ChallengePorts,
+        settings: ChallengeSettings | None = None,
+        memory: Memory | None = None,
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ports = ports
+        self._wall_clock = wall_clock
+        self.machine = Challenge(settings or ChallengeSettings(), memory or Memory(), wall_clock())
+
+    @property
+    def status(self) -> ChallengeStatus:
+        machine = self.machine
+        return ChallengeStatus(
+            machine.state, machine.step, machine.next_part, machine.overdue, machine.due_since_s, machine.last
+        )
+
+    def tick(self) -> None:
+        self.machine.tick(self._wall_clock())
+
+    def handle(self, message: ChallengeMessage, *, teaching: bool) -> None:
+        """What other threads want of it."""
+        match message:
+            case StartChallenge(who, reply):
+                reply.put(self.start(who, teaching=teaching))
+            case ResetChallenge(who, why, reply):
+                reply.put(self._refused(self.machine.reset(who, why)))
+            case ChallengeConfigured(settings, recipe_changed):
+                self.machine.configured(settings, recipe_changed=recipe_changed)
+
+    def start(self, who: str, *, teaching: bool) -> str:
+        """Answers why not, or nothing. `teaching`: parts are not inspected now."""
+        return self._refused("parts are being taken for teaching" if teaching else self.machine.start(who))
+
+    def mode(self, on: bool) -> None:
+        """ChallengeMode as the PLC wrote it last."""
+        self._refused(self.machine.mode(on))
+
+    def closed(self, run_number: int, acquisition_id: int, decision: Decision) -> Decision:
+        """A part has its verdict; what it becomes: a master part that must not pass does not."""
+        may_pass = self.machine.part_closed(run_number, acquisition_id, decision)
+        if decision.verdict is not Verdict.PASS or may_pass:
+            return decision
+        return error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
+
+    def tell(self, in_force: InForce) -> None:
+        """Hands on what is new, with what is in force now."""
+        for run in self.machine.news():
+            identity = in_force.identity
+            row = values_of(
+                run,
+                recipe=identity.recipe,
+                recipe_checksum=identity.recipe_checksum,
+                engine_id=in_force.engine_id,
+            )
+            self._ports.record(row)
+            level = "error" if run.verdict is RunVerdict.FAILED and not run.reset_by else "info"
+            self._ports.event("challenge", level, _told(run))
+
+    def _refused(self, why: str) -> str:
+        if why:
+            self._ports.event("challenge_refused", "warning", why)
+        return why
+
+
+def _told(run: Run) -> str:
+    if run.reset_by:
+        return f"test {run.number} reset by {run.reset_by}: {run.reset_why}".rstrip(": ")
+    if run.verdict is not RunVerdict.RUNNING:
+        return f"test {run.number} {run.verdict.value} {run.detail}".rstrip()
+    if not run.steps:
+        return f"test {run.number} started by {run.started_by}, put on: {run.parts[0].name}"
+    step = run.steps[-1]
+    return f"test {run.number}: {step.part} was {step.verdict.name}, {step.outcome.value}"

@@ -1,0 +1,388 @@
+"""The challenge test: known master parts show, in order, that the station still finds what it must find. Pure.
+
+No threads, no files, no clock: the caller gives the time in seconds since the epoch. One thread (signalling) owns it.
+
+          due ─► start ─► RUNNING: no part is taken until those before have their results, then one part after the other
+    NONE/PASSED    ▲       │ every part as expected ─► PASSED
+                   │       │ a part that was not inspected: the same part again
+                   │       │ too long, or another recipe: ABORTED, due as before
+                   │       ▼ a part not as expected
+               reset by ◄─ FAILED, and an escape if it had to be rejected and passed
+             maintenance
+
+Fail-safe rules held here:
+
+* A master part is let through only when its own step expects a PASS.
+* FAILED ends with a reset by a person who gives a name, and by nothing else; then a test is due at once.
+* What is not known (never passed, clock set back) counts as due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from enum import Enum, IntEnum
+
+from station.codes import OfflineReason, ReasonCode, WarningCode
+from station.results import Decision, Verdict
+
+CLOCK_SLACK_S = 60.0
+"""A last test so far in the future means that the clock was set back."""
+
+
+class ChallengeState(IntEnum):
+    """Register ChallengeState."""
+
+    NONE = 0
+    DUE = 1
+    RUNNING = 2
+    PASSED = 3
+    FAILED = 4
+
+
+class RunVerdict(Enum):
+    """How a run ended."""
+
+    RUNNING = "RUNNING"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    ABORTED = "ABORTED"
+
+
+class Outcome(Enum):
+    """What a part means for its step."""
+
+    AS_EXPECTED = "as expected"
+    NOT_INSPECTED = "not inspected"
+    """The step is repeated."""
+    WRONG = "wrong"
+    ESCAPE = "escape"
+    """It had to be rejected, and passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterPart:
+    """A part of which it is known what the station must say."""
+
+    name: str
+    expected: Verdict
+    reason: ReasonCode | None = None
+    """Must be among the reasons of the verdict."""
+
+    def outcome(self, decision: Decision) -> Outcome:
+        if decision.verdict is Verdict.ERROR:
+            return Outcome.NOT_INSPECTED
+        if decision.verdict is Verdict.PASS and self.expected is not Verdict.PASS:
+            return Outcome.ESCAPE
+        found = decision.verdict is self.expected
+        why = self.reason is None or self.reason in {reason.code for reason in decision.reasons}
+        return Outcome.AS_EXPECTED if found and why else Outcome.WRONG
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeSettings:
+    """See the configuration of the same names."""
+
+    parts: tuple[MasterPart, ...] = ()
+    every_s: float | None = None
+    shifts: tuple[time, ...] = ()
+    """Local times of day."""
+    every_parts: int | None = None
+    on_recipe_change: bool = False
+    stops: bool = False
+    """No part is taken while a test is overdue or has failed."""
+    grace_s: float = 900.0
+    timeout_s: float = 1800.0
+
+    @property
+    def becomes_due(self) -> bool:
+        return bool(self.parts) and bool(self.every_s or self.shifts or self.every_parts or self.on_recipe_change)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the station said of one part."""
+
+    part: str
+    acquisition_id: int
+    verdict: Verdict
+    reason: ReasonCode
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One challenge test."""
+
+    number: int
+    started_by: str
+    start_s: float
+    parts: tuple[MasterPart, ...]
+    by_mode: bool = False
+    """Started by ChallengeMode: only parts while that is 1 are master parts."""
+    steps: tuple[Step, ...] = ()
+    verdict: RunVerdict = RunVerdict.RUNNING
+    detail: str = ""
+    end_s: float | None = None
+    reset_by: str = ""
+    reset_s: float | None = None
+    reset_why: str = ""
+
+    @property
+    def done(self) -> int:
+        """Master parts that were as expected."""
+        return sum(step.outcome is Outcome.AS_EXPECTED for step in self.steps)
+
+    @property
+    def escape(self) -> bool:
+        return any(step.outcome is Outcome.ESCAPE for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of the time before this start."""
+
+    last: Run | None = None
+    """The newest run."""
+    passed_s: float | None = None
+    """When one ended with PASSED."""
+    parts_since: int = 0
+    """Parts of production since then."""
+    recipe_changed_s: float | None = None
+
+
+class Challenge:
+    """The challenge test of one station."""
+
+    def __init__(
+        self,
+        settings: ChallengeSettings,
+        memory: Memory,
+        now_s: float,
+        *,
+        local: Callable[[float], datetime] = datetime.fromtimestamp,
+    ) -> None:
+        """`local`: from seconds since the epoch to the time of the place, for shifts."""
+        self._settings = settings
+        self._last = memory.last
+        self._passed_s = memory.passed_s
+        self._parts_since = memory.parts_since
+        self._parts_due_s = 0.0
+        """When the last part fell due; a restart does not know and takes it for long ago."""
+        self._recipe_changed_s = memory.recipe_changed_s
+        self._local = local
+        self._now_s = now_s
+        self._begun = False
+        """The parts of before have their results: what is triggered now is a master part."""
+        self._mode = False
+        self._news: list[Run] = []
+
+    # ---- what the rest of the station may ask -------------------------------------------------------------------
+
+    @property
+    def state(self) -> ChallengeState:
+        if self.failed:
+            return ChallengeState.FAILED
+        if self._run is not None:
+            return ChallengeState.RUNNING
+        if self.due_since_s is not None:
+            return ChallengeState.DUE
+        passed = self._passed_s is not None and self._settings.parts
+        return ChallengeState.PASSED if passed else ChallengeState.NONE
+
+    @property
+    def step(self) -> int:
+        """Number of the master part to put on next, from 1; 0: none."""
+        return 0 if self._run is None else self._run.done + 1
+
+    @property
+    def next_part(self) -> str:
+        """Its name."""
+        return "" if self._run is None else self._run.parts[self._run.done].name
+
+    @property
+    def last(self) -> Run | None:
+        """The run that is under way, or the last one."""
+        return self._last
+
+    @property
+    def failed(self) -> bool:
+        """A test failed, and nobody has reset it."""
+        return self._last is not None and self._last.verdict is RunVerdict.FAILED and not self._last.reset_by
+
+    @property
+    def due_since_s(self) -> float | None:
+        """Since when a test is due; None: none is."""
+        settings, passed, now = self._settings, self._passed_s, self._now_s
+        if not settings.parts:
+            return None
+        since: list[float] = []
+        if self._last is not None and self._last.verdict is RunVerdict.FAILED:
+            since.append(self._last.end_s or 0.0)
+        if settings.becomes_due:
+            if passed is None or passed > now + CLOCK_SLACK_S:
+                return 0.0
+            if settings.every_s is not None and now >= passed + settings.every_s:
+                since.append(passed + settings.every_s)
+            if settings.every_parts is not None and self._parts_since >= settings.every_parts:
+                since.append(self._parts_due_s)
+            if settings.on_recipe_change and self._recipe_changed_s is not None and self._recipe_changed_s > passed:
+                since.append(self._recipe_changed_s)
+            since += [shift for shift in self._shifts_before(now) if shift > passed]
+        return min(since, default=None)
+
+    @property
+    def overdue(self) -> bool:
+        since = self.due_since_s
+        return since is not None and self._now_s >= since + self._settings.grace_s
+
+    @property
+    def why_off(self) -> OfflineReason | None:
+        """Why no part is taken; None: parts are taken."""
+        if self.failed and self._last is not None and (self._settings.stops or self._last.escape):
+            return OfflineReason.CHALLENGE_FAILED
+        if self._settings.stops and self.overdue and self._run is None:
+            return OfflineReason.CHALLENGE_OVERDUE
+        return None
+
+    @property
+    def waits(self) -> bool:
+        """No part is taken for a moment: those before a test finish first, or ChallengeMode is 1 without a test."""
+        if self._run is None:
+            return self._mode and bool(self._settings.parts)
+        return not self._begun and not self._paused
+
+    @property
+    def warnings(self) -> dict[WarningCode, bool]:
+        return {
+            WarningCode.CHALLENGE_FAILED: self.failed,
+            WarningCode.CHALLENGE_OVERDUE: self.overdue and self._run is None and not self.failed,
+        }
+
+    @property
+    def takes_masters(self) -> int:
+        """The run that parts triggered now belong to; 0: they are production."""
+        return self._run.number if self._run is not None and self._begun and not self._paused else 0
+
+    def news(self) -> list[Run]:
+        """Runs that changed since the last call, as they are now."""
+        news, self._news = self._news, []
+        return news
+
+    # ---- what happens -------------------------------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> None:
+        """Time goes on."""
+        self._now_s = now_s
+        if self._run is None:
+            return
+        running_s = now_s - self._run.start_s
+        if running_s >= self._settings.timeout_s or running_s < -CLOCK_SLACK_S:
+            self._end(RunVerdict.ABORTED, f"not done after {self._settings.timeout_s / 60:g} min")
+
+    def configured(self, settings: ChallengeSettings, *, recipe_changed: bool) -> None:
+        """Another configuration is in force. A run cannot go on with another recipe."""
+        if recipe_changed:
+            self._recipe_changed_s = self._now_s
+        if self._run is not None and (recipe_changed or settings.parts != self._settings.parts):
+            self._end(RunVerdict.ABORTED, "recipe or configuration changed")
+        self._settings = settings
+
+    def start(self, who: str, *, by_mode: bool = False) -> str:
+        """Begins a test; answers why not, or nothing."""
+        if not self._settings.parts:
+            return "there is no challenge test: [[challenge.parts]] is empty"
+        if self.failed:
+            return "the last challenge test failed; maintenance must reset it: station challenge reset --who NAME"
+        if self._run is not None:
+            return f"a challenge test is under way: step {self.step}, {self.next_part}"
+        number = 1 if self._last is None else self._last.number + 1
+        self._begun = False
+        self._changed(Run(number, who, self._now_s, self._settings.parts, by_mode=by_mode))
+        return ""
+
+    def drained(self) -> None:
+        """No part is in flight, and none that was announced may still come."""
+        self._begun = self._begun or (self._run is not None and self.waits)
+
+    def mode(self, on: bool) -> str:
+        """ChallengeMode; its rising edge starts a test. Answers why it does not."""
+        rose, self._mode = on and not self._mode, on
+        if not rose or not self._settings.parts:
+            return ""
+        if self._run is not None:
+            self._begun = self._begun and not self._run.by_mode  # what was production must finish first
+            return ""
+        return self.start("plc", by_mode=True)
+
+    def part_closed(self, run_number: int, acquisition_id: int, decision: Decision) -> bool:
+        """A part has its verdict; `run_number` as it was when the part was triggered, 0 for production.
+
+        Answers whether it may be let through, if it is a PASS.
+        """
+        run = self._run
+        if not run_number:
+            self._parts_since += 1
+            if self._parts_since == self._settings.every_parts:
+                self._parts_due_s = self._now_s
+            return True
+        if run is None or run.number != run_number:
+            return False  # its test is over: nobody knows what it should have been
+        part = run.parts[run.done]
+        outcome = part.outcome(decision)
+        step = Step(part.name, acquisition_id, decision.verdict, decision.code, outcome)
+        self._changed(replace(run, steps=(*run.steps, step)))
+        if outcome in (Outcome.WRONG, Outcome.ESCAPE):
+            self._end(RunVerdict.FAILED, f"{part.name}: expected {part.expected.name}, was {_told(decision)}")
+        elif self._run is not None and self._run.done == len(run.parts):
+            self._end(RunVerdict.PASSED, "")
+        return outcome is Outcome.AS_EXPECTED
+
+    def reset(self, who: str, why: str) -> str:
+        """Maintenance has seen to a failed test, or ends one that is under way. Answers why not, or nothing."""
+        if not who.strip():
+            return "who resets it must be given"
+        if self._run is not None:
+            self._end(RunVerdict.ABORTED, f"ended by {who}: {why}".rstrip(": "))
+            return ""
+        if not self.failed or self._last is None:
+            return "no challenge test has failed"
+        self._changed(replace(self._last, reset_by=who, reset_s=self._now_s, reset_why=why))
+        return ""
+
+    # ---- inside -------------------------------------------------------------------------------------------------
+
+    @property
+    def _run(self) -> Run | None:
+        return self._last if self._last is not None and self._last.verdict is RunVerdict.RUNNING else None
+
+    @property
+    def _paused(self) -> bool:
+        """ChallengeMode started the run and is 0: parts are production."""
+        return self._run is not None and self._run.by_mode and not self._mode
+
+    def _changed(self, run: Run) -> None:
+        self._last = run
+        self._news = [other for other in self._news if other.number != run.number] + [run]
+
+    def _end(self, verdict: RunVerdict, detail: str) -> None:
+        if self._run is not None:
+            self._changed(replace(self._run, verdict=verdict, detail=detail, end_s=self._now_s))
+        self._begun = False
+        if verdict is RunVerdict.PASSED:
+            self._passed_s, self._parts_since = self._now_s, 0
+
+    def _shifts_before(self, now_s: float) -> list[float]:
+        """The last beginning of each shift."""
+        now = self._local(now_s)
+        begun = []
+        for shift in self._settings.shifts:
+            start = now.replace(hour=shift.hour, minute=shift.minute, second=shift.second, microsecond=0)
+            begun.append((start if start <= now else start - timedelta(days=1)).timestamp())
+        return begun
+
+
+def _told(decision: Decision) -> str:
+    reasons = ", ".join(reason.code.name for reason in decision.reasons)
+    return f"{decision.verdict.name} ({reasons})" if reasons else decision.verdict.name

@@ -1,0 +1,1 @@
+"""Tracks a part to its ejector and tells it to push."""

@@ -1,0 +1,51 @@
+"""How many parts are between camera and ejector, in a file that outlives the process.
+
+A station that is killed leaves parts on the belt of which nobody knows any more. The number is one memory store into a
+mapped file, as in the flight journal: it survives `kill -9`, not a power cut, which stops the belt as well.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+from types import TracebackType
+
+from station.line.recording.journal import JournalError
+
+_NUMBER = struct.Struct("<Q")
+
+
+class BeltMemory:
+    """The number of parts on the belt. Context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the file. Raises JournalError."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                if os.fstat(descriptor).st_size != _NUMBER.size:
+                    os.ftruncate(descriptor, 0)
+                    os.posix_fallocate(descriptor, 0, _NUMBER.size)
+                self._map = mmap.mmap(descriptor, _NUMBER.size)
+            finally:
+                os.close(descriptor)
+        except OSError as problem:
+            raise JournalError(f'number of parts on the belt "{path}" cannot be kept: {problem.strerror}') from problem
+
+    @property
+    def parts(self) -> int:
+        number: int = _NUMBER.unpack_from(self._map)[0]
+        return number
+
+    def write(self, parts: int) -> None:
+        _NUMBER.pack_into(self._map, 0, parts)
+
+    def __enter__(self) -> BeltMemory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._map.close()

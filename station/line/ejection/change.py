@@ -1,0 +1,62 @@
+"""Other settings of the ejectors while the station runs.
+
+They are taken when no part is on its way to an ejector, so every part is pushed or let through by the settings that it
+was triggered under.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import time
+
+import structlog
+
+from station.line.ejection.messages import TrackingSettings
+from station.line.ejection.stage import EjectionStage, OnBelt
+
+log = structlog.get_logger()
+
+STANDS_S = 5.0
+"""A belt with parts on it that stands for so long is not waited for: somebody has to start it."""
+BACK_S = 10.0
+"""After a change that failed: what parts that came meanwhile get to reach their ejectors."""
+TURN_S = 0.01
+
+
+class BeltNotEmpty(Exception):
+    """The settings were not taken: parts stay between camera and ejector."""
+
+
+def change_tracking(stage: EjectionStage, settings: TrackingSettings, give_up_s: float) -> None:
+    """Waits until the belt is empty and has the settings taken; `give_up_s`: until then, of the monotonic clock.
+
+    Raises BeltNotEmpty, and queue.Empty when the stage does not answer. The settings may have been taken all the same
+    in the latter case: `change_tracking_back` then.
+    """
+    moved_s = time.monotonic()
+    while (on_belt := stage.change(settings)) is not None:
+        now_s = time.monotonic()
+        moved_s = moved_s if on_belt.stands else now_s
+        if now_s - moved_s > STANDS_S or now_s > give_up_s:
+            raise BeltNotEmpty(_told(on_belt))
+        time.sleep(TURN_S)
+
+
+def change_tracking_back(stage: EjectionStage, settings: TrackingSettings) -> None:
+    """Undoes a change, made or not. Parts that stay on the belt are given up then: the line stops and names them."""
+    try:
+        change_tracking(stage, settings, time.monotonic() + BACK_S)
+    except (BeltNotEmpty, queue.Empty) as problem:
+        log.error("parts are lost: the ejectors have to go back to their old settings", problem=str(problem))
+        with contextlib.suppress(queue.Empty):  # the message is in its inbox; a stage that has died ends the station
+            stage.change(settings, lose_parts=True)
+
+
+def _told(on_belt: OnBelt) -> str:
+    if not on_belt.parts:
+        return "a push is not over or not confirmed yet; try again when the bins have seen their parts"
+    parts = f"{on_belt.parts} parts are" if on_belt.parts > 1 else "a part is"
+    if on_belt.stands:
+        return f"{parts} between camera and ejector and the belt stands: run it empty, then try again"
+    return f"{parts} still between camera and ejector: stop feeding parts and run the belt empty, then try again"

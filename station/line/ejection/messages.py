@@ -1,0 +1,169 @@
+"""What the tracker is told of parts and what it answers: settings, parts, events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from station.codes import ErrorCode, ReasonCode
+from station.results import Verdict
+
+# ---- settings -------------------------------------------------------------------------------------------------------
+# Distances, windows and lengths are on the axis of the belt: encoder counts, or ns where time stands for the encoder.
+
+
+@dataclass(frozen=True, slots=True)
+class Ejector:
+    """One ejector along the belt."""
+
+    distance: float
+    """From the place of the trigger to the middle of the ejector."""
+    pulse: float | None = None
+    """Length of the pulse on the axis; or `pulse_ns`."""
+    pulse_ns: int | None = None
+    lead_ns: int = 0
+    """The pulse begins so much earlier: the delay of the valve and of the way to it."""
+    verdicts: frozenset[Verdict] = frozenset()
+    reasons: frozenset[ReasonCode] = frozenset()
+    """It takes parts with one of these verdicts or reasons."""
+    confirm_ns: int | None = None
+    """Its bin has a sensor that must see the part within this time; None: no sensor."""
+
+    def takes(self, verdict: Verdict, reason: ReasonCode) -> bool:
+        return verdict in self.verdicts or reason in self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingSettings:
+    """The way from camera to bins."""
+
+    window: float
+    """A part may be pushed so far from its place; two parts closer than this cannot be told apart."""
+    ejectors: tuple[Ejector, ...]
+    """In the order in which parts reach them; the last one takes all that are not PASS and that no other took."""
+    sensor: float | None = None
+    """Distance from the trigger to the sensor PartAtEjector; None: there is none."""
+
+    @property
+    def longest_step(self) -> float:
+        """The belt moves less between two encoder values, or parts would reach an ejector unseen."""
+        return self.ejectors[0].distance
+
+
+# ---- what the tracker is told ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PartOpened:
+    """A part was triggered."""
+
+    acquisition_id: int
+    part_id: int
+    time_ns: int | None
+    """Of its trigger; None: a part of which only is known that it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartMissed:
+    """A part came while the station was not ready: it was not inspected and must not stay."""
+
+    part_id: int
+    time_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartClosed:
+    """A part has its verdict, or its PASS is withdrawn."""
+
+    acquisition_id: int
+    verdict: Verdict
+    reason: ReasonCode
+
+
+@dataclass(frozen=True, slots=True)
+class LineStopCleared:
+    """A person has cleared the fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountersReset:
+    """Count pushed parts from zero again."""
+
+
+TrackingMessage = PartOpened | PartMissed | PartClosed | LineStopCleared | CountersReset
+"""What signalling tells the ejection stage."""
+
+
+# ---- what the tracker answers ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """The ejector is on from now on for this part."""
+
+    ejector: int
+    """From 1."""
+    acquisition_id: int
+    """0 for a part that was missed."""
+    part_id: int
+    error: float
+    """Position of the part in the middle of the ejector minus where it is when the pulse takes effect: at most half a
+    step of the encoder when the ejector is in time. On the axis of the belt; positive: too late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The ejector is off from now on."""
+
+    ejector: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ejected:
+    """What became of a part that was pushed; after its confirmation, or when that did not come."""
+
+    acquisition_id: int
+    part_id: int
+    ejector: int
+    time_ns: int
+    """Begin of the pulse."""
+    error: float
+    """See `Push`."""
+    reason: ReasonCode
+    """Why it was pushed."""
+    confirmed: bool | None
+    """None: the ejector has no sensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetThrough:
+    """A part with a PASS has passed the last ejector."""
+
+    acquisition_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostTrack:
+    """Nobody knows where this part is any more; the line stops."""
+
+    acquisition_id: int
+    part_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopLine:
+    """The line must stand until a person has looked."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something for the event log."""
+
+    kind: Literal["parts_too_close", "verdict_too_late"]
+    detail: str
+
+
+TrackingEvent = Push | Release | Ejected | LetThrough | LostTrack | StopLine | Report

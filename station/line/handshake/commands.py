@@ -1,0 +1,121 @@
+"""Commands of the PLC: Execute, Executing, CommandCompleted, CommandFailed. Part of the handshake; pure like it.
+
+    Execute rises ─► Executing ─► CommandCompleted or CommandFailed ─► Execute falls, or some time: all clear
+
+Execute that falls while the command runs stops nothing: the command ends, and nobody is told. Execute that rises again
+meanwhile asks for another command; that one is not carried out, and CommandFailed says so when the first has ended.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from drivers.plc.protocol import PlcInputs
+from station.line.handshake.messages import (
+    Command,
+    CommandRefused,
+    CommandRequested,
+    GoOffline,
+    GoOnline,
+    HandshakeRequest,
+    ResetCounters,
+    SoftwareTriggerTest,
+)
+
+
+class CommandState(Enum):
+    """At most one of the three bits is 1."""
+
+    IDLE = 0
+    EXECUTING = 1
+    COMPLETED = 2
+    FAILED = 3
+
+
+class Commands:
+    """The one command at a time."""
+
+    def __init__(self, timeout_ns: int, release_ns: int, load_timeout_ns: int) -> None:
+        """A command fails after `timeout_ns`, one that loads an engine after `load_timeout_ns`; its outcome clears by
+        itself after `release_ns`.
+        """
+        self._timeout_ns = timeout_ns
+        self._load_timeout_ns = load_timeout_ns
+        self._release_ns = release_ns
+        self._number = 0
+        self._ends_ns = 0
+        self._execute = False
+        self._superseded = False
+        self.state = CommandState.IDLE
+        self.serial = 0
+        """Number of the command that was started last."""
+
+    @property
+    def next_wakeup_ns(self) -> int | None:
+        return None if self.state is CommandState.IDLE else self._ends_ns
+
+    def wrote(
+        self, inputs: PlcInputs, *, ready: bool, now_ns: int, software_trigger: bool = True
+    ) -> list[HandshakeRequest]:
+        """The control block after a write; `ready`: TriggerReady; `software_trigger`: there can be one."""
+        rose, self._execute = inputs.execute and not self._execute, inputs.execute
+        if not inputs.execute and self.state is not CommandState.EXECUTING:
+            self.state = CommandState.IDLE
+        if not rose:
+            return []
+        if self.state is CommandState.EXECUTING:
+            self._superseded = True
+            return [CommandRefused(inputs.command, "another command is still being executed")]
+        self.state, self._superseded = CommandState.EXECUTING, False
+        self._number, self._ends_ns = inputs.command, now_ns + self._timeout_ns
+        self.serial += 1
+        return self._start(inputs, ready, software_trigger, now_ns)
+
+    def online_is(self, online: bool, now_ns: int) -> None:
+        """Going online or offline has ended when it is so."""
+        if (self._number == Command.GO_ONLINE and online) or (self._number == Command.GO_OFFLINE and not online):
+            self.finished(True, now_ns)
+
+    def finished(self, succeeded: bool, now_ns: int) -> None:
+        """The command being executed has ended."""
+        if self.state is not CommandState.EXECUTING:
+            return
+        if not self._execute:
+            self.state = CommandState.IDLE
+            return
+        self.state = CommandState.COMPLETED if succeeded and not self._superseded else CommandState.FAILED
+        self._ends_ns = now_ns + self._release_ns
+
+    def tick(self, now_ns: int) -> None:
+        if self.state is CommandState.IDLE or now_ns < self._ends_ns:
+            return
+        if self.state is CommandState.EXECUTING:
+            self.finished(False, now_ns)
+        else:
+            self.state = CommandState.IDLE
+
+    def _start(self, inputs: PlcInputs, ready: bool, software_trigger: bool, now_ns: int) -> list[HandshakeRequest]:
+        match inputs.command:
+            case Command.GO_ONLINE if not inputs.set_offline:
+                return [GoOnline()]
+            case Command.GO_OFFLINE:
+                return [GoOffline()]
+            case Command.SOFTWARE_TRIGGER_TEST if ready and software_trigger:
+                self.finished(True, now_ns)
+                return [SoftwareTriggerTest()]
+            case Command.RESET_COUNTERS:
+                self.finished(True, now_ns)
+                return [ResetCounters()]
+            case Command.SELECT_RECIPE | Command.ACTIVATE_ENGINE_SLOT | Command.RELOAD_CONFIGURATION as command:
+                self._ends_ns = now_ns + self._load_timeout_ns
+                return [CommandRequested(Command(command), inputs.command_argument, self.serial)]
+            case Command.START_CHALLENGE_TEST:
+                return [CommandRequested(Command.START_CHALLENGE_TEST, inputs.command_argument, self.serial)]
+            case Command.GO_ONLINE:
+                why = "SetOffline is 1"
+            case Command.SOFTWARE_TRIGGER_TEST:
+                why = "TriggerReady is 0" if not ready else "the camera waits for its line"
+            case _:
+                why = "not a command of this version"
+        self.finished(False, now_ns)
+        return [CommandRefused(inputs.command, why)]

@@ -1,0 +1,1 @@
+"""`Frame` to scores, regions and `Decision`; joining the views of a part."""

@@ -1,0 +1,247 @@
+"""Pure rules: from what was measured to PASS, FAIL or REVIEW with reasons.
+
+Every rule is looked at for every part; the worst verdict wins and all reasons are listed. PASS is what is left when no
+rule fires. A value that is not a number never passes: the score is an ERROR then, a quality value fires its rule, and
+`measure` refuses such a map.
+
+The score rule is always on and is about the whole frame: region rules and zones only add to it. A zone with
+`ignore = true` takes the regions that lie wholly inside it out of the region rules; it cannot take them out of the
+image score, which the engine computes. To let a zone vary freely, raise the score limits and let the region limits
+outside it (for instance `fail_area_mm2 = 0`: no region at all) decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from station.codes import ReasonCode
+from station.results import (
+    SEVERITY,
+    Decision,
+    FrameQuality,
+    Measurement,
+    Reason,
+    Region,
+    Regions,
+    UnlistedRegions,
+    Verdict,
+    error,
+)
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits on regions; a value above its limit fires. None: not limited."""
+
+    fail_area_mm2: float | None = None
+    review_area_mm2: float | None = None
+    fail_total_area_mm2: float | None = None
+    review_total_area_mm2: float | None = None
+    fail_length_mm: float | None = None
+    review_length_mm: float | None = None
+    fail_count: int | None = None
+    review_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A polygon with its own limits, in fractions of the frame: (0, 0) top left, (1, 1) bottom right."""
+
+    name: str
+    polygon: tuple[Point, ...]
+    limits: Limits = field(default_factory=Limits)
+    ignore: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.polygon) < 3:
+            raise ValueError(f'zone "{self.name}" has {len(self.polygon)} corners: a polygon needs at least 3')
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLimits:
+    """When a picture is not trusted, and what its part gets then. None: not checked."""
+
+    min_mean_grey: float | None = None
+    max_mean_grey: float | None = None
+    max_saturated_share: float | None = None
+    min_sharpness: float | None = None
+    expected_shape: tuple[int, ...] | None = None
+    """Shape of the pixels that the camera was set to, see `CameraInfo.shape`."""
+    verdict: Verdict = Verdict.REVIEW
+
+    def __post_init__(self) -> None:
+        if self.verdict not in (Verdict.REVIEW, Verdict.FAIL):
+            raise ValueError(f"verdict {self.verdict.name} for a picture that is not trusted: REVIEW or FAIL")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All rules for one view. PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW.
+
+    Scores and limits are on the scale from 0 to 1 of `engines.scale`.
+    """
+
+    reject_score: float
+    review_score: float
+    limits: Limits = field(default_factory=Limits)
+    """For regions outside all zones."""
+    zones: tuple[Zone, ...] = ()
+    quality: QualityLimits = field(default_factory=QualityLimits)
+
+    def __post_init__(self) -> None:
+        if not self.review_score <= self.reject_score:
+            raise ValueError(f"review_score {self.review_score} must not be above reject_score {self.reject_score}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    verdict: Verdict
+    reason: Reason
+
+
+def decide(measurement: Measurement, rules: Rules) -> Decision:
+    """The verdict on one frame. A score that is not finite is an ERROR.
+
+    Reasons come most severe first; at equal severity picture quality before score before regions, because a bad
+    picture explains the others.
+    """
+    if not math.isfinite(measurement.score):
+        return error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.score}")
+    findings = [
+        *_quality(measurement.quality, rules.quality),
+        *_score(measurement.score, rules),
+        *_regions(measurement.regions, measurement.quality.shape, rules),
+    ]
+    if not findings:
+        return Decision(Verdict.PASS)
+    return _worst(findings)
+
+
+def not_located(quality: FrameQuality, rules: Rules, detail: str) -> Decision:
+    """The verdict on a frame in which the engine did not find the part: at best REVIEW, the part was not scored."""
+    findings = [
+        *_quality(quality, rules.quality),
+        _Finding(Verdict.REVIEW, Reason(ReasonCode.PART_NOT_LOCATED, detail)),
+    ]
+    return _worst(findings)
+
+
+def _worst(findings: list[_Finding]) -> Decision:
+    """The worst verdict with all reasons; at equal severity in the order given."""
+    ordered = sorted(findings, key=lambda finding: -SEVERITY[finding.verdict])
+    return Decision(ordered[0].verdict, tuple(finding.reason for finding in ordered))
+
+
+def _quality(quality: FrameQuality, limits: QualityLimits) -> Iterator[_Finding]:
+    def finding(code: ReasonCode, detail: str) -> _Finding:
+        return _Finding(limits.verdict, Reason(code, detail))
+
+    grey, share = quality.mean_grey, quality.saturated_share
+    if limits.expected_shape is not None and quality.shape != limits.expected_shape:
+        detail = f"frame {_shape_text(quality.shape)}, expected {_shape_text(limits.expected_shape)}"
+        yield finding(ReasonCode.WRONG_SIZE, detail)
+    if limits.min_mean_grey is not None and not grey >= limits.min_mean_grey:
+        yield finding(ReasonCode.TOO_DARK, f"mean grey {grey:.1f} < {limits.min_mean_grey:g}")
+    if limits.max_mean_grey is not None and not grey <= limits.max_mean_grey:
+        yield finding(ReasonCode.TOO_BRIGHT, f"mean grey {grey:.1f} > {limits.max_mean_grey:g}")
+    if limits.max_saturated_share is not None and not share <= limits.max_saturated_share:
+        yield finding(ReasonCode.TOO_BRIGHT, f"saturated share {share:.4f} > {limits.max_saturated_share:g}")
+    if limits.min_sharpness is not None and not quality.sharpness >= limits.min_sharpness:
+        yield finding(ReasonCode.OUT_OF_FOCUS, f"sharpness {quality.sharpness:.1f} < {limits.min_sharpness:g}")
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    kind = {2: "grey", 3: "RGB"}.get(len(shape), "pixels")
+    return f"{shape[1]} x {shape[0]} {kind}" if len(shape) >= 2 else str(shape)
+
+
+def _score(score: float, rules: Rules) -> Iterator[_Finding]:
+    if score > rules.reject_score:
+        reason = Reason(ReasonCode.SCORE_ABOVE_LIMIT, f"{score:.4g} > {rules.reject_score:.4g}")
+        yield _Finding(Verdict.FAIL, reason)
+    elif score > rules.review_score:
+        reason = Reason(ReasonCode.SCORE_IN_REVIEW_BAND, f"{score:.4g} > {rules.review_score:.4g}")
+        yield _Finding(Verdict.REVIEW, reason)
+
+
+def _regions(regions: Regions, shape: tuple[int, ...], rules: Rules) -> Iterator[_Finding]:
+    """Where the unlisted regions lie is not known: they count in every place where regions count at all."""
+    if regions.count == 0:
+        return
+    outside, by_zone = _place(regions.listed, shape, rules.zones)
+    yield from _limits(outside, regions.unlisted, rules.limits, "")
+    for zone, inside in zip(rules.zones, by_zone, strict=True):
+        if not zone.ignore:
+            yield from _limits(inside, regions.unlisted, zone.limits, f'zone "{zone.name}": ')
+
+
+def _place(
+    regions: Sequence[Region], shape: tuple[int, ...], zones: Sequence[Zone]
+) -> tuple[list[Region], list[list[Region]]]:
+    """Regions outside all zones, and those of each zone: the first one that holds the region."""
+    outside: list[Region] = []
+    by_zone: list[list[Region]] = [[] for _ in zones]
+    if not zones:
+        return list(regions), by_zone
+    height, width = shape[:2]
+    polygons = [np.asarray(zone.polygon, np.float32) * np.array([width, height], np.float32) for zone in zones]
+    for region in regions:
+        for zone, polygon, inside in zip(zones, polygons, by_zone, strict=True):
+            if _holds(polygon, region, whole=zone.ignore):
+                inside.append(region)
+                break
+        else:
+            outside.append(region)
+    return outside, by_zone
+
+
+def _holds(polygon: NDArray[np.float32], region: Region, *, whole: bool) -> bool:
+    """Whether the region's centre lies in the polygon (in px, corners of pixels whole numbers) or, `whole`, all of it.
+
+    A defect that reaches out of an ignored zone must count, however little of it lies outside.
+    """
+    points: tuple[Point, ...] = (region.centre_px,)
+    if whole:
+        x, y, width, height = region.box_px
+        corners = ((x, y), (x + width - 1, y), (x, y + height - 1), (x + width - 1, y + height - 1))
+        points += region.contour_px or corners
+    return all(cv2.pointPolygonTest(polygon, (px + 0.5, py + 0.5), measureDist=False) >= 0 for px, py in points)
+
+
+def _limits(regions: Sequence[Region], unlisted: UnlistedRegions, limits: Limits, where: str) -> Iterator[_Finding]:
+    count = len(regions) + unlisted.count
+    if count == 0:
+        return
+    total = sum(region.area_mm2 for region in regions) + unlisted.area_mm2
+    area, area_at = _largest([(region.area_mm2, region.centre_px) for region in regions], unlisted.largest_mm2)
+    length, length_at = _largest([(region.length_mm, region.centre_px) for region in regions], unlisted.longest_mm)
+
+    def check(
+        code: ReasonCode, value: float, found: str, fail: float | None, review: float | None
+    ) -> Iterator[_Finding]:
+        for verdict, limit in ((Verdict.FAIL, fail), (Verdict.REVIEW, review)):
+            if limit is not None and value > limit:
+                yield _Finding(verdict, Reason(code, f"{where}{found} > {limit:g}"))
+                return
+
+    found = f"area {area:.3f} mm2{area_at}"
+    yield from check(ReasonCode.REGION_AREA, area, found, limits.fail_area_mm2, limits.review_area_mm2)
+    found = f"total area {total:.3f} mm2 of {count}"
+    yield from check(ReasonCode.REGION_AREA, total, found, limits.fail_total_area_mm2, limits.review_total_area_mm2)
+    found = f"length {length:.3f} mm{length_at}"
+    yield from check(ReasonCode.REGION_LENGTH, length, found, limits.fail_length_mm, limits.review_length_mm)
+    yield from check(ReasonCode.REGION_COUNT, count, f"{count} regions", limits.fail_count, limits.review_count)
+
+
+def _largest(listed: Sequence[tuple[float, Point]], unlisted: float) -> tuple[float, str]:
+    """The largest value and where it lies."""
+    value, (x, y) = max(listed, default=(0.0, (0.0, 0.0)))
+    return (unlisted, " (not listed)") if unlisted > value else (value, f" at ({x:.0f}, {y:.0f})")

@@ -1,0 +1,261 @@
+"""The inspection stage: frames -> scores -> measurement -> decision, on one named thread.
+
+Views of one part that wait in the queue at the same time go through the engine together.
+
+The thread owns the inspector (and so the engine): a new one is handed over through the same queue as the frames, so
+frames that were queued before it are still judged by the old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from engines.errors import DeviceFault, PartNotLocated
+from engines.scale import ScoreScale
+from station.codes import ReasonCode
+from station.line.inspection.decision import Rules, decide, not_located
+from station.line.inspection.frame_quality import frame_quality
+from station.line.inspection.joining import WORST, JoinRule
+from station.line.inspection.measurement import measure
+from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Scores, Trigger, error
+
+log = structlog.get_logger()
+
+
+class Scorer(Protocol):
+    """What inspection asks of an engine."""
+
+    def score(self, frames: Sequence[Frame], /) -> Sequence[Scores | PartNotLocated]:
+        """Scores frames together: one answer each, in their order.
+
+        Raises whatever the runtime raises; the stage turns it into error parts.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRules:
+    """What turns the scores of one camera's frames into a verdict."""
+
+    rules: Rules
+    pixel_score: float
+    """Cells at or above this, on the scale of `Inspector.pixel_scale`, belong to a region."""
+    pixel_size_mm: float
+    min_region_mm2: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inspector:
+    """An engine with its rules: everything that turns frames into verdicts."""
+
+    scorer: Scorer
+    engine_id: str
+    scale: ScoreScale
+    """Of image scores: what people, rules and PLC see instead of the engine's own units."""
+    pixel_scale: ScoreScale
+    """Of the cells of the map."""
+    rules: ViewRules
+    """For cameras that are not named in `views`."""
+    views: Mapping[str, ViewRules] = field(default_factory=dict)
+    joining: JoinRule = WORST
+    runtime: str = ""
+    """What runs the engine, and why."""
+
+    @property
+    def reject_score(self) -> float:
+        """The limit that the station shows where no single view is meant."""
+        return self.rules.rules.reject_score
+
+    def inspect(self, frames: Sequence[Frame]) -> list[Inspection]:
+        """Judges frames that were taken together. Never raises for a bad frame or a bad score; raises what the engine
+        raises."""
+        started_ns = time.monotonic_ns()
+        qualities = [frame_quality(frame.pixels) for frame in frames]
+        answers = self.scorer.score(frames)
+        return [
+            self._judge(frame, quality, answer, started_ns)
+            for frame, quality, answer in zip(frames, qualities, answers, strict=True)
+        ]
+
+    def _judge(
+        self, frame: Frame, quality: FrameQuality, answer: Scores | PartNotLocated, started_ns: int
+    ) -> Inspection:
+        view = self.views.get(frame.camera, self.rules)
+        scores = measurement = None
+        if isinstance(answer, PartNotLocated):
+            decision = not_located(quality, view.rules, str(answer))
+        elif not (math.isfinite(answer.image_score) and math.isfinite(float(answer.anomaly_map.sum()))):
+            scores = answer
+            found = f"image score {scores.image_score}, largest map value {scores.anomaly_map.max()}"
+            decision = error(ReasonCode.SCORE_NOT_FINITE, found)
+        else:
+            scores, measurement = answer, self._measure(frame, quality, answer, view)
+            decision = decide(measurement, view.rules)
+        now_ns = time.monotonic_ns()
+        return Inspection(frame, decision, scores, measurement, started_ns, now_ns, view.rules.reject_score)
+
+    def _measure(self, frame: Frame, quality: FrameQuality, scores: Scores, view: ViewRules) -> Measurement:
+        regions = measure(
+            scores.anomaly_map,
+            frame.pixels.shape[:2],
+            pixel_threshold=self.pixel_scale.raw(view.pixel_score),
+            pixel_size_mm=view.pixel_size_mm,
+            min_area_mm2=view.min_region_mm2,
+        )
+        listed = tuple(
+            replace(region, peak_score=self.pixel_scale.shown(region.peak_score)) for region in regions.listed
+        )
+        return Measurement(self.scale.shown(scores.image_score), replace(regions, listed=listed), quality)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The stage's answer for one view of a part."""
+
+    acquisition_id: int
+    inspection: Inspection
+
+
+@dataclass(frozen=True, slots=True)
+class InspectorChanged:
+    """Another inspector (or none) has been installed; frames from now on are judged by it."""
+
+    inspector: Inspector | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Install:
+    inspector: Inspector | None
+    in_force: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    trigger: Trigger
+    frame: Frame
+
+
+class InspectionStage:
+    """One thread with a bounded queue in front of the inspector."""
+
+    def __init__(self, post: Callable[[Inspected | InspectorChanged], None], *, queue_size: int) -> None:
+        self._post = post
+        # one place more than parts in flight: a new inspector always finds room
+        self._queue: queue.Queue[_Work | _Install | None] = queue.Queue(queue_size + 2)
+        self._ahead: deque[_Work | _Install | None] = deque()
+        """Taken from the queue while looking for views of the same part: at most one, and the next to be done."""
+        self._thread = threading.Thread(target=self._run, name="inspection")
+        self._inspector: Inspector | None = None
+        self._busy_since_ns = 0
+        self._lost = ""
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def busy_for_s(self) -> float:
+        """How long the frame in hand has been in hand; 0 when idle."""
+        since = self._busy_since_ns
+        return (time.monotonic_ns() - since) / 1e9 if since else 0.0
+
+    @property
+    def device_lost(self) -> str:
+        """Why nothing can be inspected before this process has ended; empty: all is well."""
+        return self._lost
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, trigger: Trigger, frame: Frame) -> bool:
+        """Queues a frame; False when the queue is full (the caller makes it an error part)."""
+        try:
+            self._queue.put_nowait(_Work(trigger, frame))
+        except queue.Full:
+            return False
+        return True
+
+    def install(self, inspector: Inspector | None, timeout_s: float = 30.0) -> None:
+        """Hands over another inspector and waits until it is in force and `InspectorChanged` is posted.
+
+        Raises queue.Full when the engine in hand does not come to an end.
+        """
+        install = _Install(inspector)
+        self._queue.put(install, timeout=timeout_s)
+        if not install.in_force.wait(timeout_s):
+            raise queue.Full
+
+    def stop(self, timeout_s: float) -> bool:
+        """Lets what is queued finish and ends the thread; False when it did not end in time (a hanging engine)."""
+        if self._thread.ident is None:
+            return True
+        try:
+            self._queue.put(None, timeout=timeout_s)
+        except queue.Full:
+            return False
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (work := self._ahead.popleft() if self._ahead else self._queue.get()) is not None:
+            if isinstance(work, _Install):
+                self._swap(work.inspector)
+                work.in_force.set()
+                continue
+            self._busy_since_ns = time.monotonic_ns()
+            batch = self._views_with(work)
+            for inspection in self.inspect(batch):
+                self._post(Inspected(work.trigger.acquisition_id, inspection))
+            self._busy_since_ns = 0
+        self._swap(None)
+
+    def _views_with(self, work: _Work) -> list[_Work]:
+        """The frame and those of the same part that wait behind it. Frames of the next part never delay this one."""
+        batch = [work]
+        with contextlib.suppress(queue.Empty):
+            while not self._ahead:
+                following = self._queue.get_nowait()
+                if isinstance(following, _Work) and following.trigger == work.trigger:
+                    batch.append(following)
+                else:
+                    self._ahead.append(following)
+        return batch
+
+    def inspect(self, batch: Sequence[_Work]) -> list[Inspection]:
+        """Frames of one part through the inspector; whatever goes wrong is an error part with its reason."""
+        if self._inspector is None:
+            return [_not_inspected(work, error(ReasonCode.NO_ENGINE)) for work in batch]
+        try:
+            return self._inspector.inspect([work.frame for work in batch])
+        except DeviceFault as problem:
+            log.error("GPU failed", acquisition_id=batch[0].trigger.acquisition_id, problem=str(problem))
+            if problem.needs_restart:
+                self._lost = str(problem)
+            decision = error(ReasonCode.DEVICE_FAILED, f"{problem.kind.value}: {problem}"[:200])
+            return [_not_inspected(work, decision) for work in batch]
+        except Exception as problem:  # stage boundary: a part is never left without a verdict
+            log.exception("inspection failed", acquisition_id=batch[0].trigger.acquisition_id)
+            decision = error(ReasonCode.ENGINE_RAISED, f"{type(problem).__name__}: {problem}"[:200])
+            return [_not_inspected(work, decision) for work in batch]
+
+    def _swap(self, inspector: Inspector | None) -> None:
+        old, self._inspector = self._inspector, inspector
+        self._post(InspectorChanged(inspector))
+        if old is not None and (inspector is None or old.scorer is not inspector.scorer):
+            old.scorer.close()
+
+
+def _not_inspected(work: _Work, decision: Decision) -> Inspection:
+    return Inspection(work.frame, decision, decided_ns=time.monotonic_ns())

@@ -1,0 +1,1 @@
+"""The one writer: journal, rows, images, disk budget, one log line a part."""

@@ -1,0 +1,353 @@
+"""The recording stage: one thread that writes rows, images and events; nobody ever waits for it.
+
+    record() ──► inbox ──► [image to disk] ──► pending rows ──► one transaction per 100 ms ──► on_committed
+
+What happens when the disk does not keep up or fails, in this order:
+
+* images that wait hold more than `waiting_images_mb`, or there are `queue_size` of them: further parts give up their
+  image, the row says so (`image_skipped`);
+* an image cannot be written (disk full): it is skipped, the row says so, Warning DISK_FULL;
+* the database cannot be written: rows wait in memory and are tried again, Warning RECORDS_DELAYED (DISK_FULL when
+  that is the cause);
+* more than `waiting_rows` wait: further rows are lost, which is logged as ERROR, counted in `health` and, once the
+  database is back, entered as an event. The journal still holds verdicts and brings them back at the next start.
+
+All of it ends by itself when the disk is back.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from station.codes import WarningCode
+from station.line.recording.image_store import ImageStore
+from station.line.recording.journal import PartKey, UnfinishedPart
+from station.line.recording.log import log_audit, log_event, log_part
+from station.line.recording.waiting_images import Admitted, WaitingImages
+from station.line.recording.writer import RecordWriter, Statement
+from station.records import parts as database
+from station.records.audit import INSERT_AUDIT, AuditEntry
+from station.results import InspectionRecord
+
+log = structlog.get_logger()
+
+IDLE_INTERVAL_S = 0.5
+COMMIT_INTERVAL_S = 0.1
+ROWS_PER_COMMIT = 500
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """Where and how much is recorded; see the configuration of the same names."""
+
+    directory: Path
+    pass_image_share: float = 0.02
+    disk_budget_mb: int = 10_000
+    min_free_mb: int = 500
+    queue_size: int = 256
+    """Parts that may wait with their images."""
+    waiting_images_mb: int = 512
+    """Memory that waiting images may hold."""
+    waiting_rows: int = 10_000
+    """Rows that may wait for the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderHealth:
+    """How recording does. `ok` is False while anything is delayed or skipped."""
+
+    ok: bool
+    warning: WarningCode
+    waiting: int
+    """Parts and events that are not in the database yet."""
+    lost: int
+    """Rows given up since the start, because too many waited."""
+    detail: str
+
+
+OnCommitted = Callable[[Sequence[PartKey]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    admitted: Admitted
+    recovered: bool = False
+
+
+class _Flush(threading.Event):
+    """Set once everything recorded before it is in the database."""
+
+
+class _Stop:
+    pass
+
+
+_Message = _Part | Statement | _Flush | _Stop
+
+
+class Recorder:
+    """Owner of the records. `start`, then `record` and `event`, then `stop`."""
+
+    def __init__(self, settings: RecorderSettings, session: str, *, on_committed: OnCommitted | None = None) -> None:
+        """`on_committed` is called on the recording thread with the parts that are in the database for good."""
+        self._settings = settings
+        self._session = session
+        self._on_committed = on_committed
+        self._images = ImageStore(
+            settings.directory, budget_mb=settings.disk_budget_mb, min_free_mb=settings.min_free_mb
+        )
+        self._thread = threading.Thread(target=self._run, name="recording")
+        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._stopping = False
+        self._stop_at = 0.0
+        self._images_until = math.inf
+        self._waiting_images = WaitingImages(
+            pass_image_share=settings.pass_image_share,
+            queue_size=settings.queue_size,
+            waiting_images_mb=settings.waiting_images_mb,
+        )
+        self._lost = 0
+        # From here on: the recording thread's own, only read by the others.
+        self._writer = RecordWriter(settings.directory / database.DATABASE_FILE)
+        self._pending: list[Statement] = []
+        self._flushes: list[_Flush] = []
+        self._lost_reported = 0
+        self._trouble_reported = False
+
+    # -- called by the other threads ------------------------------------------------------------------------------
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def health(self) -> RecorderHealth:
+        troubles = [text for text in (self._writer.trouble, self._images.trouble) if text]
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping:
+            troubles.insert(0, "the recording thread has ended")
+        warning = WarningCode.NONE
+        if troubles:
+            full = self._writer.is_full or not self._writer.trouble
+            warning = WarningCode.DISK_FULL if full else WarningCode.RECORDS_DELAYED
+        lost = self._lost + self._writer.refused
+        return RecorderHealth(not troubles, warning, self._waiting(), lost, "; ".join(troubles))
+
+    def start(self) -> None:
+        """Opens the records and starts the thread. A full disk is no error here: records wait then.
+
+        Raises:
+            RecordingError: the folder cannot be written, or the database is damaged or of a newer version.
+        """
+        folder = self._settings.directory
+        try:
+            self._images.make_folder()
+        except OSError as problem:
+            if problem.errno not in _DISK_FULL:
+                raise database.RecordingError(f'records "{folder}" cannot be made: {problem.strerror}') from problem
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise database.RecordingError(f'records "{folder}" cannot be written: no permission')
+        self._writer.open()
+        values = {"session": self._session, "wall_time": time.time()}
+        self._pending = [Statement(database.START_SESSION, values), Statement(database.MARK_KILLED, values)]
+        self._thread.start()
+
+    def record(self, record: InspectionRecord) -> None:
+        """Takes a part for the ledger; returns within microseconds whatever the disk does. Called by one thread."""
+        self._offer(_Part(self._waiting_images.admit(record)))
+
+    def record_recovered(self, part: UnfinishedPart, *, engine_id: str = "", recipe: str = "") -> None:
+        """Enters a part that an earlier process left in the journal, unless the ledger has it already."""
+        record = InspectionRecord(
+            session=part.session,
+            trigger=part.trigger,
+            decision=part.decision,
+            views=(),
+            signalled_ns=0,
+            engine_id=engine_id,
+            recipe=recipe,
+            config_checksum="",
+            reject_score=float("nan"),
+        )
+        self._inbox.put(Statement(database.INSERT_KILLED_SESSION, {"session": part.session}))
+        self._offer(_Part(Admitted(record), recovered=True))
+
+    def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
+        """Takes an event. A missed trigger is one event of kind `missed`. Any thread."""
+        self._offer(self._event(kind, level, detail, wall_time))
+
+    def acknowledged(self, acquisition_id: int, after_trigger_ms: float) -> None:
+        """The PLC has read the result of a part that was recorded before. Any thread."""
+        values = {
+            "session": self._session,
+            "acquisition_id": acquisition_id,
+            "acknowledged_ms": f"{after_trigger_ms:.3f}",
+        }
+        self._offer(Statement(database.ACKNOWLEDGED, values))
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Takes an entry for the audit log. Any thread."""
+        values = {"session": self._session, "wall_time": time.time(), **asdict(entry)}
+        self._offer(Statement(INSERT_AUDIT, values))
+
+    def write(self, sql: str, values: dict[str, Any]) -> None:
+        """Takes a statement on a table of another module. Any thread."""
+        self._offer(Statement(sql, values))
+
+    def flush(self, timeout_s: float) -> bool:
+        """Waits until everything recorded so far is in the database; False when it is not in time."""
+        flush = _Flush()
+        self._inbox.put(flush)
+        return flush.wait(timeout_s)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Writes what waits, in order, and ends the thread. False when not all could be written in `timeout_s`.
+
+        Images are given up after half of that time, so that all rows get written. May be called again.
+        """
+        if self._thread.ident is None:
+            return True
+        if not self._stopping:
+            self._images_until = time.monotonic() + timeout_s / 2
+            self._stop_at = time.monotonic() + timeout_s
+            self._stopping = True
+            self._inbox.put(_Stop())
+        self._thread.join(timeout_s + 2 * COMMIT_INTERVAL_S)
+        return not self._thread.is_alive() and self._waiting() == 0
+
+    def _waiting(self) -> int:
+        return self._inbox.qsize() + len(self._pending)
+
+    def _offer(self, message: _Part | Statement) -> None:
+        if not self._stopping and self._waiting() < self._settings.waiting_rows:
+            self._inbox.put(message)
+            return
+        self._lost += 1
+        what = message.values if isinstance(message, Statement) else _names(message.admitted.record)
+        why = "recording has stopped" if self._stopping else "too many records wait for the disk"
+        log.error("record lost", why=why, lost=self._lost, **what)
+
+    def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> Statement:
+        values = {
+            "session": self._session,
+            "wall_time": time.time() if wall_time is None else wall_time,
+            "kind": kind,
+            "level": level,
+            "detail": detail,
+        }
+        return Statement(database.INSERT_EVENT, values)
+
+    # -- the recording thread --------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._take_stock()
+        stop = False
+        while not (stop and (not self._pending or time.monotonic() > self._stop_at)):
+            stop = self._gather() or stop
+            if stop or self._writer.may_try:
+                self._commit()
+            self._tidy()
+        if self._waiting():
+            log.error("records could not be written before the end", records=self._waiting())
+        self._writer.close()
+
+    def _gather(self) -> bool:
+        """Takes messages for one commit interval, which begins with the first; True when told to stop."""
+        wait_s = COMMIT_INTERVAL_S if self._pending else IDLE_INTERVAL_S
+        until = 0.0
+        for _ in range(ROWS_PER_COMMIT):
+            try:
+                message = self._inbox.get(timeout=wait_s)
+            except queue.Empty:
+                return False
+            if isinstance(message, _Part):
+                self._pending.append(self._store(message))
+            elif isinstance(message, Statement):
+                if message.sql == database.INSERT_EVENT:
+                    log_event(message.values)
+                elif message.sql == INSERT_AUDIT:
+                    log_audit(message.values)
+                self._pending.append(message)
+            elif isinstance(message, _Flush):
+                self._flushes.append(message)
+            else:
+                values = {"session": self._session, "wall_time": time.time()}
+                self._pending.append(Statement(database.END_SESSION, values))
+                return True
+            until = until or time.monotonic() + COMMIT_INTERVAL_S
+            wait_s = until - time.monotonic()
+            if wait_s <= 0:
+                return False
+        return False
+
+    def _store(self, part: _Part) -> Statement:
+        """Writes the images of a part; its rows are the answer. Images first: no row names a file that is not there."""
+        admitted, record = part.admitted, part.admitted.record
+        row = database.part_row(record, recovered=part.recovered)
+        skipped = admitted.image_skipped
+        if admitted.image_bytes and time.monotonic() > self._images_until:
+            skipped = "the station stopped"
+        if skipped is not None:
+            row = replace(row, views=tuple(replace(view, image_skipped=skipped) for view in row.views))
+        elif admitted.image_bytes:
+            row = self._images.store(row, record.views)
+        self._waiting_images.stored(admitted)
+        if not part.recovered:  # the clock of another process says nothing now
+            recorded_ms = (time.monotonic_ns() - record.trigger.time_ns) / 1e6
+            row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
+        log_part(row)
+        views = tuple(database.view_values(row, view) for view in row.views)
+        return Statement(database.INSERT_PART, database.part_values(row), (row.session, row.acquisition_id), views)
+
+    def _tidy(self) -> None:
+        for path in self._images.tidy():
+            self._pending.append(Statement(database.IMAGE_DELETED, {"image_path": path}))
+        if bool(self._images.trouble) != self._trouble_reported:
+            self._trouble_reported = bool(self._images.trouble)
+            kind, level = ("images_skipped", "warning") if self._images.trouble else ("images_stored", "info")
+            self._pending.append(self._event(kind, level, self._images.trouble))
+
+    def _take_stock(self) -> None:
+        """Counts the images on disk, and corrects rows whose image is gone (killed between file and row)."""
+        on_disk = self._images.take_stock()
+        if self._images.trouble:
+            return
+        gone = (path for path in self._writer.images() if path not in on_disk)
+        self._pending += [Statement(database.IMAGE_DELETED, {"image_path": path}) for path in gone]
+
+    def _commit(self) -> None:
+        """Writes all pending rows in one transaction; what cannot be written now stays pending."""
+        committed = self._writer.write(self._pending) if self._pending else []
+        if committed is None:
+            return
+        self._pending.clear()
+        if self._lost > self._lost_reported:
+            detail = f"{self._lost - self._lost_reported} records were lost: too many waited for the disk"
+            self._lost_reported = self._lost
+            self._pending.append(self._event("records_lost", "error", detail))
+        if committed and self._on_committed is not None:
+            self._on_committed(committed)
+        for flush in self._flushes:
+            flush.set()
+        self._flushes.clear()
+
+
+def _names(record: InspectionRecord) -> dict[str, Any]:
+    trigger = record.trigger
+    return {
+        "acquisition_id": trigger.acquisition_id,
+        "part_id": trigger.part_id,
+        "verdict": record.decision.verdict.name,
+    }

@@ -1,0 +1,76 @@
+"""Which parts keep their pictures, and how much memory pictures that wait for the disk may hold.
+
+`admit` is called by the thread that records (signalling), `stored` by the recording thread. No lock: each counter is
+written by one side only, and the differences are what waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from station.line.recording.retention import MB
+from station.results import Inspection, InspectionRecord, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A record, with its pixels or without."""
+
+    record: InspectionRecord
+    image_bytes: int = 0
+    """Memory that its pictures hold; 0: none is to be stored."""
+    image_skipped: str | None = None
+    """Why pictures that should be stored are not."""
+
+
+class WaitingImages:
+    """The pictures of all views of a part are kept, or none."""
+
+    def __init__(self, *, pass_image_share: float, queue_size: int, waiting_images_mb: int) -> None:
+        self._pass_image_share = pass_image_share
+        self._queue_size = queue_size
+        self._limit_bytes = waiting_images_mb * MB
+        self._pass_count = 0
+        self._parts_in = self._bytes_in = 0
+        self._parts_out = self._bytes_out = 0
+
+    def admit(self, record: InspectionRecord) -> Admitted:
+        """Takes the pixels out of a record whose pictures are not to be stored, or for which there is no room."""
+        if not record.views:
+            return Admitted(record)
+        if record.decision.verdict is Verdict.PASS and not record.late and not self._pass_image_is_due():
+            return Admitted(_without_pixels(record))
+        size = sum(view.frame.pixels.nbytes for view in record.views)
+        waiting, held = self._parts_in - self._parts_out, self._bytes_in - self._bytes_out
+        if waiting >= self._queue_size or held + size > self._limit_bytes:
+            return Admitted(_without_pixels(record), image_skipped="too many images wait for the disk")
+        self._parts_in += 1
+        self._bytes_in += size
+        return Admitted(record, image_bytes=size)
+
+    def stored(self, part: Admitted) -> None:
+        """The pictures of this part are on disk, or given up."""
+        if part.image_bytes:
+            self._parts_out += 1
+            self._bytes_out += part.image_bytes
+
+    def _pass_image_is_due(self) -> bool:
+        """Evenly spread: of the first n PASS parts, floor(n * share) have an image."""
+        self._pass_count += 1
+        share = self._pass_image_share
+        return int(self._pass_count * share) > int((self._pass_count - 1) * share)
+
+
+def _without_pixels(record: InspectionRecord) -> InspectionRecord:
+    """The same record without the memory of frames and maps."""
+    return replace(record, views=tuple(_view_without_pixels(view) for view in record.views))
+
+
+def _view_without_pixels(view: Inspection) -> Inspection:
+    frame = replace(view.frame, pixels=np.empty((0, 0), np.uint8))
+    scores = view.scores
+    if scores is not None:
+        scores = replace(scores, anomaly_map=np.empty((0, 0), np.float32))
+    return replace(view, frame=frame, scores=scores)

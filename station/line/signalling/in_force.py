@@ -1,0 +1,36 @@
+"""What parts are judged by, and what every record says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from station.line.inspection.joining import WORST, JoinRule, highest_scored
+from station.line.inspection.stage import Inspector
+from station.line.signalling.messages import Identity
+from station.results import Inspection
+
+
+@dataclass(slots=True)
+class InForce:
+    """Owned by the signalling thread, which alone changes it."""
+
+    identity: Identity
+    inspector: Inspector | None = None
+    since_ns: int = 0
+    """What was triggered before is not judged by this inspector."""
+
+    @property
+    def engine_id(self) -> str:
+        return self.inspector.engine_id if self.inspector else ""
+
+    @property
+    def joining(self) -> JoinRule:
+        return self.inspector.joining if self.inspector else WORST
+
+    def reject_score(self, views: Sequence[Inspection] = ()) -> float:
+        """The limit: that of the view whose score is shown, else the station's."""
+        shown = highest_scored(views)
+        if shown is not None and shown.reject_score is not None:
+            return shown.reject_score
+        return self.inspector.reject_score if self.inspector else 0.0

@@ -1,0 +1,325 @@
+"""Which parts are open, which id belongs to which frame, when a part is too late, and the counters.
+
+Pure and clock-injected: no threads, no sockets, no clock. One thread (signalling) owns the one instance.
+
+A part is *opened* once, by a trigger, and *closed* once, by whatever comes first: its inspection, a camera fault,
+its deadline, a stop. What comes second finds no open part and is recorded as late, never applied.
+
+Matching part ids to hardware triggers (`latched_ids`). The PLC latches an id shortly before the part reaches the light
+barrier; a frame belongs to the newest id latched before the frame's trigger *time*. Older ids that are still waiting
+never got a frame and become error parts. Counting frames instead would shift every later verdict by one part after a
+single lost frame or a part taken off by hand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+from station.codes import ReasonCode
+from station.line.signalling.frame_time import NS_PER_MS, may_be_of
+from station.line.signalling.latched_ids import LatchedId, LatchedIds, LatchState
+from station.results import Decision, Trigger, Verdict
+
+CLOSED_HISTORY = 64
+
+NOT_INSPECTED_ON_PURPOSE = frozenset(
+    {
+        ReasonCode.RESULT_OVERRUN,
+        ReasonCode.STOPPED,
+        ReasonCode.OFFLINE,
+        ReasonCode.TEACHING,
+        ReasonCode.RESTARTED,
+        ReasonCode.PLC_LOST,
+        ReasonCode.HANDSHAKE_RESET,
+        ReasonCode.CHALLENGE_PART_PASSED,
+    }
+)
+"""Error reasons that say nothing about the health of camera and engine: they do not add up to a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """Limits of the part's way; see the configuration of the same names."""
+
+    deadline_ms: int = 500
+    no_frame_ms: int = 1000
+    max_parts_in_flight: int = 8
+    errors_in_a_row_to_fault: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Parts of production since the start or the last reset. triggers = pass + fail + review + error + open."""
+
+    triggers: int = 0
+    passed: int = 0
+    failed: int = 0
+    review: int = 0
+    error: int = 0
+    missed: int = 0
+    late: int = 0
+    challenge: int = 0
+    """Parts of challenge tests, which are in none of the others."""
+
+
+_COUNTER = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.REVIEW: "review", Verdict.ERROR: "error"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """A part between trigger and result."""
+
+    trigger: Trigger
+    has_frame: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMatch:
+    """What a frame means for the ledger."""
+
+    part: OpenPart | None
+    """The part that the frame belongs to; None when it belongs to none (see `why_not`)."""
+    without_frame: tuple[OpenPart, ...] = ()
+    """Parts opened now that are known to have lost their frame; the caller closes them as errors."""
+    why_not: str = ""
+    """`late`: its part already has a result; `missed`: triggered while not ready."""
+    missed: int = 0
+    """Triggers that count as missed: while not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A part whose time is over."""
+
+    part: OpenPart
+    code: ReasonCode
+    opened_now: bool = False
+    """Until now it was only announced: its frame did not come."""
+
+
+class Ledger:
+    """The open parts and the counters of one session."""
+
+    def __init__(self, settings: LedgerSettings, *, wall_offset_ns: int) -> None:
+        """`wall_offset_ns` + monotonic time = time since the epoch, for people."""
+        self._settings = settings
+        self._wall_offset_ns = wall_offset_ns
+        self._next_id = 1
+        self._open: dict[int, OpenPart] = {}
+        self._latched = LatchedIds()
+        self._expired_since_frame = 0
+        self._counters = Counters()
+        self._errors_in_a_row = 0
+        self._closed: deque[Trigger] = deque(maxlen=CLOSED_HISTORY)
+        self._given_up_ns: int | None = None
+        """Trigger of the last part that was closed without its frame."""
+        self.challenge_run = 0
+        """The challenge test that parts triggered from now on belong to; 0: they are production."""
+
+    @property
+    def counters(self) -> Counters:
+        return self._counters
+
+    @property
+    def open_parts(self) -> tuple[OpenPart, ...]:
+        return tuple(self._open.values())
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._open) >= self._settings.max_parts_in_flight
+
+    @property
+    def has_challenge_part(self) -> bool:
+        """A master part is open: the next one has to wait, so that each result belongs to its step."""
+        return any(part.trigger.challenge for part in self._open.values())
+
+    @property
+    def awaits_frame(self) -> bool:
+        """True while a part that was triggered by us has no frame yet."""
+        return any(not part.has_frame for part in self._open.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """No part is open, and none that was announced while ready may still come."""
+        return not self._open and not any(latched.while_ready for latched in self._latched.waiting())
+
+    @property
+    def is_drained(self) -> bool:
+        """No part is open, and no frame of an announced one may still come, whether it was announced while ready or
+        not: what is changed now cannot touch a part of before.
+        """
+        return not self._open and next(self._latched.waiting(), None) is None
+
+    @property
+    def fault_due(self) -> bool:
+        """So many parts in a row were not inspected that the line must stop."""
+        return self._errors_in_a_row >= self._settings.errors_in_a_row_to_fault
+
+    def clear_fault(self) -> None:
+        self._errors_in_a_row = 0
+
+    def reset_counters(self) -> None:
+        """Counts from zero again; parts in flight are counted as triggers of the new count, so that it balances."""
+        self._counters = Counters(triggers=sum(not part.trigger.challenge for part in self._open.values()))
+
+    def latch(
+        self, part_id: int, now_ns: int, *, while_ready: bool, encoder_count: int = 0, deadline_ms: int = 0
+    ) -> int:
+        """The PLC announces the id of the next hardware trigger. Returns ids that fell out unused: missed."""
+        if not self._latched.add(LatchedId(part_id, encoder_count, deadline_ms, now_ns, while_ready)):
+            return 0
+        self._count(missed=1)
+        return 1
+
+    def trigger(
+        self, source: str, now_ns: int, *, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0
+    ) -> OpenPart:
+        """Opens a part that waits for its frame (PLC or software trigger)."""
+        return self._open_part(source, now_ns, part_id, encoder_count, deadline_ms, has_frame=False)
+
+    def miss(self, count: int = 1) -> None:
+        """Triggers while the station was not ready."""
+        self._count(missed=count)
+
+    def late(self, acquisition_id: int) -> Trigger | None:
+        """An answer came after its part had a result: counts it, and finds the part if it is not long ago."""
+        self._count(late=1)
+        return self.closed(acquisition_id)
+
+    def closed(self, acquisition_id: int) -> Trigger | None:
+        """The trigger of a part that has its result, if it is not long ago."""
+        return next((trigger for trigger in self._closed if trigger.acquisition_id == acquisition_id), None)
+
+    def frame(self, trigger_time_ns: int, *, lost_before: int, ready: bool) -> FrameMatch:
+        """A frame of a hardware trigger came, complete or not: opens its part.
+
+        `lost_before`: frames the camera counted but did not deliver since the one before. `ready`: the station
+        takes parts now.
+        """
+        latched = self._latched.newest_before(trigger_time_ns)
+        without, missed = self._without_frame(latched, lost_before, trigger_time_ns, ready)
+        self._expired_since_frame = 0
+        if latched is not None and latched.state is LatchState.EXPIRED:
+            latched.state = LatchState.USED
+            self._count(late=1)
+            return FrameMatch(None, without, "late", missed)
+        part_id = encoder = deadline_ms = 0
+        announced_while_ready = False
+        if latched is not None and latched.state is LatchState.WAITING:
+            latched.state = LatchState.USED
+            part_id, encoder, deadline_ms = latched.part_id, latched.encoder_count, latched.deadline_ms
+            announced_while_ready = latched.while_ready
+        if not (ready or announced_while_ready):
+            self._count(missed=1)
+            return FrameMatch(None, without, "missed", missed + 1)
+        part = self._open_part("line", trigger_time_ns, part_id, encoder, deadline_ms, has_frame=True)
+        return FrameMatch(part, without, "", missed)
+
+    def frame_for_trigger(self, trigger_time_ns: int) -> FrameMatch:
+        """A frame came in a mode where the station triggers the camera: it belongs to the part that waits for it,
+        unless it is the late one of a part that was given up.
+        """
+        for acquisition_id, part in self._open.items():
+            if not part.has_frame:
+                if not may_be_of(part.trigger.time_ns, trigger_time_ns, self._given_up_ns):
+                    break
+                with_frame = replace(part, has_frame=True)
+                self._open[acquisition_id] = with_frame
+                return FrameMatch(with_frame)
+        self._count(late=1)
+        return FrameMatch(None, (), "late")
+
+    def close(self, acquisition_id: int, decision: Decision) -> OpenPart | None:
+        """Closes a part with its verdict; None when it is not open: the answer came late."""
+        part = self._open.pop(acquisition_id, None)
+        if part is None:
+            return None
+        self._closed.append(part.trigger)
+        if not part.has_frame:
+            self._given_up_ns = part.trigger.time_ns
+        if not part.trigger.challenge:
+            self._count(**{_COUNTER[decision.verdict]: 1})
+        if decision.verdict is not Verdict.ERROR:
+            self._errors_in_a_row = 0
+        elif decision.code not in NOT_INSPECTED_ON_PURPOSE:
+            self._errors_in_a_row += 1
+        return part
+
+    def expire(self, now_ns: int) -> list[Expired]:
+        """Parts whose deadline is over, or whose frame did not come. The caller closes them as errors."""
+        no_frame_ns = self._settings.no_frame_ms * NS_PER_MS
+        expired = []
+        for part in self._open.values():
+            if not part.has_frame and now_ns >= part.trigger.time_ns + no_frame_ns:
+                expired.append(Expired(part, ReasonCode.NO_FRAME))
+            elif now_ns >= part.trigger.deadline_ns:
+                expired.append(Expired(part, ReasonCode.DEADLINE))
+        for latched in self._latched.expire(now_ns, no_frame_ns):
+            self._expired_since_frame += 1
+            if latched.while_ready:
+                expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME, opened_now=True))
+            else:
+                self._count(missed=1)
+        return expired
+
+    def next_wakeup_ns(self) -> int | None:
+        """When `expire` has work next; None when nothing is open."""
+        no_frame_ns = self._settings.no_frame_ms * NS_PER_MS
+        times = [
+            part.trigger.deadline_ns
+            if part.has_frame
+            else min(part.trigger.deadline_ns, part.trigger.time_ns + no_frame_ns)
+            for part in self._open.values()
+        ]
+        times += [latched.time_ns + no_frame_ns for latched in self._latched.waiting()]
+        return min(times, default=None)
+
+    def _without_frame(
+        self, newest: LatchedId | None, lost_before: int, time_ns: int, ready: bool
+    ) -> tuple[tuple[OpenPart, ...], int]:
+        """Opens a part for every id that a frame has overtaken, and for every further frame the camera lost."""
+        parts: list[OpenPart] = []
+        missed = 0
+        explained = self._expired_since_frame
+        for latched in self._latched.overtaken_by(newest):
+            explained += 1
+            if latched.while_ready:
+                parts.append(self._open_latched(latched))
+            else:
+                missed += 1
+        for _ in range(lost_before - explained):
+            if ready:
+                parts.append(self._open_part("line", time_ns, 0, 0, 0, has_frame=True))
+            else:
+                missed += 1
+        self._count(missed=missed)
+        return tuple(parts), missed
+
+    def _open_latched(self, latched: LatchedId) -> OpenPart:
+        return self._open_part(
+            "line", latched.time_ns, latched.part_id, latched.encoder_count, latched.deadline_ms, has_frame=True
+        )
+
+    def _open_part(
+        self, source: str, time_ns: int, part_id: int, encoder_count: int, deadline_ms: int, *, has_frame: bool
+    ) -> OpenPart:
+        trigger = Trigger(
+            acquisition_id=self._next_id,
+            part_id=part_id,
+            source=source,
+            time_ns=time_ns,
+            wall_time=(time_ns + self._wall_offset_ns) / 1e9,
+            deadline_ns=time_ns + (deadline_ms or self._settings.deadline_ms) * NS_PER_MS,
+            encoder_count=encoder_count,
+            challenge=self.challenge_run,
+        )
+        part = OpenPart(trigger, has_frame)
+        self._open[trigger.acquisition_id] = part
+        self._next_id = self._next_id % 0xFFFF_FFFF + 1
+        self._count(**{"challenge" if trigger.challenge else "triggers": 1})
+        return part
+
+    def _count(self, **increments: int) -> None:
+        now = self._counters
+        self._counters = replace(now, **{name: getattr(now, name) + by for name, by in increments.items()})

@@ -1,0 +1,169 @@
+"""What other threads tell the signalling stage, and what it answers when asked how things are."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from drivers.plc.protocol import LinkEvent, PlcInputs
+from station.codes import ErrorCode, OfflineReason, WarningCode
+from station.line.acquisition.stage import CameraChanged, FrameArrived, FrameFailed, OutputFailed
+from station.line.challenge.messages import ChallengeMessage, ChallengeStatus
+from station.line.handshake.messages import StationState
+from station.line.inspection.stage import Inspected, InspectorChanged
+from station.line.signalling.condition import CameraStatus
+from station.line.signalling.ledger import Counters
+from station.results import Frame, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What every record and the map say of this station."""
+
+    session: str
+    recipe: str
+    recipe_number: int
+    config_checksum: str
+    recipe_checksum: str = ""
+    """Empty when the configuration is the recipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlcWrote:
+    """The PLC has written its control block."""
+
+    inputs: PlcInputs
+
+
+@dataclass(frozen=True, slots=True)
+class SetOnline:
+    """A person or the supervisor takes the station on or off line."""
+
+    online: bool
+    reason: OfflineReason = OfflineReason.BY_OPERATOR
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """Another configuration is in force."""
+
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """From now on no part is taken, and parts in flight finish, until the next inspector is installed or `why` is None:
+    nothing was changed.
+    """
+
+    why: OfflineReason | None
+    """CHANGING_ENGINE, CHANGING_RECIPE or BUILDING_PLAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFinished:
+    """What the PLC asked for by `Ports.command` is done, or was refused."""
+
+    serial: int
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A warning of another stage comes or goes."""
+
+    code: WarningCode
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFault:
+    """Something failed that a person must look at."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFault:
+    """A person has mended what was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Hand the frames of the next parts to `sink`, for teaching, until it returns False."""
+
+    sink: Callable[[Frame], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants to know the state; the answer is put into `reply`."""
+
+    reply: queue.SimpleQueue[Snapshot] = field(default_factory=queue.SimpleQueue)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take no more parts; end when those in flight have their results."""
+
+
+Message = (
+    FrameArrived
+    | FrameFailed
+    | CameraChanged
+    | OutputFailed
+    | PlcWrote
+    | LinkEvent
+    | Inspected
+    | InspectorChanged
+    | SetOnline
+    | Changing
+    | ChallengeMessage
+    | CommandFinished
+    | IdentityChanged
+    | Warn
+    | RaiseFault
+    | ClearFault
+    | Collect
+    | Ask
+    | Stop
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPart:
+    """One line of the live view."""
+
+    acquisition_id: int
+    part_id: int
+    verdict: Verdict
+    score: float | None
+    latency_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the station at one moment, for people."""
+
+    state: StationState
+    online: bool
+    ready: bool
+    offline_reason: OfflineReason
+    error_code: ErrorCode
+    error_detail: str
+    warnings: tuple[WarningCode, ...]
+    cameras: Mapping[str, CameraStatus]
+    engine_id: str
+    recipe: str
+    recipe_number: int
+    recipe_checksum: str
+    config_checksum: str
+    counters: Counters
+    in_flight: int
+    drained: bool
+    """No part is in flight, and none that was announced may still come."""
+    challenge: ChallengeStatus
+    recent: tuple[RecentPart, ...]

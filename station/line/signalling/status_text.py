@@ -1,0 +1,54 @@
+"""The state of the station as JSON, for people and scripts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from station.codes import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
+from station.line.challenge.messages import ChallengeStatus
+from station.line.signalling.messages import Snapshot
+
+
+def readable(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot as JSON for people and scripts: names instead of numbers, and texts that say what to do."""
+    why = OFFLINE_REASONS[snapshot.offline_reason]
+    down = {name: camera for name, camera in snapshot.cameras.items() if not camera.streams}
+    of_cameras = f": {', '.join(down)}" if snapshot.offline_reason is OfflineReason.CAMERA_DOWN else ""
+    fault = ERRORS[snapshot.error_code]
+    return {
+        "state": snapshot.state.name.lower(),
+        "online": snapshot.online,
+        "ready": snapshot.ready,
+        "offline_reason": why.text + of_cameras,
+        "offline_action": why.action,
+        "error": f"{fault.text}: {snapshot.error_detail}" if snapshot.error_code else "",
+        "error_action": fault.action,
+        "warnings": [WARNINGS[code].text for code in snapshot.warnings],
+        "camera": next((camera.state.value for camera in down.values()), "streaming"),
+        "cameras": {
+            name: {"state": camera.state.value, "detail": camera.detail} for name, camera in snapshot.cameras.items()
+        },
+        "engine_id": snapshot.engine_id,
+        "recipe": snapshot.recipe,
+        "recipe_number": snapshot.recipe_number,
+        "recipe_checksum": snapshot.recipe_checksum,
+        "config_checksum": snapshot.config_checksum,
+        "counters": asdict(snapshot.counters),
+        "in_flight": snapshot.in_flight,
+        "challenge": _readable_challenge(snapshot.challenge),
+        "recent": [{**asdict(part), "verdict": part.verdict.name} for part in snapshot.recent],
+    }
+
+
+def _readable_challenge(status: ChallengeStatus) -> dict[str, Any]:
+    last = status.last
+    return {
+        "state": status.state.name.lower(),
+        "step": status.step,
+        "next_part": status.next_part,
+        "overdue": status.overdue,
+        "last_test": 0 if last is None else last.number,
+        "last_verdict": "" if last is None else last.verdict.value,
+        "last_detail": "" if last is None else last.detail,
+    }

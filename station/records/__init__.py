@@ -1,0 +1,1 @@
+"""What is on disk, and how to read it. Other processes use this room."""

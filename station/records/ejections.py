@@ -1,0 +1,64 @@
+"""What happened at the ejector, on record: one row per part that was pushed off, in a table of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from station.codes import ReasonCode
+
+TABLE = """CREATE TABLE IF NOT EXISTS ejections (
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL REFERENCES sessions (session),
+    acquisition_id INTEGER NOT NULL,  -- 0: a part that was missed
+    part_id INTEGER NOT NULL,
+    ejector INTEGER NOT NULL,
+    wall_time REAL NOT NULL,  -- begin of the pulse
+    error REAL NOT NULL,  -- place of the part at the pulse minus the place of the ejector
+    unit TEXT NOT NULL,  -- of error: counts or ms
+    reason INTEGER NOT NULL,
+    confirmed INTEGER  -- NULL: the ejector has no sensor
+)"""
+INSERT = (
+    "INSERT INTO ejections (session, acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed) "
+    "VALUES (:session, :acquisition_id, :part_id, :ejector, :wall_time, :error, :unit, :reason, :confirmed)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ejection:
+    """A part that was pushed off."""
+
+    acquisition_id: int
+    """0 for a part that was missed."""
+    part_id: int
+    ejector: int
+    """From 1."""
+    wall_time: float
+    """Begin of the pulse, seconds since the epoch."""
+    error: float
+    """How far the part was beyond the middle of the ejector when the pulse took effect."""
+    unit: str
+    """Of `error`: counts of the encoder, or ms."""
+    reason: ReasonCode
+    """Why it was pushed."""
+    confirmed: bool | None
+    """None: the ejector has no sensor."""
+
+    def values(self, session: str) -> dict[str, Any]:
+        """The parameters of `INSERT`."""
+        return {**asdict(self), "reason": int(self.reason), "session": session}
+
+
+def ejections(connection: sqlite3.Connection, session: str | None = None) -> Iterator[Ejection]:
+    """Ejections in the order they were written; none from records older than tracking in the station."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ejections'").fetchone():
+        return
+    where, values = ("WHERE session = ?", [session]) if session is not None else ("", [])
+    columns = "acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed"
+    for row in connection.execute(f"SELECT {columns} FROM ejections {where} ORDER BY id", values):
+        acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed = row
+        was_confirmed = None if confirmed is None else bool(confirmed)
+        yield Ejection(acquisition_id, part_id, ejector, wall_time, error, unit, ReasonCode(reason), was_confirmed)

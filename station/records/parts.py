@@ -1,0 +1,386 @@
+"""The ledger on disk: rows and typed queries of the SQLite database `records.db` (schema: `database_schema`).
+
+One thread of the station writes (see `recording`); any number of processes read through `open_reader`.
+Times of a part are in ms after its trigger; NULL stands for a step that did not happen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from station.codes import ReasonCode
+from station.line.inspection.joining import defect_area_mm2, score_of
+from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, open_reader, open_writer
+from station.results import SEVERITY, Decision, Inspection, InspectionRecord, Reason, Region, Verdict, error
+
+__all__ = [
+    "DATABASE_FILE",
+    "SCHEMA_VERSION",
+    "EventRow",
+    "LedgerCounts",
+    "PartRow",
+    "RecordingError",
+    "ViewRow",
+    "events",
+    "ledger",
+    "open_reader",
+    "open_writer",
+    "part_row",
+    "parts",
+]
+
+MISSED = "missed"
+"""Kind of the event that stands for one trigger while the station was not ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """What one camera saw of a part; the columns of the table `views`."""
+
+    camera: str
+    frame_id: int
+    received_ms: float | None
+    inspection_start_ms: float | None
+    engine_start_ms: float | None
+    engine_end_ms: float | None
+    decided_ms: float | None
+    verdict: str
+    """Of this view alone."""
+    reasons: str
+    score: float | None
+    """0 to 1; NULL also for parts that an older version recorded."""
+    raw_score: float | None
+    reject_score: float | None
+    defect_area_mm2: float | None
+    region_count: int | None
+    regions: str
+    mean_grey: float | None
+    saturated_share: float | None
+    sharpness: float | None
+    image_path: str | None = None
+    map_path: str | None = None
+    map_low: float | None = None
+    map_high: float | None = None
+    image_skipped: str | None = None
+    image_deleted: bool = False
+
+    @property
+    def reason_list(self) -> tuple[Reason, ...]:
+        """Most severe first."""
+        return _reasons(self.reasons)
+
+    @property
+    def region_list(self) -> tuple[Region, ...]:
+        """The regions that were listed, largest first."""
+        return tuple(_region(item) for item in json.loads(self.regions))
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One part in the ledger: the columns of the table `parts`, and its views."""
+
+    session: str
+    acquisition_id: int
+    part_id: int
+    source: str
+    encoder_count: int
+    wall_time: float
+    verdict: str
+    reasons: str
+    engine_id: str
+    recipe: str
+    config_checksum: str
+    extra: str
+    signalled_ms: float | None
+    reject_score: float | None
+    score: float | None = None
+    """The highest of its views."""
+    defect_area_mm2: float | None = None
+    """Of all views together."""
+    recipe_checksum: str = ""
+    challenge: int | None = None
+    """The run of the challenge test that it was part of; None: production."""
+    late: bool = False
+    late_verdict: str | None = None
+    recovered: bool = False
+    views: tuple[ViewRow, ...] = ()
+    """In the order of the configuration, late ones last; none of a part whose frame never came."""
+
+    @property
+    def reason_list(self) -> tuple[Reason, ...]:
+        """Most severe first."""
+        return _reasons(self.reasons)
+
+    @property
+    def engine_ms(self) -> float | None:
+        """In the bare calls of the engine; views that were scored together share one."""
+        calls = {(view.engine_start_ms, view.engine_end_ms) for view in self.views}
+        times = [end - start for start, end in calls if start is not None and end is not None]
+        return sum(times) if times else None
+
+    @property
+    def worst_view(self) -> ViewRow | None:
+        """What a person looks at first: the view with the worst verdict, of equal ones the highest score."""
+        return max(self.views, key=lambda view: (SEVERITY[Verdict[view.verdict]], view.score or 0.0), default=None)
+
+
+_VIEW_COLUMNS = tuple(field.name for field in fields(ViewRow))
+_COLUMNS = tuple(field.name for field in fields(PartRow) if field.name != "views")
+_FLAGS = ("late", "recovered", "image_deleted")
+
+INSERT_PART = (
+    f"INSERT INTO parts ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "
+    "ON CONFLICT (session, acquisition_id) DO UPDATE SET late = 1, "
+    + ", ".join(f"{name} = COALESCE({name}, excluded.{name})" for name in ("late_verdict", "score", "defect_area_mm2"))
+    + " WHERE excluded.late"
+)
+"""A part that is there already stays as it is (written again after a restart) unless this is its late answer, which
+never touches verdict, reasons and the time of the signal."""
+INSERT_VIEW = (
+    f"INSERT INTO views (part, {', '.join(_VIEW_COLUMNS)}) "
+    f"SELECT id, {', '.join(f':{name}' for name in _VIEW_COLUMNS)} FROM parts "
+    "WHERE session = :session AND acquisition_id = :acquisition_id ON CONFLICT (part, camera) DO NOTHING"
+)
+INSERT_KILLED_SESSION = "INSERT OR IGNORE INTO sessions (session, clean) VALUES (:session, 0)"
+START_SESSION = (
+    "INSERT INTO sessions (session, start_wall_time) VALUES (:session, :wall_time) "
+    "ON CONFLICT (session) DO UPDATE SET start_wall_time = excluded.start_wall_time"
+)
+MARK_KILLED = "UPDATE sessions SET clean = 0 WHERE clean IS NULL AND session <> :session"
+END_SESSION = "UPDATE sessions SET end_wall_time = :wall_time, clean = 1 WHERE session = :session"
+INSERT_EVENT = (
+    "INSERT INTO events (session, wall_time, kind, level, detail) VALUES (:session, :wall_time, :kind, :level, :detail)"
+)
+ACKNOWLEDGED = (
+    "UPDATE parts SET extra = json_set(extra, '$.acknowledged_ms', :acknowledged_ms) "
+    "WHERE session = :session AND acquisition_id = :acquisition_id"
+)
+"""The PLC has read the result; as text, like everything in `extra`."""
+IMAGE_DELETED = "UPDATE views SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
+IMAGES = "SELECT image_path FROM views WHERE image_path IS NOT NULL"
+
+
+def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
+    """The row of a part with its views, still without images."""
+    trigger, decision, views = record.trigger, record.decision, record.views
+    if record.late and decision.verdict is not Verdict.ERROR:
+        # A late answer was never applied, so it must not be found as the part's verdict.
+        decision = error(ReasonCode.DEADLINE, "the answer came late")
+    score = score_of(views)
+    return PartRow(
+        session=record.session,
+        acquisition_id=trigger.acquisition_id,
+        part_id=trigger.part_id,
+        source=trigger.source,
+        encoder_count=trigger.encoder_count,
+        wall_time=trigger.wall_time,
+        verdict=decision.verdict.name,
+        reasons=_as_json(decision),
+        engine_id=record.engine_id,
+        recipe=record.recipe,
+        config_checksum=record.config_checksum,
+        extra=json.dumps(record.extra),
+        signalled_ms=_after(trigger.time_ns)(record.signalled_ns),
+        reject_score=_finite(record.reject_score),
+        score=None if score is None else _finite(score),
+        defect_area_mm2=None if score is None else float(defect_area_mm2(views)),
+        recipe_checksum=record.recipe_checksum,
+        challenge=trigger.challenge or None,
+        late=record.late,
+        late_verdict=views[0].decision.verdict.name if record.late and views else None,
+        recovered=recovered,
+        views=tuple(_view_row(view, _after(trigger.time_ns)) for view in views),
+    )
+
+
+def _after(trigger_ns: int) -> Callable[[int], float | None]:
+    """Times in ms after the trigger; None for a step that did not happen."""
+    return lambda time_ns: (time_ns - trigger_ns) / 1e6 if time_ns else None
+
+
+def _view_row(view: Inspection, after_ms: Callable[[int], float | None]) -> ViewRow:
+    scores, measurement = view.scores, view.measurement
+    quality = None if measurement is None else measurement.quality
+    regions = [] if measurement is None else [_rounded(asdict(region)) for region in measurement.regions.listed]
+    return ViewRow(
+        camera=view.camera,
+        frame_id=int(view.frame.frame_id),
+        received_ms=after_ms(view.frame.received_time_ns),
+        inspection_start_ms=after_ms(view.started_ns),
+        engine_start_ms=None if scores is None else after_ms(scores.engine_start_ns),
+        engine_end_ms=None if scores is None else after_ms(scores.engine_end_ns),
+        decided_ms=after_ms(view.decided_ns),
+        verdict=view.decision.verdict.name,
+        reasons=_as_json(view.decision),
+        score=None if measurement is None else _finite(measurement.score),
+        raw_score=None if scores is None else _finite(scores.image_score),
+        reject_score=None if view.reject_score is None else _finite(view.reject_score),
+        defect_area_mm2=None if measurement is None else float(measurement.defect_area_mm2),
+        region_count=None if measurement is None else measurement.regions.count,
+        regions=json.dumps(regions),
+        mean_grey=None if quality is None else _finite(quality.mean_grey),
+        saturated_share=None if quality is None else _finite(quality.saturated_share),
+        sharpness=None if quality is None else _finite(quality.sharpness),
+    )
+
+
+def part_values(row: PartRow) -> dict[str, Any]:
+    """For INSERT_PART."""
+    return {name: getattr(row, name) for name in _COLUMNS}
+
+
+def view_values(row: PartRow, view: ViewRow) -> dict[str, Any]:
+    """For INSERT_VIEW."""
+    return {"session": row.session, "acquisition_id": row.acquisition_id, **asdict(view)}
+
+
+def _as_json(decision: Decision) -> str:
+    return json.dumps([{"code": int(reason.code), "detail": reason.detail} for reason in decision.reasons])
+
+
+def _reasons(text: str) -> tuple[Reason, ...]:
+    return tuple(Reason(ReasonCode(item["code"]), item["detail"]) for item in json.loads(text))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def _region(item: dict[str, Any]) -> Region:
+    x, y, width, height = item["box_px"]
+    return Region(
+        area_mm2=item["area_mm2"],
+        length_mm=item["length_mm"],
+        centre_px=(item["centre_px"][0], item["centre_px"][1]),
+        box_px=(x, y, width, height),
+        peak_score=item["peak_score"],
+        contour_px=tuple((point[0], point[1]) for point in item["contour_px"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCounts:
+    """Production in numbers. triggers = pass + fail + review + error; missed triggers are no parts."""
+
+    triggers: int
+    passed: int
+    failed: int
+    review: int
+    error: int
+    missed: int
+    challenge: int = 0
+    """Parts of challenge tests, which are in none of the others."""
+
+
+def ledger(connection: sqlite3.Connection, session: str | None = None) -> LedgerCounts:
+    """Counts the parts of one session, or of all."""
+    where, values = ("WHERE session = ?", [session]) if session is not None else ("WHERE 1", [])
+
+    def count(query: str) -> dict[str, int]:
+        return dict(connection.execute(query, values))
+
+    production = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NULL GROUP BY verdict")
+    challenge = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NOT NULL GROUP BY verdict")
+    missed = count(f"SELECT kind, COUNT(*) FROM events {where} AND kind = '{MISSED}' GROUP BY kind")
+    return LedgerCounts(
+        triggers=sum(production.values()),
+        passed=production.get("PASS", 0),
+        failed=production.get("FAIL", 0),
+        review=production.get("REVIEW", 0),
+        error=production.get("ERROR", 0),
+        missed=missed.get(MISSED, 0),
+        challenge=sum(challenge.values()),
+    )
+
+
+def parts(
+    connection: sqlite3.Connection,
+    *,
+    session: str | None = None,
+    part_id: int | None = None,
+    acquisition_id: int | None = None,
+    verdicts: Sequence[Verdict] = (),
+    recipe: str | None = None,
+    with_image: bool = False,
+    production: bool = False,
+    newest: int | None = None,
+) -> Iterator[PartRow]:
+    """Parts in the order they were written: of one session, an id, some verdicts, a recipe, with image, without those
+    of challenge tests; newest n.
+    """
+    conditions = ["1"]
+    values: list[Any] = []
+    for column, wanted in (("session", session), ("part_id", part_id), ("acquisition_id", acquisition_id)):
+        if wanted is not None:
+            conditions.append(f"{column} = ?")
+            values.append(wanted)
+    if verdicts:
+        conditions.append(f"verdict IN ({', '.join('?' * len(verdicts))})")
+        values.extend(verdict.name for verdict in verdicts)
+    if recipe is not None:
+        conditions.append("recipe = ?")
+        values.append(recipe)
+    if with_image:
+        conditions.append("EXISTS (SELECT 1 FROM views WHERE part = parts.id AND image_path IS NOT NULL)")
+    if production:
+        conditions.append("challenge IS NULL")
+    chosen = f"SELECT * FROM parts WHERE {' AND '.join(conditions)}"
+    if newest is not None:
+        chosen += " ORDER BY id DESC LIMIT ?"
+        values.append(newest)
+    columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
+    query = (  # one statement: a part never comes with half of its views
+        f"SELECT p.id, {', '.join(columns)} FROM ({chosen}) AS p LEFT JOIN views AS v ON v.part = p.id "
+        "ORDER BY p.id, v.id"
+    )
+    for _, rows in itertools.groupby(map(tuple, connection.execute(query, values)), key=lambda row: row[0]):
+        yield _part_of(list(rows))
+
+
+def _part_of(rows: Sequence[Sequence[Any]]) -> PartRow:
+    """From one row per view: id, columns of the part, columns of the view (all NULL for a part without views)."""
+    first_of_view = 1 + len(_COLUMNS)
+    views = (_with_flags(_VIEW_COLUMNS, row[first_of_view:]) for row in rows)
+    return PartRow(
+        **_with_flags(_COLUMNS, rows[0][1:first_of_view]),
+        views=tuple(ViewRow(**view) for view in views if view["camera"] is not None),
+    )
+
+
+def _with_flags(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return {name: bool(value) if name in _FLAGS else value for name, value in zip(names, values, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened and is no part."""
+
+    session: str
+    wall_time: float
+    kind: str
+    level: str
+    detail: str
+
+
+def events(
+    connection: sqlite3.Connection, *, session: str | None = None, kind: str | None = None
+) -> Iterator[EventRow]:
+    """Events in the order they were written."""
+    query = "SELECT session, wall_time, kind, level, detail FROM events WHERE 1"
+    values = []
+    for column, value in (("session", session), ("kind", kind)):
+        if value is not None:
+            query += f" AND {column} = ?"
+            values.append(value)
+    for row in connection.execute(f"{query} ORDER BY id", values):
+        yield EventRow(*row)

@@ -1,0 +1,1 @@
+"""What a person reads about a part: its trace and its picture."""

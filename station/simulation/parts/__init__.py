@@ -1,0 +1,1 @@
+"""The parts on the simulated belt, their pictures and their order."""

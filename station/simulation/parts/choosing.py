@@ -1,0 +1,104 @@
+"""Which parts come, and in which order. Everything follows from the seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from station.simulation.parts.pictures import GOOD, LabelledImage
+from station.simulation.parts.rendered import DEFECTS
+from station.simulation.parts.schedule import INSPECT, TEACH, PlannedPart
+
+DEFECTIVE_SHARE = 0.25
+"""Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
+LOTS = 2
+"""Of each product."""
+LOOKS = 24
+"""Pictures of each kind of part, where parts come faster than pictures can be drawn."""
+HIDDEN_SHARE = 0.05
+"""Of the rendered parts that are taught: nobody noticed them, and the refinement (IRP) has to."""
+
+
+def rendered(parts: int, teach_parts: int, seed: int, *, repeat: bool = False) -> tuple[PlannedPart, ...]:
+    """`teach_parts` to teach with a few hidden defects, then `parts` to inspect.
+
+    `repeat`: these look like one another now and then, see `LOOKS`.
+    """
+    rng = np.random.default_rng([seed, 2])
+    truths = _truths(teach_parts, HIDDEN_SHARE, rng) + _truths(parts, DEFECTIVE_SHARE, rng)
+    phases = [TEACH] * teach_parts + [INSPECT] * parts
+    looks = list(range(1, len(truths) + 1))
+    if repeat:
+        looks[teach_parts:] = _repeated(truths[teach_parts:], first=teach_parts + 1)
+    return tuple(
+        PlannedPart(serial, phase, truth, seed=seed * 1_000_000 + look)
+        for serial, (phase, truth, look) in enumerate(zip(phases, truths, looks, strict=True), start=1)
+    )
+
+
+def _repeated(truths: Sequence[str], *, first: int) -> list[int]:
+    """The parts of each kind take turns in looking in one of `LOOKS` ways, counted from `first`."""
+    seen: Counter[str] = Counter()
+    looks = []
+    for truth in truths:
+        looks.append(first + seen[truth] % LOOKS)
+        seen[truth] += 1
+    return looks
+
+
+def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]) -> tuple[PlannedPart, ...]:
+    """`teach_parts` of each product, then `parts` in lots: the products one after the other, and again.
+
+    `recipes`: products by the number of their recipe.
+    """
+    planned = []
+    for recipe, product in recipes.items():
+        taught = rendered(0, teach_parts, seed + recipe)
+        planned += [replace(part, product=product) for part in taught]
+    lots = [recipe for _ in range(LOTS) for recipe in recipes]
+    mixed = rendered(parts, 0, seed)
+    ends = [round(len(mixed) * (index + 1) / len(lots)) for index in range(len(lots))]
+    for part in mixed:
+        recipe = lots[sum(part.serial > end for end in ends)]
+        planned.append(replace(part, product=recipes[recipe], recipe=recipe))
+    return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
+
+
+def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -> tuple[PlannedPart, ...]:
+    """Every image once in random order; fewer parts take each kind by its share, more begin again."""
+    rng = np.random.default_rng([seed, 3])
+    wanted = len(images) if parts is None else parts
+    chosen: list[LabelledImage] = []
+    while wanted - len(chosen) >= len(images):
+        chosen += [images[index] for index in rng.permutation(len(images))]
+    rest = wanted - len(chosen)
+    if rest:
+        chosen += _stratified(images, rest, rng)
+    return tuple(
+        PlannedPart(serial, INSPECT, image.truth, image=str(image.path.absolute()))
+        for serial, image in enumerate(chosen, start=1)
+    )
+
+
+def _truths(count: int, defective_share: float, rng: np.random.Generator) -> list[str]:
+    defective = round(count * defective_share)
+    truths = [DEFECTS[index % len(DEFECTS)] for index in range(defective)] + [GOOD] * (count - defective)
+    return [truths[index] for index in rng.permutation(count)]
+
+
+def _stratified(images: Sequence[LabelledImage], count: int, rng: np.random.Generator) -> list[LabelledImage]:
+    """`count` images in which each kind has its share, rounded by largest remainder."""
+    kinds: dict[str, list[LabelledImage]] = {}
+    for image in images:
+        kinds.setdefault(image.truth, []).append(image)
+    exact = {kind: count * len(members) / len(images) for kind, members in kinds.items()}
+    quota = {kind: int(share) for kind, share in exact.items()}
+    for kind in sorted(exact, key=lambda kind: quota[kind] - exact[kind])[: count - sum(quota.values())]:
+        quota[kind] += 1
+    chosen = [
+        members[index] for kind, members in kinds.items() for index in rng.permutation(len(members))[: quota[kind]]
+    ]
+    return [chosen[index] for index in rng.permutation(len(chosen))]

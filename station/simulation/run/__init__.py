@@ -1,0 +1,1 @@
+"""Runs a simulated line with a real station: processes, workspace, demo."""

@@ -1,0 +1,346 @@
+"""The whole station on a bench: the real daemon, the software camera, and a PLC through an independent client.
+
+The PLC of the bench has its own scan thread; it acknowledges every result and keeps it by part id, so a test says
+`bench.part(picture)` and reads what the PLC would do with the part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.camera.simtl import Scene
+from engines.bundle.reading import read_bundle
+from station.control import ControlError, request
+from station.records.parts import LedgerCounts, PartRow, ledger, open_reader, parts
+from station.simulation.plant.plc import Control, StationStatus
+from station.simulation.plant.plc_link import StationLink
+from tests.bench.engines.small_engine import write_small_engine
+
+WIDTH, HEIGHT = 160, 128
+DEADLINE_S = 20.0
+START_S = 120.0
+"""A station starts two processes with large libraries, on a machine that is busy."""
+Picture = NDArray[np.uint8]
+ONE_CAMERA: Mapping[str, Mapping[str, Any]] = {"top": {}}
+
+
+def good() -> Picture:
+    """A part that the small engine passes."""
+    return np.full((HEIGHT, WIDTH), 64, np.uint8)
+
+
+def bad() -> Picture:
+    """A part with a bright spot, which the small engine fails."""
+    picture = good()
+    picture[40:72, 40:72] = 220
+    return picture
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
+    """Polls until it holds; fails after the time-out."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"waited {timeout_s:g} s for {what}"
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class PlcResult:
+    """What the PLC read for a part."""
+
+    result: int
+    passed: bool
+    reject: bool
+    reason_code: int
+
+
+class BenchPlc:
+    """A PLC that announces parts, collects results and always acknowledges."""
+
+    def __init__(self, port: int) -> None:
+        self._link = StationLink("127.0.0.1", port)
+        self._lock = threading.Lock()
+        self.control = Control(trigger_enable=True, buffer_enable=True)
+        self.status: StationStatus | None = None
+        self.results: dict[int, list[PlcResult]] = {}
+        self.acknowledge = True
+        self.beat = True
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._scan, name="bench-plc")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the scan and the connection. May be called more than once."""
+        self._stop.set()
+        self._thread.join()
+        self._link.close()
+
+    def set(self, **changes: Any) -> None:
+        """Changes outputs from the next scan on."""
+        with self._lock:
+            self.control = replace(self.control, **changes)
+
+    @property
+    def ready(self) -> bool:
+        return self.status is not None and self.status.trigger_ready
+
+    def latch(self, part_id: int) -> None:
+        """Announces the next part and waits for the acknowledgement."""
+        self.set(part_id=part_id, latch_part_id=True)
+        wait_for(lambda: self.status is not None and self.status.part_id_ack, f"PartIdAck of {part_id}")
+        self.set(latch_part_id=False)
+        wait_for(lambda: self.status is not None and not self.status.part_id_ack, "PartIdAck to fall")
+
+    def command(self, number: int, argument: int = 0) -> bool:
+        """Has a command carried out; whether it was completed."""
+        self.set(command=number, command_argument=argument, execute=True)
+        wait_for(lambda: self.status is not None and self._outcome(self.status), f"the end of command {number}")
+        assert self.status is not None
+        completed = self.status.command_completed
+        self.set(execute=False)
+        wait_for(lambda: self.status is not None and not self._outcome(self.status), "CommandCompleted to fall")
+        return completed
+
+    @staticmethod
+    def _outcome(status: StationStatus) -> bool:
+        return status.command_completed or status.command_failed
+
+    def _scan(self) -> None:
+        while not self._stop.wait(0.003):
+            now = time.monotonic()
+            status = self.status = self._link.read(now)
+            with self._lock:
+                if status is not None and status.results_valid and self.acknowledge:
+                    if not self.control.results_ack:
+                        result = PlcResult(status.result, status.pass_, status.reject, status.reason_code)
+                        self.results.setdefault(status.part_id, []).append(result)
+                        self.control = replace(self.control, results_ack=True)
+                elif status is not None and not status.results_valid:
+                    self.control = replace(self.control, results_ack=False)
+                if self.beat:
+                    self.control = replace(self.control, heartbeat=int(now * 4) & 0xFFFF)
+                control = self.control
+            self._link.write(control, now)
+
+
+class Bench:
+    """One station under test. Start it, send parts, break things, read the books."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        command: tuple[str, ...] = (),
+        with_engine: bool = True,
+        cameras: Mapping[str, Mapping[str, Any]] = ONE_CAMERA,
+        **settings: Any,
+    ) -> None:
+        """`cameras`: their names and what differs in their configuration; `scale` makes a larger sensor."""
+        self.directory = directory
+        self.port = free_port()
+        self._cameras = {name: dict(differs) for name, differs in cameras.items()}
+        scales = [int(camera.pop("scale", 1)) for camera in self._cameras.values()]
+        self.scenes = {
+            name: Scene(directory / "sim", WIDTH * scale, HEIGHT * scale, 1, device=device)
+            for device, (name, scale) in enumerate(zip(cameras, scales, strict=True))
+        }
+        self.scene = next(iter(self.scenes.values()))
+        self.config_path = directory / "station.toml"
+        self.engine_path = directory / "engine"
+        self._command = command or (sys.executable, "-m", "station", "run", "--config", str(self.config_path))
+        if with_engine:
+            write_small_engine(self.engine_path, width=WIDTH, height=HEIGHT)
+        self.write_config(**settings)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.plc = BenchPlc(self.port)
+        self._next_part_id = 1000
+
+    def write_config(self, **settings: Any) -> None:
+        """Writes station.toml; `settings` are `section__key=value`, and None for a key that shall not be there."""
+        sections: dict[str, dict[str, Any]] = {
+            "station": {"work_dir": "work", "deadline_ms": 800, "engine_hang_s": 5.0},
+            **{
+                f"cameras.{name}": {
+                    "producer": "simtl",
+                    "serial_number": f"SIM{device:04d}" if len(self._cameras) > 1 else "",
+                    "pixel_format": "Mono8",
+                    "exposure_time_us": 500.0,
+                    "no_frame_ms": 400,
+                    "reconnect_min_s": 0.1,
+                    **differs,
+                }
+                for device, (name, differs) in enumerate(self._cameras.items())
+            },
+            "engine": {"path": "engine", "threads": 1},
+            "plc": {} if settings.get("plc__transport") == "rtu" else {"port": self.port},
+            "records": {"pass_image_share": 0.0},
+        }
+        for name, value in settings.items():
+            section, key = name.rsplit("__", 1)
+            sections.setdefault(section.replace("camera", "cameras.top"), {})[key] = value
+        self.config_path.write_text(_toml(sections))
+
+    def write_recipe(self, name: str, number: int, **settings: Any) -> Path:
+        """Writes recipes/NAME.toml; `settings` as in `write_config`."""
+        sections: dict[str, dict[str, Any]] = {}
+        for key_path, value in settings.items():
+            section, key = key_path.rsplit("__", 1)
+            sections.setdefault(section.replace("camera", "cameras.top"), {})[key] = value
+        path = self.directory / "recipes" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"number = {number}\n" + _toml(sections))
+        return path
+
+    def __enter__(self) -> Bench:
+        self.plc.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.plc.stop()
+        for scene in self.scenes.values():
+            scene.close()
+        if error is not None:
+            print(self.log()[-6000:])  # noqa: T201  what the station said, for whoever reads the failure
+
+    # ---- life ---------------------------------------------------------------------------------------------------
+
+    def start(self, *, wait_ready: bool = True, environment: dict[str, str] | None = None) -> None:
+        """Starts the daemon; waits until the PLC sees TriggerReady."""
+        log = (self.directory / "station.log").open("ab")
+        with log:
+            self.process = subprocess.Popen(
+                self._command,
+                stderr=log,
+                env=os.environ | self.scene.environment(len(self.scenes)) | (environment or {}),
+                cwd=Path(__file__).parents[2],
+            )
+        if wait_ready:
+            wait_for(lambda: self.plc.ready, "TriggerReady", START_S)
+
+    def terminate(self, timeout_s: float = DEADLINE_S) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        wait_for(lambda: self.plc.status is None, "the PLC to notice")
+
+    def log(self) -> str:
+        path = self.directory / "station.log"
+        return path.read_text() if path.exists() else ""
+
+    def restart_plc(self) -> None:
+        """Another PLC takes over, with the results of the one before forgotten."""
+        self.plc = BenchPlc(self.port)
+        self.plc.start()
+
+    # ---- parts --------------------------------------------------------------------------------------------------
+
+    def send(self, picture: Picture) -> int:
+        """A part passes the light barrier; its id."""
+        part_id = self.next_part_id()
+        self.plc.latch(part_id)
+        self.scene.show(picture, part_id)
+        self.scene.pulse_line1()
+        return part_id
+
+    def send_views(self, pictures: Mapping[str, Picture]) -> int:
+        """A part passes the light barrier of these cameras, all at once; its id."""
+        part_id = self.next_part_id()
+        self.plc.latch(part_id)
+        for name, picture in pictures.items():
+            self.scenes[name].show(picture, part_id)
+        for name in pictures:
+            self.scenes[name].pulse_line1()
+        return part_id
+
+    def next_part_id(self) -> int:
+        self._next_part_id += 1
+        return self._next_part_id
+
+    def part(self, picture: Picture) -> PlcResult:
+        """Sends a part and waits for its one result."""
+        part_id = self.send(picture)
+        return self.result(part_id)
+
+    def result(self, part_id: int) -> PlcResult:
+        wait_for(lambda: part_id in self.plc.results, f"the result of part {part_id}")
+        return self.plc.results[part_id][0]
+
+    # ---- books --------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        state: dict[str, Any] = request(self.directory / "work" / "control.sock", {"command": "status"})["status"]
+        return state
+
+    def settled(self) -> bool:
+        try:
+            return self.status()["in_flight"] == 0
+        except ControlError:
+            return False
+
+    @property
+    def engine_id(self) -> str:
+        return read_bundle(self.engine_path).manifest.engine_id
+
+    def rows(self) -> list[PartRow]:
+        with open_reader(self.directory / "work" / "records") as connection:
+            return list(parts(connection))
+
+    def counts(self) -> LedgerCounts:
+        with open_reader(self.directory / "work" / "records") as connection:
+            return ledger(connection)
+
+    def assert_balanced(self, triggers: int | None = None) -> LedgerCounts:
+        """Every trigger has exactly one verdict, on record; a PASS is only what was inspected and scored."""
+        if triggers is not None:
+            wait_for(lambda: self.counts().triggers >= triggers, f"{triggers} records")
+        counts = self.counts()
+        assert counts.triggers == counts.passed + counts.failed + counts.review + counts.error
+        if triggers is not None:
+            assert counts.triggers == triggers
+        for row in self.rows():
+            if row.verdict == "PASS" and not row.recovered:  # the journal keeps the verdict, not the score
+                assert row.score is not None
+                assert row.score <= row.reject_score
+        return counts
+
+
+def _toml(sections: dict[str, dict[str, Any]]) -> str:
+    return "".join(
+        f"[{section}]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items() if value is not None)
+        + "\n"
+        for section, keys in sections.items()
+    )

@@ -1,0 +1,173 @@
+"""`station engine`, from the command line, without and with a running station."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from engines.bundle.reading import FrameGraph, read_bundle, write_bundle
+from engines.store.history import Action
+from engines.store.store import EngineStore
+from station.commands import main as cli
+from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good, wait_for
+from tests.bench.engines.small_engine import write_small_engine
+
+
+def engine(path: Path, *, reject_score: float = 40.0, width: int = WIDTH) -> Path:
+    return write_small_engine(path, width=width, height=HEIGHT, reject_score=reject_score)
+
+
+def station(*arguments: object, code: int = 0) -> str:
+    """What the command says; standard output when it worked, else both."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        returned = cli.main([str(argument) for argument in arguments])
+    assert returned == code, out.getvalue() + err.getvalue()
+    return out.getvalue() + (err.getvalue() if code else "")
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "station.toml"
+    file.write_text('[cameras.top]\nproducer = "simtl"\n[engine]\nstore = "engines"\n[recipe]\nname = "flange"\n')
+    return file
+
+
+@pytest.fixture
+def store(config: Path, tmp_path: Path) -> EngineStore:
+    """Two versions, the first one active."""
+    store = EngineStore(config.parent / "engines" / "flange")
+    store.activate(store.add(engine(tmp_path / "first"), why="first"))
+    store.add(engine(tmp_path / "second", reject_score=200.0), why="second")
+    return store
+
+
+def test_looking(config: Path, store: EngineStore) -> None:
+    first, second = store.versions()
+    listed = station("engine", "list", "--config", config)
+    assert first.name in listed
+    assert second.name in listed
+    assert "active" in listed
+    rows = json.loads(station("engine", "list", "--json", "--config", config))["engines"]
+    assert [(row["version"], row["active"]) for row in rows] == [(first.name, True), (second.name, False)]
+    shown = station("engine", "show", "2", "--config", config)
+    assert second.manifest().engine_id in shown
+    assert "FAIL above 200" in shown
+    assert json.loads(station("engine", "show", "--json", "--config", config))["detector"] == "small"
+
+
+def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    plain = read_bundle(store.versions()[0].path)
+    frame = FrameGraph(b"prepares frames", width=640, height=480, grey=True)
+    write_bundle(tmp_path / "third", manifest=plain.manifest, model=plain.model, golden=plain.golden, frame=frame)
+    store.add(tmp_path / "third", why="third")
+    shown = station("engine", "show", "3", "--config", config)
+    assert "prepares grey frames of 640 x 480 px on a GPU" in shown
+    assert "on a GPU" not in station("engine", "show", "2", "--config", config)
+
+
+def test_verify_names_what_is_damaged(config: Path, store: EngineStore) -> None:
+    assert station("engine", "verify", "--config", config).count("agree") == 2
+    (store.versions()[1].path / "model.onnx").write_bytes(b"damaged")
+    told = station("engine", "verify", "--config", config, code=2)
+    assert told.count("agree") == 1
+    assert "the manifest says" in told
+    assert "0002-" in station("engine", "list", "--config", config)  # a damaged one does not hide the others
+
+
+def test_activate_and_roll_back_without_a_station(config: Path, store: EngineStore) -> None:
+    told = station("engine", "activate", "2", "--why", "less rejects", "--config", config)
+    assert "does not run and takes it up at its next start" in told
+    assert store.active() == store.versions()[1]
+    assert store.events()[-1].why == "less rejects"
+    station("engine", "rollback", "--no-reload", "--config", config)
+    assert store.active() == store.versions()[0]
+    assert "no version was active before" in station("engine", "rollback", "--config", config, code=2)
+
+
+def test_carried_over(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    told = station("engine", "export", "2", tmp_path / "e.tar", "--config", config)
+    assert "sha256" in told
+    other = tmp_path / "other.toml"
+    other.write_text(config.read_text().replace("engines", "elsewhere"))
+    told = station("engine", "import", tmp_path / "e.tar", "--config", other)
+    assert "station engine activate 1" in told
+    arrived = EngineStore(tmp_path / "elsewhere" / "flange")
+    assert arrived.versions()[0].manifest() == store.versions()[1].manifest()
+    assert arrived.active() is None
+    assert "0002-" in station("engine", "import", tmp_path / "first", "--config", other)
+    (tmp_path / "bad.tar").write_text("no archive")
+    assert "is refused" in station("engine", "import", tmp_path / "bad.tar", "--config", other, code=2)
+
+
+def test_clear_errors(config: Path, tmp_path: Path) -> None:
+    assert "holds no engine" in station("engine", "show", "--config", config, code=2)
+    assert "No such file" in station("engine", "list", "--config", tmp_path / "none.toml", code=2)
+    config.write_text('[cameras.top]\nproducer = "simtl"\n')
+    assert "no engine store is configured" in station("engine", "list", "--config", config, code=2)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A running station that takes its engine from a store with three versions."""
+    with Bench(tmp_path, with_engine=False) as bench:
+        text = bench.config_path.read_text().replace('path = "engine"', 'store = "engines"')
+        bench.config_path.write_text(text)
+        store = EngineStore(tmp_path / "engines" / "default")
+        store.activate(store.add(engine(tmp_path / "first"), why=""))
+        store.add(engine(tmp_path / "tolerant", reject_score=250.0), why="")
+        store.add(engine(tmp_path / "other camera", width=320), why="")
+        bench.start()
+        yield bench
+
+
+def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: Bench) -> None:
+    store = EngineStore(bench.directory / "engines" / "default")
+    first, tolerant, _ = store.versions()
+    assert not bench.part(bad()).passed
+    told = station("engine", "activate", "2", "--config", bench.config_path)
+    assert "and the station uses it" in told
+    assert bench.status()["engine_id"] == tolerant.manifest().engine_id
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert bench.part(good()).passed
+
+    told = station("engine", "activate", "3", "--config", bench.config_path, code=2)
+    assert "the camera gives" in told
+    assert f"{tolerant.name} is active" in told
+    assert store.active() == tolerant
+    assert store.events()[-1].action is Action.REFUSED
+    assert bench.status()["engine_id"] == tolerant.manifest().engine_id
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert bench.part(good()).passed
+
+    station("engine", "rollback", "--config", bench.config_path)
+    assert bench.status()["engine_id"] == first.manifest().engine_id
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert not bench.part(bad()).passed
+    assert bench.terminate() == 0
+    bench.assert_balanced(4)
+    engines = [row.engine_id for row in bench.rows()]
+    expected = [first, tolerant, tolerant, first]
+    assert engines == [version.manifest().engine_id for version in expected]
+
+
+def test_the_first_engine_of_a_store_ends_the_waiting(tmp_path: Path) -> None:
+    with Bench(tmp_path, with_engine=False) as bench:
+        text = bench.config_path.read_text().replace('path = "engine"', 'store = "engines"')
+        bench.config_path.write_text(text)
+        bench.start(wait_ready=False)
+        wait_for(lambda: bench.settled() and bench.status()["camera"] == "streaming", "the camera")
+        station("engine", "import", engine(tmp_path / "taught"), "--config", bench.config_path)
+        station("engine", "activate", "latest", "--config", bench.config_path)
+        wait_for(lambda: bench.plc.ready, "TriggerReady")
+        assert bench.part(good()).passed

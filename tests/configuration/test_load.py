@@ -1,0 +1,136 @@
+"""Configuration: every problem at once, with file, key, value and what is allowed; every setting documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docs.generate import configuration as config_doc
+from station.configuration import load as config
+from station.configuration.changes import changed_for_restart
+from station.configuration.load import ConfigurationError
+
+CAMERA = '[cameras.top]\nproducer = "simtl"\n'
+TWO = CAMERA + '[cameras.side]\nproducer = "simtl"\nserial_number = "SIM0001"\n'
+DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def write(path: Path, text: str) -> Path:
+    file = path / "station.toml"
+    file.write_text(text)
+    return file
+
+
+def problems(path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        config.load(write(path, text))
+    assert all(line.startswith(str(path / "station.toml")) for line in str(caught.value).splitlines())
+    return caught.value.problems
+
+
+def test_smallest_file(tmp_path: Path) -> None:
+    loaded = config.load(write(tmp_path, CAMERA))
+    assert loaded.lead_camera[0] == "top"
+    assert loaded.work_dir == tmp_path / "work"
+    assert len(loaded.checksum) == 64
+
+
+def test_the_checksum_is_of_the_content(tmp_path: Path) -> None:
+    first = config.load(write(tmp_path, CAMERA)).checksum
+    assert config.load(write(tmp_path, CAMERA)).checksum == first
+    assert config.load(write(tmp_path, CAMERA + "\n[plc]\nport = 5020\n")).checksum != first
+
+
+def test_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        '[cameras.top]\nproducer = "simtl"\nexposure_time_us = -3\nshutter = 1\n[plc]\nport = "a"\n[qualty]\nx = 1\n',
+    )
+    assert len(found) == 4
+    assert any("[cameras.top] exposure_time_us = -3" in line for line in found)
+    assert any(
+        "[cameras.top] shutter: unknown key; allowed here: after_counts, after_ms, driver, " in line for line in found
+    )
+    assert any("[plc] port = 'a'" in line for line in found)
+    assert any("qualty: unknown key" in line and "quality" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "cameras: missing"),
+        ("[cameras.top]\n", 'driver "genicam" needs `producer`'),
+        ('[cameras.top]\ndriver = "folder"\nfolder = "x"\n', "no input line"),
+        (CAMERA + '[cameras.side]\nproducer = "simtl"\n', "two of them are the same device"),
+        ("".join(CAMERA.replace("top", f"c{n}") for n in range(9)), "9 given, 1 to 8"),
+        ('[cameras."side view"]\nproducer = "simtl"\n', '"side view" is no name'),
+        (CAMERA + "after_ms = 10.0\n", "is the first camera"),
+        (TWO + "after_ms = 500.0\n", "raise deadline_ms"),
+        (TWO + "after_counts = 500\n", "tolerance_counts belong together"),
+        (TWO + "after_ms = 5.0\nafter_counts = 500\ntolerance_counts = 5\n", "after_ms and after_counts are both"),
+        (TWO + 'trigger = "plc"\nafter_counts = 500\ntolerance_counts = 5\n', 'after_counts needs trigger = "line"'),
+        (TWO + "[decision.views.left]\n", "no such camera; there are: top, side"),
+        (TWO + '[views]\nrule = "k_of_n"\nk = 3\n', "no part could fail with 2 cameras"),
+        (
+            TWO
+            + '[views]\nrule = "weighted"\n[decision.views.top]\nweight = 0.4\n[decision.views.side]\nweight = 0.5\n',
+            "add up to 0.9",
+        ),
+        (TWO + "[decision.views.top]\nreject_score = 0.3\nreview_score = 0.4\n", "is above reject_score"),
+        (CAMERA + "[decision]\nreject_score = 0.5\nreview_score = 0.6\n", "review_score 0.6 is above reject_score 0.5"),
+        (CAMERA + '[[decision.zones]]\nname = "a"\npolygon = [[0, 0], [2, 0], [1, 1]]\n', "outside 0..1"),
+        (CAMERA + "[station\n", "is not valid TOML"),
+        (CAMERA + '[engine]\npath = "a"\nstore = "b"\n', "`path` and `store` are both set"),
+        (CAMERA + '[engine]\nstore = "b"\n[recipe]\nname = "../x"\n', "names a folder of [engine] store"),
+    ],
+)
+def test_wrong(tmp_path: Path, text: str, expected: str) -> None:
+    assert any(expected in line for line in problems(tmp_path, text)), expected
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        config.load(tmp_path / "none.toml")
+
+
+def test_the_engine_of_a_store_is_the_active_one_of_the_product(tmp_path: Path) -> None:
+    loaded = config.load(write(tmp_path, CAMERA + '[engine]\nstore = "engines"\n[recipe]\nname = "flange"\n'))
+    assert loaded.engine_store == tmp_path / "engines" / "flange"
+    assert loaded.engine_path == tmp_path / "engines" / "flange" / "active"
+
+
+def test_what_needs_a_restart(tmp_path: Path) -> None:
+    old = config.load(write(tmp_path, CAMERA)).settings
+    new = config.load(write(tmp_path, CAMERA + "[plc]\nport = 5020\n[decision]\npixel_size_mm = 0.2\n")).settings
+    assert changed_for_restart(old, new) == ["plc.port"]
+
+
+def test_every_setting_is_documented() -> None:
+    assert config_doc.undocumented() == []
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert DOCS.read_text() == config_doc.markdown(), (
+        "run: python -m docs.generate.configuration > docs/configuration.md"
+    )
+
+
+def test_the_example_is_valid_and_uses_the_engine_store() -> None:
+    loaded = config.load(DOCS.parents[1] / "deploy" / "station.toml")
+    assert loaded.engine_store == Path("/var/lib/station/engines/default")
+
+
+def test_what_a_view_does_not_set_is_that_of_the_station(tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(
+        TWO
+        + "[decision]\nreject_score = 0.6\npixel_size_mm = 0.2\n[quality]\nmax_mean_grey = 200.0\n"
+        + "[decision.views.side]\nreject_score = 0.7\n[decision.views.side.quality]\nmin_mean_grey = 30.0\n"
+    )
+    settings = config.load(path).settings
+    top, side = settings.decision_on("top"), settings.decision_on("side")
+    assert (top.reject_score, top.pixel_size_mm) == (0.6, 0.2)
+    assert (side.reject_score, side.pixel_size_mm) == (0.7, 0.2)
+    assert (settings.quality_on("top").min_mean_grey, settings.quality_on("top").max_mean_grey) == (5.0, 200.0)
+    assert (settings.quality_on("side").min_mean_grey, settings.quality_on("side").max_mean_grey) == (30.0, 200.0)

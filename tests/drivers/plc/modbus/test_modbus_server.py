@@ -1,0 +1,513 @@
+"""The Modbus TCP server over real sockets: reads, writes, exceptions, who may write, and clients that misbehave."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyModbusTCP.client import ModbusClient
+
+from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
+from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcLink, PlcOutputs
+from drivers.plc.signal_map import Layout
+from tests.bench.clients import (
+    RawClient,
+    bits,
+    frame,
+    read,
+    registers,
+    wait_for,
+    write_coil,
+    write_coils,
+    write_register,
+    write_registers,
+)
+
+ADDRESSES = st.one_of(st.integers(0, 45), st.integers(990, 1050), st.integers(0, 0xFFFF))
+PDUS = st.one_of(
+    st.binary(min_size=1, max_size=253),
+    st.builds(write_coil, ADDRESSES, st.sampled_from([0, 0xFF00, 1])),
+    st.builds(write_register, ADDRESSES, st.integers(0, 0xFFFF)),
+    st.builds(write_coils, ADDRESSES, st.lists(st.integers(0, 1), max_size=24)),
+    st.builds(write_registers, ADDRESSES, st.lists(st.integers(0, 0xFFFF), max_size=24)),
+    st.builds(write_registers, ADDRESSES, st.lists(st.integers(0, 0xFFFF), max_size=9), count=st.integers(0, 9)),
+    st.builds(read, st.integers(1, 4), ADDRESSES, st.integers(0, 2001)),
+)
+
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, BUSY, OTHER_UNIT = 1, 2, 3, 6, 11
+
+
+class Server:
+    """A link on a free port with everything that it reported."""
+
+    def __init__(self, settings: ModbusServerSettings) -> None:
+        self.inputs: list[PlcInputs] = []
+        self.events: list[LinkEvent] = []
+        self.threads: set[str] = set()
+        self.link = ModbusTcpServerLink(settings, self._on_inputs, self.events.append)
+
+    def _on_inputs(self, inputs: PlcInputs) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.inputs.append(inputs)
+
+    @property
+    def port(self) -> int:
+        return self.link.port
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Starts servers with the given settings; stops them at the end."""
+    running: list[Server] = []
+
+    def start(**changes: object) -> Server:
+        server = Server(dataclasses.replace(ModbusServerSettings(port=0), **changes))
+        server.link.__enter__()
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.link.__exit__(None, None, None)
+        assert not server.link.is_alive
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    return start()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[RawClient]:
+    with RawClient(server.port) as client:
+        yield client
+
+
+def test_is_a_plc_link() -> None:
+    link: PlcLink = ModbusTcpServerLink(ModbusServerSettings(), lambda _: None, lambda _: None)
+    assert not getattr(link, "is_alive")  # noqa: B009
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def test_an_independent_client_reads_what_was_published_in_all_areas(server: Server) -> None:
+    server.link.publish(PlcOutputs(online=True, part_id_ack=True, heartbeat=5, acquisition_id=70_000, count_missed=3))
+    client = ModbusClient("127.0.0.1", server.port)
+    expected_bits = [index in (0, 8, 19) for index in range(20)]
+    assert client.read_discrete_inputs(0, 20) == expected_bits
+    assert client.read_coils(1000, 20) == expected_bits
+    values = client.read_input_registers(0, 42)
+    assert values is not None
+    assert values[:2] == [2, 5]
+    assert values[8:10] == [1, 4464]
+    assert values[40:42] == [0, 3]
+    assert client.read_holding_registers(1000, 42) == values
+    assert client.read_input_registers(7, 1) == [0], "the gap reads 0, so that the block can be read at once"
+    client.close()
+
+
+def test_low_word_first_when_the_layout_says_so(start: Callable[..., Server]) -> None:
+    server = start(layout=Layout(high_word_first=False))
+    server.link.publish(PlcOutputs(acquisition_id=70_000))
+    with RawClient(server.port) as client:
+        assert registers(client.ask(read(4, 8, 2))) == [4464, 1]
+        client.ask(write_registers(3, [4464, 1]))
+    assert server.inputs[-1].part_id == 70_000
+
+
+@pytest.mark.parametrize(("function", "size", "mirror"), [(1, 16, True), (2, 27, False), (3, 10, True), (4, 48, False)])
+def test_reads_outside_the_map_are_illegal_addresses(client: RawClient, function: int, size: int, mirror: bool) -> None:
+    assert client.ask(read(function, 0, size))[0] == function
+    assert client.ask(read(function, size - 1, 1))[0] == function
+    refused = bytes([function | 0x80, ILLEGAL_ADDRESS])
+    assert client.ask(read(function, 0, size + 1)) == refused
+    assert client.ask(read(function, size, 1)) == refused
+    assert client.ask(read(function, 65535, 2)) == refused
+    mirror_size = {1: 27, 3: 48}.get(function, 0)
+    if mirror:
+        assert client.ask(read(function, 1000, mirror_size))[0] == function
+        assert client.ask(read(function, 1000, mirror_size + 1)) == refused
+        assert client.ask(read(function, 999, 2)) == refused
+    else:
+        assert client.ask(read(function, 1000, 1)) == refused
+
+
+@pytest.mark.parametrize("function", [1, 2, 3, 4])
+@pytest.mark.parametrize("count", [0, 2001, 65535])
+def test_counts_that_no_read_may_have_are_illegal_values(client: RawClient, function: int, count: int) -> None:
+    assert client.ask(read(function, 0, count)) == bytes([function | 0x80, ILLEGAL_VALUE])
+
+
+@pytest.mark.parametrize("pdu", [b"\x03", b"\x03\x00", b"\x03\x00\x00\x00", read(3, 0, 1) + b"\x00", b"\x06\x00\x00"])
+def test_requests_of_wrong_length_are_illegal_values(client: RawClient, pdu: bytes) -> None:
+    assert client.ask(pdu) == bytes([pdu[0] | 0x80, ILLEGAL_VALUE])
+
+
+@pytest.mark.parametrize("function", [0, 7, 8, 11, 12, 17, 20, 21, 22, 24, 43, 65, 127])
+def test_functions_not_offered_are_illegal_functions(client: RawClient, function: int) -> None:
+    assert client.ask(bytes([function, 0, 0, 0, 1])) == bytes([function | 0x80, ILLEGAL_FUNCTION])
+
+
+def test_unit_ids(start: Callable[..., Server]) -> None:
+    server = start(unit_id=9)
+    with RawClient(server.port) as client:
+        for unit in (9, 0, 255):
+            client.send(frame(read(4, 0, 1), transaction=unit, unit=unit))
+            assert client.receive() == (unit, unit, b"\x04\x02\x00\x02")
+        assert client.ask(read(4, 0, 1), unit=1) == bytes([0x84, OTHER_UNIT])
+        assert client.ask(write_coil(0, 0xFF00), unit=1) == bytes([0x85, OTHER_UNIT])
+    assert server.inputs == []
+
+
+def test_other_unit_ids_are_ignored_when_so_configured(start: Callable[..., Server]) -> None:
+    server = start(unit_id=9, answer_other_units=False)
+    with RawClient(server.port) as client:
+        client.send(frame(read(4, 0, 1), transaction=1, unit=4))
+        client.send(frame(read(4, 0, 1), transaction=2, unit=9))
+        assert client.receive()[0] == 2
+
+
+# ---- writing --------------------------------------------------------------------------------------------------------
+
+
+def test_writes_reach_the_station_as_the_whole_block_in_order(server: Server, client: RawClient) -> None:
+    assert client.ask(write_coil(0, 0xFF00)) == write_coil(0, 0xFF00)
+    assert client.ask(write_registers(3, [1, 2, 3, 4, 5])) == struct.pack(">BHH", 16, 3, 5)
+    assert client.ask(write_register(0, 9)) == write_register(0, 9)
+    assert client.ask(write_coils(1, [1, 0, 1])) == struct.pack(">BHH", 15, 1, 3)
+    enabled = PlcInputs(trigger_enable=True)
+    with_id = dataclasses.replace(enabled, part_id=65538, encoder_count=196612, deadline_ms=5)
+    beating = dataclasses.replace(with_id, plc_heartbeat=9)
+    assert server.inputs == [
+        enabled,
+        with_id,
+        beating,
+        dataclasses.replace(beating, trigger=True, buffer_enable=True),
+    ]
+    assert server.threads == {"modbus"}
+    assert bits(client.ask(read(1, 0, 16)), 16) == [True, True, False, True] + [False] * 12
+    assert registers(client.ask(read(3, 0, 8))) == [9, 0, 0, 1, 2, 3, 4, 5]
+
+
+def test_no_edge_is_lost_when_many_writes_come_in_one_packet(server: Server, client: RawClient) -> None:
+    edges = [index % 2 for index in range(200)]
+    client.send(b"".join(frame(write_coil(1, 0xFF00 * (1 - edge)), transaction=i) for i, edge in enumerate(edges)))
+    assert [client.receive()[0] for _ in edges] == list(range(200))
+    assert [inputs.trigger for inputs in server.inputs] == [not edge for edge in edges]
+
+
+def test_a_write_that_changes_nothing_is_not_reported_except_the_first_of_a_writer(server: Server) -> None:
+    for expected in (1, 2):
+        with RawClient(server.port) as client:
+            client.ask(write_coil(0, 0))
+            client.ask(write_coil(0, 0))
+        assert server.inputs == [PlcInputs()] * expected
+        wait_for(lambda expected=expected: server.kinds().count("disconnected") == expected, "the end of the writer")
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        write_coil(16, 0xFF00),
+        write_coil(1000, 0xFF00),
+        write_coils(15, [1, 1]),
+        write_coils(1000, [1] * 27),
+        write_register(10, 1),
+        write_register(1000, 1),
+        write_registers(9, [1, 1]),
+        write_registers(1047, [1]),
+        write_registers(65535, [1, 1]),
+        struct.pack(">BHHHHBH", 23, 0, 1, 10, 1, 2, 1),
+        struct.pack(">BHHHHBH", 23, 10, 1, 0, 1, 2, 1),
+    ],
+    ids=lambda pdu: pdu.hex(),
+)
+def test_writes_outside_the_control_block_are_illegal_addresses(server: Server, client: RawClient, pdu: bytes) -> None:
+    assert client.ask(pdu) == bytes([pdu[0] | 0x80, ILLEGAL_ADDRESS])
+    assert server.inputs == []
+    assert server.events == [], "a refused write makes nobody the writer"
+    assert not any(bits(client.ask(read(1, 0, 16)), 16))
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        write_coil(0, 1),
+        write_coil(0, 0xFF01),
+        write_coils(0, []),
+        write_coils(0, [1, 1], count=12),
+        write_coils(0, [1, 1], count=0),
+        write_coils(0, [1, 1], size=2),
+        write_coils(0, [1] * 8, count=1969),
+        write_registers(0, []),
+        write_registers(0, [1, 1], count=1),
+        write_registers(0, [1, 1], count=3),
+        write_registers(0, [1, 1], size=3),
+        write_registers(0, [1, 1], count=3, size=6),
+        write_registers(0, [1, 1], count=200),
+        write_registers(0, [1], size=255),
+        struct.pack(">BHHHHB", 23, 0, 1, 0, 0, 0),
+        struct.pack(">BHHHHBH", 23, 0, 126, 0, 1, 2, 1),
+        struct.pack(">BHHHHBH", 23, 0, 1, 0, 1, 4, 1),
+    ],
+    ids=lambda pdu: pdu.hex(),
+)
+def test_writes_of_wrong_length_or_value_are_illegal_values(server: Server, client: RawClient, pdu: bytes) -> None:
+    assert client.ask(pdu) == bytes([pdu[0] | 0x80, ILLEGAL_VALUE])
+    assert server.inputs == []
+
+
+def test_unused_bits_of_a_coil_write_may_be_anything(server: Server, client: RawClient) -> None:
+    assert client.ask(struct.pack(">BHHBB", 15, 0, 2, 1, 0b1111_1101)) == struct.pack(">BHH", 15, 0, 2)
+    assert server.inputs == [PlcInputs(trigger_enable=True)]
+
+
+def test_read_write_writes_first_and_reads_the_status(server: Server, client: RawClient) -> None:
+    server.link.publish(PlcOutputs(heartbeat=77))
+    answer = client.ask(struct.pack(">BHHHHBHH", 23, 1000, 2, 0, 2, 4, 5, 6))
+    assert registers(answer) == [2, 77]
+    assert client.ask(struct.pack(">BHHHHBH", 23, 0, 2, 0, 1, 2, 8)) == b"\x17\x04\x00\x08\x00\x06"
+    assert server.inputs[-1] == PlcInputs(plc_heartbeat=8, command=6)
+
+
+# ---- who may write --------------------------------------------------------------------------------------------------
+
+
+def test_one_client_writes_until_it_leaves(server: Server) -> None:
+    with RawClient(server.port) as second:
+        with RawClient(server.port) as first:
+            first.ask(write_coil(0, 0xFF00))
+            for _ in range(3):
+                assert second.ask(write_coil(1, 0xFF00)) == bytes([0x85, BUSY])
+            assert bits(second.ask(read(1, 0, 2)), 2) == [True, False], "reading is open to all"
+            assert server.kinds() == ["connected", "refused"], "reported once"
+        wait_for(lambda: "disconnected" in server.kinds(), "the end of the writer")
+        assert bits(second.ask(read(1, 0, 1)), 1) == [True], "what was written stays"
+        assert second.ask(write_coil(1, 0xFF00)) == write_coil(1, 0xFF00)
+    assert server.inputs == [PlcInputs(trigger_enable=True), PlcInputs(trigger_enable=True, trigger=True)]
+    assert server.kinds()[:4] == ["connected", "refused", "disconnected", "connected"]
+    peers = {event.peer for event in server.events}
+    assert len(peers) == 2
+    assert all(peer.startswith("127.0.0.1:") for peer in peers)
+
+
+def test_a_writer_that_is_silent_too_long_is_replaced(start: Callable[..., Server]) -> None:
+    server = start(writer_silence_s=0.2)
+    with RawClient(server.port) as gone, RawClient(server.port) as back:
+        gone.ask(write_coil(1, 0xFF00))
+        wait_for(lambda: back.ask(write_coil(1, 0xFF00)) == write_coil(1, 0xFF00), "the right to write")
+        assert gone.is_closed_by_station()
+        assert server.inputs == [PlcInputs(trigger=True)] * 2, "Trigger stayed: no second edge"
+        assert back.ask(read(1, 0, 1))[0] == 1
+    assert server.kinds()[:4] == ["connected", "refused", "disconnected", "connected"] or server.kinds()[:3] == [
+        "connected",
+        "disconnected",
+        "connected",
+    ]
+    assert any("silent" in event.detail for event in server.events)
+
+
+def test_a_writer_that_only_reads_stays_the_writer(start: Callable[..., Server]) -> None:
+    server = start(writer_silence_s=0.3)
+    with RawClient(server.port) as writer, RawClient(server.port) as other:
+        writer.ask(write_coil(0, 0xFF00))
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            writer.ask(read(4, 0, 42))
+            assert other.ask(write_coil(0, 0)) == bytes([0x85, BUSY])
+
+
+def test_only_listed_addresses_may_write(start: Callable[..., Server]) -> None:
+    server = start(writers=("192.0.2.0/24", "198.51.100.7"))
+    with RawClient(server.port) as client:
+        assert client.ask(write_coil(0, 0xFF00)) == bytes([0x85, ILLEGAL_FUNCTION])
+        assert client.ask(read(1, 0, 1))[0] == 1
+    assert server.kinds() == ["refused"]
+    listed = start(writers=("127.0.0.0/8",))
+    with RawClient(listed.port) as client:
+        assert client.ask(write_coil(0, 0xFF00)) == write_coil(0, 0xFF00)
+
+
+def test_writers_that_are_no_addresses_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="plc-1"):
+        ModbusTcpServerLink(ModbusServerSettings(writers=("plc-1",)), lambda _: None, lambda _: None)
+
+
+# ---- clients that misbehave -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: station\r\n\r\n",
+        bytes.fromhex("000100010006010300000001"),  # protocol id 1
+        bytes.fromhex("00010000ffff0103"),  # longer than any frame
+        bytes.fromhex("0001000000000103"),  # too short for a function code
+        bytes.fromhex("000100000001 01"),
+        b"\xff" * 1000,
+    ],
+    ids=["http", "protocol", "too long", "no length", "no function", "ones"],
+)
+def test_what_is_not_modbus_closes_its_connection_and_no_other(server: Server, garbage: bytes) -> None:
+    with RawClient(server.port) as good, RawClient(server.port) as bad:
+        good.ask(write_coil(0, 0xFF00))
+        bad.send(garbage)
+        assert bad.is_closed_by_station()
+        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
+    assert server.kinds()[:2] == ["connected", "refused"]
+    assert len(server.inputs) == 1
+
+
+def test_frames_may_come_byte_by_byte(server: Server, client: RawClient) -> None:
+    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in frame(write_coil(0, 0xFF00), transaction=3):
+        client.send(bytes([byte]))
+    assert client.receive() == (3, 1, write_coil(0, 0xFF00))
+    client.send(frame(read(4, 0, 1)) + frame(read(4, 1, 1))[:5])
+    assert client.receive()[2] == b"\x04\x02\x00\x02"
+    client.send(frame(read(4, 1, 1))[5:])
+    assert client.receive()[2] == b"\x04\x02\x00\x00"
+
+
+def test_the_longest_frame_fits(client: RawClient) -> None:
+    pdu = write_registers(0, [0] * 123)
+    assert len(pdu) == 252
+    assert client.ask(pdu) == bytes([0x90, ILLEGAL_ADDRESS])
+    assert client.ask(b"\x41" + b"\x00" * 252) == bytes([0xC1, ILLEGAL_FUNCTION])
+
+
+def send_forever(connection: socket.socket, data: bytes) -> None:
+    while True:
+        connection.send(data)
+
+
+def test_a_client_that_floods_and_never_reads_does_not_stall_the_others(server: Server) -> None:
+    request = frame(read(4, 0, 42)) * 500
+    with RawClient(server.port) as flood, RawClient(server.port) as good:
+        flood.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):  # the station stops reading: it does not buffer answers without limit
+            send_forever(flood.socket, request)
+        for _ in range(100):
+            assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
+        flood.socket.setblocking(True)
+        assert flood.receive()[2][0] == 4, "it is served again when it reads"
+
+
+def test_idle_clients_are_disconnected_and_busy_ones_are_not(start: Callable[..., Server]) -> None:
+    server = start(idle_timeout_s=1.5)
+    with RawClient(server.port) as idle, RawClient(server.port) as busy:
+        closed = threading.Thread(target=idle.is_closed_by_station)
+        closed.start()
+        while closed.is_alive():
+            assert busy.ask(read(4, 0, 1))[0] == 4
+            closed.join(0.1)
+        assert busy.ask(read(4, 0, 1))[0] == 4
+
+
+def test_too_many_clients_push_out_the_silent_ones_but_never_the_writer(start: Callable[..., Server]) -> None:
+    server = start(max_clients=4)
+    with RawClient(server.port) as writer:
+        writer.ask(write_coil(0, 0xFF00))
+        crowd = [RawClient(server.port) for _ in range(10)]
+        assert crowd[-1].ask(read(4, 0, 1))[0] == 4
+        assert crowd[0].is_closed_by_station()
+        assert writer.ask(write_coil(0, 0)) == write_coil(0, 0)
+        for client in crowd:
+            client.socket.close()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pdu=PDUS)
+def test_any_pdu_is_answered_and_only_legal_writes_change_anything(server: Server, pdu: bytes) -> None:
+    with RawClient(server.port) as client:
+        before = (bits(client.ask(read(1, 0, 16)), 16), registers(client.ask(read(3, 0, 8))))
+        answer = client.ask(pdu)
+        after = (bits(client.ask(read(1, 0, 16)), 16), registers(client.ask(read(3, 0, 8))))
+        assert answer[0] in (pdu[0], pdu[0] | 0x80)
+        if answer[0] & 0x80 or pdu[0] not in (5, 6, 15, 16, 23):
+            assert before == after
+    wait_for(lambda: server.kinds().count("connected") == server.kinds().count("disconnected"), "the writer to leave")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(min_size=1, max_size=600))
+def test_any_bytes_leave_the_server_working(server: Server, data: bytes) -> None:
+    with RawClient(server.port) as bad, RawClient(server.port) as good:
+        bad.send(data)
+        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
+
+
+# ---- consistency and life ------------------------------------------------------------------------------------------
+
+
+def test_a_block_read_in_one_request_belongs_to_one_publish(server: Server) -> None:
+    stop = threading.Event()
+
+    def publish() -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            server.link.publish(
+                PlcOutputs(acquisition_id=count, inspection_id=count, part_id_echo=count, count_missed=count)
+            )
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    try:
+        with RawClient(server.port) as client:
+            for function, base in ((4, 0), (3, 1000)) * 200:
+                block = registers(client.ask(read(function, base, 42)))
+                assert block[8:10] == block[10:12] == block[12:14] == block[40:42]
+    finally:
+        stop.set()
+        publisher.join()
+
+
+def test_a_value_that_does_not_fit_is_refused_and_the_old_block_stays(server: Server, client: RawClient) -> None:
+    server.link.publish(PlcOutputs(heartbeat=4))
+    with pytest.raises(ValueError, match="Recipe = 70000"):
+        server.link.publish(PlcOutputs(heartbeat=5, recipe=70_000))
+    assert registers(client.ask(read(4, 1, 1))) == [4]
+
+
+def test_port_in_use_says_so_and_what_to_do(server: Server) -> None:
+    other = Server(ModbusServerSettings(port=server.port))
+    expected = rf"cannot listen on 127\.0\.0\.1:{server.port}: .*in use; stop the other program .* or choose another"
+    with pytest.raises(PlcError, match=expected):
+        other.link.__enter__()
+    assert not other.link.is_alive
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_an_address_that_is_not_ours_says_so(host: str) -> None:
+    link = ModbusTcpServerLink(ModbusServerSettings(host=host, port=0), lambda _: None, lambda _: None)
+    with pytest.raises(PlcError, match=f"cannot listen on {host}:0: .*set plc.host"):
+        link.__enter__()
+
+
+def test_the_port_is_free_again_after_the_end_even_with_clients_connected() -> None:
+    first = Server(ModbusServerSettings(port=0))
+    with first.link:
+        client = RawClient(first.port)
+        client.ask(write_coil(0, 0xFF00))
+    assert not first.link.is_alive
+    assert client.is_closed_by_station()
+    client.socket.close()
+    assert first.kinds() == ["connected", "disconnected"]
+    with ModbusTcpServerLink(ModbusServerSettings(port=first.port), lambda _: None, lambda _: None) as second:
+        assert second.is_alive
+
+
+def test_leaving_a_link_that_never_started_is_harmless() -> None:
+    ModbusTcpServerLink(ModbusServerSettings(), lambda _: None, lambda _: None).__exit__(None, None, None)

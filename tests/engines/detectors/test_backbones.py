@@ -1,0 +1,197 @@
+"""Backbones from packages and from files: the same numbers as elsewhere, and clear errors."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from efficientnet_lite_pytorch.utils import get_model_params
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from engines.bundle.manifest import InputSpec
+from engines.detectors import DETECTORS
+from engines.detectors.backbones import BackboneError, load_backbone, package_file
+from engines.runtimes.onnx import OnnxRuntime
+from engines.training.release.export import check_parity, export_onnx, map_spec
+
+SIZE_PX = 64
+
+
+class SmallNetwork(nn.Module):
+    """Two feature maps, at stride 4 and 8; the normalisation is part of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 8, 4, stride=4)
+        self.second = nn.Conv2d(8, 12, 2, stride=2)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        fine = self.first(image / 128 - 1).relu()
+        return fine, self.second(fine).tanh()
+
+
+def write_network(path: Path, *, opset: int = 17, network: nn.Module | None = None, **free: dict[int, str]) -> Path:
+    axes = free or {"picture": {0: "n", 2: "h", 3: "w"}, "fine": {0: "n"}, "coarse": {0: "n"}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network or SmallNetwork(),
+            (torch.zeros(1, 3, SIZE_PX, SIZE_PX),),
+            path,
+            input_names=["picture"],
+            output_names=["fine", "coarse"],
+            dynamic_axes=axes,
+            opset_version=opset,
+            dynamo=False,
+        )
+    return path
+
+
+def checkpoint(name: str) -> dict[str, Tensor]:
+    """The published weights, as safetensors wants them."""
+    return {key: value.contiguous() for key, value in torch.load(package_file(name), weights_only=True).items()}
+
+
+def noise(height: int, width: int, count: int = 2) -> Tensor:
+    return 255 * torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", ["lite0", "lite1", "lite2"])
+def test_lite_equals_another_implementation(name: str) -> None:
+    # The other one pads for the size that it is told.
+    blocks, parameters = get_model_params(f"efficientnet-{name}", {"image_size": SIZE_PX})
+    reference = EfficientNet(blocks, parameters).eval()
+    reference.load_state_dict(torch.load(package_file(name), weights_only=True))
+    image = noise(SIZE_PX, SIZE_PX)
+    backbone = load_backbone(name, ("head", "x4"))
+    with torch.inference_mode():
+        found = backbone(image)
+        expected = reference.extract_features((image - 127) / 128)
+    assert torch.allclose(found["head"], expected, atol=1e-3)
+    for tap, value in found.items():
+        stride = backbone.strides[tap]
+        assert value.shape == (2, backbone.channels[tap], SIZE_PX // stride, SIZE_PX // stride)
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+
+
+def test_taps_name_the_same_place_in_deeper_networks() -> None:
+    taps = ("x4", "e11", "b15")
+    assert {name: load_backbone(name, taps).strides for name in ("lite0", "lite2")} == {
+        name: {"x4": 8, "e11": 16, "b15": 32} for name in ("lite0", "lite2")
+    }
+
+
+def test_safetensors_give_the_weights_of_the_file(tmp_path: Path) -> None:
+    weights = checkpoint("lite1")
+    weights["_conv_stem.weight"] *= 2
+    save_file(weights, tmp_path / "own.safetensors")
+    own, packaged = load_backbone(str(tmp_path / "own.safetensors"), ("b1",)), load_backbone("lite1", ("b1",))
+    assert own.key != packaged.key
+    assert own.channels == packaged.channels
+    image = noise(32, 32)
+    assert not torch.allclose(own(image)["b1"], packaged(image)["b1"], atol=1e-2)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    weights = checkpoint("lite0")
+    path = tmp_path / "own.safetensors"
+    save_file({**weights, "_bn0.bias": torch.full((32,), torch.nan)}, path)
+    with pytest.raises(BackboneError, match=r"_bn0\.bias holds values that are not finite"):
+        load_backbone(str(path), ("b1",))
+    del weights["_bn0.bias"]
+    save_file(weights, path)
+    with pytest.raises(BackboneError, match=r"lack _bn0\.bias"):
+        load_backbone(str(path), ("b1",))
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(BackboneError, match="have 0 blocks"):
+        load_backbone(str(path), ("b1",))
+    path.write_bytes(b"no")
+    with pytest.raises(BackboneError, match="not a safetensors file"):
+        load_backbone(str(path), ("b1",))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("resnet", 'unknown backbone "resnet"; allowed: lite0, lite1, lite2'),
+        ("weights.pth", "can run code"),
+        ("missing.onnx", "there is no such file"),
+    ],
+)
+def test_unknown_backbones_are_refused(name: str, reason: str) -> None:
+    with pytest.raises(BackboneError, match=reason):
+        load_backbone(name, ("b1",))
+
+
+@pytest.mark.parametrize("tap", ["b16", "q1", "x", "x-1", ""])
+def test_unknown_taps_are_refused(tap: str) -> None:
+    with pytest.raises(BackboneError, match="unknown tap"):
+        load_backbone("lite0", (tap,))
+
+
+def test_an_onnx_file_gives_the_features_of_its_network(tmp_path: Path) -> None:
+    backbone = load_backbone(str(write_network(tmp_path / "small.onnx")), ("b15",))
+    assert backbone.taps == ("fine", "coarse")
+    assert backbone.channels == {"fine": 8, "coarse": 12}
+    assert backbone.strides == {"fine": 4, "coarse": 8}
+    image = noise(32, 80)
+    with torch.inference_mode():
+        for found, expected in zip(backbone(image).values(), SmallNetwork()(image), strict=True):
+            assert torch.allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("opset", [13, 17])
+@pytest.mark.parametrize("name", ["differnet", "memory"])
+def test_an_engine_contains_the_network_of_the_file(name: str, opset: int, tmp_path: Path) -> None:
+    spec = InputSpec(width=80, height=48)
+    detector = DETECTORS[name](spec, str(write_network(tmp_path / "small.onnx", opset=opset))).eval()
+    images = np.random.default_rng(0).integers(0, 256, (6, 48, 80, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        detector.initialise(detector.features(torch.from_numpy(images)))
+    model = export_onnx(detector, spec)
+    network = onnx.load(tmp_path / "small.onnx")
+    weights = [tensor.name for tensor in onnx.load_from_string(model).graph.initializer]
+    assert sum(weight.startswith("backbone.") for weight in weights) == len(network.graph.initializer)
+    with OnnxRuntime(model, spec, map_spec(detector), threads=1) as runtime:
+        check_parity(detector, runtime, images)
+
+
+def test_an_onnx_file_of_a_fixed_size_takes_only_that(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "fixed.onnx", picture={0: "n"}, fine={0: "n"}, coarse={0: "n"})
+    DETECTORS["memory"](InputSpec(width=SIZE_PX, height=SIZE_PX), str(path))
+    with pytest.raises(BackboneError, match=f"only takes {SIZE_PX}x{SIZE_PX}"):
+        DETECTORS["memory"](InputSpec(width=SIZE_PX, height=2 * SIZE_PX), str(path))
+    with pytest.raises(BackboneError, match="free height and width"):
+        DETECTORS["differnet"](InputSpec(width=SIZE_PX, height=SIZE_PX), str(path))
+
+
+class Tokens(SmallNetwork):
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        fine, coarse = super().forward(image)
+        return fine.flatten(2), coarse
+
+
+def test_unsuitable_onnx_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(b"not a model")
+    with pytest.raises(BackboneError, match="not an ONNX model"):
+        load_backbone(str(path), ())
+    write_network(path, network=Tokens())
+    with pytest.raises(BackboneError, match="Reshape tokens to a map"):
+        load_backbone(str(path), ())
+    write_network(path, picture={2: "h", 3: "w"})
+    with pytest.raises(BackboneError, match="with a free n"):
+        load_backbone(str(path), ())
+
+
+@pytest.mark.parametrize("name", ["differnet", "memory"])
+def test_inputs_that_do_not_fit_are_refused(name: str) -> None:
+    with pytest.raises(BackboneError, match="input 100x64: both must be multiples of 32"):
+        DETECTORS[name](InputSpec(width=100, height=64))

@@ -1,0 +1,232 @@
+"""Do limits keep their promise? Simulated: many calibrations on few scores, each tested on the true distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engines.bundle.manifest import Calibration
+from engines.training.calibration.calibrate import calibrate, realised
+from engines.training.calibration.tail import allowed_exceeding, effective_count, min_count, order_limit, tail_limit
+from engines.training.errors import TrainingError
+
+Scores = NDArray[np.float64]
+
+TRUTHS = {
+    "normal": lambda rng, size: rng.normal(size=size),
+    "gamma": lambda rng, size: rng.gamma(2.0, size=size),
+    "log-normal": lambda rng, size: np.exp(0.5 * rng.normal(size=size)),
+    "t of 5 degrees": lambda rng, size: rng.standard_t(5, size=size),
+    "t of 5 degrees, exponential": lambda rng, size: np.exp(0.25 * rng.standard_t(5, size=size)),
+}
+HEAVY_TAIL = "t of 5 degrees, exponential"
+
+
+def limits_of(scores: Scores, budget: float = 0.01) -> Calibration:
+    return calibrate(scores, scores, budget, order_is_capture_order=False)
+
+
+@pytest.mark.parametrize("count", [20, 60, 200, 500])
+@pytest.mark.parametrize("name", TRUTHS)
+def test_the_budget_holds_with_the_stated_confidence(name: str, count: int) -> None:
+    rng = np.random.default_rng(7)
+    truth = np.sort(TRUTHS[name](rng, 200_000))
+    limits = np.array([limits_of(rng.choice(truth, count)).reject_score for _ in range(60)])
+    rates = 1 - np.searchsorted(truth, limits, side="right") / len(truth)
+    # 0.9 was promised; of 60 trials 0.82 is what chance allows. A model of the tail cannot know of a heavy one.
+    allowed = 0.6 if name == HEAVY_TAIL and count < min_count(0.01, 0.9) else 0.82
+    assert np.mean(rates <= 0.01) >= allowed
+    assert np.mean(rates) <= 0.01
+
+
+@pytest.mark.parametrize("count", [60, 400])
+def test_undetected_dirt_costs_care_but_not_the_promise(count: int) -> None:
+    rng = np.random.default_rng(3)
+    rates = []
+    for _ in range(40):
+        scores = rng.normal(size=count)
+        dirty = rng.random(count) < 0.02
+        scores[dirty] += rng.uniform(2, 8, dirty.sum())
+        limit = limits_of(scores).reject_score
+        rates.append(np.mean(rng.normal(size=20_000) > limit))
+    assert np.mean(np.array(rates) <= 0.01) >= 0.82
+
+
+def test_the_naive_quantile_would_not_hold() -> None:
+    """What the bound is for: the empirical quantile of 60 scores breaks the budget more often than it keeps it."""
+    rng = np.random.default_rng(7)
+    truth = np.sort(rng.normal(size=200_000))
+    limits = np.array([np.quantile(rng.choice(truth, 60), 0.99) for _ in range(400)])
+    rates = 1 - np.searchsorted(truth, limits, side="right") / len(truth)
+    assert np.mean(rates <= 0.01) < 0.5
+
+
+samples = st.builds(
+    lambda seed, count: np.random.default_rng(seed).normal(size=count), st.integers(0, 10_000), st.integers(20, 400)
+)
+
+
+@given(samples, st.floats(-50, 50), st.floats(0.1, 20))
+@settings(deadline=None, max_examples=25)
+def test_limits_move_and_scale_with_the_scores(values: Scores, shift: float, scale: float) -> None:
+    first, second = limits_of(values), limits_of(values * scale + shift)
+    for name in ("reject_score", "review_score", "pixel_score", "typical_score"):
+        assert getattr(second, name) == pytest.approx(getattr(first, name) * scale + shift, rel=1e-6, abs=1e-6)
+    assert second.scale.shown(values[0] * scale + shift) == pytest.approx(first.scale.shown(values[0]), abs=1e-6)
+
+
+@given(samples)
+@settings(deadline=None, max_examples=25)
+def test_a_smaller_budget_gives_a_higher_limit(values: Scores) -> None:
+    for limit in (tail_limit, order_limit):
+        try:
+            limits = [limit(values, budget, 0.9, len(values)) for budget in (0.2, 0.1, 0.05, 0.02, 0.01)]
+        except ValueError:
+            assert limit is order_limit  # too few for the smallest budgets
+            continue
+        assert limits == sorted(limits)
+    calibration = limits_of(values)
+    assert calibration.review_score <= calibration.reject_score
+
+
+@given(samples)
+@settings(deadline=None, max_examples=25)
+def test_more_images_of_the_same_kind_give_a_lower_limit(values: Scores) -> None:
+    def limit(copies: int) -> float:
+        return tail_limit(np.tile(values, copies), 0.01, 0.9, copies * len(values))
+
+    assert limit(16) < limit(4) < limit(1)
+
+
+@pytest.mark.parametrize("count", [60, 209, 300])
+def test_one_contaminated_image_is_left_out_and_named(count: int) -> None:
+    clean = np.random.default_rng(5).normal(size=count)
+    dirty = clean.copy()
+    dirty[count // 2] = 60.0
+    before, after = limits_of(clean), limits_of(dirty)
+    assert after.outlier_count == 1
+    assert after.reject_score < before.reject_score + 1.0
+    assert f"1 of the {count} images score far beyond the others" in after.promise
+    assert "left out" not in before.promise
+
+
+def test_neighbours_that_resemble_each_other_count_less() -> None:
+    rng = np.random.default_rng(11)
+    independent = rng.normal(size=200)
+    exposures = np.repeat(rng.normal(size=50), 4) + 0.1 * rng.normal(size=200)
+    assert effective_count(independent) > 160
+    assert 35 < effective_count(exposures) < 110
+    careful, plain = calibrate(exposures, exposures, 0.01), limits_of(exposures)
+    assert careful.reject_score > plain.reject_score
+    assert f"worth {careful.effective_count:.0f} independent ones" in careful.promise
+
+
+def test_the_promise_says_when_it_rests_on_a_model() -> None:
+    rng = np.random.default_rng(2)
+    few, enough = limits_of(rng.normal(size=387)), limits_of(rng.normal(size=388))
+    assert "rests on a model of the tail of the scores: without one, 388 independent images are needed" in few.promise
+    assert "model" not in enough.promise
+    assert few.promise.startswith(
+        "At most 1 % of good parts rejected and at most 3 % rejected or in review, each with 90% confidence, "
+        "from 387 images."
+    )
+    assert few.method.startswith("generalised Pareto tail")
+    assert enough.method.startswith("order statistic")
+
+
+@given(st.integers(1, 40), st.data())
+@settings(deadline=None, max_examples=40)
+def test_escape_bounds_enclose_what_was_seen(count: int, data: st.DataObject) -> None:
+    good = np.random.default_rng(0).normal(size=100)
+    defective = np.array(data.draw(st.lists(st.floats(-3, 20), min_size=count, max_size=count)))
+    calibration = calibrate(good, good, 0.01, defective_scores=defective)
+    escapes = calibration.escapes
+    assert escapes is not None
+    assert escapes.escaped_count + escapes.failed_count <= count
+    assert escapes.escaped_count / count <= escapes.escape_share_upper
+    assert escapes.fail_share_lower <= escapes.failed_count / count
+    assert f"the {count} labelled ones" in calibration.promise
+
+
+def test_a_limit_without_a_model_is_not_set_by_one_image() -> None:
+    for budget, expected in ((0.01, 388), (0.03, 129), (0.05, 77)):
+        assert min_count(budget, 0.9) == expected
+        assert allowed_exceeding(expected, budget, 0.9) == 1
+        assert allowed_exceeding(expected - 1, budget, 0.9) == 0
+    assert [allowed_exceeding(count, 0.01, 0.9) for count in (229, 230)] == [-1, 0]  # log(0.1) / log(0.99) = 229.1
+    scores = np.arange(400.0)
+    assert order_limit(scores, 0.01, 0.9, 400) == 398.0
+    with pytest.raises(ValueError, match="200 scores give no limit without a model, 388 do"):
+        order_limit(scores, 0.01, 0.9, 200)
+
+
+def test_escape_bound_without_escapes_is_that_of_the_textbook() -> None:
+    good = np.random.default_rng(0).normal(size=100)
+    escapes = calibrate(good, good, 0.01, defective_scores=np.full(22, 50.0)).escapes
+    assert escapes is not None
+    assert escapes.escape_share_upper == pytest.approx(1 - 0.1 ** (1 / 22))
+    assert escapes.fail_share_lower == pytest.approx(0.1 ** (1 / 22))
+
+
+def test_realised_counts_every_part_once_and_judges_the_promise() -> None:
+    good = np.random.default_rng(0).normal(size=100)
+    calibration = limits_of(good)
+    between = (calibration.review_score + calibration.reject_score) / 2
+    test_good = np.array([0.0] * 96 + [between] * 3 + [calibration.reject_score + 1])
+    found = realised(calibration, test_good, np.array([0.0, between, 99.0, 99.0]))
+    assert (found.false_rejects.count, found.good_in_review.count) == (1, 3)
+    assert (found.escapes.count, found.defective_in_review.count) == (1, 1)
+    assert found.false_rejects.low < 0.01 < found.false_rejects.high
+    assert found.within_budget
+    assert not found.refuted
+    broken = realised(calibration, np.full(50, 99.0), np.empty(0))
+    assert broken.refuted
+    assert not broken.within_budget
+    assert broken.escapes.total == 0
+    assert realised(calibration, np.empty(0), np.empty(0)).within_budget is None
+
+
+def test_copies_of_one_rejected_part_refute_nothing() -> None:
+    calibration = limits_of(np.random.default_rng(0).normal(size=100))
+    test_good = np.array([0.0] * 96 + [calibration.reject_score + 1] * 6)
+    found = realised(calibration, test_good, np.empty(0), np.arange(102) // 6)
+    assert (found.false_rejects.count, found.independent_good) == (6, 17)
+    assert not found.within_budget, "the share of images is told as it is"
+    assert not found.refuted
+    assert realised(calibration, test_good, np.empty(0)).refuted, "six different parts"
+
+
+def test_dirty_training_images_show_in_the_promise() -> None:
+    good = np.random.default_rng(0).normal(size=100)
+    assert "dirty" in calibrate(good, good, 0.01, is_dirty=True).promise
+    assert "dirty" not in calibrate(good, good, 0.01).promise
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros(50), "all 50 image scores are 0"),
+        (np.arange(9.0), "at least 10 held-out good images needed, found 9"),
+        (np.array([np.nan] * 20), "not finite"),
+        (np.r_[np.zeros(5), np.ones(45)], "the 13 largest of 50 scores are all 1"),
+        (np.zeros((5, 4)), r"shape \(5, 4\)"),
+    ],
+)
+def test_useless_scores_are_refused(values: Scores, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        limits_of(values)
+
+
+def test_useless_options_are_refused() -> None:
+    good = np.random.default_rng(0).normal(size=100)
+    with pytest.raises(TrainingError, match="allowed is above 0 and at most"):
+        calibrate(good, good, 0.0)
+    with pytest.raises(TrainingError, match="100 image scores and 99 map peaks"):
+        calibrate(good, good[1:], 0.01)
+    with pytest.raises(TrainingError, match="scores of defective images: at least 1 image needed, found 0"):
+        calibrate(good, good, 0.01, defective_scores=np.empty(0))
+    with pytest.raises(TrainingError, match="not finite"):
+        realised(limits_of(good), np.array([np.inf]), np.empty(0))

@@ -1,0 +1,214 @@
+"""Teaching from beginning to end, as the station does it: in its own process, on rendered parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.bundle.reading import DOSSIER_FOLDER, read_bundle
+from engines.engine import open_engine
+from engines.training.__main__ import main
+from station.jobs.teaching import TeachError, TeachProgress, TeachResult, teach
+from tests.bench.engines.pictures import ring, write_rings
+
+GOOD = 36
+DIRTY = ("500.png", "501.png")
+KNOWN_BAD = ("600.png", "601.png", "602.png")
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a training left behind."""
+
+    result: TeachResult
+    seen: list[TeachProgress]
+    images: Path
+    known_bad: Path
+    cache: Path
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+    """An engine taught on good parts, by mistake two scratched ones, and three more that are known to be bad."""
+    folder = tmp_path_factory.mktemp("teach")
+    images, cache, known_bad = folder / "images", folder / "cache", folder / "bad.txt"
+    write_rings(images, GOOD)
+    write_rings(images, len(DIRTY), first_seed=500, scratch=True)
+    write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
+    known_bad.write_text("\n".join(KNOWN_BAD))
+    seen: list[TeachProgress] = []
+    result = teach(
+        *(images, folder / "engine"), steps=0, threads=1, known_bad=known_bad, cache=cache, on_progress=seen.append
+    )
+    return Taught(result, seen, images, known_bad, cache)
+
+
+def test_new_defects_fail_and_new_good_parts_do_not(taught: Taught) -> None:
+    with open_engine(taught.result.engine) as engine:
+        limits = engine.calibration
+        good = [engine.score(ring(seed)).image_score for seed in range(1000, 1010)]
+        bad = [engine.score(ring(seed, scratch=True)).image_score for seed in range(2000, 2005)]
+    assert min(bad) > limits.reject_score
+    assert sum(score > limits.reject_score for score in good) <= 1
+    assert limits.review_score < limits.reject_score
+
+
+def test_the_map_is_hottest_at_the_defect(taught: Taught) -> None:
+    with open_engine(taught.result.engine) as engine:
+        output = engine.score(ring(3000, scratch=True))
+    rows, columns = output.anomaly_map.shape
+    row, column = np.unravel_index(output.anomaly_map.argmax(), output.anomaly_map.shape)
+    assert 0.2 < (row + 0.5) / rows < 0.55  # the scratch goes from (1/3, 1/4) to (1/2, 1/2), (x, y)
+    assert 0.28 < (column + 0.5) / columns < 0.55
+    assert output.anomaly_map.max() > engine.calibration.pixel_score
+
+
+def test_the_dirt_left_and_the_known_bad_bound_the_escapes(taught: Taught) -> None:
+    removed = taught.result.summary["removed"]
+    assert removed[: len(KNOWN_BAD)] == list(KNOWN_BAD)
+    assert set(DIRTY) <= set(removed)
+    manifest = read_bundle(taught.result.engine).manifest
+    count = GOOD + len(DIRTY) + len(KNOWN_BAD)
+    assert manifest.training.image_count == count
+    assert manifest.training.removed_count == len(removed)
+    assert manifest.calibration.holdout_count == count - len(removed) > 0.8 * GOOD
+    escapes = manifest.calibration.escapes
+    assert escapes is not None
+    assert (escapes.defective_count, escapes.escaped_count) == (len(KNOWN_BAD), 0)
+    assert not manifest.training.grey
+
+
+def test_the_dossier_is_in_the_engine_and_names_what_left(taught: Taught) -> None:
+    dossier = taught.result.engine / DOSSIER_FOLDER
+    record = json.loads((dossier / "dossier.json").read_text())
+    text = (dossier / "dossier.html").read_text()
+    for name in (*DIRTY, *KNOWN_BAD):
+        assert name in (dossier / "removed.txt").read_text()
+        assert name in text
+    assert record
+    assert taught.result.engine_id == read_bundle(taught.result.engine).manifest.engine_id
+
+
+def test_progress_names_every_step_and_ends_each(taught: Taught) -> None:
+    steps = ["images", "locate", "features", "refine", "train", "export"]
+    assert list(dict.fromkeys(entry.step for entry in taught.seen)) == steps
+    for step in steps:
+        last = [entry for entry in taught.seen if entry.step == step][-1]
+        assert last.done == last.total
+    assert "images 160x160" in taught.result.summary["preprocessing"]
+
+
+def test_a_finished_training_leaves_features_and_no_rounds(taught: Taught) -> None:
+    files = list(taught.cache.iterdir())
+    assert len(files) == GOOD + len(DIRTY) + len(KNOWN_BAD)
+    assert all(file.suffix == ".npz" for file in files)
+
+
+def start(taught: Taught, output: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "engines.training", "--images", str(taught.images), "--output", str(output)),
+            *("--progress", "json", "--steps", "0", "--threads", "1", "--known-bad", str(taught.known_bad)),
+            *("--cache", str(taught.cache), *arguments),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_round(process: subprocess.Popen[str], number: int) -> None:
+    """Until refinement has finished so many rounds."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + 120
+    for line in process.stdout:
+        assert time.monotonic() < deadline
+        message = json.loads(line)
+        if message.get("step") == "refine" and message["done"] >= number:
+            return
+    pytest.fail("ended before it refined")
+
+
+def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(taught: Taught, tmp_path: Path) -> None:
+    process = start(taught, tmp_path / "engine")
+    wait_for_round(process, 2)
+    process.kill()
+    assert process.wait(timeout=30) == -signal.SIGKILL
+    assert process.stdout is not None
+    process.stdout.close()
+    assert not (tmp_path / "engine").exists()
+    assert len(list(taught.cache.glob("*.checkpoint"))) == 1
+
+    seen: list[TeachProgress] = []
+    again = teach(
+        *(taught.images, tmp_path / "engine"),
+        steps=0, threads=1, known_bad=taught.known_bad, cache=taught.cache, on_progress=seen.append,
+    )  # fmt: skip
+
+    def rounds(progress: list[TeachProgress]) -> int:
+        return len([entry for entry in progress if entry.step == "refine"])
+
+    assert rounds(seen) <= rounds(taught.seen) - 2
+    assert list(taught.cache.glob("*.checkpoint")) == []
+    first, second = (read_bundle(each.engine).manifest for each in (taught.result, again))
+    assert second.training == first.training
+    assert again.summary["removed"] == taught.result.summary["removed"]
+    assert second.calibration.reject_score == pytest.approx(first.calibration.reject_score, abs=1e-4)
+    assert [g.image_score for g in second.golden] == pytest.approx([g.image_score for g in first.golden], abs=1e-4)
+
+
+def test_sigterm_leaves_nothing_behind(taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    process = start(taught, tmp_path / "engine", "--refine", "none")
+    assert process.stdout is not None
+    wait_for_round(process, 0)
+    process.send_signal(signal.SIGTERM)
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 130
+    assert "interrupted; nothing was written" in rest
+    assert not (tmp_path / "engine").exists()
+    assert list(temporary.iterdir()) == []
+
+
+def test_bad_images_end_with_code_2_and_write_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], own_handler: None
+) -> None:
+    write_rings(tmp_path / "images", 20)
+    (tmp_path / "images" / "broken.png").write_bytes(b"x")
+    assert main(["--progress=json", f"--images={tmp_path / 'images'}", f"--output={tmp_path / 'engine'}"]) == 2
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["event"] == "error"
+    assert "broken.png: cannot be decoded" in last["message"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+@pytest.fixture
+def own_handler() -> Iterator[None]:
+    """Puts the handler of SIGTERM back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_errors_come_through_to_the_station(tmp_path: Path) -> None:
+    write_rings(tmp_path / "images", 5)
+    with pytest.raises(TeachError, match="has 5 images"):
+        teach(tmp_path / "images", tmp_path / "engine")
+
+
+def test_a_process_that_dies_without_a_word_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TeachError, match="invalid choice: 'magic'"):
+        teach(tmp_path / "images", tmp_path / "engine", detector="magic")

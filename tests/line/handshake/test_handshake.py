@@ -1,0 +1,561 @@
+"""The handshake step by step, as docs/plc.md tells it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from drivers.plc.protocol import PlcInputs, PlcOutputs
+from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
+from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.messages import (
+    ClearErrorRequested,
+    Command,
+    CommandRefused,
+    CommandRequested,
+    GoOffline,
+    GoOnline,
+    HandshakeRequest,
+    PartIdLatched,
+    PartResult,
+    PlcHeartbeatLost,
+    PlcHeartbeatRestored,
+    ResetCounters,
+    ResultAcknowledged,
+    ResultOutcome,
+    ResultsWithdrawn,
+    SoftwareTriggerTest,
+    StationState,
+    StationStatus,
+    TriggerMissed,
+    TriggerRequested,
+)
+from station.line.signalling.ledger import Counters
+from station.results import Verdict
+
+S = 1_000_000_000
+ONLINE = StationStatus(
+    online=True, can_take_part=True, state=StationState.READY, offline_reason=OfflineReason.NONE, threshold=0.5
+)
+
+
+class Bench:
+    """A handshake with a clock and a control block to change."""
+
+    def __init__(self, **settings: float) -> None:
+        self.now = 0
+        self.inputs = PlcInputs()
+        self.handshake = Handshake(HandshakeSettings(**settings), 0)
+        self.handshake.station_changed(ONLINE, 0)
+
+    def write(self, **changes: object) -> list[HandshakeRequest]:
+        self.inputs = dataclasses.replace(self.inputs, **changes)
+        return self.handshake.plc_wrote(self.inputs, self.now)
+
+    def pass_time(self, seconds: float) -> list[HandshakeRequest]:
+        self.now += round(seconds * S)
+        return self.handshake.tick(self.now)
+
+    def expose(self, acquisition_id: int) -> None:
+        """A part of the camera line: trigger and frame at once."""
+        self.handshake.trigger_accepted(acquisition_id, self.now)
+        self.handshake.exposure_completed(acquisition_id, self.now)
+
+    def decide(self, acquisition_id: int, verdict: Verdict = Verdict.PASS, part_id: int = 0) -> ResultOutcome:
+        reason = ReasonCode.NONE if verdict is Verdict.PASS else ReasonCode.SCORE_ABOVE_LIMIT
+        return self.handshake.result(
+            PartResult(acquisition_id, part_id, verdict, reason, 0.25, 0.5, 1234, 31.26), self.now
+        )
+
+    def inspect(self, acquisition_id: int, verdict: Verdict = Verdict.PASS) -> ResultOutcome:
+        self.expose(acquisition_id)
+        return self.decide(acquisition_id, verdict)
+
+    @property
+    def out(self) -> PlcOutputs:
+        return self.handshake.outputs()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench()
+    bench.write(trigger_enable=True, buffer_enable=True)
+    return bench
+
+
+# ---- trigger --------------------------------------------------------------------------------------------------------
+
+
+def test_one_part_from_trigger_to_acknowledged_result(bench: Bench) -> None:
+    assert bench.out.trigger_ready
+    assert bench.write(part_id=70_001, encoder_count=5, deadline_ms=80) == []
+    assert bench.write(latch_part_id=True) == [PartIdLatched(70_001, 5, 80, bench.now)]
+    assert bench.out.part_id_ack
+    bench.write(latch_part_id=False, part_id=0)
+    assert not bench.out.part_id_ack
+    assert bench.write(trigger=True) == [TriggerRequested(70_001, 5, 80)]
+    assert not bench.out.trigger_ack
+    assert not bench.out.trigger_ready, "one trigger at a time"
+
+    bench.handshake.trigger_accepted(41, bench.now)
+    assert (bench.out.trigger_ack, bench.out.acquisition_id, bench.out.busy) == (True, 41, True)
+    assert not bench.out.trigger_ready
+    bench.write(trigger=False)
+    assert not bench.out.trigger_ack
+    bench.handshake.exposure_completed(41, bench.now)
+    assert bench.out.exposure_complete
+    assert bench.out.trigger_ready
+    bench.write(clear_exposure_complete=True)
+    assert not bench.out.exposure_complete
+    assert (bench.out.results_valid, bench.out.reject, bench.out.threshold) == (False, True, 0.5)
+
+    assert bench.decide(41, Verdict.PASS, part_id=70_001) is ResultOutcome.SIGNALLED
+    out = bench.out
+    assert (out.results_valid, out.pass_, out.reject, out.review) == (True, True, False, False)
+    assert (out.inspection_completed, out.busy) == (True, False)
+    assert (out.inspection_id, out.part_id_echo, out.result, out.reason_code) == (41, 70_001, 1, 0)
+    assert (out.score, out.threshold, out.defect_area, out.latency) == (0.25, 0.5, 1234, 313)
+
+    assert bench.write(results_ack=True) == [ResultAcknowledged(41)]
+    out = bench.out
+    assert (out.results_valid, out.pass_, out.reject, out.result, out.inspection_id) == (False, False, True, 0, 0)
+    assert out.inspection_completed, "toggles with results only"
+    assert out.acquisition_id == 41
+    bench.write(results_ack=False)
+    assert not bench.out.results_valid
+
+
+def test_only_the_rising_edge_counts(bench: Bench) -> None:
+    assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)]
+    bench.expose(1)
+    assert bench.write(plc_heartbeat=1) == []
+    assert bench.write(trigger=True) == []
+    bench.write(trigger=False)
+    assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)]
+
+
+def test_a_trigger_while_not_ready_is_missed_and_latches(bench: Bench) -> None:
+    bench.handshake.station_changed(dataclasses.replace(ONLINE, can_take_part=False), bench.now)
+    bench.write(part_id=5, latch_part_id=True)
+    assert bench.write(trigger=True) == [TriggerMissed(5)]
+    assert (bench.out.missed_trigger, bench.out.trigger_ack, bench.out.reject) == (True, False, True)
+    bench.handshake.station_changed(ONLINE, bench.now)
+    bench.write(trigger=False)
+    assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)], "the id went with the missed part"
+    assert bench.out.missed_trigger
+    assert ClearErrorRequested() in bench.write(clear_error=True)
+    assert not bench.out.missed_trigger
+
+
+def test_trigger_enable_and_trigger_in_one_write_is_no_trigger_that_was_ready_for() -> None:
+    bench = Bench()
+    assert bench.write(trigger_enable=True, trigger=True) == [TriggerMissed(0)]
+    assert bench.out.missed_trigger
+
+
+def test_a_trigger_in_reset_shows_as_missed_while_it_stands() -> None:
+    bench = Bench()
+    assert bench.write(trigger=True) == [TriggerMissed(0)]
+    assert bench.out.missed_trigger
+    bench.write(trigger=False)
+    assert not bench.out.missed_trigger
+    bench.handshake.trigger_missed(bench.now)
+    assert not bench.out.missed_trigger, "a light barrier that pulses must not hold up the reset sequence"
+
+
+def test_a_trigger_that_the_station_turns_down_is_missed(bench: Bench) -> None:
+    bench.write(trigger=True)
+    bench.handshake.trigger_missed(bench.now)
+    assert (bench.out.missed_trigger, bench.out.trigger_ack) == (True, False)
+    assert bench.out.trigger_ready
+
+
+def test_trigger_ack_needs_trigger(bench: Bench) -> None:
+    bench.write(trigger=True)
+    bench.write(trigger=False)
+    bench.handshake.trigger_accepted(1, bench.now)
+    assert not bench.out.trigger_ack
+
+
+def test_exposure_complete_of_one_part_does_not_stand_for_the_next(bench: Bench) -> None:
+    bench.expose(1)
+    assert bench.out.exposure_complete
+    bench.handshake.trigger_accepted(2, bench.now)
+    assert not bench.out.exposure_complete
+    bench.decide(2, Verdict.ERROR)
+    assert bench.out.exposure_complete, "a part without a picture may move when it has its result"
+    assert bench.out.trigger_ready
+
+
+def test_an_id_latched_after_a_line_trigger_stays_for_the_next(bench: Bench) -> None:
+    triggered = bench.now
+    bench.pass_time(0.1)
+    bench.write(part_id=8, latch_part_id=True)
+    bench.handshake.trigger_accepted(1, triggered)
+    bench.handshake.exposure_completed(1, bench.now)
+    assert bench.write(trigger=True) == [TriggerRequested(8, 0, 0)]
+
+
+# ---- result ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR])
+def test_everything_but_pass_is_reject(bench: Bench, verdict: Verdict) -> None:
+    bench.inspect(1, verdict)
+    out = bench.out
+    assert (out.results_valid, out.pass_, out.reject, out.result) == (True, False, True, verdict)
+    assert out.review == (verdict is Verdict.REVIEW)
+
+
+def test_results_wait_in_order_and_the_ninth_overruns(bench: Bench) -> None:
+    for acquisition_id in range(1, 9):
+        assert bench.out.free_result_slots == 9 - acquisition_id
+        assert bench.out.trigger_ready
+        assert bench.inspect(acquisition_id) is ResultOutcome.SIGNALLED
+    assert bench.out.free_result_slots == 0
+    assert not bench.out.trigger_ready, "no free slot, no trigger"
+    assert bench.handshake.refusal(Verdict.FAIL, 9) is ReasonCode.RESULT_OVERRUN
+    assert bench.inspect(9) is ResultOutcome.OVERRUN
+    assert bench.out.overrun
+    for acquisition_id in range(1, 9):
+        assert bench.out.inspection_id == acquisition_id
+        toggle = bench.out.inspection_completed
+        assert toggle == (acquisition_id % 2 == 1)
+        assert bench.write(results_ack=True) == [ResultAcknowledged(acquisition_id)]
+        assert not bench.out.results_valid, "the next one waits for ResultsAck to fall"
+        bench.write(results_ack=False)
+    assert not bench.out.results_valid
+    assert bench.out.trigger_ready
+    assert bench.out.overrun
+    bench.write(clear_error=True)
+    assert not bench.out.overrun
+
+
+def test_parts_in_flight_have_their_slot_reserved(bench: Bench) -> None:
+    for acquisition_id in range(1, 9):
+        bench.expose(acquisition_id)
+    assert not bench.out.trigger_ready
+    assert bench.write(trigger=True) == [TriggerMissed(0)]
+    assert bench.out.overrun, "missed, and says that the buffer is why"
+
+
+def test_without_buffer_the_newest_replaces_the_old_one() -> None:
+    bench = Bench()
+    bench.write(trigger_enable=True)
+    for acquisition_id in range(1, 13):
+        expected = ResultOutcome.SIGNALLED if acquisition_id == 1 else ResultOutcome.REPLACED
+        assert bench.inspect(acquisition_id) is expected
+        assert bench.out.inspection_id == acquisition_id
+        assert bench.out.inspection_completed == (acquisition_id % 2 == 1)
+        assert bench.out.trigger_ready
+    assert not bench.out.overrun
+    assert bench.write(results_ack=True) == [ResultAcknowledged(12)]
+    assert not bench.out.results_valid
+
+
+def test_no_result_is_shown_while_results_ack_stands(bench: Bench) -> None:
+    bench.write(results_ack=True)
+    bench.inspect(1)
+    assert (bench.out.results_valid, bench.out.reject, bench.out.inspection_completed) == (False, True, False)
+    bench.write(results_ack=False)
+    assert (bench.out.results_valid, bench.out.pass_) == (True, True)
+
+
+def test_a_part_has_one_result(bench: Bench) -> None:
+    bench.inspect(1, Verdict.FAIL)
+    assert bench.decide(1, Verdict.PASS) is ResultOutcome.DISCARDED
+    assert bench.out.result == Verdict.FAIL
+    assert bench.decide(99, Verdict.PASS) is ResultOutcome.DISCARDED, "of a part that was never announced"
+
+
+def test_an_error_is_shown_of_a_part_whose_trigger_was_never_seen(bench: Bench) -> None:
+    assert bench.decide(7, Verdict.ERROR) is ResultOutcome.SIGNALLED
+    assert (bench.out.result, bench.out.inspection_id) == (Verdict.ERROR, 7)
+
+
+def test_long_latencies_saturate_in_the_map_not_here(bench: Bench) -> None:
+    bench.expose(1)
+    bench.handshake.result(PartResult(1, 0, Verdict.FAIL, ReasonCode.DEADLINE, 0, 0, 0, 1e5), 0)
+    assert bench.out.latency == 1_000_000
+
+
+# ---- reset ----------------------------------------------------------------------------------------------------------
+
+
+def test_trigger_enable_0_resets_everything_and_gives_up_what_is_in_flight(bench: Bench) -> None:
+    bench.inspect(1)
+    bench.inspect(2, Verdict.FAIL)
+    bench.handshake.trigger_missed(bench.now)
+    bench.handshake.trigger_accepted(3, bench.now)
+    bench.write(latch_part_id=True, part_id=9)
+    assert bench.write(trigger_enable=False) == [ResultsWithdrawn((1, 2))]
+    out = bench.out
+    assert not any((out.results_valid, out.pass_, out.missed_trigger, out.inspection_completed, out.part_id_ack))
+    assert not any((out.exposure_complete, out.trigger_ready, out.trigger_ack, out.overrun))
+    assert (out.reject, out.busy, out.result) == (True, True, 0)
+    bench.write(trigger_enable=True)
+    assert not bench.out.trigger_ready, "the camera is still exposing part 3"
+    bench.handshake.exposure_completed(3, bench.now)
+    assert not bench.out.exposure_complete, "part 3 is nobody's any more"
+    assert bench.out.trigger_ready
+    assert bench.handshake.refusal(Verdict.PASS, 3) is ReasonCode.HANDSHAKE_RESET
+    assert bench.decide(3) is ResultOutcome.DISCARDED
+    assert (bench.out.results_valid, bench.out.busy) == (False, False)
+    assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)], "the id latched before the reset is gone"
+
+
+def test_parts_triggered_in_reset_are_not_shown_later() -> None:
+    bench = Bench()
+    bench.expose(1)
+    bench.write(trigger_enable=True)
+    assert bench.handshake.refusal(Verdict.PASS, 1) is ReasonCode.HANDSHAKE_RESET
+    assert bench.decide(1) is ResultOutcome.DISCARDED
+
+
+# ---- fail-safe ------------------------------------------------------------------------------------------------------
+
+OFFLINE = dataclasses.replace(ONLINE, online=False, can_take_part=False, offline_reason=OfflineReason.BY_OPERATOR)
+FAULT = dataclasses.replace(ONLINE, error_code=ErrorCode.ENGINE_FAILED, state=StationState.ERROR)
+
+
+@pytest.mark.parametrize("status", [OFFLINE, FAULT], ids=["offline", "fault"])
+def test_offline_or_fault_withdraws_passes_for_good(bench: Bench, status: StationStatus) -> None:
+    for acquisition_id, verdict in enumerate([Verdict.PASS, Verdict.FAIL, Verdict.PASS, Verdict.REVIEW], 1):
+        bench.inspect(acquisition_id, verdict)
+    bench.expose(5)
+    assert bench.out.pass_
+    assert bench.handshake.station_changed(status, bench.now) == [ResultsWithdrawn((1, 3))]
+    assert (bench.out.inspection_id, bench.out.result, bench.out.reject) == (2, Verdict.FAIL, True)
+    assert bench.out.fault == (status is FAULT)
+    assert not bench.out.trigger_ready
+    assert bench.handshake.refusal(Verdict.PASS, 5) is ReasonCode.OFFLINE
+    assert bench.decide(5) is ResultOutcome.WITHHELD
+    assert bench.handshake.station_changed(ONLINE, bench.now) == []
+    shown = []
+    while bench.out.results_valid:
+        shown.append((bench.out.inspection_id, bench.out.result, bench.out.reason_code))
+        bench.write(results_ack=True)
+        bench.write(results_ack=False)
+    assert shown == [
+        (2, 2, ReasonCode.SCORE_ABOVE_LIMIT),
+        (4, 3, ReasonCode.SCORE_ABOVE_LIMIT),
+        (5, 4, ReasonCode.OFFLINE),
+    ]
+
+
+def test_heartbeat_of_the_station_counts_and_wraps() -> None:
+    bench = Bench(heartbeat_period_s=1.0)
+    assert bench.handshake.next_wakeup_ns() == S
+    bench.pass_time(0.999)
+    assert bench.out.heartbeat == 0
+    bench.pass_time(0.001)
+    assert bench.out.heartbeat == 1
+    for _ in range(65_535):
+        bench.pass_time(1)
+    assert bench.out.heartbeat == 0
+
+
+def test_frozen_plc_heartbeat_drops_ready_and_passes_until_it_moves(bench: Bench) -> None:
+    bench.pass_time(2)
+    bench.write(plc_heartbeat=1)
+    bench.inspect(1)
+    bench.expose(2)
+    bench.pass_time(2.5)
+    assert bench.handshake.next_wakeup_ns() == 5 * S
+    assert bench.pass_time(0.499) == []
+    assert (bench.out.trigger_ready, bench.out.pass_, bench.out.warning) == (True, True, False)
+    assert bench.pass_time(0.001) == [PlcHeartbeatLost(), ResultsWithdrawn((1,))]
+    out = bench.out
+    assert (out.trigger_ready, out.results_valid, out.reject) == (False, False, True)
+    assert (out.warning, out.warning_code) == (True, WarningCode.PLC_HEARTBEAT_FROZEN)
+    assert bench.handshake.refusal(Verdict.PASS, 2) is ReasonCode.PLC_LOST
+    assert bench.decide(2) is ResultOutcome.WITHHELD
+    assert bench.pass_time(100) == []
+    assert bench.write(results_ack=False) == [], "other writes are no heartbeat"
+    assert bench.write(plc_heartbeat=2) == [PlcHeartbeatRestored()]
+    out = bench.out
+    assert (out.trigger_ready, out.pass_, out.warning) == (True, False, False)
+    assert (out.inspection_id, out.result, out.reason_code) == (2, Verdict.ERROR, ReasonCode.PLC_LOST)
+
+
+def test_a_plc_whose_heartbeat_never_moved_is_lost_too() -> None:
+    bench = Bench()
+    bench.pass_time(60)
+    bench.write(trigger_enable=True)
+    assert bench.out.trigger_ready
+    assert bench.pass_time(3) == [PlcHeartbeatLost()]
+    assert not bench.out.trigger_ready
+    assert bench.write(trigger_enable=False) == [PlcHeartbeatRestored()], "the PLC starts over"
+    assert bench.pass_time(60) == [], "not supervised in reset"
+
+
+def test_heartbeat_timeout_0_is_no_supervision() -> None:
+    bench = Bench(plc_heartbeat_timeout_s=0)
+    bench.write(trigger_enable=True)
+    assert bench.pass_time(3600) == []
+    assert bench.out.trigger_ready
+
+
+def test_plc_gone_mid_handshake_and_back_makes_no_second_edge(bench: Bench) -> None:
+    assert len(bench.write(trigger=True)) == 1
+    bench.expose(1)
+    bench.decide(1)
+    bench.pass_time(3)
+    assert not bench.out.results_valid
+    assert bench.write(plc_heartbeat=7) == [PlcHeartbeatRestored()], "Trigger still stands: no edge"
+    assert bench.out.trigger_ack
+    assert not bench.out.results_valid, "the pass of before does not come back"
+    assert bench.write(trigger=False) == []
+    assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)]
+
+
+# ---- commands -------------------------------------------------------------------------------------------------------
+
+
+def command_bits(bench: Bench) -> tuple[bool, bool, bool]:
+    return bench.out.executing, bench.out.command_completed, bench.out.command_failed
+
+
+@pytest.mark.parametrize(
+    ("command", "request_"),
+    [(Command.SOFTWARE_TRIGGER_TEST, SoftwareTriggerTest()), (Command.RESET_COUNTERS, ResetCounters())],
+)
+def test_commands_that_are_done_at_once(bench: Bench, command: Command, request_: HandshakeRequest) -> None:
+    assert bench.write(command=command, execute=True) == [request_]
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert command_bits(bench) == (False, False, False)
+
+
+def test_going_offline_and_online_completes_when_it_is_so(bench: Bench) -> None:
+    assert bench.write(command=Command.GO_OFFLINE, execute=True) == [GoOffline()]
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.station_changed(ONLINE, bench.now)
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert bench.write(command=Command.GO_ONLINE, execute=True) == [GoOnline()]
+    assert bench.pass_time(9.9) == [PlcHeartbeatLost()]
+    assert command_bits(bench) == (True, False, False)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, True), "not online in time"
+
+
+@pytest.mark.parametrize("command", [1, 6, 7, 8])
+def test_commands_that_others_carry_out_end_when_they_say_so(bench: Bench, command: int) -> None:
+    (request,) = bench.write(command=command, command_argument=7, execute=True)
+    assert request == CommandRequested(Command(command), 7, serial=1)
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert bench.write(execute=True) == [CommandRequested(Command(command), 7, serial=2)]
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (True, False, False), "an answer to the command before is none to this one"
+    bench.handshake.command_finished(2, False, bench.now)
+    assert command_bits(bench) == (False, False, True)
+
+
+def test_a_command_that_loads_an_engine_may_take_longer(bench: Bench) -> None:
+    bench.write(command=Command.SELECT_RECIPE, execute=True)
+    bench.pass_time(74.9)
+    assert command_bits(bench) == (True, False, False)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, True)
+    bench.write(execute=False)
+    bench.write(command=Command.START_CHALLENGE_TEST, execute=True)
+    bench.pass_time(10)
+    assert command_bits(bench) == (False, False, True)
+
+
+@pytest.mark.parametrize("command", [0, 9, 65535])
+def test_other_commands_fail(bench: Bench, command: int) -> None:
+    assert bench.write(command=command, execute=True) == [CommandRefused(command, "not a command of this version")]
+    assert command_bits(bench) == (False, False, True)
+    assert bench.handshake.next_wakeup_ns() == S
+    bench.pass_time(9.9)
+    assert command_bits(bench) == (False, False, True)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, False), "clears by itself after 10 s"
+    assert bench.write(execute=True) == []
+    bench.write(execute=False)
+    assert len(bench.write(execute=True)) == 1
+
+
+def test_commands_that_are_not_possible_now_fail(bench: Bench) -> None:
+    assert bench.write(set_offline=True) == [GoOffline()]
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    refused = bench.write(command=Command.GO_ONLINE, execute=True)
+    assert refused == [CommandRefused(Command.GO_ONLINE, "SetOffline is 1")]
+    bench.write(execute=False)
+    refused = bench.write(command=Command.SOFTWARE_TRIGGER_TEST, execute=True)
+    assert refused == [CommandRefused(Command.SOFTWARE_TRIGGER_TEST, "TriggerReady is 0")]
+    assert bench.write(set_offline=False, execute=False) == [GoOnline()]
+
+
+def test_no_software_trigger_while_the_camera_waits_for_its_line(bench: Bench) -> None:
+    bench.handshake.station_changed(dataclasses.replace(ONLINE, software_trigger=False), bench.now)
+    assert bench.out.trigger_ready
+    refused = bench.write(command=Command.SOFTWARE_TRIGGER_TEST, execute=True)
+    assert refused == [CommandRefused(Command.SOFTWARE_TRIGGER_TEST, "the camera waits for its line")]
+    assert bench.out.command_failed
+
+
+def test_a_command_asked_for_while_another_runs_fails_when_that_has_ended(bench: Bench) -> None:
+    bench.write(command=Command.GO_OFFLINE, execute=True)
+    bench.write(execute=False)
+    assert command_bits(bench) == (True, False, False), "it runs on"
+    refused = bench.write(command=Command.RESET_COUNTERS, execute=True)
+    assert refused == [CommandRefused(Command.RESET_COUNTERS, "another command is still being executed")]
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    assert command_bits(bench) == (False, False, True)
+
+
+def test_a_command_nobody_waits_for_ends_quietly(bench: Bench) -> None:
+    bench.write(command=Command.GO_OFFLINE, execute=True)
+    bench.write(execute=False)
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    assert command_bits(bench) == (False, False, False)
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (False, False, False)
+
+
+# ---- the rest -------------------------------------------------------------------------------------------------------
+
+
+def test_state_and_counters_go_through(bench: Bench) -> None:
+    status = dataclasses.replace(
+        FAULT,
+        warning_code=WarningCode.DISK_FULL,
+        offline_reason=OfflineReason.FAULT,
+        recipe=3,
+        engine_id=0xDEADBEEF,
+        config_checksum=77,
+        drift=True,
+        challenge_due=True,
+        busy=True,
+    )
+    bench.handshake.station_changed(status, bench.now)
+    bench.handshake.counted(Counters(triggers=10, passed=4, failed=3, review=2, error=1, missed=5))
+    out = bench.out
+    assert (out.state, out.offline_reason, out.error_code, out.warning_code) == (3, 6, 3, 3)
+    assert (out.fault, out.warning, out.drift, out.challenge_due, out.busy) == (True, True, True, True, True)
+    assert (out.recipe, out.engine_id, out.config_checksum, out.map_version) == (3, 0xDEADBEEF, 77, 2)
+    counts = (out.count_triggers, out.count_pass, out.count_fail, out.count_review, out.count_error, out.count_missed)
+    assert counts == (10, 4, 3, 2, 1, 5)
+
+
+def test_ids_wrap_at_32_bits(bench: Bench) -> None:
+    bench.inspect(2**32 + 7)
+    assert (bench.out.acquisition_id, bench.out.inspection_id) == (7, 7)
+
+
+def test_properties_for_the_owner(bench: Bench) -> None:
+    assert bench.handshake.inputs == bench.inputs
+    assert bench.handshake.enabled
+    assert bench.handshake.has_slot
+    assert not bench.handshake.has_results
+    bench.inspect(1)
+    assert bench.handshake.has_results

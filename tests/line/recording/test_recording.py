@@ -1,0 +1,484 @@
+"""The recorder with a real database and real files: every part one row, whatever else goes wrong."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from station.codes import ReasonCode, WarningCode
+from station.line.recording.journal import PartKey, UnfinishedPart
+from station.line.recording.stage import Recorder, RecorderSettings
+from station.records import parts as database
+from station.records.images import ImageError, MapScale, encode_map, encode_png, read_map, write_atomic
+from station.records.parts import RecordingError, ledger, open_reader, parts
+from station.results import Decision, Verdict, error
+from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, textured, trigger
+
+MAKE = PartMaker()
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.01)
+
+
+@contextmanager
+def recording(
+    directory: Path,
+    *,
+    session: str = "s1",
+    on_committed: Callable[[Sequence[PartKey]], None] | None = None,
+    **settings: float,
+) -> Iterator[Recorder]:
+    chosen = replace(RecorderSettings(directory, pass_image_share=0.0, min_free_mb=0), **settings)
+    recorder = Recorder(chosen, session, on_committed=on_committed)
+    recorder.start()
+    try:
+        yield recorder
+    finally:
+        assert recorder.stop(20)
+
+
+def rows(directory: Path) -> list[database.PartRow]:
+    with closing(open_reader(directory)) as reader:
+        return list(parts(reader))
+
+
+def test_row_holds_everything_of_a_part(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.inspected(7, Verdict.FAIL))
+        assert recorder.flush(20)
+        assert recorder.health.ok
+    (row,) = rows(tmp_path)
+    assert (row.session, row.acquisition_id, row.part_id, row.source, row.encoder_count) == ("s1", 7, 1007, "line", 77)
+    assert row.wall_time == WALL_TIME + 7
+    assert (row.views[0].camera, row.views[0].frame_id) == ("top", 7)
+    times = (
+        row.views[0].received_ms,
+        row.views[0].inspection_start_ms,
+        row.views[0].engine_start_ms,
+        row.views[0].engine_end_ms,
+        row.views[0].decided_ms,
+    )
+    assert times == (3.0, 4.0, 5.0, 15.0, 16.0)
+    assert row.signalled_ms == 20.0
+    assert (row.score, row.views[0].raw_score, row.reject_score) == (0.5, -31.5, 0.4)
+    assert (row.defect_area_mm2, row.views[0].region_count, row.views[0].region_list) == (1.5, 1, (REGION,))
+    assert (row.views[0].mean_grey, row.views[0].saturated_share, row.views[0].sharpness) == (100.0, 0.01, 55.0)
+    assert row.verdict == "FAIL"
+    assert [(reason.code, reason.detail) for reason in row.reason_list] == [(ReasonCode.SCORE_ABOVE_LIMIT, "detail")]
+    assert (row.engine_id, row.recipe, row.config_checksum) == ("e" * 64, "default", "c" * 64)
+    extra = json.loads(row.extra)
+    assert extra["note"] == "test"
+    assert float(extra["recorded_ms"]) > 0
+    assert (row.views[0].image_skipped, row.views[0].image_deleted, row.late, row.late_verdict, row.recovered) == (
+        None,
+        False,
+        False,
+        None,
+        False,
+    )
+
+
+def test_image_and_map_are_stored_in_the_folder_of_the_day(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.inspected(7, Verdict.FAIL))
+    (row,) = rows(tmp_path)
+    assert row.views[0].image_path == "images/2027-01-15/080007.000-s1-000007-FAIL-top.png"
+    assert row.views[0].map_path == "images/2027-01-15/080007.000-s1-000007-FAIL-top.map.png"
+    stored = cv2.imread(str(tmp_path / row.views[0].image_path))
+    assert stored is not None
+    np.testing.assert_array_equal(stored[..., ::-1], textured(7))
+    assert (row.views[0].map_low, row.views[0].map_high) == (-1.0, 2.0)
+    restored = read_map(tmp_path / row.views[0].map_path, MapScale(-1.0, 2.0))
+    (original,) = MAKE.inspected(7, Verdict.FAIL).views
+    assert original.scores is not None
+    np.testing.assert_allclose(restored, original.scores.anomaly_map, atol=3.0 / 255 / 2 + 1e-6)
+
+
+def test_every_view_has_its_row_and_its_image(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.seen_by(7, {"top": Verdict.PASS, "side": Verdict.FAIL, "end": Verdict.PASS}))
+        recorder.record(MAKE.without_frame(8))
+        recorder.record(MAKE.inspected(9, Verdict.REVIEW))
+    seen, without, single = rows(tmp_path)
+    assert [(view.camera, view.verdict, view.received_ms) for view in seen.views] == [
+        ("top", "PASS", 3.0),
+        ("side", "FAIL", 4.0),
+        ("end", "PASS", 5.0),
+    ]
+    assert (seen.verdict, seen.score, seen.defect_area_mm2) == ("FAIL", 0.5, 4.5)
+    assert seen.engine_ms == 10.0, "one call for all"
+    assert seen.worst_view is seen.views[1]
+    paths = [view.image_path or "" for view in seen.views]
+    assert paths[1] == "images/2027-01-15/080007.000-s1-000007-FAIL-side.png"
+    assert len(set(paths)) == 3
+    assert all((tmp_path / path).is_file() for path in paths)
+    assert (without.views, len(single.views)) == ((), 1)
+
+
+def test_a_view_that_came_late_is_added_and_changes_nothing_else(tmp_path: Path) -> None:
+    part = MAKE.seen_by(7, {"top": Verdict.PASS, "side": Verdict.FAIL})
+    top, side = part.views
+    with recording(tmp_path) as recorder:
+        recorder.record(replace(part, views=(top,), decision=error(ReasonCode.VIEW_MISSING)))
+        recorder.record(replace(part, views=(side,), decision=side.decision, late=True))
+        recorder.record(replace(part, views=(top,), decision=error(ReasonCode.VIEW_MISSING)))  # again, after a restart
+    (row,) = rows(tmp_path)
+    assert (row.verdict, row.late, row.late_verdict) == ("ERROR", True, "FAIL")
+    assert [reason.code for reason in row.reason_list] == [ReasonCode.VIEW_MISSING]
+    assert [view.camera for view in row.views] == ["top", "side"]
+
+
+def test_grey_image_is_stored_grey(tmp_path: Path) -> None:
+    maker = PartMaker(pixels=lambda seed: textured(seed, (40, 30)))
+    with recording(tmp_path) as recorder:
+        recorder.record(maker.inspected(1, Verdict.REVIEW))
+    stored = cv2.imread(str(tmp_path / str(rows(tmp_path)[0].views[0].image_path)), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(stored, textured(1, (40, 30)))
+
+
+def test_part_without_a_frame(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.without_frame(1))
+    (row,) = rows(tmp_path)
+    assert (row.verdict, row.score, row.views) == ("ERROR", None, ())
+    assert row.signalled_ms == 20.0
+
+
+def test_images_of_pass_parts_are_sampled_evenly_all_others_are_kept(tmp_path: Path) -> None:
+    with recording(tmp_path, pass_image_share=0.25) as recorder:
+        for number in range(1, 41):
+            recorder.record(MAKE.inspected(number, Verdict.PASS))
+        for number, verdict in enumerate((Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR), 41):
+            recorder.record(MAKE.inspected(number, verdict))
+    with_image = [row.acquisition_id for row in rows(tmp_path) if row.views[0].image_path]
+    assert with_image == [*range(4, 41, 4), 41, 42, 43]
+    assert len(list(tmp_path.rglob("*.png"))) == 2 * len(with_image)
+
+
+def test_ledger_counts_parts_by_verdict_and_session(tmp_path: Path) -> None:
+    verdicts = [Verdict.PASS] * 5 + [Verdict.FAIL] * 3 + [Verdict.REVIEW] * 2 + [Verdict.ERROR]
+    for session in ("s1", "s2"):
+        with recording(tmp_path, session=session) as recorder:
+            for number, verdict in enumerate(verdicts, 1):
+                recorder.record(PartMaker(session).inspected(number, verdict))
+            recorder.event("missed", "warning", "not ready")
+            recorder.event("camera", "info", "connected")
+    with closing(open_reader(tmp_path)) as reader:
+        assert ledger(reader, "s2") == database.LedgerCounts(11, 5, 3, 2, 1, missed=1)
+        assert ledger(reader) == database.LedgerCounts(22, 10, 6, 4, 2, missed=2)
+        assert ledger(reader, "s3") == database.LedgerCounts(0, 0, 0, 0, 0, 0)
+        failed = parts(reader, session="s2", verdicts=[Verdict.FAIL, Verdict.ERROR], newest=3)
+        assert [row.acquisition_id for row in failed] == [7, 8, 11]
+        (event,) = database.events(reader, session="s1", kind="camera")
+        assert (event.level, event.detail) == ("info", "connected")
+        assert list(map(tuple, reader.execute("SELECT session, clean FROM sessions"))) == [("s1", 1), ("s2", 1)]
+
+
+def test_session_that_was_killed_is_known_as_such(tmp_path: Path) -> None:
+    with recording(tmp_path, session="killed"):
+        pass
+    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE)) as connection, connection:
+        connection.execute("UPDATE sessions SET clean = NULL, end_wall_time = NULL")
+    with recording(tmp_path, session="next"):
+        pass
+    with closing(open_reader(tmp_path)) as reader:
+        assert dict(map(tuple, reader.execute("SELECT session, clean FROM sessions"))) == {"killed": 0, "next": 1}
+
+
+def test_late_answer_completes_the_row_and_never_its_verdict(tmp_path: Path) -> None:
+    given_up = MAKE.without_frame(1)
+    late = replace(MAKE.inspected(1, Verdict.PASS, late=True), trigger=given_up.trigger)
+    with recording(tmp_path) as recorder:
+        recorder.record(given_up)
+        recorder.record(late)
+    (row,) = rows(tmp_path)
+    assert (row.verdict, row.late, row.late_verdict, row.score) == ("ERROR", True, "PASS", 0.5)
+    assert [reason.code for reason in row.reason_list] == [ReasonCode.DEADLINE]
+    assert row.views[0].image_path is not None
+    assert (tmp_path / row.views[0].image_path).exists()
+
+
+def test_late_pass_alone_is_no_pass(tmp_path: Path) -> None:
+    late = replace(MAKE.inspected(1, Verdict.PASS), late=True)
+    with recording(tmp_path) as recorder:
+        recorder.record(late)
+    (row,) = rows(tmp_path)
+    assert (row.verdict, row.late_verdict) == ("ERROR", "PASS")
+
+
+def test_recovered_parts_are_entered_once(tmp_path: Path) -> None:
+    """Of an earlier session: one is there already, two are not; the callback names all of them."""
+    committed: list[PartKey] = []
+    with recording(tmp_path, session="s1") as recorder:
+        recorder.record(MAKE.inspected(1, Verdict.PASS))
+    unfinished = [
+        UnfinishedPart("s1", trigger(1), error(ReasonCode.RESTARTED)),
+        UnfinishedPart("s1", trigger(2), Decision(Verdict.PASS)),
+        UnfinishedPart("s0", trigger(1), error(ReasonCode.RESTARTED)),
+    ]
+    for session in ("s2", "s3"):
+        with recording(tmp_path, session=session, on_committed=committed.extend) as recorder:
+            for part in unfinished:
+                recorder.record_recovered(part)
+    assert not any(row.late for row in rows(tmp_path))
+    found = [(row.session, row.acquisition_id, row.verdict, row.recovered) for row in rows(tmp_path)]
+    assert found == [("s1", 1, "PASS", False), ("s1", 2, "PASS", True), ("s0", 1, "ERROR", True)]
+    assert committed == [part.key for part in unfinished] * 2
+
+
+def test_committed_parts_are_reported_after_they_are_in_the_database(tmp_path: Path) -> None:
+    batches: list[list[PartKey]] = []
+
+    def on_committed(keys: Sequence[PartKey]) -> None:
+        with closing(open_reader(tmp_path)) as reader:
+            stored = {(row.session, row.acquisition_id) for row in parts(reader)}
+        assert set(keys) <= stored
+        batches.append(list(keys))
+
+    with recording(tmp_path, on_committed=on_committed) as recorder:
+        for number in range(1, 301):
+            recorder.record(MAKE.without_frame(number))
+    assert [key for batch in batches for key in batch] == [("s1", number) for number in range(1, 301)]
+    assert len(batches) < 100
+
+
+def test_stop_writes_everything_in_order_and_may_be_called_again(tmp_path: Path) -> None:
+    recorder = Recorder(RecorderSettings(tmp_path, min_free_mb=0), "s1")
+    recorder.start()
+    for number in range(1, 101):
+        recorder.record(MAKE.without_frame(number))
+    assert recorder.stop(20)
+    assert recorder.stop(20)
+    assert not recorder.is_alive
+    assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 101))
+
+
+def test_stop_without_start() -> None:
+    assert Recorder(RecorderSettings(Path("nowhere")), "s1").stop(1)
+
+
+def test_stop_that_runs_out_of_time_keeps_the_rows_and_gives_up_images(tmp_path: Path) -> None:
+    maker = PartMaker(pixels=lambda seed: textured(seed, (700, 500, 3)))
+    records = [maker.inspected(number, Verdict.FAIL) for number in range(1, 61)]
+    recorder = Recorder(RecorderSettings(tmp_path, min_free_mb=0), "s1")
+    recorder.start()
+    for record in records:
+        recorder.record(record)
+    recorder.stop(0.0)
+    wait_for(lambda: not recorder.is_alive)
+    found = rows(tmp_path)
+    assert len(found) == 60
+    assert found[-1].views[0].image_skipped == "the station stopped"
+
+
+def test_record_after_stop_is_loud(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        pass
+    with capture_logs() as logs:
+        recorder.record(MAKE.inspected(5, Verdict.FAIL))
+    assert [(entry["log_level"], entry["event"], entry["acquisition_id"]) for entry in logs] == [
+        ("error", "record lost", 5)
+    ]
+    assert recorder.health.lost == 1
+
+
+def test_images_that_would_take_too_much_memory_are_given_up(tmp_path: Path) -> None:
+    maker = PartMaker(pixels=lambda seed: textured(seed, (700, 500, 3)))  # 1.05 MB
+    with recording(tmp_path, waiting_images_mb=1) as recorder:
+        recorder.record(maker.inspected(1, Verdict.FAIL))
+    (row,) = rows(tmp_path)
+    assert row.views[0].image_path is None
+    assert row.views[0].image_skipped == "too many images wait for the disk"
+    assert row.score == 0.5
+
+
+def test_no_more_images_wait_than_the_queue_holds(tmp_path: Path) -> None:
+    recorder = Recorder(RecorderSettings(tmp_path, min_free_mb=0, queue_size=8), "s1")
+    for number in range(1, 13):  # the thread does not run yet
+        recorder.record(MAKE.inspected(number, Verdict.FAIL))
+    recorder.start()
+    assert recorder.stop(20)
+    assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 13))
+    assert [row.acquisition_id for row in rows(tmp_path) if row.views[0].image_path] == list(range(1, 9))
+
+
+def test_pixels_that_cannot_be_encoded_cost_only_the_image(tmp_path: Path) -> None:
+    maker = PartMaker(pixels=lambda seed: textured(seed, (4, 4, 7)))
+    with recording(tmp_path) as recorder:
+        recorder.record(maker.inspected(1, Verdict.ERROR))
+    (row,) = rows(tmp_path)
+    assert row.views[0].image_path is None
+    assert "cannot be encoded" in str(row.views[0].image_skipped)
+
+
+def test_map_that_is_not_finite_costs_only_the_map(tmp_path: Path) -> None:
+    record = MAKE.inspected(1, Verdict.ERROR)
+    (view,) = record.views
+    assert view.scores is not None
+    scores = replace(view.scores, image_score=float("nan"), anomaly_map=np.full((4, 4), np.nan, np.float32))
+    with recording(tmp_path) as recorder:
+        recorder.record(replace(record, views=(replace(view, scores=scores, measurement=None),)))
+    (row,) = rows(tmp_path)
+    assert row.views[0].image_path is not None
+    assert (row.views[0].map_path, row.score, row.views[0].raw_score) == (None, None, None)
+    assert "cannot be stored" in str(row.views[0].image_skipped)
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Another process that holds the database (a person with a tool): the recorder cannot write."""
+    with recording(tmp_path, session="before"):
+        pass
+    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+
+
+def test_rows_wait_while_the_database_is_locked(tmp_path: Path, lock: sqlite3.Connection) -> None:
+    with recording(tmp_path) as recorder:
+        for number in range(1, 21):
+            recorder.record(MAKE.inspected(number, Verdict.FAIL))
+        wait_for(lambda: not recorder.health.ok)
+        health = recorder.health
+        assert health.warning is WarningCode.RECORDS_DELAYED
+        assert "locked" in health.detail
+        assert health.waiting >= 20
+        lock.execute("ROLLBACK")
+        wait_for(lambda: recorder.health.ok)
+        assert recorder.flush(20)
+    assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 21))
+    assert all(row.views[0].image_path for row in rows(tmp_path))
+
+
+def test_more_rows_than_may_wait_are_counted_and_reported(tmp_path: Path, lock: sqlite3.Connection) -> None:
+    with recording(tmp_path, waiting_rows=30) as recorder:
+        wait_for(lambda: not recorder.health.ok)
+        with capture_logs() as logs:
+            for number in range(1, 51):
+                recorder.record(MAKE.without_frame(number))
+        lost = recorder.health.lost
+        assert lost >= 20
+        assert sum(entry["event"] == "record lost" for entry in logs) == lost
+        lock.execute("ROLLBACK")
+        wait_for(lambda: recorder.health.ok)
+        recorder.record(MAKE.without_frame(51))
+    numbers = [row.acquisition_id for row in rows(tmp_path)]
+    assert numbers == [*range(1, 51 - lost), 51]
+    with closing(open_reader(tmp_path)) as reader:
+        (event,) = database.events(reader, kind="records_lost")
+    assert event.level == "error"
+    assert event.detail.startswith(f"{lost} records")
+
+
+def test_stop_gives_up_in_time_when_the_database_stays_locked(tmp_path: Path, lock: sqlite3.Connection) -> None:
+    recorder = Recorder(RecorderSettings(tmp_path, min_free_mb=0), "s1")
+    recorder.start()
+    recorder.record(MAKE.without_frame(1))
+    assert not recorder.stop(0.2)
+    wait_for(lambda: not recorder.is_alive)
+    assert rows(tmp_path) == []
+
+
+def test_row_that_the_database_refuses_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    poison = MAKE.without_frame(2)
+    poison = replace(poison, trigger=replace(poison.trigger, part_id=2**70))
+    with capture_logs() as logs, recording(tmp_path) as recorder:
+        for record in (MAKE.without_frame(1), poison, MAKE.without_frame(3)):
+            recorder.record(record)
+        assert recorder.flush(20)
+        assert recorder.health.lost == 1
+    assert [row.acquisition_id for row in rows(tmp_path)] == [1, 3]
+    assert [entry["acquisition_id"] for entry in logs if entry["event"] == "row refused by the database"] == [2]
+
+
+def test_no_image_is_stored_while_too_little_space_is_free(tmp_path: Path) -> None:
+    with recording(tmp_path, min_free_mb=10**9) as recorder:
+        recorder.record(MAKE.inspected(1, Verdict.FAIL))
+        assert recorder.flush(20)
+        wait_for(lambda: not recorder.health.ok)
+        assert recorder.health.warning is WarningCode.DISK_FULL
+        assert "must stay free" in recorder.health.detail
+    (row,) = rows(tmp_path)
+    assert row.views[0].image_path is None
+    assert "must stay free" in str(row.views[0].image_skipped)
+    with closing(open_reader(tmp_path)) as reader:
+        assert [event.kind for event in database.events(reader)] == ["images_skipped"]
+
+
+def test_row_whose_image_is_gone_is_corrected_at_the_next_start(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder.record(MAKE.inspected(1, Verdict.FAIL))
+        recorder.record(MAKE.inspected(2, Verdict.FAIL))
+    (tmp_path / str(rows(tmp_path)[0].views[0].image_path)).unlink()
+    (tmp_path / str(rows(tmp_path)[0].views[0].map_path)).unlink()
+    with recording(tmp_path, session="s2") as recorder:
+        assert recorder.flush(20)
+    assert [(row.views[0].image_path is None, row.views[0].image_deleted) for row in rows(tmp_path)] == [
+        (True, True),
+        (False, False),
+    ]
+
+
+def test_damaged_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / database.DATABASE_FILE).write_bytes(b"no database" * 1000)
+    with pytest.raises(RecordingError, match="move the file away"):
+        Recorder(RecorderSettings(tmp_path), "s1").start()
+
+
+def test_database_of_a_newer_station_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(RecordingError, match="schema version 99"):
+        Recorder(RecorderSettings(tmp_path), "s1").start()
+    with pytest.raises(RecordingError, match="schema version 99"):
+        open_reader(tmp_path)
+
+
+def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match="cannot be made"):
+        Recorder(RecorderSettings(tmp_path / "file"), "s1").start()
+
+
+def test_reader_cannot_write(tmp_path: Path) -> None:
+    with recording(tmp_path), closing(open_reader(tmp_path)) as reader, pytest.raises(sqlite3.OperationalError):
+        reader.execute("DELETE FROM parts")
+
+
+def test_reader_without_records_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="cannot be read"):
+        open_reader(tmp_path)
+
+
+def test_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_atomic(tmp_path / "taken", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_flat_map_can_be_stored(tmp_path: Path) -> None:
+    data, scale = encode_map(np.full((3, 5), 2.5, np.float32))
+    (tmp_path / "map.png").write_bytes(data)
+    np.testing.assert_array_equal(read_map(tmp_path / "map.png", scale), np.full((3, 5), 2.5, np.float32))
+
+
+def test_unreadable_map_and_empty_image_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="not a readable image"):
+        read_map(tmp_path / "none.png", MapScale(0, 1))
+    with pytest.raises(ImageError, match="cannot be encoded"):
+        encode_png(np.empty((0, 0), np.uint8))

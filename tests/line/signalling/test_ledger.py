@@ -1,0 +1,256 @@
+"""The ledger: ids go to the right frames, every part is closed once, the counters balance."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from station.codes import ReasonCode
+from station.line.signalling.ledger import Ledger, LedgerSettings
+from station.results import Decision, Reason, Verdict, error
+
+MS = 1_000_000
+PASS = Decision(Verdict.PASS)
+FAIL = Decision(Verdict.FAIL, (Reason(ReasonCode.SCORE_ABOVE_LIMIT),))
+LIMITS = LedgerSettings(deadline_ms=500, no_frame_ms=1000, max_parts_in_flight=8, errors_in_a_row_to_fault=3)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger(LIMITS, wall_offset_ns=0)
+
+
+def test_an_id_belongs_to_the_next_trigger(ledger: Ledger) -> None:
+    ledger.latch(7, 10 * MS, while_ready=True, encoder_count=123, deadline_ms=250)
+    match = ledger.frame(20 * MS, lost_before=0, ready=True)
+    assert match.part is not None
+    trigger = match.part.trigger
+    assert (trigger.part_id, trigger.encoder_count, trigger.time_ns) == (7, 123, 20 * MS)
+    assert trigger.deadline_ns == 270 * MS
+
+
+def test_a_frame_that_comes_after_the_next_id_still_gets_its_own(ledger: Ledger) -> None:
+    """On a fast line the next part is announced while the frame of this one is still on its way."""
+    ledger.latch(1, 10 * MS, while_ready=True)
+    ledger.latch(2, 30 * MS, while_ready=True)
+    first = ledger.frame(20 * MS, lost_before=0, ready=True)
+    second = ledger.frame(40 * MS, lost_before=0, ready=True)
+    assert first.part is not None
+    assert second.part is not None
+    assert (first.part.trigger.part_id, second.part.trigger.part_id) == (1, 2)
+    assert first.without_frame == second.without_frame == ()
+
+
+def test_an_overtaken_id_is_an_error_part(ledger: Ledger) -> None:
+    ledger.latch(1, 10 * MS, while_ready=True)
+    ledger.latch(2, 30 * MS, while_ready=True)
+    match = ledger.frame(40 * MS, lost_before=1, ready=True)
+    assert [part.trigger.part_id for part in match.without_frame] == [1]
+    assert match.part is not None
+    assert match.part.trigger.part_id == 2
+
+
+def test_frames_lost_without_ids_are_parts_too(ledger: Ledger) -> None:
+    match = ledger.frame(40 * MS, lost_before=2, ready=True)
+    assert len(match.without_frame) == 2
+    assert ledger.counters.triggers == 3
+
+
+def test_an_expired_id_explains_the_gap_that_follows(ledger: Ledger) -> None:
+    """One lost frame is one error part, not two: once when its time is over, not again when the gap is seen."""
+    ledger.latch(1, 10 * MS, while_ready=True)
+    assert [expired.part.trigger.part_id for expired in ledger.expire(1010 * MS)] == [1]
+    ledger.latch(2, 1020 * MS, while_ready=True)
+    match = ledger.frame(1030 * MS, lost_before=1, ready=True)
+    assert match.without_frame == ()
+    assert ledger.counters.triggers == 2
+
+
+def test_a_frame_after_its_id_expired_is_late_and_never_another_part(ledger: Ledger) -> None:
+    ledger.latch(1, 10 * MS, while_ready=True)
+    ledger.expire(1010 * MS)
+    match = ledger.frame(20 * MS, lost_before=0, ready=True)
+    assert match.part is None
+    assert match.why_not == "late"
+
+
+def test_a_second_trigger_of_one_part_has_no_id(ledger: Ledger) -> None:
+    ledger.latch(1, 10 * MS, while_ready=True)
+    ledger.frame(20 * MS, lost_before=0, ready=True)
+    bounce = ledger.frame(25 * MS, lost_before=0, ready=True)
+    assert bounce.part is not None
+    assert bounce.part.trigger.part_id == 0
+
+
+def test_not_ready_is_missed_unless_announced_while_ready(ledger: Ledger) -> None:
+    assert ledger.frame(20 * MS, lost_before=0, ready=False).why_not == "missed"
+    ledger.latch(1, 30 * MS, while_ready=True)
+    assert ledger.frame(40 * MS, lost_before=0, ready=False).part is not None
+    ledger.latch(2, 50 * MS, while_ready=False)
+    assert ledger.frame(60 * MS, lost_before=0, ready=False).part is None
+    assert (ledger.counters.triggers, ledger.counters.missed) == (1, 2)
+
+
+def test_drained_waits_for_every_announced_part(ledger: Ledger) -> None:
+    """A part that was announced while not ready may come after all: nothing may be changed before."""
+    ledger.latch(1, 0, while_ready=False)
+    assert ledger.is_empty
+    assert not ledger.is_drained
+    ledger.expire(1000 * MS)
+    assert ledger.is_drained
+    assert ledger.counters.missed == 1
+
+
+def test_challenge_parts_count_apart(ledger: Ledger) -> None:
+    production = ledger.trigger("plc", 0)
+    ledger.challenge_run = 4
+    master = ledger.trigger("plc", 1)
+    assert (production.trigger.challenge, master.trigger.challenge) == (0, 4)
+    ledger.reset_counters()
+    assert (ledger.counters.triggers, ledger.counters.challenge) == (1, 0)
+    ledger.close(master.trigger.acquisition_id, FAIL)
+    ledger.close(production.trigger.acquisition_id, PASS)
+    assert (ledger.counters.triggers, ledger.counters.passed, ledger.counters.failed) == (1, 1, 0)
+
+
+def test_a_late_frame_of_a_software_trigger_is_not_the_next_part(ledger: Ledger) -> None:
+    first = ledger.trigger("plc", 10 * MS)
+    assert ledger.expire(1010 * MS)[0].code is ReasonCode.NO_FRAME or ledger.expire(1010 * MS)
+    ledger.close(first.trigger.acquisition_id, error(ReasonCode.NO_FRAME))
+    ledger.trigger("plc", 1020 * MS)
+    assert ledger.frame_for_trigger(12 * MS).why_not == "late"
+    assert ledger.frame_for_trigger(1021 * MS).part is not None
+
+
+def test_a_late_frame_is_not_the_next_part_however_soon_that_follows(ledger: Ledger) -> None:
+    """Parts nearer to each other than the clocks of camera and station may differ."""
+    for trigger_ms in (10.0, 11.2):
+        given_up = ledger.trigger("plc", round(trigger_ms * MS), deadline_ms=1)
+        (expired,) = ledger.expire(round((trigger_ms + 1) * MS))
+        assert expired.part == given_up
+        ledger.close(given_up.trigger.acquisition_id, error(expired.code))
+    part = ledger.trigger("plc", round(12.4 * MS), deadline_ms=1)
+    assert ledger.frame_for_trigger(round(10.5 * MS)).why_not == "late"
+    assert ledger.frame_for_trigger(round(11.5 * MS)).why_not == "late"
+    found = ledger.frame_for_trigger(round(12.3 * MS)).part  # its own: the clock of the camera is behind
+    assert found is not None
+    assert found.trigger == part.trigger
+
+
+def test_deadline(ledger: Ledger) -> None:
+    part = ledger.frame(0, lost_before=0, ready=True).part
+    assert part is not None
+    assert ledger.next_wakeup_ns() == 500 * MS
+    assert ledger.expire(499 * MS) == []
+    assert [expired.code for expired in ledger.expire(500 * MS)] == [ReasonCode.DEADLINE]
+
+
+def test_a_part_is_closed_once(ledger: Ledger) -> None:
+    part = ledger.frame(0, lost_before=0, ready=True).part
+    assert part is not None
+    assert ledger.close(part.trigger.acquisition_id, FAIL) is not None
+    assert ledger.close(part.trigger.acquisition_id, PASS) is None
+    assert (ledger.counters.passed, ledger.counters.failed) == (0, 1)
+
+
+def test_errors_in_a_row_are_a_fault_and_a_result_ends_the_row(ledger: Ledger) -> None:
+    for decisions, fault in (
+        ([error(ReasonCode.DEADLINE)] * 2 + [PASS], False),
+        ([error(ReasonCode.DEADLINE)] * 3, True),
+    ):
+        for decision in decisions:
+            part = ledger.frame(0, lost_before=0, ready=True).part
+            assert part is not None
+            ledger.close(part.trigger.acquisition_id, decision)
+        assert ledger.fault_due is fault
+    ledger.clear_fault()
+    assert not ledger.fault_due
+
+
+class RandomLine(RuleBasedStateMachine):
+    """Any order of latches, frames, losses, answers and time: the books balance and no id is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(LIMITS, wall_offset_ns=0)
+        self.now = MS
+        self.next_part_id = 1
+        self.seen: set[int] = set()
+        self.closed: set[int] = set()
+
+    def opened(self, *parts: object) -> None:
+        for part in parts:
+            trigger = part.trigger  # type: ignore[attr-defined]
+            assert trigger.acquisition_id not in self.closed
+            if trigger.part_id:
+                assert trigger.part_id not in self.seen, "one id, two parts"
+                self.seen.add(trigger.part_id)
+
+    @rule(ms=st.integers(1, 700))
+    def time_passes(self, ms: int) -> None:
+        self.now += ms * MS
+        for expired in self.ledger.expire(self.now):
+            if expired.part.trigger.source == "line" and expired.code is ReasonCode.NO_FRAME:
+                self.opened(expired.part)
+            self.close(expired.part.trigger.acquisition_id, error(expired.code))
+
+    @rule(ready=st.booleans())
+    def latch(self, ready: bool) -> None:
+        self.ledger.latch(self.next_part_id, self.now, while_ready=ready)
+        self.next_part_id += 1
+
+    @rule(ready=st.booleans(), lost=st.integers(0, 3), age_ms=st.integers(0, 900))
+    def frame(self, ready: bool, lost: int, age_ms: int) -> None:
+        match = self.ledger.frame(self.now - age_ms * MS, lost_before=lost, ready=ready)
+        self.opened(*match.without_frame, *([match.part] if match.part else []))
+        for part in match.without_frame:
+            self.close(part.trigger.acquisition_id, error(ReasonCode.LOST_FRAME))
+
+    @precondition(lambda self: self.ledger.open_parts)
+    @rule(data=st.data(), decision=st.sampled_from([PASS, FAIL, error(ReasonCode.ENGINE_RAISED)]))
+    def answer(self, data: st.DataObject, decision: Decision) -> None:
+        part = data.draw(st.sampled_from(self.ledger.open_parts))
+        self.close(part.trigger.acquisition_id, decision)
+
+    @rule(acquisition_id=st.integers(1, 50))
+    def late_answer(self, acquisition_id: int) -> None:
+        if acquisition_id in self.closed:
+            assert self.ledger.close(acquisition_id, PASS) is None
+
+    def close(self, acquisition_id: int, decision: Decision) -> None:
+        assert self.ledger.close(acquisition_id, decision) is not None
+        self.closed.add(acquisition_id)
+
+    @invariant()
+    def balanced(self) -> None:
+        counts = self.ledger.counters
+        answered = counts.passed + counts.failed + counts.review + counts.error
+        assert counts.triggers == answered + len(self.ledger.open_parts)
+        assert answered == len(self.closed)
+
+    @invariant()
+    def nothing_open_forever(self) -> None:
+        wakeup = self.ledger.next_wakeup_ns()
+        assert self.ledger.is_empty or wakeup is not None
+
+
+TestRandomLine = RandomLine.TestCase
+TestRandomLine.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+
+
+@given(st.lists(st.sampled_from(["id", "frame", "lost"]), min_size=1, max_size=40))
+def test_ids_never_shift_on_an_orderly_line(steps: list[str]) -> None:
+    """Whatever frames are lost, a frame that comes has the id that was announced for it."""
+    ledger = Ledger(LIMITS, wall_offset_ns=0)
+    lost = 0
+    for index, step in enumerate(steps, start=1):
+        ledger.latch(index, index * 100 * MS, while_ready=True)
+        if step == "lost":
+            lost += 1
+        elif step == "frame":
+            match = ledger.frame(index * 100 * MS + MS, lost_before=lost, ready=True)
+            assert match.part is not None
+            assert match.part.trigger.part_id == index
+            lost = 0

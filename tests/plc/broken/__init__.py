@@ -1,1 +1,0 @@
-"""Stations that break a rule, for the tests of the conformance test."""

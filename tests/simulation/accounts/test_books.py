@@ -1,0 +1,79 @@
+"""The books of a run: balanced ones have no problem, and each way of not balancing is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from station.simulation.accounts.books import Books, settle
+from station.simulation.parts.schedule import PlannedPart
+from station.simulation.plant.plc import TriggerMode
+from station.simulation.run.processes import LineState
+
+PARTS = (PlannedPart(1, "inspect", "good"), PlannedPart(2, "inspect", "dent"), PlannedPart(3, "inspect", "good"))
+COUNTED = {"triggers": 3, "pass": 1, "fail": 1, "review": 0, "error": 1, "missed": 0}
+
+
+def judged(result: str, *, passed: bool) -> dict[str, Any]:
+    return {"result": result, "passed": passed, "why": "" if passed else result}
+
+
+def line(**changes: Any) -> LineState:
+    """Part 1 passes, part 2 fails, part 3 is an error."""
+    state = LineState(
+        triggers=3,
+        results_read={"PASS": 1, "FAIL": 1, "ERROR": 1},
+        ends={1: {"bin": "good"}, 2: {"bin": "reject"}, 3: {"bin": "reject"}},
+        judgements={1: judged("PASS", passed=True), 2: judged("FAIL", passed=False), 3: judged("ERROR", passed=False)},
+    )
+    for name, value in changes.items():
+        setattr(state, name, value)
+    return state
+
+
+def books(state: LineState | None = None, trigger: TriggerMode = TriggerMode.LINE, **counted: int) -> Books:
+    return settle(PARTS, state or line(), COUNTED | counted, trigger)
+
+
+def test_balanced_books() -> None:
+    made = books()
+    assert made.problems == ()
+    assert (made.good_bin, made.reject_bin) == (1, 2)
+    assert made.line == {"triggers": 3, "pass": 1, "fail": 1, "review": 0, "error": 1}
+    assert made.good_parts_rejected == {"ERROR": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "counted", "problem"),
+    [
+        ({"ends": {1: {"bin": "good"}, 2: {"bin": "good"}, 3: {"bin": "reject"}}}, {}, "bad parts in the good bin: 2"),
+        ({"ends": {1: {"bin": "good"}, 2: {"bin": "good"}, 3: {"bin": "reject"}}}, {}, "without a PASS: 2"),
+        ({"ends": {n: {"bin": "reject"} for n in (1, 2, 3)}}, {}, "although their PASS was taken: 1"),
+        ({"ends": {1: {"bin": "good"}, 2: {"bin": "reject"}}}, {}, "never left the belt: 3"),
+        ({"unexposed": [2, 3]}, {}, "taken too late (this machine is too slow or too busy): 2"),
+        ({"misfires": 2}, {}, "fired 2 times with no part"),
+        ({}, {"pass": 2}, "does not balance: 3 triggers, 4 verdicts"),
+        ({}, {"pass": 0, "triggers": 2}, "the PLC read 1 results pass, the station counted 0"),
+        ({"triggers": 4}, {}, "triggered 4 times, the station accounts for 3"),
+        ({}, {"missed": 1}, "triggered 3 times, the station accounts for 4"),
+        ({"triggers": 4, "faults": Counter({"late-ack": 1})}, {}, "triggered 4 times, the station accounts for 3"),
+    ],
+)
+def test_what_must_not_be_is_named(changes: dict[str, Any], counted: dict[str, int], problem: str) -> None:
+    assert any(problem in text for text in books(line(**changes), **counted).problems)
+
+
+@pytest.mark.parametrize(
+    ("state", "counted", "trigger"),
+    [
+        (line(triggers=4), {"missed": 1}, TriggerMode.LINE),
+        (line(triggers=6, unseen=[1, 1], camera_missed=1), {}, TriggerMode.LINE),
+        (line(faults=Counter({"wrong-part-id": 1})), {"missed": 2}, TriggerMode.LINE),
+        (line(triggers=0), {}, TriggerMode.PLC),
+        (line(results_read={"FAIL": 1}), {}, TriggerMode.LINE),
+    ],
+)
+def test_what_may_be(state: LineState, counted: dict[str, int], trigger: TriggerMode) -> None:
+    assert books(state, trigger, **counted).problems == ()

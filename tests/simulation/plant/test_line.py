@@ -1,0 +1,88 @@
+"""The belt on the real clock: it waits for a PLC scan that the system holds up, and never runs ahead."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from drivers.camera.simtl import Scene
+from station.simulation.parts.pictures import Canvas
+from station.simulation.parts.schedule import LinePlan, PlannedPart
+from station.simulation.plant.belt import VIEW_COUNTS
+from station.simulation.plant.field import BELT_LEAD_SCANS, EXPOSURE_WAIT_S, Events, Field
+
+PLAN = LinePlan(Canvas(8, 8, 1), (PlannedPart(1, "inspect", "dent"),), 20.0, 0.1, "unused", "127.0.0.1", 1)
+
+
+def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -> None:
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(PLAN, [scene], Events(io.StringIO(), threading.Event()))
+        for _ in range(20):
+            time.sleep(0.005)
+            field.move()
+        stood_at = field.sample().encoder
+        assert 0 < stood_at <= BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
+        for _ in range(20):
+            time.sleep(0.005)
+            field.move()
+            field.sample()
+        assert field.sample().encoder > 3 * stood_at
+
+
+def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: Path) -> None:
+    """Somebody hears the trigger and takes no picture: a camera process that does not run for a while."""
+    output = io.StringIO()
+    camera = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with camera, Scene(tmp_path / "s", 8, 8, 1) as scene:
+        camera.bind(str(tmp_path / "s.0.sock"))
+        field = Field(PLAN, [scene], Events(output, threading.Event()))
+        field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
+        heard_s = 0.0
+        deadline = time.monotonic() + 20
+        while "unexposed" not in output.getvalue():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+            field.move()
+            if field.sample().barriers:
+                heard_s = time.monotonic()
+        assert time.monotonic() - heard_s >= EXPOSURE_WAIT_S - 0.05
+        in_view = field.layout.barrier_counts + VIEW_COUNTS[1]
+        assert field.sample().encoder - in_view < 2 * BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
+
+
+def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Path) -> None:
+    output = io.StringIO()
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(PLAN, [scene], Events(output, threading.Event()))
+        field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
+        entries, barriers = 0, 0
+        deadline = time.monotonic() + 20
+        while True:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+            field.move()
+            inputs = field.sample()
+            entries += len(inputs.entries)
+            barriers += len(inputs.barriers)
+            field.set_ejector(inputs.encoder >= field.layout.ejector_counts)
+            if inputs.encoder >= field.layout.ejector_counts:
+                break
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert (entries, barriers) == (1, 1)
+    assert [event["event"] for event in events] == ["unseen", "unexposed", "part"], "no camera listened"
+    assert (events[2]["part_id"], events[2]["truth"], events[2]["bin"]) == (1, "dent", "reject")
+
+
+def test_ejector_in_front_of_nobody_is_a_misfire(tmp_path: Path) -> None:
+    output = io.StringIO()
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(PLAN, [scene], Events(output, threading.Event()))
+        field.set_ejector(True)
+        field.set_ejector(True)
+    assert [json.loads(line)["event"] for line in output.getvalue().splitlines()] == ["misfire"]

@@ -1,0 +1,242 @@
+"""The whole station: what it is in normal times. (What it does when things break: test_faults.py.)"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from station.results import Verdict
+from tests.bench.bench import Bench, bad, good, wait_for
+from tests.bench.engines.small_engine import write_small_engine
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with Bench(tmp_path) as bench:
+        bench.start()
+        yield bench
+
+
+def station(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "station", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+
+
+def test_an_id_latched_while_not_ready_that_never_comes_is_missed_in_all_books(bench: Bench) -> None:
+    assert station("offline", "--config", str(bench.config_path)).returncode == 0
+    wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
+    bench.plc.latch(bench.next_part_id())
+    wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the id to expire")
+    wait_for(lambda: bench.counts().missed == 1, "the missed part on record")
+
+
+def test_every_part_is_one_row_with_the_time_of_every_step(bench: Bench) -> None:
+    assert bench.part(good()).passed
+    assert bench.part(bad()).result == Verdict.FAIL
+    assert bench.terminate() == 0
+    bench.assert_balanced(2)
+    passed, failed = bench.rows()
+    for row in (passed, failed):
+        steps = [
+            row.views[0].received_ms,
+            row.views[0].inspection_start_ms,
+            row.views[0].engine_start_ms,
+            row.views[0].engine_end_ms,
+            row.views[0].decided_ms,
+        ]
+        assert all(step is not None for step in steps)
+        assert steps == sorted(steps, key=lambda step: step or 0.0)
+        assert row.signalled_ms is not None
+        assert row.config_checksum
+        assert row.engine_id == bench.engine_id
+    assert passed.views[0].image_path is None
+    assert failed.views[0].image_path is not None
+    assert (bench.directory / "work" / "records" / failed.views[0].image_path).exists()
+
+
+def test_one_canonical_line_per_part(bench: Bench) -> None:
+    bench.part(bad())
+    assert bench.terminate() == 0
+    lines = [json.loads(line) for line in bench.log().splitlines() if line.startswith("{")]
+    parts = [line for line in lines if line["event"] == "part"]
+    assert len(parts) == 1
+    assert parts[0]["verdict"] == "FAIL"
+    assert {"part_id", "acquisition_id", "reasons", "score", "latency_ms", "engine_id"} <= parts[0].keys()
+
+
+def test_status_and_one_word_commands(bench: Bench) -> None:
+    config = str(bench.config_path)
+    assert "ready" in station("status", "--config", config).stdout
+    assert station("offline", "--config", config).returncode == 0
+    wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
+    assert "by a person" in station("status", "--config", config).stdout
+    assert bench.plc.status is not None
+    assert bench.plc.status.reject
+    assert station("online", "--config", config).returncode == 0
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert bench.part(good()).passed
+
+
+def test_triggers_while_offline_are_missed_and_never_pass(bench: Bench) -> None:
+    station("offline", "--config", str(bench.config_path))
+    bench.send(good())
+    wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the missed trigger")
+    assert bench.plc.results == {}
+    assert bench.status()["counters"]["triggers"] == 0
+
+
+def test_reload_takes_up_new_limits_and_refuses_what_needs_a_restart(bench: Bench) -> None:
+    assert not bench.part(bad()).passed
+    bench.write_config(decision__reject_score=1.0, decision__review_score=0.999, decision__pixel_score=0.999)
+    assert station("reload", "--config", str(bench.config_path)).returncode == 0
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert bench.part(bad()).passed
+    bench.write_config(records__queue_size=99)
+    refused = station("reload", "--config", str(bench.config_path))
+    assert refused.returncode == 2
+    assert "need a restart: records" in refused.stderr
+    assert bench.terminate() == 0
+    checksums = [row.config_checksum for row in bench.rows()]
+    assert len(checksums) == len(set(checksums)) == 2
+
+
+def test_triggered_by_the_plc(tmp_path: Path) -> None:
+    with Bench(tmp_path, camera__trigger="plc") as bench:
+        bench.start()
+        for picture, verdict in ((good(), Verdict.PASS), (bad(), Verdict.FAIL), (good(), Verdict.PASS)):
+            part_id = bench.next_part_id()
+            bench.plc.latch(part_id)
+            bench.scene.show(picture, part_id)
+            bench.plc.set(trigger=True)
+            wait_for(lambda: bench.plc.status is not None and bench.plc.status.trigger_ack, "TriggerAck")
+            bench.plc.set(trigger=False)
+            assert bench.result(part_id).result == verdict
+            wait_for(lambda: bench.plc.ready, "TriggerReady")
+        bench.assert_balanced(3)
+
+
+def test_without_an_engine_nothing_passes(tmp_path: Path) -> None:
+    with Bench(tmp_path, with_engine=False) as bench:
+        bench.start(wait_ready=False)
+        wait_for(lambda: bench.settled() and bench.status()["camera"] == "streaming", "the camera")
+        wait_for(lambda: "no engine" in bench.status()["offline_reason"], "the reason it waits for")
+        assert not bench.plc.ready
+        bench.send(good())
+        wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the missed trigger")
+        assert bench.plc.results == {}
+
+
+def test_bad_quality_is_review_not_pass(tmp_path: Path) -> None:
+    with Bench(tmp_path, quality__min_mean_grey=20.0, decision__reject_score=1.0, decision__review_score=1.0) as bench:
+        bench.start()
+        dark = bench.part(good() // 16)
+        assert (dark.result, dark.passed, dark.reject) == (Verdict.REVIEW, False, True)
+
+
+def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, Bench(tmp_path) as bench:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        bench.start(environment={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"})
+        told = [systemd.recv(4096).decode() for _ in range(4)]
+        assert told[0].startswith("READY=1")
+        assert told[1:] == ["WATCHDOG=1"] * 3
+        assert bench.terminate() == 0
+        systemd.settimeout(0.1)
+        rest = []
+        try:
+            while True:
+                rest.append(systemd.recv(4096).decode())
+        except TimeoutError:
+            pass
+        assert rest[-1] == "STOPPING=1"
+
+
+def test_the_daemon_never_imports_torch(bench: Bench) -> None:
+    """Asked of the running process: no library of PyTorch is mapped, in it or in its camera process."""
+    assert bench.part(good()).passed
+    assert bench.process is not None
+    children = Path(f"/proc/{bench.process.pid}/task/{bench.process.pid}/children").read_text().split()
+    for pid in (bench.process.pid, *children):
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        assert "onnxruntime" in maps or pid != bench.process.pid
+        assert not re.search(r"torch|libc10", maps)
+
+
+OPENMP = "__KMP_REGISTERED_LIB_"
+"""A training that another test runs at the same time registers there; the station has no OpenMP."""
+
+
+def test_nothing_is_left_behind(bench: Bench) -> None:
+    before = set(os.listdir("/dev/shm"))  # noqa: PTH208
+    assert bench.part(good()).passed
+    assert bench.terminate() == 0
+    new = set(os.listdir("/dev/shm")) - before  # noqa: PTH208
+    assert not {name for name in new if not name.startswith(OPENMP)}
+    assert not (bench.directory / "work" / "control.sock").exists()
+
+
+@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="needs mbpoll (Debian: apt install mbpoll)")
+def test_mbpoll_reads_the_running_station(bench: Bench) -> None:
+    """A client that we did not write, against the running station (one whole handshake: tests/plc)."""
+    read = ["mbpoll", "-m", "tcp", "-a", "1", "-p", str(bench.port), "-0", "-1", "-q"]
+    registers = subprocess.run([*read, "-t", "3", "-r", "0", "-c", "4", "127.0.0.1"], capture_output=True, text=True)
+    assert re.search(r"\[0\]:\s+2\b", registers.stdout), "MapVersion"
+    assert re.search(r"\[2\]:\s+7\b", registers.stdout), "State: ContinuousExecution"
+    bits = subprocess.run([*read, "-t", "1", "-r", "0", "-c", "9", "127.0.0.1"], capture_output=True, text=True)
+    assert re.search(r"\[0\]:\s+1\b", bits.stdout), "Online"
+    assert re.search(r"\[8\]:\s+1\b", bits.stdout), "Reject"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"camera__serial_number": "none"}, r'no camera with DeviceSerialNumber "none".*found'),
+        ({"camera__producer": "/nowhere/x.cti"}, r"x\.cti.*does not exist"),
+        ({"camera__producer": "/bin/true"}, r"/bin/true"),
+        ({"camera__width": 33333}, r"Width"),
+        ({"station__dedline_ms": 5}, r"dedline_ms: unknown key; allowed here: .*deadline_ms"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_says_what(tmp_path: Path, settings: dict[str, object], expected: str) -> None:
+    with Bench(tmp_path, **settings) as bench:
+        bench.start(wait_ready=False)
+        assert bench.process is not None
+        assert bench.process.wait(30) == 2
+        assert re.search(expected, bench.log()), bench.log()
+        check = subprocess.run(
+            [sys.executable, "-m", "station", "check", "--config", str(bench.config_path)],
+            capture_output=True,
+            text=True,
+            env=os.environ | bench.scene.environment() | {"COLUMNS": "400"},
+        )
+        assert check.returncode == 2
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench, socket.create_server(("127.0.0.1", bench.port)):
+        bench.plc.stop()
+        bench.start(wait_ready=False)
+        assert bench.process is not None
+        assert bench.process.wait(30) == 2
+        assert f"{bench.port}" in bench.log()
+        assert "in use" in bench.log()
+
+
+def test_engine_for_another_input_size(tmp_path: Path) -> None:
+    with Bench(tmp_path, with_engine=False) as bench:
+        write_small_engine(bench.engine_path, width=320, height=64)
+        bench.start(wait_ready=False)
+        assert bench.process is not None
+        assert bench.process.wait(30) == 2
+        assert "320x64" in bench.log()
+        assert "160x128" in bench.log()
