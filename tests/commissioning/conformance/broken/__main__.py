@@ -1,4 +1,6 @@
-"""The real station with one rule of its handshake switched off: `python -m tests.commissioning.conformance.broken DIRECTORY`.
+"""The real station with one rule of its handshake switched off.
+
+Run as `python -m tests.commissioning.conformance.broken DIRECTORY`.
 
 `DIRECTORY/station.toml` is its configuration. `DIRECTORY/broken` names the variant; while it is missing or empty, the
 station is as it should be. `DIRECTORY/broken.now` tells which one is in force.
