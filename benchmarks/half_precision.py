@@ -33,10 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engines.bundle.manifest import Calibration, Variant
 from engines.bundle.reading import Bundle, read_bundle, variant_file
 from engines.engine import Engine, EngineOutput
-from engines.errors import EngineError, PartNotLocated
+from engines.errors import EngineError, PartNotLocated, TrainingError
 from engines.parity_report import GOLDEN_PREFIX
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.metrics import auroc
 from engines.training.fitting.train import TrainOptions

@@ -34,11 +34,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engines.bundle.manifest import Calibration
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
-from engines.errors import EngineError, PartNotLocated
+from engines.errors import EngineError, PartNotLocated, TrainingError
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.calibration.calibrate import calibrate
-from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import Sample, open_sets
 from engines.training.evaluation.metrics import auroc
 from engines.training.fitting.crossfit import cross_fit

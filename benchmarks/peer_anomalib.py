@@ -40,8 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engines import preprocess
 from engines.detectors.backbones import load_backbone
-from engines.errors import EngineError
-from engines.training.errors import TrainingError
+from engines.errors import EngineError, TrainingError
 from engines.training.evaluation import metrics
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.pixels import map_on_image, read_mask

@@ -40,9 +40,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
-from engines.errors import EngineError
+from engines.errors import EngineError, TrainingError
 from engines.preprocess import prepare
-from engines.training.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.metrics import auroc
 from engines.training.evaluation.prepare import LocatedSet, open_images

@@ -1,4 +1,4 @@
-"""Errors of engines.
+"""Errors of engines and of teaching.
 
     EngineError
     ├── BundleError        the files of an engine: missing, damaged, changed, of another format
@@ -11,6 +11,10 @@
     ├── ParityRefused      a runtime or a graph computes something else than the reference
     ├── ImageError         an image this engine cannot score
     └── PartNotLocated     no part, or not exactly one, where this engine looks for it
+
+    TrainingError
+    ├── DatasetError       the images: missing, unreadable, too few, not supported
+    └── ExportError        the exported graph does not compute what was trained
 
 Each message says what failed, where, the value, what is allowed and what to do next.
 """
@@ -93,3 +97,15 @@ class ImageError(EngineError):
 
 class PartNotLocated(EngineError):
     """The part was not found in the image, so there is nothing to score. The station says REVIEW."""
+
+
+class TrainingError(Exception):
+    """Base of everything that ends a training."""
+
+
+class DatasetError(TrainingError):
+    """The images cannot be used."""
+
+
+class ExportError(TrainingError):
+    """The exported graph does not compute what was trained."""

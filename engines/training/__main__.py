@@ -10,8 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from engines.detectors import DETECTORS
-from engines.errors import EngineError
-from engines.training.errors import TrainingError
+from engines.errors import EngineError, TrainingError
 from engines.training.fitting.train import TrainOptions
 from engines.training.images.ignored_regions import box, polygons
 from engines.training.learn import LearnOptions

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import Calibration
 from engines.detectors.base import Detector
+from engines.errors import TrainingError
 from engines.training.calibration.calibrate import calibrate
-from engines.training.errors import TrainingError
 from engines.training.fitting.crossfit import FOLDS, CrossFit, cross_fit, steps_help
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, score, train
 from engines.training.images.dataset import MIN_IMAGES

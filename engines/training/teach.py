@@ -17,8 +17,8 @@ from engines.bundle.manifest import GoldenFile, Manifest, ModelFile, TrainingRec
 from engines.bundle.reading import DOSSIER_FOLDER, variant_file, write_bundle
 from engines.detectors import DETECTORS
 from engines.detectors.backbones import DEFAULT_BACKBONE
+from engines.errors import TrainingError
 from engines.training.dossier import Dossier, collect, pictured, write_dossier
-from engines.training.errors import TrainingError
 from engines.training.fitting.train import score
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features

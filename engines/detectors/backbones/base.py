@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 
 
 class BackboneError(TrainingError):

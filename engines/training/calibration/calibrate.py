@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engines.bundle.manifest import Calibration, EscapeBounds
+from engines.errors import TrainingError
 from engines.training.calibration.tail import (
     allowed_exceeding,
     effective_count,
@@ -24,7 +25,6 @@ from engines.training.calibration.tail import (
     outlier_count,
     tail_limit,
 )
-from engines.training.errors import TrainingError
 
 Scores = NDArray[np.float64]
 

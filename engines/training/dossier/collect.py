@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from engines.bundle.manifest import Calibration
+from engines.errors import TrainingError
 from engines.scale import ScoreScale
 from engines.training.as_json import plain, plain_name
 from engines.training.dossier.schema import DataRecord, Dossier, ImageRecord, RefinementRecord, RoundRecord
-from engines.training.errors import TrainingError
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.dataset import Dataset
 from engines.training.refinement import Refinement, Round

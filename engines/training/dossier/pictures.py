@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import TrainingError
 from engines.scale import LIMIT, ScoreScale
-from engines.training.errors import TrainingError
 
 THUMBNAIL_PX = 240
 """Long side."""

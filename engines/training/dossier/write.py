@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import TrainingError
 from engines.training.dossier.page import LOCATION_PICTURE, map_path, picture_path, render
 from engines.training.dossier.pictures import overlay, thumbnail, write_jpeg
 from engines.training.dossier.plots import write_plots
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import select
 from engines.training.dossier.veto import removed_text
-from engines.training.errors import TrainingError
 
 
 def write_dossier(

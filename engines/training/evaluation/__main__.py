@@ -11,8 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from engines.detectors import DETECTORS
-from engines.errors import EngineError
-from engines.training.errors import TrainingError
+from engines.errors import EngineError, TrainingError
 from engines.training.evaluation.layouts import RECOGNISED, open_sets
 from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import MAX_NOISE_PERCENT

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engines.training.errors import DatasetError
+from engines.errors import DatasetError
 from engines.training.images.dataset import SUFFIXES, read_image
 
 RECOGNISED = (

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import DatasetError
 from engines.location.pose import TurnedPlacement
 from engines.preprocess import Placement
-from engines.training.errors import DatasetError
 from engines.training.evaluation.layouts import Sample
 from engines.training.images.dataset import ImageFile, read_image
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from engines.training.errors import DatasetError
+from engines.errors import DatasetError
 from engines.training.evaluation import papers
 from engines.training.evaluation.pixels import MAX_SIDE_PX
 from engines.training.evaluation.results import CONTAMINATED, Result, ResultFolder, atomic_file

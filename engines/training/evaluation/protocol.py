@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet
 
 Indices = NDArray[np.intp]

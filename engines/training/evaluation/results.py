@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 
 STANDARD, CONTAMINATED = "standard", "contaminated"
 

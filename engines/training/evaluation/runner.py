@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
+from engines.errors import TrainingError
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.calibration.calibrate import ObservedShare, realised
-from engines.training.errors import TrainingError
 from engines.training.evaluation import metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared

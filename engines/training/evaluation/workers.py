@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.evaluation.prepare import LocatedSet, Prepared, prepare
 from engines.training.evaluation.results import ResultFolder, Run
 from engines.training.evaluation.runner import EvaluateOptions, failed, measure_inference_ms, run_fingerprint, run_once

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.detectors.base import Detector
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, held_out_loss, score, train
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import twin_groups

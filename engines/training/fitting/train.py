@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.detectors.base import Detector
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.images.features import CachedFeatures, take
 
 SCORE_BATCH = 32

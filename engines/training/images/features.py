@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
-from engines.errors import PartNotLocated
+from engines.errors import DatasetError, PartNotLocated, TrainingError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.preprocess import prepare
-from engines.training.errors import DatasetError, TrainingError
 from engines.training.images.dataset import Dataset, ImageFile, read_image
 
 BATCH = 8

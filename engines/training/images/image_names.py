@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from engines.errors import TrainingError
 from engines.training.as_json import plain_name
-from engines.training.errors import TrainingError
 
 COMMENT = "#"
 MAX_BYTES = 16 << 20

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from engines.bundle.location_spec import SEARCH_PX, PictureName, Polygon, TemplateLocation
 from engines.bundle.manifest import InputSpec
-from engines.errors import EngineError, PartNotLocated
+from engines.errors import DatasetError, EngineError, PartNotLocated, TrainingError
 from engines.location.blob import Blob, find_blob, measure_contrast, pose_of
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.location.pose import Pose
 from engines.location.template import TemplateLocator, search_image
 from engines.preprocess import describe, prepare
-from engines.training.errors import DatasetError, TrainingError
 from engines.training.images.dataset import MIN_IMAGES, Dataset, ImageFile, choose_input, read_image
 from engines.training.location.blob import choose_blob, choose_contrast, describe_blob, spread_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.images.grouping import connected, pairwise_distances
 from engines.training.refinement.records import Indices, RefineOptions
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.refinement.auto import auto_rounds
 from engines.training.refinement.guards import Guards, variants
 from engines.training.refinement.paper import paper_rounds

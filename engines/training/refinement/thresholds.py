@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.refinement.records import Indices, Scores
 
 NORMAL_HALF_WIDTH = 0.4307

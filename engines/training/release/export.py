@@ -20,8 +20,8 @@ from engines.detectors.backbones import LiteBackbone, OnnxBackbone
 from engines.detectors.backbones.onnx_file import PLACEHOLDER, inline
 from engines.detectors.base import Detector
 from engines.detectors.flow import Subnet
+from engines.errors import ExportError
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.errors import ExportError
 from engines.training.release.matrix_products import without_float32_products
 
 OPSET = 17

@@ -20,10 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engines.bundle.manifest import InputSpec
 from engines.bundle.reading import FrameGraph
+from engines.errors import ExportError
 from engines.location.location import Location
 from engines.preprocess import Placement, place, prepare, resize_steps
 from engines.runtimes.frame_check import pixel_difference, pixel_refusal
-from engines.training.errors import ExportError
 from engines.training.release.export import OPSET
 
 IR_VERSION = 8

@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.training.errors import ExportError
+from engines.errors import ExportError
 from engines.training.release.graph_constants import drop_unused_constants
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from engines.bundle.manifest import Calibration, InputSpec, Variant
 from engines.bundle.reading import FRAME_FILE, FrameGraph, Golden, Graph, variant_file
 from engines.detectors.base import Detector
+from engines.errors import ExportError
 from engines.parity_report import HALF, INT8, Tolerance
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import ParityImage, Side, compare, parity_images
-from engines.training.errors import ExportError
 from engines.training.images.dataset import read_image
 from engines.training.learn import Learned
 from engines.training.location.locate import Located

@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor
 
 from engines.detectors.base import Features
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, score, train
 from engines.training.images.features import CachedFeatures
 from engines.training.learn import FeatureJudge, Learned, LearnOptions, learn

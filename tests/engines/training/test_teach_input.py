@@ -17,7 +17,7 @@ from engines.bundle.manifest import InputSpec, Manifest
 from engines.bundle.reading import read_bundle
 from engines.detectors import DETECTORS
 from engines.detectors.backbones import DEFAULT_BACKBONE
-from engines.training.errors import DatasetError, ExportError, TrainingError
+from engines.errors import DatasetError, ExportError, TrainingError
 from engines.training.fitting.train import TrainOptions
 from engines.training.learn import LearnOptions
 from engines.training.refinement import RefineOptions

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from engines.training.errors import ExportError
+from engines.errors import ExportError
 from engines.training.release.graph_constants import drop_unused_constants
 from engines.training.release.int8.convolution import Convolution
 from engines.training.release.int8.inner_values import InnerValues, Value, starts

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import Calibration
+from engines.errors import TrainingError
 from engines.training.calibration.calibrate import calibrate, realised
 from engines.training.calibration.tail import allowed_exceeding, effective_count, min_count, order_limit, tail_limit
-from engines.training.errors import TrainingError
 
 Scores = NDArray[np.float64]
 

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engines.bundle.reading import DOSSIER_FOLDER, read_bundle, write_bundle
-from engines.errors import BundleError
+from engines.errors import BundleError, TrainingError
 from engines.training.as_json import plain_name
 from engines.training.dossier import Dossier, pictured, write_dossier
 from engines.training.dossier.pictures import THUMBNAIL_PX
 from engines.training.dossier.selection import MAX_NEAR, MAX_REMOVED
-from engines.training.errors import TrainingError
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.image_names import read_names
 from tests.bench.engines.small_engine import write_small_engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.training.errors import DatasetError
+from engines.errors import DatasetError
 from engines.training.evaluation.layouts import open_folder, open_sets
 from tests.bench.engines import small_sets
 

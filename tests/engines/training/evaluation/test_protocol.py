@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet, Sample
 from engines.training.evaluation.protocol import contaminated_split, standard_split, training_counts
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engines.bundle.manifest import InputSpec
+from engines.errors import DatasetError, TrainingError
 from engines.preprocess import place
-from engines.training.errors import DatasetError, TrainingError
 from engines.training.evaluation.layouts import Sample
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.report import write_report

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.fitting.crossfit import FOLDS, cross_fit
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, score, train
 from tests.bench.engines.cell_detectors import COLUMNS, ROWS, CellDetector, NearestDetector, cached, cells

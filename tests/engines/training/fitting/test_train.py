@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engines.detectors.base import Features
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.fitting.train import (
     CLOSED_FORM,
     MAX_CLOSED_FORM_IMAGES,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engines.training.errors import DatasetError
+from engines.errors import DatasetError
 from engines.training.images.dataset import INPUT_MULTIPLE, MAX_INPUT_AREA_PX, choose_input, open_dataset, read_image
 from tests.bench.engines.pictures import ring, write_rings
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector, Features
+from engines.errors import DatasetError, TrainingError
 from engines.location.location import Location
-from engines.training.errors import DatasetError, TrainingError
 from engines.training.images import features as cache
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import CachedFeatures, cached_features, take

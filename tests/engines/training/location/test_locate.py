@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from engines.bundle.location_spec import BlobLocation, TemplateLocation
+from engines.errors import DatasetError, TrainingError
 from engines.preprocess import prepare
-from engines.training.errors import DatasetError, TrainingError
 from engines.training.images.dataset import Dataset, inspect_image, open_dataset, read_image
 from engines.training.location.locate import METHODS, LocateOptions, locate, split_located
 from engines.training.location.sheet import location_sheet

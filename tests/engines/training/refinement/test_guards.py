@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.refinement import REFINEMENTS, RefineOptions, refine
 from engines.training.refinement.guards import variants
 from engines.training.refinement.records import Scores

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engines.training.errors import TrainingError
+from engines.errors import TrainingError
 from engines.training.refinement import Refinement, RefineOptions, Round, refine
 from engines.training.refinement.auto import cell_weights
 from engines.training.refinement.checkpoint import FileCheckpoint

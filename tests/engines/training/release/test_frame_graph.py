@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from engines.bundle.location_spec import BlobLocation
 from engines.bundle.manifest import InputSpec
 from engines.bundle.reading import FrameGraph
+from engines.errors import ExportError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.preprocess import SAME_PIXELS
-from engines.training.errors import ExportError
 from engines.training.release.frame_graph import check_frame_graph, make_frame_graph
 
 SPEC = InputSpec(width=64, height=32)

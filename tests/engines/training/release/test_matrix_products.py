@@ -8,7 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.training.errors import ExportError
+from engines.errors import ExportError
 from engines.training.release.export import export_onnx
 from engines.training.release.matrix_products import without_float32_products
 from tests.engines.detectors.test_detectors import SPEC, trained

@@ -10,10 +10,10 @@ import pytest
 
 from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
+from engines.errors import ExportError
 from engines.parity_report import HALF, INT8, Tolerance
 from engines.preprocess import SAME_PIXELS
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.errors import ExportError
 from engines.training.fitting.train import TrainOptions
 from engines.training.images.dataset import Dataset, open_dataset, read_image
 from engines.training.images.features import cached_features

@@ -16,8 +16,8 @@ from onnx import TensorProto, numpy_helper
 
 from engines.bundle.manifest import InputSpec
 from engines.detectors import DETECTORS
+from engines.errors import ExportError
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.errors import ExportError
 from engines.training.release.export import check_half, export_onnx, map_spec
 from engines.training.release.int8.quantise import QuantisedGraph, backbone_convolutions, quantised_backbone
 from tests.bench.engines.small_engine import small_model
