@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
+from drivers.plc.absent import NoPlc
 from drivers.plc.modbus import (
     ModbusClientLink,
     ModbusClientSettings,
@@ -20,7 +21,7 @@ from drivers.plc.modbus import (
     SerialLine,
     TcpAddress,
 )
-from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcInputs, PlcLink, PlcOutputs
+from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcLink
 from drivers.plc.signal_map import Layout
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
@@ -59,23 +60,6 @@ class EngineScorer:
 
 def _scores(output: EngineOutput) -> Scores:
     return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
-
-
-class NoPlc:
-    """The link of a station without a PLC: always enabled, and nobody reads."""
-
-    def __init__(self, on_inputs: OnInputs) -> None:
-        self._on_inputs = on_inputs
-
-    def __enter__(self) -> NoPlc:
-        self._on_inputs(PlcInputs(trigger_enable=True))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def publish(self, _outputs: PlcOutputs, /) -> None:
-        return None
 
 
 def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSettings:

@@ -31,7 +31,7 @@ from station.line.acquisition.cameras import Cameras
 from station.line.acquisition.stage import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.challenge.messages import ResetChallenge, StartChallenge
-from station.line.ejection.belt_memory import BeltMemory
+from station.line.ejection.belt_memory import BeltMemory, BeltMemoryError
 from station.line.ejection.setup import ejection_stage
 from station.line.ejection.stage import EjectionStage, EncoderRead, OutputsReset
 from station.line.handshake.machine import Handshake
@@ -67,6 +67,7 @@ GIL_SWITCH_S = 0.0001
 """A thread that wants to run waits at most so long for one that computes in Python; 5 ms is the default."""
 
 BAD_INPUT = (
+    BeltMemoryError,
     CameraError,
     ConfigurationError,
     ControlError,

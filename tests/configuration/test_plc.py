@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from drivers.plc.absent import NoPlc
 from drivers.plc.modbus import ModbusClientLink, ModbusRtuServerLink, ModbusTcpServerLink
 from drivers.plc.protocol import PlcError
 from station.configuration import load as config
@@ -33,7 +34,7 @@ def load(directory: Path, plc: str) -> LoadedConfiguration:
         ('role = "client"\nhost = "192.0.2.5"\nport = 502\nunit_id = 255', ModbusClientLink),
         ('role = "client"\ntransport = "rtu"\nserial_port = "/dev/ttyS0"\nunit_id = 17', ModbusClientLink),
         ('role = "client"\ncontrol_address = 68\nstatus_address = 0', ModbusClientLink),
-        ('role = "off"\nport = 502\npoll_period_ms = 10', assembly.NoPlc),
+        ('role = "off"\nport = 502\npoll_period_ms = 10', NoPlc),
     ],
 )
 def test_each_role_and_transport_has_its_link(tmp_path: Path, plc: str, link: type) -> None:

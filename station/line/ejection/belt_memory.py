@@ -12,16 +12,18 @@ import struct
 from pathlib import Path
 from types import TracebackType
 
-from station.line.recording.journal import JournalError
-
 _NUMBER = struct.Struct("<Q")
 
 
+class BeltMemoryError(Exception):
+    """The file cannot be opened or made."""
+
+
 class BeltMemory:
-    """The number of parts on the belt. Context manager."""
+    """Owns the number of parts on the belt. The ejection thread writes it, the start reads it."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the file. Raises JournalError."""
+        """Opens or creates the file. Raises BeltMemoryError."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
@@ -32,7 +34,9 @@ class BeltMemory:
             finally:
                 os.close(descriptor)
         except OSError as problem:
-            raise JournalError(f'number of parts on the belt "{path}" cannot be kept: {problem.strerror}') from problem
+            raise BeltMemoryError(
+                f'belt memory "{path}" cannot be opened: {problem.strerror}; check the folder [station] work_dir'
+            ) from problem
 
     @property
     def parts(self) -> int:
