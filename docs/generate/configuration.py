@@ -10,8 +10,9 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from station.configuration.changes import RELOADABLE
-from station.configuration.load import SECTIONS, Configuration, Section
+from station.configuration.load import RELOADABLE
+from station.configuration.model import SECTIONS, Configuration
+from station.configuration.section import Section
 
 HEADER = """# Configuration
 

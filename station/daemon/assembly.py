@@ -64,8 +64,8 @@ def _scores(output: EngineOutput) -> Scores:
 
 def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSettings:
     """The settings of a camera as its driver takes them. Raises ProducerError for an unknown short name."""
-    camera, reject = configuration.settings.cameras[name], configuration.settings.reject
-    first, _ = configuration.lead_camera
+    settings = configuration.settings
+    camera, reject = settings.cameras[name], settings.reject
     return CameraSettings(
         driver=camera.driver,
         trigger="line" if camera.trigger == "line" else "software",
@@ -79,8 +79,8 @@ def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSett
         exposure_time_us=camera.exposure_time_us,
         gain_db=camera.gain_db,
         features=camera.features,
-        encoder_feature=reject.encoder_feature if reject.reads_encoder_of(name, first) else "",
-        prompt=reject.drives_lines_of(name, first),
+        encoder_feature=reject.encoder_feature if reject.reads_encoder_of(name, settings.lead_name) else "",
+        prompt=reject.drives_lines_of(name, settings.lead_name),
         folder=configuration.resolve(camera.folder) if camera.folder else None,
     )
 
@@ -149,10 +149,10 @@ def handshake_settings(configuration: LoadedConfiguration) -> HandshakeSettings:
 
 def ledger_settings(configuration: LoadedConfiguration) -> LedgerSettings:
     """Deadlines and limits of a part's way."""
-    station, (_, camera) = configuration.settings.station, configuration.lead_camera
+    station = configuration.settings.station
     return LedgerSettings(
         deadline_ms=station.deadline_ms,
-        no_frame_ms=camera.no_frame_ms,
+        no_frame_ms=configuration.settings.lead_camera.no_frame_ms,
         max_parts_in_flight=station.max_parts_in_flight,
         errors_in_a_row_to_fault=station.errors_in_a_row_to_fault,
     )

@@ -27,8 +27,7 @@ from engines.store.store import EngineStore
 from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.configuration import load as config
 from station.configuration.cameras import CameraFeatures
-from station.configuration.changes import changed_for_restart
-from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
 from station.configuration.selection import Selection, SelectionError, write_selection
 from station.daemon import assembly
 from station.jobs.plan import PlanBuilding
@@ -296,8 +295,8 @@ class Changeover:
             )
 
     def _wait_until_drained(self) -> None:
-        station, (_, camera) = self.configuration.settings.station, self.configuration.lead_camera
-        end = time.monotonic() + max(station.deadline_ms, camera.no_frame_ms) / 1000 + 1.0
+        settings = self.configuration.settings
+        end = time.monotonic() + max(settings.station.deadline_ms, settings.lead_camera.no_frame_ms) / 1000 + 1.0
         while not self._signalling.snapshot().drained:
             if time.monotonic() > end:
                 raise ChangeRefused("parts in flight did not finish in time")

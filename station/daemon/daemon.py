@@ -96,7 +96,7 @@ class Daemon:
         stop = stop_on_signals()
         with self._closing:
             stages = self._start()
-            longest_way_ms = settings.station.deadline_ms + self._configuration.lead_camera[1].no_frame_ms
+            longest_way_ms = settings.station.deadline_ms + settings.lead_camera.no_frame_ms
             supervisor = Supervisor(
                 stages,
                 stop,
@@ -159,7 +159,7 @@ class Daemon:
                 assembly.challenge_settings(configuration),
                 read_memory(configuration.records_dir, configuration.settings.recipe.name, time.time()),
             ),
-            line_triggered=configuration.lead_camera[1].trigger == "line",
+            line_triggered=configuration.settings.lead_camera.trigger == "line",
             belt=assembly.belt_of_views(configuration),
             tracks=self._ejection is not None,
         )

@@ -8,8 +8,7 @@ import pytest
 
 from docs.generate import configuration as config_doc
 from station.configuration import load as config
-from station.configuration.changes import changed_for_restart
-from station.configuration.load import ConfigurationError
+from station.configuration.load import ConfigurationError, changed_for_restart
 
 CAMERA = '[cameras.top]\nproducer = "simtl"\n'
 TWO = CAMERA + '[cameras.side]\nproducer = "simtl"\nserial_number = "SIM0001"\n'
@@ -31,7 +30,7 @@ def problems(path: Path, text: str) -> list[str]:
 
 def test_smallest_file(tmp_path: Path) -> None:
     loaded = config.load(write(tmp_path, CAMERA))
-    assert loaded.lead_camera[0] == "top"
+    assert loaded.settings.lead_name == "top"
     assert loaded.work_dir == tmp_path / "work"
     assert len(loaded.checksum) == 64
 

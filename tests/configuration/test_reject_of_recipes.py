@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from station.configuration.changes import changed_for_restart
-from station.configuration.load import ConfigurationError, load
+from station.configuration.load import ConfigurationError, changed_for_restart, load
 from station.configuration.reject import reject_told
 from station.line.ejection.setup import tracking_settings
 from station.results import Verdict

@@ -48,9 +48,8 @@ def ejection_stage(
 ) -> EjectionStage:
     """Tracking in the station; only for `[reject] by = "station"`. `set_output`: camera, line, level."""
     reject = configuration.settings.reject
-    first_camera = next(iter(configuration.settings.cameras))
     lines = {
-        number: (ejector.camera or first_camera, ejector.line)
+        number: (ejector.camera or configuration.settings.lead_name, ejector.line)
         for number, ejector in enumerate(reject.ejectors, start=1)
         if ejector.output == "camera"
     }

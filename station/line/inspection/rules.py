@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engines.scale import LIMIT
 from station.configuration.decision import LimitsSection, QualitySection, ViewRulesSection
-from station.configuration.load import Configuration
+from station.configuration.model import Configuration
 from station.line.inspection.decision import Limits, QualityLimits, Rules, Zone
 from station.line.inspection.joining import WORST, JoinRule
 from station.line.inspection.stage import ViewRules
