@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines.bundle.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
-from engines.bundle.reading import Golden, Graph, write_bundle
+from engines.bundle.reading import Golden, Graph
+from engines.bundle.writing import write_bundle
 from engines.detectors.base import Detector
 from engines.detectors.spatial import SpatialDetector
 from engines.location.location import WHOLE_IMAGE

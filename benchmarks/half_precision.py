@@ -30,8 +30,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from engines.bundle.files import variant_file
 from engines.bundle.manifest import Calibration, Variant
-from engines.bundle.reading import Bundle, read_bundle, variant_file
+from engines.bundle.reading import Bundle, read_bundle
 from engines.engine import Engine, EngineOutput
 from engines.errors import EngineError, PartNotLocated, TrainingError
 from engines.parity_report import GOLDEN_PREFIX

@@ -20,18 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, get_args
 
-from engines.bundle.manifest import MODEL_FILE, Variant
-from engines.bundle.reading import (
+from engines.bundle.files import (
     MANIFEST_FILE,
     MAX_GOLDEN_BYTES,
     MAX_MANIFEST_BYTES,
     MAX_MODEL_BYTES,
     bundle_files,
-    read_bundle,
-    read_manifest,
     sync_directory,
     variant_file,
 )
+from engines.bundle.manifest import MODEL_FILE, Variant
+from engines.bundle.reading import read_bundle, read_manifest
 from engines.errors import BundleError
 
 MAX_MEMBERS = 64

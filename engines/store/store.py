@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -27,39 +26,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.bundle.archive import export_archive, unpack_archive
+from engines.bundle.files import DOSSIER_FOLDER, bundle_files, sync_directory
 from engines.bundle.manifest import Manifest
-from engines.bundle.reading import DOSSIER_FOLDER, bundle_files, read_bundle, read_manifest, sync_directory
+from engines.bundle.reading import read_bundle, read_manifest
 from engines.engine import open_engine
 from engines.errors import BundleError, EngineError, StoreError
-from engines.store import history
+from engines.store import history, versions
 from engines.store.history import Action, Event
+from engines.store.versions import ID_DIGITS, Version
 
-ACTIVE = "active"
 HISTORY_FILE = "history.jsonl"
 LOCK_TIMEOUT_S = 30.0
-ID_DIGITS = 12
 _TEMPORARY = ".new-"
-_VERSION = re.compile(rf"(\d{{4,9}})-([0-9a-f]{{{ID_DIGITS}}})")
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """An engine in the store."""
-
-    number: int
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """`NNNN-` and the first 12 digits of the engine's id."""
-        return self.path.name
-
-    def manifest(self) -> Manifest:
-        """Its manifest. Raises BundleError when it cannot be used or belongs to another engine."""
-        manifest = read_manifest(self.path)
-        if not self.name.endswith(manifest.engine_id[:ID_DIGITS]):
-            raise BundleError(f'"{self.path}" holds engine {manifest.engine_id[:ID_DIGITS]}: exchanged; restore it')
-        return manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +46,14 @@ class Change:
 
     before: str | None
     after: str | None
+
+
+def manifest_of(version: Version) -> Manifest:
+    """The manifest of a version. Raises BundleError when it cannot be used or belongs to another engine."""
+    manifest = read_manifest(version.path)
+    if version.id_start != manifest.engine_id[:ID_DIGITS]:
+        raise BundleError(f'"{version.path}" holds engine {manifest.engine_id[:ID_DIGITS]}: exchanged; restore it')
+    return manifest
 
 
 class EngineStore:
@@ -83,51 +69,21 @@ class EngineStore:
     @property
     def active_link(self) -> Path:
         """What a station opens: always a whole engine, or not there."""
-        return self.path / ACTIVE
+        return versions.active_link(self.path)
 
     # ---- looking ------------------------------------------------------------------------------------------------
 
     def versions(self) -> tuple[Version, ...]:
         """All engines, oldest first."""
-        try:
-            names = [entry.name for entry in os.scandir(self.path) if entry.is_dir(follow_symlinks=False)]
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise StoreError(f'store "{self.path}" cannot be read: {error.strerror}') from error
-        matches = (match for name in names if (match := _VERSION.fullmatch(name)))
-        return tuple(sorted((Version(int(m[1]), self.path / m[0]) for m in matches), key=lambda v: (v.number, v.name)))
+        return versions.all_versions(self.path)
 
     def active(self) -> Version | None:
         """The active engine. Raises StoreError when the link leads nowhere or elsewhere."""
-        name = self._active_name()
-        if name is None:
-            return None
-        for version in self.versions():
-            if version.name == name:
-                return version
-        raise StoreError(f'"{self.active_link}" leads to {name}, which is not in the store; activate another version')
+        return versions.active_version(self.path)
 
     def find(self, selector: str) -> Version:
-        """A version by number (`3`), by name or the start of its id (at least 4 digits), or `active`, or `latest`."""
-        versions = self.versions()
-        if not versions:
-            raise StoreError(f'store "{self.path}" holds no engine; add one: station engine import, station refresh')
-        if selector == ACTIVE:
-            active = self.active()
-            if active is None:
-                raise StoreError(f'no engine of "{self.path}" is active; see: station engine list')
-            return active
-        if selector == "latest":
-            return versions[-1]
-        found = [v for v in versions if v.name == selector or (selector.isdecimal() and v.number == int(selector))]
-        if not found and re.fullmatch(r"[0-9a-f]{4,64}", selector):
-            found = [v for v in versions if v.name.partition("-")[2].startswith(selector[:ID_DIGITS])]
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(version.name for version in versions[-8:])
-        problem = "is not in" if not found else f"means {len(found)} versions of"
-        raise StoreError(f'version "{selector}" {problem} store "{self.path}"; there are {known}')
+        """A version by number, name, start of its id, `active` or `latest`: see `versions.find_version`."""
+        return versions.find_version(self.path, selector)
 
     def events(self) -> tuple[Event, ...]:
         """The history, oldest first."""
@@ -138,7 +94,7 @@ class EngineStore:
 
     def verify(self, version: Version) -> None:
         """Check hashes, format and golden scores, on the runtime that would run it. Raises EngineError."""
-        version.manifest()
+        manifest_of(version)
         open_engine(version.path, threads=1).close()
 
     # ---- changing -----------------------------------------------------------------------------------------------
@@ -169,7 +125,7 @@ class EngineStore:
 
     def export(self, version: Version, output: Path) -> str:
         """Write a version to one file; returns the file's SHA-256 (hex)."""
-        version.manifest()
+        manifest_of(version)
         return export_archive(version.path, output)
 
     def activate(self, version: Version, *, why: str = "") -> Change:
@@ -192,29 +148,19 @@ class EngineStore:
     def refuse(self, change: Change, *, why: str) -> Change | None:
         """Take back `change`, which the station did not accept; None when somebody else has changed it since."""
         with self._locked():
-            if self._active_name() != change.after:
+            if versions.active_name(self.path) != change.after:
                 return None
             return self._switch(Action.REFUSED, change.before, why)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _active_name(self) -> str | None:
-        try:
-            return str(self.active_link.readlink())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StoreError(
-                f'"{self.active_link}" is not a link ({error.strerror}); remove it, then activate'
-            ) from error
-
     def _earlier(self) -> Version | None:
         """The version to go back to: of those that were active before this one, the newest that still exists."""
-        versions = {version.name: version for version in self.versions()}
-        active = self._active_name()
+        known = {version.name: version for version in self.versions()}
+        active = versions.active_name(self.path)
         for name in reversed(history.activations(self.events())):
-            if name != active and name in versions:
-                return versions[name]
+            if name != active and name in known:
+                return known[name]
         return None
 
     def _install(self, fill: Callable[[Path], None], why: str) -> Version:
@@ -223,18 +169,20 @@ class EngineStore:
             try:
                 fill(folder)
                 manifest = read_manifest(folder)
-                same = [v for v in self.versions() if v.name.endswith(manifest.engine_id[:ID_DIGITS])]
+                same = [v for v in self.versions() if v.id_start == manifest.engine_id[:ID_DIGITS]]
                 if same:
                     self.verify(same[-1])
                     return same[-1]
                 open_engine(folder, threads=1).close()
                 number = self._next_number()
-                version = Version(number, self.path / f"{number:04d}-{manifest.engine_id[:ID_DIGITS]}")
+                version = Version(number, self.path / versions.version_name(number, manifest.engine_id))
                 _sync_tree(folder)
                 folder.chmod(0o755)
                 folder.rename(version.path)
                 sync_directory(self.path)
-                self._record(history.event(Action.ADD, before=self._active_name(), after=version.name, why=why))
+                self._record(
+                    history.event(Action.ADD, before=versions.active_name(self.path), after=version.name, why=why)
+                )
             except (OSError, shutil.Error) as error:
                 raise StoreError(f'store "{self.path}": cannot add an engine: {error}') from error
             finally:
@@ -243,11 +191,11 @@ class EngineStore:
 
     def _next_number(self) -> int:
         """One more than any that ever was: a number never means two engines."""
-        named = (match for event in self.events() if (match := _VERSION.fullmatch(event.after or "")))
-        return 1 + max([0, *(int(match[1]) for match in named), *(version.number for version in self.versions())])
+        recorded = (versions.number_of(event.after or "") or 0 for event in self.events())
+        return 1 + max([0, *recorded, *(version.number for version in self.versions())])
 
     def _switch(self, action: Action, name: str | None, why: str) -> Change:
-        before = self._active_name()
+        before = versions.active_name(self.path)
         if before == name:
             return Change(before, name)
         self._record(history.event(action, before=before, after=name, why=why))
@@ -255,7 +203,7 @@ class EngineStore:
             if name is None:
                 self.active_link.unlink(missing_ok=True)
             else:
-                link = self.path / f"{_TEMPORARY}{ACTIVE}"
+                link = self.path / f"{_TEMPORARY}{versions.ACTIVE}"
                 link.symlink_to(name)  # relative: the store may be moved
                 link.replace(self.active_link)
             sync_directory(self.path)
@@ -303,7 +251,7 @@ class EngineStore:
             else:
                 entry.unlink(missing_ok=True)
         changes = [event for event in self.events() if event.action in history.CHANGES]
-        active = self._active_name()
+        active = versions.active_name(self.path)
         if changes and changes[-1].after != active:
             why = f"{changes[-1].action.value} was not completed, or the link was changed by hand"
             self._record(history.event(Action.INTERRUPTED, before=changes[-1].after, after=active, why=why))

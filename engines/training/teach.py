@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from engines.bundle.files import DOSSIER_FOLDER, variant_file
 from engines.bundle.manifest import GoldenFile, Manifest, ModelFile, TrainingRecord
-from engines.bundle.reading import DOSSIER_FOLDER, variant_file, write_bundle
+from engines.bundle.writing import write_bundle
 from engines.detectors import DETECTORS
 from engines.detectors.backbones import DEFAULT_BACKBONE
 from engines.errors import TrainingError

@@ -12,10 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.manifest import Manifest
-from engines.bundle.reading import FRAME_FILE, variant_file
 from engines.errors import EngineError, StoreError
-from engines.store.store import Change, EngineStore, Version
+from engines.store.store import Change, EngineStore, manifest_of
+from engines.store.versions import Version
 from station.commands.daemon import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 from station.commands.plan import add_build_parser
 from station.configuration import load as config
@@ -95,7 +96,7 @@ def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: Eng
     for version in store.versions():
         mark = "[green]active[/]" if version == active else ""
         try:
-            manifest = version.manifest()
+            manifest = manifest_of(version)
         except EngineError as problem:
             table.add_row(version.name, mark, f"[red]{problem}[/]")
             continue
@@ -114,7 +115,7 @@ def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: Eng
 def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
     """One version."""
     version = store.find(options.version)
-    manifest = version.manifest()
+    manifest = manifest_of(version)
     if options.json:
         print(manifest.model_dump_json(indent=2))  # noqa: T201
         return 0
@@ -203,7 +204,7 @@ def _restore(configuration: LoadedConfiguration, store: EngineStore) -> None:
     """After an answer that came too late the station may have loaded the new engine after all: load the old one."""
     active = store.active()
     loaded = _loaded_engine(configuration.control_socket)
-    if active is None or loaded is None or active.manifest().engine_id == loaded:
+    if active is None or loaded is None or manifest_of(active).engine_id == loaded:
         return
     try:
         request(configuration.control_socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
@@ -241,7 +242,7 @@ def _active_or_none(store: EngineStore) -> Version | None:
 def _as_json(version: Version, active: Version | None) -> dict[str, Any]:
     row: dict[str, Any] = {"version": version.name, "active": version == active, "path": str(version.path)}
     try:
-        manifest = version.manifest()
+        manifest = manifest_of(version)
     except EngineError as problem:
         return {**row, "problem": str(problem)}
     return {**row, "engine_id": manifest.engine_id, "created": manifest.created, "detector": manifest.detector}

@@ -14,7 +14,7 @@ from engines.errors import EngineError, StoreError
 from engines.runtimes.tensorrt.plan_key import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
-from engines.store.store import EngineStore
+from engines.store.versions import find_version
 from station.commands.daemon import add_config_option, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
@@ -103,7 +103,7 @@ def _engine_folder(asked: str, configuration: LoadedConfiguration) -> Path:
     if asked and Path(asked).is_dir():
         return Path(asked).resolve()
     if asked and configuration.engine_store is not None:
-        return EngineStore(configuration.engine_store).find(asked).path
+        return find_version(configuration.engine_store, asked).path
     if asked:
         raise StoreError(f'"{asked}" is not the folder of an engine, and no [engine] store is configured')
     path = configuration.engine_path

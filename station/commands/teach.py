@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from engines.bundle.reading import DOSSIER_FOLDER
+from engines.bundle.files import DOSSIER_FOLDER
 from station.commands.daemon import add_config_option, ask, complain
 from station.configuration.load import ConfigurationError
 from station.control import ControlError

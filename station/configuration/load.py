@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engines.store.store import EngineStore
+from engines.store.versions import active_link, find_version
 from station.configuration import recipes
 from station.configuration.cameras import CameraFeatures
 from station.configuration.model import Configuration
@@ -84,8 +84,8 @@ class LoadedConfiguration:
         """Where the engine lies, or will. Raises StoreError when the store has no such version."""
         version, path = self.settings.engine.version, self.settings.engine.path
         if self.engine_store is not None:
-            store = EngineStore(self.engine_store)
-            return store.active_link if version is None else store.find(str(version)).path
+            store = self.engine_store
+            return active_link(store) if version is None else find_version(store, str(version)).path
         return None if path is None else self.resolve(path)
 
 

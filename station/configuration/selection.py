@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from engines.bundle.reading import sync_directory
+from engines.bundle.files import sync_directory
 from station.configuration.recipe import recipe_name
 
 FILE = "recipe.json"

@@ -23,9 +23,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.bundle.reading import DOSSIER_FOLDER, read_bundle
+from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.reading import read_bundle
 from engines.errors import BundleError
-from engines.store.store import EngineStore, Version
+from engines.store.store import EngineStore
+from engines.store.versions import Version
 from station.configuration.load import LoadedConfiguration
 from station.jobs.comparison import Comparison, compare, judge, markdown
 from station.jobs.refresh_selection import Group, Label, PartImage, RefreshError, Selection

@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.bundle.reading import read_bundle, write_bundle
+from engines.bundle.reading import read_bundle
+from engines.bundle.writing import write_bundle
 from tests.bench.engines.small_engine import write_small_engine
 
 RAISES, SLOW, NAN, HANGS = 1, 2, 3, 4

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from engines.bundle.reading import FrameGraph, read_bundle, write_bundle
+from engines.bundle.reading import FrameGraph, read_bundle
+from engines.bundle.writing import write_bundle
 from engines.store.history import Action
-from engines.store.store import EngineStore
+from engines.store.store import EngineStore, manifest_of
 from station.commands import main as cli
 from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good, wait_for
 from tests.bench.engines.small_engine import write_small_engine
@@ -61,7 +62,7 @@ def test_looking(config: Path, store: EngineStore) -> None:
     rows = json.loads(station("engine", "list", "--json", "--config", config))["engines"]
     assert [(row["version"], row["active"]) for row in rows] == [(first.name, True), (second.name, False)]
     shown = station("engine", "show", "2", "--config", config)
-    assert second.manifest().engine_id in shown
+    assert manifest_of(second).engine_id in shown
     assert "FAIL above 200" in shown
     assert json.loads(station("engine", "show", "--json", "--config", config))["detector"] == "small"
 
@@ -103,7 +104,7 @@ def test_carried_over(config: Path, store: EngineStore, tmp_path: Path) -> None:
     told = station("engine", "import", tmp_path / "e.tar", "--config", other)
     assert "station engine activate 1" in told
     arrived = EngineStore(tmp_path / "elsewhere" / "flange")
-    assert arrived.versions()[0].manifest() == store.versions()[1].manifest()
+    assert manifest_of(arrived.versions()[0]) == manifest_of(store.versions()[1])
     assert arrived.active() is None
     assert "0002-" in station("engine", "import", tmp_path / "first", "--config", other)
     (tmp_path / "bad.tar").write_text("no archive")
@@ -137,7 +138,7 @@ def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: B
     assert not bench.part(bad()).passed
     told = station("engine", "activate", "2", "--config", bench.config_path)
     assert "and the station uses it" in told
-    assert bench.status()["engine_id"] == tolerant.manifest().engine_id
+    assert bench.status()["engine_id"] == manifest_of(tolerant).engine_id
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert bench.part(good()).passed
 
@@ -146,19 +147,19 @@ def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: B
     assert f"{tolerant.name} is active" in told
     assert store.active() == tolerant
     assert store.events()[-1].action is Action.REFUSED
-    assert bench.status()["engine_id"] == tolerant.manifest().engine_id
+    assert bench.status()["engine_id"] == manifest_of(tolerant).engine_id
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert bench.part(good()).passed
 
     station("engine", "rollback", "--config", bench.config_path)
-    assert bench.status()["engine_id"] == first.manifest().engine_id
+    assert bench.status()["engine_id"] == manifest_of(first).engine_id
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert not bench.part(bad()).passed
     assert bench.terminate() == 0
     bench.assert_balanced(4)
     engines = [row.engine_id for row in bench.rows()]
     expected = [first, tolerant, tolerant, first]
-    assert engines == [version.manifest().engine_id for version in expected]
+    assert engines == [manifest_of(version).engine_id for version in expected]
 
 
 def test_the_first_engine_of_a_store_ends_the_waiting(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from engines.bundle.location_spec import BlobLocation
-from engines.bundle.reading import read_bundle, write_bundle
+from engines.bundle.reading import read_bundle
+from engines.bundle.writing import write_bundle
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated, RuntimeFailure
 from engines.location.location import WHOLE_IMAGE

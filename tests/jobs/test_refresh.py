@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from engines.engine import open_engine
-from engines.store.store import EngineStore
+from engines.store.store import EngineStore, manifest_of
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh import Job, RefreshOptions, discard, only_refresh, open_job, refresh
@@ -153,8 +153,8 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
     assert "refresh from" in store.events()[-1].why
     report = json.loads((done.candidate.path / "refresh" / "comparison.json").read_text())
     assert report["held_out"]["labelled defective"] == 2
-    assert report["candidate"]["engine_id"] == done.candidate.manifest().engine_id
-    assert report["active"]["engine_id"] == active.manifest().engine_id if active else False
+    assert report["candidate"]["engine_id"] == manifest_of(done.candidate).engine_id
+    assert report["active"]["engine_id"] == manifest_of(active).engine_id if active else False
     assert report["seen_by_active"] is None
     assert report["candidate"]["defective_passed"] <= report["candidate"]["defective"] == 2
     assert "Candidate engine" in (done.candidate.path / "refresh" / "comparison.md").read_text()

@@ -10,8 +10,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engines.bundle.files import FRAME_FILE
 from engines.bundle.manifest import Variant
-from engines.bundle.reading import FRAME_FILE, Bundle
+from engines.bundle.reading import Bundle
 from engines.errors import BundleError, PlanUnusable, RuntimeFailure
 from engines.parity_report import FLOAT32, HALF, INT8, ParityReport, Tolerance
 from engines.runtimes.frame_check import check_frames

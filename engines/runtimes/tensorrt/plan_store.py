@@ -25,8 +25,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engines.bundle.files import read_bounded, sync_directory
 from engines.bundle.manifest import Sha256
-from engines.bundle.reading import read_bounded, sync_directory
 from engines.errors import BundleError, PlanUnusable
 from engines.parity_report import ParityReport
 from engines.runtimes.frame_check import FrameCheck

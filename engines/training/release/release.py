@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.manifest import Calibration, InputSpec, Variant
-from engines.bundle.reading import FRAME_FILE, FrameGraph, Golden, Graph, variant_file
+from engines.bundle.reading import FrameGraph, Golden, Graph
 from engines.detectors.base import Detector
 from engines.errors import ExportError
 from engines.parity_report import HALF, INT8, Tolerance

@@ -19,7 +19,8 @@ from engines.bundle.manifest import (
     ModelFile,
     TrainingRecord,
 )
-from engines.bundle.reading import Golden, read_bundle, write_bundle
+from engines.bundle.reading import Golden, read_bundle
+from engines.bundle.writing import write_bundle
 from engines.location.location import Location
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime

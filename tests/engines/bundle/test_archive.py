@@ -17,7 +17,7 @@ from engines.bundle import archive
 from engines.bundle.archive import export_archive, unpack_archive
 from engines.bundle.reading import read_bundle
 from engines.errors import BundleError, EngineError
-from engines.store.store import EngineStore
+from engines.store.store import EngineStore, manifest_of
 from tests.bench.engines.small_engine import write_small_engine
 
 Add = Callable[[tarfile.TarFile], None]
@@ -52,7 +52,7 @@ def test_there_and_back(engine: Path, store: EngineStore, tmp_path: Path) -> Non
     sha256 = export_archive(engine, file)
     assert sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     version = store.import_archive(file)
-    assert version.manifest() == read_bundle(engine).manifest
+    assert manifest_of(version) == read_bundle(engine).manifest
     assert store.events()[-1].why == "import of engine.tar"
     assert store.active() is None
 
@@ -250,4 +250,4 @@ def test_mutated_archives_are_refused_or_whole(exported: Path, data: st.DataObje
         version = store.import_archive(file)
     except EngineError:
         return
-    assert version.manifest().engine_id == read_bundle(exported.parent / "e").manifest.engine_id
+    assert manifest_of(version).engine_id == read_bundle(exported.parent / "e").manifest.engine_id

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.bundle.reading import read_bundle, write_bundle
+from engines.bundle.reading import read_bundle
+from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, EngineError
 from tests.bench.engines.small_engine import write_small_engine
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from engines.bundle.archive import export_archive
+from engines.bundle.files import bundle_files
 from engines.bundle.manifest import MAX_SAMPLE
-from engines.bundle.reading import Bundle, FrameGraph, Graph, bundle_files, read_bundle, write_bundle
+from engines.bundle.reading import Bundle, FrameGraph, Graph, read_bundle
+from engines.bundle.writing import write_bundle
 from engines.errors import BundleError
 from engines.parity_report import HALF, ParityReport
 from engines.runtimes.onnx import OnnxRuntime

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from engines.bundle.location_spec import BlobLocation, TemplateLocation
 from engines.bundle.manifest import InputSpec
-from engines.bundle.reading import read_bundle, write_bundle
+from engines.bundle.reading import read_bundle
+from engines.bundle.writing import write_bundle
 from engines.engine import open_engine
 from engines.errors import BundleError, EngineError, PartNotLocated
 from engines.location.location import Location

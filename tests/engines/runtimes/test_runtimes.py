@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.bundle.reading import Bundle, read_bundle, write_bundle
+from engines.bundle.reading import Bundle, read_bundle
+from engines.bundle.writing import write_bundle
 from engines.engine import RUNTIMES, open_engine
 from engines.errors import ParityRefused, RuntimeFailure
 from engines.runtimes.onnx import OnnxRuntime

@@ -21,7 +21,7 @@ from engines.engine import open_engine
 from engines.errors import BundleError, EngineError, GoldenMismatch, StoreError
 from engines.store import history
 from engines.store.history import Action, Event
-from engines.store.store import EngineStore
+from engines.store.store import EngineStore, manifest_of
 from tests.bench.engines.small_engine import write_small_engine
 
 
@@ -59,7 +59,7 @@ def actions(store: EngineStore) -> list[Action]:
 def test_versions_are_numbered_and_named_by_their_id(store: EngineStore, engines: list[Path]) -> None:
     ids = [read_bundle(engine).manifest.engine_id for engine in engines]
     assert [version.name for version in store.versions()] == [f"000{n + 1}-{id_[:12]}" for n, id_ in enumerate(ids)]
-    assert [version.manifest().engine_id for version in store.versions()] == ids
+    assert [manifest_of(version).engine_id for version in store.versions()] == ids
     assert store.active() is None
 
 
@@ -80,7 +80,7 @@ def test_the_same_engine_is_stored_once(store: EngineStore, engines: list[Path])
 @pytest.mark.parametrize("selector", ["2", "0002", "{name}", "{id}", "{id4}"])
 def test_finding(store: EngineStore, selector: str) -> None:
     second = store.versions()[1]
-    digits = second.manifest().engine_id
+    digits = manifest_of(second).engine_id
     assert store.find(selector.format(name=second.name, id=digits, id4=digits[:6])) == second
 
 
@@ -126,7 +126,7 @@ def test_activation_is_a_relative_link_and_is_written_down(store: EngineStore) -
     assert "@" in last["who"]
     assert last["time"].endswith("Z")
     with open_engine(store.active_link) as engine:
-        assert engine.engine_id == second.manifest().engine_id
+        assert engine.engine_id == manifest_of(second).engine_id
 
 
 def test_activating_the_active_one_changes_nothing(store: EngineStore) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.bundle.reading import DOSSIER_FOLDER, read_bundle
+from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.reading import read_bundle
 from engines.engine import open_engine
 from engines.training.__main__ import main
 from station.jobs.teaching import TeachError, TeachProgress, TeachResult, teach

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from engines.bundle.reading import DOSSIER_FOLDER, read_bundle, write_bundle
+from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.reading import read_bundle
+from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, TrainingError
 from engines.training.as_json import plain_name
 from engines.training.dossier import Dossier, pictured, write_dossier
