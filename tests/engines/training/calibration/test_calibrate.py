@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
 from engines.bundle.manifest import Calibration
 from engines.errors import TrainingError
@@ -149,6 +150,63 @@ def test_escape_bounds_enclose_what_was_seen(count: int, data: st.DataObject) ->
     assert escapes.escaped_count / count <= escapes.escape_share_upper
     assert escapes.fail_share_lower <= escapes.failed_count / count
     assert f"the {count} labelled ones" in calibration.promise
+
+
+@given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6))
+@settings(deadline=None, max_examples=30)
+def test_escapes_are_the_defects_that_pass_and_failures_those_that_fail(below: int, between: int, above: int) -> None:
+    """A defect exactly at a limit counts as the station judges it: PASS at the review, REVIEW at the reject limit."""
+    good = np.random.default_rng(0).uniform(0, 1, 100)
+    limits = calibrate(good, good, 0.01)
+    review, reject = limits.review_score, limits.reject_score
+    assert review < reject
+    defective = np.array(
+        [
+            *np.linspace(-1.0, review, below + 1),
+            *np.linspace(reject, np.nextafter(review, np.inf), between + 1),
+            *np.linspace(np.nextafter(reject, np.inf), reject + 5.0, above + 1),
+        ]
+    )
+    escapes = calibrate(good, good, 0.01, defective_scores=np.random.default_rng(1).permutation(defective)).escapes
+    assert escapes is not None
+    assert (escapes.escaped_count, escapes.failed_count) == (below + 1, above + 1)
+    assert escapes.defective_count == below + between + above + 3
+
+
+def test_the_bound_of_escapes_is_drawn_from_the_defects_that_pass() -> None:
+    good = np.random.default_rng(0).uniform(0, 1, 100)
+    limits = calibrate(good, good, 0.01)
+    between = (limits.review_score + limits.reject_score) / 2
+    defective = np.array([0.5] * 2 + [between] * 5 + [limits.reject_score + 1.0] * 13)
+    calibration = calibrate(good, good, 0.01, defective_scores=defective)
+    assert calibration.escapes is not None
+    # Clopper and Pearson by their definition: at the bound, as few escapes (as many failures) have 10 % chance.
+    upper, lower = calibration.escapes.escape_share_upper, calibration.escapes.fail_share_lower
+    assert stats.binom.cdf(2, 20, upper) == pytest.approx(0.1)
+    assert stats.binom.sf(12, 20, lower) == pytest.approx(0.1)
+    assert f"at most {upper:.1%} pass and at least {lower:.1%} fail outright" in calibration.promise
+
+
+@pytest.mark.parametrize("repeated", [1, 5])
+def test_outliers_count_for_nothing_in_the_effective_count(repeated: int) -> None:
+    """Of 250 scores 5 lie far out, as many as may: 98 % of what the scores are worth remains."""
+    rng = np.random.default_rng(4)
+    scores = np.repeat(rng.normal(size=250 // repeated), repeated) + 0.01 * rng.normal(size=250)
+    scores[rng.choice(250, 5, replace=False)] = 50.0 + np.arange(5)
+    worth = effective_count(scores)
+    if repeated > 1:
+        assert worth < 125, "neighbours show the same part"
+    in_order, apart = calibrate(scores, scores, 0.01), limits_of(scores)
+    assert (in_order.outlier_count, apart.outlier_count) == (5, 5)
+    assert in_order.effective_count == pytest.approx(0.98 * worth)
+    assert apart.effective_count == pytest.approx(0.98 * 250)
+
+
+def test_copies_of_one_image_and_one_other_give_no_limit() -> None:
+    """Without the guard the review limit would be the score of the copies: every good part would be in review."""
+    scores = np.r_[np.full(249, 2.0), 9.0]
+    with pytest.raises(TrainingError, match="limit of the image scores, 2, is not above their median"):
+        limits_of(scores)
 
 
 def test_a_limit_without_a_model_is_not_set_by_one_image() -> None:
