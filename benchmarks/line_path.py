@@ -31,7 +31,7 @@ from pyModbusTCP.client import ModbusClient
 
 from drivers.camera.simtl import Scene
 from engines.engine import open_engine
-from station.daemon.assembly import engine_threads
+from station.line.inspection.loading import engine_threads
 from station.records.parts import open_reader, parts
 from station.simulation.parts.pictures import GOOD, Canvas, open_folder
 from station.simulation.parts.rendered import render

@@ -18,9 +18,9 @@ from engines.store.versions import find_version
 from station.commands.daemon import add_config_option, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
-from station.daemon import assembly
 from station.jobs.plan import PlanBuildError, build_plan
 from station.jobs.teaching import TeachProgress
+from station.line.inspection.loading import engine_threads
 
 
 def add_build_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         if found.state is PlanState.READY and not options.again:
             _say(f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew")
             return 0
-        threads = assembly.engine_threads(configuration.settings.engine.threads)
+        threads = engine_threads(configuration.settings.engine.threads)
         with BuildBar() as bar:
             built = build_plan(engine, precision=precision, threads=threads, on_progress=bar.show)
     except (ConfigurationError, EngineError, PlanBuildError) as problem:

@@ -20,9 +20,8 @@ from station.configuration import recipes
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.selection import Selection, SelectionError, read_selection, write_selection
 from station.control import ControlError, StationNotRunning, request
-from station.daemon import assembly
 from station.daemon.changeover import ChangeRefused, check_features
-from station.line.inspection.rules import RulesError
+from station.line.inspection.loading import RulesError, load_inspector
 from station.records.audit import audit_rows
 from station.records.parts import RecordingError, open_reader
 
@@ -162,7 +161,7 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         loaded = config.with_recipe(station, name)
         folder = recipes.folder_of(station.path)
         recipes.with_number(folder, loaded.settings.recipe.number)
-        inspector = assembly.load_inspector(loaded, {})
+        inspector = load_inspector(loaded.engine_path, loaded.settings, {})
     except (ConfigurationError, EngineError, RulesError) as problem:
         yield str(problem)
         return

@@ -25,7 +25,7 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.reject import reject_told
 from station.control import ControlError, request
 from station.daemon import assembly
-from station.line.inspection.rules import RulesError
+from station.line.inspection.loading import RulesError, load_inspector
 
 MB = 1024 * 1024
 
@@ -142,9 +142,9 @@ def _plc(configuration: LoadedConfiguration) -> Finding:
 
 
 def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, ...]]) -> Finding:
-    path = configuration.engine_path
     try:
-        inspector = assembly.load_inspector(configuration, shapes)
+        path = configuration.engine_path
+        inspector = load_inspector(path, configuration.settings, shapes)
     except PlanUnusable as problem:
         builds = configuration.settings.engine.missing_plan == "build" and problem.rebuilding_helps
         return Finding("engine", builds, f"{problem}" + ("; or the next start builds it" if builds else ""))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import time
-from pathlib import Path
 
 from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
@@ -23,43 +20,34 @@ from drivers.plc.modbus import (
 )
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcLink
 from drivers.plc.signal_map import Layout
-from engines.engine import Engine, EngineOutput, open_engine
-from engines.errors import PartNotLocated, PlanUnusable
 from engines.runtimes.tensorrt.nvml import ThermalMonitor
 from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.codes import ReasonCode
 from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
-from station.configuration.recipe import EngineSection
 from station.daemon.gpu_watch import GpuWatch
+from station.line.acquisition.cameras import CameraSetup
 from station.line.challenge.machine import ChallengeSettings, MasterPart
 from station.line.ejection.belt import EncoderBelt
 from station.line.handshake.machine import HandshakeSettings
-from station.line.inspection.rules import join_rule, view_rules
-from station.line.inspection.stage import Inspector
 from station.line.recording.stage import RecorderSettings
 from station.line.signalling.ledger import LedgerSettings
 from station.line.signalling.messages import Warn
 from station.line.signalling.view_matching import ViewSettings
-from station.results import Frame, Scores, Verdict
+from station.results import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class EngineScorer:
-    """An engine as the inspection stage sees it."""
-
-    engine: Engine
-
-    def score(self, frames: Sequence[Frame]) -> list[Scores | PartNotLocated]:
-        outputs = self.engine.score_batch([frame.pixels for frame in frames])
-        return [output if isinstance(output, PartNotLocated) else _scores(output) for output in outputs]
-
-    def close(self) -> None:
-        self.engine.close()
-
-
-def _scores(output: EngineOutput) -> Scores:
-    return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
+def cameras(configuration: LoadedConfiguration) -> dict[str, CameraSetup]:
+    """What each camera is set to and how it is kept connected. Raises ProducerError for an unknown short name."""
+    return {
+        name: CameraSetup(
+            camera_settings(configuration, name),
+            ring_slots=camera.ring_slots,
+            reconnect_min_s=camera.reconnect_min_s,
+            reconnect_max_s=camera.reconnect_max_s,
+        )
+        for name, camera in configuration.settings.cameras.items()
+    }
 
 
 def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSettings:
@@ -211,73 +199,9 @@ def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:
     )
 
 
-def engine_threads(configured: int) -> int:
-    """The configured number; for 0 all cores of this process but one, and at least one."""
-    return configured or max(1, len(os.sched_getaffinity(0)) - 1)
-
-
 def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) -> GpuWatch | None:
     """What looks after the GPU, where one may run the engine."""
     if configuration.settings.engine.runtime not in ("auto", "tensorrt"):
         return None
     gpu = probe()
     return None if isinstance(gpu, NoGpu) else GpuWatch(ThermalMonitor(gpu.pci_bus_id), post)
-
-
-def _open_engine(path: Path, section: EngineSection, instead: str) -> Engine:
-    threads = engine_threads(section.threads)
-    if section.runtime == "auto" and instead:
-        return open_engine(path, threads=threads, reason=f"chosen by auto, because {instead}")
-    try:
-        return open_engine(path, runtime=section.runtime, threads=threads, precision=section.precision)
-    except PlanUnusable as problem:
-        if section.runtime != "auto" or section.missing_plan == "build":
-            raise
-        return open_engine(path, threads=threads, reason=f"chosen by auto, because {problem}")
-
-
-def load_inspector(
-    configuration: LoadedConfiguration, frame_shapes: Mapping[str, tuple[int, ...]], instead: str = ""
-) -> Inspector | None:
-    """The configured engine, checked and warm, with its rules; None when there is none yet.
-
-    Args:
-        frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
-        instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
-
-    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and RulesError.
-    """
-    path = configuration.engine_path
-    if path is None or not path.exists():
-        return None
-    settings = configuration.settings
-    engine = _open_engine(path, settings.engine, instead)
-    try:
-        for shape in frame_shapes.values():
-            engine.check_camera(*shape[:2], grey=len(shape) == 2)
-        calibration = engine.calibration
-        review_score = calibration.scale.shown(calibration.review_score)
-        default = view_rules(settings.decision, settings.quality, review_score=review_score)
-        views = {
-            name: view_rules(
-                settings.decision_on(name),
-                settings.quality_on(name),
-                review_score=review_score,
-                frame_shape=frame_shapes.get(name),
-                where=f"[decision.views.{name}]" if name in settings.decision.views else "[decision]",
-            )
-            for name in settings.cameras
-        }
-    except Exception:
-        engine.close()
-        raise
-    return Inspector(
-        scorer=EngineScorer(engine),
-        engine_id=engine.engine_id,
-        scale=calibration.scale,
-        pixel_scale=calibration.pixel_scale,
-        rules=default,
-        views=views,
-        joining=join_rule(settings),
-        runtime=str(engine.choice),
-    )

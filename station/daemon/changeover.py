@@ -36,7 +36,7 @@ from station.line.challenge.messages import ChallengeConfigured
 from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
 from station.line.ejection.setup import tracking_settings
 from station.line.ejection.stage import EjectionStage
-from station.line.inspection.rules import RulesError
+from station.line.inspection.loading import RulesError, engine_threads, load_inspector
 from station.line.inspection.stage import InspectionStage, Inspector
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, Identity, IdentityChanged, RaiseFault, Warn
@@ -105,7 +105,7 @@ class Changeover:
         """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, RulesError."""
         missing: PlanUnusable | None = None
         try:
-            inspector = assembly.load_inspector(self.configuration, frame_shapes)
+            inspector = load_inspector(self.configuration.engine_path, self.configuration.settings, frame_shapes)
             if inspector is not None:
                 self._install(inspector)
         except PlanUnusable as problem:
@@ -198,7 +198,7 @@ class Changeover:
             self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(problem)))
             return
         self._signalling.post(Changing(OfflineReason.BUILDING_PLAN))
-        threads = assembly.engine_threads(engine.threads)
+        threads = engine_threads(engine.threads)
         self.plans.start(path, precision=engine.precision, threads=threads, on_end=partial(self._plan_ended, path))
 
     def _plan_ended(self, engine: Path, problem: str) -> None:
@@ -249,7 +249,7 @@ class Changeover:
         self._recorder.audit(AuditEntry(who, action, before, after, "done"))
 
     def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> None:
-        """The change itself; raises with everything undone. `instead`: see `assembly.load_inspector`."""
+        """The change itself; raises with everything undone. `instead`: see `load_inspector`."""
         old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
         names = list(old.settings.cameras)
         before = {name: assembly.camera_settings(old, name) for name in names}
@@ -258,7 +258,7 @@ class Changeover:
         with contextlib.ExitStack() as undo:
             undo.callback(self._signalling.post, Changing(None))
             self._signalling.post(Changing(why))
-            inspector = assembly.load_inspector(new, self._frame_shapes, instead)
+            inspector = load_inspector(new.engine_path, new.settings, self._frame_shapes, instead=instead)
             if inspector is not None:
                 undo.callback(inspector.scorer.close)
             self._wait_until_drained()

@@ -36,7 +36,7 @@ from station.line.ejection.setup import ejection_stage
 from station.line.ejection.stage import EjectionStage, EncoderRead, OutputsReset
 from station.line.handshake.machine import Handshake
 from station.line.handshake.publisher import StatusPublisher
-from station.line.inspection.rules import RulesError
+from station.line.inspection.loading import RulesError
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal, JournalError
 from station.line.recording.stage import Recorder
@@ -123,7 +123,7 @@ class Daemon:
         parts_in_flight = configuration.settings.station.max_parts_in_flight
         inspection = InspectionStage(post, queue_size=parts_in_flight * len(views.cameras))
         link = assembly.plc_link(configuration, self._plc_wrote, post)
-        cameras = Cameras(configuration, self._from_camera)
+        cameras = Cameras(assembly.cameras(configuration), self._from_camera)
         publisher = StatusPublisher(link.publish)
         if configuration.settings.reject.by == "station":
             self._ejection = ejection_stage(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -16,8 +15,8 @@ from drivers.camera.images import read_image
 from drivers.camera.protocol import CameraUnreadable
 from engines.errors import EngineError
 from station.configuration.load import LoadedConfiguration
-from station.daemon import assembly
 from station.jobs.refresh_selection import Group, PartImage, RefreshError
+from station.line.inspection.loading import load_inspector
 from station.results import Frame, Verdict
 
 FEW_DEFECTS = 5
@@ -99,10 +98,8 @@ def judge(
 
     Raises RefreshError when the engine or an image cannot be used.
     """
-    section = configuration.settings.engine.model_copy(update={"path": engine, "store": None, "threads": 1})
-    settings = configuration.settings.model_copy(update={"engine": section})
     try:
-        inspector = assembly.load_inspector(dataclasses.replace(configuration, settings=settings), {})
+        inspector = load_inspector(engine, configuration.settings, {}, threads=1)
     except EngineError as problem:
         raise RefreshError(f"cannot compare: {problem}") from problem
     if inspector is None:

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from drivers.camera.protocol import CameraError
-from station.configuration.load import LoadedConfiguration
-from station.daemon import assembly
+from drivers.camera.settings import CameraSettings
 from station.line.acquisition.stage import Acquisition, AcquisitionMessage, CameraChanged, CameraState
 
 
-class Cameras:
-    """The cameras of a configuration, by the names that they have there."""
+@dataclass(frozen=True, slots=True)
+class CameraSetup:
+    """What a camera is set to, and how it is kept connected."""
 
-    def __init__(self, configuration: LoadedConfiguration, post: Callable[[AcquisitionMessage], None]) -> None:
-        """`post` must not block for long; see `Acquisition`. Raises ProducerError."""
+    settings: CameraSettings
+    ring_slots: int = 8
+    reconnect_min_s: float = 0.5
+    reconnect_max_s: float = 10.0
+
+
+class Cameras:
+    """The cameras of a station by their names. Any thread may call it; each camera has a thread of its own."""
+
+    def __init__(self, setups: Mapping[str, CameraSetup], post: Callable[[AcquisitionMessage], None]) -> None:
+        """`post` must not block for long; see `Acquisition`."""
         self._post = post
         self._settled: queue.SimpleQueue[CameraChanged] = queue.SimpleQueue()
         self._by_name = {
             name: Acquisition(
                 name,
-                assembly.camera_settings(configuration, name),
+                setup.settings,
                 self._from_camera,
-                ring_slots=camera.ring_slots,
-                reconnect_min_s=camera.reconnect_min_s,
-                reconnect_max_s=camera.reconnect_max_s,
+                ring_slots=setup.ring_slots,
+                reconnect_min_s=setup.reconnect_min_s,
+                reconnect_max_s=setup.reconnect_max_s,
             )
-            for name, camera in configuration.settings.cameras.items()
+            for name, setup in setups.items()
         }
 
     def __getitem__(self, name: str) -> Acquisition:

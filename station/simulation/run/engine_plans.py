@@ -17,9 +17,9 @@ from engines.bundle.reading import read_bundle
 from engines.runtimes.opening import Asked, RuntimeOptions, choose
 from engines.runtimes.tensorrt.plan_store import PlanState
 from station.commands.plan import BuildBar
-from station.daemon import assembly
 from station.jobs.plan import Phase, PlanBuildError, build_plan
 from station.jobs.teaching import TeachProgress
+from station.line.inspection.loading import engine_threads
 
 POLL_S = 0.25
 
@@ -37,9 +37,7 @@ def build_missing(engines: Iterable[Path], runtime: Asked, console: Console) -> 
         console.print(f"building the TensorRT plan of {engine.name} for {maker.gpu.name}: takes minutes")
         try:
             with BuildBar() as bar:
-                build_plan(
-                    engine, precision=options.precision, threads=assembly.engine_threads(0), on_progress=bar.show
-                )
+                build_plan(engine, precision=options.precision, threads=engine_threads(0), on_progress=bar.show)
         except PlanBuildError as problem:
             if runtime != "auto":
                 raise

@@ -1,0 +1,160 @@
+"""Loads an engine with the limits of its views: everything that turns frames into verdicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.engine import Engine, EngineOutput, open_engine
+from engines.errors import PartNotLocated, PlanUnusable
+from engines.scale import LIMIT
+from station.configuration.decision import LimitsSection, QualitySection, ViewRulesSection
+from station.configuration.model import Configuration
+from station.configuration.recipe import EngineSection
+from station.line.inspection.decision import Limits, QualityLimits, Rules, Zone
+from station.line.inspection.joining import WORST, JoinRule
+from station.line.inspection.stage import Inspector, ViewRules
+from station.results import Frame, Scores, Verdict
+
+
+class RulesError(Exception):
+    """The configured limits contradict the engine's calibration."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineScorer:
+    """An engine as the inspection stage sees it."""
+
+    engine: Engine
+
+    def score(self, frames: Sequence[Frame]) -> list[Scores | PartNotLocated]:
+        outputs = self.engine.score_batch([frame.pixels for frame in frames])
+        return [output if isinstance(output, PartNotLocated) else _scores(output) for output in outputs]
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def load_inspector(
+    path: Path | None,
+    settings: Configuration,
+    frame_shapes: Mapping[str, tuple[int, ...]],
+    *,
+    threads: int | None = None,
+    instead: str = "",
+) -> Inspector | None:
+    """The engine in the folder `path`, checked and warm, with the configured limits; None when it is not there.
+
+    Args:
+        frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
+        threads: of the engine; None: as configured.
+        instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
+
+    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and RulesError.
+    """
+    if path is None or not path.exists():
+        return None
+    threads = engine_threads(settings.engine.threads) if threads is None else threads
+    engine = _open_engine(path, settings.engine, threads, instead)
+    try:
+        for shape in frame_shapes.values():
+            engine.check_camera(*shape[:2], grey=len(shape) == 2)
+        calibration = engine.calibration
+        review_score = calibration.scale.shown(calibration.review_score)
+        default = view_rules(settings.decision, settings.quality, review_score=review_score)
+        views = {
+            name: view_rules(
+                settings.decision_on(name),
+                settings.quality_on(name),
+                review_score=review_score,
+                frame_shape=frame_shapes.get(name),
+                where=f"[decision.views.{name}]" if name in settings.decision.views else "[decision]",
+            )
+            for name in settings.cameras
+        }
+    except Exception:
+        engine.close()
+        raise
+    return Inspector(
+        scorer=EngineScorer(engine),
+        engine_id=engine.engine_id,
+        scale=calibration.scale,
+        pixel_scale=calibration.pixel_scale,
+        rules=default,
+        views=views,
+        joining=join_rule(settings),
+        runtime=str(engine.choice),
+    )
+
+
+def engine_threads(configured: int) -> int:
+    """The configured number; for 0 all cores of this process but one, and at least one."""
+    return configured or max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def view_rules(
+    decision: ViewRulesSection,
+    quality: QualitySection,
+    *,
+    review_score: float,
+    frame_shape: tuple[int, ...] | None = None,
+    where: str = "[decision]",
+) -> ViewRules:
+    """The rules for what one camera sees, on the scale of `engines.scale`; `review_score` is the engine's.
+
+    `where`: the section that a message names. Raises RulesError.
+    """
+    reject = LIMIT if decision.reject_score is None else decision.reject_score
+    review = min(review_score, reject) if decision.review_score is None else decision.review_score
+    if review > reject:
+        raise RulesError(
+            f"{where} review_score = {review:g} is above the reject limit {reject:g}: lower it, or set reject_score too"
+        )
+    rules = Rules(
+        reject_score=reject,
+        review_score=review,
+        limits=_limits(decision.limits),
+        zones=tuple(Zone(zone.name, tuple(zone.polygon), _limits(zone), zone.ignore) for zone in decision.zones),
+        quality=QualityLimits(
+            min_mean_grey=quality.min_mean_grey,
+            max_mean_grey=quality.max_mean_grey,
+            max_saturated_share=quality.max_saturated_share,
+            min_sharpness=quality.min_sharpness,
+            expected_shape=frame_shape,
+            verdict=Verdict.FAIL if quality.action == "fail" else Verdict.REVIEW,
+        ),
+    )
+    pixel_score = LIMIT if decision.pixel_score is None else decision.pixel_score
+    return ViewRules(rules, pixel_score, decision.pixel_size_mm, decision.min_region_mm2)
+
+
+def join_rule(settings: Configuration) -> JoinRule:
+    """How the views of a part are joined."""
+    match settings.views.rule:
+        case "worst":
+            return WORST
+        case "k_of_n":
+            return JoinRule(float(settings.views.k))
+        case "weighted":
+            return JoinRule(1.0, settings.weights)
+
+
+def _limits(section: LimitsSection) -> Limits:
+    return Limits(**{name: getattr(section, name) for name in LimitsSection.model_fields})
+
+
+def _open_engine(path: Path, section: EngineSection, threads: int, instead: str) -> Engine:
+    if section.runtime == "auto" and instead:
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {instead}")
+    try:
+        return open_engine(path, runtime=section.runtime, threads=threads, precision=section.precision)
+    except PlanUnusable as problem:
+        if section.runtime != "auto" or section.missing_plan == "build":
+            raise
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {problem}")
+
+
+def _scores(output: EngineOutput) -> Scores:
+    return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
