@@ -21,7 +21,7 @@ from station.line.inspection.measurement import measure
 from station.line.recording.journal import Journal
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Pixels, Verdict
-from tests.bench.sample_parts import PartMaker, trigger
+from tests.bench.sample_parts import PartMaker, new_part
 
 QUARTER = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))
 
@@ -66,7 +66,7 @@ def main() -> None:
     report("decide, one region and one zone", lambda _: decide(measurement, rules), 5000)
     with tempfile.TemporaryDirectory() as folder:
         with Journal(Path(folder) / "journal.bin", "s1", slots=10_000) as journal:
-            report("journal open_part (with making the trigger)", lambda n: journal.open_part(trigger(n)), 10_000)
+            report("journal open_part (with making the part)", lambda n: journal.open_part(new_part(n)), 10_000)
             passed = (Verdict.PASS, ReasonCode.NONE)
             report("journal decide_part", lambda n: journal.decide_part(n, *passed), 10_000)
             report("journal commit", lambda n: journal.commit([("s1", n)]), 10_000)

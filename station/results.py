@@ -9,6 +9,7 @@ Each is frozen and owned by the stage that makes it. All times are CLOCK_MONOTON
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -149,14 +150,14 @@ class Decision:
         if (self.verdict is Verdict.PASS) == bool(self.reasons):
             raise ValueError(f"{self.verdict.name} with reasons {self.reasons!r}: only PASS has none")
 
+    @classmethod
+    def error(cls, code: ReasonCode, detail: str = "") -> Decision:
+        """The decision on a part that was not inspected."""
+        return cls(Verdict.ERROR, (Reason(code, detail),))
+
     @property
     def code(self) -> ReasonCode:
         return self.reasons[0].code if self.reasons else ReasonCode.NONE
-
-
-def error(code: ReasonCode, detail: str = "") -> Decision:
-    """The decision for a part that was not inspected."""
-    return Decision(Verdict.ERROR, (Reason(code, detail),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +179,8 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
-    """The beginning of a part in this station."""
+class Part:
+    """The product that is inspected: its ids and times, fixed when its trigger opens it."""
 
     acquisition_id: int
     part_id: int
@@ -196,11 +197,23 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What every record and the map say of this station."""
+
+    session: str
+    recipe: str
+    recipe_number: int
+    config_checksum: str
+    recipe_checksum: str = ""
+    """Empty when the configuration is the recipe."""
+
+
+@dataclass(frozen=True, slots=True)
 class InspectionRecord:
     """One part, complete: what is written to the ledger."""
 
     session: str
-    trigger: Trigger
+    part: Part
     decision: Decision
     """Of the part: its views joined."""
     views: tuple[Inspection, ...]
@@ -219,4 +232,21 @@ class InspectionRecord:
     @property
     def latency_ms(self) -> float:
         """Trigger to result."""
-        return (self.signalled_ns - self.trigger.time_ns) / 1e6
+        return (self.signalled_ns - self.part.time_ns) / 1e6
+
+
+def highest_scored(views: Sequence[Inspection]) -> Inspection | None:
+    """The view with the highest score, which is the part's; None when no view was scored."""
+    scored = [(view.measurement.score, view) for view in views if view.measurement is not None]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def score_of(views: Sequence[Inspection]) -> float | None:
+    """The highest score of the views; None when none was scored."""
+    shown = highest_scored(views)
+    return shown.measurement.score if shown is not None and shown.measurement is not None else None
+
+
+def defect_area_mm2(views: Sequence[Inspection]) -> float:
+    """Of all views together."""
+    return sum(view.measurement.defect_area_mm2 for view in views if view.measurement is not None)

@@ -39,9 +39,10 @@ from station.line.ejection.stage import EjectionStage
 from station.line.inspection.loading import RulesError, engine_threads, load_inspector
 from station.line.inspection.stage import InspectionStage, Inspector
 from station.line.recording.stage import Recorder
-from station.line.signalling.messages import Changing, Identity, IdentityChanged, RaiseFault, Warn
+from station.line.signalling.messages import Changing, IdentityChanged, RaiseFault, Warn
 from station.line.signalling.stage import Signalling
 from station.records.audit import AuditEntry
+from station.results import Identity
 
 log = structlog.get_logger()
 

@@ -53,7 +53,7 @@ from station.line.signalling.ports import Ports
 from station.line.signalling.stage import Signalling
 from station.line.signalling.status_text import readable
 from station.line.signalling.tracking_feed import TrackingFeed
-from station.line.signalling.view_matching import Views
+from station.line.signalling.view_matching import ViewMatching
 from station.records.challenges import UPSERT, read_memory
 from station.records.ejections import INSERT as INSERT_EJECTION
 from station.records.parts import RecordingError
@@ -119,7 +119,7 @@ class Daemon:
             recorder.record_recovered(part, recipe=configuration.settings.recipe.name)
 
         post = self._post
-        views = Views(assembly.view_settings(configuration))
+        views = ViewMatching(assembly.view_settings(configuration))
         parts_in_flight = configuration.settings.station.max_parts_in_flight
         inspection = InspectionStage(post, queue_size=parts_in_flight * len(views.cameras))
         link = assembly.plc_link(configuration, self._plc_wrote, post)
@@ -144,7 +144,7 @@ class Daemon:
             Ports(
                 publish=link.publish if self._ejection is None else publisher.publish,
                 inspect=inspection.submit,
-                trigger_camera=cameras.trigger,
+                fire_camera=cameras.fire,
                 record=recorder.record,
                 event=recorder.event,
                 command=plc_requests.submit,

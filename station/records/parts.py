@@ -15,9 +15,18 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from station.codes import ReasonCode
-from station.line.inspection.joining import defect_area_mm2, score_of
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, open_reader, open_writer
-from station.results import SEVERITY, Decision, Inspection, InspectionRecord, Reason, Region, Verdict, error
+from station.results import (
+    SEVERITY,
+    Decision,
+    Inspection,
+    InspectionRecord,
+    Reason,
+    Region,
+    Verdict,
+    defect_area_mm2,
+    score_of,
+)
 
 __all__ = [
     "DATABASE_FILE",
@@ -168,34 +177,34 @@ IMAGES = "SELECT image_path FROM views WHERE image_path IS NOT NULL"
 
 def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
     """The row of a part with its views, still without images."""
-    trigger, decision, views = record.trigger, record.decision, record.views
+    part, decision, views = record.part, record.decision, record.views
     if record.late and decision.verdict is not Verdict.ERROR:
         # A late answer was never applied, so it must not be found as the part's verdict.
-        decision = error(ReasonCode.DEADLINE, "the answer came late")
+        decision = Decision.error(ReasonCode.DEADLINE, "the answer came late")
     score = score_of(views)
     return PartRow(
         session=record.session,
-        acquisition_id=trigger.acquisition_id,
-        part_id=trigger.part_id,
-        source=trigger.source,
-        encoder_count=trigger.encoder_count,
-        wall_time=trigger.wall_time,
+        acquisition_id=part.acquisition_id,
+        part_id=part.part_id,
+        source=part.source,
+        encoder_count=part.encoder_count,
+        wall_time=part.wall_time,
         verdict=decision.verdict.name,
         reasons=_as_json(decision),
         engine_id=record.engine_id,
         recipe=record.recipe,
         config_checksum=record.config_checksum,
         extra=json.dumps(record.extra),
-        signalled_ms=_after(trigger.time_ns)(record.signalled_ns),
+        signalled_ms=_after(part.time_ns)(record.signalled_ns),
         reject_score=_finite(record.reject_score),
         score=None if score is None else _finite(score),
         defect_area_mm2=None if score is None else float(defect_area_mm2(views)),
         recipe_checksum=record.recipe_checksum,
-        challenge=trigger.challenge or None,
+        challenge=part.challenge or None,
         late=record.late,
         late_verdict=views[0].decision.verdict.name if record.late and views else None,
         recovered=recovered,
-        views=tuple(_view_row(view, _after(trigger.time_ns)) for view in views),
+        views=tuple(_view_row(view, _after(part.time_ns)) for view in views),
     )
 
 

@@ -17,12 +17,12 @@ from station.results import (
     Inspection,
     InspectionRecord,
     Measurement,
+    Part,
     Pixels,
     Reason,
     Region,
     Regions,
     Scores,
-    Trigger,
     Verdict,
 )
 
@@ -39,10 +39,10 @@ def decision(verdict: Verdict) -> Decision:
     return Decision(verdict) if verdict is Verdict.PASS else Decision(verdict, (Reason(CODES[verdict], "detail"),))
 
 
-def trigger(acquisition_id: int) -> Trigger:
+def new_part(acquisition_id: int) -> Part:
     now = time.monotonic_ns()
     wall_time = WALL_TIME + acquisition_id
-    return Trigger(acquisition_id, 1000 + acquisition_id, "line", now, wall_time, now + 500_000_000, 77)
+    return Part(acquisition_id, 1000 + acquisition_id, "line", now, wall_time, now + 500_000_000, 77)
 
 
 def textured(seed: int, shape: tuple[int, ...] = (64, 48, 3)) -> Pixels:
@@ -58,7 +58,7 @@ class PartMaker:
 
     def inspected(self, acquisition_id: int, verdict: Verdict, *, late: bool = False) -> InspectionRecord:
         """A part with frame, scores and measurement; the answer after 20 ms."""
-        part, verdict_now = trigger(acquisition_id), decision(verdict)
+        part, verdict_now = new_part(acquisition_id), decision(verdict)
         at = part.time_ns
         pixels = self.pixels(acquisition_id)
         frame = Frame("top", acquisition_id, pixels, at, at + 3_000_000)
@@ -85,12 +85,12 @@ class PartMaker:
 
     def without_frame(self, acquisition_id: int) -> InspectionRecord:
         """A part that was given up."""
-        return self._record(trigger(acquisition_id), decision(Verdict.ERROR), (), False)
+        return self._record(new_part(acquisition_id), decision(Verdict.ERROR), (), False)
 
-    def _record(self, part: Trigger, applied: Decision, views: tuple[Inspection, ...], late: bool) -> InspectionRecord:
+    def _record(self, part: Part, applied: Decision, views: tuple[Inspection, ...], late: bool) -> InspectionRecord:
         return InspectionRecord(
             session=self.session,
-            trigger=part,
+            part=part,
             decision=applied,
             views=views,
             signalled_ns=part.time_ns + 20_000_000,

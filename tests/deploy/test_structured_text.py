@@ -83,8 +83,8 @@ class Station:
         for request in requests:
             match request:
                 case TriggerRequested(part_id, encoder, _):
-                    part = self.ledger.trigger("plc", self.now_ms * MS, part_id=part_id, encoder_count=encoder)
-                    self.expose(part.trigger.acquisition_id, part_id, encoder)
+                    part = self.ledger.open("plc", self.now_ms * MS, part_id=part_id, encoder_count=encoder)
+                    self.expose(part.acquisition_id, part_id, encoder)
                 case PartIdLatched(part_id, encoder, _, time_ns) if not self.by_plc:
                     self.ledger.latch(part_id, time_ns, while_ready=self.handshake.ready, encoder_count=encoder)
                 case ResetCounters():
@@ -95,8 +95,8 @@ class Station:
         found = self.ledger.frame(self.now_ms * MS, lost_before=0, ready=self.handshake.ready)
         self.missed += found.missed
         if found.part is not None:
-            trigger = found.part.trigger
-            self.expose(trigger.acquisition_id, trigger.part_id, trigger.encoder_count)
+            part = found.part
+            self.expose(part.acquisition_id, part.part_id, part.encoder_count)
 
     def expose(self, acquisition_id: int, part_id: int, encoder: int) -> None:
         self.handshake.trigger_accepted(acquisition_id, self.now_ms * MS)

@@ -73,9 +73,9 @@ class Cameras:
             shapes[message.camera] = message.info.shape
         return shapes
 
-    def trigger(self, name: str) -> None:
-        """Executes a software trigger; see `Acquisition.trigger`."""
-        self._by_name[name].trigger()
+    def fire(self, name: str) -> None:
+        """Executes a software trigger; see `Acquisition.fire`."""
+        self._by_name[name].fire()
 
     def set_output(self, name: str, line: str, value: bool) -> None:
         """Sets an output line of a camera; see `Acquisition.set_output`."""

@@ -15,11 +15,11 @@ from station.line.acquisition.link import (
     CameraLink,
     Connected,
     Finish,
+    Fire,
     FromCamera,
     Open,
     ReleaseSlot,
     SetOutput,
-    Trigger,
 )
 from station.line.acquisition.ring import FrameRing
 
@@ -51,7 +51,7 @@ class CameraHandle:
     def pid(self) -> int:
         return self._process.pid
 
-    def send(self, command: Open | Trigger | SetOutput | Finish) -> None:
+    def send(self, command: Open | Fire | SetOutput | Finish) -> None:
         """Sends a command; never waits. Raises LinkClosed, or BlockingIOError when the process does not read."""
         self._link.send(command)
 

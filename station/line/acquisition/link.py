@@ -115,7 +115,7 @@ class ReleaseSlot:
 
 
 @dataclass(frozen=True, slots=True)
-class Trigger:
+class Fire:
     """Execute one software trigger."""
 
 
@@ -143,7 +143,7 @@ FromCamera = (
     | EncoderCounted
     | Ended
 )
-ToCamera = Open | ReleaseSlot | Trigger | SetOutput | Finish
+ToCamera = Open | ReleaseSlot | Fire | SetOutput | Finish
 
 _Message = FromCamera | ToCamera
 _TYPES: dict[str, type[_Message]] = {kind.__name__: kind for kind in get_args(_Message)}

@@ -25,6 +25,7 @@ from station.line.acquisition.link import (
     EncoderCounted,
     Ended,
     Finish,
+    Fire,
     FrameLost,
     FrameReady,
     LinkClosed,
@@ -33,7 +34,6 @@ from station.line.acquisition.link import (
     ReleaseSlot,
     SetOutput,
     SettingsRefused,
-    Trigger,
     TriggerRefused,
 )
 from station.line.acquisition.ring import FrameRing
@@ -143,7 +143,7 @@ def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> Open | Finish | N
         match received[0]:
             case ReleaseSlot(slot):
                 ring.release(slot)
-            case Trigger():
+            case Fire():
                 try:
                     camera.trigger()
                 except (CameraSettingError, CameraUnreadable) as error:

@@ -40,6 +40,7 @@ from station.line.acquisition.link import (
     EncoderCounted,
     Ended,
     Finish,
+    Fire,
     FrameLost,
     FrameReady,
     LinkClosed,
@@ -47,7 +48,6 @@ from station.line.acquisition.link import (
     OutputRefused,
     SetOutput,
     SettingsRefused,
-    Trigger,
     TriggerRefused,
 )
 from station.results import Frame
@@ -213,9 +213,9 @@ class Acquisition:
                     self._process.kill()
             self._thread.join()
 
-    def trigger(self) -> None:
+    def fire(self) -> None:
         """Executes a software trigger. Never blocks; a trigger that cannot be executed is posted as FrameFailed."""
-        if problem := self._command(Trigger()):
+        if problem := self._command(Fire()):
             self._trigger_failed(ReasonCode.CAMERA_DOWN, problem)
 
     def set_output(self, line: str, value: bool) -> None:
@@ -243,7 +243,7 @@ class Acquisition:
             raise answer
         return answer
 
-    def _command(self, command: Trigger | SetOutput | Open, asked: _Settings | None = None) -> str:
+    def _command(self, command: Fire | SetOutput | Open, asked: _Settings | None = None) -> str:
         """What prevents the command; empty when it is on its way."""
         with self._lock:
             if self._process is None or not self._streaming:

@@ -18,7 +18,7 @@ from station.line.challenge.messages import (
 )
 from station.line.signalling.in_force import InForce
 from station.records.challenges import values_of
-from station.results import Decision, Verdict, error
+from station.results import Decision, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ChallengeDuty:
         may_pass = self.machine.part_closed(run_number, acquisition_id, decision)
         if decision.verdict is not Verdict.PASS or may_pass:
             return decision
-        return error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
+        return Decision.error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
 
     def tell(self, in_force: InForce) -> None:
         """Hands on what is new, with what is in force now."""

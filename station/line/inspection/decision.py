@@ -31,7 +31,6 @@ from station.results import (
     Regions,
     UnlistedRegions,
     Verdict,
-    error,
 )
 
 Point = tuple[float, float]
@@ -114,7 +113,7 @@ def decide(measurement: Measurement, rules: Rules) -> Decision:
     picture explains the others.
     """
     if not math.isfinite(measurement.score):
-        return error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.score}")
+        return Decision.error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.score}")
     findings = [
         *_quality(measurement.quality, rules.quality),
         *_score(measurement.score, rules),

@@ -81,23 +81,6 @@ def missing_views(cameras: Sequence[str]) -> Decision:
     return Decision(Verdict.ERROR, tuple(of_camera(name, Reason(ReasonCode.VIEW_MISSING)) for name in cameras))
 
 
-def highest_scored(views: Sequence[Inspection]) -> Inspection | None:
-    """The view with the highest score, which is the part's; None when no view was scored."""
-    scored = [(view.measurement.score, view) for view in views if view.measurement is not None]
-    return max(scored, key=lambda pair: pair[0])[1] if scored else None
-
-
-def score_of(views: Sequence[Inspection]) -> float | None:
-    """The highest score of the views; None when none was scored."""
-    shown = highest_scored(views)
-    return shown.measurement.score if shown is not None and shown.measurement is not None else None
-
-
-def defect_area_mm2(views: Sequence[Inspection]) -> float:
-    """Of all views together."""
-    return sum(view.measurement.defect_area_mm2 for view in views if view.measurement is not None)
-
-
 def _verdict(views: Sequence[Inspection], rule: JoinRule) -> Verdict:
     verdicts = [view.decision.verdict for view in views if _cannot_be_outvoted(view)]
     if rule.carried([view for view in views if view.decision.verdict is Verdict.FAIL]):

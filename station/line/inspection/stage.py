@@ -27,7 +27,7 @@ from station.line.inspection.decision import Rules, decide, not_located
 from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.joining import WORST, JoinRule
 from station.line.inspection.measurement import measure
-from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Scores, Trigger, error
+from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Part, Scores
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class Inspector:
         elif not (math.isfinite(answer.image_score) and math.isfinite(float(answer.anomaly_map.sum()))):
             scores = answer
             found = f"image score {scores.image_score}, largest map value {scores.anomaly_map.max()}"
-            decision = error(ReasonCode.SCORE_NOT_FINITE, found)
+            decision = Decision.error(ReasonCode.SCORE_NOT_FINITE, found)
         else:
             scores, measurement = answer, self._measure(frame, quality, answer, view)
             decision = decide(measurement, view.rules)
@@ -143,7 +143,7 @@ class _Install:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    trigger: Trigger
+    part: Part
     frame: Frame
 
 
@@ -179,10 +179,10 @@ class InspectionStage:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, trigger: Trigger, frame: Frame) -> bool:
+    def submit(self, part: Part, frame: Frame) -> bool:
         """Queues a frame; False when the queue is full (the caller makes it an error part)."""
         try:
-            self._queue.put_nowait(_Work(trigger, frame))
+            self._queue.put_nowait(_Work(part, frame))
         except queue.Full:
             return False
         return True
@@ -217,7 +217,7 @@ class InspectionStage:
             self._busy_since_ns = time.monotonic_ns()
             batch = self._views_with(work)
             for inspection in self.inspect(batch):
-                self._post(Inspected(work.trigger.acquisition_id, inspection))
+                self._post(Inspected(work.part.acquisition_id, inspection))
             self._busy_since_ns = 0
         self._swap(None)
 
@@ -227,7 +227,7 @@ class InspectionStage:
         with contextlib.suppress(queue.Empty):
             while not self._ahead:
                 following = self._queue.get_nowait()
-                if isinstance(following, _Work) and following.trigger == work.trigger:
+                if isinstance(following, _Work) and following.part == work.part:
                     batch.append(following)
                 else:
                     self._ahead.append(following)
@@ -236,18 +236,18 @@ class InspectionStage:
     def inspect(self, batch: Sequence[_Work]) -> list[Inspection]:
         """Frames of one part through the inspector; whatever goes wrong is an error part with its reason."""
         if self._inspector is None:
-            return [_not_inspected(work, error(ReasonCode.NO_ENGINE)) for work in batch]
+            return [_not_inspected(work, Decision.error(ReasonCode.NO_ENGINE)) for work in batch]
         try:
             return self._inspector.inspect([work.frame for work in batch])
         except DeviceFault as problem:
-            log.error("GPU failed", acquisition_id=batch[0].trigger.acquisition_id, problem=str(problem))
+            log.error("GPU failed", acquisition_id=batch[0].part.acquisition_id, problem=str(problem))
             if problem.needs_restart:
                 self._lost = str(problem)
-            decision = error(ReasonCode.DEVICE_FAILED, f"{problem.kind.value}: {problem}"[:200])
+            decision = Decision.error(ReasonCode.DEVICE_FAILED, f"{problem.kind.value}: {problem}"[:200])
             return [_not_inspected(work, decision) for work in batch]
         except Exception as problem:  # stage boundary: a part is never left without a verdict
-            log.exception("inspection failed", acquisition_id=batch[0].trigger.acquisition_id)
-            decision = error(ReasonCode.ENGINE_RAISED, f"{type(problem).__name__}: {problem}"[:200])
+            log.exception("inspection failed", acquisition_id=batch[0].part.acquisition_id)
+            decision = Decision.error(ReasonCode.ENGINE_RAISED, f"{type(problem).__name__}: {problem}"[:200])
             return [_not_inspected(work, decision) for work in batch]
 
     def _swap(self, inspector: Inspector | None) -> None:

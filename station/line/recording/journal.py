@@ -31,7 +31,7 @@ from pathlib import Path
 import structlog
 
 from station.codes import ReasonCode
-from station.results import Decision, Reason, Trigger, Verdict, error
+from station.results import Decision, Part, Reason, Verdict
 
 log = structlog.get_logger()
 
@@ -69,13 +69,13 @@ class UnfinishedPart:
     """A part of an earlier process that is not known to be in the ledger."""
 
     session: str
-    trigger: Trigger
+    part: Part
     decision: Decision
     """Its verdict if it had one, else ERROR with RESTARTED."""
 
     @property
     def key(self) -> PartKey:
-        return (self.session, self.trigger.acquisition_id)
+        return (self.session, self.part.acquisition_id)
 
 
 class Journal:
@@ -131,7 +131,7 @@ class Journal:
         """The parts an earlier process left, oldest first. Their slots stay taken until `commit`."""
         return list(self._unfinished)
 
-    def open_part(self, trigger: Trigger) -> bool:
+    def open_part(self, part: Part) -> bool:
         """A part exists from now on. False when the journal is full: the part is then not protected."""
         if not self._free:
             return False
@@ -139,19 +139,19 @@ class Journal:
         at = slot * SLOT_BYTES
         content = _CONTENT.pack(
             self._session_bytes,
-            trigger.source.encode()[:SOURCE_BYTES],
-            trigger.acquisition_id,
-            trigger.part_id,
-            trigger.time_ns,
-            trigger.wall_time,
-            trigger.deadline_ns,
-            trigger.encoder_count,
-            trigger.challenge,
+            part.source.encode()[:SOURCE_BYTES],
+            part.acquisition_id,
+            part.part_id,
+            part.time_ns,
+            part.wall_time,
+            part.deadline_ns,
+            part.encoder_count,
+            part.challenge,
         )
         self._map[at + _CONTENT_AT : at + _CHECK_AT] = content
         _CHECK.pack_into(self._map, at + _CHECK_AT, zlib.crc32(content))
         self._map[at + _STATE_AT] = OPEN
-        self._taken[self._session, trigger.acquisition_id] = slot
+        self._taken[self._session, part.acquisition_id] = slot
         return True
 
     def decide_part(self, acquisition_id: int, verdict: Verdict, code: ReasonCode) -> None:
@@ -194,15 +194,15 @@ class Journal:
                 self.damaged += 1
                 self._map[at + _STATE_AT] = FREE
             self._free.append(slot)
-        self._unfinished.sort(key=lambda part: (part.trigger.wall_time, part.trigger.acquisition_id))
+        self._unfinished.sort(key=lambda left: (left.part.wall_time, left.part.acquisition_id))
 
     def _read_slot(self, at: int, state: int) -> UnfinishedPart | None:
         content = self._map[at + _CONTENT_AT : at + _CHECK_AT]
         if state not in (OPEN, DECIDED) or _CHECK.unpack_from(self._map, at + _CHECK_AT)[0] != zlib.crc32(content):
             return None
         session, source, acquisition_id, part_id, *rest = _CONTENT.unpack(content)
-        trigger = Trigger(acquisition_id, part_id, _text(source), *rest)
-        decision = error(ReasonCode.RESTARTED)
+        part = Part(acquisition_id, part_id, _text(source), *rest)
+        decision = Decision.error(ReasonCode.RESTARTED)
         if state == DECIDED:
             verdict, code, check = _DECIDED.unpack_from(self._map, at + _DECIDED_AT)
             if check != self._decided_check(at, verdict, code):
@@ -211,7 +211,7 @@ class Journal:
                 decision = _decision(Verdict(verdict), ReasonCode(code))
             except ValueError:  # a code that this version does not know
                 return None
-        return UnfinishedPart(_text(session), trigger, decision)
+        return UnfinishedPart(_text(session), part, decision)
 
 
 def _text(padded: bytes) -> str:

@@ -172,7 +172,7 @@ class Recorder:
         """Enters a part that an earlier process left in the journal, unless the ledger has it already."""
         record = InspectionRecord(
             session=part.session,
-            trigger=part.trigger,
+            part=part.part,
             decision=part.decision,
             views=(),
             signalled_ns=0,
@@ -305,7 +305,7 @@ class Recorder:
             row = self._images.store(row, record.views)
         self._waiting_images.stored(admitted)
         if not part.recovered:  # the clock of another process says nothing now
-            recorded_ms = (time.monotonic_ns() - record.trigger.time_ns) / 1e6
+            recorded_ms = (time.monotonic_ns() - record.part.time_ns) / 1e6
             row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
         log_part(row)
         views = tuple(database.view_values(row, view) for view in row.views)
@@ -345,9 +345,9 @@ class Recorder:
 
 
 def _names(record: InspectionRecord) -> dict[str, Any]:
-    trigger = record.trigger
+    part = record.part
     return {
-        "acquisition_id": trigger.acquisition_id,
-        "part_id": trigger.part_id,
+        "acquisition_id": part.acquisition_id,
+        "part_id": part.part_id,
         "verdict": record.decision.verdict.name,
     }

@@ -15,20 +15,19 @@ from station.codes import ErrorCode, ReasonCode, WarningCode
 from station.line.challenge.duty import ChallengeDuty
 from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import PartResult
-from station.line.inspection.joining import defect_area_mm2, score_of
 from station.line.signalling.annunciator import Annunciator
 from station.line.signalling.in_force import InForce
 from station.line.signalling.ledger import Ledger
 from station.line.signalling.messages import RecentPart
 from station.line.signalling.ports import Ports
 from station.line.signalling.status import StatusBlock
-from station.line.signalling.view_matching import Views
-from station.results import Decision, Inspection, InspectionRecord, Trigger, error
+from station.line.signalling.view_matching import ViewMatching
+from station.results import Decision, Inspection, InspectionRecord, Part, defect_area_mm2, score_of
 
 RECENT_PARTS = 16
 
 
-class PartClosing:
+class Closing:
     """Owns the list of the parts that were closed last."""
 
     def __init__(
@@ -36,7 +35,7 @@ class PartClosing:
         ports: Ports,
         *,
         ledger: Ledger,
-        views: Views,
+        views: ViewMatching,
         handshake: Handshake,
         challenge: ChallengeDuty,
         annunciator: Annunciator,
@@ -59,54 +58,54 @@ class PartClosing:
     def recent(self) -> tuple[RecentPart, ...]:
         return tuple(self._recent)
 
-    def close(self, trigger: Trigger, decision: Decision) -> None:
+    def close(self, part: Part, decision: Decision) -> None:
         """The part has its verdict, or will never have one."""
-        views = self._views.close(trigger.acquisition_id, in_time=decision.code is not ReasonCode.DEADLINE)
-        decision = self._challenge.closed(trigger.challenge, trigger.acquisition_id, decision)
-        if refusal := self._handshake.refusal(decision.verdict, trigger.acquisition_id):
+        views = self._views.close(part.acquisition_id, in_time=decision.code is not ReasonCode.DEADLINE)
+        decision = self._challenge.closed(part.challenge, part.acquisition_id, decision)
+        if refusal := self._handshake.refusal(decision.verdict, part.acquisition_id):
             # the PLC will not be told this verdict, so it must not stand in the books either
-            decision = error(refusal, f"was {decision.verdict.name}")
-        self._ledger.close(trigger.acquisition_id, decision)
-        self._ports.tracking.closed(trigger.acquisition_id, decision)
+            decision = Decision.error(refusal, f"was {decision.verdict.name}")
+        self._ledger.close(part.acquisition_id, decision)
+        self._ports.tracking.closed(part.acquisition_id, decision)
         now = self._clock()
-        self._ports.journal_decided(trigger.acquisition_id, decision.verdict, decision.code)
-        self._handshake.result(self._result(trigger, decision, views, now), now)
+        self._ports.journal_decided(part.acquisition_id, decision.verdict, decision.code)
+        self._handshake.result(self._result(part, decision, views, now), now)
         if self._ledger.fault_due:
             detail = str(decision.reasons[0]) if decision.reasons else ""
             self._annunciator.raise_fault(ErrorCode.ERRORS_IN_A_ROW, detail)
         self._status.refresh(now)
-        record = self._record(trigger, decision, views, signalled_ns=self._clock())
+        record = self._record(part, decision, views, signalled_ns=self._clock())
         self._ports.record(record)
         self._recent.append(_line_of(record))
 
     def answered_late(self, acquisition_id: int, view: Inspection) -> None:
         """A view was judged after its part had a result: recorded, applied to nothing."""
-        trigger = self._views.cut_short(acquisition_id)
-        if trigger is None:
+        part = self._views.cut_short(acquisition_id)
+        if part is None:
             self._annunciator.warn(WarningCode.LATE_RESULT, True)
             found = f"acquisition {acquisition_id} {view.decision.verdict.name} came after its part had a result"
             self._ports.event("late_result", "warning", f"{found}; not applied")
-            trigger = self._ledger.late(acquisition_id)
-        if trigger is not None:
-            self._ports.record(self._record(trigger, view.decision, (view,), signalled_ns=self._clock(), late=True))
+            part = self._ledger.late(acquisition_id)
+        if part is not None:
+            self._ports.record(self._record(part, view.decision, (view,), signalled_ns=self._clock(), late=True))
 
-    def _result(self, trigger: Trigger, decision: Decision, views: tuple[Inspection, ...], now: int) -> PartResult:
+    def _result(self, part: Part, decision: Decision, views: tuple[Inspection, ...], now: int) -> PartResult:
         return PartResult(
-            acquisition_id=trigger.acquisition_id,
-            part_id=trigger.part_id,
+            acquisition_id=part.acquisition_id,
+            part_id=part.part_id,
             verdict=decision.verdict,
             reason=decision.code,
             score=score_of(views) or 0.0,
             threshold=self._in_force.reject_score(views),
             defect_area=round(defect_area_mm2(views) * 1000),
-            latency_ms=(now - trigger.time_ns) / 1e6,
-            encoder_count=trigger.encoder_count,
-            challenge=bool(trigger.challenge),
+            latency_ms=(now - part.time_ns) / 1e6,
+            encoder_count=part.encoder_count,
+            challenge=bool(part.challenge),
         )
 
     def _record(
         self,
-        trigger: Trigger,
+        part: Part,
         decision: Decision,
         views: tuple[Inspection, ...],
         *,
@@ -116,7 +115,7 @@ class PartClosing:
         identity = self._in_force.identity
         return InspectionRecord(
             session=identity.session,
-            trigger=trigger,
+            part=part,
             decision=decision,
             views=views,
             signalled_ns=signalled_ns,
@@ -130,10 +129,10 @@ class PartClosing:
 
 
 def _line_of(record: InspectionRecord) -> RecentPart:
-    trigger, decision = record.trigger, record.decision
+    part, decision = record.part, record.decision
     return RecentPart(
-        trigger.acquisition_id,
-        trigger.part_id,
+        part.acquisition_id,
+        part.part_id,
         decision.verdict,
         score_of(record.views),
         record.latency_ms,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from station.line.inspection.joining import WORST, JoinRule, highest_scored
+from station.line.inspection.joining import WORST, JoinRule
 from station.line.inspection.stage import Inspector
-from station.line.signalling.messages import Identity
-from station.results import Inspection
+from station.results import Identity, Inspection, highest_scored
 
 
 @dataclass(slots=True)

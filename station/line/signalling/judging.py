@@ -1,9 +1,9 @@
 """The middle of a part's way: its frames go to the engine, their verdicts come back, the last one decides the part.
 
-    begin ─► frame of each camera ─► inspection ─► judged ─┬─► joined: PartClosing
-                                                           └─► an error, or a view that does not come: PartClosing
+    begin ─► frame of each camera ─► inspection ─► judged ─┬─► joined: Closing
+                                                           └─► an error, or a view that does not come: Closing
 
-Which frame is which part's is for `Views` to say; here it is carried out.
+Which frame is which part's is for `ViewMatching` to say; here it is carried out.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from station.line.acquisition.stage import FrameFailed
 from station.line.ejection.belt import EncoderBelt
 from station.line.handshake.machine import Handshake
 from station.line.inspection.joining import failed_view, join, missing_views
-from station.line.signalling.closing import PartClosing
+from station.line.signalling.closing import Closing
 from station.line.signalling.condition import Condition
 from station.line.signalling.in_force import InForce
 from station.line.signalling.ledger import Ledger
 from station.line.signalling.ports import Ports
-from station.line.signalling.view_matching import FrameMessage, MissingView, Views
-from station.results import Decision, Frame, Inspection, Reason, Trigger, Verdict, error
+from station.line.signalling.view_matching import FrameMessage, MissingView, ViewMatching
+from station.results import Decision, Frame, Inspection, Part, Reason, Verdict
 
 
-class PartViews:
+class Judging:
     """Owns who gets the frames for teaching."""
 
     def __init__(
@@ -32,11 +32,11 @@ class PartViews:
         ports: Ports,
         *,
         ledger: Ledger,
-        views: Views,
+        views: ViewMatching,
         handshake: Handshake,
         condition: Condition,
         in_force: InForce,
-        closing: PartClosing,
+        closing: Closing,
         belt: EncoderBelt | None,
     ) -> None:
         """`belt`: where cameras are placed by it."""
@@ -52,28 +52,28 @@ class PartViews:
 
     # ---- frames -------------------------------------------------------------------------------------------------
 
-    def begin(self, trigger: Trigger, now: int, lead: FrameMessage | None = None) -> None:
+    def begin(self, part: Part, now: int, lead: FrameMessage | None = None) -> None:
         """A part has begun; `lead`: with this frame of the first camera."""
-        opened = self._views.opened(trigger, self._position(trigger.time_ns))
+        opened = self._views.opened(part, self._position(part.time_ns))
         self._too_close(opened.too_close)
-        if lead is not None and self._views.is_open(trigger.acquisition_id):
-            self.lead_frame(trigger, lead, now)
+        if lead is not None and self._views.is_open(part.acquisition_id):
+            self.lead_frame(part, lead, now)
         for message in opened.frames:
-            self._take(trigger, message, now)
-        self._trigger_cameras(now)
+            self._take(part, message, now)
+        self._fire_cameras(now)
 
-    def lead_frame(self, trigger: Trigger, message: FrameMessage, now: int) -> None:
+    def lead_frame(self, part: Part, message: FrameMessage, now: int) -> None:
         """The frame of the first camera, for a part that has begun."""
-        self._views.lead_arrived(trigger.acquisition_id)
-        self._take(trigger, message, now)
+        self._views.lead_arrived(part.acquisition_id)
+        self._take(part, message, now)
 
     def frame(self, message: FrameMessage, now: int) -> None:
         """A frame of a camera that does not lead finds its part, or none."""
         match_ = self._views.frame(message, self._position(message.trigger_time_ns), now)
         self._missing(match_.missing)
         self._too_close(match_.ambiguous)
-        if match_.trigger is not None:
-            self._take(match_.trigger, message, now)
+        if match_.part is not None:
+            self._take(match_.part, message, now)
         elif match_.why_not:
             self.no_part_for(message, match_.why_not)
 
@@ -86,26 +86,26 @@ class PartViews:
         """Frames of the next parts go to `sink` too, until it returns False."""
         self._teach, self._condition.collecting = sink, True
 
-    def _take(self, trigger: Trigger, message: FrameMessage, now: int) -> None:
+    def _take(self, part: Part, message: FrameMessage, now: int) -> None:
         """The frame of a part, and what becomes of it."""
-        if not self._views.is_open(trigger.acquisition_id):
+        if not self._views.is_open(part.acquisition_id):
             return
-        if not self._views.exposing(trigger.acquisition_id):
-            self._handshake.exposure_completed(trigger.acquisition_id, now)
+        if not self._views.exposing(part.acquisition_id):
+            self._handshake.exposure_completed(part.acquisition_id, now)
         if isinstance(message, FrameFailed):
-            self._closing.close(trigger, self._of_view(message.camera, error(message.code, message.detail)))
+            self._closing.close(part, self._of_view(message.camera, Decision.error(message.code, message.detail)))
             return
         teaching = self._taken_for_teaching(message.frame)
         has_engine = self._in_force.inspector is not None
-        if has_engine and self._ports.inspect(trigger, message.frame):
+        if has_engine and self._ports.inspect(part, message.frame):
             return
         if has_engine:
-            decision = error(ReasonCode.OVERLOAD)
+            decision = Decision.error(ReasonCode.OVERLOAD)
         elif teaching:
             decision = Decision(Verdict.REVIEW, (Reason(ReasonCode.TEACHING),))
         else:
-            decision = error(ReasonCode.NO_ENGINE)
-        self._judged(trigger, Inspection(message.frame, decision, decided_ns=now))
+            decision = Decision.error(ReasonCode.NO_ENGINE)
+        self._judged(part, Inspection(message.frame, decision, decided_ns=now))
 
     def _taken_for_teaching(self, frame: Frame) -> bool:
         if self._teach is None:
@@ -118,36 +118,36 @@ class PartViews:
 
     def inspected(self, acquisition_id: int, view: Inspection) -> None:
         """The inspection stage has judged a frame."""
-        if self._views.is_open(acquisition_id):
-            part = next(part for part in self._ledger.open_parts if part.trigger.acquisition_id == acquisition_id)
-            self._judged(part.trigger, view)
+        part = self._ledger.open_part(acquisition_id)
+        if part is not None:
+            self._judged(part, view)
         else:
             self._closing.answered_late(acquisition_id, view)
 
-    def expired(self, trigger: Trigger, code: ReasonCode) -> None:
+    def expired(self, part: Part, code: ReasonCode) -> None:
         """The part's time is over."""
-        absent = self._views.absent(trigger.acquisition_id)
-        self._closing.close(trigger, missing_views(absent) if absent and self._has_several else error(code))
+        absent = self._views.absent(part.acquisition_id)
+        self._closing.close(part, missing_views(absent) if absent and self._has_several else Decision.error(code))
 
-    def _judged(self, trigger: Trigger, view: Inspection) -> None:
+    def _judged(self, part: Part, view: Inspection) -> None:
         """One view has its verdict: the last one, or an error, decides the part."""
-        views = self._views.judged(trigger.acquisition_id, view)
+        views = self._views.judged(part.acquisition_id, view)
         if view.decision.verdict is Verdict.ERROR:
-            self._closing.close(trigger, self._of_view(view.camera, view.decision))
+            self._closing.close(part, self._of_view(view.camera, view.decision))
         elif views is not None:
-            self._closing.close(trigger, join(views, self._in_force.joining))
+            self._closing.close(part, join(views, self._in_force.joining))
 
     def _of_view(self, camera: str, decision: Decision) -> Decision:
         return failed_view(camera, decision) if self._has_several else decision
 
     def _too_close(self, acquisition_ids: Iterable[int]) -> None:
-        for part in [part for part in self._ledger.open_parts if part.trigger.acquisition_id in acquisition_ids]:
-            self._closing.close(part.trigger, error(ReasonCode.VIEW_AMBIGUOUS))
+        for part in [part for part in self._ledger.open_parts if part.acquisition_id in acquisition_ids]:
+            self._closing.close(part, Decision.error(ReasonCode.VIEW_AMBIGUOUS))
 
     def _missing(self, missing: Iterable[MissingView]) -> None:
         for view in missing:
-            if self._views.is_open(view.trigger.acquisition_id):
-                self._closing.close(view.trigger, missing_views([view.camera]))
+            if self._views.is_open(view.part.acquisition_id):
+                self._closing.close(view.part, missing_views([view.camera]))
 
     # ---- time and place -----------------------------------------------------------------------------------------
 
@@ -157,11 +157,11 @@ class PartViews:
         self._missing(missing)
         for message in unmatched:
             self.no_part_for(message, "unmatched")
-        self._trigger_cameras(now)
+        self._fire_cameras(now)
 
-    def _trigger_cameras(self, now: int) -> None:
+    def _fire_cameras(self, now: int) -> None:
         for camera in self._views.due(now):
-            self._ports.trigger_camera(camera)
+            self._ports.fire_camera(camera)
 
     def _position(self, time_ns: int) -> float | None:
         return self._belt.position(time_ns) if self._belt is not None else None

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from station.codes import ReasonCode
 from station.line.signalling.frame_time import NS_PER_MS, may_be_of
 from station.line.signalling.latched_ids import LatchedId, LatchedIds, LatchState
-from station.results import Decision, Trigger, Verdict
+from station.results import Decision, Part, Verdict
 
 CLOSED_HISTORY = 64
 
@@ -67,20 +67,12 @@ _COUNTER = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.REVIEW: "rev
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPart:
-    """A part between trigger and result."""
-
-    trigger: Trigger
-    has_frame: bool
-
-
-@dataclass(frozen=True, slots=True)
 class FrameMatch:
     """What a frame means for the ledger."""
 
-    part: OpenPart | None
+    part: Part | None
     """The part that the frame belongs to; None when it belongs to none (see `why_not`)."""
-    without_frame: tuple[OpenPart, ...] = ()
+    without_frame: tuple[Part, ...] = ()
     """Parts opened now that are known to have lost their frame; the caller closes them as errors."""
     why_not: str = ""
     """`late`: its part already has a result; `missed`: triggered while not ready."""
@@ -92,10 +84,18 @@ class FrameMatch:
 class Expired:
     """A part whose time is over."""
 
-    part: OpenPart
+    part: Part
     code: ReasonCode
     opened_now: bool = False
     """Until now it was only announced: its frame did not come."""
+
+
+@dataclass(slots=True)
+class _OpenPart:
+    """A part between trigger and result."""
+
+    part: Part
+    has_frame: bool
 
 
 class Ledger:
@@ -106,12 +106,12 @@ class Ledger:
         self._settings = settings
         self._wall_offset_ns = wall_offset_ns
         self._next_id = 1
-        self._open: dict[int, OpenPart] = {}
+        self._open: dict[int, _OpenPart] = {}
         self._latched = LatchedIds()
         self._expired_since_frame = 0
         self._counters = Counters()
         self._errors_in_a_row = 0
-        self._closed: deque[Trigger] = deque(maxlen=CLOSED_HISTORY)
+        self._closed: deque[Part] = deque(maxlen=CLOSED_HISTORY)
         self._given_up_ns: int | None = None
         """Trigger of the last part that was closed without its frame."""
         self.challenge_run = 0
@@ -122,8 +122,13 @@ class Ledger:
         return self._counters
 
     @property
-    def open_parts(self) -> tuple[OpenPart, ...]:
-        return tuple(self._open.values())
+    def open_parts(self) -> tuple[Part, ...]:
+        return tuple(entry.part for entry in self._open.values())
+
+    def open_part(self, acquisition_id: int) -> Part | None:
+        """The part of this id; None when it is not open."""
+        entry = self._open.get(acquisition_id)
+        return None if entry is None else entry.part
 
     @property
     def is_full(self) -> bool:
@@ -132,12 +137,12 @@ class Ledger:
     @property
     def has_challenge_part(self) -> bool:
         """A master part is open: the next one has to wait, so that each result belongs to its step."""
-        return any(part.trigger.challenge for part in self._open.values())
+        return any(part.challenge for part in self.open_parts)
 
     @property
     def awaits_frame(self) -> bool:
         """True while a part that was triggered by us has no frame yet."""
-        return any(not part.has_frame for part in self._open.values())
+        return any(not entry.has_frame for entry in self._open.values())
 
     @property
     def is_empty(self) -> bool:
@@ -161,7 +166,7 @@ class Ledger:
 
     def reset_counters(self) -> None:
         """Counts from zero again; parts in flight are counted as triggers of the new count, so that it balances."""
-        self._counters = Counters(triggers=sum(not part.trigger.challenge for part in self._open.values()))
+        self._counters = Counters(triggers=sum(not part.challenge for part in self.open_parts))
 
     def latch(
         self, part_id: int, now_ns: int, *, while_ready: bool, encoder_count: int = 0, deadline_ms: int = 0
@@ -172,9 +177,7 @@ class Ledger:
         self._count(missed=1)
         return 1
 
-    def trigger(
-        self, source: str, now_ns: int, *, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0
-    ) -> OpenPart:
+    def open(self, source: str, now_ns: int, *, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> Part:
         """Opens a part that waits for its frame (PLC or software trigger)."""
         return self._open_part(source, now_ns, part_id, encoder_count, deadline_ms, has_frame=False)
 
@@ -182,14 +185,14 @@ class Ledger:
         """Triggers while the station was not ready."""
         self._count(missed=count)
 
-    def late(self, acquisition_id: int) -> Trigger | None:
+    def late(self, acquisition_id: int) -> Part | None:
         """An answer came after its part had a result: counts it, and finds the part if it is not long ago."""
         self._count(late=1)
         return self.closed(acquisition_id)
 
-    def closed(self, acquisition_id: int) -> Trigger | None:
-        """The trigger of a part that has its result, if it is not long ago."""
-        return next((trigger for trigger in self._closed if trigger.acquisition_id == acquisition_id), None)
+    def closed(self, acquisition_id: int) -> Part | None:
+        """The part of this id if it is among the last `CLOSED_HISTORY` that got their result."""
+        return next((part for part in self._closed if part.acquisition_id == acquisition_id), None)
 
     def frame(self, trigger_time_ns: int, *, lost_before: int, ready: bool) -> FrameMatch:
         """A frame of a hardware trigger came, complete or not: opens its part.
@@ -220,25 +223,23 @@ class Ledger:
         """A frame came in a mode where the station triggers the camera: it belongs to the part that waits for it,
         unless it is the late one of a part that was given up.
         """
-        for acquisition_id, part in self._open.items():
-            if not part.has_frame:
-                if not may_be_of(part.trigger.time_ns, trigger_time_ns, self._given_up_ns):
-                    break
-                with_frame = replace(part, has_frame=True)
-                self._open[acquisition_id] = with_frame
-                return FrameMatch(with_frame)
+        waiting = next((entry for entry in self._open.values() if not entry.has_frame), None)
+        if waiting is not None and may_be_of(waiting.part.time_ns, trigger_time_ns, self._given_up_ns):
+            waiting.has_frame = True
+            return FrameMatch(waiting.part)
         self._count(late=1)
         return FrameMatch(None, (), "late")
 
-    def close(self, acquisition_id: int, decision: Decision) -> OpenPart | None:
-        """Closes a part with its verdict; None when it is not open: the answer came late."""
-        part = self._open.pop(acquisition_id, None)
-        if part is None:
+    def close(self, acquisition_id: int, decision: Decision) -> Part | None:
+        """Closes a part with its verdict; None when it is not open: the verdict came late."""
+        entry = self._open.pop(acquisition_id, None)
+        if entry is None:
             return None
-        self._closed.append(part.trigger)
-        if not part.has_frame:
-            self._given_up_ns = part.trigger.time_ns
-        if not part.trigger.challenge:
+        part = entry.part
+        self._closed.append(part)
+        if not entry.has_frame:
+            self._given_up_ns = part.time_ns
+        if not part.challenge:
             self._count(**{_COUNTER[decision.verdict]: 1})
         if decision.verdict is not Verdict.ERROR:
             self._errors_in_a_row = 0
@@ -250,11 +251,11 @@ class Ledger:
         """Parts whose deadline is over, or whose frame did not come. The caller closes them as errors."""
         no_frame_ns = self._settings.no_frame_ms * NS_PER_MS
         expired = []
-        for part in self._open.values():
-            if not part.has_frame and now_ns >= part.trigger.time_ns + no_frame_ns:
-                expired.append(Expired(part, ReasonCode.NO_FRAME))
-            elif now_ns >= part.trigger.deadline_ns:
-                expired.append(Expired(part, ReasonCode.DEADLINE))
+        for entry in self._open.values():
+            if not entry.has_frame and now_ns >= entry.part.time_ns + no_frame_ns:
+                expired.append(Expired(entry.part, ReasonCode.NO_FRAME))
+            elif now_ns >= entry.part.deadline_ns:
+                expired.append(Expired(entry.part, ReasonCode.DEADLINE))
         for latched in self._latched.expire(now_ns, no_frame_ns):
             self._expired_since_frame += 1
             if latched.while_ready:
@@ -266,20 +267,16 @@ class Ledger:
     def next_wakeup_ns(self) -> int | None:
         """When `expire` has work next; None when nothing is open."""
         no_frame_ns = self._settings.no_frame_ms * NS_PER_MS
-        times = [
-            part.trigger.deadline_ns
-            if part.has_frame
-            else min(part.trigger.deadline_ns, part.trigger.time_ns + no_frame_ns)
-            for part in self._open.values()
-        ]
+        times = [entry.part.deadline_ns for entry in self._open.values()]
+        times += [entry.part.time_ns + no_frame_ns for entry in self._open.values() if not entry.has_frame]
         times += [latched.time_ns + no_frame_ns for latched in self._latched.waiting()]
         return min(times, default=None)
 
     def _without_frame(
         self, newest: LatchedId | None, lost_before: int, time_ns: int, ready: bool
-    ) -> tuple[tuple[OpenPart, ...], int]:
+    ) -> tuple[tuple[Part, ...], int]:
         """Opens a part for every id that a frame has overtaken, and for every further frame the camera lost."""
-        parts: list[OpenPart] = []
+        parts: list[Part] = []
         missed = 0
         explained = self._expired_since_frame
         for latched in self._latched.overtaken_by(newest):
@@ -296,15 +293,15 @@ class Ledger:
         self._count(missed=missed)
         return tuple(parts), missed
 
-    def _open_latched(self, latched: LatchedId) -> OpenPart:
+    def _open_latched(self, latched: LatchedId) -> Part:
         return self._open_part(
             "line", latched.time_ns, latched.part_id, latched.encoder_count, latched.deadline_ms, has_frame=True
         )
 
     def _open_part(
         self, source: str, time_ns: int, part_id: int, encoder_count: int, deadline_ms: int, *, has_frame: bool
-    ) -> OpenPart:
-        trigger = Trigger(
+    ) -> Part:
+        part = Part(
             acquisition_id=self._next_id,
             part_id=part_id,
             source=source,
@@ -314,10 +311,9 @@ class Ledger:
             encoder_count=encoder_count,
             challenge=self.challenge_run,
         )
-        part = OpenPart(trigger, has_frame)
-        self._open[trigger.acquisition_id] = part
+        self._open[part.acquisition_id] = _OpenPart(part, has_frame)
         self._next_id = self._next_id % 0xFFFF_FFFF + 1
-        self._count(**{"challenge" if trigger.challenge else "triggers": 1})
+        self._count(**{"challenge" if part.challenge else "triggers": 1})
         return part
 
     def _count(self, **increments: int) -> None:

@@ -14,19 +14,7 @@ from station.line.handshake.messages import StationState
 from station.line.inspection.stage import Inspected, InspectorChanged
 from station.line.signalling.condition import CameraStatus
 from station.line.signalling.ledger import Counters
-from station.results import Frame, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What every record and the map say of this station."""
-
-    session: str
-    recipe: str
-    recipe_number: int
-    config_checksum: str
-    recipe_checksum: str = ""
-    """Empty when the configuration is the recipe."""
+from station.results import Frame, Identity, Verdict
 
 
 @dataclass(frozen=True, slots=True)

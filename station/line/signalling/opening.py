@@ -1,7 +1,7 @@
 """The beginning of a part's way: by a trigger of the PLC, or by the first frame where parts trigger the camera.
 
-    PLC or software: TriggerRequested ─► ledger ─► TriggerAck ─► PartViews: cameras are triggered, frames come
-    line:            frame of the first camera ─► ledger: which id, anything lost before? ─► PartViews
+    PLC or software: TriggerRequested ─► ledger ─► TriggerAck ─► Judging: cameras are triggered, frames come
+    line:            frame of the first camera ─► ledger: which id, anything lost before? ─► Judging
 
 Whatever opens a part also tells the journal and the tracking to the ejector. Triggers while the station is not ready
 open none; they are counted, and the part is Reject.
@@ -12,18 +12,18 @@ from __future__ import annotations
 from station.codes import ReasonCode
 from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import PartIdLatched, TriggerMissed
-from station.line.signalling.closing import PartClosing
+from station.line.signalling.closing import Closing
 from station.line.signalling.in_force import InForce
-from station.line.signalling.judging import PartViews
-from station.line.signalling.ledger import Ledger, OpenPart
+from station.line.signalling.judging import Judging
+from station.line.signalling.ledger import Ledger
 from station.line.signalling.ports import Ports
 from station.line.signalling.status import StatusBlock
 from station.line.signalling.view_matching import FrameMessage
-from station.results import error
+from station.results import Decision, Part
 
 
-class PartOpening:
-    """Hands every part to `PartViews`, or, when it is known that its frame is lost, to `PartClosing`."""
+class Opening:
+    """Hands every part to `Judging`; one whose frame is known to be lost to `Closing`."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class PartOpening:
         handshake: Handshake,
         in_force: InForce,
         status: StatusBlock,
-        views: PartViews,
-        closing: PartClosing,
+        judging: Judging,
+        closing: Closing,
         line_triggered: bool,
     ) -> None:
         """`line_triggered`: parts trigger the first camera themselves."""
         self._ledger = ledger
         self._handshake = handshake
-        self._views = views
+        self._judging = judging
         self._closing = closing
         self._status = status
         self._in_force = in_force
@@ -51,11 +51,11 @@ class PartOpening:
 
     def triggered(self, source: str, now: int, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> None:
         """The station is to take a part: `plc` or `software`."""
-        part = self._ledger.trigger(source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms)
+        part = self._ledger.open(source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms)
         self._opened(part)
-        self._handshake.trigger_accepted(part.trigger.acquisition_id, now)
+        self._handshake.trigger_accepted(part.acquisition_id, now)
         self._status.refresh(now)  # TriggerAck before anything else
-        self._views.begin(part.trigger, now)
+        self._judging.begin(part, now)
 
     def trigger_missed(self, request: TriggerMissed, now: int) -> None:
         """The PLC raised Trigger while the station was not ready."""
@@ -89,19 +89,19 @@ class PartOpening:
             match_ = self._ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=ready)
         for part in match_.without_frame:
             self._opened(part, placed=False)
-            self._closing.close(part.trigger, error(ReasonCode.LOST_FRAME))
+            self._closing.close(part, Decision.error(ReasonCode.LOST_FRAME))
         self._missed(match_.missed, "the camera was triggered", now)
         self._ports.tracking.frame_missed(match_, trigger_time_ns)
         if match_.part is None:
-            self._views.no_part_for(message, match_.why_not)
+            self._judging.no_part_for(message, match_.why_not)
             return
-        trigger = match_.part.trigger
-        if trigger.source != "line":
-            self._views.lead_frame(trigger, message, now)
+        part = match_.part
+        if part.source != "line":
+            self._judging.lead_frame(part, message, now)
             return
-        self._opened(match_.part)
-        self._handshake.trigger_accepted(trigger.acquisition_id, now, holds_ready=False)
-        self._views.begin(trigger, now, message)
+        self._opened(part)
+        self._handshake.trigger_accepted(part.acquisition_id, now, holds_ready=False)
+        self._judging.begin(part, now, message)
 
     # ---- by time ------------------------------------------------------------------------------------------------
 
@@ -111,16 +111,16 @@ class PartOpening:
         for expired in self._ledger.expire(now):
             if expired.opened_now:
                 self._opened(expired.part, placed=False)
-            self._views.expired(expired.part.trigger, expired.code)
+            self._judging.expired(expired.part, expired.code)
         for _ in range(self._ledger.counters.missed - missed):
             self._ports.event("missed", "error", "a part id was latched while not ready, and no frame came for it")
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _opened(self, part: OpenPart, *, placed: bool = True) -> None:
+    def _opened(self, part: Part, *, placed: bool = True) -> None:
         self._ports.tracking.opened(part, placed=placed)
-        if not self._ports.journal_opened(part.trigger):
-            lost = f"acquisition {part.trigger.acquisition_id} would not survive a kill"
+        if not self._ports.journal_opened(part):
+            lost = f"acquisition {part.acquisition_id} would not survive a kill"
             self._ports.event("journal_full", "error", lost)
 
     def _missed(self, count: int, detail: str, now: int) -> None:

@@ -5,7 +5,7 @@ Everything reaches it as a message in its inbox, in order; everything it decides
 
 This module is the loop: it passes each message to the piece whose business it is. A part's way through the pieces:
 
-    PartOpening ─► PartViews ─► PartClosing        what the PLC and people read of it all: StatusBlock
+    Opening ─► Judging ─► Closing        what the PLC and people read of it all: StatusBlock
      trigger        frames to     ledger, journal,  faults and warnings: Annunciator
      or frame       the engine,   PLC, record       engine and recipe in force: InForce
                     verdicts back
@@ -47,10 +47,10 @@ from station.line.handshake.messages import (
 )
 from station.line.inspection.stage import Inspected, InspectorChanged
 from station.line.signalling.annunciator import Annunciator
-from station.line.signalling.closing import PartClosing
+from station.line.signalling.closing import Closing
 from station.line.signalling.condition import CameraStatus, Condition
 from station.line.signalling.in_force import InForce
-from station.line.signalling.judging import PartViews
+from station.line.signalling.judging import Judging
 from station.line.signalling.ledger import Ledger
 from station.line.signalling.messages import (
     Ask,
@@ -58,7 +58,6 @@ from station.line.signalling.messages import (
     ClearFault,
     Collect,
     CommandFinished,
-    Identity,
     IdentityChanged,
     Message,
     PlcWrote,
@@ -68,11 +67,11 @@ from station.line.signalling.messages import (
     Stop,
     Warn,
 )
-from station.line.signalling.opening import PartOpening
+from station.line.signalling.opening import Opening
 from station.line.signalling.ports import Ports
 from station.line.signalling.status import StatusBlock
-from station.line.signalling.view_matching import Views
-from station.results import error
+from station.line.signalling.view_matching import ViewMatching
+from station.results import Decision, Identity
 
 LONGEST_WAIT_S = 0.2
 FOREVER_NS = 3_600_000_000_000
@@ -86,7 +85,7 @@ class Signalling:
     def __init__(
         self,
         ledger: Ledger,
-        views: Views,
+        views: ViewMatching,
         handshake: Handshake,
         ports: Ports,
         identity: Identity,
@@ -125,7 +124,7 @@ class Signalling:
             in_force=self._in_force,
             software_trigger=not line_triggered,
         )
-        self._closing = PartClosing(
+        self._closing = Closing(
             ports,
             ledger=ledger,
             views=views,
@@ -136,7 +135,7 @@ class Signalling:
             status=self._status,
             clock=clock,
         )
-        self._part_views = PartViews(
+        self._judging = Judging(
             ports,
             ledger=ledger,
             views=views,
@@ -146,13 +145,13 @@ class Signalling:
             closing=self._closing,
             belt=belt,
         )
-        self._opening = PartOpening(
+        self._opening = Opening(
             ports,
             ledger=ledger,
             handshake=handshake,
             in_force=self._in_force,
             status=self._status,
-            views=self._part_views,
+            judging=self._judging,
             closing=self._closing,
             line_triggered=line_triggered,
         )
@@ -209,7 +208,7 @@ class Signalling:
             # whatever ended the loop: no part without a verdict, and the PLC reads Reject
             self._ledger.expire(self._clock() + FOREVER_NS)
             for part in self._ledger.open_parts:
-                self._closing.close(part.trigger, error(ReasonCode.STOPPED))
+                self._closing.close(part, Decision.error(ReasonCode.STOPPED))
             self._condition.stopped = True
             self._status.refresh(self._clock())
             self._stopped.set()
@@ -233,7 +232,7 @@ class Signalling:
         now = self._last_turn_ns = self._clock()
         self._challenge.tick()
         self._opening.expire(now)
-        self._part_views.tick(now)
+        self._judging.tick(now)
         self._requests(self._handshake.tick(now), now)
         self._status.refresh(now)
 
@@ -249,10 +248,10 @@ class Signalling:
             case FrameArrived() | FrameFailed() if message.camera == self._views.lead:
                 self._opening.frame(message, now)
             case FrameArrived() | FrameFailed():
-                self._part_views.frame(message, now)
+                self._judging.frame(message, now)
             case Inspected(acquisition_id, inspection):
                 self._opening.expire(now)  # the answer may have waited in the inbox until its part's deadline was over
-                self._part_views.inspected(acquisition_id, inspection)
+                self._judging.inspected(acquisition_id, inspection)
             case CameraChanged():
                 self._annunciator.camera_changed(message)
             case OutputFailed():
@@ -280,7 +279,7 @@ class Signalling:
             case ClearFault():
                 self._clear_fault()
             case Collect(sink):
-                self._part_views.teach(sink)
+                self._judging.teach(sink)
             case Ask(reply):
                 reply.put(self._status.snapshot(self._closing.recent))
             case Stop():
@@ -323,8 +322,8 @@ class Signalling:
                 case ResultsWithdrawn():
                     self._status.withdrawn(request)
                 case ResultAcknowledged(acquisition_id):
-                    if (trigger := self._ledger.closed(acquisition_id)) is not None:
-                        self._ports.acknowledged(acquisition_id, (now - trigger.time_ns) / 1e6)
+                    if (part := self._ledger.closed(acquisition_id)) is not None:
+                        self._ports.acknowledged(acquisition_id, (now - part.time_ns) / 1e6)
 
     def _clear_fault(self) -> None:
         self._ledger.clear_fault()

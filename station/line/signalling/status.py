@@ -17,7 +17,7 @@ from station.line.signalling.in_force import InForce
 from station.line.signalling.ledger import Ledger
 from station.line.signalling.messages import RecentPart, Snapshot
 from station.line.signalling.ports import Ports
-from station.line.signalling.view_matching import Views
+from station.line.signalling.view_matching import ViewMatching
 from station.results import Verdict
 
 
@@ -29,7 +29,7 @@ class StatusBlock:
         ports: Ports,
         *,
         ledger: Ledger,
-        views: Views,
+        views: ViewMatching,
         handshake: Handshake,
         challenge: ChallengeDuty,
         annunciator: Annunciator,

@@ -14,8 +14,8 @@ from station.line.ejection.messages import (
     PartOpened,
     TrackingMessage,
 )
-from station.line.signalling.ledger import FrameMatch, OpenPart
-from station.results import Decision, Verdict
+from station.line.signalling.ledger import FrameMatch
+from station.results import Decision, Part, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,9 @@ class TrackingFeed:
 
     post: Callable[[TrackingMessage], None] = lambda _message: None
 
-    def opened(self, part: OpenPart, *, placed: bool = True) -> None:
+    def opened(self, part: Part, *, placed: bool = True) -> None:
         """A part was opened. Not `placed`: its trigger was not seen, its time is not that of the trigger."""
-        trigger = part.trigger
-        self.post(PartOpened(trigger.acquisition_id, trigger.part_id, trigger.time_ns if placed else None))
+        self.post(PartOpened(part.acquisition_id, part.part_id, part.time_ns if placed else None))
 
     def closed(self, acquisition_id: int, decision: Decision) -> None:
         self.post(PartClosed(acquisition_id, decision.verdict, decision.code))

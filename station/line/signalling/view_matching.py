@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from station.line.acquisition.stage import FrameArrived, FrameFailed
 from station.line.signalling.frame_time import NS_PER_MS, may_be_of
-from station.results import Inspection, Trigger
+from station.results import Inspection, Part
 
 CLOSED_HISTORY = 64
 HELD_FRAMES = 64
@@ -63,8 +63,8 @@ class Opened:
 class ViewMatch:
     """What a frame means for the parts."""
 
-    trigger: Trigger | None = None
-    """Of the part that the frame belongs to; None when it belongs to none, or to none yet."""
+    part: Part | None = None
+    """The one that the frame belongs to; None when it belongs to none, or to none yet."""
     why_not: str = ""
     """`late`: its part has a result; `unmatched`: it fits no part; `twice`: its part has a frame of this camera."""
     ambiguous: tuple[int, ...] = ()
@@ -77,18 +77,20 @@ class ViewMatch:
 class MissingView:
     """A frame that did not come."""
 
-    trigger: Trigger
+    part: Part
     camera: str
 
 
 @dataclass(slots=True, eq=False)
-class _Part:
-    trigger: Trigger
+class _Views:
+    """What is known of the views of one part."""
+
+    part: Part
     position: float | None
     arrived: set[str] = field(default_factory=set)
     judged: dict[str, Inspection] = field(default_factory=dict)
-    to_trigger: dict[str, int] = field(default_factory=dict)
-    """Cameras that the station has still to trigger, and when."""
+    to_fire: dict[str, int] = field(default_factory=dict)
+    """Cameras that the station has still to fire, and when."""
     is_open: bool = True
     cut_short: bool = False
 
@@ -99,7 +101,7 @@ class _Held:
     position: float | None
 
 
-class Views:
+class ViewMatching:
     """One thread (signalling) owns the one instance. Every part is `opened`, then `close`d, once."""
 
     def __init__(self, settings: Sequence[ViewSettings]) -> None:
@@ -112,8 +114,8 @@ class Views:
         )
         self._matched = tuple(view for view in self._followers if view.camera not in self._awaited)
         """Those whose frames find their part by time or position."""
-        self._open: dict[int, _Part] = {}
-        self._closed: deque[_Part] = deque(maxlen=CLOSED_HISTORY)
+        self._open: dict[int, _Views] = {}
+        self._closed: deque[_Views] = deque(maxlen=CLOSED_HISTORY)
         self._held: deque[_Held] = deque()
 
     @property
@@ -128,25 +130,25 @@ class Views:
     @property
     def awaits_frame(self) -> bool:
         """A camera that was triggered together with a part has not delivered."""
-        return any(not self._awaited <= part.arrived for part in self._open.values())
+        return any(not self._awaited <= views.arrived for views in self._open.values())
 
     # ---- the life of a part -------------------------------------------------------------------------------------
 
-    def opened(self, trigger: Trigger, position: float | None = None) -> Opened:
+    def opened(self, part: Part, position: float | None = None) -> Opened:
         """A part begins. `position`: of the belt at its trigger in counts, None when that is not known."""
-        part = _Part(trigger, position)
-        neighbours = [other for other in self._parts() if self._too_close(part, other)]
-        self._open[trigger.acquisition_id] = part
-        part.to_trigger = {
-            view.camera: trigger.time_ns + _ns(view.after_ms) for view in self._settings.values() if view.by_station
+        views = _Views(part, position)
+        neighbours = [other for other in self._parts() if self._too_close(views, other)]
+        self._open[part.acquisition_id] = views
+        views.to_fire = {
+            view.camera: part.time_ns + _ns(view.after_ms) for view in self._settings.values() if view.by_station
         }
-        frames = [held for held in self._held if self._fits(part, held.message, held.position)]
+        frames = [held for held in self._held if self._fits(views, held.message, held.position)]
         self._held = deque(held for held in self._held if held not in frames)
         cameras = [held.message.camera for held in frames]
         if neighbours or len(set(cameras)) < len(cameras):
-            doubtful = (*(other for other in neighbours if other.is_open), part)
-            return Opened(too_close=tuple(other.trigger.acquisition_id for other in doubtful))
-        part.arrived.update(cameras)
+            doubtful = (*(other for other in neighbours if other.is_open), views)
+            return Opened(too_close=tuple(other.part.acquisition_id for other in doubtful))
+        views.arrived.update(cameras)
         return Opened(tuple(held.message for held in frames))
 
     def lead_arrived(self, acquisition_id: int) -> None:
@@ -159,44 +161,44 @@ class Views:
         if view.camera in self._awaited:
             return self._of_waiting_part(message)
         missing = self._overtaken(view, message, position) if message.frame_id else ()
-        fitting = [part for part in self._parts() if self._fits(part, message, position)]
+        fitting = [views for views in self._parts() if self._fits(views, message, position)]
         if not fitting:
             if now_ns >= self._hold_until_ns(message) or len(self._held) >= HELD_FRAMES:
                 return ViewMatch(why_not="unmatched", missing=missing)
             self._held.append(_Held(message, position))
             return ViewMatch(missing=missing)
-        part = fitting[0]
-        if len(fitting) > 1 or not part.is_open:
+        views = fitting[0]
+        if len(fitting) > 1 or not views.is_open:
             return ViewMatch(why_not="late", missing=missing)
-        if message.camera in part.arrived:
-            return ViewMatch(why_not="twice", ambiguous=(part.trigger.acquisition_id,), missing=missing)
-        part.arrived.add(message.camera)
-        return ViewMatch(part.trigger, missing=missing)
+        if message.camera in views.arrived:
+            return ViewMatch(why_not="twice", ambiguous=(views.part.acquisition_id,), missing=missing)
+        views.arrived.add(message.camera)
+        return ViewMatch(views.part, missing=missing)
 
     def judged(self, acquisition_id: int, inspection: Inspection) -> tuple[Inspection, ...] | None:
         """A view has its verdict. All views of the part, in order, once the last one has."""
-        part = self._open[acquisition_id]
-        part.judged[inspection.camera] = inspection
-        return self._in_order(part) if len(part.judged) == len(self._settings) else None
+        views = self._open[acquisition_id]
+        views.judged[inspection.camera] = inspection
+        return self._in_order(views) if len(views.judged) == len(self._settings) else None
 
     def close(self, acquisition_id: int, *, in_time: bool = True) -> tuple[Inspection, ...]:
         """The part has its result. The views that were judged until now, in order; none of a part never `opened`.
 
         `in_time`: not because its deadline is over.
         """
-        part = self._open.pop(acquisition_id, None)
-        if part is None:
+        views = self._open.pop(acquisition_id, None)
+        if views is None:
             return ()
-        views = self._in_order(part)
-        part.is_open, part.cut_short = False, in_time and len(self._settings) > 1
-        part.judged.clear()  # its pictures are not kept
-        self._closed.append(part)
-        return views
+        inspections = self._in_order(views)
+        views.is_open, views.cut_short = False, in_time and len(self._settings) > 1
+        views.judged.clear()  # its pictures are not kept
+        self._closed.append(views)
+        return inspections
 
-    def cut_short(self, acquisition_id: int) -> Trigger | None:
-        """The trigger of a part that got its result, not long ago, for the sake of one view: others may still come."""
+    def cut_short(self, acquisition_id: int) -> Part | None:
+        """A part that got its result, not long ago, for the sake of one view: others may still come."""
         return next(
-            (part.trigger for part in self._closed if part.cut_short and part.trigger.acquisition_id == acquisition_id),
+            (views.part for views in self._closed if views.cut_short and views.part.acquisition_id == acquisition_id),
             None,
         )
 
@@ -205,30 +207,30 @@ class Views:
 
     def exposing(self, acquisition_id: int) -> bool:
         """A camera beside the first one has not taken its picture: the part may not move yet."""
-        part = self._open[acquisition_id]
-        return any(view.beside and view.camera not in part.arrived for view in self._settings.values())
+        views = self._open[acquisition_id]
+        return any(view.beside and view.camera not in views.arrived for view in self._settings.values())
 
     def absent(self, acquisition_id: int) -> tuple[str, ...]:
         """Cameras whose frame has not come."""
-        part = self._open.get(acquisition_id)
-        return () if part is None else tuple(camera for camera in self._settings if camera not in part.arrived)
+        views = self._open.get(acquisition_id)
+        return () if views is None else tuple(camera for camera in self._settings if camera not in views.arrived)
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
     def due(self, now_ns: int) -> list[str]:
-        """Cameras that the station must trigger now."""
+        """Cameras that the station must fire now."""
         cameras = []
-        for part in self._open.values():
-            for camera in [camera for camera, due_ns in part.to_trigger.items() if now_ns >= due_ns]:
-                del part.to_trigger[camera]
+        for views in self._open.values():
+            for camera in [camera for camera, due_ns in views.to_fire.items() if now_ns >= due_ns]:
+                del views.to_fire[camera]
                 cameras.append(camera)
         return cameras
 
     def expire(self, now_ns: int) -> tuple[list[MissingView], list[FrameMessage]]:
         """Views whose frame should have come by now, and frames that have found no part."""
         missing = [
-            MissingView(part.trigger, view.camera)
-            for part, view, until_ns in self._waiting()
+            MissingView(views.part, view.camera)
+            for views, view, until_ns in self._waiting()
             if until_ns is not None and now_ns >= until_ns
         ]
         unmatched = [held for held in self._held if now_ns >= self._hold_until_ns(held.message)]
@@ -239,35 +241,35 @@ class Views:
     def next_wakeup_ns(self) -> int | None:
         """When `due` or `expire` has work next; None when nothing is open."""
         times = [until_ns for _, _, until_ns in self._waiting() if until_ns is not None]
-        times += [due_ns for part in self._open.values() for due_ns in part.to_trigger.values()]
+        times += [due_ns for views in self._open.values() for due_ns in views.to_fire.values()]
         times += [self._hold_until_ns(held.message) for held in self._held]
         return min(times, default=None)
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _parts(self) -> Iterable[_Part]:
+    def _parts(self) -> Iterable[_Views]:
         """All whose frames may still come; none where no frame has to find its part."""
         return (*self._open.values(), *self._closed) if self._matched else ()
 
     def _of_waiting_part(self, message: FrameMessage) -> ViewMatch:
-        given_up = (part.trigger.time_ns for part in reversed(self._closed) if message.camera not in part.arrived)
+        given_up = (views.part.time_ns for views in reversed(self._closed) if message.camera not in views.arrived)
         given_up_ns = next(given_up, None)
-        for part in self._open.values():
-            waits = message.camera not in part.arrived
-            if waits and may_be_of(part.trigger.time_ns, message.trigger_time_ns, given_up_ns):
-                part.arrived.add(message.camera)
-                return ViewMatch(part.trigger)
+        for views in self._open.values():
+            waits = message.camera not in views.arrived
+            if waits and may_be_of(views.part.time_ns, message.trigger_time_ns, given_up_ns):
+                views.arrived.add(message.camera)
+                return ViewMatch(views.part)
         return ViewMatch(why_not="late")
 
-    def _fits(self, part: _Part, message: FrameMessage, position: float | None) -> bool:
+    def _fits(self, views: _Views, message: FrameMessage, position: float | None) -> bool:
         view = self._settings[message.camera]
-        behind = _behind(view, part, message.trigger_time_ns, position)
+        behind = _behind(view, views, message.trigger_time_ns, position)
         return behind is not None and abs(behind) <= _tolerance(view)
 
-    def _too_close(self, part: _Part, other: _Part) -> bool:
+    def _too_close(self, views: _Views, other: _Views) -> bool:
         """A frame could lie within the tolerance of both."""
         return any(
-            (apart := _apart(view, other, part.trigger.time_ns, part.position)) is not None
+            (apart := _apart(view, other, views.part.time_ns, views.position)) is not None
             and abs(apart) <= 2 * _tolerance(view)
             for view in self._matched
         )
@@ -275,27 +277,27 @@ class Views:
     def _overtaken(self, view: ViewSettings, message: FrameMessage, position: float | None) -> tuple[MissingView, ...]:
         """A camera delivers in order: what should have come before this frame is lost."""
         return tuple(
-            MissingView(part.trigger, view.camera)
-            for part in self._open.values()
-            if view.camera not in part.arrived
-            and (behind := _behind(view, part, message.trigger_time_ns, position)) is not None
+            MissingView(views.part, view.camera)
+            for views in self._open.values()
+            if view.camera not in views.arrived
+            and (behind := _behind(view, views, message.trigger_time_ns, position)) is not None
             and behind > _tolerance(view)
         )
 
-    def _waiting(self) -> Iterable[tuple[_Part, ViewSettings, int | None]]:
+    def _waiting(self) -> Iterable[tuple[_Views, ViewSettings, int | None]]:
         """Parts, the cameras whose frame they wait for, and how long; None where only the deadline ends it."""
-        for part in self._open.values():
+        for views in self._open.values():
             for view in self._followers:
-                if view.camera not in part.arrived:
+                if view.camera not in views.arrived:
                     late_ns = _ns(view.after_ms + view.tolerance_ms + view.no_frame_ms)
-                    yield part, view, None if view.after_counts else part.trigger.time_ns + late_ns
+                    yield views, view, None if view.after_counts else views.part.time_ns + late_ns
 
     def _hold_until_ns(self, message: FrameMessage) -> int:
         """The frame of the first camera that opens its part must have come by then."""
         return message.trigger_time_ns + _ns(self._settings[self._lead].no_frame_ms)
 
-    def _in_order(self, part: _Part) -> tuple[Inspection, ...]:
-        return tuple(part.judged[camera] for camera in self._settings if camera in part.judged)
+    def _in_order(self, views: _Views) -> tuple[Inspection, ...]:
+        return tuple(views.judged[camera] for camera in self._settings if camera in views.judged)
 
 
 def _ns(ms: float) -> int:
@@ -307,16 +309,16 @@ def _tolerance(view: ViewSettings) -> int:
     return view.tolerance_counts if view.after_counts else _ns(view.tolerance_ms)
 
 
-def _behind(view: ViewSettings, part: _Part, time_ns: int, position: float | None) -> float | None:
+def _behind(view: ViewSettings, views: _Views, time_ns: int, position: float | None) -> float | None:
     """How far behind its place in the part a frame was taken, in ns or counts; None when that is not known."""
-    apart = _apart(view, part, time_ns, position)
+    apart = _apart(view, views, time_ns, position)
     return None if apart is None else apart - (view.after_counts or _ns(view.after_ms))
 
 
-def _apart(view: ViewSettings, part: _Part, time_ns: int, position: float | None) -> float | None:
+def _apart(view: ViewSettings, views: _Views, time_ns: int, position: float | None) -> float | None:
     """From the part's trigger to a time or a position of the belt, in the unit of the view's tolerance."""
     if not view.after_counts:
-        return time_ns - part.trigger.time_ns
-    if position is None or part.position is None:
+        return time_ns - views.part.time_ns
+    if position is None or views.position is None:
         return None
-    return position - part.position
+    return position - views.position

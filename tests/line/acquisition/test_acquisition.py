@@ -165,7 +165,7 @@ def test_frames_are_those_in_front_of_the_lens(inbox: Inbox, scene: Scene, trigg
         for number in range(7):  # more than the ring has slots
             scene.show(numbered_image(number))
             before_ns = time.monotonic_ns()
-            acquisition.trigger() if trigger == "software" else scene.pulse_line1()
+            acquisition.fire() if trigger == "software" else scene.pulse_line1()
             arrived.append(inbox.next(FrameArrived))
             frame = arrived[-1].frame
             assert before_ns - CLOCK_MAPPING_NS <= frame.trigger_time_ns
@@ -231,7 +231,7 @@ def test_a_stalled_daemon_hears_of_every_frame_once(inbox: Inbox, folder: Path) 
     with playing(inbox, folder, ring_slots=2) as acquisition:
         inbox.flowing.clear()  # the daemon stalls while it holds the first frame
         for _ in range(6):
-            acquisition.trigger()
+            acquisition.fire()
         time.sleep(0.5)
         inbox.flowing.set()
         heard = [inbox.frame() for _ in range(6)]
@@ -242,7 +242,7 @@ def test_a_stalled_daemon_hears_of_every_frame_once(inbox: Inbox, folder: Path) 
         for message in heard:
             if isinstance(message, FrameArrived):
                 assert (message.frame.pixels == numbered_image((message.frame.frame_id - 1) % 5)).all()
-        acquisition.trigger()
+        acquisition.fire()
         assert (inbox.next(FrameArrived).frame.pixels == numbered_image(6 % 5)).all()
 
 
@@ -264,7 +264,7 @@ def test_a_frame_of_another_size_is_reported(inbox: Inbox, folder: Path) -> None
     write_png(folder / "1.png", numbered_image(1)[:, :20])
     with playing(inbox, folder) as acquisition:
         for _ in range(3):
-            acquisition.trigger()
+            acquisition.fire()
         assert inbox.next(FrameArrived).frame.frame_id == 1
         failed = inbox.next(FrameFailed)
         assert (failed.frame_id, failed.code) == (2, ReasonCode.WRONG_SIZE)
@@ -287,7 +287,7 @@ def test_output_lines_can_be_set(inbox: Inbox, scene: Scene) -> None:
 
 def test_a_software_trigger_on_a_line_triggered_camera_is_reported(inbox: Inbox, scene: Scene) -> None:
     with simtl(inbox, scene, "line") as acquisition:
-        acquisition.trigger()
+        acquisition.fire()
         failed = inbox.next(FrameFailed)
         assert failed.code is ReasonCode.NO_FRAME
         assert "software trigger" in failed.detail
@@ -297,7 +297,7 @@ def test_a_software_trigger_on_a_line_triggered_camera_is_reported(inbox: Inbox,
 
 def test_commands_to_a_camera_that_is_not_there_are_reported(inbox: Inbox, folder: Path) -> None:
     acquisition = Acquisition("top", CameraSettings(driver="folder", folder=folder, trigger="software"), inbox.post)
-    acquisition.trigger()
+    acquisition.fire()
     assert inbox.next(FrameFailed).code is ReasonCode.CAMERA_DOWN
     acquisition.set_output("Line2", True)
     assert "not streaming" in inbox.next(OutputFailed).detail
@@ -336,11 +336,11 @@ def test_an_unplugged_camera_is_down_until_it_is_plugged_in(inbox: Inbox, scene:
         scene.lose_device()
         assert "CameraLost" in inbox.state(CameraState.DOWN).detail
         assert "CameraNotFound" in inbox.state(CameraState.DOWN).detail
-        acquisition.trigger()
+        acquisition.fire()
         assert inbox.next(FrameFailed).code is ReasonCode.CAMERA_DOWN
         scene.restore_device()
         inbox.state(CameraState.STREAMING)
-        acquisition.trigger()
+        acquisition.fire()
         inbox.next(FrameArrived)
 
 
@@ -352,7 +352,7 @@ def test_a_hung_camera_process_is_replaced(inbox: Inbox, folder: Path) -> None:
         assert "did not answer for 1.5 s" in inbox.state(CameraState.DOWN).detail
         wait_until(lambda: not is_running(pid), "end of the hung process")
         inbox.state(CameraState.STREAMING)
-        acquisition.trigger()
+        acquisition.fire()
         inbox.next(FrameArrived)
 
 
@@ -424,7 +424,7 @@ def test_stopping_ends_the_process_and_says_so(inbox: Inbox, folder: Path) -> No
         acquisition.stop(timeout_s=5.0)
         assert not is_running(pid)
         inbox.state(CameraState.STOPPED)
-        acquisition.trigger()
+        acquisition.fire()
         assert inbox.next(FrameFailed).code is ReasonCode.CAMERA_DOWN
 
 
@@ -443,7 +443,7 @@ def test_signals_of_the_terminal_do_not_end_the_camera_process(inbox: Inbox, fol
         assert pid is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(pid, number)
-        acquisition.trigger()
+        acquisition.fire()
         inbox.next(FrameArrived)
 
 

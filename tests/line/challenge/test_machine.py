@@ -19,7 +19,7 @@ from station.line.challenge.machine import (
     Run,
     RunVerdict,
 )
-from station.results import Decision, Reason, Verdict, error
+from station.results import Decision, Reason, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc).timestamp()
 PARTS = (
@@ -31,7 +31,7 @@ PASS = Decision(Verdict.PASS)
 FAIL = Decision(Verdict.FAIL, (Reason(ReasonCode.SCORE_ABOVE_LIMIT),))
 AREA = Decision(Verdict.FAIL, (Reason(ReasonCode.REGION_AREA),))
 REVIEW = Decision(Verdict.REVIEW, (Reason(ReasonCode.TOO_DARK),))
-LOST = error(ReasonCode.NO_FRAME)
+LOST = Decision.error(ReasonCode.NO_FRAME)
 DECISIONS = (PASS, FAIL, AREA, REVIEW, LOST)
 RIGHT = (FAIL, REVIEW, PASS)
 PASSED = Memory(passed_s=NOON)

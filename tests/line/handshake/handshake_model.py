@@ -29,7 +29,7 @@ from station.line.handshake.messages import (
     TriggerRequested,
 )
 from station.line.signalling.ledger import Ledger, LedgerSettings
-from station.results import Decision, Reason, Verdict, error
+from station.results import Decision, Reason, Verdict
 
 MS = 1_000_000
 SLOTS = 3
@@ -148,7 +148,7 @@ class HandshakeModel:
                     self.withdrawn += acquisition_ids
 
     def open_part(self, source: str, part_id: int) -> None:
-        acquisition_id = self.ledger.trigger(source, self.now, part_id=part_id).trigger.acquisition_id
+        acquisition_id = self.ledger.open(source, self.now, part_id=part_id).acquisition_id
         self.part_ids[acquisition_id] = part_id
         self.exposing.append(acquisition_id)
         self.in_flight.append(acquisition_id)
@@ -212,7 +212,9 @@ class HandshakeModel:
 
     def _book(self, acquisition_id: int, verdict: Verdict, refusal: ReasonCode, outcome: ResultOutcome) -> None:
         """As signalling does it: what the PLC will not be told does not stand in the books either."""
-        decision = error(refusal) if refusal else Decision(verdict, () if verdict is Verdict.PASS else _REASONS)
+        decision = (
+            Decision.error(refusal) if refusal else Decision(verdict, () if verdict is Verdict.PASS else _REASONS)
+        )
         assert self.ledger.close(acquisition_id, decision) is not None, "one result per trigger"
         if decision.verdict is Verdict.PASS:
             assert outcome in (ResultOutcome.SIGNALLED, ResultOutcome.REPLACED), (

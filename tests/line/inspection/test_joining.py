@@ -8,15 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.codes import ReasonCode
-from station.line.inspection.joining import (
-    WORST,
-    JoinRule,
-    defect_area_mm2,
-    highest_scored,
-    join,
-    missing_views,
-    score_of,
-)
+from station.line.inspection.joining import WORST, JoinRule, join, missing_views
 from station.results import (
     SEVERITY,
     Decision,
@@ -28,6 +20,9 @@ from station.results import (
     Region,
     Regions,
     Verdict,
+    defect_area_mm2,
+    highest_scored,
+    score_of,
 )
 
 PASS, FAIL, REVIEW, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR

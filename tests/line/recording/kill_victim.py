@@ -35,7 +35,7 @@ def main(directory: Path, session: str, *, recover_only: bool) -> None:
             number += 1
             record = maker.inspected(number, list(Verdict)[number % 4])
             os.write(sys.stdout.fileno(), f"{number}\n".encode())
-            if not journal.open_part(record.trigger):
+            if not journal.open_part(record.part):
                 raise RuntimeError("journal full")
             journal.decide_part(number, record.decision.verdict, record.decision.code)
             recorder.record(record)

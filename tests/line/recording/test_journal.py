@@ -20,8 +20,8 @@ from structlog.testing import capture_logs
 from station.codes import ReasonCode
 from station.line.recording.journal import SLOT_BYTES, Journal, JournalError, UnfinishedPart
 from station.records.parts import ledger, open_reader, parts
-from station.results import Decision, Trigger, Verdict
-from tests.bench.sample_parts import CODES, decision, trigger
+from station.results import Decision, Part, Verdict
+from tests.bench.sample_parts import CODES, decision, new_part
 
 
 def left_over(path: Path, session: str = "next") -> list[UnfinishedPart]:
@@ -30,18 +30,18 @@ def left_over(path: Path, session: str = "next") -> list[UnfinishedPart]:
 
 
 def test_part_that_was_open_comes_back_as_an_error(tmp_path: Path) -> None:
-    part = Trigger(2**32 - 1, 2**32 - 1, "software", 2**62, 1.75e9 + 0.25, 2**62 + 5, -(2**40))
+    part = Part(2**32 - 1, 2**32 - 1, "software", 2**62, 1.75e9 + 0.25, 2**62 + 5, -(2**40))
     with Journal(tmp_path / "j", "s1") as journal:
         assert journal.open_part(part)
     (found,) = left_over(tmp_path / "j")
-    assert (found.session, found.trigger, found.key) == ("s1", part, ("s1", 2**32 - 1))
+    assert (found.session, found.part, found.key) == ("s1", part, ("s1", 2**32 - 1))
     assert (found.decision.verdict, found.decision.code) == (Verdict.ERROR, ReasonCode.RESTARTED)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_part_that_was_decided_comes_back_with_its_verdict(tmp_path: Path, verdict: Verdict) -> None:
     with Journal(tmp_path / "j", "s1") as journal:
-        journal.open_part(trigger(1))
+        journal.open_part(new_part(1))
         journal.decide_part(1, verdict, decision(verdict).code)
     (found,) = left_over(tmp_path / "j")
     assert (found.decision.verdict, found.decision.code) == (verdict, CODES.get(verdict, ReasonCode.NONE))
@@ -49,22 +49,22 @@ def test_part_that_was_decided_comes_back_with_its_verdict(tmp_path: Path, verdi
 
 def test_part_stays_until_it_is_committed(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", "s1") as journal:
-        journal.open_part(trigger(1))
+        journal.open_part(new_part(1))
     assert len(left_over(tmp_path / "j", "s2")) == 1
     with Journal(tmp_path / "j", "s3") as journal:
-        journal.open_part(trigger(1))  # the same number in another session
+        journal.open_part(new_part(1))  # the same number in another session
         journal.commit([("s1", 1), ("unknown", 9)])
     assert [part.key for part in left_over(tmp_path / "j", "s4")] == [("s3", 1)]
 
 
 def test_full_journal_says_so_and_passes_over_the_part(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", "s1", slots=2) as journal:
-        assert [journal.open_part(trigger(number)) for number in (1, 2, 3)] == [True, True, False]
+        assert [journal.open_part(new_part(number)) for number in (1, 2, 3)] == [True, True, False]
         journal.decide_part(3, Verdict.PASS, ReasonCode.NONE)
         journal.commit([("s1", 1)])
-        assert journal.open_part(trigger(4))
+        assert journal.open_part(new_part(4))
         assert journal.free_slots == 0
-    assert [part.trigger.acquisition_id for part in left_over(tmp_path / "j")] == [2, 4]
+    assert [left.part.acquisition_id for left in left_over(tmp_path / "j")] == [2, 4]
 
 
 def test_second_station_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_second_station_is_refused_until_the_first_is_gone(tmp_path: Path) -> No
 
 def test_session_name_must_be_new_and_short(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", "s1") as journal:
-        journal.open_part(trigger(1))
+        journal.open_part(new_part(1))
     with pytest.raises(JournalError, match="name of its own"):
         Journal(tmp_path / "j", "s1")
     with pytest.raises(JournalError, match="at most 40"):
@@ -109,13 +109,13 @@ def test_damaged_slot_is_counted_and_reported(tmp_path: Path, byte: int, flipped
     path = tmp_path / "j"
     with Journal(path, "s1") as journal:
         for number in (1, 2):
-            journal.open_part(trigger(number))
+            journal.open_part(new_part(number))
             journal.decide_part(number, Verdict.FAIL, ReasonCode.REGION_AREA)
     image = bytearray(path.read_bytes())
     image[SLOT_BYTES + byte] ^= flipped
     path.write_bytes(image)
     with capture_logs() as logs, Journal(path, "s2") as journal:
-        assert [part.trigger.acquisition_id for part in journal.recover()] == [2]
+        assert [left.part.acquisition_id for left in journal.recover()] == [2]
         assert journal.damaged == 1
     assert [(entry["log_level"], entry["parts"]) for entry in logs] == [("error", 1)]
 
@@ -140,7 +140,7 @@ def test_write_that_was_cut_off_leaves_the_state_before(tmp_path_factory: pytest
 
     with Journal(path, "s1", slots=1) as journal:
         free = slot()
-        journal.open_part(trigger(1))
+        journal.open_part(new_part(1))
         opened = slot()
         journal.decide_part(1, Verdict.PASS, ReasonCode.NONE)
         decided = slot()
@@ -164,7 +164,7 @@ def test_journal_against_a_model(tmp_path_factory: pytest.TempPathFactory, steps
         if step == "open":
             opened += 1
             has_room = len(model) < 5
-            assert journal.open_part(trigger(opened)) == has_room
+            assert journal.open_part(new_part(opened)) == has_room
             if has_room:
                 model[f"s{sessions}", opened] = None
         elif step == "restart":

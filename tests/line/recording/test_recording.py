@@ -21,8 +21,8 @@ from station.line.recording.stage import Recorder, RecorderSettings
 from station.records import parts as database
 from station.records.images import ImageError, MapScale, encode_map, encode_png, read_map, write_atomic
 from station.records.parts import RecordingError, ledger, open_reader, parts
-from station.results import Decision, Verdict, error
-from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, textured, trigger
+from station.results import Decision, Verdict
+from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, new_part, textured
 
 MAKE = PartMaker()
 
@@ -133,9 +133,11 @@ def test_a_view_that_came_late_is_added_and_changes_nothing_else(tmp_path: Path)
     part = MAKE.seen_by(7, {"top": Verdict.PASS, "side": Verdict.FAIL})
     top, side = part.views
     with recording(tmp_path) as recorder:
-        recorder.record(replace(part, views=(top,), decision=error(ReasonCode.VIEW_MISSING)))
+        recorder.record(replace(part, views=(top,), decision=Decision.error(ReasonCode.VIEW_MISSING)))
         recorder.record(replace(part, views=(side,), decision=side.decision, late=True))
-        recorder.record(replace(part, views=(top,), decision=error(ReasonCode.VIEW_MISSING)))  # again, after a restart
+        recorder.record(
+            replace(part, views=(top,), decision=Decision.error(ReasonCode.VIEW_MISSING))
+        )  # again, after a restart
     (row,) = rows(tmp_path)
     assert (row.verdict, row.late, row.late_verdict) == ("ERROR", True, "FAIL")
     assert [reason.code for reason in row.reason_list] == [ReasonCode.VIEW_MISSING]
@@ -201,7 +203,7 @@ def test_session_that_was_killed_is_known_as_such(tmp_path: Path) -> None:
 
 def test_late_answer_completes_the_row_and_never_its_verdict(tmp_path: Path) -> None:
     given_up = MAKE.without_frame(1)
-    late = replace(MAKE.inspected(1, Verdict.PASS, late=True), trigger=given_up.trigger)
+    late = replace(MAKE.inspected(1, Verdict.PASS, late=True), part=given_up.part)
     with recording(tmp_path) as recorder:
         recorder.record(given_up)
         recorder.record(late)
@@ -226,9 +228,9 @@ def test_recovered_parts_are_entered_once(tmp_path: Path) -> None:
     with recording(tmp_path, session="s1") as recorder:
         recorder.record(MAKE.inspected(1, Verdict.PASS))
     unfinished = [
-        UnfinishedPart("s1", trigger(1), error(ReasonCode.RESTARTED)),
-        UnfinishedPart("s1", trigger(2), Decision(Verdict.PASS)),
-        UnfinishedPart("s0", trigger(1), error(ReasonCode.RESTARTED)),
+        UnfinishedPart("s1", new_part(1), Decision.error(ReasonCode.RESTARTED)),
+        UnfinishedPart("s1", new_part(2), Decision(Verdict.PASS)),
+        UnfinishedPart("s0", new_part(1), Decision.error(ReasonCode.RESTARTED)),
     ]
     for session in ("s2", "s3"):
         with recording(tmp_path, session=session, on_committed=committed.extend) as recorder:
@@ -395,7 +397,7 @@ def test_stop_gives_up_in_time_when_the_database_stays_locked(tmp_path: Path, lo
 
 def test_row_that_the_database_refuses_does_not_hold_up_the_others(tmp_path: Path) -> None:
     poison = MAKE.without_frame(2)
-    poison = replace(poison, trigger=replace(poison.trigger, part_id=2**70))
+    poison = replace(poison, part=replace(poison.part, part_id=2**70))
     with capture_logs() as logs, recording(tmp_path) as recorder:
         for record in (MAKE.without_frame(1), poison, MAKE.without_frame(3)):
             recorder.record(record)

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from station.codes import ReasonCode
 from station.line.signalling.ledger import Ledger, LedgerSettings
-from station.results import Decision, Reason, Verdict, error
+from station.results import Decision, Part, Reason, Verdict
 
 MS = 1_000_000
 PASS = Decision(Verdict.PASS)
@@ -26,9 +26,9 @@ def test_an_id_belongs_to_the_next_trigger(ledger: Ledger) -> None:
     ledger.latch(7, 10 * MS, while_ready=True, encoder_count=123, deadline_ms=250)
     match = ledger.frame(20 * MS, lost_before=0, ready=True)
     assert match.part is not None
-    trigger = match.part.trigger
-    assert (trigger.part_id, trigger.encoder_count, trigger.time_ns) == (7, 123, 20 * MS)
-    assert trigger.deadline_ns == 270 * MS
+    part = match.part
+    assert (part.part_id, part.encoder_count, part.time_ns) == (7, 123, 20 * MS)
+    assert part.deadline_ns == 270 * MS
 
 
 def test_a_frame_that_comes_after_the_next_id_still_gets_its_own(ledger: Ledger) -> None:
@@ -39,7 +39,7 @@ def test_a_frame_that_comes_after_the_next_id_still_gets_its_own(ledger: Ledger)
     second = ledger.frame(40 * MS, lost_before=0, ready=True)
     assert first.part is not None
     assert second.part is not None
-    assert (first.part.trigger.part_id, second.part.trigger.part_id) == (1, 2)
+    assert (first.part.part_id, second.part.part_id) == (1, 2)
     assert first.without_frame == second.without_frame == ()
 
 
@@ -47,9 +47,9 @@ def test_an_overtaken_id_is_an_error_part(ledger: Ledger) -> None:
     ledger.latch(1, 10 * MS, while_ready=True)
     ledger.latch(2, 30 * MS, while_ready=True)
     match = ledger.frame(40 * MS, lost_before=1, ready=True)
-    assert [part.trigger.part_id for part in match.without_frame] == [1]
+    assert [part.part_id for part in match.without_frame] == [1]
     assert match.part is not None
-    assert match.part.trigger.part_id == 2
+    assert match.part.part_id == 2
 
 
 def test_frames_lost_without_ids_are_parts_too(ledger: Ledger) -> None:
@@ -61,7 +61,7 @@ def test_frames_lost_without_ids_are_parts_too(ledger: Ledger) -> None:
 def test_an_expired_id_explains_the_gap_that_follows(ledger: Ledger) -> None:
     """One lost frame is one error part, not two: once when its time is over, not again when the gap is seen."""
     ledger.latch(1, 10 * MS, while_ready=True)
-    assert [expired.part.trigger.part_id for expired in ledger.expire(1010 * MS)] == [1]
+    assert [expired.part.part_id for expired in ledger.expire(1010 * MS)] == [1]
     ledger.latch(2, 1020 * MS, while_ready=True)
     match = ledger.frame(1030 * MS, lost_before=1, ready=True)
     assert match.without_frame == ()
@@ -81,7 +81,7 @@ def test_a_second_trigger_of_one_part_has_no_id(ledger: Ledger) -> None:
     ledger.frame(20 * MS, lost_before=0, ready=True)
     bounce = ledger.frame(25 * MS, lost_before=0, ready=True)
     assert bounce.part is not None
-    assert bounce.part.trigger.part_id == 0
+    assert bounce.part.part_id == 0
 
 
 def test_not_ready_is_missed_unless_announced_while_ready(ledger: Ledger) -> None:
@@ -104,22 +104,22 @@ def test_drained_waits_for_every_announced_part(ledger: Ledger) -> None:
 
 
 def test_challenge_parts_count_apart(ledger: Ledger) -> None:
-    production = ledger.trigger("plc", 0)
+    production = ledger.open("plc", 0)
     ledger.challenge_run = 4
-    master = ledger.trigger("plc", 1)
-    assert (production.trigger.challenge, master.trigger.challenge) == (0, 4)
+    master = ledger.open("plc", 1)
+    assert (production.challenge, master.challenge) == (0, 4)
     ledger.reset_counters()
     assert (ledger.counters.triggers, ledger.counters.challenge) == (1, 0)
-    ledger.close(master.trigger.acquisition_id, FAIL)
-    ledger.close(production.trigger.acquisition_id, PASS)
+    ledger.close(master.acquisition_id, FAIL)
+    ledger.close(production.acquisition_id, PASS)
     assert (ledger.counters.triggers, ledger.counters.passed, ledger.counters.failed) == (1, 1, 0)
 
 
 def test_a_late_frame_of_a_software_trigger_is_not_the_next_part(ledger: Ledger) -> None:
-    first = ledger.trigger("plc", 10 * MS)
+    first = ledger.open("plc", 10 * MS)
     assert ledger.expire(1010 * MS)[0].code is ReasonCode.NO_FRAME or ledger.expire(1010 * MS)
-    ledger.close(first.trigger.acquisition_id, error(ReasonCode.NO_FRAME))
-    ledger.trigger("plc", 1020 * MS)
+    ledger.close(first.acquisition_id, Decision.error(ReasonCode.NO_FRAME))
+    ledger.open("plc", 1020 * MS)
     assert ledger.frame_for_trigger(12 * MS).why_not == "late"
     assert ledger.frame_for_trigger(1021 * MS).part is not None
 
@@ -127,16 +127,16 @@ def test_a_late_frame_of_a_software_trigger_is_not_the_next_part(ledger: Ledger)
 def test_a_late_frame_is_not_the_next_part_however_soon_that_follows(ledger: Ledger) -> None:
     """Parts nearer to each other than the clocks of camera and station may differ."""
     for trigger_ms in (10.0, 11.2):
-        given_up = ledger.trigger("plc", round(trigger_ms * MS), deadline_ms=1)
+        given_up = ledger.open("plc", round(trigger_ms * MS), deadline_ms=1)
         (expired,) = ledger.expire(round((trigger_ms + 1) * MS))
         assert expired.part == given_up
-        ledger.close(given_up.trigger.acquisition_id, error(expired.code))
-    part = ledger.trigger("plc", round(12.4 * MS), deadline_ms=1)
+        ledger.close(given_up.acquisition_id, Decision.error(expired.code))
+    part = ledger.open("plc", round(12.4 * MS), deadline_ms=1)
     assert ledger.frame_for_trigger(round(10.5 * MS)).why_not == "late"
     assert ledger.frame_for_trigger(round(11.5 * MS)).why_not == "late"
     found = ledger.frame_for_trigger(round(12.3 * MS)).part  # its own: the clock of the camera is behind
     assert found is not None
-    assert found.trigger == part.trigger
+    assert found == part
 
 
 def test_deadline(ledger: Ledger) -> None:
@@ -150,20 +150,20 @@ def test_deadline(ledger: Ledger) -> None:
 def test_a_part_is_closed_once(ledger: Ledger) -> None:
     part = ledger.frame(0, lost_before=0, ready=True).part
     assert part is not None
-    assert ledger.close(part.trigger.acquisition_id, FAIL) is not None
-    assert ledger.close(part.trigger.acquisition_id, PASS) is None
+    assert ledger.close(part.acquisition_id, FAIL) is not None
+    assert ledger.close(part.acquisition_id, PASS) is None
     assert (ledger.counters.passed, ledger.counters.failed) == (0, 1)
 
 
 def test_errors_in_a_row_are_a_fault_and_a_result_ends_the_row(ledger: Ledger) -> None:
     for decisions, fault in (
-        ([error(ReasonCode.DEADLINE)] * 2 + [PASS], False),
-        ([error(ReasonCode.DEADLINE)] * 3, True),
+        ([Decision.error(ReasonCode.DEADLINE)] * 2 + [PASS], False),
+        ([Decision.error(ReasonCode.DEADLINE)] * 3, True),
     ):
         for decision in decisions:
             part = ledger.frame(0, lost_before=0, ready=True).part
             assert part is not None
-            ledger.close(part.trigger.acquisition_id, decision)
+            ledger.close(part.acquisition_id, decision)
         assert ledger.fault_due is fault
     ledger.clear_fault()
     assert not ledger.fault_due
@@ -180,21 +180,20 @@ class RandomLine(RuleBasedStateMachine):
         self.seen: set[int] = set()
         self.closed: set[int] = set()
 
-    def opened(self, *parts: object) -> None:
+    def opened(self, *parts: Part) -> None:
         for part in parts:
-            trigger = part.trigger  # type: ignore[attr-defined]
-            assert trigger.acquisition_id not in self.closed
-            if trigger.part_id:
-                assert trigger.part_id not in self.seen, "one id, two parts"
-                self.seen.add(trigger.part_id)
+            assert part.acquisition_id not in self.closed
+            if part.part_id:
+                assert part.part_id not in self.seen, "one id, two parts"
+                self.seen.add(part.part_id)
 
     @rule(ms=st.integers(1, 700))
     def time_passes(self, ms: int) -> None:
         self.now += ms * MS
         for expired in self.ledger.expire(self.now):
-            if expired.part.trigger.source == "line" and expired.code is ReasonCode.NO_FRAME:
+            if expired.part.source == "line" and expired.code is ReasonCode.NO_FRAME:
                 self.opened(expired.part)
-            self.close(expired.part.trigger.acquisition_id, error(expired.code))
+            self.close(expired.part.acquisition_id, Decision.error(expired.code))
 
     @rule(ready=st.booleans())
     def latch(self, ready: bool) -> None:
@@ -206,13 +205,13 @@ class RandomLine(RuleBasedStateMachine):
         match = self.ledger.frame(self.now - age_ms * MS, lost_before=lost, ready=ready)
         self.opened(*match.without_frame, *([match.part] if match.part else []))
         for part in match.without_frame:
-            self.close(part.trigger.acquisition_id, error(ReasonCode.LOST_FRAME))
+            self.close(part.acquisition_id, Decision.error(ReasonCode.LOST_FRAME))
 
     @precondition(lambda self: self.ledger.open_parts)
-    @rule(data=st.data(), decision=st.sampled_from([PASS, FAIL, error(ReasonCode.ENGINE_RAISED)]))
+    @rule(data=st.data(), decision=st.sampled_from([PASS, FAIL, Decision.error(ReasonCode.ENGINE_RAISED)]))
     def answer(self, data: st.DataObject, decision: Decision) -> None:
         part = data.draw(st.sampled_from(self.ledger.open_parts))
-        self.close(part.trigger.acquisition_id, decision)
+        self.close(part.acquisition_id, decision)
 
     @rule(acquisition_id=st.integers(1, 50))
     def late_answer(self, acquisition_id: int) -> None:
@@ -252,5 +251,5 @@ def test_ids_never_shift_on_an_orderly_line(steps: list[str]) -> None:
         elif step == "frame":
             match = ledger.frame(index * 100 * MS + MS, lost_before=lost, ready=True)
             assert match.part is not None
-            assert match.part.trigger.part_id == index
+            assert match.part.part_id == index
             lost = 0

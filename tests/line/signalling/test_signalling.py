@@ -19,12 +19,20 @@ from station.line.inspection.decision import Rules
 from station.line.inspection.stage import Inspected, Inspector, InspectorChanged, ViewRules
 from station.line.recording.journal import Journal
 from station.line.signalling.ledger import Ledger, LedgerSettings
-from station.line.signalling.messages import Identity, PlcWrote, SetOnline
+from station.line.signalling.messages import PlcWrote, SetOnline
 from station.line.signalling.ports import Ports
 from station.line.signalling.stage import Signalling
 from station.line.signalling.tracking_feed import TrackingFeed
-from station.line.signalling.view_matching import Views, ViewSettings
-from station.results import Decision, Frame, Inspection, InspectionRecord, Scores, Verdict
+from station.line.signalling.view_matching import ViewMatching, ViewSettings
+from station.results import (
+    Decision,
+    Frame,
+    Identity,
+    Inspection,
+    InspectionRecord,
+    Scores,
+    Verdict,
+)
 
 NS_PER_MS = 1_000_000
 DEADLINE_MS = 100
@@ -50,12 +58,12 @@ class SignallingOnABench:
         self.journal = Journal(folder / "journal", "session", slots=4)
         self.signalling = Signalling(
             Ledger(LedgerSettings(deadline_ms=DEADLINE_MS), wall_offset_ns=0),
-            Views([ViewSettings("top", by_station=True)]),
+            ViewMatching([ViewSettings("top", by_station=True)]),
             Handshake(HandshakeSettings(), self.now_ns),
             Ports(
                 publish=self._publish,
                 inspect=lambda *_: True,
-                trigger_camera=lambda _: None,
+                fire_camera=lambda _: None,
                 record=self.records.append,
                 event=lambda *_: None,
                 command=lambda _: None,
@@ -124,5 +132,5 @@ def test_a_part_takes_one_slot_of_the_journal_however_it_ends(bench: SignallingO
     bench.signalling.tick()
     (record,) = bench.records
     assert record.decision.code is ReasonCode.DEADLINE
-    bench.journal.commit([(record.session, record.trigger.acquisition_id)])
+    bench.journal.commit([(record.session, record.part.acquisition_id)])
     assert bench.journal.free_slots == free
