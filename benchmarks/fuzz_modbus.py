@@ -4,7 +4,7 @@
 
 The real daemon with the software camera and a small engine; a PLC that keeps the rules drives parts and compares the
 control block after every burst of 100 frames. Over TCP three hostile clients join in from processes of their own; RTU
-runs over a pair of ptys (socat). Exits with an error when a rule is broken. Times are reported for parts beside the
+runs over a pair of ptys. Exits with an error when a rule is broken. Times are reported for parts beside the
 frames (fuzzed) and for parts in between, with the hostile clients stopped (quiet); goal: the longest trigger_to_ack is
 at most 50 ms above the longest quiet one. They are those of the machine as it is: other load shows in both.
 """

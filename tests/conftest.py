@@ -1,17 +1,44 @@
-"""For all tests."""
+"""For all tests: settings of the process, and the closing line of a run."""
+
+from __future__ import annotations
 
 import os
 import signal
 
+import pytest
 from hypothesis import settings
+
+from tests.bench.programs import packages_of
 
 # How long an example takes is a matter of the machine, and of benchmarks.
 settings.register_profile("station", deadline=None)
 settings.load_profile("station")
 
-# Tests run two at a time: threads that wait for work must not take the cores away from those that have some.
+# Tests run beside each other: threads that wait for work must not take the cores away from those that have some.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A shell that starts a command in the background has it ignore Ctrl-C, and all that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def closing_line(reasons: list[str]) -> str:
+    """What was not run and why, in one line; empty when everything ran."""
+    packages = [packages_of(reason) for reason in reasons]
+    missing = sorted({package for names in packages for package in names})
+    counts = {
+        f"for a missing program (Debian: apt install {' '.join(missing)})": sum(map(bool, packages)),
+        "for want of an image set (STATION_DATASETS)": sum("STATION_DATASETS" in reason for reason in reasons),
+        "for the GPU or TensorRT of this machine": sum("GPU" in reason or "TensorRT" in reason for reason in reasons),
+    }
+    counts["for another reason, see above"] = len(reasons) - sum(counts.values())
+    parts = [f"{count} {why}" for why, count in counts.items() if count]
+    return f"Not run: {', '.join(parts)}." if parts else ""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = terminalreporter.stats.get("skipped", [])
+    line = closing_line([str(report.longrepr[2]) for report in reports])
+    if line:
+        terminalreporter.write_line(line, yellow=True)

@@ -30,6 +30,7 @@ from station.records.parts import LedgerCounts, PartRow, ledger, open_reader, pa
 from station.simulation.plant.plc import Control, StationStatus
 from station.simulation.plant.plc_link import StationLink
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.places import ROOT
 
 WIDTH, HEIGHT = 160, 128
 DEADLINE_S = 20.0
@@ -239,7 +240,7 @@ class Bench:
                 self._command,
                 stderr=log,
                 env=os.environ | self.scene.environment(len(self.scenes)) | (environment or {}),
-                cwd=Path(__file__).parents[2],
+                cwd=ROOT,
             )
         if wait_ready:
             wait_for(lambda: self.plc.ready, "TriggerReady", START_S)

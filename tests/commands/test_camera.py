@@ -14,8 +14,7 @@ from drivers.camera.images import read_image
 from drivers.camera.simtl import Scene
 from station.commands import camera as camera_tools
 from tests.bench.cameras import numbered_image
-
-ROOT = Path(__file__).parents[2]
+from tests.bench.places import ROOT
 
 
 def run(*arguments: str) -> int:

@@ -9,10 +9,11 @@ import pytest
 from docs.generate import configuration as config_doc
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, changed_for_restart
+from tests.bench.places import ROOT
 
 CAMERA = '[cameras.top]\nproducer = "simtl"\n'
 TWO = CAMERA + '[cameras.side]\nproducer = "simtl"\nserial_number = "SIM0001"\n'
-DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCS = ROOT / "docs" / "configuration.md"
 
 
 def write(path: Path, text: str) -> Path:
@@ -116,7 +117,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_the_example_is_valid_and_uses_the_engine_store() -> None:
-    loaded = config.load(DOCS.parents[1] / "deploy" / "station.toml")
+    loaded = config.load(ROOT / "deploy" / "station.toml")
     assert loaded.engine_store == Path("/var/lib/station/engines/default")
 
 

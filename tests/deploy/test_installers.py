@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import venv
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.bench.places import ROOT
+from tests.bench.programs import needs_program
+
 DEPLOY = ROOT / "deploy"
 DRIVER_470 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.256.02  Thu May  2 14:37:44 UTC 2024\n"
 DRIVER_550 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024\n"
@@ -176,7 +177,7 @@ def test_what_is_copied_is_whole_and_replaces_the_copy_of_the_last_time(tmp_path
     assert (copy / "benchmarks/gpu_check.py").exists()
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@needs_program("shellcheck")
 def test_shellcheck_finds_nothing() -> None:
     scripts = [str(script) for script in sorted(DEPLOY.rglob("*.sh"))]
     done = subprocess.run(["shellcheck", "-x", *scripts], cwd=ROOT, capture_output=True, text=True, timeout=60)

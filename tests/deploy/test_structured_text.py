@@ -6,7 +6,6 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -29,9 +28,10 @@ from station.line.signalling.ledger import Ledger, LedgerSettings
 from station.results import Decision, Reason, Verdict
 from station.simulation.plant.belt import PITCH_COUNTS, Belt, Bin, Place
 from station.simulation.plant.belt import Layout as BeltLayout
+from tests.bench.places import ROOT
 from tests.deploy.structured_text import FunctionBlock
 
-PROGRAM = Path(__file__).parents[2] / "deploy" / "plc" / "inspection_station.st"
+PROGRAM = ROOT / "deploy" / "plc" / "inspection_station.st"
 CYCLE_MS = 5
 BOUNCE_MS, HOLE_MS = 10, 75
 """From the edge of a part to a second one. By the latter the id of the next part has been latched."""

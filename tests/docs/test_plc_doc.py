@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from docs.generate import codes as codes_doc
 from drivers.plc import signal_map
 from drivers.plc.modbus import ModbusServerSettings
 from station.line.handshake.machine import HandshakeSettings
+from tests.bench.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "plc.md"
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from docs.generate.timing_diagrams import SCENARIOS
 from docs.generate.timing_drawing import Diagram
+from tests.bench.places import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 
 

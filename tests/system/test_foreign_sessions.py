@@ -6,13 +6,13 @@ Both programs do the same and print what they read; both must read what docs/plc
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.bench.programs import not_installed, require_program
 from tests.bench.small_station import SmallStation
 
 HERE = Path(__file__).parent
@@ -72,12 +72,10 @@ def run_session(command: list[str], station: SmallStation, environment: dict[str
 
 
 def test_a_session_through_libmodbus(station: SmallStation, tmp_path: Path) -> None:
-    compiler, config = shutil.which("cc"), shutil.which("pkg-config")
-    if not compiler or not config:
-        pytest.skip("no C compiler or no pkg-config (Debian: apt install gcc pkg-config libmodbus-dev)")
+    compiler, config = require_program("cc"), require_program("pkg-config")
     flags = subprocess.run([config, "--cflags", "--libs", "libmodbus"], capture_output=True, text=True)
     if flags.returncode:
-        pytest.skip("libmodbus is not installed (Debian: apt install libmodbus-dev)")
+        pytest.skip(f"libmodbus is {not_installed('libmodbus-dev')}")
     program = tmp_path / "session"
     source = [str(HERE / "libmodbus_session.c"), "-o", str(program), *flags.stdout.split()]
     subprocess.run([compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", *source], check=True, timeout=120)
@@ -87,9 +85,7 @@ def test_a_session_through_libmodbus(station: SmallStation, tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with modbus-serial in it; no script of a package runs at installation."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if not npm or not node:
-        pytest.skip("npm or node is not installed")
+    npm, _ = require_program("npm"), require_program("node")
     folder = tmp_path_factory.mktemp("npm")
     install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", MODBUS_SERIAL]
     try:

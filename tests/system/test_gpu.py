@@ -34,6 +34,7 @@ from station.records.audit import AuditEntry
 from tests.bench.bench import Bench, bad, good, wait_for
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.gpu_station import failing
+from tests.bench.places import ROOT
 from tests.engines.runtimes.tensorrt.small_driver import small_driver
 
 pytestmark = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")
@@ -56,7 +57,7 @@ def tool(bench: Bench, *arguments: str, **environment: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         timeout=END_S,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         env={**os.environ, **bench.scene.environment(1), **environment},
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import pytest
 from pyModbusTCP.client import ModbusClient
 
 from tests.bench.clients import wait_for
+from tests.bench.programs import needs_program
 from tests.bench.small_station import SmallStation
 
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_ERROR, LATCH_PART_ID = 0, 1, 2, 3, 4, 5, 11
@@ -57,7 +57,7 @@ class Mbpoll:
         return bool(self.read(self.DISCRETE_INPUT, address, 1)[0])
 
 
-@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (Debian: apt install mbpoll)")
+@needs_program("mbpoll")
 def test_mbpoll_reads_the_map_and_drives_one_handshake(station: SmallStation) -> None:
     plc = Mbpoll(station.port)
     registers = plc.read(plc.INPUT_REGISTER, 0, 42)

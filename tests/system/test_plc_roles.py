@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,8 +21,6 @@ def test_parts_go_through_over_every_link(tmp_path: Path, name: str) -> None:
     with ExitStack() as closing:
         pair = None
         if name.startswith("rtu"):
-            if shutil.which("socat") is None:
-                pytest.skip("a serial line needs socat (Debian: apt install socat)")
             pair = closing.enter_context(SerialPair())
         links = FourLinks.on(pair)
         transport, role = name.split()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from station.results import Verdict
 from tests.bench.bench import Bench, bad, good, wait_for
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.programs import needs_program
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_nothing_is_left_behind(bench: Bench) -> None:
     assert not (bench.directory / "work" / "control.sock").exists()
 
 
-@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="needs mbpoll (Debian: apt install mbpoll)")
+@needs_program("mbpoll")
 def test_mbpoll_reads_the_running_station(bench: Bench) -> None:
     """A client that we did not write, against the running station (one whole handshake: tests/plc)."""
     read = ["mbpoll", "-m", "tcp", "-a", "1", "-p", str(bench.port), "-0", "-1", "-q"]

@@ -13,7 +13,7 @@ import pytest
 
 from station.commissioning.conformance.run import RULES
 from tests.bench.live_station import live_station
-from tests.bench.serial_pair import SerialPair, needs_socat
+from tests.bench.serial_pair import SerialPair
 
 BAUD_RATE = 115_200
 ONLY_OF_A_SERVER = ("map-mirrors", "map-illegal-values", "map-other-unit")
@@ -60,7 +60,6 @@ def test_a_server_over_tcp_keeps_every_rule(tmp_path: Path) -> None:
     assert without(found) == set()
 
 
-@needs_socat
 @pytest.mark.timeout(600)
 def test_a_server_over_rtu_keeps_every_rule_but_those_of_tcp(tmp_path: Path) -> None:
     found = verdicts(tmp_path, "server", "rtu", "--skip", TEN_SECONDS)
@@ -68,7 +67,6 @@ def test_a_server_over_rtu_keeps_every_rule_but_those_of_tcp(tmp_path: Path) -> 
     assert without(found) == ONLY_OF_A_TCP_SERVER
 
 
-@needs_socat
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("transport", ["tcp", "rtu"])
 def test_a_client_keeps_every_rule_but_those_of_a_server(tmp_path: Path, transport: str) -> None:

@@ -23,6 +23,7 @@ from engines.store import history
 from engines.store.history import Action, Event
 from engines.store.store import EngineStore, manifest_of
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -265,8 +266,7 @@ for turn in range(int(sys.argv[2])):
 
 def changing(store: EngineStore, engine: Path, turns: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", ACTIVATE_FOREVER, str(store.path), str(turns), str(engine)]
-    root = Path(__file__).parents[3]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def test_two_at_once_wait_for_each_other(store: EngineStore, engines: list[Path]) -> None:
@@ -336,7 +336,7 @@ def test_killed_between_two_steps(store: EngineStore, tmp_path: Path, point: str
     store.activate(first)
     engine = small(tmp_path / "fourth", reject_score=44.0)
     command = [sys.executable, "-c", KILLED_IN, str(store.path), point, str(engine), str(times)]
-    process = subprocess.run(command, cwd=Path(__file__).parents[3], timeout=60, env=os.environ)
+    process = subprocess.run(command, cwd=ROOT, timeout=60, env=os.environ)
     assert process.returncode == -signal.SIGKILL
     assert store.active() == first
     for version in store.versions():

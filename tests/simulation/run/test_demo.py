@@ -19,9 +19,9 @@ from station.commands.main import main
 from station.records.parts import open_reader, parts
 from station.simulation.parts.rendered import SIZE_PX, render
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.places import ROOT
 from tests.simulation.parts.test_pictures import make_folder
 
-ROOT = Path(__file__).parents[3]
 without_gpu = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")
 KEYS = {"ledger", "truth", "confusion", "latency_ms", "engine_ms", "overhead_ms", "engine_id", "ejected_part_ids", "image_auroc"}  # fmt: skip # noqa: E501
 

@@ -15,8 +15,7 @@ import pytest
 from station.commands import main as cli
 from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good, wait_for
 from tests.bench.engines.small_engine import write_small_engine
-
-ROOT = Path(__file__).parents[3]
+from tests.bench.places import ROOT
 
 
 def pictures(folder: Path) -> Path:

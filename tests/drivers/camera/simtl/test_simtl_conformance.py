@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from drivers.camera.simtl import producer_path
+from tests.bench.programs import require_program
 
 SOURCES = producer_path().parent / "src"
 PROGRAM = Path(__file__).with_name("simtl_conformance.c")
@@ -56,7 +56,7 @@ def test_under_thread_sanitizer(tmp_path: Path) -> None:
 
 
 def test_under_valgrind(tmp_path: Path) -> None:
-    valgrind = shutil.which("valgrind")
-    if not valgrind:
-        pytest.skip("valgrind is not installed")
-    conform(tmp_path, runner=(valgrind, "-q", "--fair-sched=yes", "--leak-check=full", "--error-exitcode=99"))
+    conform(
+        tmp_path,
+        runner=(require_program("valgrind"), "-q", "--fair-sched=yes", "--leak-check=full", "--error-exitcode=99"),
+    )

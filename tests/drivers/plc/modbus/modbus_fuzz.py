@@ -367,7 +367,7 @@ def tcp_campaign(directory: Path) -> Iterator[Campaign]:
 
 @contextmanager
 def rtu_campaign(directory: Path) -> Iterator[Campaign]:
-    """A station in server role on one end of a serial line. Needs socat."""
+    """A station in server role on one end of a serial line."""
     with SerialPair() as pair:
         line = {"plc__transport": "rtu", "plc__serial_port": pair.station}
         with live_station(directory, **line, plc__heartbeat_timeout_s=0, log__level="warning") as bench:

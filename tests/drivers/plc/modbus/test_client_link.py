@@ -16,7 +16,7 @@ from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
 from tests.bench.bench import free_port
 from tests.bench.clients import wait_for
 from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks, RtuSlave, TcpSlave
-from tests.bench.serial_pair import SerialPair, needs_socat
+from tests.bench.serial_pair import SerialPair
 
 
 class Station:
@@ -192,7 +192,6 @@ def test_a_host_that_answers_with_something_else_is_lost_and_not_believed(statio
     assert station.inputs == []
 
 
-@needs_socat
 def test_over_a_serial_line_a_lost_frame_is_repeated_and_a_deaf_plc_is_lost() -> None:
     inputs: list[PlcInputs] = []
     events: list[LinkEvent] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -63,8 +62,6 @@ def links(name: str) -> Iterator[FourLinks]:
     if name.startswith("tcp"):
         yield FourLinks.on(None)
         return
-    if shutil.which("socat") is None:
-        pytest.skip("a serial line needs socat (Debian: apt install socat)")
     with SerialPair() as pair:
         yield FourLinks.on(pair)
 

@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 from tests.bench.clients import read, write_coil, write_coils, write_register, write_registers
-from tests.bench.serial_pair import needs_socat
 from tests.drivers.plc.modbus.modbus_fuzz import rtu_campaign, tcp_campaign
 from tests.drivers.plc.modbus.modbus_mutants import illegal_pdus, is_legal_write
 
@@ -17,7 +16,6 @@ def test_frames_over_tcp_change_nothing_and_stop_nothing(tmp_path: Path) -> None
     assert report.frames + report.hostile_frames >= 18_000
 
 
-@needs_socat
 def test_frames_over_a_serial_line_change_nothing_and_stop_nothing(tmp_path: Path) -> None:
     with rtu_campaign(tmp_path) as campaign:
         report = campaign.run(frames=2_000, quiet_parts=3)

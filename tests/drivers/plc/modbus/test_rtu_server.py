@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import shutil
 import struct
 import subprocess
 import time
@@ -17,10 +16,9 @@ from drivers.plc.modbus import ModbusRtuServerLink, ModbusRtuServerSettings, Ser
 from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
 from station.commissioning.plc_client import crc16
 from tests.bench.clients import read, wait_for, write_coil, write_register, write_registers
-from tests.bench.serial_pair import SerialPair, needs_socat
+from tests.bench.programs import needs_program
+from tests.bench.serial_pair import SerialPair
 from tests.drivers.plc.modbus.test_rtu_frames import rtu
-
-pytestmark = needs_socat
 
 UNIT = 7
 GAP_S = 0.05
@@ -208,7 +206,7 @@ def test_the_gap_between_frames_is_three_and_a_half_characters(line: SerialLine,
     assert line.gap_s * 1000 == pytest.approx(gap_ms, abs=0.01)
 
 
-@pytest.mark.skipif(shutil.which("mbpoll") is None, reason="mbpoll is not installed (Debian: apt install mbpoll)")
+@needs_program("mbpoll")
 def test_mbpoll_reads_and_writes_over_the_serial_line(device: Device, pair: SerialPair) -> None:
     os.close(device.wire)
     line = ["mbpoll", "-m", "rtu", "-b", "19200", "-P", "none", "-a", str(UNIT), "-0", "-1", "-q", "-o", "10"]

@@ -20,8 +20,7 @@ from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.opening import RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.tensorrt.plan_maker import TOLERANCES
 from tests.bench.engines.small_engine import write_small_engine
-
-REPOSITORY = Path(__file__).parents[4]
+from tests.bench.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +128,7 @@ def test_building_without_a_gpu_says_so(engine: Path) -> None:
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
     )
     assert done.returncode == 1
@@ -146,7 +145,7 @@ def run(code: str, **environment: str) -> Any:
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=os.environ | environment,
     )
     return json.loads(done.stdout.splitlines()[-1].replace("'", '"') if "[]" in done.stdout else done.stdout)

@@ -19,8 +19,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.bench.engines.small_engine import small_model
+from tests.bench.places import ROOT
 
-REPOSITORY = Path(__file__).parents[4]
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorRT for RTX is for x86-64")
 
 
@@ -53,7 +53,7 @@ def session(case: str, folder: Path) -> dict[str, Any]:
         capture_output=True,
         text=True,
         timeout=200,
-        cwd=REPOSITORY,
+        cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from engines.training.location.locate import METHODS, LocateOptions, locate, spl
 from engines.training.location.sheet import location_sheet
 from tests.bench.engines.loose_parts import Lie, random_lie, screw, texture
 from tests.bench.engines.pictures import ring, write_rings
+from tests.bench.places import DATASETS, missing_set
 
 COUNT = 22
 
@@ -88,14 +88,11 @@ def test_what_needs_no_location_gets_none(tmp_path: Path, make: Callable[[int], 
     assert len(located.dataset.files) == COUNT
 
 
-DATASETS = Path(os.environ.get("STATION_DATASETS", Path(__file__).parents[5] / "shared" / "datasets"))
-
-
 @pytest.mark.datasets
 @pytest.mark.parametrize("name", ["mvtec_ad/bottle", "kolektorsdd", "magnetic_tile"])
 def test_the_real_sets_need_no_location(name: str) -> None:
     if not (DATASETS / name).is_dir():
-        pytest.skip(f"{DATASETS / name} is not there; set STATION_DATASETS")
+        pytest.skip(missing_set(DATASETS / name))
     paths = sorted((DATASETS / name / "train" / "good").iterdir())
     dataset = Dataset(DATASETS / name, tuple(inspect_image(path) for path in paths[:: len(paths) // 24]))
     assert locate(dataset).location.spec.method == "none"

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +17,15 @@ from engines.training.fitting.train import TrainOptions
 from engines.training.learn import LearnOptions
 from engines.training.location.locate import LocateOptions
 from engines.training.teach import TeachOptions, teach
+from tests.bench.places import DATASETS, missing_set
 
-DATASETS = Path(os.environ.get("STATION_DATASETS", Path(__file__).parents[5] / "shared" / "datasets"))
 TRAIN, TEST = 24, 6
 TRAIN_FOR_8_BITS = 60
 
 
 def share_of(name: str, train: int) -> LabelledSet:
     if not (DATASETS / name).is_dir():
-        pytest.skip(f"{DATASETS / name} is not there; set STATION_DATASETS")
+        pytest.skip(missing_set(DATASETS / name))
     (labels,) = open_sets([DATASETS / name])
 
     def spread(samples: tuple, count: int) -> tuple:  # type: ignore[type-arg]

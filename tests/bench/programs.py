@@ -1,0 +1,46 @@
+"""Programs of others that a few tests want, and the Debian packages they come in.
+
+A test whose program is missing is skipped with a reason of one form, which the closing line of a run counts
+(`tests/conftest.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+PACKAGES = {
+    "cc": "gcc",
+    "mbpoll": "mbpoll",
+    "node": "nodejs",
+    "npm": "npm",
+    "pkg-config": "pkg-config",
+    "shellcheck": "shellcheck",
+    "valgrind": "valgrind",
+}
+
+
+def not_installed(*packages: str) -> str:
+    """The reason for a skip; `packages` are those of Debian."""
+    return f"not installed (Debian: apt install {' '.join(packages)})"
+
+
+def packages_of(reason: str) -> list[str]:
+    """The packages that a reason names; none when a test was skipped for something else."""
+    found = re.search(r"Debian: apt install ([^)]+)", reason)
+    return found.group(1).split() if found else []
+
+
+def needs_program(name: str) -> pytest.MarkDecorator:
+    """Skips a test where the program is missing."""
+    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is {not_installed(PACKAGES[name])}")
+
+
+def require_program(name: str) -> str:
+    """The path of a program. Skips the calling test where it is missing."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is {not_installed(PACKAGES[name])}")
+    return path
