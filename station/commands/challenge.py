@@ -16,7 +16,7 @@ from station.commands.daemon import add_config_option, ask, challenge_text, comp
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
-from station.line.challenge.machine import Run, RunVerdict
+from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
 from station.records.parts import RecordingError, open_reader
 

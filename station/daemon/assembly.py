@@ -27,13 +27,14 @@ from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon.gpu_watch import GpuWatch
 from station.line.acquisition.cameras import CameraSetup
-from station.line.challenge.machine import ChallengeSettings, MasterPart
+from station.line.challenge.machine import ChallengeSettings
 from station.line.ejection.belt import EncoderBelt
 from station.line.handshake.machine import HandshakeSettings
 from station.line.recording.stage import RecorderSettings
 from station.line.signalling.ledger import LedgerSettings
 from station.line.signalling.messages import Warn
 from station.line.signalling.view_matching import ViewSettings
+from station.records.challenge_runs import MasterPart
 from station.results import Verdict
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from station.codes import ReasonCode
-from station.line.challenge.machine import MasterPart, Memory, Outcome, Run, RunVerdict, Step
+from station.records.challenge_runs import MasterPart, Memory, Outcome, Run, RunVerdict, Step
 from station.records.schema import RecordingError, open_reader
 from station.results import Verdict
 

@@ -12,7 +12,7 @@ import pytest
 from station.codes import OFFLINE_REASONS, OfflineReason, ReasonCode
 from station.commands import main as cli
 from station.control import ControlError, request
-from station.line.challenge.machine import Run, RunVerdict
+from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
 from station.records.parts import LedgerCounts, open_reader
 from station.results import Verdict

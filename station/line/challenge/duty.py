@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from station.codes import ReasonCode
-from station.line.challenge.machine import Challenge, ChallengeSettings, Memory, Run, RunVerdict
+from station.line.challenge.machine import Challenge, ChallengeSettings
 from station.line.challenge.messages import (
     ChallengeConfigured,
     ChallengeMessage,
@@ -16,9 +16,9 @@ from station.line.challenge.messages import (
     ResetChallenge,
     StartChallenge,
 )
-from station.line.signalling.in_force import InForce
+from station.records.challenge_runs import Memory, Run, RunVerdict
 from station.records.challenges import values_of
-from station.results import Decision, Verdict
+from station.results import Decision, Identity, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +81,13 @@ class ChallengeDuty:
             return decision
         return Decision.error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
 
-    def tell(self, in_force: InForce) -> None:
-        """Hands on what is new, with what is in force now."""
+    def report(self, identity: Identity, engine_id: str) -> None:
+        """Records and logs the runs that have changed, with the recipe and engine of now."""
         for run in self.machine.news():
-            identity = in_force.identity
-            row = values_of(
-                run,
-                recipe=identity.recipe,
-                recipe_checksum=identity.recipe_checksum,
-                engine_id=in_force.engine_id,
-            )
+            row = values_of(run, recipe=identity.recipe, recipe_checksum=identity.recipe_checksum, engine_id=engine_id)
             self._ports.record(row)
             level = "error" if run.verdict is RunVerdict.FAILED and not run.reset_by else "info"
-            self._ports.event("challenge", level, _told(run))
+            self._ports.event("challenge", level, _text(run))
 
     def _refused(self, why: str) -> str:
         if why:
@@ -101,7 +95,7 @@ class ChallengeDuty:
         return why
 
 
-def _told(run: Run) -> str:
+def _text(run: Run) -> str:
     if run.reset_by:
         return f"test {run.number} reset by {run.reset_by}: {run.reset_why}".rstrip(": ")
     if run.verdict is not RunVerdict.RUNNING:

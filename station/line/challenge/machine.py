@@ -22,10 +22,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
-from enum import Enum, IntEnum
+from enum import IntEnum
 
-from station.codes import OfflineReason, ReasonCode, WarningCode
-from station.results import Decision, Verdict
+from station.codes import OfflineReason, WarningCode
+from station.records.challenge_runs import MasterPart, Memory, Outcome, Run, RunVerdict, Step
+from station.results import Decision
 
 CLOCK_SLACK_S = 60.0
 """A last test so far in the future means that the clock was set back."""
@@ -39,45 +40,6 @@ class ChallengeState(IntEnum):
     RUNNING = 2
     PASSED = 3
     FAILED = 4
-
-
-class RunVerdict(Enum):
-    """How a run ended."""
-
-    RUNNING = "RUNNING"
-    PASSED = "PASSED"
-    FAILED = "FAILED"
-    ABORTED = "ABORTED"
-
-
-class Outcome(Enum):
-    """What a part means for its step."""
-
-    AS_EXPECTED = "as expected"
-    NOT_INSPECTED = "not inspected"
-    """The step is repeated."""
-    WRONG = "wrong"
-    ESCAPE = "escape"
-    """It had to be rejected, and passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class MasterPart:
-    """A part of which it is known what the station must say."""
-
-    name: str
-    expected: Verdict
-    reason: ReasonCode | None = None
-    """Must be among the reasons of the verdict."""
-
-    def outcome(self, decision: Decision) -> Outcome:
-        if decision.verdict is Verdict.ERROR:
-            return Outcome.NOT_INSPECTED
-        if decision.verdict is Verdict.PASS and self.expected is not Verdict.PASS:
-            return Outcome.ESCAPE
-        found = decision.verdict is self.expected
-        why = self.reason is None or self.reason in {reason.code for reason in decision.reasons}
-        return Outcome.AS_EXPECTED if found and why else Outcome.WRONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,58 +60,6 @@ class ChallengeSettings:
     @property
     def becomes_due(self) -> bool:
         return bool(self.parts) and bool(self.every_s or self.shifts or self.every_parts or self.on_recipe_change)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What the station said of one part."""
-
-    part: str
-    acquisition_id: int
-    verdict: Verdict
-    reason: ReasonCode
-    outcome: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One challenge test."""
-
-    number: int
-    started_by: str
-    start_s: float
-    parts: tuple[MasterPart, ...]
-    by_mode: bool = False
-    """Started by ChallengeMode: only parts while that is 1 are master parts."""
-    steps: tuple[Step, ...] = ()
-    verdict: RunVerdict = RunVerdict.RUNNING
-    detail: str = ""
-    end_s: float | None = None
-    reset_by: str = ""
-    reset_s: float | None = None
-    reset_why: str = ""
-
-    @property
-    def done(self) -> int:
-        """Master parts that were as expected."""
-        return sum(step.outcome is Outcome.AS_EXPECTED for step in self.steps)
-
-    @property
-    def escape(self) -> bool:
-        return any(step.outcome is Outcome.ESCAPE for step in self.steps)
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What is known of the time before this start."""
-
-    last: Run | None = None
-    """The newest run."""
-    passed_s: float | None = None
-    """When one ended with PASSED."""
-    parts_since: int = 0
-    """Parts of production since then."""
-    recipe_changed_s: float | None = None
 
 
 class Challenge:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 from dataclasses import dataclass, field
 
-from station.line.challenge.machine import ChallengeSettings, ChallengeState, Run
+from station.line.challenge.machine import ChallengeSettings, ChallengeState
+from station.records.challenge_runs import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class StatusBlock:
         annunciator.condition.challenge = machine.why_off
         for code, active in machine.warnings.items():
             annunciator.warn(code, active)
-        self._challenge.tell(self._in_force)
+        self._challenge.report(self._in_force.identity, self._in_force.engine_id)
 
     def _status(self) -> StationStatus:
         condition, challenge = self._annunciator.condition, self._challenge.machine

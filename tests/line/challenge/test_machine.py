@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from station.codes import OfflineReason, ReasonCode, WarningCode
-from station.line.challenge.machine import (
-    Challenge,
-    ChallengeSettings,
-    ChallengeState,
-    MasterPart,
-    Memory,
-    Run,
-    RunVerdict,
-)
+from station.line.challenge.machine import Challenge, ChallengeSettings, ChallengeState
+from station.records.challenge_runs import MasterPart, Memory, Run, RunVerdict
 from station.results import Decision, Reason, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc).timestamp()
