@@ -32,7 +32,8 @@ from pyModbusTCP.client import ModbusClient
 from drivers.camera.simtl import Scene
 from engines.engine import open_engine
 from station.line.inspection.loading import engine_threads
-from station.records.parts import open_reader, parts
+from station.records.parts import parts
+from station.records.schema import open_reader
 from station.simulation.parts.pictures import GOOD, Canvas, open_folder
 from station.simulation.parts.rendered import render
 from station.simulation.run.processes import StationProcess

@@ -30,7 +30,8 @@ from typing import Any
 
 from benchmarks.plc_link import percentiles, poll
 from benchmarks.reject_timing import as_hardware
-from station.records.parts import open_reader, parts
+from station.records.parts import parts
+from station.records.schema import open_reader
 from tests.bench.live_station import live_station
 from tests.drivers.plc.modbus.modbus_fuzz import (
     RESULTS_ACK,

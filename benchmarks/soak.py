@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
 from station.commissioning.plc_monitor import Reader
-from station.records.parts import PartRow, ledger, open_reader, parts
+from station.records.parts import PartRow, count_parts, parts
+from station.records.schema import open_reader
 from station.simulation.accounts.books import COUNTERS, Books
 from station.simulation.accounts.report import ids_in_words
 from station.simulation.parts.pictures import GOOD, Canvas
@@ -122,7 +123,7 @@ def soak(
             seconds = time.monotonic() - started_s
             status = station.status()
     with contextlib.closing(open_reader(workspace.records)) as connection:
-        recorded = ledger(connection)
+        recorded = count_parts(connection)
         rows = list(parts(connection))
     good_bin = {serial for serial, end in line.state.ends.items() if end["bin"] == Bin.GOOD.value}
     found = [*books.problems, *compare(books, good_bin, rows, asdict(recorded), status["counters"])]

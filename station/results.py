@@ -250,3 +250,17 @@ def score_of(views: Sequence[Inspection]) -> float | None:
 def defect_area_mm2(views: Sequence[Inspection]) -> float:
     """Of all views together."""
     return sum(view.measurement.defect_area_mm2 for view in views if view.measurement is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PartCounts:
+    """Production in numbers. triggers = pass + fail + review + error + open; missed triggers are no parts."""
+
+    triggers: int = 0
+    passed: int = 0
+    failed: int = 0
+    review: int = 0
+    error: int = 0
+    missed: int = 0
+    challenge: int = 0
+    """Parts of challenge tests, which are in none of the others."""

@@ -18,7 +18,7 @@ from station.configuration.load import ConfigurationError
 from station.control import ControlError
 from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
-from station.records.parts import RecordingError, open_reader
+from station.records.schema import RecordingError, open_reader
 
 EXIT_NOT_PASSED = 1
 _COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}

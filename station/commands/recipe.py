@@ -23,7 +23,7 @@ from station.control import ControlError, StationNotRunning, request
 from station.daemon.changeover import ChangeRefused, check_features
 from station.line.inspection.loading import RulesError, load_inspector
 from station.records.audit import audit_rows
-from station.records.parts import RecordingError, open_reader
+from station.records.schema import RecordingError, open_reader
 
 _BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, RulesError, SelectionError)
 SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")

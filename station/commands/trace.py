@@ -16,7 +16,8 @@ from rich.table import Table
 from station.commands.daemon import add_config_option, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
-from station.records.parts import PartRow, RecordingError, ViewRow, open_reader
+from station.records.parts import PartRow, ViewRow
+from station.records.schema import RecordingError, open_reader
 from station.reports.drawing import SUFFIXES
 from station.reports.trace import Trace, candidates, find
 from station.reports.trace_picture import draw

@@ -54,9 +54,8 @@ from station.line.signalling.stage import Signalling
 from station.line.signalling.status_text import readable
 from station.line.signalling.tracking_feed import TrackingFeed
 from station.line.signalling.view_matching import ViewMatching
-from station.records.challenges import UPSERT, read_memory
-from station.records.ejections import INSERT as INSERT_EJECTION
-from station.records.parts import RecordingError
+from station.records.challenge_memory import read_memory
+from station.records.schema import RecordingError
 
 log = structlog.get_logger()
 
@@ -131,7 +130,7 @@ class Daemon:
                 closing.enter_context(BeltMemory(configuration.belt_path)),
                 show=publisher.show_ejectors,
                 set_output=cameras.set_output,
-                record=lambda ejection: recorder.write(INSERT_EJECTION, ejection.values(self._session)),
+                record=recorder.ejection,
                 event=recorder.event,
                 fault=lambda code, detail: post(RaiseFault(code, detail)),
             )
@@ -155,7 +154,7 @@ class Daemon:
             ),
             identity(self._session, configuration),
             challenge=ChallengeDuty(
-                ChallengePorts(record=lambda run: recorder.write(UPSERT, run), event=recorder.event),
+                ChallengePorts(record=recorder.challenge, event=recorder.event),
                 assembly.challenge_settings(configuration),
                 read_memory(configuration.records_dir, configuration.settings.recipe.name, time.time()),
             ),

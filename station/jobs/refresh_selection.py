@@ -21,8 +21,8 @@ from pathlib import Path
 
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
-from station.records import parts as database
-from station.records.parts import RecordingError
+from station.records.parts import parts
+from station.records.schema import RecordingError, open_reader
 from station.results import Verdict
 
 MIN_TRAINING = 20
@@ -114,15 +114,13 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
     Raises RefreshError when there are none.
     """
     try:
-        connection = database.open_reader(records)
+        connection = open_reader(records)
     except RecordingError as problem:
         raise RefreshError(f"{problem}; is this the records.db of a station?") from problem
     folder = (records if records.is_dir() else records.parent).resolve()
     judged = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
     try:
-        rows = list(
-            database.parts(connection, verdicts=judged, recipe=recipe, with_image=True, production=True, newest=newest)
-        )
+        rows = list(parts(connection, verdicts=judged, recipe=recipe, with_image=True, production=True, newest=newest))
     finally:
         connection.close()
     found = []

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Literal
+
+from station.records.statement import Statement
 
 Result = Literal["done", "refused"]
 
@@ -29,7 +31,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """An entry in the records."""
+    """An entry on record: with the time at which it was made."""
 
     wall_time: float
     who: str
@@ -57,10 +59,15 @@ SCHEMA = (
     """CREATE TRIGGER IF NOT EXISTS audit_is_never_deleted BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
 )
-INSERT_AUDIT = (
+_INSERT = (
     "INSERT INTO audit (session, wall_time, who, action, before, after, result, detail) "
     "VALUES (:session, :wall_time, :who, :action, :before, :after, :result, :detail)"
 )
+
+
+def insert_audit(session: str, row: AuditRow) -> Statement:
+    """Enters a change, or one that was refused."""
+    return Statement(_INSERT, {"session": session, **asdict(row)})
 
 
 def audit_rows(connection: sqlite3.Connection, newest: int) -> Iterator[AuditRow]:

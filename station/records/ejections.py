@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from station.codes import ReasonCode
+from station.records.statement import Statement
 
 TABLE = """CREATE TABLE IF NOT EXISTS ejections (
     id INTEGER PRIMARY KEY,
@@ -21,7 +21,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS ejections (
     reason INTEGER NOT NULL,
     confirmed INTEGER  -- NULL: the ejector has no sensor
 )"""
-INSERT = (
+_INSERT = (
     "INSERT INTO ejections (session, acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed) "
     "VALUES (:session, :acquisition_id, :part_id, :ejector, :wall_time, :error, :unit, :reason, :confirmed)"
 )
@@ -47,9 +47,10 @@ class Ejection:
     confirmed: bool | None
     """None: the ejector has no sensor."""
 
-    def values(self, session: str) -> dict[str, Any]:
-        """The parameters of `INSERT`."""
-        return {**asdict(self), "reason": int(self.reason), "session": session}
+
+def insert_ejection(session: str, ejection: Ejection) -> Statement:
+    """Enters a part that was pushed off."""
+    return Statement(_INSERT, {**asdict(ejection), "reason": int(ejection.reason), "session": session})
 
 
 def ejections(connection: sqlite3.Connection, session: str | None = None) -> Iterator[Ejection]:

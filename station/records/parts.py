@@ -15,37 +15,20 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from station.codes import ReasonCode
-from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, open_reader, open_writer
+from station.records.events import MISSED
+from station.records.statement import Statement
 from station.results import (
     SEVERITY,
     Decision,
     Inspection,
     InspectionRecord,
+    PartCounts,
     Reason,
     Region,
     Verdict,
     defect_area_mm2,
     score_of,
 )
-
-__all__ = [
-    "DATABASE_FILE",
-    "SCHEMA_VERSION",
-    "EventRow",
-    "LedgerCounts",
-    "PartRow",
-    "RecordingError",
-    "ViewRow",
-    "events",
-    "ledger",
-    "open_reader",
-    "open_writer",
-    "part_row",
-    "parts",
-]
-
-MISSED = "missed"
-"""Kind of the event that stands for one trigger while the station was not ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +126,7 @@ _VIEW_COLUMNS = tuple(field.name for field in fields(ViewRow))
 _COLUMNS = tuple(field.name for field in fields(PartRow) if field.name != "views")
 _FLAGS = ("late", "recovered", "image_deleted")
 
-INSERT_PART = (
+_INSERT_PART = (
     f"INSERT INTO parts ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "
     "ON CONFLICT (session, acquisition_id) DO UPDATE SET late = 1, "
     + ", ".join(f"{name} = COALESCE({name}, excluded.{name})" for name in ("late_verdict", "score", "defect_area_mm2"))
@@ -151,28 +134,16 @@ INSERT_PART = (
 )
 """A part that is there already stays as it is (written again after a restart) unless this is its late answer, which
 never touches verdict, reasons and the time of the signal."""
-INSERT_VIEW = (
+_INSERT_VIEW = (
     f"INSERT INTO views (part, {', '.join(_VIEW_COLUMNS)}) "
     f"SELECT id, {', '.join(f':{name}' for name in _VIEW_COLUMNS)} FROM parts "
     "WHERE session = :session AND acquisition_id = :acquisition_id ON CONFLICT (part, camera) DO NOTHING"
 )
-INSERT_KILLED_SESSION = "INSERT OR IGNORE INTO sessions (session, clean) VALUES (:session, 0)"
-START_SESSION = (
-    "INSERT INTO sessions (session, start_wall_time) VALUES (:session, :wall_time) "
-    "ON CONFLICT (session) DO UPDATE SET start_wall_time = excluded.start_wall_time"
-)
-MARK_KILLED = "UPDATE sessions SET clean = 0 WHERE clean IS NULL AND session <> :session"
-END_SESSION = "UPDATE sessions SET end_wall_time = :wall_time, clean = 1 WHERE session = :session"
-INSERT_EVENT = (
-    "INSERT INTO events (session, wall_time, kind, level, detail) VALUES (:session, :wall_time, :kind, :level, :detail)"
-)
-ACKNOWLEDGED = (
+_ACKNOWLEDGED = (
     "UPDATE parts SET extra = json_set(extra, '$.acknowledged_ms', :acknowledged_ms) "
     "WHERE session = :session AND acquisition_id = :acquisition_id"
 )
-"""The PLC has read the result; as text, like everything in `extra`."""
-IMAGE_DELETED = "UPDATE views SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
-IMAGES = "SELECT image_path FROM views WHERE image_path IS NOT NULL"
+_IMAGE_DELETED = "UPDATE views SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
 
 
 def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
@@ -239,14 +210,31 @@ def _view_row(view: Inspection, after_ms: Callable[[int], float | None]) -> View
     )
 
 
-def part_values(row: PartRow) -> dict[str, Any]:
-    """For INSERT_PART."""
-    return {name: getattr(row, name) for name in _COLUMNS}
+def insert_part(row: PartRow) -> Statement:
+    """Enters a part with its views."""
+    key = {"session": row.session, "acquisition_id": row.acquisition_id}
+    return Statement(
+        _INSERT_PART,
+        {name: getattr(row, name) for name in _COLUMNS},
+        part=(row.session, row.acquisition_id),
+        dependent=tuple(Statement(_INSERT_VIEW, {**key, **asdict(view)}) for view in row.views),
+    )
 
 
-def view_values(row: PartRow, view: ViewRow) -> dict[str, Any]:
-    """For INSERT_VIEW."""
-    return {"session": row.session, "acquisition_id": row.acquisition_id, **asdict(view)}
+def part_acknowledged(session: str, acquisition_id: int, after_trigger_ms: float) -> Statement:
+    """The PLC has read the result of a part on record; kept as text, like everything in `extra`."""
+    values = {"session": session, "acquisition_id": acquisition_id, "acknowledged_ms": f"{after_trigger_ms:.3f}"}
+    return Statement(_ACKNOWLEDGED, values)
+
+
+def image_deleted(image_path: str) -> Statement:
+    """The image of a view, and its map, are no longer on disk."""
+    return Statement(_IMAGE_DELETED, {"image_path": image_path})
+
+
+def image_paths(connection: sqlite3.Connection) -> list[str]:
+    """The images that rows name."""
+    return [path for (path,) in connection.execute("SELECT image_path FROM views WHERE image_path IS NOT NULL")]
 
 
 def _as_json(decision: Decision) -> str:
@@ -277,21 +265,7 @@ def _region(item: dict[str, Any]) -> Region:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerCounts:
-    """Production in numbers. triggers = pass + fail + review + error; missed triggers are no parts."""
-
-    triggers: int
-    passed: int
-    failed: int
-    review: int
-    error: int
-    missed: int
-    challenge: int = 0
-    """Parts of challenge tests, which are in none of the others."""
-
-
-def ledger(connection: sqlite3.Connection, session: str | None = None) -> LedgerCounts:
+def count_parts(connection: sqlite3.Connection, session: str | None = None) -> PartCounts:
     """Counts the parts of one session, or of all."""
     where, values = ("WHERE session = ?", [session]) if session is not None else ("WHERE 1", [])
 
@@ -301,7 +275,7 @@ def ledger(connection: sqlite3.Connection, session: str | None = None) -> Ledger
     production = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NULL GROUP BY verdict")
     challenge = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NOT NULL GROUP BY verdict")
     missed = count(f"SELECT kind, COUNT(*) FROM events {where} AND kind = '{MISSED}' GROUP BY kind")
-    return LedgerCounts(
+    return PartCounts(
         triggers=sum(production.values()),
         passed=production.get("PASS", 0),
         failed=production.get("FAIL", 0),
@@ -368,28 +342,3 @@ def _part_of(rows: Sequence[Sequence[Any]]) -> PartRow:
 
 def _with_flags(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     return {name: bool(value) if name in _FLAGS else value for name, value in zip(names, values, strict=True)}
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """Something that happened and is no part."""
-
-    session: str
-    wall_time: float
-    kind: str
-    level: str
-    detail: str
-
-
-def events(
-    connection: sqlite3.Connection, *, session: str | None = None, kind: str | None = None
-) -> Iterator[EventRow]:
-    """Events in the order they were written."""
-    query = "SELECT session, wall_time, kind, level, detail FROM events WHERE 1"
-    values = []
-    for column, value in (("session", session), ("kind", kind)):
-        if value is not None:
-            query += f" AND {column} = ?"
-            values.append(value)
-    for row in connection.execute(f"{query} ORDER BY id", values):
-        yield EventRow(*row)

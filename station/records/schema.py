@@ -8,30 +8,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from station.records import audit
-from station.records.ejections import TABLE as EJECTIONS_TABLE
+from station.records import audit, challenges, ejections
 
 DATABASE_FILE = "records.db"
 SCHEMA_VERSION = 3
-
-CHALLENGES_TABLE = """CREATE TABLE IF NOT EXISTS challenges (
-        run INTEGER PRIMARY KEY,
-        recipe TEXT NOT NULL,
-        recipe_checksum TEXT NOT NULL,
-        engine_id TEXT NOT NULL,
-        started_by TEXT NOT NULL,
-        by_mode INTEGER NOT NULL,  -- 1: by ChallengeMode
-        start_wall_time REAL NOT NULL,
-        end_wall_time REAL,
-        verdict TEXT NOT NULL CHECK (verdict IN ('RUNNING', 'PASSED', 'FAILED', 'ABORTED')),
-        escaped INTEGER NOT NULL,  -- 1: a part that had to be rejected passed
-        detail TEXT NOT NULL,
-        parts TEXT NOT NULL,  -- JSON: the master parts, in order
-        steps TEXT NOT NULL,  -- JSON: what the station said of each
-        reset_by TEXT NOT NULL,
-        reset_wall_time REAL,
-        reset_why TEXT NOT NULL
-    )"""
 
 _SESSIONS = """CREATE TABLE sessions (
         session TEXT PRIMARY KEY,
@@ -164,7 +144,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         _migrate(connection, path)
-        for statement in (*audit.SCHEMA, EJECTIONS_TABLE, CHALLENGES_TABLE):
+        for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE):
             connection.execute(statement)
     except sqlite3.Error as problem:
         connection.close()

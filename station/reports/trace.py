@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from station.records.ejections import Ejection, ejections
-from station.records.parts import EventRow, PartRow, ViewRow, events, parts
+from station.records.events import EventRow, events
+from station.records.parts import PartRow, ViewRow, parts
 
 ACKNOWLEDGED, RECORDED = "acknowledged_ms", "recorded_ms"
 """Names in the column `extra` of what comes after the verdict."""

@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 from drivers.camera.simtl import Scene
 from engines.bundle.reading import read_bundle
 from station.control import ControlError, request
-from station.records.parts import LedgerCounts, PartRow, ledger, open_reader, parts
+from station.records.parts import PartRow, count_parts, parts
+from station.records.schema import open_reader
+from station.results import PartCounts
 from station.simulation.plant.plc import Control, StationStatus
 from station.simulation.plant.plc_link import StationLink
 from tests.bench.engines.small_engine import write_small_engine
@@ -319,11 +321,11 @@ class Bench:
         with open_reader(self.directory / "work" / "records") as connection:
             return list(parts(connection))
 
-    def counts(self) -> LedgerCounts:
+    def counts(self) -> PartCounts:
         with open_reader(self.directory / "work" / "records") as connection:
-            return ledger(connection)
+            return count_parts(connection)
 
-    def assert_balanced(self, triggers: int | None = None) -> LedgerCounts:
+    def assert_balanced(self, triggers: int | None = None) -> PartCounts:
         """Every trigger has exactly one verdict, on record; a PASS is only what was inspected and scored."""
         if triggers is not None:
             wait_for(lambda: self.counts().triggers >= triggers, f"{triggers} records")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from station.codes import ReasonCode
-from station.records.parts import DATABASE_FILE, PartRow, RecordingError, open_reader, open_writer, parts
+from station.records.parts import PartRow, parts
+from station.records.schema import DATABASE_FILE, RecordingError, open_reader, open_writer
 
 PARTS_1 = (
     "id INTEGER PRIMARY KEY, session TEXT NOT NULL REFERENCES sessions (session), acquisition_id INTEGER NOT NULL, "

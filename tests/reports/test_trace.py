@@ -12,9 +12,10 @@ import pytest
 from station.codes import ReasonCode
 from station.commands import main as cli
 from station.line.recording.stage import Recorder, RecorderSettings
-from station.records import parts as database
 from station.records.ejections import Ejection
-from station.records.parts import EventRow, PartRow, part_row
+from station.records.events import EventRow
+from station.records.parts import PartRow, part_row
+from station.records.schema import DATABASE_FILE
 from station.reports.drawing import PNG_SCALE, Drawing
 from station.reports.trace import trace
 from station.reports.trace_picture import COLOURS, WIDTH, draw, tick_ms
@@ -138,7 +139,7 @@ def test_text_names_step_verdict_and_older_parts(records: Path, capsys: pytest.C
     code, out, _ = run(capsys, 1002, "--records", records, "--session", "s1")
     assert "anomaly score above the reject limit: detail" in out
     assert "acknowledged" in out
-    code, out, _ = run(capsys, 3, "--acquisition", "--records", records / database.DATABASE_FILE)
+    code, out, _ = run(capsys, 3, "--acquisition", "--records", records / DATABASE_FILE)
     assert "a late answer said PASS" in out
 
 

@@ -14,8 +14,8 @@ from station.commands import main as cli
 from station.control import ControlError, request
 from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
-from station.records.parts import LedgerCounts, open_reader
-from station.results import Verdict
+from station.records.schema import open_reader
+from station.results import PartCounts, Verdict
 from tests.bench.bench import START_S, Bench, bad, good, wait_for
 
 START_CHALLENGE = 6
@@ -76,7 +76,7 @@ def test_a_test_is_guided_and_counted_apart(tmp_path: Path, capsys: pytest.Captu
         counters = bench.status()["counters"]
         assert (counters["triggers"], counters["passed"], counters["failed"], counters["challenge"]) == (2, 1, 1, 2)
         assert bench.terminate() == 0
-        assert bench.counts() == LedgerCounts(triggers=2, passed=1, failed=1, review=0, error=0, missed=0, challenge=2)
+        assert bench.counts() == PartCounts(triggers=2, passed=1, failed=1, review=0, error=0, missed=0, challenge=2)
         assert [row.challenge for row in bench.rows()] == [None, 1, 1, None]
         (run,) = made(bench)
         assert (run.verdict, run.started_by) == (RunVerdict.PASSED, "plc")

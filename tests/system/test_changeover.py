@@ -18,7 +18,7 @@ from engines.store.store import EngineStore
 from station.commands import main as cli
 from station.configuration.selection import FILE
 from station.records.audit import AuditRow, audit_rows
-from station.records.parts import open_reader
+from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture, wait_for
 from tests.bench.engines.small_engine import write_small_engine

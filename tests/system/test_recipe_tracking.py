@@ -15,7 +15,7 @@ from station.commissioning import check
 from station.configuration import load as config
 from station.control import ControlError, request
 from station.records.ejections import Ejection, ejections
-from station.records.parts import open_reader
+from station.records.schema import open_reader
 from tests.bench.bench import Bench, PlcResult, bad, good, wait_for
 
 SELECT_RECIPE, RELOAD = 1, 8

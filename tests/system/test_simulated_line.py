@@ -11,7 +11,7 @@ import pytest
 from station.codes import ERRORS, ErrorCode
 from station.control import request
 from station.records.ejections import Ejection, ejections
-from station.records.parts import open_reader
+from station.records.schema import open_reader
 from station.simulation.parts.pictures import GOOD, Canvas
 from station.simulation.parts.schedule import LinePlan, PlannedPart
 from station.simulation.plant.belt import Layout

@@ -12,7 +12,8 @@ from pyModbusTCP.client import ModbusClient
 from station.codes import ErrorCode, ReasonCode
 from station.control import request
 from station.records.ejections import Ejection, ejections
-from station.records.parts import events, open_reader
+from station.records.events import events
+from station.records.schema import open_reader
 from tests.bench.bench import Bench, bad, good, wait_for
 
 EJECTOR1, LINE_STOP, ERROR_CODE, COUNT_EJECTED = 20, 24, 4, 46

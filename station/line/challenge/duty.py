@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from station.codes import ReasonCode
 from station.line.challenge.machine import Challenge, ChallengeSettings
@@ -17,7 +16,7 @@ from station.line.challenge.messages import (
     StartChallenge,
 )
 from station.records.challenge_runs import Memory, Run, RunVerdict
-from station.records.challenges import values_of
+from station.records.challenges import ChallengeRow
 from station.results import Decision, Identity, Verdict
 
 
@@ -25,8 +24,7 @@ from station.results import Decision, Identity, Verdict
 class ChallengePorts:
     """Where news goes. None of these may block."""
 
-    record: Callable[[dict[str, Any]], None]
-    """The row of a run as it is now, see `challenge_records`."""
+    record: Callable[[ChallengeRow], None]
     event: Callable[[str, str, str], None]
     """kind, level, detail."""
 
@@ -84,8 +82,7 @@ class ChallengeDuty:
     def report(self, identity: Identity, engine_id: str) -> None:
         """Records and logs the runs that have changed, with the recipe and engine of now."""
         for run in self.machine.news():
-            row = values_of(run, recipe=identity.recipe, recipe_checksum=identity.recipe_checksum, engine_id=engine_id)
-            self._ports.record(row)
+            self._ports.record(ChallengeRow(run, identity.recipe, identity.recipe_checksum, engine_id))
             level = "error" if run.verdict is RunVerdict.FAILED and not run.reset_by else "info"
             self._ports.event("challenge", level, _text(run))
 

@@ -6,11 +6,13 @@ Written by the recording thread and not where it happens: a log may block, a sig
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
+from station.records.audit import AuditRow
+from station.records.events import EventRow
 from station.records.parts import PartRow, ViewRow
 from station.results import Verdict
 
@@ -34,16 +36,16 @@ def log_part(row: PartRow) -> None:
     )
 
 
-def log_event(values: Mapping[str, Any]) -> None:
-    """An event, with the values of its row."""
-    level = logging.getLevelName(str(values["level"]).upper())
-    detail = {"detail": values["detail"]} if values["detail"] else {}
-    log.log(level if isinstance(level, int) else logging.INFO, values["kind"], **detail)
+def log_event(row: EventRow) -> None:
+    """An event."""
+    level = logging.getLevelName(row.level.upper())
+    detail = {"detail": row.detail} if row.detail else {}
+    log.log(level if isinstance(level, int) else logging.INFO, row.kind, **detail)
 
 
-def log_audit(values: Mapping[str, Any]) -> None:
-    """An entry of the audit log, with the values of its row."""
-    log.info("audit", **{name: value for name, value in values.items() if name != "session"})
+def log_audit(row: AuditRow) -> None:
+    """An entry of the audit log."""
+    log.info("audit", **asdict(row))
 
 
 def _view(view: ViewRow) -> dict[str, Any]:

@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -35,10 +34,26 @@ from station.codes import WarningCode
 from station.line.recording.image_store import ImageStore
 from station.line.recording.journal import PartKey, UnfinishedPart
 from station.line.recording.log import log_audit, log_event, log_part
+from station.line.recording.messages import (
+    Acknowledged,
+    Flush,
+    Message,
+    PartToStore,
+    Row,
+    SessionKilled,
+    Stop,
+    identified,
+)
 from station.line.recording.waiting_images import Admitted, WaitingImages
-from station.line.recording.writer import RecordWriter, Statement
-from station.records import parts as database
-from station.records.audit import INSERT_AUDIT, AuditEntry
+from station.line.recording.writer import RecordWriter
+from station.records.audit import AuditEntry, AuditRow, insert_audit
+from station.records.challenges import ChallengeRow, upsert_challenge
+from station.records.ejections import Ejection, insert_ejection
+from station.records.events import EventRow, insert_event
+from station.records.parts import image_deleted, insert_part, part_acknowledged, part_row
+from station.records.schema import DATABASE_FILE, RecordingError
+from station.records.sessions import session_ended, session_killed, session_started
+from station.records.statement import Statement
 from station.results import InspectionRecord
 
 log = structlog.get_logger()
@@ -81,23 +96,6 @@ class RecorderHealth:
 OnCommitted = Callable[[Sequence[PartKey]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    admitted: Admitted
-    recovered: bool = False
-
-
-class _Flush(threading.Event):
-    """Set once everything recorded before it is in the database."""
-
-
-class _Stop:
-    pass
-
-
-_Message = _Part | Statement | _Flush | _Stop
-
-
 class Recorder:
     """Owner of the records. `start`, then `record` and `event`, then `stop`."""
 
@@ -110,7 +108,7 @@ class Recorder:
             settings.directory, budget_mb=settings.disk_budget_mb, min_free_mb=settings.min_free_mb
         )
         self._thread = threading.Thread(target=self._run, name="recording")
-        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._stopping = False
         self._stop_at = 0.0
         self._images_until = math.inf
@@ -121,9 +119,9 @@ class Recorder:
         )
         self._lost = 0
         # From here on: the recording thread's own, only read by the others.
-        self._writer = RecordWriter(settings.directory / database.DATABASE_FILE)
+        self._writer = RecordWriter(settings.directory / DATABASE_FILE)
         self._pending: list[Statement] = []
-        self._flushes: list[_Flush] = []
+        self._flushes: list[Flush] = []
         self._lost_reported = 0
         self._trouble_reported = False
 
@@ -156,17 +154,16 @@ class Recorder:
             self._images.make_folder()
         except OSError as problem:
             if problem.errno not in _DISK_FULL:
-                raise database.RecordingError(f'records "{folder}" cannot be made: {problem.strerror}') from problem
+                raise RecordingError(f'records "{folder}" cannot be made: {problem.strerror}') from problem
         if folder.exists() and not os.access(folder, os.W_OK):
-            raise database.RecordingError(f'records "{folder}" cannot be written: no permission')
+            raise RecordingError(f'records "{folder}" cannot be written: no permission')
         self._writer.open()
-        values = {"session": self._session, "wall_time": time.time()}
-        self._pending = [Statement(database.START_SESSION, values), Statement(database.MARK_KILLED, values)]
+        self._pending = session_started(self._session, time.time())
         self._thread.start()
 
     def record(self, record: InspectionRecord) -> None:
         """Takes a part for the ledger; returns within microseconds whatever the disk does. Called by one thread."""
-        self._offer(_Part(self._waiting_images.admit(record)))
+        self._offer(PartToStore(self._waiting_images.admit(record)))
 
     def record_recovered(self, part: UnfinishedPart, *, engine_id: str = "", recipe: str = "") -> None:
         """Enters a part that an earlier process left in the journal, unless the ledger has it already."""
@@ -181,8 +178,8 @@ class Recorder:
             config_checksum="",
             reject_score=float("nan"),
         )
-        self._inbox.put(Statement(database.INSERT_KILLED_SESSION, {"session": part.session}))
-        self._offer(_Part(Admitted(record), recovered=True))
+        self._inbox.put(SessionKilled(part.session))
+        self._offer(PartToStore(Admitted(record), is_recovered=True))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
         """Takes an event. A missed trigger is one event of kind `missed`. Any thread."""
@@ -190,27 +187,25 @@ class Recorder:
 
     def acknowledged(self, acquisition_id: int, after_trigger_ms: float) -> None:
         """The PLC has read the result of a part that was recorded before. Any thread."""
-        values = {
-            "session": self._session,
-            "acquisition_id": acquisition_id,
-            "acknowledged_ms": f"{after_trigger_ms:.3f}",
-        }
-        self._offer(Statement(database.ACKNOWLEDGED, values))
+        self._offer(Acknowledged(acquisition_id, after_trigger_ms))
 
     def audit(self, entry: AuditEntry) -> None:
         """Takes an entry for the audit log. Any thread."""
-        values = {"session": self._session, "wall_time": time.time(), **asdict(entry)}
-        self._offer(Statement(INSERT_AUDIT, values))
+        self._offer(AuditRow(time.time(), **asdict(entry)))
 
-    def write(self, sql: str, values: dict[str, Any]) -> None:
-        """Takes a statement on a table of another module. Any thread."""
-        self._offer(Statement(sql, values))
+    def ejection(self, ejection: Ejection) -> None:
+        """Takes a part that was pushed off. Any thread."""
+        self._offer(ejection)
+
+    def challenge(self, row: ChallengeRow) -> None:
+        """Takes a challenge test as it is now. Any thread."""
+        self._offer(row)
 
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything recorded so far is in the database; False when it is not in time."""
-        flush = _Flush()
+        flush = Flush()
         self._inbox.put(flush)
-        return flush.wait(timeout_s)
+        return flush.done.wait(timeout_s)
 
     def stop(self, timeout_s: float) -> bool:
         """Writes what waits, in order, and ends the thread. False when not all could be written in `timeout_s`.
@@ -223,31 +218,23 @@ class Recorder:
             self._images_until = time.monotonic() + timeout_s / 2
             self._stop_at = time.monotonic() + timeout_s
             self._stopping = True
-            self._inbox.put(_Stop())
+            self._inbox.put(Stop())
         self._thread.join(timeout_s + 2 * COMMIT_INTERVAL_S)
         return not self._thread.is_alive() and self._waiting() == 0
 
     def _waiting(self) -> int:
         return self._inbox.qsize() + len(self._pending)
 
-    def _offer(self, message: _Part | Statement) -> None:
+    def _offer(self, row: Row) -> None:
         if not self._stopping and self._waiting() < self._settings.waiting_rows:
-            self._inbox.put(message)
+            self._inbox.put(row)
             return
         self._lost += 1
-        what = message.values if isinstance(message, Statement) else _names(message.admitted.record)
         why = "recording has stopped" if self._stopping else "too many records wait for the disk"
-        log.error("record lost", why=why, lost=self._lost, **what)
+        log.error("record lost", why=why, lost=self._lost, **identified(row))
 
-    def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> Statement:
-        values = {
-            "session": self._session,
-            "wall_time": time.time() if wall_time is None else wall_time,
-            "kind": kind,
-            "level": level,
-            "detail": detail,
-        }
-        return Statement(database.INSERT_EVENT, values)
+    def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> EventRow:
+        return EventRow(self._session, time.time() if wall_time is None else wall_time, kind, level, detail)
 
     # -- the recording thread --------------------------------------------------------------------------------------
 
@@ -264,7 +251,7 @@ class Recorder:
         self._writer.close()
 
     def _gather(self) -> bool:
-        """Takes messages for one commit interval, which begins with the first; True when told to stop."""
+        """Takes messages for one commit interval, which begins with the first; True after `Stop`."""
         wait_s = COMMIT_INTERVAL_S if self._pending else IDLE_INTERVAL_S
         until = 0.0
         for _ in range(ROWS_PER_COMMIT):
@@ -272,30 +259,44 @@ class Recorder:
                 message = self._inbox.get(timeout=wait_s)
             except queue.Empty:
                 return False
-            if isinstance(message, _Part):
-                self._pending.append(self._store(message))
-            elif isinstance(message, Statement):
-                if message.sql == database.INSERT_EVENT:
-                    log_event(message.values)
-                elif message.sql == INSERT_AUDIT:
-                    log_audit(message.values)
-                self._pending.append(message)
-            elif isinstance(message, _Flush):
-                self._flushes.append(message)
-            else:
-                values = {"session": self._session, "wall_time": time.time()}
-                self._pending.append(Statement(database.END_SESSION, values))
-                return True
+            match message:
+                case Flush():
+                    self._flushes.append(message)
+                case Stop():
+                    self._pending.append(session_ended(self._session, time.time()))
+                    return True
+                case _:
+                    self._pending.append(self._statement(message))
             until = until or time.monotonic() + COMMIT_INTERVAL_S
             wait_s = until - time.monotonic()
             if wait_s <= 0:
                 return False
         return False
 
-    def _store(self, part: _Part) -> Statement:
-        """Writes the images of a part; its rows are the answer. Images first: no row names a file that is not there."""
+    def _statement(self, row: Row) -> Statement:
+        """Logs what was given, stores its images, and returns what the database is to execute."""
+        match row:
+            case PartToStore():
+                return self._store(row)
+            case EventRow():
+                log_event(row)
+                return insert_event(row)
+            case AuditRow():
+                log_audit(row)
+                return insert_audit(self._session, row)
+            case Ejection():
+                return insert_ejection(self._session, row)
+            case ChallengeRow():
+                return upsert_challenge(row)
+            case Acknowledged(acquisition_id, after_trigger_ms):
+                return part_acknowledged(self._session, acquisition_id, after_trigger_ms)
+            case SessionKilled(session):
+                return session_killed(session)
+
+    def _store(self, part: PartToStore) -> Statement:
+        """Writes the images of a part and returns its rows. Images first: no row names a file that is not there."""
         admitted, record = part.admitted, part.admitted.record
-        row = database.part_row(record, recovered=part.recovered)
+        row = part_row(record, recovered=part.is_recovered)
         skipped = admitted.image_skipped
         if admitted.image_bytes and time.monotonic() > self._images_until:
             skipped = "the station stopped"
@@ -304,20 +305,19 @@ class Recorder:
         elif admitted.image_bytes:
             row = self._images.store(row, record.views)
         self._waiting_images.stored(admitted)
-        if not part.recovered:  # the clock of another process says nothing now
+        if not part.is_recovered:  # the clock of another process says nothing now
             recorded_ms = (time.monotonic_ns() - record.part.time_ns) / 1e6
             row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
         log_part(row)
-        views = tuple(database.view_values(row, view) for view in row.views)
-        return Statement(database.INSERT_PART, database.part_values(row), (row.session, row.acquisition_id), views)
+        return insert_part(row)
 
     def _tidy(self) -> None:
         for path in self._images.tidy():
-            self._pending.append(Statement(database.IMAGE_DELETED, {"image_path": path}))
+            self._pending.append(image_deleted(path))
         if bool(self._images.trouble) != self._trouble_reported:
             self._trouble_reported = bool(self._images.trouble)
             kind, level = ("images_skipped", "warning") if self._images.trouble else ("images_stored", "info")
-            self._pending.append(self._event(kind, level, self._images.trouble))
+            self._pending.append(insert_event(self._event(kind, level, self._images.trouble)))
 
     def _take_stock(self) -> None:
         """Counts the images on disk, and corrects rows whose image is gone (killed between file and row)."""
@@ -325,7 +325,7 @@ class Recorder:
         if self._images.trouble:
             return
         gone = (path for path in self._writer.images() if path not in on_disk)
-        self._pending += [Statement(database.IMAGE_DELETED, {"image_path": path}) for path in gone]
+        self._pending += [image_deleted(path) for path in gone]
 
     def _commit(self) -> None:
         """Writes all pending rows in one transaction; what cannot be written now stays pending."""
@@ -336,18 +336,9 @@ class Recorder:
         if self._lost > self._lost_reported:
             detail = f"{self._lost - self._lost_reported} records were lost: too many waited for the disk"
             self._lost_reported = self._lost
-            self._pending.append(self._event("records_lost", "error", detail))
+            self._pending.append(insert_event(self._event("records_lost", "error", detail)))
         if committed and self._on_committed is not None:
             self._on_committed(committed)
         for flush in self._flushes:
-            flush.set()
+            flush.done.set()
         self._flushes.clear()
-
-
-def _names(record: InspectionRecord) -> dict[str, Any]:
-    part = record.part
-    return {
-        "acquisition_id": part.acquisition_id,
-        "part_id": part.part_id,
-        "verdict": record.decision.verdict.name,
-    }

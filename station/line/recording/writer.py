@@ -11,30 +11,19 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from station.line.recording.journal import PartKey
-from station.records import parts as database
+from station.records.parts import image_paths
+from station.records.schema import RecordingError, open_writer
+from station.records.statement import Statement
 
 log = structlog.get_logger()
 
 RETRY_INTERVAL_S = 1.0
 _ROW_REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One row."""
-
-    sql: str
-    values: dict[str, Any]
-    part: PartKey | None = None
-    views: tuple[dict[str, Any], ...] = ()
-    """Of the part."""
 
 
 class RecordWriter:
@@ -63,7 +52,7 @@ class RecordWriter:
             RecordingError: it is damaged or of a newer version.
         """
         try:
-            self._connection = database.open_writer(self._path)
+            self._connection = open_writer(self._path)
         except sqlite3.OperationalError as problem:
             self._failed(problem)
 
@@ -72,7 +61,7 @@ class RecordWriter:
         if self._connection is None:
             return []
         try:
-            return [path for (path,) in self._connection.execute(database.IMAGES)]
+            return image_paths(self._connection)
         except sqlite3.Error as problem:
             self._failed(problem)
             return []
@@ -81,7 +70,7 @@ class RecordWriter:
         """Writes all in one transaction: the parts that are in the database for good; None: nothing was written."""
         try:
             written = self._transaction(statements)
-        except (sqlite3.Error, database.RecordingError) as problem:
+        except (sqlite3.Error, RecordingError) as problem:
             self._failed(problem, len(statements))
             return None
         if self.trouble:
@@ -96,26 +85,26 @@ class RecordWriter:
 
     def _transaction(self, statements: Sequence[Statement]) -> list[PartKey]:
         if self._connection is None:
-            self._connection = database.open_writer(self._path)
+            self._connection = open_writer(self._path)
         written: list[PartKey] = []
         self._connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
-            if not self._execute(self._connection, statement.sql, statement.values):
+            if not self._execute(self._connection, statement):
                 continue
-            for view in statement.views:
-                self._execute(self._connection, database.INSERT_VIEW, view)
+            for dependent in statement.dependent:
+                self._execute(self._connection, dependent)
             if statement.part is not None:
                 written.append(statement.part)
         self._connection.execute("COMMIT")
         return written
 
-    def _execute(self, connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> bool:
+    def _execute(self, connection: sqlite3.Connection, statement: Statement) -> bool:
         """False when the database refuses this row."""
         try:
-            connection.execute(sql, values)
+            connection.execute(statement.sql, statement.values)
         except (*_ROW_REFUSED, OverflowError) as problem:
             self.refused += 1
-            log.error("row refused by the database", problem=str(problem), **values)
+            log.error("row refused by the database", problem=str(problem), **statement.values)
             return False
         return True
 

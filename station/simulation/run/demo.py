@@ -34,7 +34,8 @@ from station.control import ControlError
 from station.jobs.plan import PlanBuildError
 from station.jobs.teaching import TeachError, teach
 from station.records.images import write_image
-from station.records.parts import ledger, open_reader
+from station.records.parts import count_parts
+from station.records.schema import open_reader
 from station.simulation.accounts.accounting import as_ledger, join, write_contact_sheet
 from station.simulation.accounts.report import by_recipe, problems, report
 from station.simulation.accounts.summary import print_summary
@@ -365,7 +366,7 @@ class Demo:
         workspace, setup = self._workspace, self._setup
         with contextlib.closing(open_reader(workspace.records)) as connection:
             outcomes = join(connection, setup.phase(INSPECT), line)
-            recorded = as_ledger(asdict(ledger(connection)))
+            recorded = as_ledger(asdict(count_parts(connection)))
             write_contact_sheet(connection, outcomes, workspace.records, workspace.contact_sheet)
         counted = as_ledger(status["counters"])
         found = problems(outcomes, recorded, line.unexposed)

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from station.codes import WarningCode
 from station.line.recording.stage import Recorder, RecorderSettings
-from station.records.parts import PartRow, events, open_reader, parts
+from station.records.events import events
+from station.records.parts import PartRow, parts
+from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.sample_parts import PartMaker, textured
 

@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 
 from station.codes import ReasonCode
 from station.line.recording.journal import SLOT_BYTES, Journal, JournalError, UnfinishedPart
-from station.records.parts import ledger, open_reader, parts
+from station.records.parts import count_parts, parts
+from station.records.schema import open_reader
 from station.results import Decision, Part, Verdict
 from tests.bench.sample_parts import CODES, decision, new_part
 
@@ -223,7 +224,7 @@ def test_ledger_balances_after_kill_9(tmp_path: Path) -> None:
                 wanted = list(Verdict)[row.acquisition_id % 4].name
                 restarted = [reason.code for reason in row.reason_list] == [ReasonCode.RESTARTED]
                 assert row.verdict == wanted or (restarted and row.recovered and row.acquisition_id == len(numbers))
-            counts = ledger(reader, session)
+            counts = count_parts(reader, session)
             assert counts.triggers == len(numbers)
         assert any(row.recovered for row in parts(reader)), "no kill hit a part on its way: the test shows nothing"
         clean = dict(map(tuple, reader.execute("SELECT session, clean FROM sessions")))

@@ -18,10 +18,11 @@ from structlog.testing import capture_logs
 from station.codes import ReasonCode, WarningCode
 from station.line.recording.journal import PartKey, UnfinishedPart
 from station.line.recording.stage import Recorder, RecorderSettings
-from station.records import parts as database
+from station.records.events import events
 from station.records.images import ImageError, MapScale, encode_map, encode_png, read_map, write_atomic
-from station.records.parts import RecordingError, ledger, open_reader, parts
-from station.results import Decision, Verdict
+from station.records.parts import PartRow, count_parts, parts
+from station.records.schema import DATABASE_FILE, RecordingError, open_reader
+from station.results import Decision, PartCounts, Verdict
 from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, new_part, textured
 
 MAKE = PartMaker()
@@ -51,7 +52,7 @@ def recording(
         assert recorder.stop(20)
 
 
-def rows(directory: Path) -> list[database.PartRow]:
+def rows(directory: Path) -> list[PartRow]:
     with closing(open_reader(directory)) as reader:
         return list(parts(reader))
 
@@ -171,7 +172,7 @@ def test_images_of_pass_parts_are_sampled_evenly_all_others_are_kept(tmp_path: P
     assert len(list(tmp_path.rglob("*.png"))) == 2 * len(with_image)
 
 
-def test_ledger_counts_parts_by_verdict_and_session(tmp_path: Path) -> None:
+def test_count_parts_counts_by_verdict_and_session(tmp_path: Path) -> None:
     verdicts = [Verdict.PASS] * 5 + [Verdict.FAIL] * 3 + [Verdict.REVIEW] * 2 + [Verdict.ERROR]
     for session in ("s1", "s2"):
         with recording(tmp_path, session=session) as recorder:
@@ -180,12 +181,12 @@ def test_ledger_counts_parts_by_verdict_and_session(tmp_path: Path) -> None:
             recorder.event("missed", "warning", "not ready")
             recorder.event("camera", "info", "connected")
     with closing(open_reader(tmp_path)) as reader:
-        assert ledger(reader, "s2") == database.LedgerCounts(11, 5, 3, 2, 1, missed=1)
-        assert ledger(reader) == database.LedgerCounts(22, 10, 6, 4, 2, missed=2)
-        assert ledger(reader, "s3") == database.LedgerCounts(0, 0, 0, 0, 0, 0)
+        assert count_parts(reader, "s2") == PartCounts(11, 5, 3, 2, 1, missed=1)
+        assert count_parts(reader) == PartCounts(22, 10, 6, 4, 2, missed=2)
+        assert count_parts(reader, "s3") == PartCounts(0, 0, 0, 0, 0, 0)
         failed = parts(reader, session="s2", verdicts=[Verdict.FAIL, Verdict.ERROR], newest=3)
         assert [row.acquisition_id for row in failed] == [7, 8, 11]
-        (event,) = database.events(reader, session="s1", kind="camera")
+        (event,) = events(reader, session="s1", kind="camera")
         assert (event.level, event.detail) == ("info", "connected")
         assert list(map(tuple, reader.execute("SELECT session, clean FROM sessions"))) == [("s1", 1), ("s2", 1)]
 
@@ -193,7 +194,7 @@ def test_ledger_counts_parts_by_verdict_and_session(tmp_path: Path) -> None:
 def test_session_that_was_killed_is_known_as_such(tmp_path: Path) -> None:
     with recording(tmp_path, session="killed"):
         pass
-    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE)) as connection, connection:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection, connection:
         connection.execute("UPDATE sessions SET clean = NULL, end_wall_time = NULL")
     with recording(tmp_path, session="next"):
         pass
@@ -345,7 +346,7 @@ def lock(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Another process that holds the database (a person with a tool): the recorder cannot write."""
     with recording(tmp_path, session="before"):
         pass
-    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
 
@@ -381,7 +382,7 @@ def test_more_rows_than_may_wait_are_counted_and_reported(tmp_path: Path, lock: 
     numbers = [row.acquisition_id for row in rows(tmp_path)]
     assert numbers == [*range(1, 51 - lost), 51]
     with closing(open_reader(tmp_path)) as reader:
-        (event,) = database.events(reader, kind="records_lost")
+        (event,) = events(reader, kind="records_lost")
     assert event.level == "error"
     assert event.detail.startswith(f"{lost} records")
 
@@ -418,7 +419,7 @@ def test_no_image_is_stored_while_too_little_space_is_free(tmp_path: Path) -> No
     assert row.views[0].image_path is None
     assert "must stay free" in str(row.views[0].image_skipped)
     with closing(open_reader(tmp_path)) as reader:
-        assert [event.kind for event in database.events(reader)] == ["images_skipped"]
+        assert [event.kind for event in events(reader)] == ["images_skipped"]
 
 
 def test_row_whose_image_is_gone_is_corrected_at_the_next_start(tmp_path: Path) -> None:
@@ -436,13 +437,13 @@ def test_row_whose_image_is_gone_is_corrected_at_the_next_start(tmp_path: Path) 
 
 
 def test_damaged_database_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / database.DATABASE_FILE).write_bytes(b"no database" * 1000)
+    (tmp_path / DATABASE_FILE).write_bytes(b"no database" * 1000)
     with pytest.raises(RecordingError, match="move the file away"):
         Recorder(RecorderSettings(tmp_path), "s1").start()
 
 
 def test_database_of_a_newer_station_is_refused(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / database.DATABASE_FILE)) as connection:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(RecordingError, match="schema version 99"):
         Recorder(RecorderSettings(tmp_path), "s1").start()

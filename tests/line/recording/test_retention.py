@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from station.line.recording.retention import MB, Retention
 from station.line.recording.stage import Recorder, RecorderSettings
-from station.records.parts import PartRow, open_reader, parts
+from station.records.parts import PartRow, parts
+from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.sample_parts import PartMaker, textured
 

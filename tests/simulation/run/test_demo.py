@@ -16,7 +16,8 @@ import pytest
 
 from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.commands.main import main
-from station.records.parts import open_reader, parts
+from station.records.parts import parts
+from station.records.schema import open_reader
 from station.simulation.parts.rendered import SIZE_PX, render
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT

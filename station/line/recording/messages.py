@@ -1,0 +1,72 @@
+"""What the recorder is given: a type for each kind of row, and two for itself."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from station.line.recording.waiting_images import Admitted
+from station.records.audit import AuditRow
+from station.records.challenges import ChallengeRow
+from station.records.ejections import Ejection
+from station.records.events import EventRow
+
+
+@dataclass(frozen=True, slots=True)
+class PartToStore:
+    """A part, with its pictures where they are to be stored."""
+
+    admitted: Admitted
+    is_recovered: bool = False
+    """An earlier process left it in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The PLC has read the result of a part."""
+
+    acquisition_id: int
+    after_trigger_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKilled:
+    """An earlier process was killed and left parts."""
+
+    session: str
+
+
+Row = PartToStore | Acknowledged | SessionKilled | EventRow | AuditRow | Ejection | ChallengeRow
+"""What becomes rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """`done` is set once everything that was given before is in the database."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Write what waits and end."""
+
+
+Message = Row | Flush | Stop
+
+
+def identified(row: Row) -> dict[str, Any]:
+    """What identifies a row in the log when it is lost."""
+    match row:
+        case PartToStore():
+            record = row.admitted.record
+            return {
+                "acquisition_id": record.part.acquisition_id,
+                "part_id": record.part.part_id,
+                "verdict": record.decision.verdict.name,
+            }
+        case ChallengeRow():
+            return {"challenge": row.run.number, "verdict": row.run.verdict.value}
+        case _:
+            return asdict(row)

@@ -1,0 +1,46 @@
+"""The table of events: what happened and is no part."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from station.records.statement import Statement
+
+MISSED = "missed"
+"""Kind of the event that stands for one trigger while the station was not ready."""
+
+_INSERT = (
+    "INSERT INTO events (session, wall_time, kind, level, detail) VALUES (:session, :wall_time, :kind, :level, :detail)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened and is no part."""
+
+    session: str
+    wall_time: float
+    kind: str
+    level: str
+    detail: str
+
+
+def insert_event(row: EventRow) -> Statement:
+    """Enters an event."""
+    return Statement(_INSERT, asdict(row))
+
+
+def events(
+    connection: sqlite3.Connection, *, session: str | None = None, kind: str | None = None
+) -> Iterator[EventRow]:
+    """Events in the order they were written."""
+    query = "SELECT session, wall_time, kind, level, detail FROM events WHERE 1"
+    values = []
+    for column, value in (("session", session), ("kind", kind)):
+        if value is not None:
+            query += f" AND {column} = ?"
+            values.append(value)
+    for row in connection.execute(f"{query} ORDER BY id", values):
+        yield EventRow(*row)

@@ -1,0 +1,31 @@
+"""The table of sessions: one row for each start of the station, with how it ended."""
+
+from __future__ import annotations
+
+from station.records.statement import Statement
+
+_START = (
+    "INSERT INTO sessions (session, start_wall_time) VALUES (:session, :wall_time) "
+    "ON CONFLICT (session) DO UPDATE SET start_wall_time = excluded.start_wall_time"
+)
+_MARK_KILLED = "UPDATE sessions SET clean = 0 WHERE clean IS NULL AND session <> :session"
+_INSERT_KILLED = "INSERT OR IGNORE INTO sessions (session, clean) VALUES (:session, 0)"
+_END = "UPDATE sessions SET end_wall_time = :wall_time, clean = 1 WHERE session = :session"
+
+
+def session_started(session: str, wall_time: float) -> list[Statement]:
+    """A station starts. Every other session without an end was killed."""
+    return [
+        Statement(_START, {"session": session, "wall_time": wall_time}),
+        Statement(_MARK_KILLED, {"session": session}),
+    ]
+
+
+def session_killed(session: str) -> Statement:
+    """An earlier session that left parts in the journal, and may not have come to write its row."""
+    return Statement(_INSERT_KILLED, {"session": session})
+
+
+def session_ended(session: str, wall_time: float) -> Statement:
+    """The station stops in order."""
+    return Statement(_END, {"session": session, "wall_time": wall_time})
