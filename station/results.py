@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias
 
 from station.codes import REASONS, ReasonCode
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:  # the configuration and the control socket need the words, not numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 
 
 class Verdict(IntEnum):

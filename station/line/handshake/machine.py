@@ -32,7 +32,6 @@ from station.line.handshake.commands import Commands, CommandState
 from station.line.handshake.heartbeats import Heartbeats
 from station.line.handshake.messages import (
     ClearErrorRequested,
-    Counts,
     GoOffline,
     GoOnline,
     HandshakeRequest,
@@ -47,7 +46,7 @@ from station.line.handshake.messages import (
     TriggerMissed,
     TriggerRequested,
 )
-from station.results import Verdict
+from station.results import PartCounts, Verdict
 
 NS_PER_S = 1_000_000_000
 U32 = 0xFFFF_FFFF
@@ -76,7 +75,7 @@ class Handshake:
         self._settings = settings
         self._inputs = PlcInputs()
         self._status = StationStatus()
-        self._counts: Counts | None = None
+        self._counts: PartCounts | None = None
 
         self._heartbeats = Heartbeats(
             self._ns(settings.heartbeat_period_s), self._ns(settings.plc_heartbeat_timeout_s), now_ns
@@ -231,7 +230,7 @@ class Handshake:
         self._commands.online_is(status.online, now_ns)
         return self._withdraw_passes() if not status.online or status.fault else []
 
-    def counted(self, counts: Counts) -> None:
+    def counted(self, counts: PartCounts) -> None:
         """The counters of the ledger, any time they may have changed."""
         self._counts = counts
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Protocol
 
 from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.results import Verdict
@@ -86,23 +85,6 @@ class PartResult:
     """The PLC's position of the part, as latched."""
     challenge: bool = False
     """A master part of a challenge test."""
-
-
-class Counts(Protocol):
-    """The counters of the map."""
-
-    @property
-    def triggers(self) -> int: ...
-    @property
-    def passed(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def review(self) -> int: ...
-    @property
-    def error(self) -> int: ...
-    @property
-    def missed(self) -> int: ...
 
 
 # ---- what the PLC wants ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from station.codes import ReasonCode
 from station.line.signalling.frame_time import NS_PER_MS, may_be_of
 from station.line.signalling.latched_ids import LatchedId, LatchedIds, LatchState
-from station.results import Decision, Part, Verdict
+from station.results import Decision, Part, PartCounts, Verdict
 
 CLOSED_HISTORY = 64
 
@@ -49,18 +49,10 @@ class LedgerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
-    """Parts of production since the start or the last reset. triggers = pass + fail + review + error + open."""
+class Counters(PartCounts):
+    """Parts since the start or the last reset, and the answers that came too late for theirs."""
 
-    triggers: int = 0
-    passed: int = 0
-    failed: int = 0
-    review: int = 0
-    error: int = 0
-    missed: int = 0
     late: int = 0
-    challenge: int = 0
-    """Parts of challenge tests, which are in none of the others."""
 
 
 _COUNTER = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.REVIEW: "review", Verdict.ERROR: "error"}
