@@ -1,7 +1,5 @@
-# Two commands do everything on a fresh machine with Python 3.10+, a C compiler and make:
-#   make demo    a simulated line drives the real station: teaches an engine, inspects parts, writes a report
-#   make test    every check and test
-# Each makes its own environment in .venv; `make clean` removes it.
+# Two commands do everything on a fresh machine with Python 3.10+, a C compiler and make: `make demo` and `make test`.
+# Each makes its own environment in .venv; `make clean` removes it. `make help` lists every target from its `##`.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,22 +8,46 @@ STAMP  := $(VENV)/.installed
 
 DEMO_WORK ?= demo
 
-.PHONY: demo test lint clean tools install
+.PHONY: help demo run test lint format types docs bench clean tools install
 
-demo: $(STAMP)
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## a simulated line drives the real station: teaches an engine, inspects parts, writes a report
 	$(BIN)/station demo --work $(DEMO_WORK) $(DEMO_ARGS)
 
 # Two at a time, file by file: many tests wait for processes. One at a time: make test PYTEST_ARGS=-n0
-test: $(STAMP) lint
+test: $(STAMP) lint  ## every check and test
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-lint: $(STAMP)
+lint: $(STAMP)  ## style, types, import contracts, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generate --check
 
-install: $(STAMP)
+format: $(STAMP)  ## puts the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)  ## mypy in a process that stays, a second after the first time; `.venv/bin/dmypy stop` ends it
+	$(BIN)/dmypy run
+
+docs: $(STAMP)  ## writes every generated document and diagram
+	$(BIN)/python -m docs.generate
+
+bench:  ## lists the benchmarks
+	@for file in $$(grep -l __main__ benchmarks/*.py); do printf '%-34s %s\n' "$$file" "$$(sed -n '1s/^"""//; 1s/"""$$//; 1p' $$file)"; done
+
+run: $(STAMP)  ## the station of the last demo with the software camera, until Ctrl-C
+	@test -f $(DEMO_WORK)/station.toml || { echo "make: no $(DEMO_WORK)/station.toml; run \`make demo\` first"; exit 1; }
+	@echo "Look at it from another terminal, and stop it here with Ctrl-C:"
+	@echo "  $(BIN)/station status --config $(DEMO_WORK)/station.toml"
+	@echo "  $(BIN)/station plc monitor --port $$(sed -n 's/^port = //p' $(DEMO_WORK)/station.toml)"
+	$(BIN)/station run --config $(DEMO_WORK)/station.toml
+
+install: $(STAMP)  ## makes the environment in .venv
 
 # Says what is missing and what to install, before anything is tried.
 tools:
@@ -47,5 +69,5 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,dev]'
 	@touch $@
 
-clean:
+clean:  ## removes the environment, builds and caches
 	rm -rf $(VENV) build *.egg-info drivers/camera/simtl/*.cti .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/plc.md from the code: `python -m docs.generate.codes docs/plc.md`.
+"""The tables of docs/plc.md, made from the code.
 
 The page is written by hand, but for what stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -6,10 +6,8 @@ The page is written by hand, but for what stands between `<!-- generated: NAME -
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from pathlib import Path
 from typing import TypeVar
 
 from drivers.plc import signal_map
@@ -49,8 +47,3 @@ def _codes(codes: Mapping[_Code, CodeText]) -> str:
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---:", *("---" for _ in head[1:])), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_tables(path.read_text()))

@@ -1,9 +1,8 @@
-"""Writes docs/configuration.md from the models: `python -m docs.generate.configuration > docs/configuration.md`."""
+"""docs/configuration.md, made from the models of the configuration."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -16,9 +15,8 @@ from station.configuration.section import Section
 
 HEADER = """# Configuration
 
-One TOML file, by default `station.toml`; `station check --config FILE` says everything that is wrong with it. Unknown
-keys are refused. Paths are relative to the file. This page is generated from the code
-(`python -m docs.generate.configuration`).
+One TOML file, by default `station.toml`; `station check --config FILE` reports everything that is wrong with it.
+Unknown keys are refused. Paths are relative to the file. This page is generated from the code (`make docs`).
 
 A running station takes up with `station reload`: {reloadable},
 and what a recipe may set of `[cameras.NAME]` and `[reject]`. Everything else needs a restart.
@@ -102,7 +100,3 @@ def _default(field: FieldInfo) -> str:
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     return f"`{default}`" if isinstance(default, (int, float)) else f'`"{default}"`' if default else "empty"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(markdown())

@@ -1,15 +1,13 @@
-"""Draws the timing diagrams of docs/plc.md: `python -m docs.generate.timing_diagrams docs/images`.
+"""The timing diagrams of docs/plc.md.
 
 Each one is a short script of what PLC and parts do, played through the real handshake in simulated time; what is drawn
-is what the handshake answered. Times are examples, order and levels are not.
+is what the handshake returned. Times are examples, order and levels are not.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from docs.generate.timing_drawing import Diagram, Mark, Track
 from docs.generate.timing_tracking import tracking
@@ -302,15 +300,3 @@ SCENARIOS: dict[str, Callable[[], Diagram]] = {
     "plc-reset": reset,
     "plc-tracking": tracking,
 }
-
-
-def main() -> int:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, scenario in SCENARIOS.items():
-        scenario().draw().save(folder / f"{name}.svg")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -111,9 +111,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert DOCS.read_text() == config_doc.markdown(), (
-        "run: python -m docs.generate.configuration > docs/configuration.md"
-    )
+    assert DOCS.read_text() == config_doc.markdown(), "run: make docs"
 
 
 def test_the_example_is_valid_and_uses_the_engine_store() -> None:

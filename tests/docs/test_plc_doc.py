@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "plc.md"
 
 def test_tables_are_up_to_date() -> None:
     page = PAGE.read_text()
-    assert page == codes_doc.with_tables(page), "run: python -m docs.generate.codes docs/plc.md"
+    assert page == codes_doc.with_tables(page), "run: make docs"
 
 
 def test_every_table_is_on_the_page() -> None:

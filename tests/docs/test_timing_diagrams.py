@@ -19,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_the_file_is_up_to_date(name: str) -> None:
     drawn = SCENARIOS[name]().draw().svg()
     file = DOCS / "images" / f"{name}.svg"
-    assert file.read_text() == drawn, "run: python -m docs.generate.timing_diagrams docs/images"
+    assert file.read_text() == drawn, "run: make docs"
 
 
 def test_the_page_shows_every_diagram_and_no_other() -> None:
