@@ -16,8 +16,8 @@ from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from tests.bench.engines.small_engine import write_small_engine
 
-RAISES, SLOW, NAN, HANGS = 1, 2, 3, 4
-SLOW_TURNS, ENDLESS_TURNS = 400, 2**40
+RAISES, NAN, HANGS = 1, 2, 3
+ENDLESS_TURNS = 2**40
 MATRIX = 512
 
 
@@ -29,7 +29,7 @@ def faulty(picture: NDArray[np.uint8], fault: int) -> NDArray[np.uint8]:
 
 
 def write_faulty_engine(path: Path, *, width: int, height: int) -> Path:
-    """The small engine, which raises, takes seconds, answers NaN or never answers when the corner says so."""
+    """The small engine, which raises, returns NaN or never returns when the corner says so."""
     plain = write_small_engine(path.with_name("plain-engine"), width=width, height=height)
     bundle = read_bundle(plain)
     model = onnx.load_from_string(bundle.model)
@@ -46,7 +46,6 @@ def _add_faults(graph: onnx.GraphProto) -> None:
         "corner_at": np.zeros(4, np.int64),
         "corner_to": np.ones(4, np.int64),
         "code_raises": np.array(RAISES, np.int64),
-        "code_slow": np.array(SLOW, np.int64),
         "code_nan": np.array(NAN, np.int64),
         "code_hangs": np.array(HANGS, np.int64),
         "scalar": np.zeros(0, np.int64),
@@ -55,7 +54,6 @@ def _add_faults(graph: onnx.GraphProto) -> None:
         "no_score": np.array(0, np.float32),
         "no_number": np.array(np.nan, np.float32),
         "table": np.zeros(1, np.float32),
-        "slow_turns": np.array(SLOW_TURNS, np.int64),
         "endless_turns": np.array(ENDLESS_TURNS, np.int64),
         "go_on": np.array(True),
         "matrix": np.eye(MATRIX, dtype=np.float32),
@@ -85,12 +83,11 @@ def _add_faults(graph: onnx.GraphProto) -> None:
             helper.make_node("Reshape", ["corner_number", "scalar"], ["code"]),
             *(
                 helper.make_node("Equal", ["code", f"code_{fault}"], [f"is_{fault}"])
-                for fault in ("raises", "slow", "nan", "hangs")
+                for fault in ("raises", "nan", "hangs")
             ),
             helper.make_node("Where", ["is_raises", "outside", "zero"], ["index"]),
             helper.make_node("Gather", ["table", "index"], ["nothing"]),
-            helper.make_node("Where", ["is_hangs", "endless_turns", "zero"], ["hang_turns"]),
-            helper.make_node("Where", ["is_slow", "slow_turns", "hang_turns"], ["turns"]),
+            helper.make_node("Where", ["is_hangs", "endless_turns", "zero"], ["turns"]),
             helper.make_node("Loop", ["turns", "go_on", "matrix"], ["turned"], body=turn),
             helper.make_node("GatherND", ["turned", "last"], ["nothing_again"]),
             helper.make_node("Where", ["is_nan", "no_number", "no_score"], ["number"]),

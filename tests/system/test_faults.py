@@ -21,7 +21,8 @@ from pyModbusTCP.client import ModbusClient
 from station.codes import ReasonCode
 from station.results import Verdict
 from tests.bench.bench import Bench, bad, good, wait_for
-from tests.bench.faulty_engine import HANGS, NAN, RAISES, SLOW, faulty, write_faulty_engine
+from tests.bench.faulty_engine import HANGS, NAN, RAISES, faulty, write_faulty_engine
+from tests.bench.gated_station import GATE, slow
 
 ERROR = int(Verdict.ERROR)
 
@@ -158,21 +159,26 @@ def test_engine_answers_nan(faulty_bench: Bench) -> None:
     bench.assert_balanced(3)
 
 
-def test_engine_past_the_deadline(faulty_bench: Bench) -> None:
-    """The late answer would have been PASS: it must neither pass its own part nor another."""
-    bench = faulty_bench
-    assert_works(bench)
-    slow = bench.send(faulty(good(), SLOW))
-    behind = bench.send(bad())
-    result = bench.result(slow)
-    assert (result.result, result.reason_code, result.reject) == (ERROR, ReasonCode.DEADLINE, True)
-    assert not bench.result(behind).passed
-    wait_for(lambda: any(row.late for row in bench.rows()), "the late answer on record")
-    late = next(row for row in bench.rows() if row.part_id == slow)
-    assert (late.verdict, late.late_verdict) == ("ERROR", "PASS")
-    assert len(bench.plc.results[slow]) == 1
-    assert_works(bench)
-    bench.assert_balanced(6)
+def test_engine_past_the_deadline(tmp_path: Path) -> None:
+    """The late score would have been PASS: it must pass neither its own part nor another."""
+    gate = tmp_path / "gate"
+    config = str(tmp_path / "station.toml")
+    command = (sys.executable, "-m", "tests.bench.gated_station", "run", "--config", config)
+    with Bench(tmp_path, command=command, station__engine_hang_s=120.0) as bench:
+        bench.start(environment={GATE: str(gate)})
+        assert_works(bench)
+        late_id = bench.send(slow(good()))
+        behind = bench.send(bad())
+        result = bench.result(late_id)
+        assert (result.result, result.reason_code, result.reject) == (ERROR, ReasonCode.DEADLINE, True)
+        gate.touch()
+        assert not bench.result(behind).passed
+        wait_for(lambda: any(row.late for row in bench.rows()), "the late verdict on record")
+        late = next(row for row in bench.rows() if row.part_id == late_id)
+        assert (late.verdict, late.late_verdict) == ("ERROR", "PASS")
+        assert len(bench.plc.results[late_id]) == 1
+        assert_works(bench)
+        bench.assert_balanced(6)
 
 
 def test_engine_that_never_answers_ends_the_daemon(faulty_bench: Bench) -> None:
