@@ -40,12 +40,13 @@ from engines.bundle.reading import Bundle, read_bundle
 from engines.errors import EngineError, GpuUnusable, PlanUnusable
 from engines.preprocess import SAME_PIXELS
 from engines.runtimes.frame_check import check_frames
+from engines.runtimes.names import Precision
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.runtimes.protocol import Runtime
 from engines.runtimes.tensorrt.device import Device
 from engines.runtimes.tensorrt.libraries import load_libraries
-from engines.runtimes.tensorrt.plan_key import MAX_BATCH, PlanKey, Precision
+from engines.runtimes.tensorrt.plan_key import MAX_BATCH, PlanKey
 from engines.runtimes.tensorrt.plan_maker import TOLERANCES, MadePlan, PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState, PlanStore
 from engines.runtimes.tensorrt.probe import Gpu, probe

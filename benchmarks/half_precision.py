@@ -37,6 +37,7 @@ from engines.engine import Engine, EngineOutput
 from engines.errors import EngineError, PartNotLocated, TrainingError
 from engines.parity_report import GOLDEN_PREFIX
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.opening import Opened
 from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.metrics import auroc
 from engines.training.fitting.train import TrainOptions
@@ -131,7 +132,7 @@ def measure(labels: LabelledSet, engine: Path, precision: Variant, threads: int)
 
 
 def _engine(bundle: Bundle, model: bytes, threads: int) -> Engine:
-    return Engine(bundle, OnnxRuntime(model, bundle.manifest.input, bundle.manifest.map, threads=threads))
+    return Engine(bundle, Opened(OnnxRuntime(model, bundle.manifest.input, bundle.manifest.map, threads=threads)))
 
 
 def _score_both(full: Engine, other: Engine, image: NDArray[np.uint8]) -> tuple[EngineOutput, EngineOutput] | None:

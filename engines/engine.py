@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +14,12 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import Calibration, Manifest
 from engines.bundle.reading import Bundle, Golden, read_bundle
-from engines.errors import DeviceFault, EngineError, GoldenMismatch, ImageError, PartNotLocated
+from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated
 from engines.location.location import Location
-from engines.parity_report import Tolerance
 from engines.preprocess import Fitted, prepare
-from engines.runtimes.onnx import OnnxRuntime
-from engines.runtimes.opening import Asked, RuntimeChoice, RuntimeOptions, choose
-from engines.runtimes.openvino import open_openvino
-from engines.runtimes.protocol import FrameRuntime, Inferred, Runtime
-from engines.runtimes.tensorrt.plan_key import Precision
-from engines.runtimes.tensorrt.plan_maker import TOLERANCES
+from engines.runtimes.names import Asked, Precision
+from engines.runtimes.opening import Opened, RuntimeOptions, open_runtime
+from engines.runtimes.protocol import Inferred
 
 ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
@@ -49,27 +45,17 @@ class Engine:
 
     Args:
         bundle: the engine on disk.
-        runtime: what executes its graph.
-        choice: which runtime that is, and why.
-        tolerance: of golden scores, where the runtime does not compute in float32; None: the engine's own.
-        frames: the runtime once more, where it may prepare frames itself.
+        opened: what executes its graph; the engine closes it.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        runtime: Runtime,
-        choice: RuntimeChoice = RuntimeChoice("onnx", "as configured"),  # noqa: B008  frozen
-        tolerance: Tolerance | None = None,
-        frames: FrameRuntime | None = None,
-    ) -> None:
+    def __init__(self, bundle: Bundle, opened: Opened) -> None:
         self.path = bundle.path
-        self.choice = choice
-        self._tolerance = tolerance
+        self.choice = opened.choice
+        self._tolerance = opened.tolerance
         self.manifest: Manifest = bundle.manifest
-        self._runtime = runtime
+        self._runtime = opened.runtime
         self._location = Location(self.manifest.location, ignore=self.manifest.ignore, pictures=bundle.pictures)
-        self._frames = frames
+        self._frames = frames = opened.frames
         self._framing: Fitted | None = None
         if frames is not None and frames.frame_shape is not None:
             # Only the pixels differ from frame to frame, and these are not looked at here.
@@ -204,14 +190,6 @@ class Engine:
         self.close()
 
 
-def _onnx(bundle: Bundle, threads: int) -> Runtime:
-    return OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=threads)
-
-
-RUNTIMES: dict[str, Callable[[Bundle, int], Runtime]] = {"onnx": _onnx, "openvino": open_openvino}
-"""On the processor. TensorRT is opened by what finds its plan, see `engines.runtimes.opening`."""
-
-
 def open_engine(
     path: Path,
     *,
@@ -225,7 +203,7 @@ def open_engine(
 
     Args:
         path: the bundle.
-        runtime: which one, or "auto": see `choose`.
+        runtime: which one, or "auto": see `engines.runtimes.opening`.
         threads: CPU threads of one inference.
         precision: of TensorRT; the processor computes in float32.
         reason: why this runtime is asked for; empty: somebody has configured it.
@@ -235,13 +213,8 @@ def open_engine(
         BundleError, RuntimeFailure, GoldenMismatch, ImageError: all are `EngineError`; the message says what to do. Of
         RuntimeFailure, GpuUnusable and PlanUnusable say that TensorRT cannot be had.
     """
-    known = {"auto", "tensorrt", *RUNTIMES}
-    if runtime not in known:
-        raise EngineError(f'unknown runtime "{runtime}"; known: {", ".join(sorted(known))}')
-    if threads < 1:
-        raise EngineError(f"threads {threads}: at least 1")
     bundle = read_bundle(path)
-    engine = _open(bundle, RuntimeOptions(runtime, threads, precision), reason)
+    engine = Engine(bundle, open_runtime(bundle, RuntimeOptions(runtime, threads, precision, reason)))
     try:
         if expected_image_shape is not None:
             engine.check_camera(*expected_image_shape[:2], grey=len(expected_image_shape) == 2)
@@ -250,19 +223,3 @@ def open_engine(
         engine.close()
         raise
     return engine
-
-
-def _open(bundle: Bundle, options: RuntimeOptions, reason: str) -> Engine:
-    choice, maker = choose(bundle, options)
-    if maker is not None:
-        try:
-            opened = maker.open()
-            choice = replace(choice, why="; ".join([choice.why, *opened.notes]))
-            return Engine(bundle, opened, choice, TOLERANCES[options.precision], frames=opened)
-        except DeviceFault as problem:
-            if options.runtime != "auto":
-                raise
-            choice = RuntimeChoice("onnx", f"chosen by auto, because {problem}")
-    elif reason:
-        choice = replace(choice, why=reason)
-    return Engine(bundle, RUNTIMES[choice.name](bundle, options.threads), choice)

@@ -9,6 +9,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec, MapSpec
+from engines.bundle.reading import Bundle
 from engines.errors import RuntimeFailure
 from engines.runtimes.signature import OUTPUTS, Tensor, check_signature
 
@@ -72,6 +73,11 @@ class OnnxRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_onnx(bundle: Bundle, threads: int) -> OnnxRuntime:
+    """ONNX Runtime with the float32 graph of an engine. Raises RuntimeFailure, see `OnnxRuntime`."""
+    return OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=threads)
 
 
 def _signature(session: ort.InferenceSession) -> list[Tensor]:

@@ -1,32 +1,44 @@
-"""Which runtime runs an engine, and why."""
+"""The one place that knows which runtimes there are: it chooses one for an engine, opens it, and says why.
+
+open_runtime(bundle, options)
+  "onnx", "openvino"   that one, on the processor
+  "tensorrt"           its plan on the GPU, or an error
+  "auto"               TensorRT where there is a GPU, a graph for it and no refused plan; else ONNX Runtime
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from engines.bundle.reading import Bundle
-from engines.errors import BundleError, GpuUnusable
-from engines.runtimes.openvino import load_openvino
+from engines.errors import BundleError, DeviceFault, EngineError, GpuUnusable
+from engines.parity_report import Tolerance
+from engines.runtimes.names import Asked, Precision, RuntimeName
+from engines.runtimes.onnx import open_onnx
+from engines.runtimes.openvino import load_openvino, open_openvino
+from engines.runtimes.protocol import FrameRuntime, Runtime
 from engines.runtimes.tensorrt.libraries import load_libraries
-from engines.runtimes.tensorrt.plan_key import Precision
-from engines.runtimes.tensorrt.plan_maker import PlanMaker
+from engines.runtimes.tensorrt.plan_maker import TOLERANCES, PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
 from engines.runtimes.tensorrt.probe import probe
 
-RuntimeName = Literal["onnx", "openvino", "tensorrt"]
-Asked = Literal["auto", "onnx", "openvino", "tensorrt"]
+ON_PROCESSOR: dict[RuntimeName, Callable[[Bundle, int], Runtime]] = {"onnx": open_onnx, "openvino": open_openvino}
+"""Opened with the number of threads. TensorRT is opened by `PlanMaker`, which finds its plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """How an engine is to be run."""
+    """How to run an engine."""
 
     runtime: Asked = "onnx"
     threads: int = 2
     """CPU threads of one inference, the caller's included."""
     precision: Precision = "fp16"
     """On a GPU; a CPU computes in float32."""
+    reason: str = ""
+    """Why this runtime is asked for; empty: somebody has configured it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,47 @@ class RuntimeChoice:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A runtime that has loaded an engine's graph, and what its owner must know of it."""
+
+    runtime: Runtime
+    choice: RuntimeChoice = RuntimeChoice("onnx", "as configured")
+    tolerance: Tolerance | None = None
+    """Of golden scores, where the runtime does not compute in float32; None: the engine's own."""
+    frames: FrameRuntime | None = None
+    """The runtime once more, where it may prepare frames itself."""
+
+
+def open_runtime(bundle: Bundle, options: RuntimeOptions) -> Opened:
+    """Choose and open the runtime of an engine; whoever gets it closes it.
+
+    Raises:
+        EngineError: unknown runtime, no threads.
+        GpuUnusable, BundleError: "tensorrt" was asked for and cannot be had.
+        PlanUnusable: the plan has to be built first, with "auto" as well.
+        RuntimeFailure, ParityRefused: the runtime cannot load the graph, or computes something else.
+    """
+    known = get_args(Asked)
+    if options.runtime not in known:
+        raise EngineError(f'unknown runtime "{options.runtime}"; known: {", ".join(sorted(known))}')
+    if options.threads < 1:
+        raise EngineError(f"threads {options.threads}: at least 1")
+    choice, maker = choose(bundle, options)
+    if maker is not None:
+        try:
+            runtime = maker.open()
+            why = "; ".join([choice.why, *runtime.notes])
+            return Opened(runtime, replace(choice, why=why), TOLERANCES[options.precision], frames=runtime)
+        except DeviceFault as problem:
+            if options.runtime != "auto":
+                raise
+            choice = RuntimeChoice("onnx", f"chosen by auto, because {problem}")
+    elif options.reason:
+        choice = replace(choice, why=options.reason)
+    return Opened(ON_PROCESSOR[choice.name](bundle, options.threads), choice)
 
 
 def require_usable(asked: Asked) -> None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from engines.bundle.reading import read_bundle
 from engines.errors import EngineError, StoreError
-from engines.runtimes.tensorrt.plan_key import Precision
+from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
 from engines.store.versions import find_version

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from engines.runtimes.names import Asked, Precision
 from station.configuration.cameras import CameraFeatures, ViewsSection
 from station.configuration.challenge import ChallengeParts
 from station.configuration.decision import DecisionSection, QualitySection
@@ -77,13 +78,13 @@ class EngineSection(EngineChoice):
     store: Path | None = Field(
         None, strict=False, description="In place of `path`: folder of the engine store, relative to this file."
     )
-    runtime: Literal["auto", "tensorrt", "onnx", "openvino"] = Field(
+    runtime: Asked = Field(
         "auto",
         description="What runs the engine. `tensorrt`: on the NVIDIA GPU, nothing else will do. `onnx`: ONNX Runtime "
         "on the processor. `openvino`: the same in OpenVINO (extra `openvino`). `auto`: TensorRT where there is a GPU "
         "that can be used, else `onnx`; log, `station check` and `station status` say which, and why.",
     )
-    precision: Literal["fp16", "fp32", "int8-backbone"] = Field(
+    precision: Precision = Field(
         "fp16",
         description="Which graph of the engine TensorRT runs. `fp16`: half precision where it does no harm. "
         "`int8-backbone`: the backbone in 8 bits, for engines that were taught with it.",

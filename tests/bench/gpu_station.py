@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle.reading import Bundle
-from engines.engine import RUNTIMES
 from engines.errors import DeviceFault, FaultKind, PlanUnusable
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.opening import ON_PROCESSOR
 from station.commands import main as cli
 
 KINDS = dict(enumerate(FaultKind, start=1))
@@ -53,7 +53,7 @@ def main() -> int:
             raise PlanUnusable(f'engine "{bundle.path}": TensorRT plan missing', rebuilding_helps=True)
         return FailingGpu(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=threads)
 
-    RUNTIMES["onnx"] = open_failing
+    ON_PROCESSOR["onnx"] = open_failing
     return cli.main()
 
 

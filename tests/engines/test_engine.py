@@ -17,6 +17,7 @@ from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated, RuntimeFailure
 from engines.location.location import WHOLE_IMAGE
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.opening import Opened
 from engines.training.release.frame_graph import make_frame_graph
 from tests.bench.engines.frames_on_onnx import FramesOnOnnx
 from tests.bench.engines.loose_parts import Lie, screw
@@ -99,7 +100,7 @@ def test_frames_that_the_runtime_prepares_score_alike(path: Path) -> None:
     spot[40:70, 20:60] = 200
     plain, other = np.full((100, 200), 64, np.uint8), np.full((50, 60), 64, np.uint8)
     with FramesOnOnnx(bundle, graph) as frames:
-        there, here = Engine(bundle, frames, frames=frames), Engine(bundle, frames)
+        there, here = Engine(bundle, Opened(frames, frames=frames)), Engine(bundle, Opened(frames))
         for images, calls in (([spot, plain], 1), ([spot], 1), ([spot, other], 0), ([other], 0), ([], 0)):
             frames.calls = 0
             for found, expected in zip(there.score_batch(images), here.score_batch(images), strict=True):
@@ -121,7 +122,7 @@ def test_nan_in_the_map_is_never_a_score(path: Path) -> None:
 
     bundle = read_bundle(path)
     runtime = Broken(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=1)
-    engine = Engine(bundle, runtime)
+    engine = Engine(bundle, Opened(runtime))
     assert np.isnan(engine.score(uniform(48, 64)).image_score)
     with pytest.raises(GoldenMismatch):
         engine.check_golden(bundle.golden)

@@ -16,8 +16,8 @@ from typing import Any, get_args
 
 from engines.bundle.reading import read_bundle
 from engines.errors import EngineError
+from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.builder import BuildProgress
-from engines.runtimes.tensorrt.plan_key import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 
 BEAT_S = 0.5

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, fields
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from engines.bundle.manifest import Sha256, Text
+from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.probe import Gpu
 
-Precision = Literal["fp16", "fp32", "int8-backbone"]
 """What the ONNX graph computes in. It is written into the graph: TensorRT decides nothing about it."""
 MAX_BATCH = 8
 """As many views as a part may have."""

@@ -16,13 +16,14 @@ from engines.bundle.reading import Bundle
 from engines.errors import BundleError, PlanUnusable, RuntimeFailure
 from engines.parity_report import FLOAT32, HALF, INT8, ParityReport, Tolerance
 from engines.runtimes.frame_check import check_frames
+from engines.runtimes.names import Precision
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.parity import Side, compare, parity_images
 from engines.runtimes.protocol import Runtime
 from engines.runtimes.tensorrt.builder import WORKSPACE_BYTES, BuildProgress, build_plan
 from engines.runtimes.tensorrt.frame_plan import FramePlan
 from engines.runtimes.tensorrt.libraries import Libraries, load_libraries
-from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, SEVERAL_IMAGES, PlanKey, Precision, Profile, plan_key
+from engines.runtimes.tensorrt.plan_key import ONE_IMAGE, SEVERAL_IMAGES, PlanKey, Profile, plan_key
 from engines.runtimes.tensorrt.plan_store import PlanFound, PlanRecord, PlanState, PlanStore
 from engines.runtimes.tensorrt.probe import Gpu, NoGpu, probe
 from engines.runtimes.tensorrt.runtime import TensorRtRuntime

@@ -27,7 +27,8 @@ from typing import Any, get_args
 from rich.console import Console
 
 from engines.errors import EngineError, RuntimeFailure
-from engines.runtimes.opening import Asked, require_usable
+from engines.runtimes.names import Asked
+from engines.runtimes.opening import require_usable
 from station.commands.teach import TeachingBar, follow_teaching
 from station.configuration.cameras import MAX_CAMERAS
 from station.control import ControlError

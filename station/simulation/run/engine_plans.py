@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 
 from engines.bundle.reading import read_bundle
-from engines.runtimes.opening import Asked, RuntimeOptions, choose
+from engines.runtimes.names import Asked
+from engines.runtimes.opening import RuntimeOptions, choose
 from engines.runtimes.tensorrt.plan_store import PlanState
 from station.commands.plan import BuildBar
 from station.jobs.plan import Phase, PlanBuildError, build_plan

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from engines.errors import GpuUnusable
-from engines.runtimes.opening import Asked
+from engines.runtimes.names import Asked
 from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.jobs.plan import Phase, PlanBuilding
 from station.simulation.run.engine_plans import build_missing, wait_for_plan

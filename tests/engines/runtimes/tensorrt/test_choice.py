@@ -17,7 +17,7 @@ from engines.bundle.reading import read_bundle
 from engines.engine import Engine, open_engine
 from engines.errors import EngineError, GoldenMismatch, GpuUnusable
 from engines.runtimes.onnx import OnnxRuntime
-from engines.runtimes.opening import RuntimeChoice, RuntimeOptions, choose
+from engines.runtimes.opening import Opened, RuntimeChoice, RuntimeOptions, choose
 from engines.runtimes.tensorrt.plan_maker import TOLERANCES
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
@@ -47,14 +47,14 @@ def test_golden_scores_may_differ_as_much_as_the_precision_allows(engine: Path, 
     manifest = bundle.manifest
     golden = tuple(dataclasses.replace(one, image_score=one.image_score + shift * 40) for one in bundle.golden[:1])
     with OnnxRuntime(bundle.model, manifest.input, manifest.map, threads=1) as runtime:
-        half = Engine(bundle, runtime, RuntimeChoice("tensorrt", "as configured"), TOLERANCES["fp16"])
+        half = Engine(bundle, Opened(runtime, RuntimeChoice("tensorrt", "as configured"), TOLERANCES["fp16"]))
         if accepted:
             half.check_golden(golden)
         else:
             with pytest.raises(GoldenMismatch, match="tensorrt computes something else here"):
                 half.check_golden(golden)
         with pytest.raises(GoldenMismatch, match="onnx computes something else here"):
-            Engine(bundle, runtime).check_golden(golden)
+            Engine(bundle, Opened(runtime)).check_golden(golden)
 
 
 def test_a_reason_is_kept(engine: Path) -> None:
