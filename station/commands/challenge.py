@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from station.commands.daemon import add_config_option, ask, challenge_text, complain
+from station.commands.daemon import challenge_text
+from station.commands.options import add_config_option, ask, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
 from station.control import ControlError

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, ask, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
-from station.control import ControlError, request
+from station.control import ControlError
 from station.daemon import daemon, logs
-
-EXIT_BAD_INPUT = 2
-RELOAD_TIMEOUT_S = 90.0
-DEFAULT_CONFIG = Path("station.toml")
 
 _TOLD = {
     "online": "take the station on line",
@@ -41,17 +36,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
         parser.set_defaults(run=tell)
-
-
-def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """`--config FILE`, the same everywhere."""
-    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s")
-
-
-def complain(problem: object) -> int:
-    """Tells bad input on standard error; the exit code for it."""
-    print(f"station: {problem}", file=sys.stderr)  # noqa: T201
-    return EXIT_BAD_INPUT
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,11 +68,6 @@ def status(options: argparse.Namespace) -> int:
     else:
         Console().print(status_table(state))
     return 0
-
-
-def ask(config_path: Path, message: dict[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
-    """One request to the station of this configuration. Raises ConfigurationError or ControlError."""
-    return request(config.load_station(config_path).control_socket, message, timeout_s)
 
 
 def challenge_text(challenge: dict[str, Any]) -> str:

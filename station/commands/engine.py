@@ -17,7 +17,7 @@ from engines.bundle.manifest import Manifest
 from engines.errors import EngineError, StoreError
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
-from station.commands.daemon import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 from station.commands.plan import add_build_parser
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration

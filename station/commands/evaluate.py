@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from station.commands.daemon import complain
-from station.commands.teach import TeachingBar
-from station.jobs.teaching import TeachError, run_training
+from station.commands.options import complain
+from station.jobs.process import JobError, run_job
+from station.jobs.progress import ProgressBar
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,10 +67,10 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, name):
             command.append(f"--{name.replace('_', '-')}")
     try:
-        with TeachingBar() as bar:
+        with ProgressBar() as bar:
             # One thread per process: the processes share the cores.
-            run_training(command, threads=1, on_progress=bar.show)
-    except TeachError as problem:
+            run_job(command, what="the evaluation", threads=1, on_progress=bar.show)
+    except JobError as problem:
         return complain(problem)
     return _show(options.output)
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from station import __version__
 from station.commands import camera as camera_tools
 from station.commands import challenge as challenge_tools
+from station.commands import check, demo
 from station.commands import daemon as station_tools
 from station.commands import engine as engine_tools
 from station.commands import evaluate as evaluate_tools
@@ -21,8 +22,6 @@ from station.commands import recipe as recipe_tools
 from station.commands import refresh as refresh_tools
 from station.commands import teach as teach_tools
 from station.commands import trace as trace_tools
-from station.commissioning import check
-from station.simulation.run import demo
 
 EXIT_INTERRUPTED = 130
 

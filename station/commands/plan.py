@@ -6,20 +6,17 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
 from engines.bundle.reading import read_bundle
 from engines.errors import EngineError, StoreError
 from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
 from engines.store.versions import find_version
-from station.commands.daemon import add_config_option, complain
+from station.commands.options import add_config_option, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.plan import PlanBuildError, build_plan
-from station.jobs.teaching import TeachProgress
+from station.jobs.progress import ProgressBar
 from station.line.inspection.loading import engine_threads
 
 
@@ -58,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
             _say(f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew")
             return 0
         threads = engine_threads(configuration.settings.engine.threads)
-        with BuildBar() as bar:
+        with ProgressBar(steps_nest=True) as bar:
             built = build_plan(engine, precision=precision, threads=threads, on_progress=bar.show)
     except (ConfigurationError, EngineError, PlanBuildError) as problem:
         return complain(problem)
@@ -69,33 +66,6 @@ def run(options: argparse.Namespace) -> int:
     if built.frames:
         _say(f"{engine.name}: frames are prepared {built.frames}")
     return 0
-
-
-class BuildBar:
-    """One line per phase of the builder."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:40.40}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-        )
-        self._tasks: dict[str, TaskID] = {}
-
-    def show(self, progress: TeachProgress) -> None:
-        """Moves the line of the phase."""
-        if progress.step not in self._tasks:
-            self._tasks[progress.step] = self._progress.add_task(progress.step, total=progress.total)
-        self._progress.update(self._tasks[progress.step], completed=progress.done, total=progress.total)
-
-    def __enter__(self) -> BuildBar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
 
 def _engine_folder(asked: str, configuration: LoadedConfiguration) -> Path:

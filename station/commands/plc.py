@@ -1,16 +1,38 @@
-"""`station plc`: tools for whoever connects a PLC to a station. Each lives in a module of its own."""
+"""`station plc`: monitor, conformance, simulate: tools for whoever connects a PLC to a station.
+
+Exit codes of `simulate`: 0 the books balance; 1 they do not, or the run could not be finished; 2 bad input.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 
-from station.commands.daemon import complain
+from rich.console import Console
+
+from station.commands.options import BadInput, complain
 from station.commissioning import plc_monitor
 from station.commissioning.conformance import command as conformance_command
+from station.commissioning.conformance import run as conformance_run
 from station.commissioning.plc_client import LinkError, ModbusClient, Order, RtuTransport, SerialPort, TcpTransport
-from station.simulation.run import simulate as plc_simulate
+from station.commissioning.plc_monitor import Reader
+from station.simulation.parts import choosing
+from station.simulation.parts.pictures import Canvas, ImageFolderError, open_folder
+from station.simulation.parts.rendered import SIZE_PX
+from station.simulation.parts.schedule import LinePlan
+from station.simulation.plant.faults import FaultKind, parse_fault
+from station.simulation.plant.plc import TriggerMode
+from station.simulation.run.drive import RunFailed
+from station.simulation.run.processes import ProcessEnded
+from station.simulation.run.simulate import print_books, simulate
+from station.simulation.run.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
 
 DEFAULT_PORT = 1502
+EXIT_UNBALANCED = 1
+RATES_PER_S = (0.2, 20.0)
+FASTEST_DOUBLE_TRIGGER = 10.0
+"""With a PLC that triggers: a second edge must be over before the next part comes."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,10 +49,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_connection_options(conformance)
     conformance_command.add_options(conformance)
     conformance.set_defaults(run=run_conformance)
-    simulate = actions.add_parser("simulate", help="a whole line in front of a running station; faults on request")
-    add_connection_options(simulate)
-    plc_simulate.add_options(simulate)
-    simulate.set_defaults(run=run_simulate)
+    simulated = actions.add_parser("simulate", help="a whole line in front of a running station; faults on request")
+    add_connection_options(simulated)
+    add_simulate_options(simulated)
+    simulated.set_defaults(run=run_simulate)
 
 
 def add_connection_options(parser: argparse.ArgumentParser) -> None:
@@ -74,18 +96,106 @@ def run_monitor(options: argparse.Namespace) -> int:
 def run_conformance(options: argparse.Namespace) -> int:
     """`station plc conformance`."""
     try:
+        chosen = conformance_run.selected(options.only, options.skip)
+    except ValueError as problem:
+        return complain(problem)
+    try:
         if options.listen is not None or options.list:
-            return conformance_command.conformance(options, None, order_of(options))
+            return conformance_command.conformance(options, chosen, None, order_of(options))
         with client_of(options) as client:
-            return conformance_command.conformance(options, client, order_of(options))
+            return conformance_command.conformance(options, chosen, client, order_of(options))
     except (LinkError, OSError) as problem:
         return complain(problem)
+
+
+def add_simulate_options(parser: argparse.ArgumentParser) -> None:
+    """All but the connection."""
+    parser.add_argument("--parts", type=int, default=100, metavar="N", help="default: %(default)s")
+    parser.add_argument("--rate", type=float, default=4.0, metavar="PARTS_PER_S", help="default: %(default)s")
+    parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
+                        help="as `trigger` of the station's camera; default: %(default)s")  # fmt: skip
+    parser.add_argument("--images", type=Path, metavar="DIR", help="real pictures in MVTec layout; default: rendered")
+    parser.add_argument("--seed", type=int, default=0, help="of parts and faults; default: 0")
+    parser.add_argument("--transit", type=float, default=DEADLINE_MS / 1000 + 0.5, metavar="S",
+                        help="camera to ejector, more than the station's deadline; default: %(default)s")  # fmt: skip
+    parser.add_argument("--fault", action="append", default=[], metavar="KIND:P",
+                        help=f"the PLC misbehaves with this probability per part: {', '.join(FaultKind)}")  # fmt: skip
+    parser.add_argument("--clear-faults", type=float, metavar="S",
+                        help="clear a fault of the station after S seconds; default: never")  # fmt: skip
+    parser.add_argument(
+        "--work", type=Path, default=Path("line"), metavar="DIR", help="its files; default: %(default)s"
+    )
+    parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a station.toml for the station")
+    parser.add_argument("--engine", type=Path, default=Path("engine"), metavar="DIR", help="for --write-config")
+    parser.add_argument("--wait", type=float, default=120.0, metavar="S", help="for TriggerReady; default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="the books as JSON on standard output")
 
 
 def run_simulate(options: argparse.Namespace) -> int:
     """`station plc simulate`."""
+    console = Console(stderr=options.json)
     try:
+        plan, workspace = _simulated_line(options)
         with client_of(options) as client:
-            return plc_simulate.simulate(options, client, order_of(options))
-    except (LinkError, OSError) as problem:
+            books = simulate(
+                plan,
+                workspace,
+                Reader(client, order_of(options)),
+                engine=options.engine,
+                station_toml=options.write_config or options.work / "station.toml",
+                wait_s=options.wait,
+                console=console,
+            )
+    except (RunFailed, ProcessEnded, TimeoutError) as problem:
+        complain(problem)
+        return EXIT_UNBALANCED
+    except (BadInput, ImageFolderError, LinkError, OSError, WorkspaceError) as problem:
         return complain(problem)
+    if options.json:
+        print(json.dumps(books.as_json(), indent=2))  # noqa: T201
+    print_books(console, books)
+    return EXIT_UNBALANCED if books.problems else 0
+
+
+def _simulated_line(options: argparse.Namespace) -> tuple[LinePlan, Workspace]:
+    """Looks at everything before anything is started. Raises BadInput, ImageFolderError, WorkspaceError."""
+    low, high = RATES_PER_S
+    if not low <= options.rate <= high:
+        raise BadInput(f"--rate {options.rate:g}: allowed are {low:g} to {high:g} parts/s")
+    if not 1 <= options.parts <= 1_000_000:
+        raise BadInput(f"--parts {options.parts}: allowed are 1 to 1000000")
+    if not 0.1 <= options.transit <= 60:
+        raise BadInput(f"--transit {options.transit:g}: allowed are 0.1 to 60 s")
+    if options.serial:
+        raise BadInput("--serial: the line's PLC speaks Modbus TCP only")
+    try:
+        faults = tuple(parse_fault(text) for text in options.fault)
+    except ValueError as problem:
+        raise BadInput(str(problem)) from problem
+    trigger = TriggerMode(options.trigger)
+    doubles = any(fault.kind is FaultKind.DOUBLE_TRIGGER for fault in faults)
+    if doubles and trigger is TriggerMode.PLC and options.rate > FASTEST_DOUBLE_TRIGGER:
+        raise BadInput(f"--fault double-trigger with --trigger plc: at most --rate {FASTEST_DOUBLE_TRIGGER:g}")
+    if options.write_config is not None and not options.write_config.absolute().parent.is_dir():
+        raise BadInput(f"--write-config {options.write_config}: no such folder")
+    images = open_folder(options.images) if options.images is not None else None
+    if images is not None:
+        parts = choosing.from_images(images.test, options.parts, options.seed)
+    else:
+        parts = choosing.rendered(options.parts, 0, options.seed)
+    workspace = prepare(options.work)
+    plan = LinePlan(
+        canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
+        parts=parts,
+        rate_per_s=options.rate,
+        transit_s=options.transit,
+        scene_prefix=str(workspace.scene_prefix),
+        plc_host=options.host,
+        plc_port=options.port,
+        plc_unit=options.unit,
+        trigger=trigger,
+        faults=faults,
+        seed=options.seed,
+        clear_fault_after_s=options.clear_faults,
+    )
+    return plan, workspace

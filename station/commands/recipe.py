@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.errors import EngineError
-from station.commands.daemon import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 from station.configuration import load as config
 from station.configuration import recipes
 from station.configuration.load import ConfigurationError, LoadedConfiguration

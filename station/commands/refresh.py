@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.errors import EngineError
-from station.commands.daemon import add_config_option, complain
 from station.commands.engine import store_of
-from station.commands.teach import TeachingBar, add_choices, chosen
+from station.commands.options import add_config_option, complain
+from station.commands.teach import add_choices, chosen
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.comparison import FIGURES, told
+from station.jobs.process import JobError
+from station.jobs.progress import ProgressBar
 from station.jobs.refresh import Refreshed, RefreshOptions, discard, give_way, only_refresh, open_job, refresh
 from station.jobs.refresh_selection import (
     RefreshError,
@@ -29,7 +31,7 @@ from station.jobs.refresh_selection import (
     select,
     with_labels,
 )
-from station.jobs.teaching import TeachError, as_arguments
+from station.jobs.teaching import as_arguments
 
 EXIT_TERMINATED = 143
 MAX_SHOWN = 12
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         configuration = config.load(options.config)
         store = store_of(configuration)
         work = configuration.work_dir / "refresh"
-        with only_refresh(work) as lock, TeachingBar() as bar:
+        with only_refresh(work) as lock, ProgressBar() as bar:
             try:
                 job = open_job(work, _key(options), lambda: _select(options, configuration))
                 done = refresh(
@@ -80,10 +82,10 @@ def run(options: argparse.Namespace) -> int:
                     shown_command=_command_again(options),
                     on_progress=bar.show,
                 )
-            except (KeyboardInterrupt, RefreshError, TeachError):  # trying again would end the same way
+            except (KeyboardInterrupt, RefreshError, JobError):  # trying again would end the same way
                 discard(work)
                 raise
-    except (RefreshError, TeachError, ConfigurationError, EngineError) as problem:
+    except (RefreshError, JobError, ConfigurationError, EngineError) as problem:
         return complain(problem)
     _show(done, options.config)
     return 0

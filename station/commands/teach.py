@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from engines.bundle.files import DOSSIER_FOLDER
-from station.commands.daemon import add_config_option, ask, complain
+from station.commands.options import add_config_option, ask, complain
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
-from station.jobs.teaching import TeachError, TeachProgress, command_again, teach
+from station.jobs.process import JobError
+from station.jobs.progress import ProgressBar, follow_teaching
+from station.jobs.teaching import command_again, teach
 
-POLL_S = 0.3
 MAX_NAMES = 10
 """Removed images that are told by name; the dossier shows all."""
 _CHOICES = (
@@ -94,15 +93,15 @@ def run(options: argparse.Namespace) -> int:
             "the images that the line has left in WORK_DIR/teaching/good"
         )
     try:
-        with TeachingBar() as bar:
+        with ProgressBar() as bar:
             summary = _from_folder(options, bar) if options.images else _from_line(options, bar)
-    except (TeachError, ConfigurationError, ControlError) as problem:
+    except (JobError, ConfigurationError, ControlError) as problem:
         return complain(problem)
     Console().print(summary_table(options.output, summary))
     return 0
 
 
-def _from_folder(options: argparse.Namespace, bar: TeachingBar) -> dict[str, Any]:
+def _from_folder(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
     told = {
         **chosen(options),
         **{name: getattr(options, name) for name in ("known_good", "known_bad", "false_reject_budget", "seed")},
@@ -138,7 +137,7 @@ def default_cache() -> Path | None:
     return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
-def _from_line(options: argparse.Namespace, bar: TeachingBar) -> dict[str, Any]:
+def _from_line(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
     request = {
         "command": "teach",
         "parts": options.parts,
@@ -148,47 +147,6 @@ def _from_line(options: argparse.Namespace, bar: TeachingBar) -> dict[str, Any]:
     }
     ask(options.config, request)
     return follow_teaching(lambda: ask(options.config, {"command": "status"})["status"]["teaching"], bar.show)
-
-
-def follow_teaching(
-    status: Callable[[], dict[str, Any]], on_progress: Callable[[TeachProgress], None]
-) -> dict[str, Any]:
-    """Waits until the teaching of a running station is done; its summary. Raises TeachError when it failed."""
-    while True:
-        teaching = status()
-        if teaching["phase"] == "failed":
-            raise TeachError(teaching["detail"])
-        if teaching["phase"] == "done":
-            return {"engine_id": teaching["detail"], **(teaching["summary"] or {})}
-        on_progress(TeachProgress(teaching["step"], teaching["done"], teaching["total"], teaching["left_s"]))
-        time.sleep(POLL_S)
-
-
-class TeachingBar:
-    """A progress bar with one line per step and the time left."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> TeachingBar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, progress: TeachProgress) -> None:
-        """Moves the bar of this step."""
-        if not progress.step:
-            return
-        if progress.step not in self._tasks:
-            for task in self._progress.tasks:  # a step may end early, as refinement does when nothing is left to remove
-                self._progress.update(task.id, completed=task.total)
-            self._tasks[progress.step] = self._progress.add_task(progress.step, total=progress.total)
-        self._progress.update(self._tasks[progress.step], completed=progress.done, total=progress.total)
 
 
 def summary_table(output: Path, summary: dict[str, Any]) -> Table:

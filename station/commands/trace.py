@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.table import Table
 
-from station.commands.daemon import add_config_option, complain
+from station.commands.options import add_config_option, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
 from station.records.parts import PartRow, ViewRow

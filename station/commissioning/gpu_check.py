@@ -1,4 +1,4 @@
-"""`station check --gpu`: can TensorRT run here, and if not, which command mends it? From the driver up to the plan."""
+"""`station check --gpu`: can TensorRT run here, and if not, which command fixes it? From the driver up to the plan."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Link:
     what: str
     judgement: Judgement
     found: str
-    mend: str = ""
-    """The command, or empty."""
+    fix: str = ""
+    """The command that fixes it, or empty."""
 
 
 def check_gpu(
@@ -216,16 +216,16 @@ def _plan(configuration: LoadedConfiguration | None, *, ready: bool) -> Link:
     if path is None or not path.exists():
         return Link("plan", Judgement.ADVICE, "the station has no engine yet", "station teach")
     if not ready:
-        return Link("plan", Judgement.MISSING, "not looked at before the links above are mended")
+        return Link("plan", Judgement.MISSING, "not looked at before the links above are fixed")
     build = f"station engine build --config {shlex.quote(str(configuration.path))}"
     try:
         maker = PlanMaker(read_bundle(path), section.precision)
         found_plan = maker.find()
         if found_plan.state is not PlanState.READY:
-            mend = (
+            fix = (
                 build if found_plan.rebuilding_helps else f'{build} --precision fp32  # and [engine] precision = "fp32"'
             )
-            return Link("plan", Judgement.MISSING, f"{found_plan.state.value}: {found_plan.detail}", mend)
+            return Link("plan", Judgement.MISSING, f"{found_plan.state.value}: {found_plan.detail}", fix)
         with maker.open() as runtime:
             notes = "; ".join(runtime.notes) or "with CUDA graphs"
     except PlanUnusable as problem:

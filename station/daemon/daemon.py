@@ -25,7 +25,7 @@ from station.daemon import assembly
 from station.daemon.changeover import Changeover, ChangeRefused, identity
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
-from station.jobs.teaching import TeachError
+from station.jobs.process import JobError
 from station.jobs.teaching_from_line import Teaching
 from station.line.acquisition.cameras import Cameras
 from station.line.acquisition.stage import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
@@ -324,7 +324,7 @@ class Daemon:
                 false_reject_budget=budget,
                 seed=seed,
             )
-        except TeachError as problem:
+        except JobError as problem:
             raise ControlError(str(problem)) from problem
         self._signalling.post(Collect(self._teaching.sink))
         return {}

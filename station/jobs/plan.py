@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from station.jobs.teaching import TeachError, TeachProgress, run_training
+from station.jobs.process import JobError, JobProgress, OnProgress, ignore_progress, run_job
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ def build_plan(
     *,
     precision: str,
     threads: int,
-    on_progress: Callable[[TeachProgress], None] = lambda _: None,
+    on_progress: OnProgress = ignore_progress,
     cancelled: threading.Event | None = None,
 ) -> BuiltPlan:
     """Build the plan of the engine in folder `engine` for the GPU of this computer, compare it, and keep it there.
@@ -61,10 +61,10 @@ def build_plan(
     command = [sys.executable, "-m", "engines.runtimes.tensorrt", str(engine.resolve())]
     command += [f"--precision={precision}", f"--threads={threads}"]
     try:
-        last = run_training(
-            command, threads=threads, on_progress=on_progress, cancelled=cancelled, what="the build of the plan"
+        last = run_job(
+            command, what="the build of the plan", threads=threads, on_progress=on_progress, cancelled=cancelled
         )
-    except TeachError as problem:
+    except JobError as problem:
         raise PlanBuildError(str(problem)) from problem
     if last.get("event") != "done":
         raise PlanBuildError("the build of the plan ended without a result")
@@ -143,5 +143,5 @@ class PlanBuilding:
         if not self._cancelled.is_set():
             on_end(problem)
 
-    def _progress(self, progress: TeachProgress) -> None:
+    def _progress(self, progress: JobProgress) -> None:
         self._status = PlanBuildingStatus(Phase.BUILDING, progress.step, progress.done, progress.total)

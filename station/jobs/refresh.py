@@ -30,8 +30,9 @@ from engines.store.store import EngineStore
 from engines.store.versions import Version
 from station.configuration.load import LoadedConfiguration
 from station.jobs.comparison import Comparison, compare, judge, markdown
+from station.jobs.process import JobProgress, OnProgress, ignore_progress
 from station.jobs.refresh_selection import Group, Label, PartImage, RefreshError, Selection
-from station.jobs.teaching import TeachProgress, teach
+from station.jobs.teaching import teach
 from station.records.images import write_atomic
 
 REPORT = "refresh"
@@ -40,8 +41,6 @@ CONTINUE_WITHIN_S = 24 * 3600.0
 """An interrupted refresh is continued for so long; after it, newer parts are worth more."""
 LOWEST_PRIORITY = 19
 _VERSION = 1
-
-OnProgress = Callable[[TeachProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ def refresh(
     *,
     lock: int,
     shown_command: Sequence[str] = (),
-    on_progress: OnProgress = lambda _: None,
+    on_progress: OnProgress = ignore_progress,
 ) -> Refreshed:
     """Trains, compares, and puts the candidate into the store.
 
@@ -167,7 +166,7 @@ def refresh(
         shown_command: starts this refresh again, for the dossier.
 
     Raises:
-        TeachError, RefreshError: training or comparison failed; nothing was added.
+        JobError, RefreshError: training or comparison failed; nothing was added.
         EngineError: the store cannot be used; the same call goes on from here.
     """
     if not job.engine.exists():  # it appears whole or not at all
@@ -219,7 +218,7 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
         def on_step(done: int, _: int) -> None:
             spent = time.monotonic() - started
             left_s = spent / (before + done) * (total - before - done)
-            on_progress(TeachProgress("compare", before + done, total, left_s))
+            on_progress(JobProgress("compare", before + done, total, left_s))
 
         return on_step
 

@@ -6,36 +6,16 @@ Training needs PyTorch, which the station's own processes never import: hence a 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXIT_USAGE = 2
-NICENESS = 10
-"""Training gives way to a line that works beside it."""
-
-
-class TeachError(Exception):
-    """Teaching failed; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class TeachProgress:
-    """One sign of life of the training process."""
-
-    step: str
-    done: int
-    total: int
-    left_s: float
-    """Seconds left in this step; 0 when not known."""
+from station.jobs.process import JobError, OnProgress, ignore_progress, run_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +50,7 @@ def teach(
     cache: Path | None = None,
     shown_command: Sequence[str] = (),
     keep_open: Sequence[int] = (),
-    on_progress: Callable[[TeachProgress], None] = lambda _: None,
+    on_progress: OnProgress = ignore_progress,
     cancelled: threading.Event | None = None,
 ) -> TeachResult:
     """Train an engine on the good images in `images` and write it to the new directory `output`.
@@ -92,13 +72,13 @@ def teach(
         shown_command: starts this training again, for the dossier; empty takes the command of the training process.
         keep_open: file descriptors that the training process holds too, a lock for instance.
         on_progress: called in this thread.
-        cancelled: when set, the training process is told to stop (looked at with each sign of progress).
+        cancelled: when set, the training process is stopped (looked at with each sign of progress).
 
     Raises:
-        TeachError: bad images or options, cancelled, the process died, or this installation cannot train.
+        JobError: bad images or options, cancelled, the process died, or this installation cannot train.
     """
     if importlib.util.find_spec("torch") is None:
-        raise TeachError(
+        raise JobError(
             "teaching needs PyTorch, which is not installed here: run the installer again with --teach, or "
             "pip install '.[train]' in the repository, or teach on another computer and import the engine"
         )
@@ -110,9 +90,16 @@ def teach(
         **{"int8": int8, "shown_command": shlex.join(shown_command) or None, "progress": "json"},
     }
     command = [sys.executable, "-m", "engines.training", *as_arguments(options)]
-    last = run_training(command, threads=threads, keep_open=keep_open, on_progress=on_progress, cancelled=cancelled)
+    last = run_job(
+        command,
+        what="the training",
+        threads=threads,
+        keep_open=keep_open,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
     if last.get("event") != "done":
-        raise TeachError("the training process ended without a result")
+        raise JobError("the training process ended without a result")
     return TeachResult(engine=output, engine_id=last["engine_id"], summary=last["summary"])
 
 
@@ -146,95 +133,3 @@ def _next_to(output: Path) -> Path:
     found = re.fullmatch(r"(.+)-(\d{1,6})", output.name)
     stem, number = (found[1], int(found[2])) if found else (output.name, 1)
     return output.parent / f"{stem}-{number + 1}"
-
-
-def run_training(
-    command: list[str],
-    *,
-    threads: int,
-    keep_open: Sequence[int] = (),
-    on_progress: Callable[[TeachProgress], None] = lambda _: None,
-    cancelled: threading.Event | None = None,
-    what: str = "the training",
-) -> dict[str, Any]:
-    """Run a process that trains, at low priority, and follow its lines of JSON; the last one, empty if there was none.
-
-    Args:
-        threads: CPU threads of its numerics.
-        keep_open: file descriptors that the process holds too, a lock for instance.
-        what: the process does, for messages.
-
-    Raises:
-        TeachError: the process said so, died, or was cancelled.
-    """
-    # Waiting threads that spin would take the cores from whatever else runs on this machine, the line included.
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=environment,
-        pass_fds=tuple(keep_open),
-    )
-    own = os.getpriority(os.PRIO_PROCESS, 0)  # nobody may raise a priority without privilege
-    os.setpriority(os.PRIO_PROCESS, process.pid, max(own, NICENESS))
-    stderr: list[str] = []
-    reader = threading.Thread(target=_drain, args=(process.stderr, stderr), name="teach-stderr", daemon=True)
-    reader.start()
-    last: dict[str, Any] = {}
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            message = _parse(line)
-            if message is None:
-                continue
-            last = message
-            if "step" in message:
-                on_progress(TeachProgress(message["step"], message["done"], message["total"], float(message["left_s"])))
-            if cancelled is not None and cancelled.is_set():
-                raise TeachError(f"{what} was cancelled; nothing was written")
-        code = process.wait()
-    finally:
-        _stop(process)
-        reader.join(timeout=5)
-    if code == 0:
-        return last
-    if last.get("event") == "error":
-        raise TeachError(str(last["message"]))
-    tail = "".join(stderr)[-2000:].strip()
-    _, refused, why = tail.rpartition(": error: ")  # argparse: usage, then what is wrong
-    if code == EXIT_USAGE and refused:
-        raise TeachError(why)
-    raise TeachError(f"the process of {what} ended with code {code}: {tail or 'no output'}")
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    """A progress line; None for anything else a library may print."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) else None
-
-
-def _drain(stream: Any, lines: list[str]) -> None:
-    """Keep the pipe empty, or the process would block; keep the end, for the error message."""
-    for line in stream:
-        lines.append(line)
-        del lines[:-50]
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End the process if it still runs: politely first, it removes its temporary files."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()

@@ -19,7 +19,8 @@ from typing import Any
 
 import structlog
 
-from station.jobs.teaching import TeachError, TeachProgress, command_again, teach
+from station.jobs.process import JobError, JobProgress
+from station.jobs.teaching import command_again, teach
 from station.records.images import write_image
 from station.results import Frame
 
@@ -86,12 +87,12 @@ class Teaching:
     ) -> None:
         """Begins with the frames of the next `parts` parts, one of each camera, that reach `sink`.
 
-        Raises TeachError when a teaching is already under way.
+        Raises JobError when a teaching is already under way.
         """
         if self._thread is not None and self._thread.is_alive():
-            raise TeachError(f"a teaching is under way ({self._status.phase.value}); wait until it is done")
+            raise JobError(f"a teaching is under way ({self._status.phase.value}); wait until it is done")
         if output.exists():
-            raise TeachError(f"{output}: exists already; choose a new folder for the engine")
+            raise JobError(f"{output}: exists already; choose a new folder for the engine")
         self._cancelled.clear()
         self._drain()
         self._wanted = images = parts * cameras
@@ -159,7 +160,7 @@ class Teaching:
         while not self._cancelled.is_set():
             with contextlib.suppress(queue.Empty):
                 return self._frames.get(timeout=0.2)
-        raise TeachError("teaching was cancelled; nothing was written")
+        raise JobError("teaching was cancelled; nothing was written")
 
-    def _progress(self, progress: TeachProgress) -> None:
+    def _progress(self, progress: JobProgress) -> None:
         self._status = TeachingStatus(Phase.TRAINING, progress.step, progress.done, progress.total, progress.left_s)

@@ -79,18 +79,18 @@ def test_a_jetson_is_told_its_commands(tmp_path: Path) -> None:
     told = links(board(tmp_path))
     assert told["computer"].found == "Jetson Linux 36.4.3, JetPack 6"
     assert told["driver and GPU"].judgement is Judgement.MISSING
-    assert told["driver and GPU"].mend.startswith("sudo apt install nvidia-jetpack")
-    assert told["power mode"].mend.startswith("sudo nvpmodel -m 2")
-    assert told["clocks"].mend == "sudo jetson_clocks"
-    assert "SDK Manager" in links(board(tmp_path, "# R35 (release), REVISION: 4.1"))["computer"].mend
+    assert told["driver and GPU"].fix.startswith("sudo apt install nvidia-jetpack")
+    assert told["power mode"].fix.startswith("sudo nvpmodel -m 2")
+    assert told["clocks"].fix == "sudo jetson_clocks"
+    assert "SDK Manager" in links(board(tmp_path, "# R35 (release), REVISION: 4.1"))["computer"].fix
 
 
 @without_tensorrt
 def test_tensorrt_of_a_jetson_comes_from_apt(tmp_path: Path) -> None:
     told = links(board(tmp_path))["tensorrt"]
     assert told.judgement is Judgement.MISSING
-    assert "python3-libnvinfer" in told.mend or "--system-site-packages" in told.mend
-    assert "pip" not in told.mend
+    assert "python3-libnvinfer" in told.fix or "--system-site-packages" in told.fix
+    assert "pip" not in told.fix
 
 
 @without_tensorrt
@@ -106,7 +106,7 @@ def test_tensorrt_for_the_cuda_of_the_driver(
     assert told["driver"].judgement is Judgement.OK
     assert "Small GPU (compute capability 8.9" in told["GPU"].found
     assert told["CUDA"].judgement is Judgement.OK
-    assert package in told["tensorrt"].mend
+    assert package in told["tensorrt"].fix
     assert told["pycuda"].judgement is Judgement.MISSING
     assert told["plan"].judgement is Judgement.ADVICE
     assert "memory" not in told
@@ -117,8 +117,8 @@ def test_a_gpu_that_is_not_found_wants_another_command_than_no_driver(
 ) -> None:
     monkeypatch.setenv("FAILS_cuInit", "100")
     driver = str(small_driver(tmp_path / "driver") / "libcuda.so.1")
-    assert links(tmp_path, driver)["driver and GPU"].mend.startswith("nvidia-smi")
-    assert "sudo usermod -aG video,render" in links(board(tmp_path), driver)["driver and GPU"].mend
+    assert links(tmp_path, driver)["driver and GPU"].fix.startswith("nvidia-smi")
+    assert "sudo usermod -aG video,render" in links(board(tmp_path), driver)["driver and GPU"].fix
 
 
 def test_the_plan_waits_for_the_links_before_it(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_plan_waits_for_the_links_before_it(tmp_path: Path) -> None:
     camera = '[cameras.top]\nproducer = "simtl"\n'
     common = f'[station]\nname = "a"\nwork_dir = "work"\n{camera}[engine]\npath = "{engine}"\n'
     for runtime, judgement, words in (
-        ("auto", Judgement.MISSING, "before the links above are mended"),
+        ("auto", Judgement.MISSING, "before the links above are fixed"),
         ("onnx", Judgement.ADVICE, "does not use the GPU"),
     ):
         file.write_text(f'{common}runtime = "{runtime}"\n')

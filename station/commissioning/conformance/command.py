@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from station.commands.daemon import complain
 from station.commissioning.conformance import run
 from station.commissioning.conformance.links import Link, StationAsClient, StationAsServer
 from station.commissioning.conformance.plc import Plc, Source, Times
 from station.commissioning.conformance.plc_memory import PlcMemory, RtuPlcServer, TcpPlcServer
+from station.commissioning.conformance.registry import Rule
 from station.commissioning.plc_client import LinkError, ModbusClient, Order, SerialPort, TcpTransport
 
 DESCRIPTION = (
-    "Plays the PLC of a station, a correct one and many that make mistakes, and tells which rules of docs/plc.md the "
-    "station keeps. The line must stand still and no other PLC may be connected: parts are triggered, results "
+    "Plays the PLC of a station, a correct one and many that make mistakes, and reports which rules of docs/plc.md "
+    "the station keeps. The line must stand still and no other PLC may be connected: parts are triggered, results "
     "acknowledged, the station is taken off line and brought into a fault, counters are reset. Put a good part before "
     "the camera. Exit code: 0 no rule is broken, 1 one is, 2 the station is not reached."
 )
@@ -56,12 +57,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def conformance(options: argparse.Namespace, client: ModbusClient | None, order: Order) -> int:
-    """`client`: to a station in server role; None with --listen. Raises LinkError and OSError."""
-    try:
-        chosen = run.selected(options.only, options.skip)
-    except ValueError as problem:
-        return complain(problem)
+def conformance(options: argparse.Namespace, chosen: Sequence[Rule], client: ModbusClient | None, order: Order) -> int:
+    """Checks the chosen rules, prints what was found and returns the exit code.
+
+    Args:
+        chosen: see `run.selected`.
+        client: to a station in server role; None with --listen.
+
+    Raises:
+        LinkError, OSError: the station is not reached.
+    """
     console = Console(highlight=False)
     if options.list:
         for rule in chosen:

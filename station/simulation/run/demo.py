@@ -6,71 +6,43 @@ with its sensors and ejector, the PLC, and what stands in front of the software 
     rendered parts    the station is taught on the first parts of the line, as an operator would do it
     --images DIR      an engine is taught on DIR/train/good, then DIR/test runs over the line
 
-Exit codes: 0 the ledger balances, every part has a verdict and nothing without a PASS reached the good bin;
-1 something of that failed, and it says what; 2 bad input.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import signal
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from rich.console import Console
 
-from engines.errors import EngineError, RuntimeFailure
 from engines.runtimes.names import Asked
-from engines.runtimes.opening import require_usable
-from station.commands.teach import TeachingBar, follow_teaching
-from station.configuration.cameras import MAX_CAMERAS
-from station.control import ControlError
-from station.jobs.plan import PlanBuildError
-from station.jobs.teaching import TeachError, teach
+from station.jobs.progress import ProgressBar, follow_teaching
+from station.jobs.teaching import teach
 from station.records.images import write_image
 from station.records.parts import count_parts
 from station.records.schema import open_reader
 from station.simulation.accounts.accounting import as_ledger, join, write_contact_sheet
 from station.simulation.accounts.report import by_recipe, problems, report
 from station.simulation.accounts.summary import print_summary
-from station.simulation.parts import choosing
-from station.simulation.parts.pictures import (
-    GOOD,
-    MIN_TRAINING_IMAGES,
-    Canvas,
-    ImageFolderError,
-    ImageParts,
-    open_folder,
-)
-from station.simulation.parts.rendered import PRODUCTS, SIZE_PX
-from station.simulation.parts.schedule import INSPECT, PACED_RATE_PER_S, TEACH, LinePlan, PlannedPart
+from station.simulation.parts.pictures import GOOD, ImageParts
+from station.simulation.parts.schedule import INSPECT, TEACH, LinePlan, PlannedPart
 from station.simulation.plant.belt import PITCH_COUNTS, Layout
-from station.simulation.plant.ejector import RejectBy, section
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.ejector import section
 from station.simulation.run.engine_plans import build_missing, wait_for_plan
 from station.simulation.run.live import LiveView
-from station.simulation.run.processes import EXIT_BAD_INPUT, LineProcess, LineState, ProcessEnded, StationProcess
-from station.simulation.run.workspace import DEADLINE_MS, Workspace, WorkspaceError, configuration, prepare
+from station.simulation.run.processes import LineProcess, LineState, StationProcess
+from station.simulation.run.workspace import DEADLINE_MS, Workspace, configuration
 
 EXIT_FAILED = 1
-DEFAULT_PARTS = 100
-RATES_PER_S = (0.2, 200.0)
-"""Above 20 parts/s the line is a fast one, see `LinePlan.is_fast`: one camera, and the PLC tracks."""
 TRANSIT_S = DEADLINE_MS / 1000 + 0.5
 """From camera to ejector: the longest a result may take, and time for the handshake."""
 POLL_S = 0.25
 STALLED_S = 30.0
-
-
-class BadInput(Exception):
-    """Something the person who started the demo can mend; nothing was started."""
 
 
 class DemoFailed(Exception):
@@ -99,114 +71,6 @@ class Setup:
 
     def phase(self, name: str, product: str | None = None) -> tuple[PlannedPart, ...]:
         return tuple(part for part in self.plan.parts if part.phase == name and product in (None, part.product))
-
-
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `demo`."""
-    parser = commands.add_parser("demo", help="run the whole station on a simulated line")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="real pictures in MVTec layout; default: rendered")
-    parser.add_argument(
-        "--parts", type=int, metavar="N", help=f"parts to inspect; default {DEFAULT_PARTS}, or every test image once"
-    )
-    parser.add_argument("--rate", type=float, default=4.0, metavar="PARTS_PER_S", help="default: %(default)s")
-    parser.add_argument("--work", type=Path, default=Path("demo"), metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="the report as JSON; always in --work, too")
-    parser.add_argument("--engine", type=Path, metavar="DIR", help="use this engine and teach none")
-    parser.add_argument("--runtime", choices=get_args(Asked), default="auto",
-                        help="what runs the engine, as [engine] runtime; default: auto")  # fmt: skip
-    parser.add_argument("--teach-parts", type=int, default=60, metavar="N", help="without --images; default 60")
-    parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
-                        help="who triggers the camera: the light barrier (line) or the PLC; default: line")  # fmt: skip
-    parser.add_argument("--reject", choices=[by.value for by in RejectBy], default=RejectBy.PLC.value,
-                        help="who tracks to the ejector: the PLC, the station through a bit for the PLC, or the "
-                        "station through an output line of the camera; default: plc")  # fmt: skip
-    parser.add_argument("--cameras", type=int, default=1, metavar="N",
-                        help=f"cameras, 1 to {MAX_CAMERAS}; a defect is seen by one of them")  # fmt: skip
-    parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
-                        help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
-    parser.set_defaults(run=run)
-
-
-def run(options: argparse.Namespace) -> int:
-    """The command. Returns its exit code."""
-    console = Console()
-    with _signals_interrupt():
-        try:
-            return Demo(_check(options), console).run(options.report)
-        except (BadInput, EngineError, ImageFolderError, WorkspaceError) as problem:
-            print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
-            return EXIT_BAD_INPUT
-        except (DemoFailed, PlanBuildError, ProcessEnded, TeachError, ControlError, TimeoutError) as problem:
-            print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
-            bad_input = isinstance(problem, ProcessEnded) and problem.code == EXIT_BAD_INPUT
-            return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
-
-
-def _check(options: argparse.Namespace) -> Setup:
-    """Looks at everything before anything is started. Raises BadInput, ImageFolderError, WorkspaceError."""
-    low, high = RATES_PER_S
-    if not low <= options.rate <= high:
-        raise BadInput(f"--rate {options.rate:g}: allowed are {low:g} to {high:g} parts/s")
-    if options.parts is not None and not 1 <= options.parts <= 1_000_000:
-        raise BadInput(f"--parts {options.parts}: allowed are 1 to 1000000")
-    if not MIN_TRAINING_IMAGES <= options.teach_parts <= 10_000:
-        raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
-    if not 1 <= options.cameras <= MAX_CAMERAS:
-        raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
-    is_fast = options.rate > PACED_RATE_PER_S
-    if is_fast and (options.cameras > 1 or options.reject != RejectBy.PLC.value or options.recipes > 1):
-        raise BadInput(
-            f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
-        )
-    if options.seed < 0:
-        raise BadInput(f"--seed {options.seed}: must not be negative")
-    if options.engine is not None and not options.engine.is_dir():
-        raise BadInput(f"--engine {options.engine}: no such folder; leave the option out to have an engine taught")
-    if options.report is not None and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
-        raise BadInput(f"--report {options.report}: must be a file in a folder that exists")
-    try:
-        require_usable(options.runtime)
-    except RuntimeFailure as problem:
-        raise BadInput(f"--runtime {options.runtime}: {problem}") from problem
-    recipes = dict(enumerate(PRODUCTS, start=1)) if options.recipes > 1 else {}
-    if options.recipes > 1 and options.images is not None:
-        raise BadInput(f"--recipes {options.recipes}: only with rendered parts; leave --images out")
-    for product in recipes.values():
-        if options.engine is not None and not (options.engine / product).is_dir():
-            raise BadInput(
-                f"--engine {options.engine}: with --recipes it holds an engine per product, {product} is missing"
-            )
-    images = open_folder(options.images) if options.images is not None else None
-    teach_parts = 0 if options.engine else options.teach_parts
-    if images is not None:
-        parts = choosing.from_images(images.test, options.parts, options.seed)
-    elif recipes:
-        parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
-    else:
-        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=is_fast)
-    workspace = prepare(options.work)
-    plan = LinePlan(
-        canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
-        parts=parts,
-        rate_per_s=options.rate,
-        transit_s=TRANSIT_S,
-        scene_prefix=str(workspace.scene_prefix),
-        plc_host="127.0.0.1",
-        plc_port=_free_port(),
-        trigger=TriggerMode(options.trigger),
-        reject_by=RejectBy(options.reject),
-        cameras=options.cameras,
-        good_images=_good_images(images) if images else (),
-    )
-    engine = options.engine.absolute() if options.engine else None
-    return Setup(workspace, images, engine, plan, options.runtime, options.seed, recipes)
-
-
-def _good_images(images: ImageParts) -> tuple[str, ...]:
-    """What cameras see that look at a good face of a part; not taught, if the folder has such pictures."""
-    good = [image for image in images.test if image.truth == GOOD] or list(images.training)
-    return tuple(str(image.path.absolute()) for image in good)
 
 
 class Demo:
@@ -267,7 +131,7 @@ class Demo:
             write_image(folder / f"{number:05d}.png", images.pixels(image))
         self._console.print(f"teaching an engine on {len(images.training)} good images")
         started_s = time.monotonic()
-        with TeachingBar() as bar:
+        with ProgressBar() as bar:
             result = teach(
                 self._workspace.training_images, self._workspace.engine, seed=self._setup.seed, on_progress=bar.show
             )
@@ -297,7 +161,7 @@ class Demo:
                 raise DemoFailed(f"teaching: {state['done']} of {state['total']} parts arrived, then none any more")
             return state
 
-        with TeachingBar() as bar:
+        with ProgressBar() as bar:
             summary = follow_teaching(teaching, bar.show)
         self._taught(started_s, summary, product)
         self._wait_for_plan(line, station)
@@ -397,22 +261,3 @@ class Demo:
                 file.write_text(text, encoding="utf-8")
         print_summary(self._console, made, workspace)
         return EXIT_FAILED if found else 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does: through every `finally`, so that no child stays behind."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -25,31 +25,31 @@ class RunFailed(Exception):
     """The run could not be brought to its end."""
 
 
-def drive(line: LineProcess, plan: LinePlan, reader: Reader, *, wait_s: float, tell: Callable[[str], object]) -> Books:
+def drive(line: LineProcess, plan: LinePlan, reader: Reader, *, wait_s: float, show: Callable[[str], object]) -> Books:
     """Feeds all parts of the plan and closes the books. Raises RunFailed, ProcessEnded."""
-    _wait_for_ready(line, reader, wait_s, tell)
+    _wait_for_ready(line, reader, wait_s, show)
     before = _counters(_settled(reader))
     serials = {part.serial for part in plan.parts}
     quiet_s = STALLED_S + plan.transit_s + PITCH_COUNTS / plan.rate_per_s / 1000
-    tell(f"{len(plan.parts)} parts at {plan.rate_per_s:g} parts/s")
+    show(f"{len(plan.parts)} parts at {plan.rate_per_s:g} parts/s")
     line.feed(len(plan.parts))
-    told_s = time.monotonic()
+    shown_s = time.monotonic()
     while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
         line.check()
         now_s = time.monotonic()
         if now_s - line.state.last_event_s > quiet_s:
             raise RunFailed(f"nothing has moved on the line for {quiet_s:.0f} s; see its log in --work")
-        if now_s - told_s > STALLED_S / 3:
-            told_s = now_s
-            tell(f"{len(line.state.ends)} of {len(serials)} parts have left the belt")
+        if now_s - shown_s > STALLED_S / 3:
+            shown_s = now_s
+            show(f"{len(line.state.ends)} of {len(serials)} parts have left the belt")
         time.sleep(POLL_S)
     after = _counters(_settled(reader))
     counted = {name: (after[name] - before[name]) % (1 << 32) for name in COUNTERS}
     return settle(plan.parts, line.state, counted, plan.trigger)
 
 
-def _wait_for_ready(line: LineProcess, reader: Reader, wait_s: float, tell: Callable[[str], object]) -> None:
-    tell("waiting for TriggerReady")
+def _wait_for_ready(line: LineProcess, reader: Reader, wait_s: float, show: Callable[[str], object]) -> None:
+    show("waiting for TriggerReady")
     end_s = time.monotonic() + wait_s
     while not line.state.trigger_ready:
         line.check()

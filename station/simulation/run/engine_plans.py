@@ -17,9 +17,9 @@ from engines.bundle.reading import read_bundle
 from engines.runtimes.names import Asked
 from engines.runtimes.opening import RuntimeOptions, choose
 from engines.runtimes.tensorrt.plan_store import PlanState
-from station.commands.plan import BuildBar
 from station.jobs.plan import Phase, PlanBuildError, build_plan
-from station.jobs.teaching import TeachProgress
+from station.jobs.process import JobProgress
+from station.jobs.progress import ProgressBar
 from station.line.inspection.loading import engine_threads
 
 POLL_S = 0.25
@@ -37,7 +37,7 @@ def build_missing(engines: Iterable[Path], runtime: Asked, console: Console) -> 
             continue
         console.print(f"building the TensorRT plan of {engine.name} for {maker.gpu.name}: takes minutes")
         try:
-            with BuildBar() as bar:
+            with ProgressBar(steps_nest=True) as bar:
                 build_plan(engine, precision=options.precision, threads=engine_threads(0), on_progress=bar.show)
         except PlanBuildError as problem:
             if runtime != "auto":
@@ -51,9 +51,9 @@ def wait_for_plan(status: Callable[[], Mapping[str, Any]], console: Console) -> 
     if plan["phase"] != Phase.BUILDING:
         return
     console.print("the station builds the TensorRT plan of its new engine: takes minutes")
-    with BuildBar() as bar:
+    with ProgressBar(steps_nest=True) as bar:
         while plan["phase"] == Phase.BUILDING:
             if plan["total"]:
-                bar.show(TeachProgress(plan["step"], plan["done"], plan["total"], 0.0))
+                bar.show(JobProgress(plan["step"], plan["done"], plan["total"], 0.0))
             time.sleep(POLL_S)
             plan = status()["plan"]

@@ -1,141 +1,61 @@
-"""`station plc simulate`: the line of the demo in front of any running station whose camera is the software camera.
+"""The line of the demo in front of any running station whose camera is the software camera: `station plc simulate`.
 
-Belt, light barrier, parts, PLC and ejector are those of the demo; the station is known by its map alone. With `--fault`
-the PLC misbehaves. Exit codes: 0 the books balance; 1 they do not, or the run could not be finished; 2 bad input.
+Belt, light barrier, parts, PLC and ejector are those of the demo; the station is known by its map alone.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import shlex
-import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from station.commands.daemon import complain
-from station.commissioning.plc_client import ModbusClient, Order
 from station.commissioning.plc_monitor import Reader
 from station.simulation.accounts.books import COUNTERS, Books
-from station.simulation.parts import choosing
-from station.simulation.parts.pictures import Canvas, ImageFolderError, open_folder
-from station.simulation.parts.rendered import SIZE_PX
 from station.simulation.parts.schedule import LinePlan
-from station.simulation.plant.faults import FaultKind, parse_fault
-from station.simulation.plant.plc import TriggerMode
-from station.simulation.run.drive import RunFailed, drive
-from station.simulation.run.processes import LineProcess, ProcessEnded
-from station.simulation.run.workspace import DEADLINE_MS, WorkspaceError, configuration, prepare
-
-EXIT_UNBALANCED = 1
-RATES_PER_S = (0.2, 20.0)
-FASTEST_DOUBLE_TRIGGER = 10.0
-"""With a PLC that triggers: a second edge must be over before the next part comes."""
+from station.simulation.run.drive import drive
+from station.simulation.run.processes import LineProcess
+from station.simulation.run.workspace import Workspace, configuration
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """All but the connection."""
-    parser.add_argument("--parts", type=int, default=100, metavar="N", help="default: %(default)s")
-    parser.add_argument("--rate", type=float, default=4.0, metavar="PARTS_PER_S", help="default: %(default)s")
-    parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
-                        help="as `trigger` of the station's camera; default: %(default)s")  # fmt: skip
-    parser.add_argument("--images", type=Path, metavar="DIR", help="real pictures in MVTec layout; default: rendered")
-    parser.add_argument("--seed", type=int, default=0, help="of parts and faults; default: 0")
-    parser.add_argument("--transit", type=float, default=DEADLINE_MS / 1000 + 0.5, metavar="S",
-                        help="camera to ejector, more than the station's deadline; default: %(default)s")  # fmt: skip
-    parser.add_argument("--fault", action="append", default=[], metavar="KIND:P",
-                        help=f"the PLC misbehaves with this probability per part: {', '.join(FaultKind)}")  # fmt: skip
-    parser.add_argument("--clear-faults", type=float, metavar="S",
-                        help="somebody clears a fault of the station after so long; default: nobody does")  # fmt: skip
-    parser.add_argument(
-        "--work", type=Path, default=Path("line"), metavar="DIR", help="its files; default: %(default)s"
-    )
-    parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a station.toml for the station")
-    parser.add_argument("--engine", type=Path, default=Path("engine"), metavar="DIR", help="for --write-config")
-    parser.add_argument("--wait", type=float, default=120.0, metavar="S", help="for TriggerReady; default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="the books as JSON on standard output")
+def simulate(
+    plan: LinePlan,
+    workspace: Workspace,
+    reader: Reader,
+    *,
+    engine: Path,
+    station_toml: Path,
+    wait_s: float,
+    console: Console,
+) -> Books:
+    """Starts the line, shows how to start a station in front of it, feeds all parts, and closes the books.
 
+    Args:
+        engine: folder that the configuration names.
+        station_toml: this configuration of a station for the line is written here.
+        wait_s: time limit for TriggerReady.
 
-def simulate(options: argparse.Namespace, client: ModbusClient, order: Order) -> int:
-    """The command. Returns its exit code."""
-    console = Console(stderr=options.json)
-    try:
-        plan = _plan(options)
-        with LineProcess(_save(plan, options.work), options.work) as line:
-            environment = line.wait_ready()
-            _say_how_to_start(console, options, plan.canvas, environment)
-            books = drive(line, plan, Reader(client, order), wait_s=options.wait, tell=console.print)
-    except (ValueError, ImageFolderError, WorkspaceError) as problem:
-        return complain(problem)
-    except (RunFailed, ProcessEnded, TimeoutError) as problem:
-        print(f"station: {problem}", file=sys.stderr)  # noqa: T201
-        return EXIT_UNBALANCED
-    if options.json:
-        print(json.dumps(books.as_json(), indent=2))  # noqa: T201
-    print_books(console, books)
-    return EXIT_UNBALANCED if books.problems else 0
-
-
-def _plan(options: argparse.Namespace) -> LinePlan:
-    """Looks at everything before anything is started. Raises ValueError, ImageFolderError, WorkspaceError."""
-    low, high = RATES_PER_S
-    if not low <= options.rate <= high:
-        raise ValueError(f"--rate {options.rate:g}: allowed are {low:g} to {high:g} parts/s")
-    if not 1 <= options.parts <= 1_000_000:
-        raise ValueError(f"--parts {options.parts}: allowed are 1 to 1000000")
-    if not 0.1 <= options.transit <= 60:
-        raise ValueError(f"--transit {options.transit:g}: allowed are 0.1 to 60 s")
-    if options.serial:
-        raise ValueError("--serial: the line's PLC speaks Modbus TCP only")
-    faults = tuple(parse_fault(text) for text in options.fault)
-    trigger = TriggerMode(options.trigger)
-    doubles = any(fault.kind is FaultKind.DOUBLE_TRIGGER for fault in faults)
-    if doubles and trigger is TriggerMode.PLC and options.rate > FASTEST_DOUBLE_TRIGGER:
-        raise ValueError(f"--fault double-trigger with --trigger plc: at most --rate {FASTEST_DOUBLE_TRIGGER:g}")
-    if options.write_config is not None and not options.write_config.absolute().parent.is_dir():
-        raise ValueError(f"--write-config {options.write_config}: no such folder")
-    images = open_folder(options.images) if options.images is not None else None
-    if images is not None:
-        parts = choosing.from_images(images.test, options.parts, options.seed)
-    else:
-        parts = choosing.rendered(options.parts, 0, options.seed)
-    workspace = prepare(options.work)
-    return LinePlan(
-        canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
-        parts=parts,
-        rate_per_s=options.rate,
-        transit_s=options.transit,
-        scene_prefix=str(workspace.scene_prefix),
-        plc_host=options.host,
-        plc_port=options.port,
-        plc_unit=options.unit,
-        trigger=trigger,
-        faults=faults,
-        seed=options.seed,
-        clear_fault_after_s=options.clear_faults,
-    )
-
-
-def _save(plan: LinePlan, work: Path) -> Path:
-    path = work / "plan.json"
-    plan.save(path)
-    return path
-
-
-def _say_how_to_start(
-    console: Console, options: argparse.Namespace, canvas: Canvas, environment: dict[str, str]
-) -> None:
-    path: Path = options.write_config or options.work / "station.toml"
-    work_dir = options.work.absolute() / "station"
-    path.write_text(
-        configuration(canvas, options.engine.absolute(), options.port, trigger=options.trigger, work_dir=work_dir),
+    Raises:
+        RunFailed, ProcessEnded, TimeoutError: the run could not be finished.
+    """
+    plan.save(workspace.plan)
+    station_toml.write_text(
+        configuration(
+            plan.canvas,
+            engine.absolute(),
+            plan.plc_port,
+            trigger=plan.trigger.value,
+            work_dir=workspace.folder / "station",
+        ),
         encoding="utf-8",
     )
-    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
-    console.print("The camera of the station sees this line when the station runs with", highlight=False)
-    console.print(f"  {variables} station run --config {shlex.quote(str(path))}", highlight=False, soft_wrap=True)
+    with LineProcess(workspace.plan, workspace.folder) as line:
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in line.wait_ready().items())
+        command = f"{variables} station run --config {shlex.quote(str(station_toml))}"
+        console.print("The camera of the station sees this line when the station runs with", highlight=False)
+        console.print(f"  {command}", highlight=False, soft_wrap=True)
+        return drive(line, plan, reader, wait_s=wait_s, show=console.print)
 
 
 def print_books(console: Console, books: Books) -> None:

@@ -19,7 +19,8 @@ from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.reading import read_bundle
 from engines.engine import open_engine
 from engines.training.__main__ import main
-from station.jobs.teaching import TeachError, TeachProgress, TeachResult, teach
+from station.jobs.process import JobError, JobProgress
+from station.jobs.teaching import TeachResult, teach
 from tests.bench.engines.pictures import ring, write_rings
 
 GOOD = 36
@@ -32,7 +33,7 @@ class Taught:
     """What a training left behind."""
 
     result: TeachResult
-    seen: list[TeachProgress]
+    seen: list[JobProgress]
     images: Path
     known_bad: Path
     cache: Path
@@ -47,7 +48,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     write_rings(images, len(DIRTY), first_seed=500, scratch=True)
     write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
     known_bad.write_text("\n".join(KNOWN_BAD))
-    seen: list[TeachProgress] = []
+    seen: list[JobProgress] = []
     result = teach(
         *(images, folder / "engine"), steps=0, threads=1, known_bad=known_bad, cache=cache, on_progress=seen.append
     )
@@ -150,13 +151,13 @@ def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(taught: T
     assert not (tmp_path / "engine").exists()
     assert len(list(taught.cache.glob("*.checkpoint"))) == 1
 
-    seen: list[TeachProgress] = []
+    seen: list[JobProgress] = []
     again = teach(
         *(taught.images, tmp_path / "engine"),
         steps=0, threads=1, known_bad=taught.known_bad, cache=taught.cache, on_progress=seen.append,
     )  # fmt: skip
 
-    def rounds(progress: list[TeachProgress]) -> int:
+    def rounds(progress: list[JobProgress]) -> int:
         return len([entry for entry in progress if entry.step == "refine"])
 
     assert rounds(seen) <= rounds(taught.seen) - 2
@@ -206,10 +207,10 @@ def own_handler() -> Iterator[None]:
 
 def test_errors_come_through_to_the_station(tmp_path: Path) -> None:
     write_rings(tmp_path / "images", 5)
-    with pytest.raises(TeachError, match="has 5 images"):
+    with pytest.raises(JobError, match="has 5 images"):
         teach(tmp_path / "images", tmp_path / "engine")
 
 
 def test_a_process_that_dies_without_a_word_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TeachError, match="invalid choice: 'magic'"):
+    with pytest.raises(JobError, match="invalid choice: 'magic'"):
         teach(tmp_path / "images", tmp_path / "engine", detector="magic")

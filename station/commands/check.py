@@ -1,0 +1,71 @@
+"""`station check`: everything that is wrong at once, before the line finds out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from station.commands.options import EXIT_BAD_INPUT, add_config_option, complain
+from station.commissioning.check import check
+from station.commissioning.gpu_check import Judgement, check_gpu
+from station.configuration import load as config
+from station.configuration.load import ConfigurationError
+
+_COLOURS = {Judgement.OK: "green", Judgement.MISSING: "red", Judgement.ADVICE: "yellow"}
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `check`."""
+    parser = commands.add_parser("check", help="check configuration, camera, engine, PLC link and disk")
+    add_config_option(parser)
+    parser.add_argument(
+        "--gpu", action="store_true", help="instead: can TensorRT run here, and which command installs what is missing"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints what was found; exit code 2 when anything is wrong."""
+    if options.gpu:
+        return run_gpu(options)
+    try:
+        configuration = config.load(options.config)
+    except ConfigurationError as problem:
+        return complain(problem)
+    table = Table("what", "", "found", title=f"station check {options.config}")
+    findings = list(check(configuration))
+    for finding in findings:
+        table.add_row(finding.what, "[green]ok[/]" if finding.ok else "[red]wrong[/]", finding.detail)
+    Console().print(table)
+    return 0 if all(finding.ok for finding in findings) else EXIT_BAD_INPUT
+
+
+def run_gpu(options: argparse.Namespace) -> int:
+    """Prints the chain from the driver to the plan; exit code 2 when TensorRT cannot run."""
+    try:
+        configuration = None if _is_missing(options.config) else config.load(options.config)
+    except ConfigurationError as problem:
+        return complain(problem)
+    console = Console(soft_wrap=True, highlight=False)  # commands must stay on one line, to be copied
+    can_run = True
+    for link in check_gpu(configuration):
+        can_run = can_run and link.judgement is not Judgement.MISSING
+        colour = _COLOURS[link.judgement]
+        console.print(f"{link.what:15} [{colour}]{link.judgement.value:8}[/] {escape(link.found)}")
+        if link.fix:
+            console.print(f"{'':15} [bold]do[/]       {escape(link.fix)}")
+    console.print("TensorRT can run." if can_run else "TensorRT cannot run; begin with the first line that is missing.")
+    return 0 if can_run else EXIT_BAD_INPUT
+
+
+def _is_missing(path: Path) -> bool:
+    """A file that may not be read is not missing."""
+    try:
+        path.stat()
+    except OSError as problem:
+        return isinstance(problem, FileNotFoundError)
+    return False

@@ -1,0 +1,174 @@
+"""`station demo`: the whole station on a simulated line, see `station/simulation`.
+
+Exit codes: 0 the ledger balances, every part has a verdict and nothing without a PASS reached the good bin;
+1 something of that failed, and the summary says what; 2 bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+
+from engines.errors import EngineError, RuntimeFailure
+from engines.runtimes.names import Asked
+from engines.runtimes.opening import require_usable
+from station.commands.options import EXIT_BAD_INPUT, BadInput
+from station.configuration.cameras import MAX_CAMERAS
+from station.control import ControlError
+from station.jobs.plan import PlanBuildError
+from station.jobs.process import JobError
+from station.simulation.parts import choosing
+from station.simulation.parts.pictures import (
+    GOOD,
+    MIN_TRAINING_IMAGES,
+    Canvas,
+    ImageFolderError,
+    ImageParts,
+    open_folder,
+)
+from station.simulation.parts.rendered import PRODUCTS, SIZE_PX
+from station.simulation.parts.schedule import PACED_RATE_PER_S, LinePlan
+from station.simulation.plant.ejector import RejectBy
+from station.simulation.plant.plc import TriggerMode
+from station.simulation.run.demo import EXIT_FAILED, TRANSIT_S, Demo, DemoFailed, Setup
+from station.simulation.run.processes import ProcessEnded
+from station.simulation.run.workspace import WorkspaceError, prepare
+
+DEFAULT_PARTS = 100
+RATES_PER_S = (0.2, 200.0)
+"""Above 20 parts/s the line is a fast one, see `LinePlan.is_fast`: one camera, and the PLC tracks."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `demo`."""
+    parser = commands.add_parser("demo", help="run the whole station on a simulated line")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="real pictures in MVTec layout; default: rendered")
+    parser.add_argument(
+        "--parts", type=int, metavar="N", help=f"parts to inspect; default {DEFAULT_PARTS}, or every test image once"
+    )
+    parser.add_argument("--rate", type=float, default=4.0, metavar="PARTS_PER_S", help="default: %(default)s")
+    parser.add_argument("--work", type=Path, default=Path("demo"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="the report as JSON; always in --work, too")
+    parser.add_argument("--engine", type=Path, metavar="DIR", help="use this engine and teach none")
+    parser.add_argument("--runtime", choices=get_args(Asked), default="auto",
+                        help="what runs the engine, as [engine] runtime; default: auto")  # fmt: skip
+    parser.add_argument("--teach-parts", type=int, default=60, metavar="N", help="without --images; default 60")
+    parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
+                        help="who triggers the camera: the light barrier (line) or the PLC; default: line")  # fmt: skip
+    parser.add_argument("--reject", choices=[by.value for by in RejectBy], default=RejectBy.PLC.value,
+                        help="who tracks to the ejector: the PLC, the station through a bit for the PLC, or the "
+                        "station through an output line of the camera; default: plc")  # fmt: skip
+    parser.add_argument("--cameras", type=int, default=1, metavar="N",
+                        help=f"cameras, 1 to {MAX_CAMERAS}; a defect is seen by one of them")  # fmt: skip
+    parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
+                        help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """The command. Returns its exit code."""
+    console = Console()
+    with _signals_interrupt():
+        try:
+            return Demo(_check(options), console).run(options.report)
+        except (BadInput, EngineError, ImageFolderError, WorkspaceError) as problem:
+            print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
+            return EXIT_BAD_INPUT
+        except (DemoFailed, PlanBuildError, ProcessEnded, JobError, ControlError, TimeoutError) as problem:
+            print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
+            bad_input = isinstance(problem, ProcessEnded) and problem.code == EXIT_BAD_INPUT
+            return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
+
+
+def _check(options: argparse.Namespace) -> Setup:
+    """Looks at everything before anything is started. Raises BadInput, ImageFolderError, WorkspaceError."""
+    low, high = RATES_PER_S
+    if not low <= options.rate <= high:
+        raise BadInput(f"--rate {options.rate:g}: allowed are {low:g} to {high:g} parts/s")
+    if options.parts is not None and not 1 <= options.parts <= 1_000_000:
+        raise BadInput(f"--parts {options.parts}: allowed are 1 to 1000000")
+    if not MIN_TRAINING_IMAGES <= options.teach_parts <= 10_000:
+        raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
+    if not 1 <= options.cameras <= MAX_CAMERAS:
+        raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
+    is_fast = options.rate > PACED_RATE_PER_S
+    if is_fast and (options.cameras > 1 or options.reject != RejectBy.PLC.value or options.recipes > 1):
+        raise BadInput(
+            f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
+        )
+    if options.seed < 0:
+        raise BadInput(f"--seed {options.seed}: must not be negative")
+    if options.engine is not None and not options.engine.is_dir():
+        raise BadInput(f"--engine {options.engine}: no such folder; leave the option out to have an engine taught")
+    if options.report is not None and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
+        raise BadInput(f"--report {options.report}: must be a file in a folder that exists")
+    try:
+        require_usable(options.runtime)
+    except RuntimeFailure as problem:
+        raise BadInput(f"--runtime {options.runtime}: {problem}") from problem
+    recipes = dict(enumerate(PRODUCTS, start=1)) if options.recipes > 1 else {}
+    if options.recipes > 1 and options.images is not None:
+        raise BadInput(f"--recipes {options.recipes}: only with rendered parts; leave --images out")
+    for product in recipes.values():
+        if options.engine is not None and not (options.engine / product).is_dir():
+            raise BadInput(
+                f"--engine {options.engine}: with --recipes it holds an engine per product, {product} is missing"
+            )
+    images = open_folder(options.images) if options.images is not None else None
+    teach_parts = 0 if options.engine else options.teach_parts
+    if images is not None:
+        parts = choosing.from_images(images.test, options.parts, options.seed)
+    elif recipes:
+        parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
+    else:
+        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=is_fast)
+    workspace = prepare(options.work)
+    plan = LinePlan(
+        canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
+        parts=parts,
+        rate_per_s=options.rate,
+        transit_s=TRANSIT_S,
+        scene_prefix=str(workspace.scene_prefix),
+        plc_host="127.0.0.1",
+        plc_port=_free_port(),
+        trigger=TriggerMode(options.trigger),
+        reject_by=RejectBy(options.reject),
+        cameras=options.cameras,
+        good_images=_good_images(images) if images else (),
+    )
+    engine = options.engine.absolute() if options.engine else None
+    return Setup(workspace, images, engine, plan, options.runtime, options.seed, recipes)
+
+
+def _good_images(images: ImageParts) -> tuple[str, ...]:
+    """What cameras see that look at a good face of a part; not taught, if the folder has such pictures."""
+    good = [image for image in images.test if image.truth == GOOD] or list(images.training)
+    return tuple(str(image.path.absolute()) for image in good)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does: through every `finally`, so that no child stays behind."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
