@@ -49,10 +49,9 @@ from station.line.signalling.messages import (
     RaiseFault,
     SetOnline,
 )
-from station.line.signalling.ports import Ports
+from station.line.signalling.ports import Ports, TrackingFeed
+from station.line.signalling.snapshot import readable
 from station.line.signalling.stage import Signalling
-from station.line.signalling.status_text import readable
-from station.line.signalling.tracking_feed import TrackingFeed
 from station.line.signalling.view_matching import ViewMatching
 from station.records.challenge_memory import read_memory
 from station.records.schema import RecordingError

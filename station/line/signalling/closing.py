@@ -18,8 +18,8 @@ from station.line.handshake.messages import PartResult
 from station.line.signalling.annunciator import Annunciator
 from station.line.signalling.in_force import InForce
 from station.line.signalling.ledger import Ledger
-from station.line.signalling.messages import RecentPart
 from station.line.signalling.ports import Ports
+from station.line.signalling.snapshot import RecentPart
 from station.line.signalling.status import StatusBlock
 from station.line.signalling.view_matching import ViewMatching
 from station.results import Decision, Inspection, InspectionRecord, Part, defect_area_mm2, score_of

@@ -5,7 +5,7 @@ Pure and clock-injected: no threads, no sockets, no clock. One thread (signallin
 A part is *opened* once, by a trigger, and *closed* once, by whatever comes first: its inspection, a camera fault,
 its deadline, a stop. What comes second finds no open part and is recorded as late, never applied.
 
-Matching part ids to hardware triggers (`latched_ids`). The PLC latches an id shortly before the part reaches the light
+Which id belongs to which trigger (`frame_matching`): the PLC latches an id shortly before the part reaches the light
 barrier; a frame belongs to the newest id latched before the frame's trigger *time*. Older ids that are still waiting
 never got a frame and become error parts. Counting frames instead would shift every later verdict by one part after a
 single lost frame or a part taken off by hand.
@@ -17,8 +17,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from station.codes import ReasonCode
-from station.line.signalling.frame_time import NS_PER_MS, may_be_of
-from station.line.signalling.latched_ids import LatchedId, LatchedIds, LatchState
+from station.line.signalling.frame_matching import NS_PER_MS, LatchedId, LatchedIds, LatchState, may_be_of
 from station.results import Decision, Part, PartCounts, Verdict
 
 CLOSED_HISTORY = 64

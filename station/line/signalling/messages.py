@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers.plc.protocol import LinkEvent, PlcInputs
 from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.line.acquisition.stage import CameraChanged, FrameArrived, FrameFailed, OutputFailed
-from station.line.challenge.messages import ChallengeMessage, ChallengeStatus
-from station.line.handshake.messages import StationState
+from station.line.challenge.messages import ChallengeMessage
 from station.line.inspection.stage import Inspected, InspectorChanged
-from station.line.signalling.condition import CameraStatus
-from station.line.signalling.ledger import Counters
-from station.results import Frame, Identity, Verdict
+from station.line.signalling.snapshot import Snapshot
+from station.results import Frame, Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,40 +116,3 @@ Message = (
     | Ask
     | Stop
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RecentPart:
-    """One line of the live view."""
-
-    acquisition_id: int
-    part_id: int
-    verdict: Verdict
-    score: float | None
-    latency_ms: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of the station at one moment, for people."""
-
-    state: StationState
-    online: bool
-    ready: bool
-    offline_reason: OfflineReason
-    error_code: ErrorCode
-    error_detail: str
-    warnings: tuple[WarningCode, ...]
-    cameras: Mapping[str, CameraStatus]
-    engine_id: str
-    recipe: str
-    recipe_number: int
-    recipe_checksum: str
-    config_checksum: str
-    counters: Counters
-    in_flight: int
-    drained: bool
-    """No part is in flight, and none that was announced may still come."""
-    challenge: ChallengeStatus
-    recent: tuple[RecentPart, ...]

@@ -63,12 +63,12 @@ from station.line.signalling.messages import (
     PlcWrote,
     RaiseFault,
     SetOnline,
-    Snapshot,
     Stop,
     Warn,
 )
 from station.line.signalling.opening import Opening
 from station.line.signalling.ports import Ports
+from station.line.signalling.snapshot import Snapshot
 from station.line.signalling.status import StatusBlock
 from station.line.signalling.view_matching import ViewMatching
 from station.results import Decision, Identity

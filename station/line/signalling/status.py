@@ -15,8 +15,8 @@ from station.line.handshake.messages import ResultsWithdrawn, StationStatus
 from station.line.signalling.annunciator import Annunciator
 from station.line.signalling.in_force import InForce
 from station.line.signalling.ledger import Ledger
-from station.line.signalling.messages import RecentPart, Snapshot
 from station.line.signalling.ports import Ports
+from station.line.signalling.snapshot import RecentPart, Snapshot
 from station.line.signalling.view_matching import ViewMatching
 from station.results import Verdict
 

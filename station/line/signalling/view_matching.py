@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from station.line.acquisition.stage import FrameArrived, FrameFailed
-from station.line.signalling.frame_time import NS_PER_MS, may_be_of
+from station.line.signalling.frame_matching import NS_PER_MS, may_be_of
 from station.results import Inspection, Part
 
 CLOSED_HISTORY = 64

@@ -20,9 +20,8 @@ from station.line.inspection.stage import Inspected, Inspector, InspectorChanged
 from station.line.recording.journal import Journal
 from station.line.signalling.ledger import Ledger, LedgerSettings
 from station.line.signalling.messages import PlcWrote, SetOnline
-from station.line.signalling.ports import Ports
+from station.line.signalling.ports import Ports, TrackingFeed
 from station.line.signalling.stage import Signalling
-from station.line.signalling.tracking_feed import TrackingFeed
 from station.line.signalling.view_matching import ViewMatching, ViewSettings
 from station.results import (
     Decision,

@@ -1,7 +1,12 @@
-"""Part ids that the PLC has latched for parts whose trigger it leaves to a light barrier. Pure; part of the ledger.
+"""Whose frame it is: the part ids that wait for one, and what the times of trigger and frame say. Pure.
 
+Where a light barrier triggers the camera, the PLC latches the id of a part shortly before the part reaches the barrier.
 An id belongs to the next trigger. The station sees only the frame, so a frame belongs to the newest id latched before
-the frame's trigger *time*.
+the frame's trigger *time*:
+
+    latched ─► WAITING ─┬─► a frame of a later trigger time: USED
+                        ├─► overtaken: a frame found a newer id: USED, its part has lost its frame
+                        └─► no frame within `no_frame_ms`: EXPIRED; a frame that still comes is late
 """
 
 from __future__ import annotations
@@ -11,6 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+NS_PER_MS = 1_000_000
+SLACK_NS = 2 * NS_PER_MS
+"""What the clocks of camera and station may differ: a part's own frame may seem so much older than its trigger."""
 LATCH_HISTORY = 64
 
 
@@ -72,3 +80,16 @@ class LatchedIds:
                 latched.state = LatchState.EXPIRED
                 expired.append(latched)
         return expired
+
+
+def may_be_of(part_ns: int, frame_ns: int, given_up_ns: int | None) -> bool:
+    """`part_ns`, `frame_ns`: triggers of the part and of the frame. `given_up_ns`: trigger of the last part that was
+    closed without its frame; None: there was none.
+
+    A frame from before the part is the late one of a part that was given up. Within the slack it may be either's, where
+    parts follow each other so fast: then it shows the part to which it is nearer, and in doubt not this one.
+    """
+    early_ns = part_ns - frame_ns
+    if early_ns <= 0:
+        return True
+    return early_ns <= SLACK_NS and (given_up_ns is None or early_ns < abs(frame_ns - given_up_ns))

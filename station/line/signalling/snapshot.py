@@ -1,13 +1,54 @@
-"""The state of the station as JSON, for people and scripts."""
+"""The state of the station at one moment, for people and scripts."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from station.codes import ERRORS, OFFLINE_REASONS, WARNINGS, OfflineReason
+from station.codes import ERRORS, OFFLINE_REASONS, WARNINGS, ErrorCode, OfflineReason, WarningCode
 from station.line.challenge.messages import ChallengeStatus
-from station.line.signalling.messages import Snapshot
+from station.line.handshake.messages import StationState
+from station.line.signalling.condition import CameraStatus
+from station.line.signalling.ledger import Counters
+from station.results import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPart:
+    """One line of the live view."""
+
+    acquisition_id: int
+    part_id: int
+    verdict: Verdict
+    score: float | None
+    latency_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the station at one moment, for people."""
+
+    state: StationState
+    online: bool
+    ready: bool
+    offline_reason: OfflineReason
+    error_code: ErrorCode
+    error_detail: str
+    warnings: tuple[WarningCode, ...]
+    cameras: Mapping[str, CameraStatus]
+    engine_id: str
+    recipe: str
+    recipe_number: int
+    recipe_checksum: str
+    config_checksum: str
+    counters: Counters
+    in_flight: int
+    drained: bool
+    """No part is in flight, and none that was announced may still come."""
+    challenge: ChallengeStatus
+    recent: tuple[RecentPart, ...]
 
 
 def readable(snapshot: Snapshot) -> dict[str, Any]:
