@@ -83,14 +83,14 @@ class Player:
         self.marks.append(Mark(self.now_ms, text))
 
     def exposed(self) -> None:
-        self._handshake.exposure_completed(self.acquisitions, self._now_ns)
+        self._handshake.exposure_completed(self.acquisitions)
         self._look()
 
     def result(self, verdict: Verdict, *, acquisition_id: int | None = None, part_id: int = 0) -> None:
         """A part has its verdict."""
         number = self.acquisitions if acquisition_id is None else acquisition_id
         reason = ReasonCode.NONE if verdict is Verdict.PASS else ReasonCode.SCORE_ABOVE_LIMIT
-        self._handshake.result(PartResult(number, part_id, verdict, reason, 0.1, 0.5, 0, 30.0), self._now_ns)
+        self._handshake.result(PartResult(number, part_id, verdict, reason, 0.1, 0.5, 0, 30.0))
         self._look()
 
     def changed(self, **changes: object) -> None:

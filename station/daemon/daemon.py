@@ -157,7 +157,6 @@ class Daemon:
                 assembly.challenge_settings(configuration),
                 read_memory(configuration.records_dir, configuration.settings.recipe.name, time.time()),
             ),
-            line_triggered=configuration.settings.lead_camera.trigger == "line",
             belt=assembly.belt_of_views(configuration),
             tracks=self._ejection is not None,
         )

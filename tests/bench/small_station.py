@@ -81,8 +81,8 @@ class SmallStation:
                 if isinstance(request, TriggerRequested):
                     acquisition_id += 1
                     self._handshake.trigger_accepted(acquisition_id, now)
-                    self._handshake.exposure_completed(acquisition_id, now)
-                    self._handshake.result(self._decide(acquisition_id, request.part_id), now)
+                    self._handshake.exposure_completed(acquisition_id)
+                    self._handshake.result(self._decide(acquisition_id, request.part_id))
 
     @staticmethod
     def _decide(acquisition_id: int, part_id: int) -> PartResult:

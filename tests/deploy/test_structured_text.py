@@ -77,7 +77,7 @@ class Station:
             result = PartResult(
                 acquisition_id, part_id, decision.verdict, decision.code, 0.1, 0.5, 0, 40.0, encoder_count=encoder
             )
-            self.handshake.result(result, self.now_ms * MS)
+            self.handshake.result(result)
 
     def take(self, requests: Iterable[HandshakeRequest]) -> None:
         for request in requests:
@@ -100,7 +100,7 @@ class Station:
 
     def expose(self, acquisition_id: int, part_id: int, encoder: int) -> None:
         self.handshake.trigger_accepted(acquisition_id, self.now_ms * MS)
-        self.handshake.exposure_completed(acquisition_id, self.now_ms * MS)
+        self.handshake.exposure_completed(acquisition_id)
         decision = FAIL if self.seen in self.bad else Decision(Verdict.PASS)
         self.pending.append((self.now_ms + self.answer_after_ms, acquisition_id, part_id, decision, encoder))
 

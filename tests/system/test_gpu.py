@@ -24,6 +24,7 @@ from station.daemon.changeover import Changeover
 from station.daemon.supervisor import EXIT_DEVICE_FAILED
 from station.jobs.plan import Phase, PlanBuildError, PlanBuilding, build_plan
 from station.line.acquisition.cameras import Cameras
+from station.line.acquisition.stage import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder
@@ -188,7 +189,11 @@ def test_a_stop_while_a_plan_is_built(tmp_path: Path) -> None:
 
 
 def test_building_is_shown_as_preoperational() -> None:
-    condition = Condition(offline_by={}, all_stream=True, has_engine=True, changing=OfflineReason.BUILDING_PLAN)
+    condition = Condition(["top"], lambda *_: None, line_triggered=True)
+    condition.camera_changed(CameraChanged("top", CameraState.STREAMING, None, ""))
+    condition.set_online(True, OfflineReason.BY_OPERATOR)
+    condition.engine_is(True)
+    condition.begin_change(OfflineReason.BUILDING_PLAN)
     assert condition.why_offline is OfflineReason.BUILDING_PLAN
     assert condition.state(enabled=True) is StationState.PREOPERATIONAL
     assert not condition.online

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from station.codes import ReasonCode
+from station.codes import OfflineReason, ReasonCode
 from station.line.challenge.machine import Challenge, ChallengeSettings
 from station.line.challenge.messages import (
     ChallengeConfigured,
@@ -51,6 +51,11 @@ class ChallengeDuty:
             machine.state, machine.step, machine.next_part, machine.overdue, machine.due_since_s, machine.last
         )
 
+    @property
+    def keeps_off(self) -> OfflineReason:
+        """CHALLENGE_FAILED or CHALLENGE_OVERDUE while it keeps parts away, else NONE."""
+        return self.machine.why_off or OfflineReason.NONE
+
     def tick(self) -> None:
         self.machine.tick(self._wall_clock())
 
@@ -79,8 +84,14 @@ class ChallengeDuty:
             return decision
         return Decision.error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
 
-    def report(self, identity: Identity, engine_id: str) -> None:
-        """Records and logs the runs that have changed, with the recipe and engine of now."""
+    def attend(self, *, drained: bool, identity: Identity, engine_id: str) -> None:
+        """Once a turn of the signalling loop: moves a waiting test on, records and logs the runs that have changed.
+
+        `drained`: no part is in flight, and none that was announced may still come. `identity`, `engine_id`: in use
+        now.
+        """
+        if drained and self.machine.waits:
+            self.machine.drained()
         for run in self.machine.news():
             self._ports.record(ChallengeRow(run, identity.recipe, identity.recipe_checksum, engine_id))
             level = "error" if run.verdict is RunVerdict.FAILED and not run.reset_by else "info"

@@ -132,6 +132,11 @@ class Handshake:
         )
 
     @property
+    def plc_alive(self) -> bool:
+        """PlcHeartbeat moves, or is not supervised. False is the warning PLC_HEARTBEAT_FROZEN, for PLC and people."""
+        return self._heartbeats.plc_alive
+
+    @property
     def has_results(self) -> bool:
         """Results wait to be acknowledged."""
         return bool(self._queue)
@@ -240,7 +245,10 @@ class Handshake:
         `holds_ready`: the next trigger has to wait for the pictures of this one; a light barrier does not wait.
         """
         self._acquisition_id = acquisition_id
-        (self._open if self.enabled else self._given_up).add(acquisition_id)
+        if self.enabled:
+            self._open.add(acquisition_id)
+        else:
+            self._given_up.add(acquisition_id)
         self._exposing[acquisition_id] = holds_ready
         # One left standing would say of this part that it may move.
         self._exposure_complete = False
@@ -250,7 +258,7 @@ class Handshake:
             self._trigger_pending = False
             self._trigger_ack = self._inputs.trigger
 
-    def trigger_missed(self, now_ns: int) -> None:  # noqa: ARG002  every event carries its time
+    def trigger_missed(self) -> None:
         """A trigger was not taken: by `TriggerRequested`, or one of the camera line while not ready.
 
         In reset (TriggerEnable 0) nothing latches, or the PLC would wait forever for all bits to be 0.
@@ -260,15 +268,15 @@ class Handshake:
         if self.enabled and self._inputs.buffer_enable and self._free_slots == 0:
             self._overrun = True
 
-    def exposure_completed(self, acquisition_id: int, now_ns: int) -> None:  # noqa: ARG002
+    def exposure_completed(self, acquisition_id: int) -> None:
         """The part may move."""
         if acquisition_id in self._exposing:
             del self._exposing[acquisition_id]
             self._exposure_complete = self._exposure_complete or acquisition_id in self._open
 
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
+    def result(self, result: PartResult) -> ResultOutcome:
         """The one result of a part."""
-        self.exposure_completed(result.acquisition_id, now_ns)  # whatever became of the picture, the part may move
+        self.exposure_completed(result.acquisition_id)  # whatever became of the picture, the part may move
         announced = result.acquisition_id in self._open
         given_up = result.acquisition_id in self._given_up
         self._open.discard(result.acquisition_id)
@@ -325,7 +333,7 @@ class Handshake:
             self._exposure_complete = False
         requests += self._acknowledge(inputs)
         requests += self._latch(before, inputs, now_ns)
-        requests += self._trigger(before, inputs, was_ready, now_ns)
+        requests += self._trigger(before, inputs, was_ready)
         software_trigger = self._status.software_trigger
         requests += self._commands.wrote(inputs, ready=self.ready, now_ns=now_ns, software_trigger=software_trigger)
         return requests
@@ -346,7 +354,7 @@ class Handshake:
             return [self._latched]
         return []
 
-    def _trigger(self, before: PlcInputs, inputs: PlcInputs, was_ready: bool, now_ns: int) -> list[HandshakeRequest]:
+    def _trigger(self, before: PlcInputs, inputs: PlcInputs, was_ready: bool) -> list[HandshakeRequest]:
         if not inputs.trigger:
             self._trigger_ack = False
             self._missed_trigger = self._missed_trigger and inputs.trigger_enable
@@ -362,7 +370,7 @@ class Handshake:
                         latched.deadline_ms if latched else inputs.deadline_ms,
                     )
                 ]
-            self.trigger_missed(now_ns)
+            self.trigger_missed()
             return [TriggerMissed(part_id)]
         return []
 

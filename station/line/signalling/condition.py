@@ -1,11 +1,22 @@
-"""What keeps the station from taking parts, what is degraded, and the state of OPC 40100-1 that follows. Pure."""
+"""What keeps the station from taking parts, what is degraded, and the state of OPC 40100-1 that follows. Pure.
+
+    PREOPERATIONAL ─► INITIALIZED ─► READY ─► CONTINUOUS_EXECUTION
+     no engine, or     off line by     takes      TriggerEnable is 1
+     a changeover      a person or     parts
+                       a camera                  ERROR: a fault stands      HALTED: the station stops
+
+`Condition` is the one owner of all this. Others call its verbs; each change is logged as one event.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
-from station.codes import LINE_STOPS, ErrorCode, OfflineReason, WarningCode
-from station.line.acquisition.stage import CameraState
+from drivers.plc.protocol import LinkEvent
+from station.codes import ERRORS, LINE_STOPS, WARNINGS, ErrorCode, OfflineReason, WarningCode
+from station.line.acquisition.stage import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
 
 FINISHING = (
@@ -16,6 +27,9 @@ FINISHING = (
     OfflineReason.CHALLENGE_OVERDUE,
 )
 """The station takes parts, or takes no more but those in flight still get their results."""
+DOWN = (CameraState.DOWN, CameraState.FAILED)
+CLEARED_WITH_FAULTS = (WarningCode.LATE_RESULT, WarningCode.WRITER_REFUSED)
+"""Warnings of something that has happened; all others end when their cause does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,66 +44,74 @@ class CameraStatus:
         return self.state is CameraState.STREAMING
 
 
-@dataclass(slots=True)
 class Condition:
-    """Owned by the signalling thread."""
+    """Owns faults, warnings, cameras, changeovers and on or off line; called by the signalling thread alone."""
 
-    offline_by: dict[OfflineReason, None] = field(default_factory=lambda: {OfflineReason.STARTING: None})
-    """Who wants it off line; on line needs the agreement of all."""
-    fault: ErrorCode = ErrorCode.NONE
-    fault_detail: str = ""
-    warnings: dict[WarningCode, None] = field(default_factory=dict)
-    """In the order in which they came."""
-    cameras: dict[str, CameraStatus] = field(default_factory=dict)
-    """All of them; the first one leads. Changed by `camera_is`."""
-    all_stream: bool = False
-    has_engine: bool = False
-    changing: OfflineReason | None = None
-    """CHANGING_ENGINE, CHANGING_RECIPE or BUILDING_PLAN while it is being done."""
-    challenge: OfflineReason | None = None
-    """CHALLENGE_FAILED or CHALLENGE_OVERDUE while it keeps parts away."""
-    collecting: bool = False
-    """Parts are taken for teaching, engine or not."""
-    stopping: bool = False
-    stopped: bool = False
-    tracks: bool = False
-    """The station pushes parts off itself."""
-    line_triggered: bool = True
-    """Parts trigger the first camera: without it, nobody sees them."""
+    def __init__(
+        self,
+        cameras: Iterable[str],
+        event: Callable[[str, str, str], None],
+        *,
+        line_triggered: bool,
+        tracks: bool = False,
+    ) -> None:
+        """`cameras`: by name; the first one leads. `event`: kind, level, detail; never blocks.
+
+        `line_triggered`: parts trigger the first camera; while it is down, no stage sees them. `tracks`: the station
+        pushes parts off itself.
+        """
+        self._event = event
+        self._line_triggered = line_triggered
+        self._tracks = tracks
+        self._cameras = dict.fromkeys(cameras, CameraStatus())
+        self._offline_by: dict[OfflineReason, None] = {OfflineReason.STARTING: None}
+        """Who wants it off line; on line needs the agreement of all."""
+        self._fault = ErrorCode.NONE
+        self._fault_detail = ""
+        self._warnings: dict[WarningCode, None] = {}
+        """In the order in which they came."""
+        self._has_engine = False
+        self._changing = OfflineReason.NONE
+        self._challenge = OfflineReason.NONE
+        self._collecting = False
+        self._stopping = False
+        self._stopped = False
+
+    # ---- how the station is -------------------------------------------------------------------------------------
 
     @property
     def why_offline(self) -> OfflineReason:
         """The first thing that keeps the station from taking parts; NONE when nothing does."""
-        reasons = {
-            OfflineReason.FAULT: self.fault is not ErrorCode.NONE,
-            **dict.fromkeys(self.offline_by, True),
-            OfflineReason.CAMERA_DOWN: not self.all_stream,
-            OfflineReason.CHALLENGE_FAILED: self.challenge is OfflineReason.CHALLENGE_FAILED,
-            **({} if self.changing is None else {self.changing: True}),
-            OfflineReason.NO_ENGINE: not (self.has_engine or self.collecting),
-            OfflineReason.CHALLENGE_OVERDUE: self.challenge is OfflineReason.CHALLENGE_OVERDUE,
-            OfflineReason.STOPPING: self.stopping or self.stopped,
-        }
-        return next((reason for reason, holds in reasons.items() if holds), OfflineReason.NONE)
+        reasons = (
+            (OfflineReason.FAULT, self._fault is not ErrorCode.NONE),
+            *((reason, True) for reason in self._offline_by),
+            (OfflineReason.CAMERA_DOWN, not self.all_stream),
+            (OfflineReason.CHALLENGE_FAILED, self._challenge is OfflineReason.CHALLENGE_FAILED),
+            (self._changing, self._changing is not OfflineReason.NONE),
+            (OfflineReason.NO_ENGINE, not (self._has_engine or self._collecting)),
+            (OfflineReason.CHALLENGE_OVERDUE, self._challenge is OfflineReason.CHALLENGE_OVERDUE),
+            (OfflineReason.STOPPING, self._stopping or self._stopped),
+        )
+        return next((reason for reason, holds in reasons if holds), OfflineReason.NONE)
 
     @property
     def takes_parts(self) -> bool:
         return self.why_offline is OfflineReason.NONE
 
     @property
-    def online(self) -> bool:
-        """Results may be signalled. Off line every part is Reject."""
-        return self.why_offline in FINISHING and not self.stopped
+    def may_signal(self) -> bool:
+        """Results may be signalled, also while no new part is taken. Otherwise every part is Reject."""
+        return self.why_offline in FINISHING and not self._stopped
 
     @property
     def line_stop(self) -> bool:
         """Parts that are not PASS could go by: only where the station itself must push them off."""
-        unseen = self.line_triggered and not next(iter(self.cameras.values())).streams
-        return self.tracks and (self.fault in LINE_STOPS or unseen or self.stopped)
+        unseen = self._line_triggered and not next(iter(self._cameras.values())).streams
+        return self._tracks and (self._fault in LINE_STOPS or unseen or self._stopped)
 
     def state(self, *, enabled: bool) -> StationState:
         """The state of OPC 40100-1. `enabled`: the PLC has set TriggerEnable."""
-        if self.stopping or self.stopped:
+        if self._stopping or self._stopped:
             return StationState.HALTED
         match self.why_offline:
             case OfflineReason.NONE:
@@ -103,38 +125,119 @@ class Condition:
             case _:
                 return StationState.INITIALIZED
 
-    def camera_is(self, name: str, status: CameraStatus) -> None:
-        """News of a camera."""
-        self.cameras[name] = status
-        self.all_stream = all(camera.streams for camera in self.cameras.values())
+    @property
+    def all_stream(self) -> bool:
+        return all(camera.streams for camera in self._cameras.values())
+
+    @property
+    def cameras(self) -> Mapping[str, CameraStatus]:
+        return MappingProxyType(self._cameras)
+
+    @property
+    def fault(self) -> ErrorCode:
+        return self._fault
+
+    @property
+    def fault_detail(self) -> str:
+        return self._fault_detail
+
+    @property
+    def warnings(self) -> tuple[WarningCode, ...]:
+        """In the order in which they came."""
+        return tuple(self._warnings)
+
+    @property
+    def changing(self) -> OfflineReason:
+        """CHANGING_ENGINE, CHANGING_RECIPE or BUILDING_PLAN while that is being done; else NONE."""
+        return self._changing
+
+    @property
+    def is_collecting(self) -> bool:
+        """Parts are taken for teaching, engine or not."""
+        return self._collecting
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping
+
+    # ---- what changes it ----------------------------------------------------------------------------------------
+
+    def camera_changed(self, message: CameraChanged) -> None:
+        self._cameras[message.camera] = CameraStatus(message.state, message.detail)
+        detail = f"{message.camera}: {message.detail}" if len(self._cameras) > 1 else message.detail
+        self._event("camera_" + message.state.name.lower(), "warning" if message.state in DOWN else "info", detail)
+        self.warn(WarningCode.CAMERA_DOWN, any(camera.state in DOWN for camera in self._cameras.values()))
+
+    def link_changed(self, event: LinkEvent) -> None:
+        """The link to the PLC was connected, closed, refused a client, or failed."""
+        refused = event.kind == "refused"
+        self._event("plc_" + event.kind, "warning" if refused else "info", f"{event.peer} {event.detail}".strip())
+        if refused:
+            self.warn(WarningCode.WRITER_REFUSED, True)
+        elif event.kind == "failed":
+            self.raise_fault(ErrorCode.STAGE_FAILED, f"PLC link: {event.detail}")
 
     def set_online(self, online: bool, by: OfflineReason) -> None:
         """`by`: BY_PLC or BY_OPERATOR. Neither can overrule the other."""
-        self.offline_by.pop(OfflineReason.STARTING, None)
+        self._offline_by.pop(OfflineReason.STARTING, None)
         if online:
-            self.offline_by.pop(by, None)
+            self._offline_by.pop(by, None)
         else:
-            self.offline_by[by] = None
+            self._offline_by[by] = None
+        self._event("online" if online else "offline", "info", by.name.lower())
 
-    def warn(self, code: WarningCode, active: bool) -> bool:
-        """True when that is news."""
-        if active == (code in self.warnings):
-            return False
+    def begin_change(self, why: OfflineReason) -> None:
+        """No part is taken until `end_change`; those in flight finish. `why`: see `changing`."""
+        self._changing = why
+
+    def end_change(self) -> None:
+        self._changing = OfflineReason.NONE
+
+    def engine_is(self, loaded: bool) -> None:
+        """Parts can be judged, or there is no engine for them."""
+        self._has_engine = loaded
+
+    def collect(self, on: bool) -> None:
+        """Parts are taken for teaching from now on, or no more."""
+        self._collecting = on
+
+    def challenge_keeps_off(self, why: OfflineReason) -> None:
+        """CHALLENGE_FAILED or CHALLENGE_OVERDUE keeps parts away; NONE: the challenge test does not."""
+        self._challenge = why
+
+    def stop(self) -> None:
+        """No part is taken any more; those in flight finish."""
+        self._stopping = True
+
+    def stopped(self) -> None:
+        """The signalling thread has ended: nothing is signalled any more."""
+        self._stopped = True
+
+    def warn(self, code: WarningCode, active: bool) -> None:
+        """A warning comes or goes."""
+        if active == (code in self._warnings):
+            return
         if active:
-            self.warnings[code] = None
+            self._warnings[code] = None
         else:
-            del self.warnings[code]
-        return True
+            del self._warnings[code]
+        self.log_warning(code, active)
 
-    def raise_fault(self, code: ErrorCode, detail: str) -> bool:
-        """True when that is news; the first fault stands until it is cleared."""
-        if self.fault is not ErrorCode.NONE:
-            return False
-        self.fault, self.fault_detail = code, detail
-        return True
+    def log_warning(self, code: WarningCode, active: bool) -> None:
+        """The event of a warning that has come or gone; for one whose owner is another machine."""
+        kind, level = ("warning", "warning") if active else ("warning_over", "info")
+        self._event(kind, level, f"{code.name}: {WARNINGS[code].text}")
 
-    def clear_fault(self) -> bool:
-        """True when there was one."""
-        had = self.fault is not ErrorCode.NONE
-        self.fault, self.fault_detail = ErrorCode.NONE, ""
-        return had
+    def raise_fault(self, code: ErrorCode, detail: str) -> None:
+        """The first fault stands until it is cleared."""
+        if self._fault is ErrorCode.NONE:
+            self._fault, self._fault_detail = code, detail
+            self._event("fault", "error", f"{ERRORS[code].text}: {detail}")
+
+    def clear_fault(self) -> None:
+        """An operator acknowledges the fault, and what has happened with it."""
+        for code in CLEARED_WITH_FAULTS:
+            self.warn(code, False)
+        if self._fault is not ErrorCode.NONE:
+            self._fault, self._fault_detail = ErrorCode.NONE, ""
+            self._event("fault_cleared", "info", "")

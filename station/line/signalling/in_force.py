@@ -19,6 +19,14 @@ class InForce:
     since_ns: int = 0
     """What was triggered before is not judged by this inspector."""
 
+    def install(self, inspector: Inspector | None, now_ns: int) -> None:
+        """Another inspector, or none, judges parts triggered from now on."""
+        self.inspector, self.since_ns = inspector, now_ns
+
+    def identify(self, identity: Identity) -> None:
+        """Another configuration or recipe stands in the records from now on."""
+        self.identity = identity
+
     @property
     def engine_id(self) -> str:
         return self.inspector.engine_id if self.inspector else ""

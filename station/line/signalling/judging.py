@@ -3,7 +3,7 @@
     begin ─► frame of each camera ─► inspection ─► judged ─┬─► joined: Closing
                                                            └─► an error, or a view that does not come: Closing
 
-Which frame is which part's is for `ViewMatching` to say; here it is carried out.
+Which frame belongs to which part is for `ViewMatching` and `Ledger` to say; here it is carried out.
 """
 
 from __future__ import annotations
@@ -12,92 +12,87 @@ from collections.abc import Callable, Iterable
 
 from station.codes import ReasonCode
 from station.line.acquisition.stage import FrameFailed
-from station.line.ejection.belt import EncoderBelt
-from station.line.handshake.machine import Handshake
 from station.line.inspection.joining import failed_view, join, missing_views
 from station.line.signalling.closing import Closing
-from station.line.signalling.condition import Condition
-from station.line.signalling.in_force import InForce
-from station.line.signalling.ledger import Ledger
-from station.line.signalling.ports import Ports
-from station.line.signalling.view_matching import FrameMessage, MissingView, ViewMatching
+from station.line.signalling.desk import Desk
+from station.line.signalling.opening import Opening
+from station.line.signalling.view_matching import FrameMessage, MissingView
 from station.results import Decision, Frame, Inspection, Part, Reason, Verdict
 
 
 class Judging:
-    """Owns who gets the frames for teaching."""
+    """Owns who gets the frames for teaching. Called by the signalling thread."""
 
-    def __init__(
-        self,
-        ports: Ports,
-        *,
-        ledger: Ledger,
-        views: ViewMatching,
-        handshake: Handshake,
-        condition: Condition,
-        in_force: InForce,
-        closing: Closing,
-        belt: EncoderBelt | None,
-    ) -> None:
-        """`belt`: where cameras are placed by it."""
-        self._ledger = ledger
-        self._views = views
-        self._handshake = handshake
+    def __init__(self, desk: Desk, opening: Opening, closing: Closing) -> None:
+        self._desk = desk
+        self._opening = opening
         self._closing = closing
-        self._condition = condition
-        self._in_force = in_force
-        self._ports = ports
-        self._belt = belt
         self._teach: Callable[[Frame], bool] | None = None
 
     # ---- frames -------------------------------------------------------------------------------------------------
 
     def begin(self, part: Part, now: int, lead: FrameMessage | None = None) -> None:
-        """A part has begun; `lead`: with this frame of the first camera."""
-        opened = self._views.opened(part, self._position(part.time_ns))
+        """Starts an opened part; `lead` is the first camera's frame if it is here already."""
+        views = self._desk.views
+        opened = views.opened(part, self._position(part.time_ns))
         self._too_close(opened.too_close)
-        if lead is not None and self._views.is_open(part.acquisition_id):
-            self.lead_frame(part, lead, now)
+        if lead is not None and views.is_open(part.acquisition_id):
+            self._lead_frame(part, lead, now)
         for message in opened.frames:
             self._take(part, message, now)
         self._fire_cameras(now)
 
-    def lead_frame(self, part: Part, message: FrameMessage, now: int) -> None:
-        """The frame of the first camera, for a part that has begun."""
-        self._views.lead_arrived(part.acquisition_id)
-        self._take(part, message, now)
-
     def frame(self, message: FrameMessage, now: int) -> None:
-        """A frame of a camera that does not lead finds its part, or none."""
-        match_ = self._views.frame(message, self._position(message.trigger_time_ns), now)
-        self._missing(match_.missing)
-        self._too_close(match_.ambiguous)
-        if match_.part is not None:
-            self._take(match_.part, message, now)
-        elif match_.why_not:
-            self.no_part_for(message, match_.why_not)
-
-    def no_part_for(self, message: FrameMessage, why: str) -> None:
-        whose = f"camera {message.camera}: " if self._has_several else ""
-        found = f"{whose}camera frame triggered at {message.trigger_time_ns} ns"
-        self._ports.event("frame_" + why, "warning", found)
+        """A frame of any camera finds its part, opens one, or belongs to none."""
+        if message.camera != self._desk.views.lead:
+            self._follower_frame(message, now)
+            return
+        ledger = self._desk.ledger
+        waits = ledger.awaits_frame or not self._desk.views.line_triggered
+        match = ledger.frame_for_trigger(message.trigger_time_ns) if waits else self._opening.frame(message, now)
+        if match.part is None:
+            self._belongs_to_none(message, match.why_not)
+        elif waits:
+            self._lead_frame(match.part, message, now)
+        else:
+            self.begin(match.part, now, message)
 
     def teach(self, sink: Callable[[Frame], bool]) -> None:
         """Frames of the next parts go to `sink` too, until it returns False."""
-        self._teach, self._condition.collecting = sink, True
+        self._teach = sink
+        self._desk.condition.collect(True)
+
+    def _lead_frame(self, part: Part, message: FrameMessage, now: int) -> None:
+        self._desk.views.lead_arrived(part.acquisition_id)
+        self._take(part, message, now)
+
+    def _follower_frame(self, message: FrameMessage, now: int) -> None:
+        match = self._desk.views.frame(message, self._position(message.trigger_time_ns), now)
+        self._missing(match.missing)
+        self._too_close(match.ambiguous)
+        if match.part is not None:
+            self._take(match.part, message, now)
+        elif match.why_not:
+            self._belongs_to_none(message, match.why_not)
+
+    def _belongs_to_none(self, message: FrameMessage, why: str) -> None:
+        whose = f"camera {message.camera}: " if self._has_several else ""
+        found = f"{whose}camera frame triggered at {message.trigger_time_ns} ns"
+        self._desk.ports.event("frame_" + why, "warning", found)
 
     def _take(self, part: Part, message: FrameMessage, now: int) -> None:
-        """The frame of a part, and what becomes of it."""
-        if not self._views.is_open(part.acquisition_id):
+        """Sends the frame of a part to inspection, or gives its view a verdict where that is not possible."""
+        desk, acquisition_id = self._desk, part.acquisition_id
+        if not desk.views.is_open(acquisition_id):
             return
-        if not self._views.exposing(part.acquisition_id):
-            self._handshake.exposure_completed(part.acquisition_id, now)
+        if not desk.views.exposing(acquisition_id):
+            desk.handshake.exposure_completed(acquisition_id)
         if isinstance(message, FrameFailed):
             self._closing.close(part, self._of_view(message.camera, Decision.error(message.code, message.detail)))
             return
         teaching = self._taken_for_teaching(message.frame)
-        has_engine = self._in_force.inspector is not None
-        if has_engine and self._ports.inspect(part, message.frame):
+        has_engine = desk.in_force.inspector is not None
+        if has_engine and desk.ports.inspect(part, message.frame):
             return
         if has_engine:
             decision = Decision.error(ReasonCode.OVERLOAD)
@@ -111,61 +106,67 @@ class Judging:
         if self._teach is None:
             return False
         if not self._teach(frame):
-            self._teach, self._condition.collecting = None, False
+            self._teach = None
+            self._desk.condition.collect(False)
         return True
 
     # ---- verdicts -----------------------------------------------------------------------------------------------
 
-    def inspected(self, acquisition_id: int, view: Inspection) -> None:
+    def inspected(self, acquisition_id: int, inspection: Inspection, now: int) -> None:
         """The inspection stage has judged a frame."""
-        part = self._ledger.open_part(acquisition_id)
-        if part is not None:
-            self._judged(part, view)
+        self.expire(now)  # the message may have waited in the inbox until its part's deadline was over
+        part = self._desk.ledger.open_part(acquisition_id)
+        if part is None:
+            self._closing.judged_late(acquisition_id, inspection)
         else:
-            self._closing.answered_late(acquisition_id, view)
+            self._judged(part, inspection)
 
-    def expired(self, part: Part, code: ReasonCode) -> None:
-        """The part's time is over."""
-        absent = self._views.absent(part.acquisition_id)
-        self._closing.close(part, missing_views(absent) if absent and self._has_several else Decision.error(code))
-
-    def _judged(self, part: Part, view: Inspection) -> None:
+    def _judged(self, part: Part, inspection: Inspection) -> None:
         """One view has its verdict: the last one, or an error, decides the part."""
-        views = self._views.judged(part.acquisition_id, view)
-        if view.decision.verdict is Verdict.ERROR:
-            self._closing.close(part, self._of_view(view.camera, view.decision))
-        elif views is not None:
-            self._closing.close(part, join(views, self._in_force.joining))
+        inspections = self._desk.views.judged(part.acquisition_id, inspection)
+        if inspection.decision.verdict is Verdict.ERROR:
+            self._closing.close(part, self._of_view(inspection.camera, inspection.decision))
+        elif inspections is not None:
+            self._closing.close(part, join(inspections, self._desk.in_force.joining))
 
     def _of_view(self, camera: str, decision: Decision) -> Decision:
         return failed_view(camera, decision) if self._has_several else decision
 
     def _too_close(self, acquisition_ids: Iterable[int]) -> None:
-        for part in [part for part in self._ledger.open_parts if part.acquisition_id in acquisition_ids]:
-            self._closing.close(part, Decision.error(ReasonCode.VIEW_AMBIGUOUS))
+        for part in self._desk.ledger.open_parts:
+            if part.acquisition_id in acquisition_ids:
+                self._closing.close(part, Decision.error(ReasonCode.VIEW_AMBIGUOUS))
 
     def _missing(self, missing: Iterable[MissingView]) -> None:
         for view in missing:
-            if self._views.is_open(view.part.acquisition_id):
+            if self._desk.views.is_open(view.part.acquisition_id):
                 self._closing.close(view.part, missing_views([view.camera]))
 
     # ---- time and place -----------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
-        """What time alone brings: views that did not come, cameras to be triggered."""
-        missing, unmatched = self._views.expire(now)
+        """What time alone brings: deadlines, views that did not come, cameras to be fired."""
+        self.expire(now)
+        missing, unmatched = self._desk.views.expire(now)
         self._missing(missing)
         for message in unmatched:
-            self.no_part_for(message, "unmatched")
+            self._belongs_to_none(message, "unmatched")
         self._fire_cameras(now)
 
+    def expire(self, now: int) -> None:
+        """Parts whose deadline is over end as errors; so do announced ones whose frame did not come."""
+        for expired in self._opening.expire(now):
+            absent = self._desk.views.absent(expired.part.acquisition_id)
+            several = absent and self._has_several
+            self._closing.close(expired.part, missing_views(absent) if several else Decision.error(expired.code))
+
     def _fire_cameras(self, now: int) -> None:
-        for camera in self._views.due(now):
-            self._ports.fire_camera(camera)
+        for camera in self._desk.views.due(now):
+            self._desk.ports.fire_camera(camera)
 
     def _position(self, time_ns: int) -> float | None:
-        return self._belt.position(time_ns) if self._belt is not None else None
+        return self._desk.belt.position(time_ns) if self._desk.belt is not None else None
 
     @property
     def _has_several(self) -> bool:
-        return len(self._views.cameras) > 1
+        return len(self._desk.views.cameras) > 1

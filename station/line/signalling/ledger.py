@@ -105,8 +105,7 @@ class Ledger:
         self._closed: deque[Part] = deque(maxlen=CLOSED_HISTORY)
         self._given_up_ns: int | None = None
         """Trigger of the last part that was closed without its frame."""
-        self.challenge_run = 0
-        """The challenge test that parts triggered from now on belong to; 0: they are production."""
+        self._challenge_run = 0
 
     @property
     def counters(self) -> Counters:
@@ -151,6 +150,10 @@ class Ledger:
     def fault_due(self) -> bool:
         """So many parts in a row were not inspected that the line must stop."""
         return self._errors_in_a_row >= self._settings.errors_in_a_row_to_fault
+
+    def assign_to_challenge(self, run: int) -> None:
+        """Parts opened from now on belong to this challenge test; 0: they are production."""
+        self._challenge_run = run
 
     def clear_fault(self) -> None:
         self._errors_in_a_row = 0
@@ -300,7 +303,7 @@ class Ledger:
             wall_time=(time_ns + self._wall_offset_ns) / 1e9,
             deadline_ns=time_ns + (deadline_ms or self._settings.deadline_ms) * NS_PER_MS,
             encoder_count=encoder_count,
-            challenge=self.challenge_run,
+            challenge=self._challenge_run,
         )
         self._open[part.acquisition_id] = _OpenPart(part, has_frame)
         self._next_id = self._next_id % 0xFFFF_FFFF + 1

@@ -1,129 +1,110 @@
 """The beginning of a part's way: by a trigger of the PLC, or by the first frame where parts trigger the camera.
 
-    PLC or software: TriggerRequested ─► ledger ─► TriggerAck ─► Judging: cameras are triggered, frames come
+    PLC or software: TriggerRequested ─► ledger ─► TriggerAck ─► Judging: cameras are fired, frames come
     line:            frame of the first camera ─► ledger: which id, anything lost before? ─► Judging
 
-Whatever opens a part also tells the journal and the tracking to the ejector. Triggers while the station is not ready
-open none; they are counted, and the part is Reject.
+Whatever opens a part also enters it in the journal and in the tracking to the ejector. Triggers while the station is
+not ready open none; they are counted, and the part is Reject.
 """
 
 from __future__ import annotations
 
 from station.codes import ReasonCode
-from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import PartIdLatched, TriggerMissed
 from station.line.signalling.closing import Closing
-from station.line.signalling.in_force import InForce
-from station.line.signalling.judging import Judging
-from station.line.signalling.ledger import Ledger
-from station.line.signalling.ports import Ports
+from station.line.signalling.desk import Desk
+from station.line.signalling.ledger import Expired, FrameMatch
 from station.line.signalling.status import StatusBlock
 from station.line.signalling.view_matching import FrameMessage
 from station.results import Decision, Part
 
 
 class Opening:
-    """Hands every part to `Judging`; one whose frame is known to be lost to `Closing`."""
+    """Opens parts, and closes at once those whose frame is known to be lost. Owns nothing; called by the signalling
+    thread.
+    """
 
-    def __init__(
-        self,
-        ports: Ports,
-        *,
-        ledger: Ledger,
-        handshake: Handshake,
-        in_force: InForce,
-        status: StatusBlock,
-        judging: Judging,
-        closing: Closing,
-        line_triggered: bool,
-    ) -> None:
-        """`line_triggered`: parts trigger the first camera themselves."""
-        self._ledger = ledger
-        self._handshake = handshake
-        self._judging = judging
-        self._closing = closing
+    def __init__(self, desk: Desk, status: StatusBlock, closing: Closing) -> None:
+        self._desk = desk
         self._status = status
-        self._in_force = in_force
-        self._ports = ports
-        self._line_triggered = line_triggered
+        self._closing = closing
 
     # ---- by the PLC ---------------------------------------------------------------------------------------------
 
-    def triggered(self, source: str, now: int, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> None:
-        """The station is to take a part: `plc` or `software`."""
-        part = self._ledger.open(source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms)
-        self._opened(part)
-        self._handshake.trigger_accepted(part.acquisition_id, now)
+    def triggered(self, source: str, now: int, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> Part:
+        """The part of a trigger that the station takes; `source`: `plc` or `software`."""
+        desk = self._desk
+        part = desk.ledger.open(source, now, part_id=part_id, encoder_count=encoder_count, deadline_ms=deadline_ms)
+        self._enter(part)
+        desk.handshake.trigger_accepted(part.acquisition_id, now)
         self._status.refresh(now)  # TriggerAck before anything else
-        self._judging.begin(part, now)
+        return part
 
     def trigger_missed(self, request: TriggerMissed, now: int) -> None:
         """The PLC raised Trigger while the station was not ready."""
-        self._ledger.miss()
-        self._missed(1, "the PLC raised Trigger", now)
-        if not self._line_triggered:
-            self._ports.tracking.trigger_missed(request.part_id, now)
+        self._desk.ledger.miss()
+        self._missed(1, "the PLC raised Trigger")
+        if not self._desk.views.line_triggered:
+            self._desk.ports.tracking.trigger_missed(request.part_id, now)
 
     def latched(self, request: PartIdLatched, now: int) -> None:
         """The PLC announces the next part: the ledger keeps its id until the frame comes."""
-        if not self._line_triggered:
+        desk = self._desk
+        if not desk.views.line_triggered:
             return  # the handshake gives it to the next Trigger
-        dropped = self._ledger.latch(
+        dropped = desk.ledger.latch(
             request.part_id,
             now,
-            while_ready=self._handshake.ready,
+            while_ready=desk.handshake.ready,
             encoder_count=request.encoder_count,
             deadline_ms=request.deadline_ms,
         )
-        self._missed(dropped, "part ids were latched without a trigger", now)
+        self._missed(dropped, "part ids were latched without a trigger")
 
     # ---- by the first camera ------------------------------------------------------------------------------------
 
-    def frame(self, message: FrameMessage, now: int) -> None:
-        """A frame of the first camera finds the part that waits for it, or opens one."""
-        trigger_time_ns = message.trigger_time_ns
-        if self._ledger.awaits_frame or not self._line_triggered:
-            match_ = self._ledger.frame_for_trigger(trigger_time_ns)
-        else:
-            ready = self._handshake.ready and trigger_time_ns >= self._in_force.since_ns
-            match_ = self._ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=ready)
-        for part in match_.without_frame:
-            self._opened(part, placed=False)
+    def frame(self, message: FrameMessage, now: int) -> FrameMatch:
+        """The part that a frame of the first camera opens, or why it opens none. Parts that came before it without a
+        frame end as errors.
+        """
+        desk, trigger_time_ns = self._desk, message.trigger_time_ns
+        ready = desk.handshake.ready and trigger_time_ns >= desk.in_force.since_ns
+        match = desk.ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=ready)
+        for part in match.without_frame:
+            self._enter(part, placed=False)
             self._closing.close(part, Decision.error(ReasonCode.LOST_FRAME))
-        self._missed(match_.missed, "the camera was triggered", now)
-        self._ports.tracking.frame_missed(match_, trigger_time_ns)
-        if match_.part is None:
-            self._judging.no_part_for(message, match_.why_not)
-            return
-        part = match_.part
-        if part.source != "line":
-            self._judging.lead_frame(part, message, now)
-            return
-        self._opened(part)
-        self._handshake.trigger_accepted(part.acquisition_id, now, holds_ready=False)
-        self._judging.begin(part, now, message)
+        self._missed(match.missed, "the camera was triggered")
+        desk.ports.tracking.frame_missed(match, trigger_time_ns)
+        if match.part is not None:
+            self._enter(match.part)
+            desk.handshake.trigger_accepted(match.part.acquisition_id, now, holds_ready=False)
+        return match
 
     # ---- by time ------------------------------------------------------------------------------------------------
 
-    def expire(self, now: int) -> None:
-        """Parts whose deadline is over end as errors; so do announced ones whose frame did not come."""
-        missed = self._ledger.counters.missed
-        for expired in self._ledger.expire(now):
-            if expired.opened_now:
-                self._opened(expired.part, placed=False)
-            self._judging.expired(expired.part, expired.code)
-        for _ in range(self._ledger.counters.missed - missed):
-            self._ports.event("missed", "error", "a part id was latched while not ready, and no frame came for it")
+    def expire(self, now: int) -> list[Expired]:
+        """Parts whose time is over, for the caller to close; announced ones whose frame did not come are opened."""
+        ledger = self._desk.ledger
+        missed = ledger.counters.missed
+        expired = ledger.expire(now)
+        for end in expired:
+            if end.opened_now:
+                self._enter(end.part, placed=False)
+        for _ in range(ledger.counters.missed - missed):
+            detail = "a part id was latched while not ready, and no frame came for it"
+            self._desk.ports.event("missed", "error", detail)
+        return expired
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _opened(self, part: Part, *, placed: bool = True) -> None:
-        self._ports.tracking.opened(part, placed=placed)
-        if not self._ports.journal_opened(part):
-            lost = f"acquisition {part.acquisition_id} would not survive a kill"
-            self._ports.event("journal_full", "error", lost)
+    def _enter(self, part: Part, *, placed: bool = True) -> None:
+        """Enters a part in the tracking and the journal. Not `placed`: its trigger was not seen."""
+        ports = self._desk.ports
+        ports.tracking.opened(part, placed=placed)
+        if not ports.journal_opened(part):
+            ports.event("journal_full", "error", f"acquisition {part.acquisition_id} would not survive a kill")
 
-    def _missed(self, count: int, detail: str, now: int) -> None:
+    def _missed(self, count: int, detail: str) -> None:
         for _ in range(count):
-            self._handshake.trigger_missed(now)
-            self._ports.event("missed", "error", detail)
+            self._desk.handshake.trigger_missed()
+            self._desk.ports.event("missed", "error", detail)

@@ -1,13 +1,14 @@
-"""The signalling stage: the one thread that owns ledger, handshake and condition, and tells the PLC.
+"""The signalling stage: the one thread that owns ledger, handshake and condition, and decides what the PLC reads.
 
 Everything reaches it as a message in its inbox, in order; everything it decides goes out through `Ports`. `handle` and
 `tick` run without the thread, so tests drive a whole station's logic step by step.
 
-This module is the loop: it passes each message to the piece whose business it is. A part's way through the pieces:
+This module is the loop: it passes each message to the piece whose business it is. A part's way through the pieces, all
+of which share one `Desk`:
 
-    Opening ─► Judging ─► Closing        what the PLC and people read of it all: StatusBlock
-     trigger        frames to     ledger, journal,  faults and warnings: Annunciator
-     or frame       the engine,   PLC, record       engine and recipe in force: InForce
+    Opening ─────► Judging ─────► Closing          what the PLC and people read of it all: StatusBlock
+     trigger        frames to      ledger, journal,  faults, warnings, on or off line: Condition
+     or frame       the engine,    PLC, record       engine and recipe in use: InForce
                     verdicts back
 
 Nothing here touches disk, network or a log.
@@ -46,9 +47,9 @@ from station.line.handshake.messages import (
     TriggerRequested,
 )
 from station.line.inspection.stage import Inspected, InspectorChanged
-from station.line.signalling.annunciator import Annunciator
 from station.line.signalling.closing import Closing
-from station.line.signalling.condition import CameraStatus, Condition
+from station.line.signalling.condition import Condition
+from station.line.signalling.desk import Desk
 from station.line.signalling.in_force import InForce
 from station.line.signalling.judging import Judging
 from station.line.signalling.ledger import Ledger
@@ -80,7 +81,7 @@ ACKNOWLEDGE_NS = 500_000_000
 
 
 class Signalling:
-    """A thread with an inbox."""
+    """Owns the thread, its inbox and its desk. Any thread may `post`, start, stop and ask; one handles and ticks."""
 
     def __init__(
         self,
@@ -91,71 +92,23 @@ class Signalling:
         identity: Identity,
         *,
         challenge: ChallengeDuty,
-        line_triggered: bool,
         tracks: bool = False,
         belt: EncoderBelt | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._ledger = ledger
-        self._views = views
-        self._belt = belt
-        self._handshake = handshake
-        self._ports = ports
-        self._challenge = challenge
-        self._clock = clock
+        condition = Condition(views.cameras, ports.event, line_triggered=views.line_triggered, tracks=tracks)
+        self._desk = desk = Desk(ledger, views, handshake, challenge, condition, InForce(identity), ports, clock, belt)
+        self._status = StatusBlock(desk)
+        self._closing = Closing(desk, self._status)
+        self._opening = Opening(desk, self._status, self._closing)
+        self._judging = Judging(desk, self._opening, self._closing)
+
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="signalling")
         self._stopped = threading.Event()
         self._last_turn_ns = clock()
         self._give_up_ns = 0
-
-        self._in_force = InForce(identity)
-        self._condition = Condition(
-            tracks=tracks, line_triggered=line_triggered, cameras=dict.fromkeys(views.cameras, CameraStatus())
-        )
-        self._annunciator = Annunciator(self._condition, ports.event)
-        self._status = StatusBlock(
-            ports,
-            ledger=ledger,
-            views=views,
-            handshake=handshake,
-            challenge=challenge,
-            annunciator=self._annunciator,
-            in_force=self._in_force,
-            software_trigger=not line_triggered,
-        )
-        self._closing = Closing(
-            ports,
-            ledger=ledger,
-            views=views,
-            handshake=handshake,
-            challenge=challenge,
-            annunciator=self._annunciator,
-            in_force=self._in_force,
-            status=self._status,
-            clock=clock,
-        )
-        self._judging = Judging(
-            ports,
-            ledger=ledger,
-            views=views,
-            handshake=handshake,
-            condition=self._condition,
-            in_force=self._in_force,
-            closing=self._closing,
-            belt=belt,
-        )
-        self._opening = Opening(
-            ports,
-            ledger=ledger,
-            handshake=handshake,
-            in_force=self._in_force,
-            status=self._status,
-            judging=self._judging,
-            closing=self._closing,
-            line_triggered=line_triggered,
-        )
-        self._status.refresh(clock())
+        self._turned(clock())
 
     # ---- from other threads -------------------------------------------------------------------------------------
 
@@ -166,7 +119,7 @@ class Signalling:
     @property
     def idle_for_s(self) -> float:
         """Seconds since the loop last turned; the watchdog looks at it."""
-        return (self._clock() - self._last_turn_ns) / 1e9
+        return (self._desk.clock() - self._last_turn_ns) / 1e9
 
     def post(self, message: Message) -> None:
         """Hands over a message; never blocks."""
@@ -206,76 +159,79 @@ class Signalling:
                 self.tick()
         finally:
             # whatever ended the loop: no part without a verdict, and the PLC reads Reject
-            self._ledger.expire(self._clock() + FOREVER_NS)
-            for part in self._ledger.open_parts:
+            desk = self._desk
+            self._opening.expire(desk.clock() + FOREVER_NS)
+            for part in desk.ledger.open_parts:
                 self._closing.close(part, Decision.error(ReasonCode.STOPPED))
-            self._condition.stopped = True
-            self._status.refresh(self._clock())
+            desk.condition.stopped()
+            self._turned(desk.clock())
             self._stopped.set()
 
     def _may_end(self) -> bool:
-        """Told to stop, no part in flight, and the PLC has read the last results or had its time to."""
-        if not (self._condition.stopping and self._ledger.is_empty):
+        """A stop was asked for, no part is in flight, and the PLC has read the last results or had its time to."""
+        desk = self._desk
+        if not (desk.condition.is_stopping and desk.ledger.is_empty):
             return False
-        self._give_up_ns = self._give_up_ns or self._clock() + ACKNOWLEDGE_NS
-        return not self._handshake.has_results or self._clock() >= self._give_up_ns
+        self._give_up_ns = self._give_up_ns or desk.clock() + ACKNOWLEDGE_NS
+        return not desk.handshake.has_results or desk.clock() >= self._give_up_ns
 
     def _wait_s(self) -> float:
-        wakeups = [self._handshake.next_wakeup_ns()]
-        for wakeup in (self._ledger.next_wakeup_ns(), self._views.next_wakeup_ns()):
+        desk = self._desk
+        wakeups = [desk.handshake.next_wakeup_ns()]
+        for wakeup in (desk.ledger.next_wakeup_ns(), desk.views.next_wakeup_ns()):
             if wakeup is not None:
                 wakeups.append(wakeup)
-        return min(max((min(wakeups) - self._clock()) / 1e9, 0.0), LONGEST_WAIT_S)
+        return min(max((min(wakeups) - desk.clock()) / 1e9, 0.0), LONGEST_WAIT_S)
 
     def tick(self) -> None:
         """What time alone brings: deadlines, heartbeats, command releases."""
-        now = self._last_turn_ns = self._clock()
-        self._challenge.tick()
-        self._opening.expire(now)
+        now = self._last_turn_ns = self._desk.clock()
+        self._desk.challenge.tick()
         self._judging.tick(now)
-        self._requests(self._handshake.tick(now), now)
-        self._status.refresh(now)
+        self._requests(self._desk.handshake.tick(now), now)
+        self._turned(now)
 
     def handle(self, message: Message) -> None:
         """One message from another stage."""
-        now = self._clock()
+        desk, condition = self._desk, self._desk.condition
+        now = desk.clock()
         match message:
             case PlcWrote(inputs):
-                if self._belt is not None:
-                    self._belt.sample(inputs.encoder_now, now)
-                self._challenge.mode(inputs.challenge_mode)
-                self._requests(self._handshake.plc_wrote(inputs, now), now)
-            case FrameArrived() | FrameFailed() if message.camera == self._views.lead:
-                self._opening.frame(message, now)
+                if desk.belt is not None:
+                    desk.belt.sample(inputs.encoder_now, now)
+                desk.challenge.mode(inputs.challenge_mode)
+                self._requests(desk.handshake.plc_wrote(inputs, now), now)
             case FrameArrived() | FrameFailed():
                 self._judging.frame(message, now)
             case Inspected(acquisition_id, inspection):
-                self._opening.expire(now)  # the answer may have waited in the inbox until its part's deadline was over
-                self._judging.inspected(acquisition_id, inspection)
+                self._judging.inspected(acquisition_id, inspection, now)
             case CameraChanged():
-                self._annunciator.camera_changed(message)
+                condition.camera_changed(message)
             case OutputFailed():
                 detail = f"{message.line} = {message.value}: {message.detail}"
-                self._annunciator.raise_fault(ErrorCode.EJECTOR_FAILED, detail)
+                condition.raise_fault(ErrorCode.EJECTOR_FAILED, detail)
             case InspectorChanged(inspector):
-                self._in_force.inspector, self._in_force.since_ns = inspector, now
-                self._condition.changing, self._condition.has_engine = None, inspector is not None
+                desk.in_force.install(inspector, now)
+                condition.engine_is(inspector is not None)
+                condition.end_change()
             case LinkEvent():
-                self._annunciator.link_changed(message)
+                condition.link_changed(message)
             case SetOnline(online, reason):
-                self._annunciator.set_online(online, reason)
-            case Changing(why):
-                self._condition.changing = why
+                condition.set_online(online, reason)
+            case Changing(why) if why is not None:
+                condition.begin_change(why)
+            case Changing():
+                condition.end_change()
             case CommandFinished(serial, succeeded):
-                self._handshake.command_finished(serial, succeeded, now)
+                desk.handshake.command_finished(serial, succeeded, now)
             case IdentityChanged(identity):
-                self._in_force.identity = identity
+                desk.in_force.identify(identity)
             case StartChallenge() | ResetChallenge() | ChallengeConfigured():
-                self._challenge.handle(message, teaching=self._condition.collecting)
+                desk.challenge.handle(message, teaching=condition.is_collecting)
             case Warn(code, active):
-                self._annunciator.warn(code, active)
+                condition.warn(code, active)
             case RaiseFault(code, detail):
-                self._annunciator.raise_fault(code, detail)
+                condition.raise_fault(code, detail)
             case ClearFault():
                 self._clear_fault()
             case Collect(sink):
@@ -283,49 +239,62 @@ class Signalling:
             case Ask(reply):
                 reply.put(self._status.snapshot(self._closing.recent))
             case Stop():
-                self._condition.stopping = True
+                condition.stop()
+        self._turned(now)
+
+    def _turned(self, now: int) -> None:
+        """The end of a message or a tick: what the challenge test makes of it, and what the PLC reads."""
+        desk, challenge = self._desk, self._desk.challenge
+        challenge.attend(
+            drained=desk.ledger.is_drained, identity=desk.in_force.identity, engine_id=desk.in_force.engine_id
+        )
+        desk.ledger.assign_to_challenge(challenge.machine.takes_masters)
+        desk.condition.challenge_keeps_off(challenge.keeps_off)
+        for code, active in challenge.machine.warnings.items():
+            desk.condition.warn(code, active)
         self._status.refresh(now)
 
     # ---- what the PLC wants -------------------------------------------------------------------------------------
 
     def _requests(self, requests: Iterable[HandshakeRequest], now: int) -> None:
+        desk, condition = self._desk, self._desk.condition
         for request in requests:
             match request:
-                case TriggerRequested():
-                    self._opening.triggered("plc", now, request.part_id, request.encoder_count, request.deadline_ms)
+                case TriggerRequested(part_id, encoder_count, deadline_ms):
+                    self._judging.begin(self._opening.triggered("plc", now, part_id, encoder_count, deadline_ms), now)
                 case SoftwareTriggerTest():
-                    self._opening.triggered("software", now)
+                    self._judging.begin(self._opening.triggered("software", now), now)
                 case TriggerMissed():
                     self._opening.trigger_missed(request, now)
                 case PartIdLatched():
                     self._opening.latched(request, now)
                 case GoOnline():
-                    self._annunciator.set_online(True, OfflineReason.BY_PLC)
+                    condition.set_online(True, OfflineReason.BY_PLC)
                 case GoOffline():
-                    self._annunciator.set_online(False, OfflineReason.BY_PLC)
+                    condition.set_online(False, OfflineReason.BY_PLC)
                 case ClearErrorRequested():
                     self._clear_fault()
                 case ResetCounters():
-                    self._ledger.reset_counters()
-                    self._ports.tracking.counters_reset()
+                    desk.ledger.reset_counters()
+                    desk.ports.tracking.counters_reset()
                 case PlcHeartbeatLost():
-                    self._annunciator.warn(WarningCode.PLC_HEARTBEAT_FROZEN, True)
+                    condition.log_warning(WarningCode.PLC_HEARTBEAT_FROZEN, True)
                 case PlcHeartbeatRestored():
-                    self._annunciator.warn(WarningCode.PLC_HEARTBEAT_FROZEN, False)
+                    condition.log_warning(WarningCode.PLC_HEARTBEAT_FROZEN, False)
                 case CommandRequested(Command.START_CHALLENGE_TEST, _, serial):
-                    refused = self._challenge.start("plc", teaching=self._condition.collecting)
-                    self._handshake.command_finished(serial, not refused, now)
+                    refused = desk.challenge.start("plc", teaching=condition.is_collecting)
+                    desk.handshake.command_finished(serial, not refused, now)
                 case CommandRequested():
-                    self._ports.command(request)
+                    desk.ports.command(request)
                 case CommandRefused(command, why):
-                    self._ports.event("command_refused", "warning", f"command {command}: {why}")
+                    desk.ports.event("command_refused", "warning", f"command {command}: {why}")
                 case ResultsWithdrawn():
                     self._status.withdrawn(request)
                 case ResultAcknowledged(acquisition_id):
-                    if (part := self._ledger.closed(acquisition_id)) is not None:
-                        self._ports.acknowledged(acquisition_id, (now - part.time_ns) / 1e6)
+                    if (part := desk.ledger.closed(acquisition_id)) is not None:
+                        desk.ports.acknowledged(acquisition_id, (now - part.time_ns) / 1e6)
 
     def _clear_fault(self) -> None:
-        self._ledger.clear_fault()
-        self._ports.tracking.line_stop_cleared()
-        self._annunciator.clear_fault()
+        self._desk.ledger.clear_fault()
+        self._desk.ports.tracking.line_stop_cleared()
+        self._desk.condition.clear_fault()

@@ -128,6 +128,11 @@ class ViewMatching:
         return self._lead
 
     @property
+    def line_triggered(self) -> bool:
+        """Parts trigger the first camera themselves."""
+        return not self._settings[self._lead].by_station
+
+    @property
     def awaits_frame(self) -> bool:
         """A camera that was triggered together with a part has not delivered."""
         return any(not self._awaited <= views.arrived for views in self._open.values())

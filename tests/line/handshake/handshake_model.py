@@ -173,12 +173,12 @@ class HandshakeModel:
             self.expose(len(self.exposing) - 1)
         else:
             self.miss()
-            self.handshake.trigger_missed(self.now)
+            self.handshake.trigger_missed()
             assert self.handshake.outputs().missed_trigger or not self.inputs.trigger_enable
 
     def expose(self, index: int) -> None:
         """An exposure ends."""
-        self.handshake.exposure_completed(self.exposing.pop(index), self.now)
+        self.handshake.exposure_completed(self.exposing.pop(index))
 
     def decide(self, acquisition_id: int, verdict: Verdict) -> ResultOutcome:
         """A part gets its one result."""
@@ -189,7 +189,7 @@ class HandshakeModel:
             acquisition_id, self.part_ids[acquisition_id], verdict, ReasonCode(0), acquisition_id / 8, 0.5, 0, 12.0
         )
         refusal = self.handshake.refusal(verdict, acquisition_id)
-        outcome = self.handshake.result(result, self.now)
+        outcome = self.handshake.result(result)
         self._book(acquisition_id, verdict, refusal, outcome)
         if outcome in (ResultOutcome.SIGNALLED, ResultOutcome.REPLACED):
             assert not refusal
@@ -226,7 +226,7 @@ class HandshakeModel:
         """A part that had its result gets another one, a PASS: nobody must see it."""
         again = dataclasses.replace(self.results[acquisition_id], verdict=Verdict.PASS)
         before = self.handshake.outputs()
-        assert self.handshake.result(again, self.now) is ResultOutcome.DISCARDED
+        assert self.handshake.result(again) is ResultOutcome.DISCARDED
         assert self.handshake.outputs() == before
 
     def pause(self, ms: int) -> None:

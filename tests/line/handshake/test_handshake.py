@@ -60,13 +60,11 @@ class Bench:
     def expose(self, acquisition_id: int) -> None:
         """A part of the camera line: trigger and frame at once."""
         self.handshake.trigger_accepted(acquisition_id, self.now)
-        self.handshake.exposure_completed(acquisition_id, self.now)
+        self.handshake.exposure_completed(acquisition_id)
 
     def decide(self, acquisition_id: int, verdict: Verdict = Verdict.PASS, part_id: int = 0) -> ResultOutcome:
         reason = ReasonCode.NONE if verdict is Verdict.PASS else ReasonCode.SCORE_ABOVE_LIMIT
-        return self.handshake.result(
-            PartResult(acquisition_id, part_id, verdict, reason, 0.25, 0.5, 1234, 31.26), self.now
-        )
+        return self.handshake.result(PartResult(acquisition_id, part_id, verdict, reason, 0.25, 0.5, 1234, 31.26))
 
     def inspect(self, acquisition_id: int, verdict: Verdict = Verdict.PASS) -> ResultOutcome:
         self.expose(acquisition_id)
@@ -103,7 +101,7 @@ def test_one_part_from_trigger_to_acknowledged_result(bench: Bench) -> None:
     assert not bench.out.trigger_ready
     bench.write(trigger=False)
     assert not bench.out.trigger_ack
-    bench.handshake.exposure_completed(41, bench.now)
+    bench.handshake.exposure_completed(41)
     assert bench.out.exposure_complete
     assert bench.out.trigger_ready
     bench.write(clear_exposure_complete=True)
@@ -160,13 +158,13 @@ def test_a_trigger_in_reset_shows_as_missed_while_it_stands() -> None:
     assert bench.out.missed_trigger
     bench.write(trigger=False)
     assert not bench.out.missed_trigger
-    bench.handshake.trigger_missed(bench.now)
+    bench.handshake.trigger_missed()
     assert not bench.out.missed_trigger, "a light barrier that pulses must not hold up the reset sequence"
 
 
 def test_a_trigger_that_the_station_turns_down_is_missed(bench: Bench) -> None:
     bench.write(trigger=True)
-    bench.handshake.trigger_missed(bench.now)
+    bench.handshake.trigger_missed()
     assert (bench.out.missed_trigger, bench.out.trigger_ack) == (True, False)
     assert bench.out.trigger_ready
 
@@ -193,7 +191,7 @@ def test_an_id_latched_after_a_line_trigger_stays_for_the_next(bench: Bench) -> 
     bench.pass_time(0.1)
     bench.write(part_id=8, latch_part_id=True)
     bench.handshake.trigger_accepted(1, triggered)
-    bench.handshake.exposure_completed(1, bench.now)
+    bench.handshake.exposure_completed(1)
     assert bench.write(trigger=True) == [TriggerRequested(8, 0, 0)]
 
 
@@ -276,7 +274,7 @@ def test_an_error_is_shown_of_a_part_whose_trigger_was_never_seen(bench: Bench) 
 
 def test_long_latencies_saturate_in_the_map_not_here(bench: Bench) -> None:
     bench.expose(1)
-    bench.handshake.result(PartResult(1, 0, Verdict.FAIL, ReasonCode.DEADLINE, 0, 0, 0, 1e5), 0)
+    bench.handshake.result(PartResult(1, 0, Verdict.FAIL, ReasonCode.DEADLINE, 0, 0, 0, 1e5))
     assert bench.out.latency == 1_000_000
 
 
@@ -286,7 +284,7 @@ def test_long_latencies_saturate_in_the_map_not_here(bench: Bench) -> None:
 def test_trigger_enable_0_resets_everything_and_gives_up_what_is_in_flight(bench: Bench) -> None:
     bench.inspect(1)
     bench.inspect(2, Verdict.FAIL)
-    bench.handshake.trigger_missed(bench.now)
+    bench.handshake.trigger_missed()
     bench.handshake.trigger_accepted(3, bench.now)
     bench.write(latch_part_id=True, part_id=9)
     assert bench.write(trigger_enable=False) == [ResultsWithdrawn((1, 2))]
@@ -296,7 +294,7 @@ def test_trigger_enable_0_resets_everything_and_gives_up_what_is_in_flight(bench
     assert (out.reject, out.busy, out.result) == (True, True, 0)
     bench.write(trigger_enable=True)
     assert not bench.out.trigger_ready, "the camera is still exposing part 3"
-    bench.handshake.exposure_completed(3, bench.now)
+    bench.handshake.exposure_completed(3)
     assert not bench.out.exposure_complete, "part 3 is nobody's any more"
     assert bench.out.trigger_ready
     assert bench.handshake.refusal(Verdict.PASS, 3) is ReasonCode.HANDSHAKE_RESET

@@ -105,7 +105,7 @@ def test_drained_waits_for_every_announced_part(ledger: Ledger) -> None:
 
 def test_challenge_parts_count_apart(ledger: Ledger) -> None:
     production = ledger.open("plc", 0)
-    ledger.challenge_run = 4
+    ledger.assign_to_challenge(4)
     master = ledger.open("plc", 1)
     assert (production.challenge, master.challenge) == (0, 4)
     ledger.reset_counters()

@@ -73,7 +73,6 @@ class SignallingOnABench:
             ),
             Identity("session", "recipe", 1, "0" * 64),
             challenge=ChallengeDuty(ChallengePorts(record=lambda _: None, event=lambda *_: None)),
-            line_triggered=False,
             clock=lambda: self.now_ns,
         )
         scale = ScoreScale(typical=0.0, limit=1.0)

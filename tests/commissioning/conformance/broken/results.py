@@ -127,15 +127,15 @@ class CountsErrorsAsMissed(Switched):
 
 
 class ReplacesInTheBuffer(Switched):
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
+    def result(self, result: PartResult) -> ResultOutcome:
         while len(self._queue) > 3:
             del self._queue[1]
-        return super().result(result, now_ns)
+        return super().result(result)
 
 
 class NewestFirst(Switched):
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
-        outcome = super().result(result, now_ns)
+    def result(self, result: PartResult) -> ResultOutcome:
+        outcome = super().result(result)
         if len(self._queue) > 2:
             self._queue.insert(1, self._queue.pop())
         return outcome
@@ -159,8 +159,8 @@ class SlotsNotReserved(Switched):
 
 
 class BuffersAlways(Switched):
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
+    def result(self, result: PartResult) -> ResultOutcome:
         inputs, self._inputs = self._inputs, replace(self._inputs, buffer_enable=True)
-        outcome = super().result(result, now_ns)
+        outcome = super().result(result)
         self._inputs = inputs
         return outcome

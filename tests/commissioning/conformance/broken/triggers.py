@@ -107,9 +107,9 @@ class ResetKeepsResults(Switched):
 
 
 class ShownAfterReset(Switched):
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
+    def result(self, result: PartResult) -> ResultOutcome:
         if result.acquisition_id not in self._given_up:
-            return super().result(result, now_ns)
+            return super().result(result)
         self._given_up.discard(result.acquisition_id)
         self._queue.append(result)
         self._show_next()
@@ -119,9 +119,9 @@ class ShownAfterReset(Switched):
 class PartIdOfThePartBefore(Switched):
     before = 0
 
-    def result(self, result: PartResult, now_ns: int) -> ResultOutcome:
+    def result(self, result: PartResult) -> ResultOutcome:
         self.before, part_id = result.part_id, self.before
-        return super().result(replace(result, part_id=part_id), now_ns)
+        return super().result(replace(result, part_id=part_id))
 
 
 class PartIdSticks(Switched):
