@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from docs.generate import codes, configuration, timing_diagrams
+from docs.generate.rooms import rooms
+from docs.generate.threads import threads
 
 DOCS = Path(__file__).parents[1]
 CURE = "run: make docs"
@@ -19,6 +21,8 @@ def documents() -> dict[Path, Callable[[], str]]:
     return {
         DOCS / "configuration.md": configuration.markdown,
         plc: lambda: codes.with_tables(plc.read_text()),
+        DOCS / "images" / "rooms.svg": lambda: rooms().document(),
+        DOCS / "images" / "threads.svg": lambda: threads().document(),
         **{DOCS / "images" / f"{name}.svg": partial(_timing, name) for name in timing_diagrams.SCENARIOS},
     }
 
