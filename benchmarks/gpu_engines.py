@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from engines.bundle.manifest import Calibration, GoldenFile, InputSpec, Manifest, ModelFile, TrainingRecord, Variant
+from engines.bundle.manifest import Calibration, Draft, InputSpec, TrainingRecord, Variant
 from engines.bundle.reading import Golden, Graph
 from engines.bundle.writing import write_bundle
 from engines.detectors.base import Detector
@@ -33,7 +33,8 @@ from engines.training.release.frame_graph import make_frame_graph
 LEARNED, SAMPLE = 16, 8
 FRAME_SIZE = 2448, 2048
 """Width and height of a usual sensor of 5 MP, px; in colour."""
-_UNSET = "0" * 64
+NO_DATA = "0" * 64
+"""There is no data set: the images are made here."""
 _MATRIX = 8192
 _REPEATS = 20
 
@@ -87,18 +88,15 @@ def make_engine(path: Path, side: int, *, backbone: str = "lite0") -> MadeEngine
             limits,
             HALF,
         )
-    manifest = Manifest(
-        engine_id=_UNSET,
+    draft = Draft(
         detector="spatial",
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         input=spec,
         map=map_spec(detector),
-        model=ModelFile(sha256=_UNSET),
-        golden=(GoldenFile(file="golden/unset.png", sha256=_UNSET, image_score=0.0, map_peak=0.0),),
         golden_tolerance=0.05,
         calibration=limits,
         training=TrainingRecord(
-            data_sha256=_UNSET,
+            data_sha256=NO_DATA,
             image_count=LEARNED,
             removed_count=0,
             min_width=side,
@@ -113,9 +111,7 @@ def make_engine(path: Path, side: int, *, backbone: str = "lite0") -> MadeEngine
     )
     half_graph: dict[Variant, Graph] = {"fp16": Graph(half, parity)}
     frame = make_frame_graph(*FRAME_SIZE, spec, WHOLE_IMAGE, grey=False)
-    write_bundle(
-        path, manifest=manifest, model=model, golden=golden, variants=half_graph, sample=list(held_out), frame=frame
-    )
+    write_bundle(path, draft=draft, model=model, golden=golden, variants=half_graph, sample=list(held_out), frame=frame)
     return MadeEngine(path, detector, int(counter.get_total_flops()))
 
 

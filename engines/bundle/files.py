@@ -44,6 +44,11 @@ def variant_file(variant: Variant) -> str:
     return f"model_{variant}.onnx"
 
 
+def golden_file(name: str) -> str:
+    """Where an engine holds a golden image."""
+    return f"golden/{name}.png"
+
+
 def sample_file(index: int) -> str:
     """Where an engine holds an image of its sample."""
     return f"sample/{index:02}.png"

@@ -178,12 +178,10 @@ class GoldenFile(_Strict):
     map_peak: Number
 
 
-class Manifest(_Strict):
-    """The whole of `manifest.json`."""
+class Draft(_Strict):
+    """What a manifest says of an engine before its files are written."""
 
     format_version: Literal[1] = 1
-    engine_id: Sha256
-    """Hash over everything else in the manifest, which holds the hashes of all other files."""
     detector: Text
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     input: InputSpec
@@ -192,22 +190,29 @@ class Manifest(_Strict):
     """How the part is found in the image."""
     ignore: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
     """Regions that do not count, relative to the located part (the whole image without location)."""
-    pictures: dict[PictureName, Sha256] = {}
-    """What `location` and `ignore` need, in `location/NAME.png`."""
-    model: ModelFile
-    variants: dict[Variant, VariantFile] = {}
-    """The other graphs that this engine holds; often none."""
-    sample: Annotated[tuple[Sha256, ...], Field(strict=False, max_length=MAX_SAMPLE)] = ()
-    """Good images in the model's input size, `sample/00.png` and so on: what runtimes are compared on."""
-    frame: FrameFile | None = None
-    """None: images of several sizes, or a part that has to be found first."""
-    golden: Annotated[tuple[GoldenFile, ...], Field(strict=False, min_length=1, max_length=16)]
     golden_tolerance: Annotated[float, Field(gt=0, le=1)]
     """Allowed difference of a golden score: absolute below 1, relative above."""
     calibration: Calibration
     training: TrainingRecord
     software: Annotated[dict[Text, Text], Field(max_length=50)]
     """Package -> version that made this engine."""
+
+
+class Manifest(Draft):
+    """The whole of `manifest.json`: the draft, and the hash of every file."""
+
+    engine_id: Sha256
+    """Hash over everything else in the manifest, which holds the hashes of all other files."""
+    model: ModelFile
+    variants: dict[Variant, VariantFile] = {}
+    """The other graphs that this engine holds; often none."""
+    golden: Annotated[tuple[GoldenFile, ...], Field(strict=False, min_length=1, max_length=16)]
+    sample: Annotated[tuple[Sha256, ...], Field(strict=False, max_length=MAX_SAMPLE)] = ()
+    """Good images in the model's input size, `sample/00.png` and so on: what runtimes are compared on."""
+    pictures: dict[PictureName, Sha256] = {}
+    """What `location` and `ignore` need, in `location/NAME.png`."""
+    frame: FrameFile | None = None
+    """None: images of several sizes, or a part that has to be found first."""
 
     def content_id(self) -> str:
         """The engine id that this content must have."""

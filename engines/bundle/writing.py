@@ -14,6 +14,7 @@ from engines.bundle.files import (
     DOSSIER_FOLDER,
     FRAME_FILE,
     MANIFEST_FILE,
+    golden_file,
     picture_file,
     reason,
     sample_file,
@@ -23,7 +24,7 @@ from engines.bundle.files import (
     write_synced,
 )
 from engines.bundle.location_spec import PictureName
-from engines.bundle.manifest import MODEL_FILE, FrameFile, GoldenFile, Manifest, ModelFile, Variant, VariantFile
+from engines.bundle.manifest import MODEL_FILE, Draft, FrameFile, GoldenFile, Manifest, ModelFile, Variant, VariantFile
 from engines.bundle.png import encode_png
 from engines.bundle.reading import FrameGraph, Golden, Graph, check_pictures
 from engines.errors import BundleError
@@ -32,7 +33,7 @@ from engines.errors import BundleError
 def write_bundle(
     path: Path,
     *,
-    manifest: Manifest,
+    draft: Draft,
     model: bytes,
     golden: Sequence[Golden],
     pictures: Mapping[PictureName, NDArray[np.uint8]] | None = None,
@@ -43,64 +44,64 @@ def write_bundle(
 ) -> Manifest:
     """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
 
-    The file entries and `engine_id` of `manifest` are ignored and computed here. The folder `dossier` is copied to
-    `DOSSIER_FOLDER` beside the manifest and appears together with the engine.
+    Of `draft` only the fields of a `Draft` count: where it is the manifest of another engine, the hashes of that one's
+    files are left out. The folder `dossier` is copied to `DOSSIER_FOLDER` beside the manifest and appears together with
+    the engine.
 
     Raises:
         BundleError: `path` exists already (and is not an empty directory) or cannot be written.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BundleError(f'engine "{path}" exists already; choose another directory or remove it first')
-    pngs = [(entry, _png(entry.image)) for entry in golden]
-    picture_pngs = {name: _png(image) for name, image in (pictures or {}).items()}
-    sample_pngs = [_png(image) for image in sample]
-    graphs = dict(variants or {})
-    sealed = manifest.model_copy(
-        update={
-            "model": ModelFile(sha256=sha256_of(model)),
-            "golden": tuple(
-                GoldenFile(
-                    file=f"golden/{entry.name}.png",
-                    sha256=sha256_of(png),
-                    image_score=entry.image_score,
-                    map_peak=entry.map_peak,
-                )
-                for entry, png in pngs
-            ),
-            "pictures": {name: sha256_of(png) for name, png in picture_pngs.items()},
-            "variants": {
-                name: VariantFile(sha256=sha256_of(graph.model), parity=graph.parity) for name, graph in graphs.items()
-            },
-            "sample": tuple(sha256_of(png) for png in sample_pngs),
-            "frame": frame
-            and FrameFile(sha256=sha256_of(frame.model), width=frame.width, height=frame.height, grey=frame.grey),
-        }
-    )
-    sealed = sealed.model_copy(update={"engine_id": sealed.content_id()})
-    text = sealed.model_dump_json(indent=2) + "\n"
-    check_pictures(path, sealed)
-    Manifest.model_validate_json(text)  # model_copy does not validate: never write what cannot be read back
+    pictures, variants = pictures or {}, variants or {}
+    files = {
+        MODEL_FILE: model,
+        **{variant_file(name): graph.model for name, graph in variants.items()},
+        **({FRAME_FILE: frame.model} if frame else {}),
+        **{golden_file(entry.name): _png(entry.image) for entry in golden},
+        **{sample_file(index): _png(image) for index, image in enumerate(sample)},
+        **{picture_file(name): _png(image) for name, image in pictures.items()},
+    }
+    sha256 = {file: sha256_of(data) for file, data in files.items()}
+    content = {name: getattr(draft, name) for name in Draft.model_fields} | {
+        "model": ModelFile(sha256=sha256[MODEL_FILE]),
+        "golden": tuple(_golden_entry(entry, sha256) for entry in golden),
+        "pictures": {name: sha256[picture_file(name)] for name in pictures},
+        "variants": {
+            name: VariantFile(sha256=sha256[variant_file(name)], parity=graph.parity)
+            for name, graph in variants.items()
+        },
+        "sample": tuple(sha256[sample_file(index)] for index in range(len(sample))),
+        "frame": frame
+        and FrameFile(sha256=sha256[FRAME_FILE], width=frame.width, height=frame.height, grey=frame.grey),
+    }
+    engine_id = Manifest.model_construct(engine_id="", **content).content_id()  # of everything but the id itself
+    manifest = Manifest(engine_id=engine_id, **content)
+    check_pictures(path, manifest)
+    files[MANIFEST_FILE] = (manifest.model_dump_json(indent=2) + "\n").encode()
+    Manifest.model_validate_json(files[MANIFEST_FILE])  # never write what cannot be read back
+    _write_folder(path, files, dossier)
+    return manifest
 
+
+def _golden_entry(golden: Golden, sha256: Mapping[str, str]) -> GoldenFile:
+    file = golden_file(golden.name)
+    return GoldenFile(file=file, sha256=sha256[file], image_score=golden.image_score, map_peak=golden.map_peak)
+
+
+def _write_folder(path: Path, files: Mapping[str, bytes], dossier: Path | None) -> None:
+    """All files under a temporary name, which then becomes `path` in one step. Raises BundleError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
         raise BundleError(f'cannot write engine "{path}": {reason(error)}') from error
     try:
-        files = {
-            MODEL_FILE: model,
-            **{variant_file(variant): graph.model for variant, graph in graphs.items()},
-            **({FRAME_FILE: frame.model} if frame else {}),
-            **{f"golden/{entry.name}.png": png for entry, png in pngs},
-            **{sample_file(index): png for index, png in enumerate(sample_pngs)},
-            **{picture_file(name): png for name, png in picture_pngs.items()},
-        }
         for file, data in files.items():
             (temporary / file).parent.mkdir(exist_ok=True)
             write_synced(temporary / file, data)
         if dossier is not None:
             shutil.copytree(dossier, temporary / DOSSIER_FOLDER)
-        write_synced(temporary / MANIFEST_FILE, text.encode())
         temporary.chmod(0o755)
         temporary.rename(path)  # replaces an empty directory, fails on any other
         sync_directory(path.parent)
@@ -108,7 +109,6 @@ def write_bundle(
         raise BundleError(f'cannot write engine "{path}": {reason(error)}') from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return sealed
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

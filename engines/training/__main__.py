@@ -17,7 +17,8 @@ from engines.training.learn import LearnOptions
 from engines.training.location.locate import METHODS, LocateOptions
 from engines.training.progress import JsonReporter, Reporter, RichReporter
 from engines.training.refinement import REFINEMENTS, RefineOptions
-from engines.training.teach import TeachOptions, summary_as_dict, teach
+from engines.training.summary import summary_as_dict
+from engines.training.teach import TeachOptions, teach
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

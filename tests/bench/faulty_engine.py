@@ -35,7 +35,7 @@ def write_faulty_engine(path: Path, *, width: int, height: int) -> Path:
     model = onnx.load_from_string(bundle.model)
     _add_faults(model.graph)
     onnx.checker.check_model(model)
-    write_bundle(path, manifest=bundle.manifest, model=model.SerializeToString(), golden=list(bundle.golden))
+    write_bundle(path, draft=bundle.manifest, model=model.SerializeToString(), golden=list(bundle.golden))
     return path
 
 

@@ -70,7 +70,7 @@ def test_looking(config: Path, store: EngineStore) -> None:
 def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:
     plain = read_bundle(store.versions()[0].path)
     frame = FrameGraph(b"prepares frames", width=640, height=480, grey=True)
-    write_bundle(tmp_path / "third", manifest=plain.manifest, model=plain.model, golden=plain.golden, frame=frame)
+    write_bundle(tmp_path / "third", draft=plain.manifest, model=plain.model, golden=plain.golden, frame=frame)
     store.add(tmp_path / "third", why="third")
     shown = station("engine", "show", "3", "--config", config)
     assert "prepares grey frames of 640 x 480 px on a GPU" in shown

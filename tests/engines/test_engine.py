@@ -131,7 +131,7 @@ def test_nan_in_the_map_is_never_a_score(path: Path) -> None:
 def test_other_scores_than_released_are_refused(path: Path, tmp_path: Path) -> None:
     bundle = read_bundle(path)
     golden = [type(entry)(entry.name, entry.image, entry.image_score + 1.0, entry.map_peak) for entry in bundle.golden]
-    write_bundle(tmp_path / "wrong", manifest=bundle.manifest, model=bundle.model, golden=golden)
+    write_bundle(tmp_path / "wrong", draft=bundle.manifest, model=bundle.model, golden=golden)
     with pytest.raises(GoldenMismatch, match=r"reference: image_score 0, expected 1 within 0.01"):
         open_engine(tmp_path / "wrong")
 

@@ -5,50 +5,50 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from engines.bundle.manifest import Calibration
 from engines.errors import TrainingError
 from engines.scale import ScoreScale
 from engines.training.as_json import plain, plain_name
 from engines.training.dossier.schema import DataRecord, Dossier, ImageRecord, RefinementRecord, RoundRecord
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.dataset import Dataset
+from engines.training.learn import Learned
 from engines.training.refinement import Refinement, Round
 
 
-def collect(
-    *,
-    dataset: Dataset,
-    refinement: Refinement,
-    held_out: CrossFit,
-    calibration: Calibration,
-    detector: str,
-    model_sha256: str,
-    software: Mapping[str, str],
-    options: Any,
-    seed: int,
-    duration_s: float,
-    warnings: Sequence[str] = (),
-    location: Any = None,
-    known_good: Collection[int] = (),
-    known_bad: Collection[int] = (),
-    command: Sequence[str] = (),
-) -> Dossier:
-    """Everything that is known about a training.
+@dataclass(frozen=True)
+class TrainingRun:
+    """What was asked of a training, and what surrounded it."""
 
-    Args:
-        held_out: of the images `refinement.kept`, in that order.
-        options, location: dataclasses or mappings, at any depth, of paths, numbers, texts and collections.
-        command: runs the same training again from the cached features; the dossier appends `--veto FILE`.
+    detector: str
+    model_sha256: str
+    software: Mapping[str, str]
+    options: Any
+    """A dataclass or a mapping, at any depth, of paths, numbers, texts and collections."""
+    seed: int
+    duration_s: float
+    warnings: Sequence[str] = ()
+    location: Any = None
+    """As `options`."""
+    known_good: Collection[int] = ()
+    known_bad: Collection[int] = ()
+    command: Sequence[str] = ()
+    """Runs the same training again from the cached features; the dossier appends `--veto FILE`."""
+
+
+def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
+    """Everything that is known about a training.
 
     Raises:
         TrainingError: the parts do not belong together, or a score is not finite.
     """
+    refinement, held_out, calibration = learned.refinement, learned.held_out, learned.calibration
     count = len(dataset.files)
     _check(count, refinement, held_out)
     masked = _masked_shares(count, refinement)
@@ -84,15 +84,15 @@ def collect(
 
     return Dossier(
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        detector=detector,
-        model_sha256=model_sha256,
+        detector=run.detector,
+        model_sha256=run.model_sha256,
         data=DataRecord(folder=plain_name(str(dataset.folder)), sha256=dataset.sha256, image_count=count),
-        software=dict(software),
-        options=_mapping(options),
-        seed=seed,
-        duration_s=float(duration_s),
-        warnings=tuple(warnings),
-        location=_mapping(location),
+        software=dict(run.software),
+        options=_mapping(run.options),
+        seed=run.seed,
+        duration_s=float(run.duration_s),
+        warnings=tuple(run.warnings),
+        location=_mapping(run.location),
         calibration=calibration,
         refinement=RefinementRecord(
             method=refinement.method,
@@ -102,11 +102,11 @@ def collect(
             capped=bool(refinement.capped),
             dirt_share=float(refinement.dirt_share),
             variants=tuple(_ids(variant) for variant in refinement.variants),
-            known_good=_ids(sorted(known_good)),
-            known_bad=_ids(sorted(known_bad)),
+            known_good=_ids(sorted(run.known_good)),
+            known_bad=_ids(sorted(run.known_bad)),
         ),
         images=tuple(image_record(image) for image in range(count)),
-        command=tuple(plain_name(word) for word in command),
+        command=tuple(plain_name(word) for word in run.command),
     )
 
 

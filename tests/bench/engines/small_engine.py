@@ -12,11 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from engines.bundle.location_spec import LocationSpec
 from engines.bundle.manifest import (
     Calibration,
-    GoldenFile,
+    Draft,
     InputSpec,
-    Manifest,
     MapSpec,
-    ModelFile,
     TrainingRecord,
 )
 from engines.bundle.reading import Golden, read_bundle
@@ -58,14 +56,11 @@ def write_small_engine(
             scores, maps = runtime.infer(image[np.newaxis])
             golden.append(Golden(name, image, float(scores[0]), float(maps.max())))
 
-    manifest = Manifest(
-        engine_id="0" * 64,
+    draft = Draft(
         detector="small",
         created="2026-01-01T00:00:00Z",
         input=spec,
         map=map_spec,
-        model=ModelFile(sha256="0" * 64),
-        golden=(GoldenFile(file="golden/none.png", sha256="0" * 64, image_score=0.0, map_peak=0.0),),
         golden_tolerance=0.01,
         calibration=Calibration(
             reject_score=reject_score,
@@ -96,7 +91,7 @@ def write_small_engine(
         ),
         software={},
     )
-    write_bundle(path, manifest=manifest, model=model, golden=golden)
+    write_bundle(path, draft=draft, model=model, golden=golden)
     return path
 
 
@@ -118,7 +113,7 @@ def write_located_engine(path: Path, good: NDArray[np.uint8], location: Location
         }
     )
     manifest = plain.manifest.model_copy(update={"location": location, "training": taught})
-    write_bundle(path, manifest=manifest, model=plain.model, golden=plain.golden)
+    write_bundle(path, draft=manifest, model=plain.model, golden=plain.golden)
     return path
 
 

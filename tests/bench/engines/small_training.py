@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.training.calibration.calibrate import calibrate
-from engines.training.dossier import Dossier, collect
+from engines.training.dossier import Dossier, TrainingRun, collect
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.dataset import Dataset, ImageFile
+from engines.training.learn import Learned
 from engines.training.refinement.records import Indices, Refinement, Round
 from tests.bench.engines.pictures import ring
 
@@ -33,7 +34,7 @@ class SmallTraining:
     masked: Sequence[int] = (5, 6)
     limit: float = 10.0
     extra: dict[str, Any] = field(default_factory=dict)
-    """Arguments of `collect` to replace."""
+    """Fields of `Learned` and `TrainingRun` to replace."""
 
     @property
     def dataset(self) -> Dataset:
@@ -85,11 +86,13 @@ class SmallTraining:
     def collect(self) -> Dossier:
         kept = self.refinement.kept
         held_out = CrossFit(self.scores[kept], _flat_maps(self.scores[kept] + 1.0), groups=np.arange(len(kept)))
-        arguments: dict[str, Any] = {
-            "dataset": self.dataset,
+        parts: dict[str, Any] = {
             "refinement": self.refinement,
             "held_out": held_out,
+            "couplings_used": True,
             "calibration": calibrate(held_out.image_scores, held_out.map_peaks, 0.02),
+        }
+        run: dict[str, Any] = {
             "detector": "spatial",
             "model_sha256": "a" * 64,
             "software": {"python": "3.11", "torch": "2.13.0"},
@@ -103,7 +106,10 @@ class SmallTraining:
             "known_good": self.known_good,
             "command": ("station", "teach", "--images", "folder with blanks", "--output", "engine-2"),
         }
-        return collect(**(arguments | self.extra))
+        learned = Learned(**{name: self.extra.get(name, value) for name, value in parts.items()})
+        return collect(
+            self.dataset, learned, TrainingRun(**(run | {k: v for k, v in self.extra.items() if k not in parts}))
+        )
 
     def image(self, index: int) -> NDArray[np.uint8]:
         return ring(index, size=IMAGE_PX, scratch=index in self.dirty)

@@ -143,7 +143,7 @@ def test_no_engine_there(tmp_path: Path) -> None:
 def test_never_overwrites(engine: Path) -> None:
     bundle = read_bundle(engine)
     with pytest.raises(EngineError, match="exists already"):
-        write_bundle(engine, manifest=bundle.manifest, model=bundle.model, golden=bundle.golden)
+        write_bundle(engine, draft=bundle.manifest, model=bundle.model, golden=bundle.golden)
     assert read_bundle(engine).manifest == bundle.manifest
 
 
@@ -152,5 +152,5 @@ def test_failed_write_leaves_nothing(engine: Path, tmp_path: Path) -> None:
     blocker = tmp_path / "blocker"
     blocker.touch()
     with pytest.raises(BundleError, match="cannot write"):
-        write_bundle(blocker / "engine", manifest=bundle.manifest, model=bundle.model, golden=bundle.golden)
+        write_bundle(blocker / "engine", draft=bundle.manifest, model=bundle.model, golden=bundle.golden)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["blocker", "engine"]

@@ -44,7 +44,7 @@ def with_graphs(bundle: Bundle, path: Path, *, count: int = 3) -> Path:
     """The engine once more with a second graph and a sample."""
     write_bundle(
         path,
-        manifest=bundle.manifest,
+        draft=bundle.manifest,
         model=bundle.model,
         golden=bundle.golden,
         variants={"fp16": Graph(bundle.model, parity(bundle))},
@@ -96,7 +96,7 @@ def test_a_missing_or_changed_file_is_refused(plain: Bundle, tmp_path: Path, nam
 def test_a_sample_of_another_size_is_refused(plain: Bundle, tmp_path: Path) -> None:
     write_bundle(
         tmp_path / "full",
-        manifest=plain.manifest,
+        draft=plain.manifest,
         model=plain.model,
         golden=plain.golden,
         sample=[np.zeros((8, 8, 3), np.uint8)],

@@ -232,10 +232,10 @@ def test_pictures_of_an_engine_are_hashed_and_complete(tmp_path: Path) -> None:
     manifest = plain.manifest.model_copy(update={"ignore": (LEFT_HALF,)})
     fill = np.full((48, 64, 3), 64, np.uint8)
     with pytest.raises(BundleError, match=r"needs the pictures \['fill'\]"):
-        write_bundle(tmp_path / "without", manifest=manifest, model=plain.model, golden=plain.golden)
+        write_bundle(tmp_path / "without", draft=manifest, model=plain.model, golden=plain.golden)
     assert not (tmp_path / "without").exists()
     path = tmp_path / "engine"
-    write_bundle(path, manifest=manifest, model=plain.model, golden=plain.golden, pictures={"fill": fill})
+    write_bundle(path, draft=manifest, model=plain.model, golden=plain.golden, pictures={"fill": fill})
     image = np.full((48, 64, 3), 64, np.uint8)
     image[8:16, 8:16] = 220  # in the ignored half
     with open_engine(path, threads=1) as engine:
@@ -252,6 +252,6 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
     manifest = plain.manifest.model_copy(update={"ignore": (LEFT_HALF,)})
     pictures = {"fill": np.zeros((40, 64, 3), np.uint8)}
     path = tmp_path / "engine"
-    write_bundle(path, manifest=manifest, model=plain.model, golden=plain.golden, pictures=pictures)  # type: ignore[arg-type]
+    write_bundle(path, draft=manifest, model=plain.model, golden=plain.golden, pictures=pictures)  # type: ignore[arg-type]
     with pytest.raises(BundleError, match=r"fill.png: size \(64, 40\), the model takes \(64, 48\)"):
         read_bundle(path)

@@ -44,7 +44,7 @@ def images(count: int) -> np.ndarray:
 def with_model(path: Path, target: Path, model: bytes) -> Path:
     """The engine in `path` with another graph, its golden scores as they were."""
     bundle = read_bundle(path)
-    write_bundle(target, manifest=bundle.manifest, model=model, golden=bundle.golden)
+    write_bundle(target, draft=bundle.manifest, model=model, golden=bundle.golden)
     return target
 
 

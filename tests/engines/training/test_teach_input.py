@@ -21,7 +21,8 @@ from engines.errors import DatasetError, ExportError, TrainingError
 from engines.training.fitting.train import TrainOptions
 from engines.training.learn import LearnOptions
 from engines.training.refinement import RefineOptions
-from engines.training.teach import Summary, TeachOptions, teach
+from engines.training.summary import Summary
+from engines.training.teach import TeachOptions, teach
 from tests.bench.engines.cell_detectors import CellDetector
 from tests.bench.engines.pictures import ring, write_rings
 

