@@ -1,30 +1,18 @@
-"""The local control socket: one JSON object a line over a unix stream socket, for `station status` and its siblings.
+"""The door of the station for other processes: one JSON object a line over a unix stream socket in the work folder.
 
-Only the station's own user can open it (mode 0600). A client that says nothing is dropped after a while.
+Here is the side that asks, for `station status` and its siblings; `station/daemon/control_server.py` is the side that
+answers. Loads nothing but the standard library, since every short command pays for it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pwd
 import socket
-import socketserver
-import struct
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
-log = structlog.get_logger()
-
-Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""Takes the request, with the name of the user who sends it under `user`."""
-MAX_REQUEST_BYTES = 64 * 1024
-CLIENT_TIMEOUT_S = 2.0
+MAX_LINE_BYTES = 64 * 1024
 LONGEST_SOCKET_PATH = 100
 
 
@@ -33,79 +21,7 @@ class ControlError(Exception):
 
 
 class StationNotRunning(ControlError):
-    """Nobody answers on the socket."""
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    timeout = CLIENT_TIMEOUT_S
-    server: _Server
-
-    def handle(self) -> None:
-        try:
-            line = self.rfile.readline(MAX_REQUEST_BYTES)
-            answer = self.server.answer(line, _user(self.connection))
-            self.wfile.write(json.dumps(answer, default=str).encode() + b"\n")
-        except OSError as problem:
-            log.info("control client went away", detail=str(problem))
-
-
-class _Server(socketserver.ThreadingUnixStreamServer):
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
-        self.handlers = dict(handlers)
-        before = os.umask(0o177)
-        try:
-            super().__init__(str(path), _Handler)
-        finally:
-            os.umask(before)
-
-    def answer(self, line: bytes, user: str) -> dict[str, Any]:
-        try:
-            request = json.loads(line)
-        except ValueError:
-            return {"ok": False, "error": "the request is not a JSON object on one line"}
-        command = request.get("command") if isinstance(request, dict) else None
-        handler = self.handlers.get(command) if isinstance(command, str) else None
-        if handler is None:
-            return {"ok": False, "error": f"unknown command {command!r}; known: {', '.join(sorted(self.handlers))}"}
-        try:
-            return {"ok": True, **handler({**request, "user": user})}
-        except ControlError as problem:
-            return {"ok": False, "error": str(problem)}
-        except Exception as problem:
-            log.exception("control request failed", command=command)
-            return {"ok": False, "error": f"{type(problem).__name__}: {problem}"}
-
-
-class ControlServer:
-    """Answers requests until closed, each client on a thread of its own so that a slow request hides no status."""
-
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
-        """Binds the socket. Raises ControlError when another station runs in the same work folder."""
-        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
-            raise ControlError(f"{path}: longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter station.work_dir")
-        if path.exists():
-            if _answers(path):
-                raise ControlError(f"{path}: another station runs in this work folder; stop it or use another")
-            path.unlink()  # left by a station that was killed
-        self._path = path
-        self._server = _Server(path, handlers)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="control")
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Ends the thread and removes the socket. May be called more than once."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
+    """No station answers on the socket."""
 
 
 def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
@@ -128,28 +44,9 @@ def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> d
 
 def _read_line(connection: socket.socket) -> bytes:
     data = bytearray()
-    while not data.endswith(b"\n") and len(data) <= MAX_REQUEST_BYTES:
+    while not data.endswith(b"\n") and len(data) <= MAX_LINE_BYTES:
         piece = connection.recv(65536)
         if not piece:
             break
         data += piece
     return bytes(data)
-
-
-def _user(connection: socket.socket) -> str:
-    """The user of the process at the other end, as the kernel says."""
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(CLIENT_TIMEOUT_S)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True

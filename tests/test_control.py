@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from station.control import ControlError, ControlServer, request
+from station.control import ControlError, request
+from station.daemon.control_server import ControlServer
 
 
 def echo(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,42 +4,43 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, ask, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
-from station.daemon import daemon, logs
 
-_TOLD = {
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_ONE_WORD = {
     "online": "take the station on line",
     "offline": "take the station off line: every part is Reject",
-    "clear": "clear a fault after its cause has been mended",
+    "clear": "clear a fault after its cause has been fixed",
     "reload": "take up the changed configuration without a restart",
 }
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `run`, `status` and the one-word commands."""
-    run_parser = commands.add_parser("run", help="run the station until it is told to stop (SIGTERM)")
+    run_parser = commands.add_parser("run", help="run the station until it is stopped (SIGTERM)")
     add_config_option(run_parser)
     run_parser.set_defaults(run=run)
-    status_parser = commands.add_parser("status", help="show what a running station does")
+    status_parser = commands.add_parser("status", help="show the state of a running station")
     add_config_option(status_parser)
     status_parser.add_argument("--json", action="store_true", help="as JSON")
     status_parser.set_defaults(run=status)
-    for command, text in _TOLD.items():
+    for command, text in _ONE_WORD.items():
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
-        parser.set_defaults(run=tell)
+        parser.set_defaults(run=send)
 
 
 def run(options: argparse.Namespace) -> int:
-    """The daemon."""
+    """The daemon. The other commands of this module do without it, so only this one imports it."""
+    from station.daemon import daemon, logs  # noqa: PLC0415
+
     try:
         configuration = config.load(options.config)
         logs.configure(configuration.settings.log.format, configuration.settings.log.level)
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return complain(problem)
 
 
-def tell(options: argparse.Namespace) -> int:
+def send(options: argparse.Namespace) -> int:
     """One of the one-word commands."""
     try:
         ask(options.config, {"command": options.command}, RELOAD_TIMEOUT_S)
@@ -66,6 +67,8 @@ def status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(state, indent=2))  # noqa: T201
     else:
+        from rich.console import Console  # noqa: PLC0415  (only a table needs it)
+
         Console().print(status_table(state))
     return 0
 
@@ -91,6 +94,8 @@ def plan_text(plan: dict[str, Any]) -> str:
 
 def status_table(state: dict[str, Any]) -> Table:
     """What `station status` shows."""
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(show_header=False, title="station")
     counters = state["counters"]
     ready = "[green]ready[/]" if state["ready"] else f"[red]not ready[/]: {state['offline_reason']}"

@@ -50,7 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     selecting = action(actions, "select", select, "change to another recipe")
     selecting.add_argument("recipe", metavar="NAME", help="name or number")
     selecting.add_argument("--without-engine", action="store_true", help="also a recipe that is still to be taught")
-    auditing = action(commands, "audit", audit, "who changed recipe, engine or configuration, and what came of it")
+    auditing = action(commands, "audit", audit, "who changed recipe, engine or configuration, and with what result")
     auditing.add_argument("--newest", type=int, default=50, metavar="N", help="default: %(default)s")
     auditing.add_argument("--json", action="store_true", help="as JSON")
 

@@ -20,9 +20,10 @@ from engines.errors import EngineError
 from station.codes import OfflineReason
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
-from station.control import ControlError, ControlServer
+from station.control import ControlError
 from station.daemon import assembly
 from station.daemon.changeover import Changeover, ChangeRefused, identity
+from station.daemon.control_server import ControlServer
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
 from station.jobs.process import JobError

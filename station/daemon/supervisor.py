@@ -21,7 +21,7 @@ import structlog
 
 from drivers.plc.protocol import PlcLink
 from station.codes import ErrorCode, OfflineReason, WarningCode
-from station.control import ControlServer
+from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.systemd import Notifier

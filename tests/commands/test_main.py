@@ -1,0 +1,74 @@
+"""The command `station`: one table of commands, and none of them loads what another one needs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from station.commands.main import COMMANDS, build_parser, main
+from station.simulation.parts.pictures import Canvas
+from station.simulation.run.workspace import configuration
+
+INSPECTING = {"numpy", "cv2", "onnxruntime", "openvino", "pymodbus", "harvesters", "genicam", "structlog", "torch"}
+LOADED = """
+import json, sys
+from station.commands.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def helps(parser: argparse.ArgumentParser) -> dict[str, str | None]:
+    """The help line of each command, in order."""
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return {choice.dest: choice.help for choice in commands._choices_actions}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Modules that are loaded when the command has ended."""
+    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_the_table_repeats_the_help_lines_of_the_parsers() -> None:
+    assert helps(build_parser()) == {name: text for name, (_, text) in COMMANDS.items()}
+    assert helps(build_parser([])) == helps(build_parser())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_of_its_own(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: station {command} [-h]")
+
+
+def test_help_loads_the_standard_library_alone() -> None:
+    loaded = loaded_by("--help")
+    assert loaded & (INSPECTING | {"pydantic", "rich", "sqlite3"}) == set()
+    assert {name for name in loaded if name.startswith("station.commands.")} == {"station.commands.main"}
+
+
+@pytest.mark.parametrize("command", ["status", "online", "offline", "clear", "reload"])
+def test_asking_the_station_loads_nothing_that_inspects_parts(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(configuration(Canvas(64, 64, 1), tmp_path / "engine", 1502, trigger="line"), encoding="utf-8")
+    loaded = loaded_by(command, "--config", str(path))
+    assert "station.configuration.load" in loaded
+    assert loaded & (INSPECTING | {"rich", "sqlite3"}) == set()
+
+
+def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["statsu"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert all(name in told for name in COMMANDS)
