@@ -13,21 +13,24 @@ single lost frame or a part taken off by hand.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from dataclasses import dataclass
 
 from station.codes import ReasonCode
 from station.line.signalling.frame_matching import NS_PER_MS, LatchedId, LatchedIds, LatchState, may_be_of
 from station.results import Decision, Part, PartCounts, Verdict
 
 CLOSED_HISTORY = 64
+ID_REGISTER = 0x1_0000_0000
+"""The registers AcquisitionId and InspectionId hold an id modulo this. Ids themselves never begin again: the records
+would take part 1 of a second round for that of the first. The one id a round that would read 0, "no part", is skipped.
+"""
 
 NOT_INSPECTED_ON_PURPOSE = frozenset(
     {
         ReasonCode.RESULT_OVERRUN,
         ReasonCode.STOPPED,
         ReasonCode.OFFLINE,
-        ReasonCode.TEACHING,
         ReasonCode.RESTARTED,
         ReasonCode.PLC_LOST,
         ReasonCode.HANDSHAKE_RESET,
@@ -55,6 +58,7 @@ class Counters(PartCounts):
 
 
 _COUNTER = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.REVIEW: "review", Verdict.ERROR: "error"}
+"""The field of `Counters` that a verdict counts in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +96,16 @@ class _OpenPart:
 class Ledger:
     """The open parts and the counters of one session."""
 
-    def __init__(self, settings: LedgerSettings, *, wall_offset_ns: int) -> None:
+    def __init__(self, settings: LedgerSettings, *, wall_offset_ns: int, first_id: int = 1) -> None:
         """`wall_offset_ns` + monotonic time = time since the epoch, for people."""
         self._settings = settings
         self._wall_offset_ns = wall_offset_ns
-        self._next_id = 1
+        self._next_id = first_id
         self._open: dict[int, _OpenPart] = {}
         self._latched = LatchedIds()
         self._expired_since_frame = 0
-        self._counters = Counters()
+        self._counts = Counter[str]()
+        """By the fields of `Counters`."""
         self._errors_in_a_row = 0
         self._closed: deque[Part] = deque(maxlen=CLOSED_HISTORY)
         self._given_up_ns: int | None = None
@@ -109,7 +114,7 @@ class Ledger:
 
     @property
     def counters(self) -> Counters:
-        return self._counters
+        return Counters(**self._counts)
 
     @property
     def open_parts(self) -> tuple[Part, ...]:
@@ -160,7 +165,7 @@ class Ledger:
 
     def reset_counters(self) -> None:
         """Counts from zero again; parts in flight are counted as triggers of the new count, so that it balances."""
-        self._counters = Counters(triggers=sum(not part.challenge for part in self.open_parts))
+        self._counts = Counter(triggers=sum(not part.challenge for part in self.open_parts))
 
     def latch(
         self, part_id: int, now_ns: int, *, while_ready: bool, encoder_count: int = 0, deadline_ms: int = 0
@@ -168,7 +173,7 @@ class Ledger:
         """The PLC announces the id of the next hardware trigger. Returns ids that fell out unused: missed."""
         if not self._latched.add(LatchedId(part_id, encoder_count, deadline_ms, now_ns, while_ready)):
             return 0
-        self._count(missed=1)
+        self._counts["missed"] += 1
         return 1
 
     def open(self, source: str, now_ns: int, *, part_id: int = 0, encoder_count: int = 0, deadline_ms: int = 0) -> Part:
@@ -177,11 +182,11 @@ class Ledger:
 
     def miss(self, count: int = 1) -> None:
         """Triggers while the station was not ready."""
-        self._count(missed=count)
+        self._counts["missed"] += count
 
     def late(self, acquisition_id: int) -> Part | None:
         """An answer came after its part had a result: counts it, and finds the part if it is not long ago."""
-        self._count(late=1)
+        self._counts["late"] += 1
         return self.closed(acquisition_id)
 
     def closed(self, acquisition_id: int) -> Part | None:
@@ -199,7 +204,7 @@ class Ledger:
         self._expired_since_frame = 0
         if latched is not None and latched.state is LatchState.EXPIRED:
             latched.state = LatchState.USED
-            self._count(late=1)
+            self._counts["late"] += 1
             return FrameMatch(None, without, "late", missed)
         part_id = encoder = deadline_ms = 0
         announced_while_ready = False
@@ -208,7 +213,7 @@ class Ledger:
             part_id, encoder, deadline_ms = latched.part_id, latched.encoder_count, latched.deadline_ms
             announced_while_ready = latched.while_ready
         if not (ready or announced_while_ready):
-            self._count(missed=1)
+            self._counts["missed"] += 1
             return FrameMatch(None, without, "missed", missed + 1)
         part = self._open_part("line", trigger_time_ns, part_id, encoder, deadline_ms, has_frame=True)
         return FrameMatch(part, without, "", missed)
@@ -221,7 +226,7 @@ class Ledger:
         if waiting is not None and may_be_of(waiting.part.time_ns, trigger_time_ns, self._given_up_ns):
             waiting.has_frame = True
             return FrameMatch(waiting.part)
-        self._count(late=1)
+        self._counts["late"] += 1
         return FrameMatch(None, (), "late")
 
     def close(self, acquisition_id: int, decision: Decision) -> Part | None:
@@ -234,7 +239,7 @@ class Ledger:
         if not entry.has_frame:
             self._given_up_ns = part.time_ns
         if not part.challenge:
-            self._count(**{_COUNTER[decision.verdict]: 1})
+            self._counts[_COUNTER[decision.verdict]] += 1
         if decision.verdict is not Verdict.ERROR:
             self._errors_in_a_row = 0
         elif decision.code not in NOT_INSPECTED_ON_PURPOSE:
@@ -255,7 +260,7 @@ class Ledger:
             if latched.while_ready:
                 expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME, opened_now=True))
             else:
-                self._count(missed=1)
+                self._counts["missed"] += 1
         return expired
 
     def next_wakeup_ns(self) -> int | None:
@@ -284,7 +289,7 @@ class Ledger:
                 parts.append(self._open_part("line", time_ns, 0, 0, 0, has_frame=True))
             else:
                 missed += 1
-        self._count(missed=missed)
+        self._counts["missed"] += missed
         return tuple(parts), missed
 
     def _open_latched(self, latched: LatchedId) -> Part:
@@ -306,10 +311,6 @@ class Ledger:
             challenge=self._challenge_run,
         )
         self._open[part.acquisition_id] = _OpenPart(part, has_frame)
-        self._next_id = self._next_id % 0xFFFF_FFFF + 1
-        self._count(**{"challenge" if part.challenge else "triggers": 1})
+        self._next_id += 1 if (self._next_id + 1) % ID_REGISTER else 2
+        self._counts["challenge" if part.challenge else "triggers"] += 1
         return part
-
-    def _count(self, **increments: int) -> None:
-        now = self._counters
-        self._counters = replace(now, **{name: getattr(now, name) + by for name, by in increments.items()})

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from drivers.plc.protocol import PlcInputs
 from station.codes import ReasonCode
-from station.line.signalling.ledger import Ledger, LedgerSettings
+from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.messages import PartResult, StationState, StationStatus
+from station.line.recording.journal import Journal
+from station.line.recording.stage import Recorder, RecorderSettings
+from station.line.signalling.ledger import NOT_INSPECTED_ON_PURPOSE, Ledger, LedgerSettings
+from station.records.parts import parts
+from station.records.schema import open_reader
 from station.results import Decision, Part, Reason, Verdict
+from tests.bench.sample_parts import PartMaker, new_part
 
 MS = 1_000_000
 PASS = Decision(Verdict.PASS)
 FAIL = Decision(Verdict.FAIL, (Reason(ReasonCode.SCORE_ABOVE_LIMIT),))
 LIMITS = LedgerSettings(deadline_ms=500, no_frame_ms=1000, max_parts_in_flight=8, errors_in_a_row_to_fault=3)
+
+FAULTY = [
+    code
+    for code in ReasonCode
+    if ReasonCode.NO_FRAME <= code < ReasonCode.NO_VERDICT
+    and code not in {*NOT_INSPECTED_ON_PURPOSE, ReasonCode.TEACHING}
+]
+"""What camera, engine and inspection give as an error; a part taken for teaching is REVIEW."""
 
 
 @pytest.fixture
@@ -167,6 +187,74 @@ def test_errors_in_a_row_are_a_fault_and_a_result_ends_the_row(ledger: Ledger) -
         assert ledger.fault_due is fault
     ledger.clear_fault()
     assert not ledger.fault_due
+
+
+def closed_with(ledger: Ledger, code: ReasonCode, parts: int) -> None:
+    for _ in range(parts):
+        part = ledger.frame(0, lost_before=0, ready=True).part
+        assert part is not None
+        ledger.close(part.acquisition_id, Decision.error(code))
+
+
+@pytest.mark.parametrize("code", sorted(NOT_INSPECTED_ON_PURPOSE))
+def test_errors_on_purpose_are_no_fault(ledger: Ledger, code: ReasonCode) -> None:
+    """A line that is taken off, or whose PLC resets, has no broken camera. Nor does such a part end a row of faults."""
+    closed_with(ledger, code, 3 * LIMITS.errors_in_a_row_to_fault)
+    assert not ledger.fault_due
+    closed_with(ledger, ReasonCode.NO_FRAME, LIMITS.errors_in_a_row_to_fault - 1)
+    closed_with(ledger, code, 1)
+    assert not ledger.fault_due
+    closed_with(ledger, ReasonCode.NO_FRAME, 1)
+    assert ledger.fault_due
+
+
+@pytest.mark.parametrize("code", FAULTY)
+def test_any_other_error_often_enough_is_a_fault(ledger: Ledger, code: ReasonCode) -> None:
+    closed_with(ledger, code, LIMITS.errors_in_a_row_to_fault - 1)
+    assert not ledger.fault_due
+    closed_with(ledger, code, 1)
+    assert ledger.fault_due
+
+
+def test_ids_go_on_past_32_bits_and_leave_out_what_reads_as_no_part() -> None:
+    """PLC: the register wraps and never reads 0. Journal and records: two parts that read alike stay two."""
+    ledger = Ledger(LIMITS, wall_offset_ns=0, first_id=2**32 - 2)
+    handshake = Handshake(HandshakeSettings(), 0)
+    handshake.station_changed(StationStatus(online=True, can_take_part=True, state=StationState.READY), 0)
+    handshake.plc_wrote(PlcInputs(trigger_enable=True), 0)
+    ids, registers = [], []
+    for number in range(4):
+        part = ledger.open("plc", number)
+        handshake.trigger_accepted(part.acquisition_id, number)
+        handshake.result(PartResult(part.acquisition_id, 0, Verdict.PASS, ReasonCode.NONE, 0.1, 0.5, 0, 1.0))
+        assert ledger.close(part.acquisition_id, PASS) is not None
+        out = handshake.outputs()
+        assert out.acquisition_id == out.inspection_id
+        ids.append(part.acquisition_id)
+        registers.append(out.acquisition_id)
+    assert ids == [2**32 - 2, 2**32 - 1, 2**32 + 1, 2**32 + 2]
+    assert registers == [2**32 - 2, 2**32 - 1, 1, 2]
+    assert ledger.counters.passed == 4
+
+
+def test_parts_that_read_alike_stay_two_in_journal_and_records(tmp_path: Path) -> None:
+    first, second = (replace(new_part(1), acquisition_id=number) for number in (1, 2**32 + 1))
+    with Journal(tmp_path / "journal", "s1") as journal:
+        assert journal.open_part(first)
+        assert journal.open_part(second)
+        journal.decide_part(second.acquisition_id, Verdict.PASS, ReasonCode.NONE)
+    with Journal(tmp_path / "journal", "s2") as journal:
+        left = {part.part.acquisition_id: part.decision.verdict for part in journal.recover()}
+    assert left == {1: Verdict.ERROR, 2**32 + 1: Verdict.PASS}
+
+    record = PartMaker().without_frame(1)
+    recorder = Recorder(RecorderSettings(tmp_path, pass_image_share=0.0, min_free_mb=0), "s1")
+    recorder.start()
+    for part in (first, second):
+        recorder.record(replace(record, part=part))
+    assert recorder.stop(20)
+    with closing(open_reader(tmp_path)) as reader:
+        assert {row.acquisition_id for row in parts(reader)} == {1, 2**32 + 1}
 
 
 class RandomLine(RuleBasedStateMachine):
