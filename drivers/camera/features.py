@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,6 +54,16 @@ class Features:
         with self._guard(name):
             node = self._node(name)
             return node.get_value(False, True) if from_device else node.value
+
+    def reader(self, name: str) -> Callable[[], Any]:
+        """Returns what `get` would, at each call, and looks the feature up only once: for what each frame needs."""
+        node = self._node(name)
+
+        def read() -> Any:
+            with self._guard(name):
+                return node.value
+
+        return read
 
     def set(self, name: str, value: FeatureValue) -> None:
         """Sets a feature, or executes a command whose value is True."""

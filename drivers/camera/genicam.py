@@ -59,6 +59,8 @@ class GenicamCamera:
         self._acquirer: Any = None
         self._held: Any = None
         """The buffer behind the pixels of the last frame: given back at the next grab."""
+        self._chunk_timestamp: Callable[[], Any] | None = None
+        """Reads the time of the exposure out of the last frame, where the camera puts it there."""
         self._clock: ClockMap | None = None
         self._tick_ns = 1.0
         self._latched_ns = 0
@@ -199,13 +201,13 @@ class GenicamCamera:
         """Asks for the time of the exposure inside each frame, where the camera has it."""
         features = self._features
         selectable = features.choices("ChunkSelector")
-        self._chunk_timestamp = (
-            features.exists("ChunkTimestamp")
-            and features.writable("ChunkModeActive")
-            and (not selectable or "Timestamp" in selectable)
-        )
-        if not self._chunk_timestamp:
+        if (
+            not features.exists("ChunkTimestamp")
+            or not features.writable("ChunkModeActive")
+            or (selectable and "Timestamp" not in selectable)
+        ):
             return
+        self._chunk_timestamp = features.reader("ChunkTimestamp")
         features.set("ChunkModeActive", True)
         if selectable:
             features.set("ChunkSelector", "Timestamp")
@@ -293,11 +295,10 @@ class GenicamCamera:
     def _frame(self, raw: Any, received_ns: int) -> GrabbedFrame:
         self._counted_frames += 1
         complete = _optional(raw.is_complete) is True
-        buffer = Buffer(module=raw, node_map=self._node_map, acquire=self._acquirer) if complete else None
-        device_ns = self._device_timestamp(raw, buffer)
+        device_ns = self._device_timestamp(raw, complete=complete)
         return GrabbedFrame(
             frame_id=self._frame_id(raw),
-            pixels=_NO_PIXELS if buffer is None else self._pixels(buffer),
+            pixels=self._pixels(raw) if complete else _NO_PIXELS,
             complete=complete,
             trigger_time_ns=self._trigger_time(device_ns, received_ns),
             received_time_ns=received_ns,
@@ -310,10 +311,10 @@ class GenicamCamera:
             return frame_id
         return self._counted_frames + (_optional(lambda: self._acquirer.data_streams[0].num_underrun) or 0)
 
-    @staticmethod
-    def _pixels(buffer: Any) -> Pixels:
+    def _pixels(self, raw: Any) -> Pixels:
         """Mono8 or RGB8; no pixels at all when the frame is not of a format and size that fit its data."""
-        image = buffer.payload.components[0]
+        # Not public: the public `Buffer` around it lists the attributes of its class anew for each frame, 0.15 ms.
+        image = Buffer._build_payload(buffer=raw, node_map=self._node_map).components[0]
         try:
             return normalise(image.data_format, image.data, image.height, image.width)
         except (KeyError, ValueError):
@@ -326,12 +327,12 @@ class GenicamCamera:
 
     # ---- time ---------------------------------------------------------------------------------------------------
 
-    def _device_timestamp(self, raw: Any, buffer: Any) -> int | None:
+    def _device_timestamp(self, raw: Any, *, complete: bool) -> int | None:
         """When the exposure began on the camera's clock, in ns; None when the camera does not say."""
-        if self._chunk_timestamp and buffer is not None:
-            buffer.update_chunk_data()
+        if self._chunk_timestamp is not None and complete:
+            self._acquirer._update_chunk_data(buffer=raw, is_manual=True)
             with suppress(CameraSettingError):
-                return int(self._features.get("ChunkTimestamp") * self._tick_ns)
+                return int(self._chunk_timestamp() * self._tick_ns)
         timestamp_ns: int | None = _optional(lambda: raw.timestamp_ns)
         return timestamp_ns or None
 

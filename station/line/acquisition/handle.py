@@ -77,12 +77,14 @@ class CameraHandle:
         return message
 
     def take(self, slot: int) -> NDArray[np.uint8]:
-        """The pixels in a slot of the ring, as an own array; the slot is then free again."""
+        """Copies the pixels out of a slot of the ring, which stays taken until `release`."""
         if self._ring is None:
             raise RuntimeError(f"frame in slot {slot} before the camera was connected")
-        pixels = self._ring.take(slot)
+        return self._ring.take(slot)
+
+    def release(self, slot: int) -> None:
+        """Gives a slot back to the camera process. Raises as `send`."""
         self._link.send(ReleaseSlot(slot))
-        return pixels
 
     def end(self, grace_s: float) -> str:
         """Waits for the process to end, kills it when it does not, and says how it ended. Idempotent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import select
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -162,6 +162,8 @@ class CameraLink:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._socket = end
+        self._readable = select.poll()
+        self._readable.register(end, select.POLLIN)
 
     @staticmethod
     def pair() -> tuple[CameraLink, socket.socket]:
@@ -174,7 +176,7 @@ class CameraLink:
 
         Raises LinkClosed, and BlockingIOError when the other process has not read for a long time.
         """
-        packet = json.dumps([type(message).__name__, asdict(message)], default=str).encode()
+        packet = json.dumps([type(message).__name__, message], default=_plain).encode()
         try:
             if fd is None:
                 self._socket.send(packet)
@@ -189,24 +191,21 @@ class CameraLink:
             try:
                 return self.send(message, fd)
             except BlockingIOError:
-                self._wait(select.POLLOUT, None)
+                writable = select.poll()
+                writable.register(self._socket, select.POLLOUT)
+                writable.poll()
 
     def receive(self, timeout_s: float) -> tuple[_Message, int | None] | None:
         """One message with its file descriptor, or None when none comes in time. Raises LinkClosed."""
         try:
             return self._receive()
         except BlockingIOError:
-            if not timeout_s or not self._wait(select.POLLIN, timeout_s):
+            if not timeout_s or not self._readable.poll(timeout_s * 1000):
                 return None
         return self._receive()
 
     def close(self) -> None:
         self._socket.close()
-
-    def _wait(self, event: int, timeout_s: float | None) -> bool:
-        poll = select.poll()
-        poll.register(self._socket, event)
-        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
     def _receive(self) -> tuple[_Message, int | None]:
         try:
@@ -217,6 +216,11 @@ class CameraLink:
             raise LinkClosed
         name, fields = json.loads(packet)
         return _decode(name, fields), fds[0] if fds else None
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no type for: a path as text, a message or settings by their fields."""
+    return str(value) if isinstance(value, Path) else {name: getattr(value, name) for name in value.__slots__}
 
 
 def _decode(name: str, fields: dict[str, Any]) -> _Message:

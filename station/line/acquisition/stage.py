@@ -372,6 +372,7 @@ class Acquisition:
             received_time_ns=ready.received_time_ns,
         )
         self._post(FrameArrived(frame, self._lost_before(ready.frame_id)))
+        process.release(ready.slot)  # after the frame is on its way: nobody waits for it
 
     def _lost_before(self, frame_id: int) -> int:
         """Frames missing since the last one. A frame id that goes back is a counter that began anew: no gap."""

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -30,6 +31,9 @@ from station.line.inspection.measurement import measure
 from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Part, Scores
 
 log = structlog.get_logger()
+
+_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="frame-quality")
+"""Looks at the pictures while the engine runs: it has a core to spare (`engine_threads`), and a verdict needs both."""
 
 
 class Scorer(Protocol):
@@ -82,10 +86,10 @@ class Inspector:
         """Judges frames that were taken together. Never raises for a bad frame or a bad score; raises what the engine
         raises."""
         started_ns = time.monotonic_ns()
-        qualities = [frame_quality(frame.pixels) for frame in frames]
+        qualities = [_BESIDE.submit(frame_quality, frame.pixels) for frame in frames]
         answers = self.scorer.score(frames)
         return [
-            self._judge(frame, quality, answer, started_ns)
+            self._judge(frame, quality.result(), answer, started_ns)
             for frame, quality, answer in zip(frames, qualities, answers, strict=True)
         ]
 
@@ -152,8 +156,9 @@ class InspectionStage:
 
     def __init__(self, post: Callable[[Inspected | InspectorChanged], None], *, queue_size: int) -> None:
         self._post = post
-        # one place more than parts in flight: a new inspector always finds room
-        self._queue: queue.Queue[_Work | _Install | None] = queue.Queue(queue_size + 2)
+        self._queue_size = queue_size
+        self._queue: queue.SimpleQueue[_Work | _Install | None] = queue.SimpleQueue()
+        """Bounded by `submit`."""
         self._ahead: deque[_Work | _Install | None] = deque()
         """Taken from the queue while looking for views of the same part: at most one, and the next to be done."""
         self._thread = threading.Thread(target=self._run, name="inspection")
@@ -180,11 +185,10 @@ class InspectionStage:
         self._thread.start()
 
     def submit(self, part: Part, frame: Frame) -> bool:
-        """Queues a frame; False when the queue is full (the caller makes it an error part)."""
-        try:
-            self._queue.put_nowait(_Work(part, frame))
-        except queue.Full:
+        """Queues a frame; False when the queue is full (the caller makes it an error part). For one thread."""
+        if self._queue.qsize() > self._queue_size:
             return False
+        self._queue.put(_Work(part, frame))
         return True
 
     def install(self, inspector: Inspector | None, timeout_s: float = 30.0) -> None:
@@ -193,7 +197,7 @@ class InspectionStage:
         Raises queue.Full when the engine in hand does not come to an end.
         """
         install = _Install(inspector)
-        self._queue.put(install, timeout=timeout_s)
+        self._queue.put(install)
         if not install.in_force.wait(timeout_s):
             raise queue.Full
 
@@ -201,10 +205,7 @@ class InspectionStage:
         """Lets what is queued finish and ends the thread; False when it did not end in time (a hanging engine)."""
         if self._thread.ident is None:
             return True
-        try:
-            self._queue.put(None, timeout=timeout_s)
-        except queue.Full:
-            return False
+        self._queue.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

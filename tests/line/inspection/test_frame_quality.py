@@ -29,6 +29,16 @@ def test_small_picture_is_taken_pixel_by_pixel() -> None:
     assert quality.sharpness == pytest.approx(cv2.Laplacian(pixels, cv2.CV_64F).var())
 
 
+@pytest.mark.parametrize("size", [(448, 448), (512, 300), (37, 41)])
+@pytest.mark.parametrize("brightest", [254, 255])
+def test_the_short_ways_give_what_counting_every_pixel_gives(size: tuple[int, int], brightest: int) -> None:
+    pixels = np.random.default_rng(5).integers(0, brightest, (*size, 3), np.uint8, endpoint=True)
+    quality = frame_quality(pixels)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.CV_16S))
+    assert quality.sharpness == pytest.approx(deviation[0, 0] ** 2, rel=1e-12)
+    assert quality.saturated_share == pytest.approx((pixels == 255).any(axis=2).mean(), abs=1e-15)
+
+
 def test_colour_pixel_is_saturated_when_one_channel_is() -> None:
     pixels = np.full((100, 100, 3), 50, np.uint8)
     pixels[:10, :, 0] = 255
