@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from station.codes import ReasonCode
-from station.line.inspection.decision import Limits, QualityLimits, Rules, Zone, decide
+from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone, decide
 from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.measurement import measure
 from station.line.recording.journal import Journal
@@ -62,8 +62,10 @@ def main() -> None:
     (inspection,) = maker.inspected(1, Verdict.FAIL).views
     assert inspection.measurement is not None
     measurement = inspection.measurement
-    rules = Rules(0.4, 0.3, Limits(fail_area_mm2=1.0), (Zone("rim", QUARTER),), QualityLimits(min_mean_grey=5.0))
-    report("decide, one region and one zone", lambda _: decide(measurement, rules), 5000)
+    limits = Limits(
+        0.4, 0.3, RegionLimits(fail_area_mm2=1.0), (Zone("rim", QUARTER),), QualityLimits(min_mean_grey=5.0)
+    )
+    report("decide, one region and one zone", lambda _: decide(measurement, limits), 5000)
     with tempfile.TemporaryDirectory() as folder:
         with Journal(Path(folder) / "journal.bin", "s1", slots=10_000) as journal:
             report("journal open_part (with making the part)", lambda n: journal.open_part(new_part(n)), 10_000)

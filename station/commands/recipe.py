@@ -21,11 +21,11 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.selection import Selection, SelectionError, read_selection, write_selection
 from station.control import ControlError, StationNotRunning, request
 from station.daemon.changeover import ChangeRefused, check_features
-from station.line.inspection.loading import RulesError, load_inspector
+from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.audit import audit_rows
 from station.records.schema import RecordingError, open_reader
 
-_BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, RulesError, SelectionError)
+_BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, LimitsError, SelectionError)
 SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")
 
 
@@ -162,7 +162,7 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         folder = recipes.folder_of(station.path)
         recipes.with_number(folder, loaded.settings.recipe.number)
         inspector = load_inspector(loaded.engine_path, loaded.settings, {})
-    except (ConfigurationError, EngineError, RulesError) as problem:
+    except (ConfigurationError, EngineError, LimitsError) as problem:
         yield str(problem)
         return
     if inspector is None:

@@ -16,7 +16,7 @@ from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_told
 from station.control import ControlError, request
 from station.daemon import assembly
-from station.line.inspection.loading import RulesError, load_inspector
+from station.line.inspection.loading import LimitsError, load_inspector
 
 MB = 1024 * 1024
 
@@ -85,15 +85,15 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
     except PlanUnusable as problem:
         builds = configuration.settings.engine.missing_plan == "build" and problem.rebuilding_helps
         return Finding("engine", builds, f"{problem}" + ("; or the next start builds it" if builds else ""))
-    except (EngineError, RulesError) as problem:
+    except (EngineError, LimitsError) as problem:
         return Finding("engine", False, str(problem))
     if inspector is None:
         where = f"{path} is not there yet" if path else "neither engine.path nor engine.store is set"
         return Finding("engine", True, f"none: {where}; the station will wait for teaching and pass nothing")
     inspector.scorer.close()
-    rules = inspector.rules.rules
-    limits = f"review above {rules.review_score:.3g}, reject above {rules.reject_score:.3g} on the scale from 0 to 1"
-    found = f"{inspector.engine_id[:12]}, golden images agree; {limits}; runtime {inspector.runtime}"
+    limits = inspector.default.limits
+    scores = f"review above {limits.review_score:.3g}, reject above {limits.reject_score:.3g} on the scale from 0 to 1"
+    found = f"{inspector.engine_id[:12]}, golden images agree; {scores}; runtime {inspector.runtime}"
     return Finding("engine", True, found)
 
 

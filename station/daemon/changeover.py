@@ -36,8 +36,9 @@ from station.line.challenge.messages import ChallengeConfigured
 from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
 from station.line.ejection.setup import tracking_settings
 from station.line.ejection.stage import EjectionStage
-from station.line.inspection.loading import RulesError, engine_threads, load_inspector
-from station.line.inspection.stage import InspectionStage, Inspector
+from station.line.inspection.inspector import Inspector
+from station.line.inspection.loading import LimitsError, engine_threads, load_inspector
+from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, IdentityChanged, RaiseFault, Warn
 from station.line.signalling.stage import Signalling
@@ -63,7 +64,7 @@ _REFUSALS = (
     CameraError,
     ConfigurationError,
     EngineError,
-    RulesError,
+    LimitsError,
     SelectionError,
     queue.Empty,
     queue.Full,
@@ -103,7 +104,7 @@ class Changeover:
         self._lock = threading.Lock()
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
-        """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, RulesError."""
+        """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, LimitsError."""
         missing: PlanUnusable | None = None
         try:
             inspector = load_inspector(self.configuration.engine_path, self.configuration.settings, frame_shapes)

@@ -29,7 +29,7 @@ from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
 from station.jobs.process import JobError
 from station.jobs.teaching_from_line import Teaching
 from station.line.acquisition.cameras import Cameras
-from station.line.acquisition.stage import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
+from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.challenge.messages import ResetChallenge, StartChallenge
 from station.line.ejection.belt_memory import BeltMemory, BeltMemoryError
@@ -37,7 +37,7 @@ from station.line.ejection.setup import ejection_stage
 from station.line.ejection.stage import EjectionStage, EncoderRead, OutputsReset
 from station.line.handshake.machine import Handshake
 from station.line.handshake.publisher import StatusPublisher
-from station.line.inspection.loading import RulesError
+from station.line.inspection.loading import LimitsError
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal, JournalError
 from station.line.recording.stage import Recorder
@@ -74,7 +74,7 @@ BAD_INPUT = (
     JournalError,
     PlcError,
     RecordingError,
-    RulesError,
+    LimitsError,
 )
 """What a person can mend: told on standard error, exit code 2."""
 

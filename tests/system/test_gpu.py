@@ -24,7 +24,7 @@ from station.daemon.changeover import Changeover
 from station.daemon.supervisor import EXIT_DEVICE_FAILED
 from station.jobs.plan import Phase, PlanBuildError, PlanBuilding, build_plan
 from station.line.acquisition.cameras import Cameras
-from station.line.acquisition.stage import CameraChanged, CameraState
+from station.line.acquisition.messages import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder

@@ -9,7 +9,7 @@ import pytest
 
 from engines.bundle.location_spec import BlobLocation
 from station.codes import ReasonCode
-from station.line.inspection.decision import QualityLimits, Rules, not_located
+from station.line.inspection.decision import Limits, QualityLimits, not_located
 from station.results import FrameQuality, Verdict
 from tests.bench.bench import HEIGHT, WIDTH, Bench
 from tests.bench.engines.loose_parts import Lie, random_lie, screw
@@ -59,7 +59,7 @@ QUALITY = FrameQuality(mean_grey=10.0, saturated_share=0.0, sharpness=50.0, shap
     ],
 )
 def test_a_bad_picture_explains_why(limits: QualityLimits, verdict: Verdict, reasons: list[ReasonCode]) -> None:
-    decision = not_located(QUALITY, Rules(reject_score=0.5, review_score=0.4, quality=limits), "nothing there")
+    decision = not_located(QUALITY, Limits(reject_score=0.5, review_score=0.4, quality=limits), "nothing there")
     assert decision.verdict is verdict
     assert [reason.code for reason in decision.reasons] == reasons
     assert decision.reasons[-1].detail == "nothing there"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from drivers.camera.protocol import CameraError
 from drivers.camera.settings import CameraSettings
-from station.line.acquisition.stage import Acquisition, AcquisitionMessage, CameraChanged, CameraState
+from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState
+from station.line.acquisition.stage import Acquisition
 
 
 @dataclass(frozen=True, slots=True)

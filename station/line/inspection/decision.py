@@ -1,12 +1,12 @@
-"""Pure rules: from what was measured to PASS, FAIL or REVIEW with reasons.
+"""Pure: holds what was measured against the limits of its view, and returns PASS, FAIL or REVIEW with reasons.
 
-Every rule is looked at for every part; the worst verdict wins and all reasons are listed. PASS is what is left when no
-rule fires. A value that is not a number never passes: the score is an ERROR then, a quality value fires its rule, and
-`measure` refuses such a map.
+Every limit is checked for every part; the worst verdict wins and all reasons are listed. PASS is what is left when no
+limit is exceeded. A value that is not a number never passes: a score is an ERROR then, a quality value counts as beyond
+its limit, and `measure` refuses such a map.
 
-The score rule is always on and is about the whole frame: region rules and zones only add to it. A zone with
-`ignore = true` takes the regions that lie wholly inside it out of the region rules; it cannot take them out of the
-image score, which the engine computes. To let a zone vary freely, raise the score limits and let the region limits
+The score limits always apply, to the whole frame: limits on regions and zones only add to them. A zone with
+`ignore = true` takes the regions that lie wholly inside it out of the limits on regions; it cannot take them out of the
+image score, which the engine computes. To let a zone vary freely, raise the score limits and let the limits on regions
 outside it (for instance `fail_area_mm2 = 0`: no region at all) decide.
 """
 
@@ -37,8 +37,8 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits on regions; a value above its limit fires. None: not limited."""
+class RegionLimits:
+    """Limits on regions; a value above its limit counts against the part. None: not limited."""
 
     fail_area_mm2: float | None = None
     review_area_mm2: float | None = None
@@ -56,7 +56,7 @@ class Zone:
 
     name: str
     polygon: tuple[Point, ...]
-    limits: Limits = field(default_factory=Limits)
+    limits: RegionLimits = field(default_factory=RegionLimits)
     ignore: bool = False
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """When a picture is not trusted, and what its part gets then. None: not checked."""
+    """When a frame is not trusted, and the verdict on its part then. None: not checked."""
 
     min_mean_grey: float | None = None
     max_mean_grey: float | None = None
@@ -78,19 +78,19 @@ class QualityLimits:
 
     def __post_init__(self) -> None:
         if self.verdict not in (Verdict.REVIEW, Verdict.FAIL):
-            raise ValueError(f"verdict {self.verdict.name} for a picture that is not trusted: REVIEW or FAIL")
+            raise ValueError(f"verdict {self.verdict.name} for a frame that is not trusted: REVIEW or FAIL")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """All rules for one view. PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW.
+class Limits:
+    """All that one view is held against. PASS: score <= review_score; FAIL: score > reject_score; between: REVIEW.
 
     Scores and limits are on the scale from 0 to 1 of `engines.scale`.
     """
 
     reject_score: float
     review_score: float
-    limits: Limits = field(default_factory=Limits)
+    regions: RegionLimits = field(default_factory=RegionLimits)
     """For regions outside all zones."""
     zones: tuple[Zone, ...] = ()
     quality: QualityLimits = field(default_factory=QualityLimits)
@@ -106,28 +106,28 @@ class _Finding:
     reason: Reason
 
 
-def decide(measurement: Measurement, rules: Rules) -> Decision:
+def decide(measurement: Measurement, limits: Limits) -> Decision:
     """The verdict on one frame. A score that is not finite is an ERROR.
 
-    Reasons come most severe first; at equal severity picture quality before score before regions, because a bad
-    picture explains the others.
+    Reasons come most severe first; at equal severity frame quality before score before regions, because a bad
+    frame explains the others.
     """
     if not math.isfinite(measurement.score):
         return Decision.error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.score}")
     findings = [
-        *_quality(measurement.quality, rules.quality),
-        *_score(measurement.score, rules),
-        *_regions(measurement.regions, measurement.quality.shape, rules),
+        *_quality(measurement.quality, limits.quality),
+        *_score(measurement.score, limits),
+        *_regions(measurement.regions, measurement.quality.shape, limits),
     ]
     if not findings:
         return Decision(Verdict.PASS)
     return _worst(findings)
 
 
-def not_located(quality: FrameQuality, rules: Rules, detail: str) -> Decision:
+def not_located(quality: FrameQuality, limits: Limits, detail: str) -> Decision:
     """The verdict on a frame in which the engine did not find the part: at best REVIEW, the part was not scored."""
     findings = [
-        *_quality(quality, rules.quality),
+        *_quality(quality, limits.quality),
         _Finding(Verdict.REVIEW, Reason(ReasonCode.PART_NOT_LOCATED, detail)),
     ]
     return _worst(findings)
@@ -162,24 +162,24 @@ def _shape_text(shape: tuple[int, ...]) -> str:
     return f"{shape[1]} x {shape[0]} {kind}" if len(shape) >= 2 else str(shape)
 
 
-def _score(score: float, rules: Rules) -> Iterator[_Finding]:
-    if score > rules.reject_score:
-        reason = Reason(ReasonCode.SCORE_ABOVE_LIMIT, f"{score:.4g} > {rules.reject_score:.4g}")
+def _score(score: float, limits: Limits) -> Iterator[_Finding]:
+    if score > limits.reject_score:
+        reason = Reason(ReasonCode.SCORE_ABOVE_LIMIT, f"{score:.4g} > {limits.reject_score:.4g}")
         yield _Finding(Verdict.FAIL, reason)
-    elif score > rules.review_score:
-        reason = Reason(ReasonCode.SCORE_IN_REVIEW_BAND, f"{score:.4g} > {rules.review_score:.4g}")
+    elif score > limits.review_score:
+        reason = Reason(ReasonCode.SCORE_IN_REVIEW_BAND, f"{score:.4g} > {limits.review_score:.4g}")
         yield _Finding(Verdict.REVIEW, reason)
 
 
-def _regions(regions: Regions, shape: tuple[int, ...], rules: Rules) -> Iterator[_Finding]:
+def _regions(regions: Regions, shape: tuple[int, ...], limits: Limits) -> Iterator[_Finding]:
     """Where the unlisted regions lie is not known: they count in every place where regions count at all."""
     if regions.count == 0:
         return
-    outside, by_zone = _place(regions.listed, shape, rules.zones)
-    yield from _limits(outside, regions.unlisted, rules.limits, "")
-    for zone, inside in zip(rules.zones, by_zone, strict=True):
+    outside, by_zone = _place(regions.listed, shape, limits.zones)
+    yield from _of_regions(outside, regions.unlisted, limits.regions, "")
+    for zone, inside in zip(limits.zones, by_zone, strict=True):
         if not zone.ignore:
-            yield from _limits(inside, regions.unlisted, zone.limits, f'zone "{zone.name}": ')
+            yield from _of_regions(inside, regions.unlisted, zone.limits, f'zone "{zone.name}": ')
 
 
 def _place(
@@ -215,7 +215,9 @@ def _holds(polygon: NDArray[np.float32], region: Region, *, whole: bool) -> bool
     return all(cv2.pointPolygonTest(polygon, (px + 0.5, py + 0.5), measureDist=False) >= 0 for px, py in points)
 
 
-def _limits(regions: Sequence[Region], unlisted: UnlistedRegions, limits: Limits, where: str) -> Iterator[_Finding]:
+def _of_regions(
+    regions: Sequence[Region], unlisted: UnlistedRegions, limits: RegionLimits, where: str
+) -> Iterator[_Finding]:
     count = len(regions) + unlisted.count
     if count == 0:
         return

@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.bundle.manifest import Calibration
 from engines.engine import Engine, EngineOutput, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.scale import LIMIT
 from station.configuration.decision import LimitsSection, QualitySection, ViewRulesSection
 from station.configuration.model import Configuration
 from station.configuration.recipe import EngineSection
-from station.line.inspection.decision import Limits, QualityLimits, Rules, Zone
+from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone
+from station.line.inspection.inspector import Inspector, ViewLimits
 from station.line.inspection.joining import WORST, JoinRule
-from station.line.inspection.stage import Inspector, ViewRules
 from station.results import Frame, Scores, Verdict
 
 
-class RulesError(Exception):
+class LimitsError(Exception):
     """The configured limits contradict the engine's calibration."""
 
 
@@ -52,7 +53,7 @@ def load_inspector(
         threads: of the engine; None: as configured.
         instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
 
-    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and RulesError.
+    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and LimitsError.
     """
     if path is None or not path.exists():
         return None
@@ -62,13 +63,12 @@ def load_inspector(
         for shape in frame_shapes.values():
             engine.check_camera(*shape[:2], grey=len(shape) == 2)
         calibration = engine.calibration
-        review_score = calibration.scale.shown(calibration.review_score)
-        default = view_rules(settings.decision, settings.quality, review_score=review_score)
+        default = view_limits(settings.decision, settings.quality, calibration)
         views = {
-            name: view_rules(
+            name: view_limits(
                 settings.decision_on(name),
                 settings.quality_on(name),
-                review_score=review_score,
+                calibration,
                 frame_shape=frame_shapes.get(name),
                 where=f"[decision.views.{name}]" if name in settings.decision.views else "[decision]",
             )
@@ -82,7 +82,7 @@ def load_inspector(
         engine_id=engine.engine_id,
         scale=calibration.scale,
         pixel_scale=calibration.pixel_scale,
-        rules=default,
+        default=default,
         views=views,
         joining=join_rule(settings),
         runtime=str(engine.choice),
@@ -94,28 +94,30 @@ def engine_threads(configured: int) -> int:
     return configured or max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-def view_rules(
+def view_limits(
     decision: ViewRulesSection,
     quality: QualitySection,
+    calibration: Calibration,
     *,
-    review_score: float,
     frame_shape: tuple[int, ...] | None = None,
     where: str = "[decision]",
-) -> ViewRules:
-    """The rules for what one camera sees, on the scale of `engines.scale`; `review_score` is the engine's.
+) -> ViewLimits:
+    """The limits of one view, from its configuration and the engine's calibration.
 
-    `where`: the section that a message names. Raises RulesError.
+    They are on the scale of `engines.scale`, where people set them; the threshold of a region becomes raw here, once.
+    `where`: the section that a message names. Raises LimitsError.
     """
     reject = LIMIT if decision.reject_score is None else decision.reject_score
+    review_score = calibration.scale.shown(calibration.review_score)
     review = min(review_score, reject) if decision.review_score is None else decision.review_score
     if review > reject:
-        raise RulesError(
+        raise LimitsError(
             f"{where} review_score = {review:g} is above the reject limit {reject:g}: lower it, or set reject_score too"
         )
-    rules = Rules(
+    limits = Limits(
         reject_score=reject,
         review_score=review,
-        limits=_limits(decision.limits),
+        regions=_limits(decision.limits),
         zones=tuple(Zone(zone.name, tuple(zone.polygon), _limits(zone), zone.ignore) for zone in decision.zones),
         quality=QualityLimits(
             min_mean_grey=quality.min_mean_grey,
@@ -126,8 +128,8 @@ def view_rules(
             verdict=Verdict.FAIL if quality.action == "fail" else Verdict.REVIEW,
         ),
     )
-    pixel_score = LIMIT if decision.pixel_score is None else decision.pixel_score
-    return ViewRules(rules, pixel_score, decision.pixel_size_mm, decision.min_region_mm2)
+    threshold = calibration.pixel_scale.raw(LIMIT if decision.pixel_score is None else decision.pixel_score)
+    return ViewLimits(limits, threshold, decision.pixel_size_mm, decision.min_region_mm2)
 
 
 def join_rule(settings: Configuration) -> JoinRule:
@@ -141,8 +143,8 @@ def join_rule(settings: Configuration) -> JoinRule:
             return JoinRule(1.0, settings.weights)
 
 
-def _limits(section: LimitsSection) -> Limits:
-    return Limits(**{name: getattr(section, name) for name in LimitsSection.model_fields})
+def _limits(section: LimitsSection) -> RegionLimits:
+    return RegionLimits(**{name: getattr(section, name) for name in LimitsSection.model_fields})
 
 
 def _open_engine(path: Path, section: EngineSection, threads: int, instead: str) -> Engine:

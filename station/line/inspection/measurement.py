@@ -8,6 +8,7 @@ the fine grid, and no cell above the threshold can get lost between two points.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ class _Grid:
     frame_width: int
     frame_height: int
     pixel_size_mm: float
+    shown: Callable[[float], float]
+    """From a value to the score that people see."""
 
     @property
     def point_mm2(self) -> float:
@@ -50,6 +53,7 @@ def measure(
     *,
     min_area_mm2: float = 0.0,
     max_regions: int = 50,
+    shown: Callable[[float], float] = float,
 ) -> Regions:
     """Connected areas of the map that are at or above `pixel_threshold`, largest first.
 
@@ -59,7 +63,8 @@ def measure(
         pixel_threshold: a location of the map at or above this is anomalous.
         pixel_size_mm: edge of one frame pixel on the part.
         min_area_mm2: smaller regions are noise and do not count.
-        max_regions: so many are listed one by one; the others are only summed up.
+        max_regions: the most that are listed one by one; the others are only summed up.
+        shown: turns a value of the map into the score that people see, for `Region.peak_score`.
 
     Raises:
         ValueError: the map is empty, not two-dimensional or not finite.
@@ -72,7 +77,7 @@ def measure(
     threshold = np.float32(pixel_threshold)  # the map's own precision
     if highest < threshold:
         return Regions()
-    grid = _fine_grid(anomaly_map, frame_shape, pixel_size_mm)
+    grid = _fine_grid(anomaly_map, frame_shape, pixel_size_mm, shown)
     mask = np.asarray(grid.values >= threshold, np.uint8)
     _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
     area_mm2 = stats[:, cv2.CC_STAT_AREA] * grid.point_mm2
@@ -83,7 +88,12 @@ def measure(
     return Regions(listed, _unlisted(grid, stats[order[max_regions:]]))
 
 
-def _fine_grid(anomaly_map: NDArray[np.float32], frame_shape: tuple[int, ...], pixel_size_mm: float) -> _Grid:
+def _fine_grid(
+    anomaly_map: NDArray[np.float32],
+    frame_shape: tuple[int, ...],
+    pixel_size_mm: float,
+    shown: Callable[[float], float],
+) -> _Grid:
     rows, columns = anomaly_map.shape
     factor = next((odd for odd in (5, 3) if odd * max(rows, columns) <= FINE_GRID_PX), 1)
     values = np.asarray(anomaly_map, np.float32)
@@ -91,7 +101,7 @@ def _fine_grid(anomaly_map: NDArray[np.float32], frame_shape: tuple[int, ...], p
         size = (columns * factor, rows * factor)
         values = np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), np.float32)
     height, width = frame_shape[:2]
-    return _Grid(values, width / (columns * factor), height / (rows * factor), width, height, pixel_size_mm)
+    return _Grid(values, width / (columns * factor), height / (rows * factor), width, height, pixel_size_mm, shown)
 
 
 def _region(grid: _Grid, labels: NDArray[Any], stats: NDArray[Any], centroid: NDArray[Any], label: int) -> Region:
@@ -110,7 +120,7 @@ def _region(grid: _Grid, labels: NDArray[Any], stats: NDArray[Any], centroid: ND
         length_mm=float(max(sides)) * grid.pixel_size_mm,
         centre_px=(float(centre_x), float(centre_y)),
         box_px=_box(grid, left, top, columns, rows),
-        peak_score=peak,
+        peak_score=grid.shown(peak),
         contour_px=_contour(grid, outline, left, top),
     )
 

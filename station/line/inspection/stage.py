@@ -1,4 +1,6 @@
-"""The inspection stage: frames -> scores -> measurement -> decision, on one named thread.
+"""The inspection stage: one named thread that puts frames through the inspector and posts what it finds.
+
+    submit (signalling) ─► queue ─► Inspector.inspect ─► Inspected, to signalling
 
 Views of one part that wait in the queue at the same time go through the engine together.
 
@@ -9,124 +11,26 @@ frames that were queued before it are still judged by the old one.
 from __future__ import annotations
 
 import contextlib
-import math
 import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
-from engines.errors import DeviceFault, PartNotLocated
-from engines.scale import ScoreScale
+from engines.errors import DeviceFault
 from station.codes import ReasonCode
-from station.line.inspection.decision import Rules, decide, not_located
-from station.line.inspection.frame_quality import frame_quality
-from station.line.inspection.joining import WORST, JoinRule
-from station.line.inspection.measurement import measure
-from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Part, Scores
+from station.line.inspection.inspector import Inspector
+from station.results import Decision, Frame, Inspection, Part
 
 log = structlog.get_logger()
-
-_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="frame-quality")
-"""Looks at the pictures while the engine runs: it has a core to spare (`engine_threads`), and a verdict needs both."""
-
-
-class Scorer(Protocol):
-    """What inspection asks of an engine."""
-
-    def score(self, frames: Sequence[Frame], /) -> Sequence[Scores | PartNotLocated]:
-        """Scores frames together: one answer each, in their order.
-
-        Raises whatever the runtime raises; the stage turns it into error parts.
-        """
-        ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ViewRules:
-    """What turns the scores of one camera's frames into a verdict."""
-
-    rules: Rules
-    pixel_score: float
-    """Cells at or above this, on the scale of `Inspector.pixel_scale`, belong to a region."""
-    pixel_size_mm: float
-    min_region_mm2: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Inspector:
-    """An engine with its rules: everything that turns frames into verdicts."""
-
-    scorer: Scorer
-    engine_id: str
-    scale: ScoreScale
-    """Of image scores: what people, rules and PLC see instead of the engine's own units."""
-    pixel_scale: ScoreScale
-    """Of the cells of the map."""
-    rules: ViewRules
-    """For cameras that are not named in `views`."""
-    views: Mapping[str, ViewRules] = field(default_factory=dict)
-    joining: JoinRule = WORST
-    runtime: str = ""
-    """What runs the engine, and why."""
-
-    @property
-    def reject_score(self) -> float:
-        """The limit that the station shows where no single view is meant."""
-        return self.rules.rules.reject_score
-
-    def inspect(self, frames: Sequence[Frame]) -> list[Inspection]:
-        """Judges frames that were taken together. Never raises for a bad frame or a bad score; raises what the engine
-        raises."""
-        started_ns = time.monotonic_ns()
-        qualities = [_BESIDE.submit(frame_quality, frame.pixels) for frame in frames]
-        answers = self.scorer.score(frames)
-        return [
-            self._judge(frame, quality.result(), answer, started_ns)
-            for frame, quality, answer in zip(frames, qualities, answers, strict=True)
-        ]
-
-    def _judge(
-        self, frame: Frame, quality: FrameQuality, answer: Scores | PartNotLocated, started_ns: int
-    ) -> Inspection:
-        view = self.views.get(frame.camera, self.rules)
-        scores = measurement = None
-        if isinstance(answer, PartNotLocated):
-            decision = not_located(quality, view.rules, str(answer))
-        elif not (math.isfinite(answer.image_score) and math.isfinite(float(answer.anomaly_map.sum()))):
-            scores = answer
-            found = f"image score {scores.image_score}, largest map value {scores.anomaly_map.max()}"
-            decision = Decision.error(ReasonCode.SCORE_NOT_FINITE, found)
-        else:
-            scores, measurement = answer, self._measure(frame, quality, answer, view)
-            decision = decide(measurement, view.rules)
-        now_ns = time.monotonic_ns()
-        return Inspection(frame, decision, scores, measurement, started_ns, now_ns, view.rules.reject_score)
-
-    def _measure(self, frame: Frame, quality: FrameQuality, scores: Scores, view: ViewRules) -> Measurement:
-        regions = measure(
-            scores.anomaly_map,
-            frame.pixels.shape[:2],
-            pixel_threshold=self.pixel_scale.raw(view.pixel_score),
-            pixel_size_mm=view.pixel_size_mm,
-            min_area_mm2=view.min_region_mm2,
-        )
-        listed = tuple(
-            replace(region, peak_score=self.pixel_scale.shown(region.peak_score)) for region in regions.listed
-        )
-        return Measurement(self.scale.shown(scores.image_score), replace(regions, listed=listed), quality)
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """The stage's answer for one view of a part."""
+    """One view of a part has its verdict."""
 
     acquisition_id: int
     inspection: Inspection
@@ -152,7 +56,11 @@ class _Work:
 
 
 class InspectionStage:
-    """One thread with a bounded queue in front of the inspector."""
+    """Owns the inspection thread, its queue and the inspector that is installed.
+
+    Signalling submits, a changeover installs, the supervisor watches. A part that is queued gets a verdict, whatever
+    goes wrong; nothing here knows which parts are open.
+    """
 
     def __init__(self, post: Callable[[Inspected | InspectorChanged], None], *, queue_size: int) -> None:
         self._post = post

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from drivers.plc.protocol import LinkEvent
 from station.codes import ERRORS, LINE_STOPS, WARNINGS, ErrorCode, OfflineReason, WarningCode
-from station.line.acquisition.stage import CameraChanged, CameraState
+from station.line.acquisition.messages import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
 
 FINISHING = (

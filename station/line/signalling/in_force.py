@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from station.line.inspection.inspector import Inspector
 from station.line.inspection.joining import WORST, JoinRule
-from station.line.inspection.stage import Inspector
 from station.results import Identity, Inspection, highest_scored
 
 

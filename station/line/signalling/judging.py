@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from station.codes import ReasonCode
-from station.line.acquisition.stage import FrameFailed
+from station.line.acquisition.messages import FrameFailed
 from station.line.inspection.joining import failed_view, join, missing_views
 from station.line.signalling.closing import Closing
 from station.line.signalling.desk import Desk

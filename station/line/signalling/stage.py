@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 
 from drivers.plc.protocol import LinkEvent
 from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
-from station.line.acquisition.stage import CameraChanged, FrameArrived, FrameFailed, OutputFailed
+from station.line.acquisition.messages import CameraChanged, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.duty import ChallengeDuty
 from station.line.challenge.messages import ChallengeConfigured, ResetChallenge, StartChallenge
 from station.line.ejection.belt import EncoderBelt

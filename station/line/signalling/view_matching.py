@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from station.line.acquisition.stage import FrameArrived, FrameFailed
+from station.line.acquisition.messages import FrameArrived, FrameFailed
 from station.line.signalling.frame_matching import NS_PER_MS, may_be_of
 from station.results import Inspection, Part
 

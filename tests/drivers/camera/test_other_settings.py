@@ -12,7 +12,7 @@ from drivers.camera.producer import producer_from_name
 from drivers.camera.protocol import CameraError, CameraLost, CameraSettingError
 from drivers.camera.settings import CameraSettings
 from drivers.camera.simtl import Scene
-from station.line.acquisition.stage import CameraState, FrameArrived
+from station.line.acquisition.messages import CameraState, FrameArrived
 from tests.bench.cameras import HEIGHT, WIDTH, numbered_image
 from tests.line.acquisition.test_acquisition import PATIENCE_S, Inbox, acquiring
 

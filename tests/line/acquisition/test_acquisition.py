@@ -28,18 +28,17 @@ from drivers.camera.settings import CameraSettings, Trigger
 from drivers.camera.simtl import Scene
 from station.codes import ReasonCode
 from station.line.acquisition.link import FrameLost, FrameReady
-from station.line.acquisition.process import hand_over
-from station.line.acquisition.ring import FrameRing
-from station.line.acquisition.stage import (
-    Acquisition,
+from station.line.acquisition.messages import (
     AcquisitionMessage,
-    BackOff,
     CameraChanged,
     CameraState,
     FrameArrived,
     FrameFailed,
     OutputFailed,
 )
+from station.line.acquisition.process import hand_over
+from station.line.acquisition.ring import FrameRing
+from station.line.acquisition.stage import Acquisition, BackOff
 from tests.bench.cameras import numbered_image
 
 PATIENCE_S = 20.0
@@ -473,7 +472,8 @@ def test_the_camera_process_ends_with_a_killed_daemon(folder: Path) -> None:
         import time
         from pathlib import Path
         from drivers.camera.settings import CameraSettings
-        from station.line.acquisition.stage import Acquisition, CameraChanged, CameraState
+        from station.line.acquisition.messages import CameraChanged, CameraState
+        from station.line.acquisition.stage import Acquisition
 
         def post(message):
             if isinstance(message, CameraChanged) and message.state is CameraState.STREAMING:

@@ -1,4 +1,4 @@
-"""The rules: what fires when, what wins, and that nothing worse ever gives a better verdict."""
+"""Limits: what counts against a part, what wins, and that nothing worse ever gives a better verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.codes import ReasonCode
-from station.line.inspection.decision import Limits, QualityLimits, Rules, Zone, decide
+from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone, decide
 from station.results import (
     FrameQuality,
     Measurement,
@@ -23,7 +23,7 @@ from station.results import (
 SEVERITY = {Verdict.PASS: 0, Verdict.REVIEW: 1, Verdict.FAIL: 2, Verdict.ERROR: 3}
 SHAPE = (100, 200)
 GOOD_QUALITY = FrameQuality(mean_grey=100.0, saturated_share=0.0, sharpness=50.0, shape=SHAPE)
-RULES = Rules(reject_score=1.0, review_score=0.5)
+LIMITS = Limits(reject_score=1.0, review_score=0.5)
 LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
 EVERYWHERE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
@@ -36,8 +36,8 @@ def measured(score: float = 0.0, *regions: Region, unlisted: UnlistedRegions | N
     return Measurement(score, Regions(regions, unlisted or UnlistedRegions()), GOOD_QUALITY)
 
 
-def codes(measurement: Measurement, rules: Rules) -> list[ReasonCode]:
-    return [reason.code for reason in decide(measurement, rules).reasons]
+def codes(measurement: Measurement, limits: Limits) -> list[ReasonCode]:
+    return [reason.code for reason in decide(measurement, limits).reasons]
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def codes(measurement: Measurement, rules: Rules) -> list[ReasonCode]:
     ],
 )
 def test_score(score: float, verdict: Verdict) -> None:
-    assert decide(measured(score), RULES).verdict is verdict
+    assert decide(measured(score), LIMITS).verdict is verdict
 
 
 def test_score_that_is_not_finite_has_one_reason_that_names_it() -> None:
-    decision = decide(measured(math.nan, region()), replace(RULES, limits=Limits(fail_count=0)))
+    decision = decide(measured(math.nan, region()), replace(LIMITS, regions=RegionLimits(fail_count=0)))
     assert [str(reason) for reason in decision.reasons] == [
         "the engine answered a score that is not a number: image score nan"
     ]
@@ -67,7 +67,7 @@ def test_score_that_is_not_finite_has_one_reason_that_names_it() -> None:
 @pytest.mark.parametrize("unordered", [(0.5, 1.0), (math.nan, 0.1), (1.0, math.nan)])
 def test_scores_out_of_order_are_refused(unordered: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="review_score"):
-        Rules(*unordered)
+        Limits(*unordered)
 
 
 @pytest.mark.parametrize(
@@ -84,23 +84,23 @@ def test_region_limits(limit: str, code: ReasonCode, value_text: str, verdict: V
     parts = measured(0.0, region(3.0, 5.0), region(2.0, 7.0, x=60, y=30))
     reached = {"area_mm2": 3.0, "total_area_mm2": 5.0, "length_mm": 7.0, "count": 2}[limit]
     name = f"{verdict.name.lower()}_{limit}"
-    at_limit = replace(RULES, limits=replace(Limits(), **{name: reached}))
+    at_limit = replace(LIMITS, regions=replace(RegionLimits(), **{name: reached}))
     assert decide(parts, at_limit).verdict is Verdict.PASS
-    exceeded = replace(RULES, limits=replace(Limits(), **{name: 1 if limit == "count" else reached - 0.1}))
+    exceeded = replace(LIMITS, regions=replace(RegionLimits(), **{name: 1 if limit == "count" else reached - 0.1}))
     decision = decide(parts, exceeded)
     assert decision.verdict is verdict
     assert [(reason.code, reason.detail) for reason in decision.reasons] == [(code, value_text)]
 
 
 def test_fail_limit_hides_the_review_limit_of_the_same_value() -> None:
-    rules = replace(RULES, limits=Limits(fail_area_mm2=2.0, review_area_mm2=1.0))
-    assert codes(measured(0.0, region(3.0)), rules) == [ReasonCode.REGION_AREA]
+    limits = replace(LIMITS, regions=RegionLimits(fail_area_mm2=2.0, review_area_mm2=1.0))
+    assert codes(measured(0.0, region(3.0)), limits) == [ReasonCode.REGION_AREA]
 
 
 def test_limit_zero_allows_no_region() -> None:
-    rules = replace(RULES, limits=Limits(fail_count=0))
-    assert decide(measured(), rules).verdict is Verdict.PASS
-    assert decide(measured(0.0, region()), rules).verdict is Verdict.FAIL
+    limits = replace(LIMITS, regions=RegionLimits(fail_count=0))
+    assert decide(measured(), limits).verdict is Verdict.PASS
+    assert decide(measured(0.0, region()), limits).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ def test_limit_zero_allows_no_region() -> None:
 def test_quality(
     quality: dict[str, float], limits: dict[str, float], code: ReasonCode, detail: str, verdict: Verdict
 ) -> None:
-    rules = replace(RULES, quality=replace(QualityLimits(verdict=verdict), **limits))
-    assert decide(measured(), rules).verdict is Verdict.PASS
+    of_quality = replace(LIMITS, quality=replace(QualityLimits(verdict=verdict), **limits))
+    assert decide(measured(), of_quality).verdict is Verdict.PASS
     bad = replace(measured(), quality=replace(GOOD_QUALITY, **quality))
-    decision = decide(bad, rules)
+    decision = decide(bad, of_quality)
     assert decision.verdict is verdict
     assert [(reason.code, reason.detail) for reason in decision.reasons] == [(code, detail)]
 
@@ -134,7 +134,7 @@ def test_quality(
 def test_quality_that_is_not_a_number_never_passes(name: str) -> None:
     limits = QualityLimits(min_mean_grey=1.0, max_saturated_share=0.5, min_sharpness=1.0)
     bad = replace(measured(), quality=replace(GOOD_QUALITY, **{name: math.nan}))
-    assert decide(bad, replace(RULES, quality=limits)).verdict is Verdict.REVIEW
+    assert decide(bad, replace(LIMITS, quality=limits)).verdict is Verdict.REVIEW
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.ERROR])
@@ -144,13 +144,13 @@ def test_bad_picture_cannot_be_told_to_pass(verdict: Verdict) -> None:
 
 
 def test_all_reasons_are_listed_the_most_severe_first() -> None:
-    rules = Rules(
+    limits = Limits(
         reject_score=1.0,
         review_score=0.5,
-        limits=Limits(fail_area_mm2=0.5, review_count=0),
+        regions=RegionLimits(fail_area_mm2=0.5, review_count=0),
         quality=QualityLimits(min_mean_grey=200.0),
     )
-    decision = decide(measured(0.7, region(1.0)), rules)
+    decision = decide(measured(0.7, region(1.0)), limits)
     assert decision.verdict is Verdict.FAIL
     assert decision.code is ReasonCode.REGION_AREA
     assert [reason.code for reason in decision.reasons[1:]] == [
@@ -160,45 +160,45 @@ def test_all_reasons_are_listed_the_most_severe_first() -> None:
     ]
 
 
-def zoned(*zones: Zone, **limits: float) -> Rules:
-    return replace(RULES, zones=zones, limits=replace(Limits(), **limits))
+def zoned(*zones: Zone, **limits: float) -> Limits:
+    return replace(LIMITS, zones=zones, regions=replace(RegionLimits(), **limits))
 
 
 def test_region_belongs_to_the_zone_of_its_centre_else_to_the_rest() -> None:
-    rules = zoned(Zone("left", LEFT_HALF, Limits(fail_count=0)), review_count=0)
-    assert decide(measured(0.0, region(x=99)), rules).verdict is Verdict.FAIL
-    assert decide(measured(0.0, region(x=100)), rules).verdict is Verdict.REVIEW
-    assert decide(measured(0.0, region(x=99)), rules).reasons[0].detail == 'zone "left": 1 regions > 0'
+    limits = zoned(Zone("left", LEFT_HALF, RegionLimits(fail_count=0)), review_count=0)
+    assert decide(measured(0.0, region(x=99)), limits).verdict is Verdict.FAIL
+    assert decide(measured(0.0, region(x=100)), limits).verdict is Verdict.REVIEW
+    assert decide(measured(0.0, region(x=99)), limits).reasons[0].detail == 'zone "left": 1 regions > 0'
 
 
 def test_first_zone_that_holds_the_centre_counts() -> None:
-    lax, strict = Zone("lax", LEFT_HALF), Zone("strict", EVERYWHERE, Limits(fail_count=0))
+    lax, strict = Zone("lax", LEFT_HALF), Zone("strict", EVERYWHERE, RegionLimits(fail_count=0))
     assert decide(measured(0.0, region()), zoned(lax, strict)).verdict is Verdict.PASS
     assert decide(measured(0.0, region()), zoned(strict, lax)).verdict is Verdict.FAIL
 
 
 def test_ignored_zone_takes_regions_out_of_the_region_rules_only() -> None:
-    rules = zoned(Zone("date code", LEFT_HALF, ignore=True), fail_count=0)
-    assert decide(measured(0.4, region(x=50)), rules).verdict is Verdict.PASS
-    assert decide(measured(0.4, region(x=150)), rules).verdict is Verdict.FAIL
-    assert codes(measured(1.1, region(x=50)), rules) == [ReasonCode.SCORE_ABOVE_LIMIT]
+    limits = zoned(Zone("date code", LEFT_HALF, ignore=True), fail_count=0)
+    assert decide(measured(0.4, region(x=50)), limits).verdict is Verdict.PASS
+    assert decide(measured(0.4, region(x=150)), limits).verdict is Verdict.FAIL
+    assert codes(measured(1.1, region(x=50)), limits) == [ReasonCode.SCORE_ABOVE_LIMIT]
 
 
 def test_defect_that_reaches_out_of_an_ignored_zone_counts() -> None:
-    rules = zoned(Zone("date code", LEFT_HALF, ignore=True), fail_count=0)
-    assert decide(measured(0.0, region(x=90, size=20)), rules).verdict is Verdict.PASS
-    assert decide(measured(0.0, region(x=90, size=22)), rules).verdict is Verdict.FAIL
+    limits = zoned(Zone("date code", LEFT_HALF, ignore=True), fail_count=0)
+    assert decide(measured(0.0, region(x=90, size=20)), limits).verdict is Verdict.PASS
+    assert decide(measured(0.0, region(x=90, size=22)), limits).verdict is Verdict.FAIL
     with_outline = replace(region(x=90), contour_px=((80, 50), (95, 48), (101, 50)))
-    assert decide(measured(0.0, with_outline), rules).verdict is Verdict.FAIL
+    assert decide(measured(0.0, with_outline), limits).verdict is Verdict.FAIL
 
 
 def test_unlisted_regions_count_everywhere_but_in_ignored_zones() -> None:
     rest = UnlistedRegions(count=100, area_mm2=10.0, largest_mm2=0.2, longest_mm=0.9)
     many = measured(0.0, region(0.3, 0.5), unlisted=rest)
-    assert decide(many, zoned(Zone("left", LEFT_HALF, Limits(fail_count=100)))).verdict is Verdict.FAIL
+    assert decide(many, zoned(Zone("left", LEFT_HALF, RegionLimits(fail_count=100)))).verdict is Verdict.FAIL
     assert decide(many, zoned(Zone("left", LEFT_HALF), fail_total_area_mm2=9.0)).verdict is Verdict.FAIL
     assert decide(many, zoned(fail_length_mm=0.8)).reasons[0].detail == "length 0.900 mm (not listed) > 0.8"
-    assert decide(many, zoned(Zone("left", LEFT_HALF, Limits(fail_count=0), ignore=True))).verdict is Verdict.PASS
+    assert decide(many, zoned(Zone("left", LEFT_HALF, RegionLimits(fail_count=0), ignore=True))).verdict is Verdict.PASS
 
 
 def test_polygon_needs_three_corners() -> None:
@@ -210,7 +210,7 @@ def test_polygon_needs_three_corners() -> None:
 
 values = st.floats(0.0, 10.0)
 maybe = st.none() | values
-limit_sets = st.builds(Limits, maybe, maybe, maybe, maybe, maybe, maybe, st.none() | st.integers(0, 5), st.none())
+limit_sets = st.builds(RegionLimits, maybe, maybe, maybe, maybe, maybe, maybe, st.none() | st.integers(0, 5), st.none())
 regions = st.builds(region, values, values, st.integers(2, 197), st.integers(2, 97))
 zones = st.builds(
     lambda box, limits, ignore: Zone("z", tuple(box), limits, ignore),
@@ -225,9 +225,9 @@ unlisted_regions = st.builds(UnlistedRegions, st.integers(0, 5), values, values,
 
 
 @st.composite
-def rule_sets(draw: st.DrawFn) -> Rules:
+def limits_of_views(draw: st.DrawFn) -> Limits:
     review, reject = sorted((draw(values), draw(values)))
-    return Rules(reject, review, draw(limit_sets), tuple(draw(st.lists(zones, max_size=3))), draw(quality_limits))
+    return Limits(reject, review, draw(limit_sets), tuple(draw(st.lists(zones, max_size=3))), draw(quality_limits))
 
 
 @st.composite
@@ -237,17 +237,17 @@ def measurements(draw: st.DrawFn) -> Measurement:
     return Measurement(draw(values), found, quality)
 
 
-@given(measurements(), rule_sets())
-def test_verdict_and_reasons_agree(measurement: Measurement, rules: Rules) -> None:
-    decision = decide(measurement, rules)
+@given(measurements(), limits_of_views())
+def test_verdict_and_reasons_agree(measurement: Measurement, limits: Limits) -> None:
+    decision = decide(measurement, limits)
     assert (decision.verdict is Verdict.PASS) == (not decision.reasons)
-    assert (measurement.score > rules.reject_score) <= (decision.verdict is Verdict.FAIL)
+    assert (measurement.score > limits.reject_score) <= (decision.verdict is Verdict.FAIL)
     if decision.verdict is Verdict.PASS:
-        assert measurement.score <= rules.review_score
+        assert measurement.score <= limits.review_score
 
 
-@given(measurements(), rule_sets(), st.data())
-def test_worse_never_gives_a_better_verdict(measurement: Measurement, rules: Rules, data: st.DataObject) -> None:
+@given(measurements(), limits_of_views(), st.data())
+def test_worse_never_gives_a_better_verdict(measurement: Measurement, limits: Limits, data: st.DataObject) -> None:
     """Monotone: a higher score, a larger or longer region, or one region more."""
     score, area, length = data.draw(st.tuples(values, values, values))
     listed = list(measurement.regions.listed)
@@ -261,17 +261,17 @@ def test_worse_never_gives_a_better_verdict(measurement: Measurement, rules: Rul
         score=measurement.score + score,
         regions=Regions(tuple(listed), measurement.regions.unlisted),
     )
-    before, after = decide(measurement, rules), decide(worse, rules)
+    before, after = decide(measurement, limits), decide(worse, limits)
     assert SEVERITY[after.verdict] >= SEVERITY[before.verdict]
 
 
-def without_sums(limits: Limits) -> Limits:
+def without_sums(limits: RegionLimits) -> RegionLimits:
     return replace(limits, fail_total_area_mm2=None, review_total_area_mm2=None)
 
 
-@given(measurements(), rule_sets(), st.integers(0, 3))
+@given(measurements(), limits_of_views(), st.integers(0, 3))
 def test_listing_fewer_regions_never_gives_a_better_verdict(
-    measurement: Measurement, rules: Rules, listed: int
+    measurement: Measurement, limits: Limits, listed: int
 ) -> None:
     """Regions that are only summed up are held against every limit that could be theirs."""
     hidden, rest = measurement.regions.listed[listed:], measurement.regions.unlisted
@@ -283,13 +283,13 @@ def test_listing_fewer_regions_never_gives_a_better_verdict(
     )
     fewer = replace(measurement, regions=Regions(measurement.regions.listed[:listed], summed))
     # Without limits on sums, which may round differently.
-    zones_no_sums = tuple(replace(zone, limits=without_sums(zone.limits)) for zone in rules.zones)
-    no_sums = replace(rules, limits=without_sums(rules.limits), zones=zones_no_sums)
+    zones_no_sums = tuple(replace(zone, limits=without_sums(zone.limits)) for zone in limits.zones)
+    no_sums = replace(limits, regions=without_sums(limits.regions), zones=zones_no_sums)
     before, after = decide(measurement, no_sums), decide(fewer, no_sums)
     assert SEVERITY[after.verdict] >= SEVERITY[before.verdict]
 
 
-@given(measurements(), rule_sets())
-def test_score_rule_cannot_be_overruled(measurement: Measurement, rules: Rules) -> None:
-    score_only = Rules(rules.reject_score, rules.review_score)
-    assert SEVERITY[decide(measurement, rules).verdict] >= SEVERITY[decide(measurement, score_only).verdict]
+@given(measurements(), limits_of_views())
+def test_score_limits_cannot_be_overruled(measurement: Measurement, limits: Limits) -> None:
+    score_only = Limits(limits.reject_score, limits.review_score)
+    assert SEVERITY[decide(measurement, limits).verdict] >= SEVERITY[decide(measurement, score_only).verdict]

@@ -12,11 +12,12 @@ from drivers.plc.protocol import PlcInputs, PlcOutputs
 from engines.errors import PartNotLocated
 from engines.scale import ScoreScale
 from station.codes import ReasonCode
-from station.line.acquisition.stage import CameraChanged, CameraState, FrameArrived
+from station.line.acquisition.messages import CameraChanged, CameraState, FrameArrived
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.handshake.machine import Handshake, HandshakeSettings
-from station.line.inspection.decision import Rules
-from station.line.inspection.stage import Inspected, Inspector, InspectorChanged, ViewRules
+from station.line.inspection.decision import Limits
+from station.line.inspection.inspector import Inspector, ViewLimits
+from station.line.inspection.stage import Inspected, InspectorChanged
 from station.line.recording.journal import Journal
 from station.line.signalling.ledger import Ledger, LedgerSettings
 from station.line.signalling.messages import PlcWrote, SetOnline
@@ -76,7 +77,7 @@ class SignallingOnABench:
             clock=lambda: self.now_ns,
         )
         scale = ScoreScale(typical=0.0, limit=1.0)
-        inspector = Inspector(NeverAsked(), "0" * 64, scale, scale, ViewRules(Rules(0.5, 0.4), 0.5, 0.1))
+        inspector = Inspector(NeverAsked(), "0" * 64, scale, scale, ViewLimits(Limits(0.5, 0.4), 0.5, 0.1))
         for message in (
             CameraChanged("top", CameraState.STREAMING, None, ""),
             InspectorChanged(inspector),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from station.codes import ReasonCode
-from station.line.acquisition.stage import FrameArrived, FrameFailed
+from station.line.acquisition.messages import FrameArrived, FrameFailed
 from station.line.signalling.view_matching import ViewMatching, ViewSettings
 from station.results import Decision, Frame, Inspection, Part, Verdict
 
