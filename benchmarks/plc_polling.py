@@ -32,6 +32,7 @@ from benchmarks.plc_link import percentiles, poll
 from benchmarks.reject_timing import as_hardware
 from station.records.parts import parts
 from station.records.schema import open_reader
+from station.simulation.run.processes import stopped_in_order
 from tests.bench.live_station import live_station
 from tests.drivers.plc.modbus.modbus_fuzz import (
     RESULTS_ACK,
@@ -132,4 +133,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with stopped_in_order():
+        main()

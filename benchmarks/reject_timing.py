@@ -38,7 +38,7 @@ import numpy as np
 from pyModbusTCP.client import ModbusClient
 
 from drivers.camera.simtl import Scene
-from station.simulation.run.processes import StationProcess
+from station.simulation.run.processes import StationProcess, stopped_in_order
 from station.simulation.run.workspace import prepare
 from tests.bench.engines.small_engine import write_small_engine
 
@@ -287,4 +287,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stopped_in_order():
+        sys.exit(main())

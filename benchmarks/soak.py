@@ -41,7 +41,7 @@ from station.simulation.plant.belt import Bin
 from station.simulation.plant.faults import Fault, parse_fault
 from station.simulation.plant.plc import TriggerMode
 from station.simulation.run.drive import drive
-from station.simulation.run.processes import LineProcess, StationProcess
+from station.simulation.run.processes import LineProcess, StationProcess, stopped_in_order
 from station.simulation.run.simulate import print_books
 from station.simulation.run.workspace import DEADLINE_MS, configuration, prepare
 from tests.bench.engines.small_engine import write_small_engine
@@ -196,4 +196,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stopped_in_order():
+        sys.exit(main())

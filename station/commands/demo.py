@@ -7,11 +7,8 @@ Exit codes: 0 the ledger balances, every part has a verdict and nothing without 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -39,7 +36,7 @@ from station.simulation.parts.schedule import PACED_RATE_PER_S, LinePlan
 from station.simulation.plant.ejector import RejectBy
 from station.simulation.plant.plc import TriggerMode
 from station.simulation.run.demo import EXIT_FAILED, TRANSIT_S, Demo, DemoFailed, Setup
-from station.simulation.run.processes import ProcessEnded
+from station.simulation.run.processes import ProcessEnded, stopped_in_order
 from station.simulation.run.workspace import WorkspaceError, prepare
 
 DEFAULT_PARTS = 100
@@ -77,7 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
     console = Console()
-    with _signals_interrupt():
+    with stopped_in_order():
         try:
             return Demo(_check(options), console).run(options.report)
         except (BadInput, EngineError, ImageFolderError, WorkspaceError) as problem:
@@ -160,15 +157,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does: through every `finally`, so that no child stays behind."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -1,18 +1,22 @@
 """The two processes of the demo, the line and the station, as the demo holds them: start, ask, stop.
 
-Both run in sessions of their own, so that Ctrl-C reaches only the demo, which then stops them in order.
+Both run in sessions of their own, so that Ctrl-C reaches only the demo, which then stops them in order. When the demo
+is killed, so that it can stop nothing, the kernel sends them SIGTERM.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +29,8 @@ START_S = 60.0
 CHANGE_TIMEOUT_S = 90.0
 STOP_S = 15.0
 EXIT_BAD_INPUT = 2
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 SAID_BY = "station"
 """How the station begins what it tells on standard error."""
 
@@ -85,8 +91,29 @@ class LineState:
         return round((len(self.left_s) - 1) / max(1e-3, self.left_s[-1] - self.left_s[0]), 2)
 
 
+def _end_with_starter() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def stopped_in_order(limit_s: int = 0) -> Iterator[None]:
+    """SIGTERM, SIGHUP and the end of `limit_s` (0: no limit) act as Ctrl-C: KeyboardInterrupt, through every `finally`.
+
+    For the main thread, around everything that starts processes.
+    """
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    signal.alarm(limit_s)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 class Process:
-    """A child process whose standard error goes to a log file."""
+    """A child process whose standard error goes to a log file. It ends when the thread that started it has ended."""
 
     def __init__(
         self, name: str, arguments: list[str], log: Path, environment: Mapping[str, str], *, piped: bool
@@ -104,6 +131,7 @@ class Process:
                 encoding="utf-8",
                 env={**os.environ, **environment},
                 start_new_session=True,
+                preexec_fn=_end_with_starter,  # noqa: PLW1509  one system call, no lock
             )
 
     @property
