@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         configuration = config.load(options.config)
         logs.configure(configuration.settings.log.format, configuration.settings.log.level)
-        return daemon.Daemon(configuration).run()
+        return daemon.run(configuration)
     except daemon.BAD_INPUT as problem:
         return complain(problem)
 

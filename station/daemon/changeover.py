@@ -15,7 +15,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,23 +23,23 @@ from drivers.camera.protocol import CameraError
 from drivers.camera.settings import CameraSettings
 from engines.errors import EngineError, PlanUnusable, StoreError
 from engines.store.store import EngineStore
-from station.codes import ErrorCode, OfflineReason, WarningCode
+from station.codes import OfflineReason, WarningCode
 from station.configuration import load as config
 from station.configuration.cameras import CameraFeatures
 from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
 from station.configuration.selection import Selection, SelectionError, write_selection
 from station.daemon import assembly
-from station.jobs.plan import PlanBuilding
+from station.daemon.missing_plan import MissingPlan
 from station.line.acquisition.cameras import Cameras
 from station.line.challenge.messages import ChallengeConfigured
 from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
 from station.line.ejection.setup import tracking_settings
 from station.line.ejection.stage import EjectionStage
 from station.line.inspection.inspector import Inspector
-from station.line.inspection.loading import LimitsError, engine_threads, load_inspector
+from station.line.inspection.loading import LimitsError, load_inspector
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder
-from station.line.signalling.messages import Changing, IdentityChanged, RaiseFault, Warn
+from station.line.signalling.messages import Changing, IdentityChanged, Warn
 from station.line.signalling.stage import Signalling
 from station.records.audit import AuditEntry
 from station.results import Identity
@@ -92,7 +91,7 @@ class Changeover:
         """The last change that was refused, and why; empty after the next one that was made."""
         self.runtime = ""
         """What runs the engine, and why; empty: there is none."""
-        self.plans = PlanBuilding()
+        self.missing_plan = MissingPlan(signalling.post, self._take_built_engine)
         self._session = session
         self._signalling = signalling
         self._inspection = inspection
@@ -188,23 +187,10 @@ class Changeover:
                 raise
             self._without_plan(refused.__cause__)
 
-    # ---- without a plan -----------------------------------------------------------------------------------------
-
-    def _without_plan(self, problem: PlanUnusable) -> None:
-        """The engine of a station that is off line has no TensorRT plan: it stays off line until there is one, or until
-        somebody mends it.
+    def _take_built_engine(self, engine: Path, problem: str) -> str:
+        """On the building thread: takes up the engine with its plan, or, with `auto`, on the processor because of
+        `problem`. Returns why it cannot; empty also when the station has another engine by now.
         """
-        engine, path = self.configuration.settings.engine, self.configuration.engine_path
-        log.warning("no TensorRT plan", problem=str(problem))
-        if engine.missing_plan == "refuse" or not problem.rebuilding_helps or path is None:
-            self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(problem)))
-            return
-        self._signalling.post(Changing(OfflineReason.BUILDING_PLAN))
-        threads = engine_threads(engine.threads)
-        self.plans.start(path, precision=engine.precision, threads=threads, on_end=partial(self._plan_ended, path))
-
-    def _plan_ended(self, engine: Path, problem: str) -> None:
-        """On the building thread: take up the engine with its plan; `auto` takes the processor when there is none."""
 
         def change() -> str:
             if self.configuration.engine_path != engine:
@@ -218,9 +204,11 @@ class Changeover:
         try:
             self._on_record(change, "station", "plan", str(engine), before="", wait_s=2 * LIMIT_S)
         except ChangeRefused as refused:
-            if self.configuration.engine_path == engine:
-                self._signalling.post(Changing(None))
-                self._signalling.post(RaiseFault(ErrorCode.PLAN_UNUSABLE, str(refused)))
+            return str(refused) if self.configuration.engine_path == engine else ""
+        return ""
+
+    def _without_plan(self, problem: PlanUnusable) -> None:
+        self.missing_plan.begin(problem, self.configuration.engine_path, self.configuration.settings.engine)
 
     # ---- one change ---------------------------------------------------------------------------------------------
 
@@ -236,7 +224,7 @@ class Changeover:
         try:
             if not self._started.wait(STARTING_S):
                 raise ChangeRefused("the station is still starting: its cameras do not stream yet; try again")
-            if self.plans.is_under_way:
+            if self.missing_plan.building.is_under_way:
                 raise ChangeRefused("the plan of the engine is being built; wait until it is done: station status")
             after = change()
         except (ChangeRefused, *_REFUSALS) as problem:

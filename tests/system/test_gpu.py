@@ -6,12 +6,9 @@ In none of these a part passes that was not inspected.
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import cast
 
 import pytest
 from pyModbusTCP.client import ModbusClient
@@ -19,19 +16,11 @@ from pyModbusTCP.client import ModbusClient
 from engines.errors import FaultKind
 from engines.runtimes.tensorrt.probe import NoGpu, probe
 from station.codes import LINE_STOPS, ErrorCode, OfflineReason, ReasonCode
-from station.configuration import load as config
-from station.daemon.changeover import Changeover
 from station.daemon.supervisor import EXIT_DEVICE_FAILED
 from station.jobs.plan import Phase, PlanBuildError, PlanBuilding, build_plan
-from station.line.acquisition.cameras import Cameras
 from station.line.acquisition.messages import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
-from station.line.inspection.stage import InspectionStage
-from station.line.recording.stage import Recorder
 from station.line.signalling.condition import Condition
-from station.line.signalling.messages import Changing, RaiseFault
-from station.line.signalling.stage import Signalling
-from station.records.audit import AuditEntry
 from tests.bench.bench import Bench, bad, good, wait_for
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.gpu_station import failing
@@ -259,61 +248,3 @@ def test_a_gpu_that_is_lost_ends_the_station(tmp_path: Path, kind: FaultKind) ->
 def test_the_line_stops_with_a_lost_gpu() -> None:
     """Where the station pushes parts off itself, nobody else would."""
     assert ErrorCode.DEVICE_FAILED in LINE_STOPS
-
-
-# ---- the end of a build ---------------------------------------------------------------------------------------------
-
-
-class Told(queue.SimpleQueue[object]):
-    """Stands for signalling and recorder: what is posted, and what is entered."""
-
-    def post(self, message: object) -> None:
-        self.put(message)
-
-    def audit(self, entry: object) -> None:
-        self.put(entry)
-
-    def event(self, *_: object) -> None:
-        return None
-
-
-def changeover(directory: Path, told: Told) -> Changeover:
-    with gpu_bench(directory, engine__runtime="tensorrt") as bench:
-        configuration = config.load(bench.config_path)
-    made = Changeover(
-        configuration,
-        "session",
-        signalling=cast("Signalling", told),
-        inspection=cast("InspectionStage", told),
-        cameras=cast("Cameras", told),
-        recorder=cast("Recorder", told),
-    )
-    made._started.set()
-    return made
-
-
-def test_the_end_of_a_build_waits_for_a_change_that_was_faster(tmp_path: Path) -> None:
-    """Else the plan would not be taken up: "another change is under way"."""
-    told = Told()
-    made = changeover(tmp_path, told)
-    end = threading.Thread(target=made._plan_ended, args=(made.configuration.engine_path, "no plan"))
-    with made._lock:
-        end.start()
-        with pytest.raises(queue.Empty):
-            told.get(timeout=0.3)
-    end.join(END_S)
-    assert not end.is_alive()
-    entry, back, fault = (told.get(timeout=END_S) for _ in range(3))
-    assert isinstance(entry, AuditEntry)
-    assert (entry.result, entry.detail) == ("refused", "no plan")
-    assert back == Changing(None)
-    assert fault == RaiseFault(ErrorCode.PLAN_UNUSABLE, "no plan")
-
-
-def test_the_plan_of_an_engine_that_was_replaced_meanwhile_is_no_fault(tmp_path: Path) -> None:
-    told = Told()
-    changeover(tmp_path, told)._plan_ended(tmp_path / "the engine of the recipe before", "no plan")
-    entry = told.get(timeout=END_S)
-    assert isinstance(entry, AuditEntry)
-    assert (entry.result, entry.detail) == ("refused", "the station has another engine by now")
-    assert told.empty()

@@ -12,8 +12,8 @@ import time
 
 import structlog
 
-from station.line.ejection.messages import TrackingSettings
-from station.line.ejection.stage import EjectionStage, OnBelt
+from station.line.ejection.messages import OnBelt, TrackingSettings
+from station.line.ejection.stage import EjectionStage
 
 log = structlog.get_logger()
 

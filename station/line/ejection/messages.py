@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import queue
+from dataclasses import dataclass, field
 from typing import Literal
 
+from drivers.plc.protocol import PlcInputs
 from station.codes import ErrorCode, ReasonCode
 from station.results import Verdict
 
@@ -92,6 +94,60 @@ class CountersReset:
 
 TrackingMessage = PartOpened | PartMissed | PartClosed | LineStopCleared | CountersReset
 """What signalling tells the ejection stage."""
+
+
+# ---- what else is posted to the ejection stage ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ControlWritten:
+    """The PLC has written its control block."""
+
+    inputs: PlcInputs
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderRead:
+    """A camera has read its encoder."""
+
+    count: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsReset:
+    """A camera has connected: its output lines are as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnBelt:
+    """Why other settings cannot be taken yet."""
+
+    parts: int
+    """Between camera and ejector; 0: a push is not over, or not confirmed."""
+    stands: bool
+    """The belt does not move, so nothing will change by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Take other settings; `reply` gets None when they are taken, else what is in the way."""
+
+    settings: TrackingSettings
+    lose_parts: bool
+    reply: queue.SimpleQueue[OnBelt | None] = field(default_factory=queue.SimpleQueue)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End when the belt is empty, at the latest at this time."""
+
+    until_ns: int
+
+
+Message = TrackingMessage | ControlWritten | EncoderRead | OutputsReset | Change | Stop
+"""What is posted to the ejection stage."""
 
 
 # ---- what the tracker answers ---------------------------------------------------------------------------------------

@@ -15,27 +15,33 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from drivers.plc.protocol import PlcInputs
 from station.codes import ErrorCode
 from station.line.ejection.belt import EncoderBelt
 from station.line.ejection.messages import (
+    Change,
+    ControlWritten,
     CountersReset,
     Ejected,
+    EncoderRead,
     LetThrough,
     LineStopCleared,
     LostTrack,
+    Message,
+    OnBelt,
+    OutputsReset,
     PartClosed,
     PartMissed,
     PartOpened,
     Push,
     Release,
     Report,
+    Stop,
     StopLine,
     TrackingEvent,
-    TrackingMessage,
     TrackingSettings,
 )
 from station.line.ejection.tracker import Tracker
@@ -44,52 +50,6 @@ from station.records.ejections import Ejection
 LONGEST_WAIT_S = 0.2
 ANSWER_S = 2.0
 CONFIRMATIONS = ("reject_confirmed", "reject_confirmed2", "reject_confirmed3", "reject_confirmed4")
-
-
-@dataclass(frozen=True, slots=True)
-class ControlWritten:
-    """The PLC has written its control block."""
-
-    inputs: PlcInputs
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderRead:
-    """A camera has read its encoder."""
-
-    count: int
-    time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class OutputsReset:
-    """A camera has connected: its output lines are as it likes."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnBelt:
-    """Why other settings cannot be taken yet."""
-
-    parts: int
-    """Between camera and ejector; 0: a push is not over, or not confirmed."""
-    stands: bool
-    """The belt does not move, so nothing will change by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    settings: TrackingSettings
-    lose_parts: bool
-    reply: queue.SimpleQueue[OnBelt | None] = field(default_factory=queue.SimpleQueue)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    until_ns: int
-
-
-Message = TrackingMessage | ControlWritten | EncoderRead | OutputsReset | _Change | _Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +106,13 @@ class EjectionStage:
         """Hands over a message; never blocks."""
         self._inbox.put(message)
 
-    def control_written(self, inputs: PlcInputs) -> None:
-        """The PLC's control block, at the moment it arrives; called on the thread of the link."""
-        self._inbox.put(ControlWritten(inputs, self._clock()))
-
     def change(self, settings: TrackingSettings, *, lose_parts: bool = False) -> OnBelt | None:
         """Other settings of the same ejectors, if no part is on its way to them; else nothing changes, and what is in
         the way comes back. `lose_parts`: in any case; the line stops when there were parts.
 
         Raises queue.Empty when the stage does not answer; a later call still comes after this one.
         """
-        wanted = _Change(settings, lose_parts)
+        wanted = Change(settings, lose_parts)
         self._inbox.put(wanted)
         return wanted.reply.get(timeout=ANSWER_S)
 
@@ -166,7 +122,7 @@ class EjectionStage:
     def stop(self, timeout_s: float) -> bool:
         """Lets the parts on the belt come to their ejectors for so long. True: none is left, the thread has ended."""
         if self._thread.is_alive():
-            self._inbox.put(_Stop(self._clock() + round(timeout_s * 1e9)))
+            self._inbox.put(Stop(self._clock() + round(timeout_s * 1e9)))
             self._thread.join(timeout_s + 2 * LONGEST_WAIT_S)
         return not self._thread.is_alive() and self._tracker.is_idle
 
@@ -229,9 +185,9 @@ class EjectionStage:
             case CountersReset():
                 self._ejected = 0
                 self._show()
-            case _Change():
+            case Change():
                 message.reply.put(self._change(message, now))
-            case _Stop(until_ns):
+            case Stop(until_ns):
                 self._stop_at_ns = until_ns
 
     # ---- inside -------------------------------------------------------------------------------------------------
@@ -254,7 +210,7 @@ class EjectionStage:
             return []
         return self._tracker.positions_lost(f"the encoder jumped to {count}")
 
-    def _change(self, wanted: _Change, now_ns: int) -> OnBelt | None:
+    def _change(self, wanted: Change, now_ns: int) -> OnBelt | None:
         tracker, settings = self._tracker, wanted.settings
         if settings == tracker.settings:
             return None

@@ -13,7 +13,7 @@ from station.codes import ErrorCode, ReasonCode
 from station.line.ejection import change as tracking_change
 from station.line.ejection.belt import Belt, ClockBelt, EncoderBelt
 from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
-from station.line.ejection.messages import Ejector, PartClosed, PartOpened, TrackingSettings
+from station.line.ejection.messages import ControlWritten, Ejector, PartClosed, PartOpened, TrackingSettings
 from station.line.ejection.stage import EjectionPorts, EjectionStage
 from station.line.ejection.tracker import Tracker
 from station.records.ejections import Ejection
@@ -47,6 +47,9 @@ class Running:
         source = "plc" if encoder is not None else "time"
         self.stage = EjectionStage(Tracker(tracked, belt), ports, encoder=encoder, encoder_from=source)
         self.stage.start()
+
+    def plc_writes(self, inputs: PlcInputs) -> None:
+        self.stage.post(ControlWritten(inputs, time.monotonic_ns()))
 
     def bad_part(self, acquisition_id: int) -> int:
         """Its trigger is now."""
@@ -96,7 +99,7 @@ def test_parts_that_do_not_end_are_not_waited_for(run: Callable[..., Running]) -
 def standing_belt(run: Callable[..., Running]) -> Running:
     """A part is between camera and ejector; the encoder shows 100 for ever."""
     running = run(settings(500.0), EncoderBelt(500.0))
-    running.stage.control_written(PlcInputs(encoder_now=100))
+    running.plc_writes(PlcInputs(encoder_now=100))
     running.bad_part(1)
     return running
 
@@ -128,7 +131,7 @@ def test_a_push_that_is_not_confirmed_yet_is_waited_for(run: Callable[..., Runni
     running.bad_part(1)
     with pytest.raises(BeltNotEmpty, match="not confirmed yet"):
         change_tracking(running.stage, settings(200 * MS), time.monotonic() + 0.6)
-    running.stage.control_written(PlcInputs(reject_confirmed=True))
+    running.plc_writes(PlcInputs(reject_confirmed=True))
     change_tracking(running.stage, settings(200 * MS), FOREVER_S)
     assert [ejection.confirmed for ejection in running.ejections] == [True]
 
@@ -136,10 +139,10 @@ def test_a_push_that_is_not_confirmed_yet_is_waited_for(run: Callable[..., Runni
 def test_the_step_that_voids_positions_follows_the_distance(run: Callable[..., Running]) -> None:
     running = run(settings(500.0), EncoderBelt(500.0))
     change_tracking(running.stage, settings(5000.0), FOREVER_S)
-    running.stage.control_written(PlcInputs(encoder_now=100))
+    running.plc_writes(PlcInputs(encoder_now=100))
     running.bad_part(1)
-    running.stage.control_written(PlcInputs(encoder_now=1100))  # a jump to the old settings
+    running.plc_writes(PlcInputs(encoder_now=1100))  # a jump to the old settings
     wait_for(lambda: running.stage.change(settings(9000.0)) is not None, "the part, still there")
     assert not running.faults
-    running.stage.control_written(PlcInputs(encoder_now=7000))
+    running.plc_writes(PlcInputs(encoder_now=7000))
     wait_for(lambda: running.faults == [ErrorCode.ENCODER_FAILED], "the fault")

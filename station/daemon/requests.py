@@ -1,0 +1,135 @@
+"""What other processes ask through the control socket: `station status`, `reload`, `recipe select`, `teach`, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from station.codes import OfflineReason
+from station.control import ControlError
+from station.daemon.changeover import Changeover, ChangeRefused
+from station.daemon.control_server import Handler
+from station.jobs.process import JobError
+from station.jobs.teaching_from_line import Teaching
+from station.line.challenge.messages import ResetChallenge, StartChallenge
+from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
+from station.line.signalling.snapshot import Snapshot, readable
+
+REPLY_S = 5.0
+
+
+class Requests:
+    """The handlers of the control socket, each called on the thread of the client that asks.
+
+    Holds no state of its own; signalling, changeover and teaching do what is asked, or refuse it with a ControlError.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        *,
+        post: Callable[[Message], None],
+        snapshot: Callable[[], Snapshot],
+        changeover: Changeover,
+        teaching: Teaching,
+    ) -> None:
+        self._session = session
+        self._post = post
+        self._snapshot = snapshot
+        self._changeover = changeover
+        self._teaching = teaching
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """By the name of the command."""
+        return {
+            "status": self._status,
+            "online": lambda _: self._posted(SetOnline(True)),
+            "offline": lambda _: self._posted(SetOnline(False, OfflineReason.BY_OPERATOR)),
+            "clear": lambda _: self._posted(ClearFault()),
+            "reload": self._reload,
+            "recipe": self._select_recipe,
+            "teach": self._teach,
+            "challenge": self._challenge,
+        }
+
+    def _posted(self, message: SetOnline | ClearFault) -> dict[str, Any]:
+        self._post(message)
+        return {}
+
+    def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:
+        snapshot = self._snapshot()
+        return {
+            "status": {
+                **readable(snapshot),
+                "session": self._session,
+                "teaching": self._teaching.status.as_dict(),
+                "refused": self._changeover.refusal,
+                "runtime": self._changeover.runtime,
+                "plan": self._changeover.missing_plan.building.status.as_dict(),
+            }
+        }
+
+    def _reload(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes up a changed configuration without a restart; refuses what needs one. The old one stays on error."""
+        return self._changed(self._changeover.reload, request)
+
+    def _select_recipe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "recipe", "recipe": "flange", "without_engine": false}`, or its number."""
+        recipe = request.get("recipe")
+        if not isinstance(recipe, str | int) or isinstance(recipe, bool):
+            raise ControlError(f"recipe = {recipe!r}: the name or the number of a recipe")
+        without_engine = request.get("without_engine") is True
+        return self._changed(
+            lambda who: self._changeover.select_recipe(recipe, who, without_engine=without_engine), request
+        )
+
+    def _challenge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "challenge", "action": "start"}`, or "reset" with `who` and `why`."""
+        who = str(request.get("who", "")).strip()
+        match request.get("action"):
+            case "start":
+                message: StartChallenge | ResetChallenge = StartChallenge(f"operator {request['user']}")
+            case "reset" if who:
+                message = ResetChallenge(f"{who} ({request['user']})", str(request.get("why", "")))
+            case "reset":
+                raise ControlError("who is missing: the name of the person who resets the test")
+            case other:
+                raise ControlError(f"action = {other!r}: start or reset")
+        self._post(message)
+        if refused := message.reply.get(timeout=REPLY_S):
+            raise ControlError(refused)
+        return {}
+
+    def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            change(f"operator {request['user']}")
+        except ChangeRefused as problem:
+            raise ControlError(f"refused, everything stays as it was: {problem}") from problem
+        configuration = self._changeover.configuration
+        return {"checksum": configuration.checksum, "recipe": configuration.settings.recipe.name}
+
+    def _teach(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine."""
+        parts, output = request.get("parts"), request.get("output")
+        budget, seed = request.get("false_reject_budget", 0.01), request.get("seed", 0)
+        if not (isinstance(parts, int) and 20 <= parts <= 100_000):
+            raise ControlError(f"parts = {parts!r}: a whole number from 20 to 100000")
+        if not (isinstance(output, str) and output):
+            raise ControlError(f"output = {output!r}: the folder of the new engine")
+        if not (isinstance(budget, float) and 0 < budget < 1 and isinstance(seed, int)):
+            raise ControlError("false_reject_budget: a number between 0 and 1; seed: a whole number")
+        configuration = self._changeover.configuration
+        try:
+            self._teaching.start(
+                parts,
+                configuration.resolve(Path(output)),
+                cameras=len(configuration.settings.cameras),
+                false_reject_budget=budget,
+                seed=seed,
+            )
+        except JobError as problem:
+            raise ControlError(str(problem)) from problem
+        self._post(Collect(self._teaching.sink))
+        return {}
