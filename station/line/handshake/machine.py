@@ -142,6 +142,11 @@ class Handshake:
         return bool(self._queue)
 
     @property
+    def in_flight(self) -> frozenset[int]:
+        """Parts announced by `trigger_accepted` that have no result yet, also those of before a reset."""
+        return frozenset(self._open | self._given_up)
+
+    @property
     def has_slot(self) -> bool:
         """One more result can be signalled."""
         return not self._inputs.buffer_enable or len(self._queue) < self._settings.result_slots

@@ -2,100 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from drivers.plc.protocol import PlcInputs, PlcOutputs
-from engines.errors import PartNotLocated
-from engines.scale import ScoreScale
 from station.codes import ReasonCode
-from station.line.acquisition.messages import CameraChanged, CameraState, FrameArrived
-from station.line.challenge.duty import ChallengeDuty, ChallengePorts
-from station.line.handshake.machine import Handshake, HandshakeSettings
-from station.line.inspection.decision import Limits
-from station.line.inspection.inspector import Inspector, ViewLimits
-from station.line.inspection.stage import Inspected, InspectorChanged
-from station.line.recording.journal import Journal
-from station.line.signalling.ledger import Ledger, LedgerSettings
-from station.line.signalling.messages import PlcWrote, SetOnline
-from station.line.signalling.ports import Ports, TrackingFeed
-from station.line.signalling.stage import Signalling
-from station.line.signalling.view_matching import ViewMatching, ViewSettings
-from station.results import (
-    Decision,
-    Frame,
-    Identity,
-    Inspection,
-    InspectionRecord,
-    Scores,
-    Verdict,
-)
-
-NS_PER_MS = 1_000_000
-DEADLINE_MS = 100
-
-
-class NeverAsked:
-    """The inspection stage has the engine; here its answers are given by hand."""
-
-    def score(self, frames: Sequence[Frame], /) -> Sequence[Scores | PartNotLocated]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-
-class SignallingOnABench:
-    """A station that is online and enabled, and what it has told."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now_ns = 10**9
-        self.outputs = PlcOutputs()
-        self.records: list[InspectionRecord] = []
-        self.journal = Journal(folder / "journal", "session", slots=4)
-        self.signalling = Signalling(
-            Ledger(LedgerSettings(deadline_ms=DEADLINE_MS), wall_offset_ns=0),
-            ViewMatching([ViewSettings("top", by_station=True)]),
-            Handshake(HandshakeSettings(), self.now_ns),
-            Ports(
-                publish=self._publish,
-                inspect=lambda *_: True,
-                fire_camera=lambda _: None,
-                record=self.records.append,
-                event=lambda *_: None,
-                command=lambda _: None,
-                acknowledged=lambda *_: None,
-                journal_opened=self.journal.open_part,
-                journal_decided=self.journal.decide_part,
-                tracking=TrackingFeed(),
-            ),
-            Identity("session", "recipe", 1, "0" * 64),
-            challenge=ChallengeDuty(ChallengePorts(record=lambda _: None, event=lambda *_: None)),
-            clock=lambda: self.now_ns,
-        )
-        scale = ScoreScale(typical=0.0, limit=1.0)
-        inspector = Inspector(NeverAsked(), "0" * 64, scale, scale, ViewLimits(Limits(0.5, 0.4), 0.5, 0.1))
-        for message in (
-            CameraChanged("top", CameraState.STREAMING, None, ""),
-            InspectorChanged(inspector),
-            SetOnline(True),
-            PlcWrote(PlcInputs(trigger_enable=True)),
-        ):
-            self.signalling.handle(message)
-
-    def _publish(self, outputs: PlcOutputs) -> None:
-        self.outputs = outputs
-
-    def part_in_inspection(self) -> Inspected:
-        """A part whose frame is with the engine; the PASS that the engine is going to answer."""
-        assert self.outputs.trigger_ready
-        self.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, trigger=True)))
-        frame = Frame("top", 1, np.zeros((8, 8), np.uint8), self.now_ns, self.now_ns)
-        self.signalling.handle(FrameArrived(frame, 0))
-        return Inspected(self.outputs.acquisition_id, Inspection(frame, Decision(Verdict.PASS)))
+from station.results import Verdict
+from tests.line.signalling.signalling_bench import DEADLINE_MS, NS_PER_MS, SignallingOnABench
 
 
 @pytest.fixture
