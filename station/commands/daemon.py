@@ -47,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
         return daemon.run(configuration)
     except daemon.BAD_INPUT as problem:
         return complain(problem)
+    finally:
+        logs.close()
 
 
 def send(options: argparse.Namespace) -> int:

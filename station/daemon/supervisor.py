@@ -21,6 +21,7 @@ import structlog
 
 from drivers.plc.protocol import PlcLink
 from station.codes import ErrorCode, OfflineReason, WarningCode
+from station.daemon import logs
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.plc_requests import PlcRequests
@@ -129,16 +130,16 @@ class Supervisor:
         }
         dead = [name for name, is_alive in alive.items() if not is_alive]
         if dead:
-            log.error("stage ended by itself", stages=dead)
             stages.signalling.post(RaiseFault(ErrorCode.STAGE_FAILED, ", ".join(dead)))
+            log.error("stage ended by itself", stages=dead)
             return EXIT_STAGE_FAILED
         if why := stages.inspection.device_lost:
-            log.error("GPU failed, only a restart helps", problem=why)
             stages.signalling.post(RaiseFault(ErrorCode.DEVICE_FAILED, why))
+            log.error("GPU failed, only a restart helps", problem=why)
             return EXIT_DEVICE_FAILED
         if stages.inspection.busy_for_s > self._engine_hang_s:
-            log.error("engine hangs", busy_for_s=round(stages.inspection.busy_for_s, 1))
             stages.signalling.post(RaiseFault(ErrorCode.ENGINE_HANGS, f"no answer for {self._engine_hang_s} s"))
+            log.error("engine hangs", busy_for_s=round(stages.inspection.busy_for_s, 1))
             return EXIT_ENGINE_HANGS
         health = stages.recorder.health
         if health.warning is not self._warned:
@@ -174,5 +175,6 @@ class Supervisor:
         if hangs or code == EXIT_DEVICE_FAILED:
             # a thread stuck in native code cannot be ended, and what lies on a GPU that failed cannot be released:
             # everything else is closed, so leave without it
+            logs.close()
             os._exit(code or EXIT_ENGINE_HANGS)
         return code

@@ -234,18 +234,24 @@ class Bench:
 
     # ---- life ---------------------------------------------------------------------------------------------------
 
-    def start(self, *, wait_ready: bool = True, environment: dict[str, str] | None = None) -> None:
-        """Starts the daemon; waits until the PLC sees TriggerReady."""
+    def start(
+        self, *, wait_ready: bool = True, environment: dict[str, str] | None = None, stderr: int | None = None
+    ) -> None:
+        """Starts the daemon; waits until the PLC sees TriggerReady. `stderr`: in place of the file of the log."""
         log = (self.directory / "station.log").open("ab")
         with log:
             self.process = subprocess.Popen(
                 self._command,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 env=os.environ | self.scene.environment(len(self.scenes)) | (environment or {}),
                 cwd=ROOT,
             )
         if wait_ready:
-            wait_for(lambda: self.plc.ready, "TriggerReady", START_S)
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Waits until the PLC sees TriggerReady."""
+        wait_for(lambda: self.plc.ready, "TriggerReady", START_S)
 
     def terminate(self, timeout_s: float = DEADLINE_S) -> int:
         """SIGTERM; the exit code."""
