@@ -62,7 +62,7 @@ class _Belt:
         """A bit of the PLC rises, and falls again."""
         self.set(name, 1)
         if name == "reject_confirmed":
-            self._show(self._tracker.confirmed(1, self._now_ns))
+            self._show(self._tracker.confirmed(1))
         else:
             self._show(self._tracker.line_stop_cleared())
             self.set("line_stop", 0)

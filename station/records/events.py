@@ -5,11 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 from station.records.statement import Statement
 
 MISSED = "missed"
 """Kind of the event that stands for one trigger while the station was not ready."""
+
+
+class RecordEvent(Protocol):
+    """Takes an event from any thread and never blocks: the recorder, as the stages see it."""
+
+    def __call__(self, kind: str, level: str, detail: str, /) -> None:
+        """`level`: info, warning or error."""
+        ...
+
 
 _INSERT = (
     "INSERT INTO events (session, wall_time, kind, level, detail) VALUES (:session, :wall_time, :kind, :level, :detail)"

@@ -17,6 +17,7 @@ from station.line.challenge.messages import (
 )
 from station.records.challenge_runs import Memory, Run, RunVerdict
 from station.records.challenges import ChallengeRow
+from station.records.events import RecordEvent
 from station.results import Decision, Identity, Verdict
 
 
@@ -25,8 +26,7 @@ class ChallengePorts:
     """Where news goes. None of these may block."""
 
     record: Callable[[ChallengeRow], None]
-    event: Callable[[str, str, str], None]
-    """kind, level, detail."""
+    event: RecordEvent
 
 
 class ChallengeDuty:

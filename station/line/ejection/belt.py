@@ -1,7 +1,6 @@
 """Where the belt is at a given time. Pure: samples and times go in, positions come out.
 
-A position is a count of the encoder without its wrap-around, or, where there is no encoder, time itself in ns. The
-distance from camera to ejector is on the same axis.
+Positions and distances are `BeltUnits`.
 
 Encoder values arrive over a network: late by some milliseconds, now more, now less, and only when they have changed.
 `EncoderBelt` therefore lays a straight line through the last samples (least squares) and reads the position from it,
@@ -22,28 +21,32 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
+BeltUnits = float
+"""A position or a distance along the belt: counts of the encoder without its wrap-around, or, where time stands for the
+encoder, ns."""
+
 NS_PER_S = 1_000_000_000
 ENCODER_MODULUS = 1 << 32
 FIT_SAMPLES = 32
 HISTORY_SAMPLES = 1024
 SHORTEST_HOLD_NS = 15_000_000
 LATE_NS = 10_000_000
-"""A belt stands that has had no sample for so much longer than between those before."""
+"""A belt stands when a sample is this much later than the interval of those before."""
 LONGEST_INTERVAL_NS = 100_000_000
 """Samples farther apart are not of one movement: between them the belt is where the last one says."""
 SHORTEST_SPAN_NS = 15_000_000
 STALL_TOLERANCE = 0.25
-"""After a pause: a step within so much of what the old speed predicts was a late sample, else the belt has stood."""
+"""After a pause: a step within this share of what the old speed predicts was a late sample, else the belt has stood."""
 
 
 class Belt(Protocol):
-    """Position over time; the unit of a position is that of the configured distances (encoder counts, or ns)."""
+    """Position over time."""
 
-    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+    def position(self, time_ns: int, ahead_ns: int = 0) -> BeltUnits | None:
         """The position at `time_ns`, or, if the belt goes on as it does, `ahead_ns` later. None: not known."""
         ...
 
-    def time_at(self, position: float, now_ns: int) -> int | None:
+    def time_at(self, position: BeltUnits, now_ns: int) -> int | None:
         """When the belt will be at `position`; None when it stands, runs backwards, or nothing is known."""
         ...
 
@@ -51,10 +54,10 @@ class Belt(Protocol):
 class ClockBelt:
     """A belt of constant speed without an encoder: positions are times."""
 
-    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+    def position(self, time_ns: int, ahead_ns: int = 0) -> BeltUnits | None:
         return time_ns + ahead_ns
 
-    def time_at(self, position: float, now_ns: int) -> int | None:  # noqa: ARG002  of the protocol
+    def time_at(self, position: BeltUnits, now_ns: int) -> int | None:  # noqa: ARG002  of the protocol
         return ceil(position)
 
 
@@ -74,9 +77,9 @@ class _Line:
 class EncoderBelt:
     """A belt with an encoder of 32 bits, which counts up when the belt runs forward."""
 
-    def __init__(self, jump_counts: float) -> None:
+    def __init__(self, jump_counts: BeltUnits) -> None:
         self.jump_counts = jump_counts
-        """A step so long or longer between two samples is no movement: the counter was set anew."""
+        """A step of at least this length between two samples is no movement: the counter was set anew."""
         self._last_count = 0
         self._gap_ns = 0
         """Between the last two samples."""
@@ -119,7 +122,7 @@ class EncoderBelt:
             self._doubted = None
         return True
 
-    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+    def position(self, time_ns: int, ahead_ns: int = 0) -> BeltUnits | None:
         if not self._history:
             return None
         if time_ns < self._run[0][0]:
@@ -128,7 +131,7 @@ class EncoderBelt:
             return self._history[-1][1]
         return self._line(time_ns + ahead_ns)
 
-    def time_at(self, position: float, now_ns: int) -> int | None:
+    def time_at(self, position: BeltUnits, now_ns: int) -> int | None:
         line = self._line
         if line is None or line.speed <= 0 or now_ns > self._holds_until_ns:
             return None
@@ -161,7 +164,7 @@ class EncoderBelt:
             return False
         return not _goes_on(self._run, self._line, time_ns, self._run[-1][1] + step)
 
-    def _past(self, time_ns: int) -> float | None:
+    def _past(self, time_ns: int) -> BeltUnits | None:
         """Between two samples of the history."""
         after = bisect_right(self._history, time_ns, key=lambda sample: sample[0])
         if after == 0:
@@ -178,7 +181,7 @@ def _goes_on(samples: deque[tuple[int, float]], line: _Line, time_ns: int, at: f
 
 
 def _fit(samples: deque[tuple[int, float]]) -> _Line | None:
-    """The least-squares line; None when the samples are too close to tell a speed. Differences are small, so floats
+    """The least-squares line; None when the samples are too close to show a speed. Differences are small, so floats
     hold them exactly enough."""
     first_ns, first_at = samples[0]
     if samples[-1][0] - first_ns < SHORTEST_SPAN_NS:

@@ -1,7 +1,6 @@
 """Other settings of the ejectors while the station runs.
 
-They are taken when no part is on its way to an ejector, so every part is pushed or let through by the settings that it
-was triggered under.
+The stage takes them when no part is on its way to an ejector: the settings at its trigger decide about every part.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from station.line.ejection.stage import EjectionStage
 log = structlog.get_logger()
 
 STANDS_S = 5.0
-"""A belt with parts on it that stands for so long is not waited for: somebody has to start it."""
+"""Longest wait for a belt that stands with parts on it: somebody has to start it."""
 BACK_S = 10.0
-"""After a change that failed: what parts that came meanwhile get to reach their ejectors."""
+"""After a change that failed: time for the parts that came meanwhile to reach their ejectors."""
 TURN_S = 0.01
 
 
@@ -29,17 +28,17 @@ class BeltNotEmpty(Exception):
 
 
 def change_tracking(stage: EjectionStage, settings: TrackingSettings, give_up_s: float) -> None:
-    """Waits until the belt is empty and has the settings taken; `give_up_s`: until then, of the monotonic clock.
+    """Waits until the belt is empty and hands over the settings. `give_up_s`: time limit, of the monotonic clock.
 
-    Raises BeltNotEmpty, and queue.Empty when the stage does not answer. The settings may have been taken all the same
-    in the latter case: `change_tracking_back` then.
+    Raises BeltNotEmpty, and queue.Empty when the stage does not reply: it may take the settings all the same, so call
+    `change_tracking_back`.
     """
     moved_s = time.monotonic()
     while (on_belt := stage.change(settings)) is not None:
         now_s = time.monotonic()
         moved_s = moved_s if on_belt.stands else now_s
         if now_s - moved_s > STANDS_S or now_s > give_up_s:
-            raise BeltNotEmpty(_told(on_belt))
+            raise BeltNotEmpty(_what_to_do(on_belt))
         time.sleep(TURN_S)
 
 
@@ -53,7 +52,7 @@ def change_tracking_back(stage: EjectionStage, settings: TrackingSettings) -> No
             stage.change(settings, lose_parts=True)
 
 
-def _told(on_belt: OnBelt) -> str:
+def _what_to_do(on_belt: OnBelt) -> str:
     if not on_belt.parts:
         return "a push is not over or not confirmed yet; try again when the bins have seen their parts"
     parts = f"{on_belt.parts} parts are" if on_belt.parts > 1 else "a part is"

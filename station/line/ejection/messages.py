@@ -1,4 +1,4 @@
-"""What the tracker is told of parts and what it answers: settings, parts, events."""
+"""What the ejection stage is sent and what its tracker returns: settings, parts, events."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Literal
 
 from drivers.plc.protocol import PlcInputs
 from station.codes import ErrorCode, ReasonCode
+from station.line.ejection.belt import BeltUnits
 from station.results import Verdict
 
 # ---- settings -------------------------------------------------------------------------------------------------------
-# Distances, windows and lengths are on the axis of the belt: encoder counts, or ns where time stands for the encoder.
 
 
 @dataclass(frozen=True, slots=True)
 class Ejector:
     """One ejector along the belt."""
 
-    distance: float
+    distance: BeltUnits
     """From the place of the trigger to the middle of the ejector."""
-    pulse: float | None = None
-    """Length of the pulse on the axis; or `pulse_ns`."""
+    pulse: BeltUnits | None = None
+    """Length of the pulse along the belt; or `pulse_ns`."""
     pulse_ns: int | None = None
     lead_ns: int = 0
-    """The pulse begins so much earlier: the delay of the valve and of the way to it."""
+    """The pulse begins this much earlier: the delay of the valve and of the way to it."""
     verdicts: frozenset[Verdict] = frozenset()
     reasons: frozenset[ReasonCode] = frozenset()
     """It takes parts with one of these verdicts or reasons."""
@@ -39,20 +39,20 @@ class Ejector:
 class TrackingSettings:
     """The way from camera to bins."""
 
-    window: float
-    """A part may be pushed so far from its place; two parts closer than this cannot be told apart."""
+    window: BeltUnits
+    """A part is pushed within this distance of its place; two parts closer than this cannot be told apart."""
     ejectors: tuple[Ejector, ...]
     """In the order in which parts reach them; the last one takes all that are not PASS and that no other took."""
-    sensor: float | None = None
+    sensor: BeltUnits | None = None
     """Distance from the trigger to the sensor PartAtEjector; None: there is none."""
 
     @property
-    def longest_step(self) -> float:
+    def longest_step(self) -> BeltUnits:
         """The belt moves less between two encoder values, or parts would reach an ejector unseen."""
         return self.ejectors[0].distance
 
 
-# ---- what the tracker is told ---------------------------------------------------------------------------------------
+# ---- what signalling posts ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class PartOpened:
     acquisition_id: int
     part_id: int
     time_ns: int | None
-    """Of its trigger; None: a part of which only is known that it came."""
+    """Of its trigger; None: nothing is known but that the part came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,10 @@ class CountersReset:
 
 
 TrackingMessage = PartOpened | PartMissed | PartClosed | LineStopCleared | CountersReset
-"""What signalling tells the ejection stage."""
+"""What signalling posts to the ejection stage."""
 
 
-# ---- what else is posted to the ejection stage ----------------------------------------------------------------------
+# ---- what others post -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class EncoderRead:
 
 @dataclass(frozen=True, slots=True)
 class OutputsReset:
-    """A camera has connected: its output lines are as it likes."""
+    """A camera has connected: its output lines are in an unknown state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ Message = TrackingMessage | ControlWritten | EncoderRead | OutputsReset | Change
 """What is posted to the ejection stage."""
 
 
-# ---- what the tracker answers ---------------------------------------------------------------------------------------
+# ---- what the tracker returns ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +162,9 @@ class Push:
     acquisition_id: int
     """0 for a part that was missed."""
     part_id: int
-    error: float
+    error: BeltUnits
     """Position of the part in the middle of the ejector minus where it is when the pulse takes effect: at most half a
-    step of the encoder when the ejector is in time. On the axis of the belt; positive: too late."""
+    step of the encoder when the ejector is in time. Positive: too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class Ejected:
     ejector: int
     time_ns: int
     """Begin of the pulse."""
-    error: float
+    error: BeltUnits
     """See `Push`."""
     reason: ReasonCode
     """Why it was pushed."""

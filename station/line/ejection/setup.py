@@ -12,6 +12,7 @@ from station.line.ejection.messages import Ejector, TrackingSettings
 from station.line.ejection.stage import EjectionPorts, EjectionStage
 from station.line.ejection.tracker import Tracker
 from station.records.ejections import Ejection
+from station.records.events import RecordEvent
 
 NS_PER_MS = 1_000_000
 
@@ -43,7 +44,7 @@ def ejection_stage(
     show: Callable[[tuple[bool, ...], int], None],
     set_output: Callable[[str, str, bool], None],
     record: Callable[[Ejection], None],
-    event: Callable[[str, str, str], None],
+    event: RecordEvent,
     fault: Callable[[ErrorCode, str], None],
 ) -> EjectionStage:
     """Tracking in the station; only for `[reject] by = "station"`. `set_output`: camera, line, level."""

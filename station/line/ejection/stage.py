@@ -46,30 +46,30 @@ from station.line.ejection.messages import (
 )
 from station.line.ejection.tracker import Tracker
 from station.records.ejections import Ejection
+from station.records.events import RecordEvent
 
 LONGEST_WAIT_S = 0.2
-ANSWER_S = 2.0
+REPLY_S = 2.0
 CONFIRMATIONS = ("reject_confirmed", "reject_confirmed2", "reject_confirmed3", "reject_confirmed4")
 
 
 @dataclass(frozen=True, slots=True)
 class EjectionPorts:
-    """Where decisions go. None of these may block."""
+    """Where decisions go. Called on the ejection thread; none of these may block."""
 
     show: Callable[[tuple[bool, ...], int], None]
     """Which ejectors push, and how many parts were pushed so far: to the status block."""
     set_output: Callable[[int, bool], None]
     """The output of an ejector (from 1) that is no bit of the status block; nothing for the others."""
     record: Callable[[Ejection], None]
-    event: Callable[[str, str, str], None]
-    """kind, level, detail."""
+    event: RecordEvent
     fault: Callable[[ErrorCode, str], None]
     on_belt: Callable[[int], None]
     """Parts between camera and ejector, whenever their number changes."""
 
 
 class EjectionStage:
-    """Tracker and belt on one thread with an inbox."""
+    """Owns tracker and belt, on one thread with an inbox. Other threads post to it; nothing is waited for."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class EjectionStage:
         self._inputs: PlcInputs | None = None
         self._ejected = 0
         self._shown: tuple[tuple[bool, ...], int] = ((), 0)
-        self._told_on_belt = left_on_belt
+        self._reported_on_belt = left_on_belt
         self._stop_at_ns: int | None = None
 
     # ---- from other threads -------------------------------------------------------------------------------------
@@ -107,20 +107,20 @@ class EjectionStage:
         self._inbox.put(message)
 
     def change(self, settings: TrackingSettings, *, lose_parts: bool = False) -> OnBelt | None:
-        """Other settings of the same ejectors, if no part is on its way to them; else nothing changes, and what is in
-        the way comes back. `lose_parts`: in any case; the line stops when there were parts.
+        """Takes other settings of the same ejectors if no part is on its way to them; else nothing changes, and what is
+        in the way is returned. `lose_parts`: in any case; the line stops when there were parts.
 
-        Raises queue.Empty when the stage does not answer; a later call still comes after this one.
+        Raises queue.Empty when the stage does not reply in time; a later call still comes after this one.
         """
         wanted = Change(settings, lose_parts)
         self._inbox.put(wanted)
-        return wanted.reply.get(timeout=ANSWER_S)
+        return wanted.reply.get(timeout=REPLY_S)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Lets the parts on the belt come to their ejectors for so long. True: none is left, the thread has ended."""
+        """Gives the parts on the belt this time to reach their ejectors. True: none is left, the thread has ended."""
         if self._thread.is_alive():
             self._inbox.put(Stop(self._clock() + round(timeout_s * 1e9)))
             self._thread.join(timeout_s + 2 * LONGEST_WAIT_S)
@@ -194,11 +194,13 @@ class EjectionStage:
 
     def _control(self, inputs: PlcInputs, time_ns: int) -> list[TrackingEvent]:
         """Encoder first, so that the sensors are seen where the belt is."""
-        before, self._inputs = self._inputs or PlcInputs(), inputs
-        tracker, events = self._tracker, self._sample("plc", inputs.encoder_now, time_ns)
+        before = self._inputs or PlcInputs()
+        self._inputs = inputs
+        tracker = self._tracker
+        events = self._sample("plc", inputs.encoder_now, time_ns)
         for number, name in enumerate(CONFIRMATIONS, start=1):
             if getattr(inputs, name) and not getattr(before, name):
-                events += tracker.confirmed(number, time_ns)
+                events += tracker.confirmed(number)
         if inputs.part_at_ejector and not before.part_at_ejector:
             events += tracker.part_at_sensor(time_ns)
         if inputs.bin_full != before.bin_full:
@@ -244,8 +246,8 @@ class EjectionStage:
                 case Push() | Release() | LetThrough() | LostTrack():
                     pass
         on_belt = self._tracker.parts_on_belt + self._left_on_belt
-        if on_belt != self._told_on_belt:
-            self._told_on_belt = on_belt
+        if on_belt != self._reported_on_belt:
+            self._reported_on_belt = on_belt
             self._ports.on_belt(on_belt)
 
     def _show(self) -> None:

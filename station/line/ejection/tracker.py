@@ -19,12 +19,14 @@ Fail-safe rules held here:
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 
 from station.codes import ErrorCode, ReasonCode
-from station.line.ejection.belt import Belt
+from station.line.ejection.belt import Belt, BeltUnits
 from station.line.ejection.messages import (
     Ejected,
+    Ejector,
     LetThrough,
     LostTrack,
     PartClosed,
@@ -37,28 +39,83 @@ from station.line.ejection.messages import (
     TrackingEvent,
     TrackingSettings,
 )
-from station.line.ejection.tracker_state import Lane, Part, Pulse
 from station.results import Verdict
 
 RESOLVED_HISTORY = 256
 PARTS_IN_ONE_WINDOW = 3
-"""So many are no parts: the encoder does not move, or the singling has failed."""
+"""That many at one place are no parts: the encoder does not move, or the singling has failed."""
 LONGEST_PULSE_NS = 10_000_000_000
-"""A pulse given in counts ends at the latest then: the belt may have stopped."""
+"""Time limit of a pulse given in counts: the belt may have stopped."""
+
+
+@dataclass(slots=True)
+class TrackedPart:
+    """A part on the belt."""
+
+    acquisition_id: int
+    part_id: int
+    position: BeltUnits
+    """Of the belt when the part was triggered."""
+    verdict: Verdict | None = None
+    reason: ReasonCode = ReasonCode.NONE
+    too_close: bool = False
+    next_ejector: int = 0
+    at_sensor: bool = False
+    missing: bool = False
+    """The sensor before the ejectors did not see it."""
+
+    @property
+    def fate(self) -> tuple[Verdict, ReasonCode]:
+        """The verdict that counts at an ejector."""
+        if self.verdict is None:
+            return Verdict.ERROR, ReasonCode.NO_VERDICT
+        if self.verdict is Verdict.PASS and self.too_close:
+            return Verdict.ERROR, ReasonCode.PARTS_TOO_CLOSE
+        return self.verdict, self.reason
+
+    @property
+    def is_settled(self) -> bool:
+        """The sensor before the ejectors has seen the part, or its time has passed."""
+        return self.at_sensor or self.missing
+
+    def __str__(self) -> str:
+        return f"part {self.part_id} (acquisition {self.acquisition_id})"
+
+
+@dataclass(slots=True)
+class Pulse:
+    """An ejector is on until a time, or until the belt reaches a position, whichever comes first."""
+
+    until_ns: int
+    until: BeltUnits
+
+
+@dataclass(slots=True)
+class Lane:
+    """One ejector with its pulse and the pushes that are not confirmed yet."""
+
+    number: int
+    settings: Ejector
+    pulse: Pulse | None = None
+    unconfirmed: deque[tuple[Ejected, int]] = field(default_factory=deque)
+    """Pushes with the time limit of their confirmation."""
 
 
 class Tracker:
-    """The parts between camera and bins."""
+    """Owns the parts between camera and bins and the pulses of the ejectors.
+
+    Called by the ejection thread only. Never reads a clock and never drives an output: it returns what is to be done.
+    """
 
     def __init__(self, settings: TrackingSettings, belt: Belt) -> None:
         self._settings = settings
         self._in_force_ns = 0
-        """Since when: what was triggered before is not pushed by these settings."""
+        """Since when the settings apply: what was triggered before is not pushed by them."""
         self._belt = belt
         self._lanes = tuple(Lane(number, ejector) for number, ejector in enumerate(settings.ejectors, start=1))
-        self._parts: list[Part] = []
+        self._parts: list[TrackedPart] = []
         """In their order along the belt, the one that is farthest first."""
-        self._by_id: dict[int, Part] = {}
+        self._by_id: dict[int, TrackedPart] = {}
         self._resolved: dict[int, bool] = {}
         """Parts that are off the belt, the latest of them; True: pushed before there was a verdict."""
         self._bin_full = False
@@ -96,14 +153,14 @@ class Tracker:
     # ---- parts --------------------------------------------------------------------------------------------------
 
     def part_opened(self, opened: PartOpened, now_ns: int) -> list[TrackingEvent]:
-        """A part was triggered. Told twice of the same part, the second is ignored."""
+        """A part was triggered. A second message for the same part is ignored."""
         if opened.acquisition_id in self._by_id or opened.acquisition_id in self._resolved:
             return []
-        return self._put_on(Part(opened.acquisition_id, opened.part_id, 0.0), opened.time_ns, now_ns)
+        return self._put_on(TrackedPart(opened.acquisition_id, opened.part_id, 0.0), opened.time_ns, now_ns)
 
     def part_missed(self, missed: PartMissed, now_ns: int) -> list[TrackingEvent]:
         """A part that was not inspected: pushed like any other that is not PASS."""
-        part = Part(0, missed.part_id, 0.0, Verdict.ERROR, ReasonCode.NOT_READY)
+        part = TrackedPart(0, missed.part_id, 0.0, Verdict.ERROR, ReasonCode.NOT_READY)
         return self._put_on(part, missed.time_ns, now_ns)
 
     def part_closed(self, closed: PartClosed) -> list[TrackingEvent]:
@@ -119,7 +176,7 @@ class Tracker:
         detail = f"acquisition {closed.acquisition_id}: {closed.verdict.name} came when the part had been pushed off"
         return [Report("verdict_too_late", detail)]
 
-    def _put_on(self, part: Part, time_ns: int | None, now_ns: int) -> list[TrackingEvent]:
+    def _put_on(self, part: TrackedPart, time_ns: int | None, now_ns: int) -> list[TrackingEvent]:
         if time_ns is None:
             return self._lose(part, ErrorCode.PART_NOT_PLACED, "its trigger was not seen")
         if time_ns < self._in_force_ns:
@@ -136,7 +193,7 @@ class Tracker:
             self._by_id[part.acquisition_id] = part
         return self._look_for_neighbours(part)
 
-    def _look_for_neighbours(self, part: Part) -> list[TrackingEvent]:
+    def _look_for_neighbours(self, part: TrackedPart) -> list[TrackingEvent]:
         near = [other for other in self._parts if abs(other.position - part.position) < self._settings.window]
         if len(near) < 2:
             return []
@@ -152,11 +209,11 @@ class Tracker:
             )
         return events
 
-    def _lose(self, part: Part, code: ErrorCode, why: str) -> list[TrackingEvent]:
+    def _lose(self, part: TrackedPart, code: ErrorCode, why: str) -> list[TrackingEvent]:
         self._resolve(part)
         return [LostTrack(part.acquisition_id, part.part_id), StopLine(code, f"{part}: {why}")]
 
-    def _resolve(self, part: Part, *, pushed: bool = False) -> None:
+    def _resolve(self, part: TrackedPart, *, pushed: bool = False) -> None:
         """The part is off the belt, or nobody knows."""
         self._parts = [other for other in self._parts if other is not part]
         if part.acquisition_id:
@@ -167,7 +224,7 @@ class Tracker:
 
     # ---- sensors ------------------------------------------------------------------------------------------------
 
-    def confirmed(self, ejector: int, now_ns: int) -> list[TrackingEvent]:  # noqa: ARG002  every event carries its time
+    def confirmed(self, ejector: int) -> list[TrackingEvent]:
         """The sensor in the bin of this ejector (from 1) saw a part."""
         if ejector > len(self._lanes) or self._lanes[ejector - 1].settings.confirm_ns is None:
             return []
@@ -233,7 +290,7 @@ class Tracker:
         return events
 
     def next_wakeup_ns(self, now_ns: int) -> int | None:
-        """When `advance` has work next, as far as can be told now; None: not before something is told."""
+        """When `advance` has work next, as far as is known now; None: not before the next message."""
         times: list[int | None] = []
         for lane in self._lanes:
             if lane.pulse is not None:
@@ -250,7 +307,7 @@ class Tracker:
 
     # ---- inside -------------------------------------------------------------------------------------------------
 
-    def _at_ejectors(self, part: Part, now_ns: int) -> list[TrackingEvent]:
+    def _at_ejectors(self, part: TrackedPart, now_ns: int) -> list[TrackingEvent]:
         """Takes the part past every ejector that it has come to."""
         while part.next_ejector < len(self._lanes):
             lane = self._lanes[part.next_ejector]
@@ -268,7 +325,7 @@ class Tracker:
         self._resolve(part)
         return [LetThrough(part.acquisition_id)]
 
-    def _push(self, part: Part, lane: Lane, error: float, now_ns: int) -> list[TrackingEvent]:
+    def _push(self, part: TrackedPart, lane: Lane, error: BeltUnits, now_ns: int) -> list[TrackingEvent]:
         ejector, window = lane.settings, self._settings.window
         place = part.position + ejector.distance
         length_ns = LONGEST_PULSE_NS if ejector.pulse_ns is None else ejector.pulse_ns
@@ -289,15 +346,16 @@ class Tracker:
 
     def _missing_parts(self, now_ns: int) -> list[TrackingEvent]:
         """Parts that should have come to the sensor by now. They are pushed all the same: the sensor may be wrong."""
-        position, events = self._belt.position(now_ns), list[TrackingEvent]()
+        position = self._belt.position(now_ns)
         if position is None or self._settings.sensor is None:
-            return events
+            return []
+        events: list[TrackingEvent] = []
         for part in self._parts:
             if not part.is_settled and position > part.position + self._settings.sensor + self._settings.window:
                 part.missing = True
                 events.append(StopLine(ErrorCode.LOST_PART, str(part)))
         return events
 
-    def _time_at(self, position: float, lead_ns: int, now_ns: int) -> int | None:
+    def _time_at(self, position: BeltUnits, lead_ns: int, now_ns: int) -> int | None:
         time_ns = self._belt.time_at(position, now_ns)
         return None if time_ns is None else time_ns - lead_ns

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from drivers.plc.protocol import LinkEvent
 from station.codes import ERRORS, LINE_STOPS, WARNINGS, ErrorCode, OfflineReason, WarningCode
 from station.line.acquisition.messages import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
+from station.records.events import RecordEvent
 
 FINISHING = (
     OfflineReason.NONE,
@@ -50,7 +51,7 @@ class Condition:
     def __init__(
         self,
         cameras: Iterable[str],
-        event: Callable[[str, str, str], None],
+        event: RecordEvent,
         *,
         line_triggered: bool,
         tracks: bool = False,

@@ -17,6 +17,7 @@ from station.line.ejection.messages import (
 )
 from station.line.handshake.messages import CommandRequested
 from station.line.signalling.ledger import FrameMatch
+from station.records.events import RecordEvent
 from station.results import Decision, Frame, InspectionRecord, Part, Verdict
 
 
@@ -67,8 +68,7 @@ class Ports:
     fire_camera: Callable[[str], None]
     """By its name."""
     record: Callable[[InspectionRecord], None]
-    event: Callable[[str, str, str], None]
-    """kind, level, detail."""
+    event: RecordEvent
     command: Callable[[CommandRequested], None]
     """What the PLC wants and takes longer than a scan; answered by `CommandFinished`."""
     acknowledged: Callable[[int, float], None]

@@ -84,7 +84,7 @@ def test_reject_is_pushed_released_and_confirmed() -> None:
     line.run_to(1000)
     assert line.events == [Push(1, 1, 101, 0.0)]
     line.run_to(1050)
-    line.take(line.tracker.confirmed(1, line.now))
+    line.take(line.tracker.confirmed(1))
     line.run_to(1300)
     assert line.events[1:] == [
         Ejected(1, 101, 1, 1000 * MS, 0.0, ReasonCode.SCORE_ABOVE_LIMIT, True),
@@ -150,14 +150,14 @@ def test_confirmation_without_a_reject_stops_the_line() -> None:
     line = Line()
     line.part(1, PASS)
     line.run_to(1000)
-    line.take(line.tracker.confirmed(1, line.now))
+    line.take(line.tracker.confirmed(1))
     assert line.stops == [ErrorCode.UNEXPECTED_PART]
 
 
 @pytest.mark.parametrize("ejector", [2, 4])
 def test_confirmation_of_an_ejector_that_is_not_there_means_nothing(ejector: int) -> None:
     line = Line()
-    assert line.tracker.confirmed(ejector, 0) == []
+    assert line.tracker.confirmed(ejector) == []
 
 
 def test_close_parts_are_both_pushed_and_it_is_said() -> None:
@@ -357,7 +357,7 @@ def test_standing_belt_ends_a_pulse_of_counts() -> None:
     line = Line()
     line.part(1, FAIL)
     line.run_to(1010)
-    line.take(line.tracker.confirmed(1, line.now))
+    line.take(line.tracker.confirmed(1))
     line.belt.move_to(line.now)
     line.belt.run(0)
     line.run_to(10_999)
