@@ -1,12 +1,15 @@
 """Logging: structlog events on standard error, text on a terminal and JSON under systemd.
 
 No call to a logger raises or waits (see `log_stream`), so a stage may log wherever it likes.
+SIGUSR1 writes the stack of every thread to standard error: a station that hangs says where.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
+import signal
 import sys
 from datetime import datetime, timezone
 from typing import TextIO, cast
@@ -23,6 +26,7 @@ _streams: list[LogStream] = []
 
 def configure(form: str = "auto", level: str = "info") -> None:
     """Sets up structlog for this process. `form`: auto, json or text. `close` writes what waits at the end."""
+    faulthandler.register(signal.SIGUSR1, file=sys.stderr.fileno())  # in C: works while another thread holds the GIL
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(default=str) if as_json else structlog.dev.ConsoleRenderer()
