@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "answer.h"
+#include "library.h"
 #include "render.h"
 
 struct device devices[DEVICES_MAX];
@@ -39,6 +40,25 @@ __attribute__((destructor)) static void close_devices(void)
     for (int i = 0; i < DEVICES_MAX; i++)
         device_close(&devices[i]);
 }
+
+struct device *device_lock(HANDLE handle, enum handle_kind kind)
+{
+    if (!library_is_initialised()) {
+        failed(GC_ERR_NOT_INITIALIZED, "GCInitLib was not called");
+        return NULL;
+    }
+    if (handle && handle_kind(handle) == kind && handle_device(handle) < DEVICES_MAX) {
+        struct device *device = &devices[handle_device(handle)];
+        pthread_mutex_lock(&device->lock);
+        if (device->handles[kind] == handle)
+            return device;
+        pthread_mutex_unlock(&device->lock);
+    }
+    failed(GC_ERR_INVALID_HANDLE, "handle %p is none of this producer, of another kind, or was closed", handle);
+    return NULL;
+}
+
+void device_unlock(struct device *device) { pthread_mutex_unlock(&device->lock); }
 
 uint32_t device_payload_size(const struct registers *registers)
 {

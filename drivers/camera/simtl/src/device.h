@@ -3,6 +3,9 @@
  * Everything in a device is guarded by its lock. The sensor thread exposes in free run and hands frames over; the
  * control thread takes messages of the line simulator; GenTL calls come on threads of the caller. Devices are static:
  * a stale handle never leads to freed memory, it is one that no longer equals the handle in the device.
+ *
+ * device.c, sensor.c and stream.c call each other: opening, exposing and grabbing are one state machine over one struct
+ * under one lock, in three files only for their length. Nothing else is in that circle.
  */
 #ifndef SIMTL_DEVICE_H
 #define SIMTL_DEVICE_H
@@ -12,10 +15,10 @@
 
 #include "control.h"
 #include "gentl.h"
+#include "library.h"
 #include "registers.h"
 #include "scene.h"
 
-#define DEVICES_MAX 8
 #define FRAME_STORES 8
 #define BUFFERS_MAX 256
 #define STREAM_ID "Stream0"
@@ -99,18 +102,6 @@ struct faults {
 
 enum device_state { DEVICE_CLOSED, DEVICE_OPEN, DEVICE_CLOSING };
 
-enum handle_kind {
-    HANDLE_DEVICE,
-    HANDLE_REMOTE_DEVICE,
-    HANDLE_STREAM,
-    HANDLE_EVENT,
-    DEVICE_HANDLES, /* those above are found in `struct device` */
-    HANDLE_BUFFER,
-    HANDLE_SYSTEM,
-    HANDLE_INTERFACE,
-    HANDLE_NONE,
-};
-
 struct device {
     int index;
     pthread_mutex_t lock;
@@ -140,19 +131,11 @@ struct device {
 
 extern struct device devices[DEVICES_MAX];
 
-/* ---- handles (handle.c) ----------------------------------------------------------------------------------------- */
-
-/* A handle that was never given out before; it is a number, no address. */
-HANDLE handle_new(enum handle_kind kind, int device, unsigned slot);
-enum handle_kind handle_kind(HANDLE handle);
-unsigned handle_device(HANDLE handle);
-unsigned handle_slot(HANDLE handle);
+/* ---- life (device.c) -------------------------------------------------------------------------------------------- */
 
 /* The device whose current handle this is, locked; NULL, with the error kept, when there is none. */
 struct device *device_lock(HANDLE handle, enum handle_kind kind);
 void device_unlock(struct device *device);
-
-/* ---- life (device.c) -------------------------------------------------------------------------------------------- */
 
 GC_ERROR device_open(struct device *device, HANDLE *handle);
 /* Closes stream and device and waits for their threads. No effect on a closed device. The second one is called, and

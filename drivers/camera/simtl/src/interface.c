@@ -4,13 +4,22 @@
 
 #include "answer.h"
 #include "device.h"
+#include "interface.h"
 #include "library.h"
 
 #define DEVICE_ID "SIMTL_%d"
 
 /* ---- interface -------------------------------------------------------------------------------------------------- */
 
-GC_ERROR library_interface_info(int32_t command, struct answer to)
+void interface_close(void)
+{
+    library.interface = NULL;
+    library.listed_count = 0;
+    for (int i = 0; i < DEVICES_MAX; i++)
+        device_close(&devices[i]);
+}
+
+GC_ERROR interface_info(int32_t command, struct answer to)
 {
     switch (command) {
     case INTERFACE_INFO_ID:
@@ -27,7 +36,7 @@ GENTL_API IFClose(HANDLE interface)
 {
     if (!library_lock(interface, HANDLE_INTERFACE))
         return last_error_code();
-    library_close_interface();
+    interface_close();
     library_unlock();
     return GC_ERR_SUCCESS;
 }
@@ -37,7 +46,7 @@ GENTL_API IFGetInfo(HANDLE interface, int32_t command, int32_t *type, void *out,
     if (!library_lock(interface, HANDLE_INTERFACE))
         return last_error_code();
     library_unlock();
-    return library_interface_info(command, (struct answer){type, out, size});
+    return interface_info(command, (struct answer){type, out, size});
 }
 
 GENTL_API IFGetParentTL(HANDLE interface, HANDLE *system)

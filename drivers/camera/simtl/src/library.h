@@ -1,4 +1,4 @@
-/* State of the whole producer. */
+/* Handles, and the state of the whole producer. */
 #ifndef SIMTL_LIBRARY_H
 #define SIMTL_LIBRARY_H
 
@@ -6,10 +6,32 @@
 #include <stdbool.h>
 
 #include "answer.h"
-#include "device.h"
 
+#define DEVICES_MAX 8
 #define TL_TYPE "Custom"
 #define INTERFACE_ID "SIMTL_INTERFACE"
+
+/* ---- handles ---------------------------------------------------------------------------------------------------- */
+
+enum handle_kind {
+    HANDLE_DEVICE,
+    HANDLE_REMOTE_DEVICE,
+    HANDLE_STREAM,
+    HANDLE_EVENT,
+    DEVICE_HANDLES, /* those above are found in `struct device` */
+    HANDLE_BUFFER,
+    HANDLE_SYSTEM,
+    HANDLE_INTERFACE,
+    HANDLE_NONE,
+};
+
+/* A handle that was never given out before; it is a number, no address. */
+HANDLE handle_new(enum handle_kind kind, int device, unsigned slot);
+enum handle_kind handle_kind(HANDLE handle);
+unsigned handle_device(HANDLE handle);
+unsigned handle_slot(HANDLE handle);
+
+/* ---- library ---------------------------------------------------------------------------------------------------- */
 
 /* Guarded by its lock, which is taken before that of a device. */
 struct library {
@@ -32,9 +54,5 @@ void library_unlock(void);
 
 /* Whether this is the open handle of the producer itself or of its interface. Called without the lock. */
 bool library_knows(HANDLE handle);
-
-/* Closes the interface and all devices. Called with the lock. */
-void library_close_interface(void);
-GC_ERROR library_interface_info(int32_t command, struct answer to);
 
 #endif

@@ -5,44 +5,8 @@
 #include <string.h>
 
 #include "answer.h"
-#include "device.h"
+#include "interface.h"
 #include "library.h"
-
-struct library library = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-bool library_is_initialised(void) { return __atomic_load_n(&library.is_initialised, __ATOMIC_ACQUIRE); }
-
-bool library_lock(HANDLE handle, enum handle_kind kind)
-{
-    if (!library_is_initialised()) {
-        failed(GC_ERR_NOT_INITIALIZED, "GCInitLib was not called");
-        return false;
-    }
-    pthread_mutex_lock(&library.lock);
-    if (handle && handle == (kind == HANDLE_SYSTEM ? library.system : library.interface))
-        return true;
-    pthread_mutex_unlock(&library.lock);
-    failed(GC_ERR_INVALID_HANDLE, "handle %p is none of this producer, of another kind, or was closed", handle);
-    return false;
-}
-
-void library_unlock(void) { pthread_mutex_unlock(&library.lock); }
-
-bool library_knows(HANDLE handle)
-{
-    pthread_mutex_lock(&library.lock);
-    bool is_known = handle && (handle == library.system || handle == library.interface);
-    library_unlock();
-    return is_known;
-}
-
-void library_close_interface(void)
-{
-    library.interface = NULL;
-    library.listed_count = 0;
-    for (int i = 0; i < DEVICES_MAX; i++)
-        device_close(&devices[i]);
-}
 
 /* ---- library ---------------------------------------------------------------------------------------------------- */
 
@@ -80,7 +44,7 @@ GENTL_API GCCloseLib(void)
     bool was_initialised = library.is_initialised;
     if (was_initialised) {
         library.system = NULL;
-        library_close_interface();
+        interface_close();
         __atomic_store_n(&library.is_initialised, false, __ATOMIC_RELEASE);
     }
     library_unlock();
@@ -153,7 +117,7 @@ GENTL_API TLClose(HANDLE system)
     if (!library_lock(system, HANDLE_SYSTEM))
         return last_error_code();
     library.system = NULL;
-    library_close_interface();
+    interface_close();
     library_unlock();
     return GC_ERR_SUCCESS;
 }
@@ -213,7 +177,7 @@ GENTL_API TLGetInterfaceInfo(HANDLE system, const char *id, int32_t command, int
         return last_error_code();
     library_unlock();
     GC_ERROR error = check_interface_id(id);
-    return error ? error : library_interface_info(command, (struct answer){type, out, size});
+    return error ? error : interface_info(command, (struct answer){type, out, size});
 }
 
 GENTL_API TLOpenInterface(HANDLE system, const char *id, HANDLE *interface)
