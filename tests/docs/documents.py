@@ -40,8 +40,8 @@ def documents() -> list[str]:
 
 
 def paths(text: str) -> set[str]:
-    """Paths from the root of the repository."""
-    return set(_PATH.findall(text))
+    """Paths from the root of the repository; one with NAME in it stands for any."""
+    return {path for path in _PATH.findall(text) if "NAME" not in path}
 
 
 def file_names(text: str) -> set[str]:
