@@ -196,6 +196,9 @@ class Ledger:
     def frame(self, trigger_time_ns: int, *, lost_before: int, ready: bool) -> FrameMatch:
         """A frame of a hardware trigger came, complete or not: opens its part.
 
+        What a camera loses shows as a gap before the next frame that it delivers. Behind the last one nothing shows it,
+        unless ids are latched: then the id expires.
+
         `lost_before`: frames the camera counted but did not deliver since the one before. `ready`: the station
         takes parts now.
         """

@@ -20,7 +20,7 @@ from station.line.inspection.inspector import Inspector, ViewLimits
 from station.line.inspection.stage import Inspected, InspectorChanged
 from station.line.recording.journal import Journal
 from station.line.signalling.ledger import Ledger, LedgerSettings
-from station.line.signalling.messages import PlcWrote, SetOnline
+from station.line.signalling.messages import Message, PlcWrote, SetOnline
 from station.line.signalling.ports import Ports, TrackingFeed
 from station.line.signalling.stage import Signalling
 from station.line.signalling.view_matching import ViewMatching, ViewSettings
@@ -97,12 +97,13 @@ class SignallingOnABench:
             ),
             clock=lambda: self.now_ns,
         )
-        for message in (
+        messages: tuple[Message, ...] = (
             *(CameraChanged(view.camera, CameraState.STREAMING, None, "") for view in cameras),
             InspectorChanged(inspector()),
             SetOnline(True),
             PlcWrote(PlcInputs(trigger_enable=True)),
-        ):
+        )
+        for message in messages:
             self.signalling.handle(message)
 
     def _wall_clock(self) -> float:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from station.codes import ReasonCode
-from station.results import Verdict
-from tests.line.signalling.signalling_bench import DEADLINE_MS, NS_PER_MS, SignallingOnABench
+from station.line.acquisition.messages import FrameArrived, FrameFailed
+from station.line.inspection.stage import Inspected
+from station.line.signalling.ledger import LedgerSettings
+from station.line.signalling.view_matching import ViewSettings
+from station.results import Decision, Frame, Inspection, Verdict
+from tests.line.signalling.signalling_bench import DEADLINE_MS, NS_PER_MS, PIXELS, SignallingOnABench
+
+FOUR_IN_FLIGHT = LedgerSettings(deadline_ms=DEADLINE_MS, max_parts_in_flight=4)
+PULSE_MS = 1000 / 240
+PULSES = ("whole", "whole", "failed", "lost", "lost", "refused")
 
 
 @pytest.fixture
@@ -47,3 +58,46 @@ def test_a_part_takes_one_slot_of_the_journal_however_it_ends(bench: SignallingO
     assert record.decision.code is ReasonCode.DEADLINE
     bench.journal.commit([(record.session, record.part.acquisition_id)])
     assert bench.journal.free_slots == free
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    pulses=st.lists(
+        st.sampled_from(["whole", "whole", "failed", "lost", "lost", "refused"]), min_size=20, max_size=120
+    ),
+    engine_ms=st.integers(3, 30),
+)
+def test_every_pulse_of_an_overloaded_line_is_a_part_or_missed(pulses: list[str], engine_ms: int) -> None:
+    """240 pulses/s, 4 parts in flight: pulses = triggers + missed + exposures that the camera refused.
+
+    The last frame is a whole one: the gap that lost frames leave is seen with the next frame, and not before.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        station = SignallingOnABench(
+            Path(folder), cameras=(ViewSettings("top"),), ledger=FOUR_IN_FLIGHT, journal_slots=256
+        )
+        frame_id, lost, free_ns = 0, 0, 0
+        for number, pulse in enumerate([*pulses, "whole"]):
+            station.now_ns = 10**9 + round(number * PULSE_MS * NS_PER_MS)
+            while station.at_engine and station.now_ns >= free_ns:
+                part, frame = station.at_engine.pop(0)
+                free_ns = station.now_ns + engine_ms * NS_PER_MS
+                station.signalling.handle(Inspected(part.acquisition_id, Inspection(frame, Decision(Verdict.PASS))))
+            station.signalling.tick()
+            if pulse == "refused":
+                continue
+            frame_id += 1
+            now = station.now_ns
+            if pulse == "lost":
+                lost += 1
+                continue
+            if pulse == "whole":
+                station.signalling.handle(FrameArrived(Frame("top", frame_id, PIXELS, now, now), lost))
+            else:
+                code = ReasonCode.FRAME_RING_FULL
+                station.signalling.handle(FrameFailed("top", frame_id, code, now, now, lost))
+            lost = 0
+        counts = station.ledger.counters
+        assert len(pulses) + 1 == counts.triggers + counts.missed + pulses.count("refused")
+        assert counts.missed == station.missed_on_belt == sum(kind == "missed" for kind, *_ in station.events)
+        station.journal.close()

@@ -24,7 +24,7 @@ from station.line.challenge.messages import ResetChallenge, StartChallenge
 from station.line.inspection.stage import Inspected, InspectorChanged
 from station.line.recording.journal import Journal
 from station.line.signalling.ledger import LedgerSettings
-from station.line.signalling.messages import Changing, ClearFault, PlcWrote, SetOnline
+from station.line.signalling.messages import Changing, ClearFault, Message, PlcWrote, SetOnline
 from station.line.signalling.view_matching import ViewSettings
 from station.records.challenge_runs import MasterPart
 from station.results import Decision, Frame, Inspection, Reason, Verdict
@@ -57,9 +57,8 @@ SLOTS = 512
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame on its way, and which part it shows."""
+    """A frame on its way; `shows` says which part is in it."""
 
-    number: int
     at_ns: int
     frame_id: int
 
@@ -105,12 +104,13 @@ class Line(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.cameras = LINES[line]
         self.by_plc = self.cameras[0].by_station
+        self.after_ms = {view.camera: view.after_ms for view in self.cameras}
         self.announces = announces
         self.station = Watched(self.folder, self.cameras)
         self.inputs = PlcInputs(trigger_enable=True)
         self.parts: dict[int, Passed] = {}
         self.shows: dict[tuple[str, int], int] = {}
-        """(camera, frame id) -> number of the part."""
+        """(camera, frame id) -> number of the part, or its acquisition where the PLC triggers."""
         self.coming: dict[str, deque[Shown]] = {view.camera: deque() for view in self.cameras}
         self.exposures = dict.fromkeys(self.coming, 0)
         self.delivered = dict.fromkeys(self.coming, 0)
@@ -139,8 +139,11 @@ class Line(RuleBasedStateMachine):
 
     # ---- what goes by --------------------------------------------------------------------------------------------
 
-    @rule(gap_ms=st.integers(SHORTEST_GAP_MS, 400), lost=st.sets(st.sampled_from(["top", "side", "end"]), max_size=1))
-    def part_goes_by(self, gap_ms: int, lost: set[str]) -> None:
+    @rule(
+        gap_ms=st.integers(SHORTEST_GAP_MS, 400),
+        lost=st.frozensets(st.sampled_from(["top", "side", "end"]), max_size=1),
+    )
+    def part_goes_by(self, gap_ms: int, lost: frozenset[str]) -> None:
         self.time_passes(gap_ms - LATCH_MS)
         number = len(self.parts) + 1
         part_id = 1000 + number if self.announces else 0
@@ -160,25 +163,24 @@ class Line(RuleBasedStateMachine):
                 at_ns = self.station.now_ns + round((view.after_ms + jitter_ms) * NS_PER_MS)
                 self.expose(view.camera, number, at_ns, lost)
 
-    def fire(self, lost: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        """Cameras that the station has fired expose what is before them: the part of the newest acquisition."""
+    def fire(self, lost: frozenset[str] = frozenset()) -> None:
+        """Cameras that the station has fired take what is before them now."""
+        now = self.station.now_ns
         for camera in self.station.fired:
-            self.expose(camera, -self.newest_fired(camera), self.station.now_ns, lost)
+            if self.by_plc:
+                shown = self.station.outputs.acquisition_id
+            else:
+                after_ns = round(self.after_ms[camera] * NS_PER_MS)
+                shown = min(self.parts.values(), key=lambda part: abs(part.at_ns + after_ns - now)).number
+            self.expose(camera, shown, now, lost)
         self.station.fired.clear()
 
-    def newest_fired(self, camera: str) -> int:
-        """The part for which this camera was fired: the open one whose time it is."""
-        (view,) = (view for view in self.cameras if view.camera == camera)
-        now = self.station.now_ns - round(view.after_ms * NS_PER_MS)
-        due = [part for part in self.station.ledger.open_parts if part.time_ns <= now]
-        return due[-1].acquisition_id if due else 0
-
-    def expose(self, camera: str, number: int, at_ns: int, lost: set[str]) -> None:
+    def expose(self, camera: str, number: int, at_ns: int, lost: frozenset[str]) -> None:
         self.exposures[camera] += 1
         frame_id = self.exposures[camera]
         self.shows[camera, frame_id] = number
         if camera not in lost:
-            self.coming[camera].append(Shown(number, at_ns, frame_id))
+            self.coming[camera].append(Shown(at_ns, frame_id))
 
     @rule(data=st.data(), most=st.integers(1, 6), whole=st.sampled_from([True, True, True, False]))
     def frames_come(self, data: st.DataObject, most: int, whole: bool) -> None:
@@ -227,7 +229,7 @@ class Line(RuleBasedStateMachine):
     @rule(gap_ms=st.integers(60, 200), decision=st.sampled_from(DECISIONS))
     def orderly_part(self, gap_ms: int, decision: Decision) -> None:
         """The frames of all that went by come, are judged at once, and the PLC reads the result."""
-        self.part_goes_by(gap_ms, set())
+        self.part_goes_by(gap_ms, frozenset())
         for _ in range(8):
             for camera in self.deliverable():
                 self.deliver(camera)
@@ -247,13 +249,14 @@ class Line(RuleBasedStateMachine):
         for bit, value in (("set_offline", False), ("challenge_mode", False), ("trigger_enable", True)):
             self.write(**{bit: value})
         last = self.cameras[-1].camera
-        for message in (
+        messages: tuple[Message, ...] = (
             SetOnline(True),
             ClearFault(),
             ResetChallenge("anna", ""),
             CameraChanged(last, CameraState.STREAMING, None, ""),
             InspectorChanged(inspector()),
-        ):
+        )
+        for message in messages:
             self.station.signalling.handle(message)
         self.plc_acknowledges()
 
@@ -321,14 +324,12 @@ class Line(RuleBasedStateMachine):
             acquisition_id = record.part.acquisition_id
             assert self.station.passed[acquisition_id] == set(self.coming)
             shown = {self.shows[view.camera, view.frame.frame_id] for view in record.views}
+            assert len(shown) == 1
             if self.by_plc:
-                assert shown == {-acquisition_id}
-                continue
-            whole = {number for number in shown if number > 0}
-            assert len(whole) == 1
-            assert {-number for number in shown if number < 0} <= {acquisition_id}
-            part = self.parts[whole.pop()]
-            assert (record.part.time_ns, record.part.part_id) == (part.at_ns, part.part_id)
+                assert shown == {acquisition_id}
+            else:
+                part = self.parts[shown.pop()]
+                assert (record.part.time_ns, record.part.part_id) == (part.at_ns, part.part_id)
         self.checked = len(self.station.records)
 
 
