@@ -45,7 +45,7 @@ class CameraSection(CameraFeatures):
     trigger: Literal["line", "plc"] = Field(
         "line",
         description="`line`: a light barrier on the camera's own input. `plc`: by software trigger, at the coil "
-        "Trigger or, behind a first camera with `line`, so long after it.",
+        "Trigger or, behind a first camera with `line`, `after_ms` later.",
     )
     trigger_line: str = Field("Line1", description='TriggerSource for `trigger = "line"`.')
     trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge"] = Field(
@@ -67,7 +67,7 @@ class CameraSection(CameraFeatures):
         1000,
         ge=10,
         le=60_000,
-        description="A trigger or latched part id that has no frame after so long is an error part.",
+        description="Longest wait for the frame of a trigger or latched part id; after it the part is an error.",
     )
     after_ms: float = Field(
         0.0,
@@ -85,7 +85,7 @@ class CameraSection(CameraFeatures):
         20.0,
         gt=0,
         le=10_000,
-        description="A frame belongs to the part that is so near in time. Less than half the time between two parts.",
+        description="A frame belongs to the part within this time of it. Less than half the time between two parts.",
     )
     tolerance_counts: int | None = Field(
         None, ge=1, le=2**30, description="The same for `after_counts`, in counts. Less than half the distance."

@@ -52,18 +52,18 @@ class ChallengeParts(Section):
 class ChallengeSection(ChallengeParts):
     """The challenge test: known master parts show that the station still finds what it must find."""
 
-    every_h: float | None = Field(None, gt=0, le=10_000, description="Due so long after the last one that passed.")
+    every_h: float | None = Field(None, gt=0, le=10_000, description="Due this time after the last one that passed.")
     shifts: list[str] = Field(
         default_factory=list, max_length=24, description='Due at these times of day, "HH:MM" in local time.'
     )
-    every_parts: int | None = Field(None, ge=1, description="Due after so many parts of production.")
+    every_parts: int | None = Field(None, ge=1, description="Due after this number of parts of production.")
     on_recipe_change: bool = Field(False, description="Due when another recipe was selected.")
     interlock: Literal["warn", "stop"] = Field(
         "warn",
         description="`stop`: TriggerReady falls when a test is overdue or failed. `warn`: only a warning, unless a "
         "master part that had to be rejected passed: that always takes the station off line.",
     )
-    grace_min: float = Field(15.0, ge=0, le=1440, description="A test is overdue so long after it became due.")
+    grace_min: float = Field(15.0, ge=0, le=1440, description="A test is overdue this time after it became due.")
     timeout_min: float = Field(30.0, gt=0, le=1440, description="A test that takes longer ends without a verdict.")
 
     @field_validator("shifts")

@@ -39,7 +39,7 @@ class LoadedConfiguration:
     recipe: Recipe | None = None
     """The recipe that is laid over station.toml; None: station.toml is the only one."""
     warning: str = ""
-    """Why the start recipe is in force and not the one that was selected."""
+    """Why the start recipe is active and not the one that was selected."""
 
     @property
     def recipe_checksum(self) -> str:
@@ -97,7 +97,7 @@ def load_station(path: Path) -> LoadedConfiguration:
 
 
 def load(path: Path, recipe: str | None = None) -> LoadedConfiguration:
-    """Reads and checks a configuration file and the recipe in force: `recipe`, else the one selected last, else the one
+    """Reads and checks a configuration file and the active recipe: `recipe`, else the one selected last, else the one
     to start with.
 
     Raises ConfigurationError with every problem found in the first file that has any.

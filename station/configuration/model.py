@@ -50,13 +50,13 @@ class StationSection(Section):
         3,
         ge=1,
         le=1000,
-        description="So many parts in a row that could not be inspected put the station in the state Error.",
+        description="This number of parts in a row that could not be inspected puts the station in the state Error.",
     )
     engine_hang_s: float = Field(
         10.0,
         ge=1,
         le=600,
-        description="An engine that has not answered for so long ends the daemon (systemd restarts it).",
+        description="Time limit of one result of the engine; after it the daemon ends (systemd restarts it).",
     )
     start_online: bool = Field(True, description="Go online by itself after the start.")
 
@@ -67,7 +67,7 @@ class RecordsSection(Section):
     pass_image_share: Share = Field(
         0.02, description="Share of PASS parts whose image is kept. Images of all others always are."
     )
-    disk_budget_mb: int = Field(10_000, ge=1, description="Images use at most so much; the oldest go first. Rows stay.")
+    disk_budget_mb: int = Field(10_000, ge=1, description="Space for images; the oldest are deleted first. Rows stay.")
     min_free_mb: int = Field(500, ge=0, description="Images also go while the disk has less free space than this.")
     queue_size: int = Field(256, ge=8, le=65536, description="Parts that may wait for a slow disk with their images.")
 
@@ -87,7 +87,7 @@ class Configuration(Section):
     views: ViewsSection = Field(default_factory=ViewsSection, description="How the views of a part are joined.")
     recipe: RecipeSection = Field(default_factory=RecipeSection, description="What the product is.")
     engine: EngineSection = Field(default_factory=EngineSection, description="The engine.")
-    decision: DecisionSection = Field(default_factory=DecisionSection, description="Rules for the verdict.")
+    decision: DecisionSection = Field(default_factory=DecisionSection, description="Limits for the verdict.")
     quality: QualitySection = Field(default_factory=QualitySection, description="Checks of the picture.")
     plc: PlcSection = Field(default_factory=PlcSection, description="The PLC.")
     challenge: ChallengeSection = Field(default_factory=ChallengeSection, description="The challenge test.")

@@ -27,7 +27,7 @@ class PlcSection(Section):
     transport: Literal["tcp", "rtu"] = Field("tcp", description="`tcp`: Modbus TCP. `rtu`: Modbus RTU, a serial line.")
     host: str = Field(
         "127.0.0.1",
-        description="TCP. Server: address to listen on, loopback unless told otherwise. Client: address of the PLC.",
+        description="TCP. Server: address to listen on, default loopback. Client: address of the PLC.",
     )
     port: Port = Field(1502, description="TCP port. 502 is the standard one; listening there needs a privilege.")
     serial_port: str = Field("", description="RTU: the serial port, such as `/dev/serial/by-id/...`.")
@@ -62,16 +62,14 @@ class PlcSection(Section):
         le=65536 - STATUS_SIZE,
         description=f"Client: first of the {STATUS_SIZE} holding registers of the PLC for the status block.",
     )
-    poll_period_ms: float = Field(5.0, ge=1, le=1000, description="Client: the control block is read so often.")
-    response_timeout_ms: float = Field(
-        500.0, ge=20, le=10_000, description="Client: an answer that takes longer is lost."
-    )
+    poll_period_ms: float = Field(5.0, ge=1, le=1000, description="Client: interval of reading the control block.")
+    response_timeout_ms: float = Field(500.0, ge=20, le=10_000, description="Client: longest wait for a response.")
     writers: list[str] = Field(
         default_factory=list,
         description="Server over TCP: addresses or networks that may write; empty: any, one at a time.",
     )
     heartbeat_timeout_s: float = Field(
-        3.0, ge=0, le=60, description="PlcHeartbeat may stand still for so long. 0: not supervised."
+        3.0, ge=0, le=60, description="Longest time PlcHeartbeat may stand still; 0 disables supervision."
     )
 
     @field_validator("writers")

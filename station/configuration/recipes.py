@@ -70,8 +70,8 @@ def with_number(folder: Path, number: int) -> Recipe:
         raise ConfigurationError(folder, [f"number {number} is that of several recipes: {', '.join(found)}"])
     known = ", ".join(f"{other} {name}" for name, other in numbers.items() if other is not None)
     without = ", ".join(name for name, other in numbers.items() if other is None)
-    told = f"no recipe has the number {number}; there are: {known or 'none'}"
-    raise ConfigurationError(folder, [told + (f"; without a number that can be read: {without}" if without else "")])
+    problem = f"no recipe has the number {number}; there are: {known or 'none'}"
+    raise ConfigurationError(folder, [problem + (f"; without a number that can be read: {without}" if without else "")])
 
 
 def layered(station: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class EjectorAim(Section):
         None, gt=0, le=10_000, description="Length of the pulse. It ends with the window at the latest."
     )
     lead_ms: float = Field(
-        0.0, ge=0, le=1000, description="The pulse begins so much earlier: delay of the valve and of the way to it."
+        0.0, ge=0, le=1000, description="The pulse begins this much earlier: delay of the valve and of the way to it."
     )
     verdicts: list[Verdicts] = Field(default_factory=list, description="Takes parts with these verdicts.")
     reasons: list[Reason] = Field(
@@ -103,7 +103,7 @@ class RejectSection(RejectDistances):
     """
 
     by: Literal["plc", "station"] = Field(
-        "plc", description="Who tracks and pushes. `plc`: the station only tells results, PartId and EncoderCount."
+        "plc", description="Who tracks and pushes. `plc`: the station only signals results, PartId and EncoderCount."
     )
     encoder: Literal["plc", "camera", "time"] = Field(
         "plc",
@@ -182,21 +182,21 @@ class RejectSection(RejectDistances):
 
 
 def reject_told(reject: RejectSection) -> str:
-    """What is in force, for people."""
+    """The active settings, for people."""
     if reject.by == "plc":
         return "the PLC tracks and pushes"
     unit = "ms" if reject.encoder == "time" else "counts"
-    told = [f"the station pushes, encoder: {reject.encoder}, window {reject.window:g} {unit}"]
+    texts = [f"the station pushes, encoder: {reject.encoder}, window {reject.window:g} {unit}"]
     if reject.sensor is not None:
-        told.append(f"sensor at {reject.sensor:g} {unit}")
+        texts.append(f"sensor at {reject.sensor:g} {unit}")
     for number, ejector in enumerate(reject.ejectors, start=1):
         pulse = f"{ejector.pulse_ms:g} ms" if ejector.pulse_ms is not None else f"{ejector.pulse_counts} counts"
         takes = [*ejector.verdicts, *(ReasonCode(reason).name for reason in ejector.reasons)]
         if number == len(reject.ejectors):
             takes = ["all that are not PASS and still there"]
         confirmed = f", confirmed within {ejector.confirm_ms:g} ms" if ejector.confirm_ms is not None else ""
-        told.append(
+        texts.append(
             f"ejector {number} ({ejector.output}) at {reject.distance_of(ejector):g} {unit}, pulse {pulse}, "
             f"lead {ejector.lead_ms:g} ms{confirmed}: {', '.join(takes) or 'nothing'}"
         )
-    return "; ".join(told)
+    return "; ".join(texts)

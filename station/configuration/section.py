@@ -1,4 +1,4 @@
-"""What all sections of the configuration have in common, and how a wrong file is told."""
+"""What all sections of the configuration have in common, and how errors in a file are reported."""
 
 from __future__ import annotations
 

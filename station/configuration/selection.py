@@ -51,7 +51,7 @@ def read_selection(work_dir: Path) -> Selection | None:
 def write_selection(work_dir: Path, selection: Selection) -> None:
     """Replaces the file in one step: after a kill or a power cut it is the old one or this one, whole.
 
-    Raises SelectionError; the old one is then in force.
+    Raises SelectionError; the old one then stays.
     """
     path = work_dir / FILE
     temporary = path.with_suffix(".new")

@@ -1,4 +1,4 @@
-"""Builds the parts of a station from its configuration: the only place that picks implementations."""
+"""The settings of every stage from the configuration, and the choice of drivers: nothing else picks implementations."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ def plc_link(configuration: LoadedConfiguration, on_inputs: OnInputs, on_link_ev
 
 
 def check_plc(configuration: LoadedConfiguration) -> str:
-    """Tries the link to the PLC without writing anything; what was found. Raises PlcError."""
+    """Tries the link to the PLC without writing anything; returns what it found. Raises PlcError."""
     plc = configuration.settings.plc
     where = f"{plc.host}:{plc.port}" if plc.transport == "tcp" else str(_serial_line(plc))
     if plc.role == "off":
         return "none configured"
     if plc.role == "client":
         _plc_client(plc, lambda _: None, lambda _: None).probe()
-        return f"{where}, unit {plc.unit_id} answers: its control block can be read"
+        return f"{where}, unit {plc.unit_id} responds: its control block can be read"
     with plc_link(configuration, lambda _: None, lambda _: None):
         return f"Modbus {plc.transport.upper()} can listen on {where}, unit {plc.unit_id}"
 
@@ -164,8 +164,9 @@ def view_settings(configuration: LoadedConfiguration) -> list[ViewSettings]:
 
 
 def belt_of_views(configuration: LoadedConfiguration) -> EncoderBelt | None:
-    """What turns EncoderNow into positions, where a camera is placed by counts. A step as long as the way to the last
-    camera is no movement."""
+    """Turns EncoderNow into positions where a camera is placed by counts; None where none is. A step as long as the way
+    to the last camera is no movement.
+    """
     furthest = max(camera.after_counts for camera in configuration.settings.cameras.values())
     return EncoderBelt(jump_counts=furthest) if furthest else None
 
@@ -201,7 +202,7 @@ def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:
 
 
 def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) -> GpuWatch | None:
-    """What looks after the GPU, where one may run the engine."""
+    """Watches the GPU, where one may run the engine; None without."""
     if configuration.settings.engine.runtime not in ("auto", "tensorrt"):
         return None
     gpu = probe()

@@ -2,10 +2,10 @@
 
     TriggerReady falls ─► the new engine is loaded, checked and warm ─► parts in flight have their results
     ─► no part before an ejector, which gets its settings ─► camera features ─► kept for a restart
-    ─► in force, TriggerReady
+    ─► active, TriggerReady
 
-Whatever fails on the way is undone in reverse, the old recipe stays in force, and the refusal stands in the log, the
-audit log and `station status`. After a kill at any moment the next start has either the old recipe or the new one.
+Whatever fails on the way is undone in reverse, the old recipe stays active, and log, audit log and `station status`
+show the refusal. After a kill at any moment the next start has either the old recipe or the new one.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from station.results import Identity
 log = structlog.get_logger()
 
 LIMIT_S = 60.0
-"""A change that is not ready after so long is given up: whoever asked has stopped waiting soon after."""
+"""Time limit of a change; callers time out shortly after."""
 STARTING_S = 20.0
-"""A change that is asked for while the station still connects its cameras waits so long for them."""
+"""Longest wait for the cameras of a station that is still starting."""
 CAMERA_TIMEOUT_S = 30.0
 RECORDS_TIMEOUT_S = 5.0
 
@@ -71,7 +71,9 @@ _REFUSALS = (
 
 
 class Changeover:
-    """Makes one change at a time, on the thread of whoever asks for it."""
+    """Owns the active configuration and makes one change at a time, on the thread of whoever asks for it: one of the
+    control socket, that of the PLC's commands, or that of a job which has made an engine.
+    """
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class Changeover:
     ) -> None:
         """`ejection`: where the station pushes parts off itself."""
         self.configuration = configuration
-        """The one in force."""
+        """The active one; nobody else keeps it."""
         self.refusal = ""
         """The last change that was refused, and why; empty after the next one that was made."""
         self.runtime = ""
@@ -172,7 +174,7 @@ class Changeover:
         self._on_record(change, who, "engine", str(number), before=self._engine_id())
 
     def take_taught_engine(self, engine: Path) -> None:
-        """A station that waits for its first engine takes it at once; one that has an engine keeps it."""
+        """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""
 
         def change() -> str:
             self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")
@@ -215,7 +217,7 @@ class Changeover:
     def _on_record(
         self, change: Callable[[], str], who: str, action: str, asked: str, *, before: str, wait_s: float = 0.0
     ) -> None:
-        """Makes a change, which says what is in force then; alone, and with its entry in the audit log.
+        """Makes a change, which returns what is active then; one at a time, and with its entry in the audit log.
 
         `wait_s`: for another one that is under way.
         """
@@ -274,7 +276,7 @@ class Changeover:
     def _install(self, inspector: Inspector | None) -> None:
         self._inspection.install(inspector)
         self.runtime = "" if inspector is None else inspector.runtime
-        log.info("engine in force", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)
+        log.info("engine active", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)
 
     def _set_camera(self, name: str, settings: CameraSettings) -> None:
         shape = self._cameras[name].configure(settings, CAMERA_TIMEOUT_S).shape
@@ -289,7 +291,7 @@ class Changeover:
         end = time.monotonic() + max(settings.station.deadline_ms, settings.lead_camera.no_frame_ms) / 1000 + 1.0
         while not self._signalling.snapshot().drained:
             if time.monotonic() > end:
-                raise ChangeRefused("parts in flight did not finish in time")
+                raise ChangeRefused("parts in flight did not finish in time; try again, see: station status")
             time.sleep(0.005)
 
     def _set_camera_back(self, name: str, settings: CameraSettings) -> None:
@@ -299,7 +301,7 @@ class Changeover:
             log.error("the camera could not be set back", problem=str(problem))
 
     def _keep_for_restart(self, new: LoadedConfiguration, who: str) -> None:
-        # What the journal still holds is of the old recipe, and a restart could not tell.
+        # What the journal still holds is of the old recipe, which a restart could not know.
         self._recorder.flush(RECORDS_TIMEOUT_S)
         if new.recipe is not None:
             write_selection(new.work_dir, Selection(recipe=new.recipe.name, who=who, wall_time=time.time()))
@@ -309,7 +311,7 @@ class Changeover:
 
 
 def identity(session: str, configuration: LoadedConfiguration) -> Identity:
-    """What map and records say of a station with this configuration."""
+    """What the register map and the records show of a station with this configuration."""
     recipe = configuration.settings.recipe
     return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)
 

@@ -1,4 +1,4 @@
-"""Watches whether the GPU is slowed down by heat or power, on a thread of its own: a driver may be slow to answer."""
+"""Watches whether heat or power slow the GPU down, on a thread of its own: a driver may take long to reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERIOD_S = 5.0
 
 
 class GpuWatch:
-    """Posts the warning GPU_SLOWED_DOWN when it comes and when it goes."""
+    """Posts the warning GPU_SLOWED_DOWN when the GPU slows down and when it is fast again. Owns its thread."""
 
     def __init__(self, monitor: ThermalMonitor, post: Callable[[Warn], None], *, period_s: float = PERIOD_S) -> None:
         self._monitor = monitor
@@ -28,19 +28,19 @@ class GpuWatch:
         self._slowed_down = False
 
     def start(self) -> None:
-        """Nothing is watched where NVML is not there."""
+        """Starts the thread; does nothing where NVML is not there."""
         if self._monitor.is_there:
             self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Ends the thread; False when the driver did not answer in time."""
+        """Ends the thread; False when the driver did not reply in time."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def look(self) -> None:
-        """Asks once."""
+        """Asks the driver once and posts what has changed."""
         why = self._monitor.slowdown()
         if bool(why) != self._slowed_down:
             self._slowed_down = bool(why)

@@ -18,7 +18,9 @@ WHO = "plc"
 
 
 class PlcRequests:
-    """One command after the other; each is answered with `CommandFinished`, whatever happens."""
+    """Owns the queue of these commands and the thread that carries them out, one after the other. Posts one
+    `CommandFinished` for each, whatever happens.
+    """
 
     def __init__(self, post: Callable[[CommandFinished], None]) -> None:
         self._post = post
@@ -31,7 +33,7 @@ class PlcRequests:
         return self._thread.is_alive()
 
     def start(self, changeover: Changeover) -> None:
-        """From now on what was asked for is carried out."""
+        """Starts to carry out commands, those that wait first."""
         self._changeover = changeover
         self._thread.start()
 
@@ -62,11 +64,11 @@ class PlcRequests:
                 case Command.RELOAD_CONFIGURATION:
                     self._changeover.reload(WHO)
                 case other:
-                    raise ChangeRefused(f"{other.name} is not carried out here")
+                    raise ChangeRefused(f"{other.name} is not a command of this thread")
         except ChangeRefused as problem:
             log.warning("command refused", command=request.command.name, argument=request.argument, why=str(problem))
             return False
-        except Exception:  # stage boundary: the PLC is told, and the next command is heard
+        except Exception:  # stage boundary: the PLC gets its reply, and the next command is carried out
             log.exception("command failed", command=request.command.name, argument=request.argument)
             return False
         return True

@@ -40,10 +40,10 @@ log = structlog.get_logger()
 
 TURN_S = 0.1
 STUCK_S = 2.0
-"""A signalling loop that has not turned for so long does not feed the watchdog."""
+"""Longest turn of the signalling loop; after it the watchdog is not fed."""
 
 COAST_S = 5.0
-"""What the belt gets at a stop to bring the parts behind the camera to their ejectors."""
+"""At a stop: time for the parts behind the camera to reach their ejectors."""
 
 EXIT_OK = 0
 EXIT_STAGE_FAILED = 3
@@ -72,7 +72,7 @@ class Stages:
 
 
 def stop_on_signals() -> threading.Event:
-    """SIGTERM and SIGINT only set this flag; the supervisor looks at it."""
+    """SIGTERM and SIGINT only set this flag; the supervisor reads it."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -112,11 +112,11 @@ class Supervisor:
         self._notifier.ready("running")
         code = EXIT_OK
         while code == EXIT_OK and not self._stop.wait(TURN_S):
-            code = self._look_after()
+            code = self._watch()
         self._notifier.stopping()
         return self._shut_down(code)
 
-    def _look_after(self) -> int:
+    def _watch(self) -> int:
         """One round of watching; an exit code other than 0 ends the daemon."""
         stages = self._stages
         alive = {
@@ -138,7 +138,7 @@ class Supervisor:
             log.error("GPU failed, only a restart helps", problem=why)
             return EXIT_DEVICE_FAILED
         if stages.inspection.busy_for_s > self._engine_hang_s:
-            stages.signalling.post(RaiseFault(ErrorCode.ENGINE_HANGS, f"no answer for {self._engine_hang_s} s"))
+            stages.signalling.post(RaiseFault(ErrorCode.ENGINE_HANGS, f"no result for {self._engine_hang_s} s"))
             log.error("engine hangs", busy_for_s=round(stages.inspection.busy_for_s, 1))
             return EXIT_ENGINE_HANGS
         health = stages.recorder.health

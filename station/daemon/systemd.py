@@ -41,5 +41,5 @@ class Notifier:
             try:
                 connection.sendto(message.encode(), self._address)
             except OSError:
-                # systemd gone or its socket full: the station goes on; the watchdog tells if it matters
+                # systemd gone or its socket full: the station goes on; the watchdog fires if it matters
                 return

@@ -102,7 +102,7 @@ def upsert_challenge(row: ChallengeRow) -> Statement:
 
 
 def runs(connection: sqlite3.Connection, newest: int) -> list[tuple[Run, str]]:
-    """The newest runs with the recipe that was in force, oldest of them first."""
+    """The newest runs with the recipe of their time, oldest of them first."""
     rows = connection.execute("SELECT * FROM challenges ORDER BY run DESC LIMIT ?", [newest]).fetchall()
     return [(_run(row), str(row["recipe"])) for row in reversed(rows)]
 

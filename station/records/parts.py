@@ -1,6 +1,5 @@
-"""The ledger on disk: rows and typed queries of the SQLite database `records.db` (schema: `database_schema`).
+"""The tables of parts and views: one row a part, one a camera that has seen it. Queries and the count of parts.
 
-One thread of the station writes (see `recording`); any number of processes read through `open_reader`.
 Times of a part are in ms after its trigger; NULL stands for a step that did not happen.
 """
 
@@ -75,7 +74,7 @@ class ViewRow:
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
-    """One part in the ledger: the columns of the table `parts`, and its views."""
+    """One part on record: the columns of the table `parts`, and its views."""
 
     session: str
     acquisition_id: int

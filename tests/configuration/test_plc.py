@@ -91,5 +91,5 @@ def test_a_check_says_what_it_found(tmp_path: Path) -> None:
     with pytest.raises(PlcError, match=f"no connection to 127.0.0.1:{port}: Connection refused"):
         assembly.check_plc(client)
     plc = TcpSlave(port)
-    assert assembly.check_plc(client) == f"127.0.0.1:{port}, unit 1 answers: its control block can be read"
+    assert assembly.check_plc(client) == f"127.0.0.1:{port}, unit 1 responds: its control block can be read"
     plc.close()

@@ -1,6 +1,6 @@
 """How many parts are between camera and ejector, in a file that outlives the process.
 
-A station that is killed leaves parts on the belt of which nobody knows any more. The number is one memory store into a
+A station that is killed leaves parts on the belt that the next one does not know. The number is one memory store into a
 mapped file, as in the flight journal: it survives `kill -9`, not a power cut, which stops the belt as well.
 """
 

@@ -200,7 +200,7 @@ class LetThrough:
 
 @dataclass(frozen=True, slots=True)
 class LostTrack:
-    """Nobody knows where this part is any more; the line stops."""
+    """The place of this part is lost; the line stops."""
 
     acquisition_id: int
     part_id: int

@@ -1,10 +1,10 @@
-"""Tracking to the ejector: which part is where on the belt, who is pushed off, and whether that worked.
+"""Tracking to the ejector: which part is where on the belt, which is pushed off, and whether that worked.
 
 Pure and clock-injected: no threads, no sockets, no clock. One thread (ejection) owns the one instance.
 
     part_opened ─► on the belt ─► at an ejector that takes it ─► Push ... Release ─► confirmed ─► Ejected
                    part_closed:    at the last one with a PASS ─► LetThrough
-                   the verdict     nobody knows where it is    ─► LostTrack and StopLine
+                   the verdict     its place is lost          ─► LostTrack and StopLine
 
 Fail-safe rules held here:
 
@@ -214,7 +214,7 @@ class Tracker:
         return [LostTrack(part.acquisition_id, part.part_id), StopLine(code, f"{part}: {why}")]
 
     def _resolve(self, part: TrackedPart, *, pushed: bool = False) -> None:
-        """The part is off the belt, or nobody knows."""
+        """The part is off the belt, or its place is lost."""
         self._parts = [other for other in self._parts if other is not part]
         if part.acquisition_id:
             self._by_id.pop(part.acquisition_id, None)
@@ -258,7 +258,7 @@ class Tracker:
         return [StopLine(ErrorCode.BIN_FULL, "BinFull is 1")] if full else []
 
     def line_stop_cleared(self) -> list[TrackingEvent]:
-        """A person has looked. What was not confirmed is settled; a cause that still stands stops the line again."""
+        """An operator acknowledges the stop: what was not confirmed is settled, a cause that stands stops it again."""
         settled: list[TrackingEvent] = []
         for lane in self._lanes:
             settled += [replace(ejected, confirmed=False) for ejected, _ in lane.unconfirmed]
@@ -266,7 +266,7 @@ class Tracker:
         return settled + self.bin_full(self._bin_full)
 
     def positions_lost(self, why: str) -> list[TrackingEvent]:
-        """The encoder was set anew: nobody knows where the parts on the belt are."""
+        """The encoder was set anew: the places of the parts on the belt are lost."""
         return [event for part in self._parts for event in self._lose(part, ErrorCode.ENCODER_FAILED, why)]
 
     # ---- time ---------------------------------------------------------------------------------------------------

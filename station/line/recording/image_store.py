@@ -1,4 +1,4 @@
-"""The images of the views: written beside the rows, kept inside the disk budget, given up when the disk is full."""
+"""The images of the views: written beside the rows, kept inside the disk budget, skipped when the disk is full."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _PROBE = bytes(65536)
 
 
 class ImageStore:
-    """Images in day folders below `directory/images`. Nothing here raises for a full disk. Used by one thread."""
+    """Owns the images in day folders below `directory/images`. Used by the recording thread only; a full disk raises
+    nothing here.
+    """
 
     def __init__(self, directory: Path, *, budget_mb: int, min_free_mb: int) -> None:
         self._directory = directory

@@ -1,6 +1,6 @@
-"""The flight journal: which parts are open or not yet in the ledger, in memory that survives `kill -9`.
+"""The flight journal: which parts are open or not yet on record, in memory that survives `kill -9`.
 
-A part that was triggered must end in the ledger exactly once, also when the process is killed between trigger and
+A part that was triggered must end in the records exactly once, also when the process is killed between trigger and
 commit. Each such part has a slot in a memory-mapped file; writing it is a few memory stores, no system call:
 
     FREE --open_part--> OPEN --decide_part--> DECIDED --commit--> FREE
@@ -13,7 +13,7 @@ a store wait while it writes that page of a disk file back.
 Torn writes: a slot's content is stored first and its state, a single byte, last. A kill between the two leaves the
 slot in its earlier state. A checksum over the content finds what a power cut may leave behind.
 
-Call `decide_part` before the verdict is published to the PLC: then the ledger never holds less than the PLC was told.
+Call `decide_part` before the verdict is published to the PLC: then the records never hold less than the PLC has read.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class JournalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedPart:
-    """A part of an earlier process that is not known to be in the ledger."""
+    """A part of an earlier process that may not be on record."""
 
     session: str
     part: Part
@@ -164,7 +164,7 @@ class Journal:
         self._map[at + _STATE_AT] = DECIDED
 
     def commit(self, keys: Iterable[PartKey]) -> None:
-        """These parts are in the ledger: their slots are free again. Unknown keys are passed over."""
+        """These parts are on record: their slots are free again. Unknown keys are passed over."""
         for key in keys:
             slot = self._taken.pop(key, None)
             if slot is not None:

@@ -1,4 +1,4 @@
-"""The disk budget of the images: the oldest go first, rows of the ledger stay.
+"""The disk budget of the images: the oldest go first, rows stay.
 
 Images lie in day folders; the pictures of one part share a stem (`2026-11-22/101502.123-...`, then `.png` and
 `.map.png`) that sorts by time. Sizes are summed once at the start and then kept up to date; nothing is scanned later.
@@ -17,7 +17,7 @@ MB = 1_000_000
 
 
 class Retention:
-    """Knows every stored image and deletes the oldest. Used by one thread."""
+    """Owns the list of stored images and deletes the oldest. Used by the recording thread only; never deletes a row."""
 
     def __init__(self, directory: Path, *, budget_mb: int, min_free_mb: int) -> None:
         self._directory = directory

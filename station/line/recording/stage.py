@@ -1,4 +1,4 @@
-"""The recording stage: one thread that writes rows, images and events; nobody ever waits for it.
+"""The recording stage: one thread that writes rows, images and events; no other thread waits for it.
 
     record() ──► inbox ──► [image to disk] ──► pending rows ──► one transaction per 100 ms ──► on_committed
 
@@ -97,7 +97,9 @@ OnCommitted = Callable[[Sequence[PartKey]], None]
 
 
 class Recorder:
-    """Owner of the records. `start`, then `record` and `event`, then `stop`."""
+    """Owns the records and the thread that writes them. Other threads give it rows, which it takes within microseconds;
+    it never holds up the line. `start`, then rows, then `stop`.
+    """
 
     def __init__(self, settings: RecorderSettings, session: str, *, on_committed: OnCommitted | None = None) -> None:
         """`on_committed` is called on the recording thread with the parts that are in the database for good."""
@@ -162,11 +164,11 @@ class Recorder:
         self._thread.start()
 
     def record(self, record: InspectionRecord) -> None:
-        """Takes a part for the ledger; returns within microseconds whatever the disk does. Called by one thread."""
+        """Takes a part; returns within microseconds whatever the disk does. Called by one thread."""
         self._offer(PartToStore(self._waiting_images.admit(record)))
 
     def record_recovered(self, part: UnfinishedPart, *, engine_id: str = "", recipe: str = "") -> None:
-        """Enters a part that an earlier process left in the journal, unless the ledger has it already."""
+        """Enters a part that an earlier process left in the journal, unless it is on record already."""
         record = InspectionRecord(
             session=part.session,
             part=part.part,

@@ -35,10 +35,11 @@ class Running:
     def __init__(self, tracked: TrackingSettings, encoder: EncoderBelt | None) -> None:
         self.ejections: list[Ejection] = []
         self.faults: list[ErrorCode] = []
+        self.levels: list[bool] = []
         belt: Belt = ClockBelt() if encoder is None else encoder
         ports = EjectionPorts(
             show=lambda _pushing, _count: None,
-            set_output=lambda _number, _on: None,
+            set_output=lambda _number, on: self.levels.append(on),
             record=self.ejections.append,
             event=lambda _kind, _level, _detail: None,
             fault=lambda code, _detail: self.faults.append(code),
@@ -126,11 +127,12 @@ def test_going_back_with_a_part_on_a_standing_belt_stops_the_line(
 
 def test_a_push_that_is_not_confirmed_yet_is_waited_for(run: Callable[..., Running]) -> None:
     tracked = settings(100 * MS)
-    tracked = replace(tracked, ejectors=(replace(tracked.ejectors[0], confirm_ns=2_000 * MS),))
+    tracked = replace(tracked, ejectors=(replace(tracked.ejectors[0], confirm_ns=600_000 * MS),))
     running = run(tracked)
     running.bad_part(1)
+    wait_for(lambda: running.levels == [True, False], "the push and its end")
     with pytest.raises(BeltNotEmpty, match="not confirmed yet"):
-        change_tracking(running.stage, settings(200 * MS), time.monotonic() + 0.6)
+        change_tracking(running.stage, settings(200 * MS), time.monotonic())
     running.plc_writes(PlcInputs(reject_confirmed=True))
     change_tracking(running.stage, settings(200 * MS), FOREVER_S)
     assert [ejection.confirmed for ejection in running.ejections] == [True]
