@@ -1,8 +1,8 @@
 """What a comparison of two ways of computing an engine found, and how much they may differ.
 
-The raw scores of detectors have any unit, so differences are also told as shares of the distance that matters: from the
-typical good part to the reject limit (of the map: to where a defect region begins). What lies farther from the typical
-part than the limit is measured against its own distance.
+The raw scores of detectors have any unit, so differences are also given as shares of the distance that matters: from
+the typical good part to the reject limit (of the map: to where a defect region begins). What lies farther from the
+typical part than the limit is measured against its own distance.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class LinkEvent:
     """
 
     kind: str
-    """`connected`: this client writes from now on (client role: the PLC answers). `disconnected`: it left, anyone may
+    """`connected`: this client writes from now on (client role: the PLC responds). `disconnected`: it left, anyone may
     write now (client role: the PLC is lost, reported once). `refused`: a client did what it may not, reported once a
     minute per host. `failed`: the link itself is dead."""
     peer: str

@@ -37,7 +37,7 @@ class BlobLocation(_Strict):
     turn: bool
     """Turn the part's longest axis to the x axis."""
     head: Literal["shape", "brightness", "none"] = "none"
-    """What tells the two ends of the axis apart: the thicker end, or the brighter one, goes left; `none`: nothing."""
+    """What distinguishes the two ends of the axis: the thicker end, or the brighter one, goes left; `none`: nothing."""
     margin: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Around the part, share of the longer side of its box."""
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from engines.detectors.backbones import Backbone
 
 Features = Mapping[str, Tensor]
-"""Name -> (n, ...): what the frozen part of a detector computes of n images."""
+"""Name -> what the frozen part of a detector computes of n images. Images are the first axis; the others are the
+detector's own, (n, rows, columns, dim) for maps unless its `features` says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """DifferNet: a flow on image-wide features of three scales, the baseline of the refinement papers.
 
-Rudolph, Wandt, Rosenhahn, "Same same but different: semi-supervised defect detection with normalizing flows" (WACV
-2021). The image at full, half and quarter size goes through the frozen backbone, the last feature map of each is
+After [1]. The image at full, half and quarter size goes through the frozen backbone, the last feature map of each is
 averaged over all cells, and a flow of 8 blocks learns the density of the joined vector. An image is scored by several
 turned views of it:
 
@@ -22,6 +21,10 @@ Where this differs from the paper, and why:
   is from its mean over the good images: the first-order share of the cell in the score. So the map is a function of
   the cached features, can be calibrated like that of every other detector, and is part of the exported graph
   (`FlowLayer.pullback`) without a backward pass through the backbone.
+
+References:
+    [1] M. Rudolph, B. Wandt, B. Rosenhahn, "Same same but different: semi-supervised defect detection with normalizing
+        flows", WACV 2021.
 """
 
 from __future__ import annotations

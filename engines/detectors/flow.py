@@ -4,8 +4,12 @@ Every layer is `y, log_det = layer(x)` with x (..., dim) and log_det (...), and 
 the change of variables: log p(x) = log N(z; 0, I) + log_det. `pullback` is the gradient written by hand, so that it is
 part of an exported graph.
 
-Affine coupling: Dinh, Sohl-Dickstein, Bengio, "Density estimation using Real NVP" (ICLR 2017). Soft clamping:
-Ardizzone et al., "Guided image generation with conditional invertible neural networks" (2019), as DifferNet uses it.
+Affine couplings are those of [1]; soft clamping is that of [2], as DifferNet uses it.
+
+References:
+    [1] L. Dinh, J. Sohl-Dickstein, S. Bengio, "Density estimation using Real NVP", ICLR 2017.
+    [2] L. Ardizzone, C. Lüth, J. Kruse, C. Rother, U. Köthe, "Guided image generation with conditional invertible
+        neural networks", arXiv:1907.02392, 2019.
 """
 
 from __future__ import annotations

@@ -1,17 +1,22 @@
 """A memory of good patches: how far is each place of an image from the nearest good one?
 
-After Roth et al., "Towards total recall in industrial anomaly detection" (PatchCore, CVPR 2022): features of two
-middle layers, averaged over neighbourhoods, a coreset chosen greedily, distance to the nearest neighbour. Nothing is
-trained, and 20 images are enough to start.
+After PatchCore [1]: features of two middle layers, averaged over neighbourhoods, a coreset chosen greedily, distance to
+the nearest neighbour. Nothing is trained, and 20 images are enough to start.
 
 Where this differs from the paper, and why:
 
-* Each layer is projected at random to a few dimensions before it is kept (Johnson-Lindenstrauss: distances stay), and
+* Each layer is projected at random to a few dimensions before it is kept (distances stay [2]), and
   scaled to the same spread, so that neither drowns the other. The paper projects only to choose the coreset.
 * The coreset is bounded in number, and chosen among a bounded number of patches: the time of an inference and of a
   training are known beforehand.
 * The image score is the mean of the hottest cells instead of the reweighted maximum: steadier, and no lookup of
   neighbours of neighbours in the graph.
+
+References:
+    [1] K. Roth, L. Pemula, J. Zepeda, B. Schölkopf, T. Brox, P. Gehler, "Towards total recall in industrial anomaly
+        detection", CVPR 2022.
+    [2] W. B. Johnson, J. Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert space", Contemporary
+        Mathematics 26, 1984.
 """
 
 from __future__ import annotations

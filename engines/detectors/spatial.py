@@ -1,14 +1,21 @@
 """The default detector: a normalizing flow with a likelihood at every location of feature maps.
 
 Three streams of a frozen trunk, one finer (texture, small defects) and two coarse ones (structure), are projected and
-whitened in closed form per location, then pass a few couplings that all locations share. With z, log_det of the
-couplings at a location, the deviance per dimension
+whitened in closed form per location (`whitening`, after [1]), then pass a few couplings [2] that all locations share,
+as in [3]. With z, log_det of the couplings at a location, the deviance per dimension
 
     e = (|z|^2 - 2 log_det) / dim
 
 is twice the negative log-likelihood, without the terms that are the same for every image. It is near 1 on good parts.
 The map is the mean over the streams of log e: a geometric mean, so no stream drowns the others. The image score is the
 log of the mean of the hottest cells. What was tried and measured: docs/decisions/0005-spatial-detector.md.
+
+References:
+    [1] T. Defard, A. Setkov, A. Loesch, R. Audigier, "PaDiM: a patch distribution modeling framework for anomaly
+        detection and localization", ICPR Workshops 2021.
+    [2] L. Dinh, J. Sohl-Dickstein, S. Bengio, "Density estimation using Real NVP", ICLR 2017.
+    [3] D. Gudovskiy, S. Ishizaka, K. Kozuka, "CFLOW-AD: real-time unsupervised anomaly detection with localization via
+        conditional normalizing flows", WACV 2022.
 """
 
 from __future__ import annotations

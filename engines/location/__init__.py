@@ -1,6 +1,8 @@
 """Finding the part in the image, before the detector: the same code in training and on the line.
 
-spec.py       what an engine's manifest says about it
+Owns how a part is found and the warp to the model's input; knows neither runtimes nor training. What an engine's
+manifest says about it is `engines.bundle.location_spec`.
+
 blob.py       a part that stands out from an even background, in any orientation
 template.py   a taught picture that moves a little
 pose.py       from the found pose to the model's input, and maps back to the image

@@ -28,7 +28,7 @@ def pixel_difference(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> i
 
 
 def pixel_refusal(difference: int) -> str:
-    """Why pixels that differ by so many grey levels are not the same; empty when they are."""
+    """Why pixels that differ by this number of grey levels are not the same; empty when they are."""
     if difference <= SAME_PIXELS:
         return ""
     return f"pixels differ by {difference} grey levels from the processor's, allowed {SAME_PIXELS}"

@@ -22,7 +22,7 @@ from engines.runtimes.protocol import Runtime
 
 @dataclass(frozen=True, slots=True)
 class ParityImage:
-    """An image in the model's input size and the name under which a report tells of it."""
+    """An image in the model's input size and the name that reports give it."""
 
     name: str
     pixels: NDArray[np.uint8]
@@ -107,7 +107,7 @@ def require_parity(report: ParityReport, instead: str) -> None:
 
 
 def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64], resolution: float = 0.0) -> float | None:
-    """Spearman's, over groups of images that `resolution` can tell apart; None: it tells none apart.
+    """Spearman's, over groups of images that `resolution` separates; None: it separates none.
 
     Images whose scores in `first` are no farther apart than that are one group, with the mean of their scores: good
     images of a uniform product score nearly the same, their order says nothing. A `second` without an order gives 0.

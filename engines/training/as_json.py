@@ -1,4 +1,4 @@
-"""Anything a training was told, as JSON can say it: for its dossier and for the key of its checkpoint."""
+"""Whatever a training was given, as JSON can express it: for its dossier and for the key of its checkpoint."""
 
 from __future__ import annotations
 

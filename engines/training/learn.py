@@ -32,7 +32,7 @@ LOOK_CELLS = 4
 """An image's look, for finding alike ones, is its anomaly map at this many cells each way."""
 
 OnStep = Callable[[str, int, int], None]
-"""(step, done, total)."""
+"""(name of the step, done, total); called on the thread that teaches, often: it must return at once."""
 
 
 @dataclass(frozen=True)

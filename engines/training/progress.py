@@ -18,7 +18,7 @@ class Reporter(Protocol):
     """Follows a training."""
 
     def step(self, step: str, done: int, total: int) -> None:
-        """So much of a step is done."""
+        """`done` of `total` units of a step are done."""
         ...
 
     def done(self, engine_id: str, summary: dict[str, object]) -> None:

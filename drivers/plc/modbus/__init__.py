@@ -5,9 +5,9 @@
     rtu_server.py ─┘
       rtu_frames.py   frames of a serial line
 
-pymodbus' own server is not used, because of what it does to a PLC that misbehaves (3.16): it answers only the last of
-several requests that arrive together, it keeps buffering after a frame that is not Modbus, it takes any value for a
-coil, and it cannot tell one client from another.
+pymodbus' own server is not used, because of what it does to a PLC that misbehaves (3.16): of several requests
+that arrive together it responds only to the last, it keeps buffering after a frame that is not Modbus, it takes any
+value for a coil, and it cannot distinguish one client from another.
 
 Each link runs on one thread named `modbus`, which calls `on_inputs` and `on_link_event`; they must not block. `publish`
 may be called from any one thread and only replaces a reference.

@@ -111,7 +111,7 @@ class ModbusClientLink:
                 pause_s = min(2 * pause_s, self._settings.reconnect_max_s)
 
     def _exchange(self) -> None:
-        """Reads and writes until told to stop. Raises RegistersLost."""
+        """Reads and writes until `stop` is set. Raises RegistersLost."""
         self._written = None  # the PLC may be another one, or have been restarted
         self._write_status()  # before anything is asked of it, the PLC shall know how things are
         first = self._read_control()

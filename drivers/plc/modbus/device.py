@@ -171,7 +171,7 @@ class Device:
         return ReadWriteMultipleRegistersResponse(registers=answer)
 
     def _write(self, client: Client, now_s: float, write: Callable[[], bool]) -> None:
-        """Writes when the client may; then the station is told, before the client has its answer."""
+        """Writes when the client may; the station hears of it before the client gets its response."""
         took_over = self._claim(client, now_s)
         if write() or took_over:
             self._on_inputs(self.memory.control)

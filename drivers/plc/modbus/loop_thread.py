@@ -13,7 +13,7 @@ JOIN_S = 5.0
 
 
 class LoopThread:
-    """Runs one coroutine function until told to stop; a failure is reported as a dead link."""
+    """Runs one coroutine function until `stop` is called; a failure is reported as a dead link."""
 
     def __init__(self, on_link_event: OnLinkEvent) -> None:
         self._on_link_event = on_link_event
@@ -27,7 +27,7 @@ class LoopThread:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, serve: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-        """`serve` gets the event that tells it to end. Returns when the loop runs."""
+        """`serve` gets the event that ends it. Returns when the loop runs."""
         self._thread = threading.Thread(target=self._run, args=(serve,), name="modbus")
         self._thread.start()
         self._running.wait()

@@ -1,6 +1,6 @@
 """Holding registers of a PLC, read and written through pymodbus' client, over TCP or a serial line.
 
-Connections and ports are opened here, for errors that say what to do; pymodbus frames and matches the answers.
+Connections and ports are opened here, for errors that say what to do; pymodbus frames and matches the responses.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ an adapter is in between:
 * a silence inside a frame: all places where a frame may have begun are tried, the earliest first, so this also passes
   over garbage before a frame;
 * a silence that was not seen: then what came must be whole frames without rest. On RS-485 those in front are often what
-  others say, requests to other devices and their answers.
+  others say, requests to other devices and their responses.
 """
 
 from __future__ import annotations

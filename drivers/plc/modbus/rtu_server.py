@@ -64,7 +64,7 @@ class ModbusRtuServerLink:
             if port is not None:
                 master = _Master(self._device, self._settings, port)
                 await asyncio.wait((stopped, master.gone), return_when=asyncio.FIRST_COMPLETED)
-                if master.gone.done() and not self._device.is_writer(master):  # of a writer the device tells it
+                if master.gone.done() and not self._device.is_writer(master):  # the device reports the writer
                     self._on_link_event(LinkEvent("disconnected", master.peer, master.gone.result()))
                 master.close(master.gone.result() if master.gone.done() else "the station closes the link")
             with suppress(asyncio.TimeoutError):
@@ -122,10 +122,10 @@ class _Master(Client):
     def _silent(self) -> None:
         """Nothing was received for the gap: the frame has ended, and an RS-485 adapter had its time to turn round."""
         now_s = self._loop.time()
-        answers = b"".join(self._answer(frame, now_s) for frame in self._frames.silence())
-        if answers:
-            with suppress(OSError):  # a line that takes no answers: the PLC asks again
-                os.write(self._port.fileno(), answers)
+        responses = b"".join(self._answer(frame, now_s) for frame in self._frames.silence())
+        if responses:
+            with suppress(OSError):  # a line that takes no responses: the PLC asks again
+                os.write(self._port.fileno(), responses)
 
     def _answer(self, frame: bytes, now_s: float) -> bytes:
         unit_id, pdu = frame[0], frame[1:]

@@ -52,5 +52,5 @@ def _errno(error: BaseException) -> int:
 
 
 def _is_pty(port: str) -> bool:
-    """A pty (simulated lines) has no parity bits, and refuses to be told to."""
+    """A pty (simulated lines) has no parity bits, and refuses a setting that asks for them."""
     return os.major(Path(port).stat().st_rdev) in PTY_MAJORS

@@ -1,4 +1,4 @@
-"""What the four links are told."""
+"""Settings of the four links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from drivers.plc.signal_map import Layout
 
 START_BIT, DATA_BITS = 1, 8
 SHORTEST_GAP_S = 0.00175
-"""The silence between two frames is 3.5 characters, and so long above 19200 baud (Modbus over Serial Line V1.02)."""
+"""The silence between two frames is 3.5 characters, and this long above 19200 baud (Modbus over Serial Line V1.02)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class ModbusServerSettings:
     writers: tuple[str, ...] = ()
     """Addresses or networks that may write, such as `192.168.0.10` or `10.0.0.0/24`; empty: any."""
     writer_silence_s: float = 5.0
-    """The writer may be silent so long before another client may take over."""
+    """Longest silence of the writer before another client may take over."""
     idle_timeout_s: float = 60.0
-    """A client without a request for so long is disconnected."""
+    """Longest time without a request before a client is disconnected."""
     max_clients: int = 16
     """One more takes the place of the client that has been silent longest (never of the writer)."""
     layout: Layout = field(default_factory=Layout)

@@ -140,7 +140,7 @@ class _TcpClient(Client, asyncio.BufferedProtocol):
             self.close(f"no request for {self._settings.idle_timeout_s:g} s")
 
     def pause_writing(self) -> None:
-        """The client does not read its answers: it gets no more until it does."""
+        """The client does not read its responses: it gets no more until it does."""
         if self._transport is not None:
             self._transport.pause_reading()
 

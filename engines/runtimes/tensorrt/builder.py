@@ -122,7 +122,7 @@ def make_logger(trt: Any) -> Any:
 
 
 def make_monitor(trt: Any, on_progress: Callable[[BuildProgress], None], cancelled: threading.Event | None) -> Any:
-    """An `IProgressMonitor` that tells `on_progress`; what that raises is kept in `.raised` and ends the build."""
+    """An `IProgressMonitor` that calls `on_progress`; what that raises is kept in `.raised` and ends the build."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # the module is an argument
         def __init__(self) -> None:

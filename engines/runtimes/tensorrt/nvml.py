@@ -23,7 +23,7 @@ _HANDLE_P = ctypes.POINTER(ctypes.c_void_p)
 
 
 class ThermalMonitor:
-    """Asks for one GPU. Every method answers, whatever is missing.
+    """Reads the sensors of one GPU. Every method returns, whatever is missing.
 
     Args:
         pci_bus_id: of the GPU, as CUDA gives it.

@@ -125,9 +125,9 @@ class PlanStore:
 
     def unusable(self, found: PlanFound) -> PlanUnusable:
         """The error for a plan that is not ready."""
-        mend = "station engine build" if found.rebuilding_helps else 'set [engine] precision = "fp32", or teach again'
+        cure = "station engine build" if found.rebuilding_helps else 'set [engine] precision = "fp32", or teach again'
         return PlanUnusable(
-            f'engine "{self._engine}": TensorRT plan {found.state.value}: {found.detail}; {mend}',
+            f'engine "{self._engine}": TensorRT plan {found.state.value}: {found.detail}; {cure}',
             rebuilding_helps=found.rebuilding_helps,
         )
 

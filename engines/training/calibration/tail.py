@@ -39,7 +39,7 @@ def allowed_exceeding(count: float, probability: float, confidence: float) -> in
 
 @cache
 def min_count(probability: float, confidence: float) -> int:
-    """So many independent scores give a limit without any model that one of them may exceed.
+    """The smallest number of independent scores that gives a limit without any model which one of them may exceed.
 
     With fewer the largest score would be the limit: one odd image would set it.
     """

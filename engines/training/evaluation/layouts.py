@@ -178,7 +178,7 @@ def _open_visa(folder: Path) -> LabelledSet:
 
 
 def _by_mask(pairs: Iterable[tuple[Path, Path]]) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Good and defective samples of images whose mask tells what they are."""
+    """Good and defective samples of images whose mask says which of the two they are."""
     good, defective = [], []
     for path, mask in pairs:
         if not mask.is_file():

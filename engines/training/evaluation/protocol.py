@@ -1,5 +1,5 @@
-"""Who is learned and who is tested: the protocol of the papers (Aqeel et al., VISAPP 2025), in which defective images
-are mixed into the training set.
+"""Which images are trained on and which are tested: the protocol of the papers (Aqeel et al., VISAPP 2025), which mix
+defective images into the training set.
 
 Noise n % means that n % of the training images are defective. Half of the defective images, of each defect type, are
 the dirt from which they are taken; the other half and all good test images are tested, whatever the noise, so that

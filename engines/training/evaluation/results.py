@@ -69,7 +69,7 @@ class Result:
     false_reject: float | None = None
     """Share of good test images above the reject limit."""
     promise_refuted: bool | None = None
-    """Whether so many false rejects are more than chance explains, at the confidence of the promise."""
+    """Whether the false rejects are more than chance explains, at the confidence of the promise."""
     independent_good: int | None = None
     """Good test images, copies of one part counted once: what that is judged by."""
     good_review: float | None = None
@@ -130,7 +130,7 @@ class ResultFolder:
         return max(found, key=lambda result: result.finished, default=None)
 
     def write(self, result: Result, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep a result. The file of figures comes last and appears whole: what it tells of is there."""
+        """Keep a result. The file of figures comes last and appears whole: the files it names are there."""
         stem = self.runs / f"{result.run.name}-{result.fingerprint[:12]}"
         if arrays:
             with atomic_file(stem.with_name(f"{stem.name}.npz")) as temporary, temporary.open("wb") as stream:

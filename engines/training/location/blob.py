@@ -31,7 +31,7 @@ CONTRAST_IN_OTSU = 0.5
 AREA_TOLERANCE = 2.0
 """A part may be this much smaller or larger than the taught ones."""
 RELIABLE = {"shape": 0.05, "brightness": 0.1}
-"""Least median of |skewness| and |correlation| with which the ends of a part are told apart."""
+"""Least median of |skewness| and |correlation| that distinguishes the ends of a part."""
 
 HEADS = {
     "shape": "the thicker end to the left",
@@ -116,7 +116,7 @@ def describe_blob(spec: BlobLocation, spread: Spread) -> str:
 
 
 def _choose_head(blobs: Sequence[Blob]) -> Literal["shape", "brightness", "none"]:
-    """What tells the ends apart in nearly every image: a value that is large against its own spread."""
+    """What distinguishes the ends in nearly every image: a value that is large against its own spread."""
     if _is_reliable([blob.skewness for blob in blobs], RELIABLE["shape"]):
         return "shape"
     if _is_reliable([blob.brightness for blob in blobs], RELIABLE["brightness"]):

@@ -268,7 +268,7 @@ def _check_enough(dataset: Dataset, failed: Sequence[NotLocated], method: str) -
     raise DatasetError(
         f'location {method}: the part was found in {left} of {len(dataset.files)} images of "{dataset.folder}", at '
         f"least {MIN_LOCATED_SHARE:.0%} and {MIN_IMAGES} are needed ({shown}{more}); remove images without a part, "
-        "mend light and background, or choose another location (none always works)"
+        "improve light and background, or choose another location (none always works)"
     )
 
 

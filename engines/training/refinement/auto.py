@@ -29,7 +29,7 @@ from engines.training.refinement.records import (
 from engines.training.refinement.thresholds import densest_third
 
 IMAGE_DEVIATIONS = 5.0
-"""An image leaves when it scores so many deviations above the centre of the densest third. Good images have a tail to
+"""An image leaves when it scores this many deviations above the centre of the densest third. Good images have a tail to
 the right; a lower limit removes their rarer ones."""
 CORE_ROUNDS = 2
 MAX_ROUNDS = 7
@@ -38,16 +38,16 @@ MIN_DIRT_SHARE = 0.03
 
 TAIL_DEVIATIONS = 4.0
 CLEAN_TAIL_SHARE = 0.005
-"""Share of cells so many deviations above the median of their location that good parts have, too. Measured once the
-outlying images had left: 0.004 on clean bottles and clean magnetic tile, 0.006 on the latter with 10 % dirt, 0.013 with
+"""Share of cells that far above the median of their location that good parts have, too. Measured once the outlying
+images had left: 0.004 on clean bottles and clean magnetic tile, 0.006 on the latter with 10 % dirt, 0.013 with
 30 %; 0.006 on clean KolektorSDD, where masking costs 0.002."""
 CELL_DEVIATIONS = 2.0
-"""In data with more, a cell loses its weight so many deviations above the median of its location."""
+"""In data with more, a cell loses its weight this many deviations above the median of its location."""
 MASKED_IMAGE_DEVIATIONS = 4.0
 """And an image leaves: in dirty data more of what is far out is dirt."""
 VERY_DIRTY_TAIL_SHARE = 0.008
 VERY_DIRTY_IMAGE_DEVIATIONS = 3.0
-"""The same with so many outlying cells. At once for all, it took 25 of 244 clean KolektorSDD images away."""
+"""The same with more outlying cells than that. Used for all data, it took 25 of 244 clean KolektorSDD images away."""
 MASK_ROUNDS = 3
 MAD_TO_DEVIATION = 1.4826
 MIN_DEVIATION = 1e-6

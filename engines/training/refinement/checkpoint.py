@@ -34,7 +34,7 @@ class FileCheckpoint:
     Args:
         folder: is made when it is missing; may be shared by trainings, each has its own key.
         key: see `checkpoint_key`.
-        on_message: told when a file cannot be used or written; the training goes on without it.
+        on_message: called with a text when a file cannot be used or written; the training continues without it.
     """
 
     def __init__(self, folder: Path, key: str, on_message: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""What refinement is told and what it found."""
+"""What refinement gets and what it finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to refinement: picks the method, keeps the guards, reports."""
+"""Entry point: picks the method, applies the guards, reports."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _trace(detector: Detector, spec: InputSpec, custom_opsets: dict[str, int]) -
         # The exporter that replaces this one needs another package and gives the same graph; torch is pinned.
         warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*legacy TorchScript-based ONNX.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx\..*")
-        # It tells that paddings are not folded into constants; the runtimes do that when they load the graph.
+        # It warns that paddings are not folded into constants; the runtimes do that when they load the graph.
         warnings.filterwarnings("ignore", category=UserWarning, message="Constant folding.*")
         # A backbone from a file is a placeholder here, its shapes are written into the graph behind it.
         warnings.filterwarnings("ignore", category=UserWarning, message=f".*shape inference of {PLACEHOLDER}::.*")

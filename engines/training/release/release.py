@@ -29,7 +29,7 @@ SAMPLE = 16
 FIT_IMAGES = 64
 """Good images to which the graph in 8 bits is fitted."""
 GATE_IMAGES = 64
-"""Good images, none of these, on which the graph in 8 bits is judged; so many known defective ones more."""
+"""Good images, none of these, on which the graph in 8 bits is judged, and at most as many known defective ones."""
 SPARED_SHARES = (0.0, 1 / 8, 1 / 4, 3 / 8)
 """Of the convolutions that could be in 8 bits, the first ones stay in float32: as few as the gate asks for."""
 INT8_AT_TEACHING = INT8.model_copy(update={"score_share": 0.8 * INT8.score_share, "map_share": 0.8 * INT8.map_share})
@@ -78,7 +78,7 @@ def release(
         threads: of ONNX Runtime.
         known_bad: positions of defective images, which join the judgement of the graph in 8 bits.
         int8: also make that graph.
-        on_int8: is told how far that is (done, total).
+        on_int8: called with (done, total) as that proceeds.
 
     Raises:
         ExportError: the float32 graph does not compute what torch computes.

@@ -65,7 +65,7 @@ def noise(height: int, width: int, count: int = 2) -> Tensor:
 
 @pytest.mark.parametrize("name", ["lite0", "lite1", "lite2"])
 def test_lite_equals_another_implementation(name: str) -> None:
-    # The other one pads for the size that it is told.
+    # The other one pads for the size that it is given.
     blocks, parameters = get_model_params(f"efficientnet-{name}", {"image_size": SIZE_PX})
     reference = EfficientNet(blocks, parameters).eval()
     reference.load_state_dict(torch.load(package_file(name), weights_only=True))

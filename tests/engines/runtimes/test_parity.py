@@ -1,4 +1,4 @@
-"""The parity gate: the same passes, what differs is told with the numbers and refused."""
+"""The parity gate: the same passes, what differs is refused with the numbers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def shifted(grey_levels: float) -> np.ndarray:
-    """An image that scores so much."""
+    """An image with this score."""
     return np.full((HEIGHT, WIDTH, 3), BACKGROUND + grey_levels, np.uint8)
 
 

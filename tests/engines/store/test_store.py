@@ -217,7 +217,7 @@ def test_an_engine_that_scores_differently_is_not_taken_in(tmp_path: Path, engin
     assert store.versions() == ()
 
 
-def test_a_link_that_leads_nowhere_is_told_and_can_be_mended(store: EngineStore, tmp_path: Path) -> None:
+def test_a_link_that_leads_nowhere_is_reported_and_can_be_replaced(store: EngineStore, tmp_path: Path) -> None:
     first, second, _ = store.versions()
     store.activate(first)
     first.path.rename(tmp_path / "taken out")
@@ -278,7 +278,7 @@ def test_two_at_once_wait_for_each_other(store: EngineStore, engines: list[Path]
     assert not list(store.path.glob(".new-*"))
 
 
-def test_busy_is_told(store: EngineStore) -> None:
+def test_busy_is_reported(store: EngineStore) -> None:
     impatient = EngineStore(store.path, lock_timeout_s=0.1)
     with store._locked(), pytest.raises(StoreError, match="being changed by another command"):
         impatient.activate(store.versions()[0])

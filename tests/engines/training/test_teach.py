@@ -130,7 +130,7 @@ def start(taught: Taught, output: Path, *arguments: str) -> subprocess.Popen[str
 
 
 def wait_for_round(process: subprocess.Popen[str], number: int) -> None:
-    """Until refinement has finished so many rounds."""
+    """Until refinement has finished this number of rounds."""
     assert process.stdout is not None
     deadline = time.monotonic() + 120
     for line in process.stdout:

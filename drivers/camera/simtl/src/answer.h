@@ -1,4 +1,4 @@
-/* How every entry point answers: values of the GenTL info functions, and errors with a text. */
+/* What every entry point returns: values of the GenTL info functions, and errors with a text. */
 #ifndef SIMTL_ANSWER_H
 #define SIMTL_ANSWER_H
 

@@ -1,4 +1,4 @@
-/* The control socket of one device: what happens to it at one moment, told by the line simulator. */
+/* The control socket of one device: what happens to it at one moment, sent by the line simulator. */
 #ifndef SIMTL_CONTROL_H
 #define SIMTL_CONTROL_H
 
@@ -21,8 +21,8 @@ struct command {
     enum command_kind kind;
     uint32_t number; /* level, or count of frames */
     uint32_t delay_ms;
-    uint64_t edge_ns; /* CLOCK_MONOTONIC; 0: not told */
-    uint32_t request; /* told back in the scene, so that the simulator knows when the fault is armed */
+    uint64_t edge_ns; /* CLOCK_MONOTONIC; 0: not given */
+    uint32_t request; /* written back to the scene, so that the simulator knows when the fault is armed */
 };
 
 struct control {

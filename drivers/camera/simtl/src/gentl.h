@@ -1,4 +1,4 @@
-/* The part of the GenTL 1.5 binary interface that this producer answers, declared by ourselves.
+/* The part of the GenTL 1.5 binary interface that this producer implements, declared by ourselves.
  *
  * Names and values are those of the GenICam GenTL Standard, version 1.5 (EMVA), so that they can be looked up there.
  */

@@ -273,7 +273,7 @@ static GC_ERROR write_entry(HANDLE port, PORT_REGISTER_STACK_ENTRY *entry)
     return GCWritePort(port, entry->Address, entry->pBuffer, &size);
 }
 
-/* One after the other; `count` tells how many went well. */
+/* One after the other; `count` returns how many went well. */
 static GC_ERROR access_stacked(HANDLE port, PORT_REGISTER_STACK_ENTRY *entries, size_t *count, port_access access)
 {
     struct device *device = lock_port(port);

@@ -28,7 +28,7 @@ static GC_ERROR stream_info(const struct stream *stream, uint32_t payload_size, 
     case STREAM_INFO_IS_GRABBING:
         return answer_bool(to, stream->is_grabbing);
     case STREAM_INFO_DEFINES_PAYLOADSIZE:
-        return answer_bool(to, 0); /* the feature PayloadSize tells */
+        return answer_bool(to, 0); /* see the feature PayloadSize */
     case STREAM_INFO_TLTYPE:
         return answer_string(to, TL_TYPE);
     case STREAM_INFO_NUM_CHUNKS_MAX:

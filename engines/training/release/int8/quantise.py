@@ -51,11 +51,11 @@ def quantised_backbone(
 
     Args:
         model: made by `export_onnx`.
-        images: in the model's input size; the largest activation on them is the largest that 8 bits can tell.
+        images: in the model's input size; the largest activation on them is the largest that 8 bits can represent.
         spared_share: of these convolutions, how many of the first stay in float32. Those on the finest maps cost the
             most accuracy: all that follows builds on them.
         threads: of ONNX Runtime.
-        on_progress: is told (convolutions done, all).
+        on_progress: called with (convolutions done, all).
 
     Raises:
         ExportError: the backbone has no convolution with constant weights, or the result is not valid.

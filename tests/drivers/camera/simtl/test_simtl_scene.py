@@ -12,7 +12,7 @@ from drivers.camera.protocol import ProducerError
 from drivers.camera.simtl import Scene, SceneError, producer_path
 
 
-def test_a_producer_that_is_not_built_tells_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_producer_that_is_not_built_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simtl, "__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(ProducerError, match=r"setup\.py build_ext --inplace"):
         producer_path()

@@ -69,7 +69,7 @@ class Wire(Protocol):
 
 
 class TcpWire:
-    """Pipelines a burst and compares the answers with the questions."""
+    """Pipelines a burst and compares the responses with the requests."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
@@ -160,7 +160,7 @@ class RtuWire:
 
     @staticmethod
     def _answer_in(received: bytes, pdu: bytes) -> bytes:
-        """The PDU that answers, found behind what is left of answers to a burst."""
+        """The response, found behind what is left of the responses to a burst."""
         at = received.find(bytes([UNIT, pdu[0]]))
         while at >= 0:
             head = received[at : at + 3]
@@ -172,7 +172,7 @@ class RtuWire:
         return b""
 
     def _send(self, data: bytes) -> None:
-        """Drops what was received before: the answers to what is sent now come later."""
+        """Drops what was received before: the responses to what is sent now come later."""
         while data:
             while select.select([self._line], [], [], 0)[0]:
                 os.read(self._line, 4096)
@@ -304,9 +304,9 @@ class Campaign:
                 with _paused(enemies):
                     self._parts(1, report.quiet)
         for enemy in enemies:
-            told, _ = enemy.communicate(timeout=PATIENCE_S)
+            count, _ = enemy.communicate(timeout=PATIENCE_S)
             assert enemy.returncode == 0
-            report.hostile_frames += int(told)
+            report.hostile_frames += int(count)
         self._parts(1, report.fuzzed)
         plc.assert_nothing_changed()
         report.longest_beat_s = plc.longest_beat_s

@@ -129,7 +129,7 @@ def hostile(port: int, frames: int, seed: int) -> int:
 
 
 def _send_until_closed(connection: socket.socket, frames: int, rng: random.Random) -> int:
-    """The frames sent. Ends when the station hangs up, after a while, or without having read the last answers."""
+    """The frames sent. Ends when the station hangs up, after a while, or without having read the last responses."""
     sent, bursts = 0, rng.randrange(1, 200)
     try:
         while sent < frames and bursts:

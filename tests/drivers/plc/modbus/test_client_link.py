@@ -146,7 +146,7 @@ class SmallBank(DataBank):
         ({"status_address": 0, "control_address": 95}, "refused reading 14 .* at 95: .*; check plc.control_address"),
     ],
 )
-def test_a_layout_that_the_plc_does_not_have_is_told(changes: dict[str, object], expected: str) -> None:
+def test_a_layout_that_the_plc_does_not_have_is_reported(changes: dict[str, object], expected: str) -> None:
     station = Station(port := free_port(), **changes)
     server = ModbusServer("127.0.0.1", port, no_block=True, data_bank=SmallBank())
     server.start()

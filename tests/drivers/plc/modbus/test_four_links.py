@@ -18,7 +18,7 @@ TRIGGER_ENABLE, TRIGGER, LATCH_PART_ID = 0, 1, 11
 
 
 class Running:
-    """One open link with its PLC and everything that it told the station."""
+    """One open link with its PLC and every event that it posted."""
 
     def __init__(self, name: str, links: FourLinks, layout: Layout | None = None) -> None:
         self.inputs: list[PlcInputs] = []

@@ -396,7 +396,7 @@ def test_a_client_that_floods_and_never_reads_does_not_stall_the_others(server: 
     request = frame(read(4, 0, 42)) * 500
     with RawClient(server.port) as flood, RawClient(server.port) as good:
         flood.socket.setblocking(False)
-        with pytest.raises(BlockingIOError):  # the station stops reading: it does not buffer answers without limit
+        with pytest.raises(BlockingIOError):  # the station stops reading: it does not buffer responses without limit
             send_forever(flood.socket, request)
         for _ in range(100):
             assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"

@@ -107,9 +107,9 @@ def test_a_request_of_another_function_or_length_ends_at_the_silence(pdu: bytes)
 
 
 def test_what_others_on_the_line_say_is_cut_off() -> None:
-    """Without silences that a busy machine could see: requests to unit 9, its answers, then a request to us."""
+    """Without silences that a busy machine could see: requests to unit 9, its responses, then a request to us."""
     line = Line()
-    answers = [
+    responses = [
         b"\x03\x04\x00\x01\x00\x02",
         b"\x01\x02\x05\x00",
         struct.pack(">BHH", 16, 3, 4),
@@ -117,7 +117,7 @@ def test_what_others_on_the_line_say_is_cut_off() -> None:
         write_coil(1, 0),
     ]
     requests = [read(3, 0, 2), read(1, 0, 9), write_registers(3, [1, 2, 3, 4]), read(3, 999, 1), write_coil(1, 0)]
-    for request, answer in zip(requests, answers, strict=True):
+    for request, answer in zip(requests, responses, strict=True):
         line.send(rtu(request, 9) + rtu(answer, 9))
     line.send(rtu(read(4, 0, 1)))
     line.silence()

@@ -1,4 +1,4 @@
-"""The station as a device of a serial line (a pair of ptys): what it answers, what not, and what disturbs it not."""
+"""The station as a device of a serial line (a pair of ptys): what it responds to, and what does not disturb it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNIT = 7
 GAP_S = 0.05
 """Between what the tests send; longer than the 2 ms of the line, so that a busy machine sees it, too."""
 SILENT_S = 0.5
-"""No answer for so long is none."""
+"""Longest wait for a response."""
 
 
 class Device:
@@ -163,11 +163,11 @@ def test_a_port_that_is_gone_is_opened_again(pair: SerialPair) -> None:
         pair.plug_in()
         device.wire = os.open(pair.plc, os.O_RDWR | os.O_NOCTTY)
 
-        def answers() -> bool:
+        def responds() -> bool:
             device.send(rtu(read(4, 1, 1), UNIT))
             return device.receive(SILENT_S) == rtu(b"\x04\x02\x00\x03", UNIT)
 
-        wait_for(answers, "an answer")
+        wait_for(responds, "a response")
         assert device.ask(read(1, 1, 1)) == b"\x01\x01\x01", "what was written stays"
         device.ask(write_coil(1, 0))
         assert [inputs.trigger for inputs in device.inputs] == [True, False]

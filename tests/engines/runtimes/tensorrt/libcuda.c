@@ -1,5 +1,5 @@
-/* A small driver library with the functions that the station calls through ctypes. What it answers stands in the
- * environment; what it was told is printed to the file CUDA_SMALL_LOG. It computes nothing. */
+/* A small driver library with the functions that the station calls through ctypes. What it returns stands in the
+ * environment; its calls are logged to the file CUDA_SMALL_LOG. It computes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static long number(const char *name, long otherwise) {
     return text && *text ? strtol(text, NULL, 10) : otherwise;
 }
 
-static CUresult told(const char *function) {
+static CUresult logged(const char *function) {
     const char *path = getenv("CUDA_SMALL_LOG");
     FILE *log = path && *path ? fopen(path, "a") : NULL;
     char variable[64];
@@ -24,31 +24,31 @@ static CUresult told(const char *function) {
     return (CUresult)number(variable, 0);
 }
 
-CUresult cuInit(unsigned flags) { (void)flags; return told("cuInit"); }
+CUresult cuInit(unsigned flags) { (void)flags; return logged("cuInit"); }
 
 CUresult cuDriverGetVersion(int *version) {
     *version = (int)number("CUDA_SMALL_VERSION", 13020);
-    return told("cuDriverGetVersion");
+    return logged("cuDriverGetVersion");
 }
 
 CUresult cuDeviceGetCount(int *count) {
     *count = (int)number("CUDA_SMALL_COUNT", 1);
-    return told("cuDeviceGetCount");
+    return logged("cuDeviceGetCount");
 }
 
-CUresult cuDeviceGet(CUdevice *device, int ordinal) { *device = ordinal; return told("cuDeviceGet"); }
+CUresult cuDeviceGet(CUdevice *device, int ordinal) { *device = ordinal; return logged("cuDeviceGet"); }
 
 CUresult cuDeviceGetName(char *name, int length, CUdevice device) {
     const char *text = getenv("CUDA_SMALL_NAME");
     (void)device;
     snprintf(name, (size_t)length, "%s", text ? text : "Small GPU");
-    return told("cuDeviceGetName");
+    return logged("cuDeviceGetName");
 }
 
 CUresult cuDeviceGetPCIBusId(char *bus, int length, CUdevice device) {
     (void)device;
     snprintf(bus, (size_t)length, "0000:01:00.0");
-    return told("cuDeviceGetPCIBusId");
+    return logged("cuDeviceGetPCIBusId");
 }
 
 CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
@@ -57,13 +57,13 @@ CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
                    : attribute == 75 ? number("CUDA_SMALL_MAJOR", 8)
                    : attribute == 76 ? number("CUDA_SMALL_MINOR", 9)
                                      : -1);
-    return told("cuDeviceGetAttribute");
+    return logged("cuDeviceGetAttribute");
 }
 
 CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device) {
     (void)device;
     *bytes = (size_t)number("CUDA_SMALL_MEMORY", 8589934592L);
-    return told("cuDeviceTotalMem_v2");
+    return logged("cuDeviceTotalMem_v2");
 }
 
 CUresult cuGetErrorName(CUresult error, const char **text) {
@@ -81,28 +81,28 @@ CUresult cuGetErrorName(CUresult error, const char **text) {
     return 1;
 }
 
-CUresult cuCtxSynchronize(void) { return told("cuCtxSynchronize"); }
+CUresult cuCtxSynchronize(void) { return logged("cuCtxSynchronize"); }
 
 #ifndef OLD_DRIVER
 CUresult cuStreamBeginCapture_v2(void *stream, int mode) {
-    return stream == (void *)0x5eed && mode == 1 ? told("cuStreamBeginCapture_v2") : 1;
+    return stream == (void *)0x5eed && mode == 1 ? logged("cuStreamBeginCapture_v2") : 1;
 }
 
 CUresult cuStreamEndCapture(void *stream, void **graph) {
     *graph = number("CUDA_SMALL_NO_GRAPH", 0) ? NULL : (void *)0x97a;
-    return stream == (void *)0x5eed ? told("cuStreamEndCapture") : 1;
+    return stream == (void *)0x5eed ? logged("cuStreamEndCapture") : 1;
 }
 
 CUresult cuGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long flags) {
     *executable = (void *)0xe8ec;
-    return graph == (void *)0x97a && flags == 0 ? told("cuGraphInstantiateWithFlags") : 1;
+    return graph == (void *)0x97a && flags == 0 ? logged("cuGraphInstantiateWithFlags") : 1;
 }
 
 CUresult cuGraphLaunch(void *executable, void *stream) {
-    return executable == (void *)0xe8ec && stream == (void *)0x5eed ? told("cuGraphLaunch") : 1;
+    return executable == (void *)0xe8ec && stream == (void *)0x5eed ? logged("cuGraphLaunch") : 1;
 }
 
-CUresult cuGraphExecDestroy(void *executable) { return executable == (void *)0xe8ec ? told("cuGraphExecDestroy") : 1; }
+CUresult cuGraphExecDestroy(void *executable) { return executable == (void *)0xe8ec ? logged("cuGraphExecDestroy") : 1; }
 
-CUresult cuGraphDestroy(void *graph) { return graph == (void *)0x97a ? told("cuGraphDestroy") : 1; }
+CUresult cuGraphDestroy(void *graph) { return graph == (void *)0x97a ? logged("cuGraphDestroy") : 1; }
 #endif

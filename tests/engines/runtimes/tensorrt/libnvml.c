@@ -1,4 +1,4 @@
-/* A small NVML: what it answers stands in the environment. */
+/* A small NVML: what it returns stands in the environment. */
 #include <stdlib.h>
 #include <string.h>
 

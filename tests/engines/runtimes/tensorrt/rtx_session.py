@@ -33,12 +33,12 @@ def build(
     cancel: bool = False,
     cache: bytes = b"",
 ) -> dict[str, Any]:
-    """One build and what was told about it."""
-    told: list[BuildProgress] = []
+    """One build and its progress."""
+    steps: list[BuildProgress] = []
     cancelled = threading.Event()
 
     def progress(step: BuildProgress) -> None:
-        told.append(step)
+        steps.append(step)
         if cancel:
             cancelled.set()
         if fail_at and step.phase.startswith(fail_at):
@@ -58,9 +58,9 @@ def build(
         outcome |= {"plan_bytes": len(built.plan), "cache_bytes": len(built.timing_cache)}
     except (RuntimeFailure, BrokenPipeError) as problem:
         outcome |= {"error": type(problem).__name__, "message": str(problem)}
-    phases = sorted({step.phase for step in told})
-    within = all(0 <= step.done <= step.total for step in told)
-    return {**outcome, "phases": phases, "within": within, "told": len(told)}
+    phases = sorted({step.phase for step in steps})
+    within = all(0 <= step.done <= step.total for step in steps)
+    return {**outcome, "phases": phases, "within": within, "steps": len(steps)}
 
 
 def main(case: str, folder: Path) -> dict[str, Any]:

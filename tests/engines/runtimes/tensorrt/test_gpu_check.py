@@ -53,7 +53,7 @@ def test_without_a_gpu_it_ends_with_2_and_the_reason(tmp_path: Path) -> None:
     assert not (tmp_path / "out.json").exists()
 
 
-def test_damaged_and_foreign_plans_are_told_apart(engine: Path) -> None:
+def test_damaged_and_foreign_plans_are_distinguished(engine: Path) -> None:
     bundle = read_bundle(engine)
     key = plan_key(bundle.manifest.model.sha256, "fp32", "10.16.1.11", GPU)
     PlanStore(engine).write(key, bytes(1000), report())
@@ -72,7 +72,7 @@ def test_different_bits_are_found(engine: Path, tmp_path: Path, pixels: NDArray[
         assert gpu_check.same_bits(one.infer, different.infer, pixels) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_soak_tells_growth_and_different_answers(engine: Path, pixels: NDArray[np.uint8]) -> None:
+def test_soak_reports_growth_and_different_scores(engine: Path, pixels: NDArray[np.uint8]) -> None:
     free = iter([1000, 400])
     with on_cpu(engine) as runtime:
         result = gpu_check.soak(runtime, pixels, 100, lambda: next(free))

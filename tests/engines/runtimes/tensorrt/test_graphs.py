@@ -17,7 +17,7 @@ CAPTURED = ["cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiate
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the driver was told."""
+    """The calls that the driver got."""
     path = tmp_path / "calls"
     path.touch()
     monkeypatch.setenv("CUDA_SMALL_LOG", str(path))
@@ -61,7 +61,7 @@ def test_an_enqueue_that_fails_ends_the_recording(libcuda: str, log: Path) -> No
 
 
 def test_an_enqueue_that_breaks_the_recording(libcuda: str, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver refuses to end a recording that was invalidated; what broke it is what is told."""
+    """The driver refuses to end a recording that was invalidated; the error names what broke it."""
     monkeypatch.setenv("FAILS_cuStreamEndCapture", "901")
 
     def enqueue() -> None:

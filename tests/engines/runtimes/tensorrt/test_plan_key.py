@@ -71,7 +71,7 @@ def test_the_name_is_the_same_in_another_process() -> None:
     assert found.stdout.strip() == KEY.name
 
 
-def test_differences_are_told_in_words() -> None:
+def test_differences_are_named_in_words() -> None:
     orin = Gpu("Orin", (8, 7), 8 << 30, True, 12060, 1, "")
     other = dataclasses.replace(plan_key("cd" * 32, "fp16", "10.3.0", orin), profile=Profile(1, 4, 4), flags=())
     assert other.differences(KEY) == [

@@ -281,7 +281,7 @@ def test_what_a_killed_build_left_is_cleared_away(store: PlanStore) -> None:
     assert young.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(engine: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(engine: Path) -> None:
     (engine / "plans").write_text("a file is in the way")
     with pytest.raises(BundleError, match="cannot be written"):
         PlanStore(engine).write(KEY, PLAN, report())

@@ -106,7 +106,7 @@ def test_the_full_bindings_name_what_is_used(files: dict[str, Used], package: st
 
 
 def test_the_check_finds_what_is_missing() -> None:
-    """In a module of the same kind, what does not exist or is called otherwise is told."""
+    """In a module of the same kind, the check reports what does not exist or is called otherwise."""
 
     class ICudaEngine:
         def get_tensor_name(self) -> None:

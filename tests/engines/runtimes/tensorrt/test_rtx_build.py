@@ -96,7 +96,7 @@ def test_an_error_of_who_follows_ends_the_build(folder: Path) -> None:
         ("fixed batch", ["image (1, 64, 64, 3)", "(-1, height, width, 3) is wanted"]),
     ],
 )
-def test_what_cannot_be_built_is_told(folder: Path, case: str, words: list[str]) -> None:
+def test_what_cannot_be_built_is_reported(folder: Path, case: str, words: list[str]) -> None:
     found = session(case, folder)
     assert found["error"] == "RuntimeFailure"
     assert all(word in found["message"] for word in words), found["message"]

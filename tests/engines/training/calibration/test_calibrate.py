@@ -252,7 +252,7 @@ def test_copies_of_one_rejected_part_refute_nothing() -> None:
     test_good = np.array([0.0] * 96 + [calibration.reject_score + 1] * 6)
     found = realised(calibration, test_good, np.empty(0), np.arange(102) // 6)
     assert (found.false_rejects.count, found.independent_good) == (6, 17)
-    assert not found.within_budget, "the share of images is told as it is"
+    assert not found.within_budget, "the share of images is reported as it is"
     assert not found.refuted
     assert realised(calibration, test_good, np.empty(0)).refuted, "six different parts"
 

@@ -168,7 +168,7 @@ def test_plain_names_are_single_lines_and_tell_names_apart(names: list[str]) -> 
         line.encode("utf-8")
 
 
-def test_location_is_told_and_shown(tmp_path: Path) -> None:
+def test_location_is_reported_and_shown(tmp_path: Path) -> None:
     dossier = SmallTraining(extra={"location": {"method": "blob", "left out": {"#1<b>.png": "no part"}}}).collect()
     write_dossier(tmp_path, dossier, SmallTraining().image, {}, location_sheet=np.zeros((30, 40, 3), np.uint8))
     page = Page((tmp_path / "dossier.html").read_text("utf-8"))

@@ -75,7 +75,7 @@ def test_every_run_has_its_figures(done: Path) -> None:
     assert good["none", 0]["pixel_auroc"] > 0.95
 
 
-def test_runs_that_cannot_be_done_are_told(done: Path) -> None:
+def test_runs_that_cannot_be_done_are_reported(done: Path) -> None:
     failed = [r for r in results(done) if r["error"] is not None]
     assert {r["noise"] for r in failed} == {90}
     assert all(r["error"] and "unexpected" not in r["error"] and r["image_auroc"] is None for r in failed)
@@ -126,7 +126,7 @@ def test_after_a_kill_two_processes_finish_the_rest(dataset: Path, done: Path) -
     assert not list((output / "runs").glob(".*"))
 
 
-def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["evaluate", "--dataset", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]) == 2
     assert "no recognised layout" in capsys.readouterr().err

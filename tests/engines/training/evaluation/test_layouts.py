@@ -76,7 +76,7 @@ def test_a_folder_of_sets_gives_all_of_them(tmp_path: Path) -> None:
     assert [found.name for found in open_folder(tmp_path)] == ["bottle", "candle"]
 
 
-def test_same_names_are_told_apart(tmp_path: Path) -> None:
+def test_same_names_are_distinguished(tmp_path: Path) -> None:
     for parent in ("a", "b"):
         small_sets.mvtec(tmp_path / parent / "bottle", train=1, good=1, scratched=1)
     assert [found.name for found in open_sets([tmp_path / "a", tmp_path / "b"])] == ["a_bottle", "b_bottle"]

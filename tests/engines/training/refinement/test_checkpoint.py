@@ -73,7 +73,7 @@ def test_a_foreign_checkpoint_is_not_used(tmp_path: Path) -> None:
     assert "other data, options or software" in messages[0]
 
 
-def test_the_key_tells_everything_apart() -> None:
+def test_the_key_distinguishes_everything() -> None:
     parts = {"data": "00", "options": RefineOptions(known_good=frozenset({2, 1})), "seed": 0, "map": np.zeros(2)}
     keys = {
         checkpoint_key(**parts),

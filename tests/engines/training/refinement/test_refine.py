@@ -93,7 +93,7 @@ def test_cells_are_measured_against_their_own_location() -> None:
 
 
 class FixedJudge:
-    """Scores that no learning changes: those of a normal distribution, and images `FAR` so many deviations out.
+    """Scores that no learning changes: those of a normal distribution, and images `FAR` deviations out.
 
     Of the cells of the other images `outlying` is the share that is far above the median of its location.
     """

@@ -144,7 +144,7 @@ def test_8_bits_spare_as_many_convolutions_as_the_gate_asks_for(
     assert "int8 (5" in found.variants["int8"].parity.candidate
 
 
-def test_a_graph_that_cannot_be_made_is_told(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_that_cannot_be_made_is_reported(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
     def impossible(_model: bytes, _images: object, **_options: object) -> bytes:
         raise ExportError("there is nothing to do in 8 bits")
 

@@ -34,7 +34,7 @@ TARGETS = ("SM75", "SM86", "SM89", "SM120")
 TIMEOUT_S = 280
 FACTORIES: dict[str, DetectorFactory] = {
     **DETECTORS,
-    # The same operators, of which there are so many that its builds take longest: fewer views, a narrower flow.
+    # The same operators, but more of them, so its builds take longest: fewer views, a narrower flow.
     "differnet": functools.partial(DiffernetDetector, train_views=1, test_views=2, hidden=32),
 }
 
@@ -119,7 +119,7 @@ def test_what_prepares_frames_builds_in_tensorrt_rtx(width: int, height: int, gr
         assert entry.plan_bytes > 10_000, entry
 
 
-def test_what_it_cannot_build_is_told(tmp_path: Path) -> None:
+def test_what_it_cannot_build_is_reported(tmp_path: Path) -> None:
     """So the tests above can fail: an operator that nobody knows, and one that Turing does not have."""
     graph = onnx.load_from_string(graph_of("spatial", "float32"))
     (turing,) = build(graph.SerializeToString(), tmp_path, ["SM75"])

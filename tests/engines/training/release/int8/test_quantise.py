@@ -167,12 +167,12 @@ def test_a_network_from_a_file_whose_nodes_have_no_names(name: str, tmp_path: Pa
     assert (found != expected).any()
 
 
-def test_progress_is_told_and_the_result_is_the_same_every_time() -> None:
-    told: list[tuple[int, int]] = []
+def test_progress_is_reported_and_the_result_is_the_same_every_time() -> None:
+    steps: list[tuple[int, int]] = []
     images = list(pictures(0, 1).numpy())
-    first = quantised_backbone(full("memory"), images, on_progress=lambda *step: told.append(step))
+    first = quantised_backbone(full("memory"), images, on_progress=lambda *step: steps.append(step))
     count = len(dense("memory"))
-    assert told == [(done, count) for done in range(count + 1)]
+    assert steps == [(done, count) for done in range(count + 1)]
     assert quantised_backbone(full("memory"), images) == first
 
 
