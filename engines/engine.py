@@ -25,6 +25,10 @@ ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
 
 
+Prepared = NDArray[np.uint8] | Fitted | PartNotLocated
+"""An image on its way to the runtime: as it came, in the model's format, or without the part that should be in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
     """What the engine says of one image."""
@@ -84,27 +88,36 @@ class Engine:
             raise output
         return output
 
-    def score_batch(self, images: Sequence[NDArray[np.uint8]]) -> list[EngineOutput | PartNotLocated]:
-        """Score images in one call of the runtime: their outputs in order, or why one of them was not scored.
+    def prepare(self, image: NDArray[np.uint8]) -> Prepared:
+        """Everything that comes before the runtime, for `score_batch`. Any thread may call it, while the engine runs.
+
+        Raises:
+            ImageError: wrong type or shape.
+        """
+        return image if self._prepares(image) else self._fit(image)
+
+    def score_batch(self, images: Sequence[Prepared]) -> list[EngineOutput | PartNotLocated]:
+        """Score images, prepared or not, in one call of the runtime: their outputs in order, or why one was not scored.
 
         Raises:
             ImageError: one of them has the wrong type or shape.
             RuntimeFailure: the model could not be executed.
         """
         frames, framing = self._frames, self._framing
-        if (
-            frames is not None
-            and framing is not None
-            and images
-            and all(image.shape == frames.frame_shape and image.dtype == np.uint8 for image in images)
-        ):
-            return list(self._timed([framing] * len(images), partial(frames.infer_frames, images)))
-        fitted = [self._fit(image) for image in images]
+        raw = [image for image in images if isinstance(image, np.ndarray) and self._prepares(image)]
+        if frames is not None and framing is not None and raw and len(raw) == len(images):
+            return list(self._timed([framing] * len(raw), partial(frames.infer_frames, raw)))
+        fitted = [self._fit(image) if isinstance(image, np.ndarray) else image for image in images]
         found = [one for one in fitted if isinstance(one, Fitted)]
         if not found:
             return [one for one in fitted if isinstance(one, PartNotLocated)]
         outputs = iter(self._timed(found, partial(self._runtime.infer, np.stack([one.pixels for one in found]))))
         return [next(outputs) if isinstance(one, Fitted) else one for one in fitted]
+
+    def _prepares(self, image: NDArray[np.uint8]) -> bool:
+        """The runtime prepares images of this shape itself."""
+        frames = self._frames
+        return frames is not None and image.shape == frames.frame_shape and image.dtype == np.uint8
 
     def _fit(self, image: NDArray[np.uint8]) -> Fitted | PartNotLocated:
         try:

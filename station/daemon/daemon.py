@@ -228,7 +228,7 @@ def _build_line(
         belt=assembly.belt_of_views(configuration),
         tracks=ejection is not None,
     )
-    routing.connect(signalling.post, None if ejection is None else ejection.post)
+    routing.connect(signalling.post, None if ejection is None else ejection.post, inspection.begin)
     return _Line(link, cameras, inspection, signalling, ejection, plc_requests)
 
 

@@ -2,6 +2,7 @@
 
 PLC link ──► control block ─────────────► ejection (encoder, sensors), then signalling
 camera   ──► position of the encoder ───► ejection
+         ──► frame ─────────────────────► inspection, which begins with its pixels, then signalling: whose frame is it?
          ──► has connected ─────────────► signalling, then ejection: its output lines are set again
          ──► everything else ───────────► signalling
 """
@@ -12,9 +13,10 @@ import time
 from collections.abc import Callable
 
 from drivers.plc.protocol import PlcInputs
-from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved
+from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved, FrameArrived
 from station.line.ejection import messages as ejection
 from station.line.signalling.messages import Message, PlcWrote
+from station.results import Frame
 
 
 class Routing:
@@ -27,13 +29,16 @@ class Routing:
         self._clock = clock
         self._to_signalling: Callable[[Message], None] | None = None
         self._to_ejection: Callable[[ejection.Message], None] | None = None
+        self._begin: Callable[[Frame], None] | None = None
 
     def connect(
         self,
         to_signalling: Callable[[Message], None],
         to_ejection: Callable[[ejection.Message], None] | None,
+        begin: Callable[[Frame], None] | None = None,
     ) -> None:
-        """Names the listeners. `to_ejection`: None where the PLC pushes parts off itself."""
+        """Names the listeners. `to_ejection`: None where the PLC pushes parts off itself. `begin`: of inspection."""
+        self._begin = begin
         self._to_signalling = to_signalling
         self._to_ejection = to_ejection
 
@@ -54,6 +59,8 @@ class Routing:
             if self._to_ejection is not None:
                 self._to_ejection(ejection.EncoderRead(message.count, message.time_ns))
             return
+        if isinstance(message, FrameArrived) and self._begin is not None:
+            self._begin(message.frame)
         self.post(message)
         streams = isinstance(message, CameraChanged) and message.state is CameraState.STREAMING
         if streams and self._to_ejection is not None:

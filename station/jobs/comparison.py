@@ -107,7 +107,7 @@ def judge(
     judged = []
     try:
         for number, (camera, image) in enumerate(images, start=1):
-            (inspection,) = inspector.inspect([Frame(camera, number, read_image(image), 0, 0)])
+            (inspection,) = inspector.inspect([inspector.begin(Frame(camera, number, read_image(image), 0, 0))])
             measurement = inspection.measurement
             score = measurement.score if measurement is not None and math.isfinite(measurement.score) else None
             judged.append(Judged(inspection.decision.verdict.name, score))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from drivers.camera.protocol import CameraInfo
@@ -13,11 +14,13 @@ from station.line.acquisition.messages import (
     CameraChanged,
     CameraState,
     EncoderMoved,
+    FrameArrived,
     FrameFailed,
     OutputFailed,
 )
 from station.line.ejection.messages import ControlWritten, EncoderRead, OutputsReset
 from station.line.signalling.messages import ClearFault, PlcWrote
+from station.results import Frame
 
 NOW_NS = 77
 INPUTS = PlcInputs(encoder_now=5)
@@ -30,6 +33,7 @@ def routed(*, tracks: bool) -> tuple[Routing, list[tuple[str, object]]]:
     routing.connect(
         lambda message: posted.append(("signalling", message)),
         (lambda message: posted.append(("ejection", message))) if tracks else None,
+        lambda frame: posted.append(("inspection", frame)),
     )
     return routing, posted
 
@@ -51,6 +55,14 @@ def test_the_encoder_of_a_camera_is_for_the_ejectors_only(tracks: bool, expected
     routing, posted = routed(tracks=tracks)
     routing.from_camera(EncoderMoved("top", 9, 3))
     assert posted == expected
+
+
+def test_inspection_begins_with_a_frame_before_it_is_known_whose_it_is() -> None:
+    routing, posted = routed(tracks=True)
+    frame = Frame("top", 1, np.zeros((4, 4), np.uint8), 1, 2)
+    arrived = FrameArrived(frame, 0)
+    routing.from_camera(arrived)
+    assert posted == [("inspection", frame), ("signalling", arrived)]
 
 
 INFO = CameraInfo("simtl", "model", "serial", 64, 48, "Mono8")

@@ -1,9 +1,10 @@
 """The inspector: an engine with the limits of its views, which turns frames into verdicts.
 
-    frame ─┬─► engine: Scores ─► regions ─┬─► Measurement ─► Decision
-           └─► frame quality (beside it) ─┘
+    frame ─┬─► model input ─► engine: Scores ─► regions ─┬─► Measurement ─► Decision
+           └─► frame quality ────────────────────────────┘
 
-No thread of the station lives here and nothing is kept between two frames: whoever has an inspector calls `inspect`.
+Model input and quality need nothing but the pixels: `begin` has them made beside the thread that waits for the engine,
+the input from the moment the frame is there, while it is still open whose frame it is.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from engines.engine import Prepared
 from engines.errors import PartNotLocated
 from engines.scale import ScoreScale
 from station.codes import ReasonCode
@@ -22,16 +24,20 @@ from station.line.inspection.decision import Limits, decide, not_located
 from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.joining import WORST, JoinRule
 from station.line.inspection.measurement import measure
-from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Scores
+from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Pixels, Scores
 
-_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="frame-quality")
-"""Measures the quality of frames while the engine runs: the engine leaves it a core, and the verdict needs both."""
+_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="beside-engine")
+"""Has the core that the engine leaves to the line. It keeps nothing: what it makes belongs to whoever asked."""
 
 
 class Scorer(Protocol):
     """What inspection asks of an engine."""
 
-    def score(self, frames: Sequence[Frame], /) -> Sequence[Scores | PartNotLocated]:
+    def prepare(self, pixels: Pixels, /) -> Prepared:
+        """What `score` takes, of one frame. Any thread may call it, also while the engine runs or after `close`."""
+        ...
+
+    def score(self, prepared: Sequence[Prepared], /) -> Sequence[Scores | PartNotLocated]:
         """Scores frames together and returns one result each, in their order.
 
         Raises whatever the runtime raises; the stage turns it into error parts.
@@ -50,6 +56,15 @@ class ViewLimits:
     """Cells at or above this belong to a region; in the engine's own units."""
     pixel_size_mm: float
     min_region_mm2: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """A frame whose model input is being made."""
+
+    frame: Frame
+    by: Inspector
+    prepared: Future[Prepared]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +89,19 @@ class Inspector:
         """The limit that the station shows where no single view is meant."""
         return self.default.limits.reject_score
 
-    def inspect(self, frames: Sequence[Frame]) -> list[Inspection]:
+    def begin(self, frame: Frame) -> Begun:
+        """Starts making the model input of a frame; returns at once. Any thread may call it."""
+        return Begun(frame, self, _BESIDE.submit(self.scorer.prepare, frame.pixels))
+
+    def inspect(self, begun: Sequence[Begun]) -> list[Inspection]:
         """Judges frames of one part. Never raises for a bad frame or a bad score; raises what the engine raises."""
         started_ns = time.monotonic_ns()
-        qualities = [_BESIDE.submit(frame_quality, frame.pixels) for frame in frames]
-        results = self.scorer.score(frames)
+        prepared = [one.prepared.result() for one in begun]
+        qualities = [_BESIDE.submit(frame_quality, one.frame.pixels) for one in begun]
+        results = self.scorer.score(prepared)
         return [
-            self._judge(frame, quality.result(), result, started_ns)
-            for frame, quality, result in zip(frames, qualities, results, strict=True)
+            self._judge(one.frame, quality.result(), result, started_ns)
+            for one, quality, result in zip(begun, qualities, results, strict=True)
         ]
 
     def _judge(

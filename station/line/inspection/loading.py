@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.bundle.manifest import Calibration
-from engines.engine import Engine, EngineOutput, open_engine
+from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.scale import LIMIT
 from station.configuration.decision import LimitsSection, QualitySection, ViewRulesSection
@@ -17,7 +17,7 @@ from station.configuration.recipe import EngineSection
 from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone
 from station.line.inspection.inspector import Inspector, ViewLimits
 from station.line.inspection.joining import WORST, JoinRule
-from station.results import Frame, Scores, Verdict
+from station.results import Pixels, Scores, Verdict
 
 
 class LimitsError(Exception):
@@ -30,8 +30,11 @@ class EngineScorer:
 
     engine: Engine
 
-    def score(self, frames: Sequence[Frame]) -> list[Scores | PartNotLocated]:
-        outputs = self.engine.score_batch([frame.pixels for frame in frames])
+    def prepare(self, pixels: Pixels) -> Prepared:
+        return self.engine.prepare(pixels)
+
+    def score(self, prepared: Sequence[Prepared]) -> list[Scores | PartNotLocated]:
+        outputs = self.engine.score_batch(prepared)
         return [output if isinstance(output, PartNotLocated) else _scores(output) for output in outputs]
 
     def close(self) -> None:

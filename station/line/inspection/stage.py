@@ -1,6 +1,7 @@
 """The inspection stage: one named thread that puts frames through the inspector and posts what it finds.
 
-    submit (signalling) ─► queue ─► Inspector.inspect ─► Inspected, to signalling
+    begin (cameras)     ─► model input, beside the engine ─┐
+    submit (signalling) ─► queue ──────────────────────────┴─► Inspector.inspect ─► Inspected, to signalling
 
 Views of one part that wait in the queue at the same time go through the engine together.
 
@@ -22,7 +23,7 @@ import structlog
 
 from engines.errors import DeviceFault
 from station.codes import ReasonCode
-from station.line.inspection.inspector import Inspector
+from station.line.inspection.inspector import Begun, Inspector
 from station.results import Decision, Frame, Inspection, Part
 
 log = structlog.get_logger()
@@ -69,6 +70,8 @@ class InspectionStage:
         """Bounded by `submit`."""
         self._ahead: deque[_Work | _Install | None] = deque()
         """Taken from the queue while looking for views of the same part: at most one, and the next to be done."""
+        self._begun: deque[Begun] = deque(maxlen=queue_size)
+        """Frames whose part is not known yet, the newest; those that find none fall out at the end."""
         self._thread = threading.Thread(target=self._run, name="inspection")
         self._inspector: Inspector | None = None
         self._busy_since_ns = 0
@@ -91,6 +94,12 @@ class InspectionStage:
 
     def start(self) -> None:
         self._thread.start()
+
+    def begin(self, frame: Frame) -> None:
+        """A frame is there: starts with what needs only its pixels. Never waits; for the threads of the cameras."""
+        inspector = self._inspector
+        if inspector is not None:
+            self._begun.append(inspector.begin(frame))
 
     def submit(self, part: Part, frame: Frame) -> bool:
         """Queues a frame; False when the queue is full (the caller makes it an error part). For one thread."""
@@ -147,7 +156,7 @@ class InspectionStage:
         if self._inspector is None:
             return [_not_inspected(work, Decision.error(ReasonCode.NO_ENGINE)) for work in batch]
         try:
-            return self._inspector.inspect([work.frame for work in batch])
+            return self._inspector.inspect([self._taken(work.frame, self._inspector) for work in batch])
         except DeviceFault as problem:
             log.error("GPU failed", acquisition_id=batch[0].part.acquisition_id, problem=str(problem))
             if problem.needs_restart:
@@ -158,6 +167,16 @@ class InspectionStage:
             log.exception("inspection failed", acquisition_id=batch[0].part.acquisition_id)
             decision = Decision.error(ReasonCode.ENGINE_RAISED, f"{type(problem).__name__}: {problem}"[:200])
             return [_not_inspected(work, decision) for work in batch]
+
+    def _taken(self, frame: Frame, inspector: Inspector) -> Begun:
+        """What was begun with this frame; begun now if it was not, or by another inspector."""
+        for begun in tuple(self._begun):
+            if begun.frame is frame:
+                with contextlib.suppress(ValueError):  # it has just fallen out at the end
+                    self._begun.remove(begun)
+                if begun.by is inspector:
+                    return begun
+        return inspector.begin(frame)
 
     def _swap(self, inspector: Inspector | None) -> None:
         old, self._inspector = self._inspector, inspector

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
+from engines.engine import Prepared
 from engines.errors import PartNotLocated
 from engines.scale import ScoreScale
 from station.line.acquisition.messages import CameraChanged, CameraState, FrameArrived
@@ -24,7 +25,7 @@ from station.line.signalling.messages import Message, PlcWrote, SetOnline
 from station.line.signalling.ports import Ports, TrackingFeed
 from station.line.signalling.stage import Signalling
 from station.line.signalling.view_matching import ViewMatching, ViewSettings
-from station.results import Decision, Frame, Identity, Inspection, InspectionRecord, Part, Scores, Verdict
+from station.results import Decision, Frame, Identity, Inspection, InspectionRecord, Part, Pixels, Scores, Verdict
 
 NS_PER_MS = 1_000_000
 DEADLINE_MS = 100
@@ -36,7 +37,10 @@ PIXELS = np.zeros((8, 8), np.uint8)
 class NeverAsked:
     """The inspection stage has the engine; here its verdicts are given by hand."""
 
-    def score(self, frames: Sequence[Frame], /) -> Sequence[Scores | PartNotLocated]:
+    def prepare(self, pixels: Pixels, /) -> Prepared:
+        raise NotImplementedError
+
+    def score(self, prepared: Sequence[Prepared], /) -> Sequence[Scores | PartNotLocated]:
         raise NotImplementedError
 
     def close(self) -> None:
