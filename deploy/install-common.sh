@@ -57,7 +57,7 @@ step() {
     "$@" && return
     echo "$0: failed: $doing. The lines above say why." >&2
     [ -z "$if_it_fails" ] || echo "$0: $if_it_fails" >&2
-    echo "$0: do: mend it and run this again; what is done already stays and is not harmed" >&2
+    echo "$0: do: fix it and run this again; what is done already stays and is not harmed" >&2
     exit "$EXIT_FAILED"
 }
 

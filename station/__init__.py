@@ -3,7 +3,7 @@
               camera process            daemon: one named thread a stage
  trigger ──► exposure ──► frame ring ──► acquisition ─► signalling ──► inspection ──► signalling ─► recording
                           (shared         `Frame`        opens the      `Inspection`   closes the    `InspectionRecord`
-                           memory)                       part                          part, signals  rows, images, log
+                           memory)                       part                          part, signals rows, images, log
                                                                                        the PLC
                                                             └────────► ejection: the verdict at the ejector
 

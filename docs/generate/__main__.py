@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from docs.generate import codes, configuration, timing_diagrams
+from docs.generate.line_picture import line
 from docs.generate.rooms import rooms
 from docs.generate.threads import threads
 
@@ -21,6 +22,7 @@ def documents() -> dict[Path, Callable[[], str]]:
     return {
         DOCS / "configuration.md": configuration.markdown,
         plc: lambda: codes.with_tables(plc.read_text()),
+        DOCS / "images" / "line.svg": lambda: line().document(),
         DOCS / "images" / "rooms.svg": lambda: rooms().document(),
         DOCS / "images" / "threads.svg": lambda: threads().document(),
         **{DOCS / "images" / f"{name}.svg": partial(_timing, name) for name in timing_diagrams.SCENARIOS},

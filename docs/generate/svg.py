@@ -16,11 +16,14 @@ _STYLE = """
 .muted{fill:#5f6c7b} .name{font-weight:600} .code{font-family:ui-monospace,'DejaVu Sans Mono',monospace}
 .box{stroke-width:1.2} .arrow{fill:none;stroke:#5f6c7b;stroke-width:1.4} .head{fill:#5f6c7b}
 .blue{fill:#e8f0fa;stroke:#3b6ea5} .green{fill:#e9f5ec;stroke:#3f8f5b} .sand{fill:#faf3e3;stroke:#b08a3c}
+.red{fill:#fbe4e1;stroke:#b4483a} .metal{fill:#dfe4ea;stroke:#7b8794} .hole{fill:#52606d}
+.beam{fill:none;stroke:#d64545;stroke-width:1.6;stroke-dasharray:3 3} .light{fill:#f7d070;opacity:.28}
 .violet{fill:#f0ecf9;stroke:#7a62b3} .grey{fill:#f4f6f8;stroke:#9aa5b1}
 .free{fill:none;stroke:#9aa5b1;stroke-dasharray:5 4}
 @media (prefers-color-scheme: dark){
 .paper{fill:#0d1117} text{fill:#e6edf3} .muted{fill:#9aa7b4} .arrow{stroke:#9aa7b4} .head{fill:#9aa7b4}
 .blue{fill:#14263b;stroke:#5b93cf} .green{fill:#12291b;stroke:#56ad75} .sand{fill:#2c2412;stroke:#c9a253}
+.red{fill:#3a1a17;stroke:#d9705f} .metal{fill:#4a5561;stroke:#9aa7b4} .hole{fill:#0d1117}
 .violet{fill:#221b36;stroke:#9d86d6} .grey{fill:#161b22;stroke:#6b7683} .free{stroke:#6b7683}}
 """
 
@@ -35,10 +38,18 @@ class Svg:
     _parts: list[str] = field(default_factory=list)
 
     def box(self, x: float, y: float, width: float, height: float, style: str) -> None:
-        """A rounded rectangle; `style`: blue, green, sand, violet, grey, or free (dashed)."""
+        """A rounded rectangle; `style`: blue, green, sand, violet, grey, red, or free (dashed)."""
         self._parts.append(
             f'<rect class="box {style}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="6"/>'
         )
+
+    def circle(self, x: float, y: float, radius: float, style: str) -> None:
+        """A disc; styles as for `box`, and metal, hole."""
+        self._parts.append(f'<circle class="{style}" cx="{x:g}" cy="{y:g}" r="{radius:g}"/>')
+
+    def path(self, commands: str, style: str) -> None:
+        """An SVG path; `style`: arrow, beam, light."""
+        self._parts.append(f'<path class="{style}" d="{commands}"/>')
 
     def text(self, x: float, y: float, text: str, *, size: int = 12, style: str = "", anchor: str = "start") -> None:
         """One line; `x`, `y`: its base line; `style`: muted, name, code, or several of them."""

@@ -29,7 +29,7 @@ from station.results import Verdict
 
 NS_PER_MS = 1_000_000
 SCAN_MS, REACTION_MS = 5.0, 1.0
-"""The PLC of these pictures sees and writes every 5 ms, the station answers after 1 ms."""
+"""The PLC of these pictures sees and writes every 5 ms, the station responds after 1 ms."""
 READY = StationStatus(
     online=True, can_take_part=True, state=StationState.READY, offline_reason=OfflineReason.NONE, threshold=0.5
 )
@@ -71,7 +71,7 @@ class Player:
         self._take(self._handshake.tick(self._now_ns))
 
     def plc(self, **changes: object) -> None:
-        """The PLC writes, the station answers, then the PLC's next scan comes."""
+        """The PLC writes, the station responds, then the PLC's next scan comes."""
         self.inputs = replace(self.inputs, **changes)  # type: ignore[arg-type]
         self._look()
         self.wait(REACTION_MS)

@@ -158,11 +158,11 @@ def test_a_step_that_fails_ends_it_and_says_what_to_do(tmp_path: Path) -> None:
     done = common(script, prefix=tmp_path)
     assert done.returncode == 1
     assert "gone on" not in done.stdout
-    because, failed, hint, mend = done.stderr.splitlines()
+    because, failed, hint, cure = done.stderr.splitlines()
     assert because == "because"
     assert failed.endswith("failed: a thing. The lines above say why.")
     assert hint.endswith("the moon has to be full")
-    assert "run this again" in mend
+    assert "run this again" in cure
 
 
 def test_what_is_copied_is_whole_and_replaces_the_copy_of_the_last_time(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Line:
         self.by_plc = by_plc
         self.connected = True
         self.second_edges: dict[int, int] = {}
-        """So many ms after the part the light barrier gives another edge."""
+        """Ms from the part to another edge of the light barrier."""
         self._fed = 0
         self._ejected = False
         self._second_edge_ms = -1

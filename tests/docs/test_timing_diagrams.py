@@ -58,8 +58,8 @@ def test_the_pictures_show_what_their_remarks_say() -> None:
     away = SCENARIOS["plc-offline"]()
     assert [shown for shown in values(away, "inspection_id") if shown] == [1, 2]
     assert values(away, "pass_") == [0, 1, 0]
-    told = SCENARIOS["plc-command"]()
-    assert values(told, "executing") == values(told, "command_completed") == values(told, "command_failed") == [0, 1, 0]
+    done = SCENARIOS["plc-command"]()
+    assert values(done, "executing") == values(done, "command_completed") == values(done, "command_failed") == [0, 1, 0]
     reset = SCENARIOS["plc-reset"]()
     assert values(reset, "results_valid") == [0, 1, 0]
     assert values(reset, "busy") == [0, 1, 0]
