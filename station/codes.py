@@ -144,7 +144,7 @@ REASONS: dict[ReasonCode, CodeText] = {
         "keep parts further apart, or lower tolerance_ms or tolerance_counts of the camera",
     ),
     ReasonCode.ENGINE_RAISED: CodeText("the engine failed on this frame", "see the log; swap the engine"),
-    ReasonCode.SCORE_NOT_FINITE: CodeText("the engine answered a score that is not a number", "swap the engine"),
+    ReasonCode.SCORE_NOT_FINITE: CodeText("the engine returned a score that is not a number", "swap the engine"),
     ReasonCode.DEADLINE: CodeText("no result within the deadline", "check load and engine, or allow more time"),
     ReasonCode.OVERLOAD: CodeText("too many parts in flight", "lower the rate or use a faster engine"),
     ReasonCode.NO_ENGINE: CodeText("no engine is loaded", "activate an engine of the store, or teach one"),
@@ -171,12 +171,12 @@ REASONS: dict[ReasonCode, CodeText] = {
 ERRORS: dict[ErrorCode, CodeText] = {
     ErrorCode.NONE: CodeText("no error"),
     ErrorCode.ERRORS_IN_A_ROW: CodeText(
-        "several parts in a row were not inspected", "read the reasons, mend, then ClearError"
+        "several parts in a row were not inspected", "read the reasons, fix the cause, then ClearError"
     ),
     ErrorCode.CAMERA_FAILED: CodeText("the camera cannot be used as configured", "see the log; station check"),
     ErrorCode.ENGINE_FAILED: CodeText("the engine cannot be loaded", "see the log; station check"),
-    ErrorCode.STAGE_FAILED: CodeText("a part of the station stopped; it restarts", "see the log"),
-    ErrorCode.ENGINE_HANGS: CodeText("the engine does not answer; the station restarts", "see the log"),
+    ErrorCode.STAGE_FAILED: CodeText("a stage of the station stopped; it restarts", "see the log"),
+    ErrorCode.ENGINE_HANGS: CodeText("the engine does not respond; the station restarts", "see the log"),
     ErrorCode.DEVICE_FAILED: CodeText("the GPU failed; the station restarts", "see the log; nvidia-smi; dmesg (Xid)"),
     ErrorCode.PLAN_UNUSABLE: CodeText(
         "the engine has no TensorRT plan that may be used on this GPU",
@@ -202,7 +202,7 @@ ERRORS: dict[ErrorCode, CodeText] = {
         "a part to be rejected is on the belt, nobody knows where", "clear the belt, check the trigger, then ClearError"
     ),
     ErrorCode.ENCODER_FAILED: CodeText(
-        "the encoder does not tell where the parts are", "clear the belt, check the encoder, then ClearError"
+        "the encoder does not show where the parts are", "clear the belt, check the encoder, then ClearError"
     ),
     ErrorCode.EJECTOR_FAILED: CodeText(
         "the output of an ejector cannot be set", "clear the belt, check the camera, then ClearError"
@@ -223,7 +223,7 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.LATE_RESULT: CodeText("a result came after its deadline", "check load and engine"),
     WarningCode.WRITER_REFUSED: CodeText("a second client tried to write and was refused", "only one PLC may write"),
     WarningCode.RECIPE_NOT_KNOWN: CodeText(
-        "the recipe that was selected last is not known; the start recipe is in force", "select the recipe"
+        "the recipe that was selected last is not known; the start recipe is active", "select the recipe"
     ),
     WarningCode.CHALLENGE_OVERDUE: CodeText("a challenge test is overdue", "station challenge start, or command 6"),
     WarningCode.CHALLENGE_FAILED: CodeText(
@@ -258,7 +258,7 @@ OFFLINE_REASONS: dict[OfflineReason, CodeText] = {
     OfflineReason.BY_OPERATOR: CodeText("set offline by a person", "station online"),
     OfflineReason.NO_ENGINE: CodeText("no engine is loaded", "station engine activate one of the store, or teach one"),
     OfflineReason.CAMERA_DOWN: CodeText("the camera is not streaming", "check power and cable of the camera"),
-    OfflineReason.FAULT: CodeText("a fault stands", "read ErrorCode, mend, then ClearError"),
+    OfflineReason.FAULT: CodeText("a fault stands", "read ErrorCode, fix the cause, then ClearError"),
     OfflineReason.CHANGING_ENGINE: CodeText("an engine is being loaded or taught", "wait"),
     OfflineReason.STOPPING: CodeText("the station is stopping"),
     OfflineReason.CHANGING_RECIPE: CodeText("another recipe is being loaded", "wait"),

@@ -173,7 +173,7 @@ class Inspection:
     started_ns: int = 0
     decided_ns: int = 0
     reject_score: float | None = None
-    """The limit in force for this view, on the scale of `Measurement.score`; None when it was not inspected."""
+    """The reject limit of this view, on the scale of `Measurement.score`; None when it was not inspected."""
 
     @property
     def camera(self) -> str:
@@ -212,7 +212,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class InspectionRecord:
-    """One part, complete: what is written to the ledger."""
+    """One part, complete: what is written to the records."""
 
     session: str
     part: Part
@@ -225,10 +225,10 @@ class InspectionRecord:
     recipe: str
     config_checksum: str
     reject_score: float
-    """The limit in force, on the scale of `Measurement.score`; of the view with the highest score."""
+    """The reject limit that was active, on the scale of `Measurement.score`; of the view with the highest score."""
     recipe_checksum: str = ""
     late: bool = False
-    """True for an answer that came after its deadline: kept for diagnosis, never applied."""
+    """True for a verdict that came after its deadline: kept for diagnosis, never applied."""
     extra: dict[str, str] = field(default_factory=dict)
 
     @property

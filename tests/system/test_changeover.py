@@ -170,7 +170,7 @@ def test_a_damaged_selection_falls_back_to_the_start_recipe(bench: Bench) -> Non
     bench.start()
     state = bench.status()
     assert state["recipe"] == "dark"
-    assert state["warnings"] == ["the recipe that was selected last is not known; the start recipe is in force"]
+    assert state["warnings"] == ["the recipe that was selected last is not known; the start recipe is active"]
     assert bench.part(part_of("dark")).passed
     assert bench.plc.command(SELECT_RECIPE, 2)
     assert bench.status()["warnings"] == []

@@ -1,4 +1,4 @@
-"""The challenge test as the signalling thread sees it: the machine with a clock, and what goes into the books."""
+"""The challenge test as the signalling thread sees it: the machine with a clock, and what goes on record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ChallengePorts:
 
 
 class ChallengeDuty:
-    """Owned by the signalling thread."""
+    """Owns the machine of the challenge test, gives it the time, reports its runs. Called by the signalling thread."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ChallengeDuty:
         self.machine.tick(self._wall_clock())
 
     def handle(self, message: ChallengeMessage, *, teaching: bool) -> None:
-        """What other threads want of it."""
+        """Carries out what another thread asks."""
         match message:
             case StartChallenge(who, reply):
                 reply.put(self.start(who, teaching=teaching))
@@ -70,7 +70,7 @@ class ChallengeDuty:
                 self.machine.configured(settings, recipe_changed=recipe_changed)
 
     def start(self, who: str, *, teaching: bool) -> str:
-        """Answers why not, or nothing. `teaching`: parts are not inspected now."""
+        """Starts a test; returns why it does not start, or nothing. `teaching`: parts are not inspected now."""
         return self._refused("parts are being taken for teaching" if teaching else self.machine.start(who))
 
     def mode(self, on: bool) -> None:

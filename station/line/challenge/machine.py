@@ -63,7 +63,7 @@ class ChallengeSettings:
 
 
 class Challenge:
-    """The challenge test of one station."""
+    """Owns the state of the challenge test of one station. Called by `ChallengeDuty` alone."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Challenge:
         self._local = local
         self._now_s = now_s
         self._begun = False
-        """The parts of before have their results: what is triggered now is a master part."""
+        """Parts that were triggered before the test have their results: what is triggered now is a master part."""
         self._mode = False
         self._news: list[Run] = []
 
@@ -192,7 +192,7 @@ class Challenge:
             self._end(RunVerdict.ABORTED, f"not done after {self._settings.timeout_s / 60:g} min")
 
     def configured(self, settings: ChallengeSettings, *, recipe_changed: bool) -> None:
-        """Another configuration is in force. A run cannot go on with another recipe."""
+        """Takes another configuration. A run cannot go on with another recipe."""
         if recipe_changed:
             self._recipe_changed_s = self._now_s
         if self._run is not None and (recipe_changed or settings.parts != self._settings.parts):
@@ -200,7 +200,7 @@ class Challenge:
         self._settings = settings
 
     def start(self, who: str, *, by_mode: bool = False) -> str:
-        """Begins a test; answers why not, or nothing."""
+        """Begins a test; returns why it does not begin, or nothing."""
         if not self._settings.parts:
             return "there is no challenge test: [[challenge.parts]] is empty"
         if self.failed:
@@ -217,8 +217,9 @@ class Challenge:
         self._begun = self._begun or (self._run is not None and self.waits)
 
     def mode(self, on: bool) -> str:
-        """ChallengeMode; its rising edge starts a test. Answers why it does not."""
-        rose, self._mode = on and not self._mode, on
+        """ChallengeMode; its rising edge starts a test. Returns why it does not, or nothing."""
+        rose = on and not self._mode
+        self._mode = on
         if not rose or not self._settings.parts:
             return ""
         if self._run is not None:
@@ -229,7 +230,7 @@ class Challenge:
     def part_closed(self, run_number: int, acquisition_id: int, decision: Decision) -> bool:
         """A part has its verdict; `run_number` as it was when the part was triggered, 0 for production.
 
-        Answers whether it may be let through, if it is a PASS.
+        Returns whether it may be let through, if it is a PASS.
         """
         run = self._run
         if not run_number:
@@ -244,13 +245,13 @@ class Challenge:
         step = Step(part.name, acquisition_id, decision.verdict, decision.code, outcome)
         self._changed(replace(run, steps=(*run.steps, step)))
         if outcome in (Outcome.WRONG, Outcome.ESCAPE):
-            self._end(RunVerdict.FAILED, f"{part.name}: expected {part.expected.name}, was {_told(decision)}")
+            self._end(RunVerdict.FAILED, f"{part.name}: expected {part.expected.name}, was {_text(decision)}")
         elif self._run is not None and self._run.done == len(run.parts):
             self._end(RunVerdict.PASSED, "")
         return outcome is Outcome.AS_EXPECTED
 
     def reset(self, who: str, why: str) -> str:
-        """Maintenance has seen to a failed test, or ends one that is under way. Answers why not, or nothing."""
+        """Maintenance releases the station after a failed test, or ends a running one. Returns why not, or nothing."""
         if not who.strip():
             return "who resets it must be given"
         if self._run is not None:
@@ -293,6 +294,6 @@ class Challenge:
         return begun
 
 
-def _told(decision: Decision) -> str:
+def _text(decision: Decision) -> str:
     reasons = ", ".join(reason.code.name for reason in decision.reasons)
     return f"{decision.verdict.name} ({reasons})" if reasons else decision.verdict.name

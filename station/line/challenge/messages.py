@@ -1,4 +1,4 @@
-"""What other threads tell signalling of the challenge test, and what it answers."""
+"""What other threads ask of the challenge test, and how it stands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ResetChallenge:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeConfigured:
-    """Another configuration of the challenge test is in force."""
+    """The challenge test has another configuration."""
 
     settings: ChallengeSettings
     recipe_changed: bool

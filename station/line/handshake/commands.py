@@ -2,8 +2,8 @@
 
     Execute rises ─► Executing ─► CommandCompleted or CommandFailed ─► Execute falls, or some time: all clear
 
-Execute that falls while the command runs stops nothing: the command ends, and nobody is told. Execute that rises again
-meanwhile asks for another command; that one is not carried out, and CommandFailed says so when the first has ended.
+Dropping Execute does not cancel a running command; its outcome is then not reported. Execute that rises again meanwhile
+asks for another command; that one is not carried out, and CommandFailed reports it when the first has ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class CommandState(Enum):
 
 
 class Commands:
-    """The one command at a time."""
+    """Owns the one command that is being executed, and its bits. Called by `Handshake` alone."""
 
     def __init__(self, timeout_ns: int, release_ns: int, load_timeout_ns: int) -> None:
         """A command fails after `timeout_ns`, one that loads an engine after `load_timeout_ns`; its outcome clears by
@@ -58,7 +58,8 @@ class Commands:
         self, inputs: PlcInputs, *, ready: bool, now_ns: int, software_trigger: bool = True
     ) -> list[HandshakeRequest]:
         """The control block after a write; `ready`: TriggerReady; `software_trigger`: there can be one."""
-        rose, self._execute = inputs.execute and not self._execute, inputs.execute
+        rose = inputs.execute and not self._execute
+        self._execute = inputs.execute
         if not inputs.execute and self.state is not CommandState.EXECUTING:
             self.state = CommandState.IDLE
         if not rose:
@@ -66,13 +67,15 @@ class Commands:
         if self.state is CommandState.EXECUTING:
             self._superseded = True
             return [CommandRefused(inputs.command, "another command is still being executed")]
-        self.state, self._superseded = CommandState.EXECUTING, False
-        self._number, self._ends_ns = inputs.command, now_ns + self._timeout_ns
+        self.state = CommandState.EXECUTING
+        self._superseded = False
+        self._number = inputs.command
+        self._ends_ns = now_ns + self._timeout_ns
         self.serial += 1
         return self._start(inputs, ready, software_trigger, now_ns)
 
     def online_is(self, online: bool, now_ns: int) -> None:
-        """Going online or offline has ended when it is so."""
+        """The commands to go online or offline end when the station is."""
         if (self._number == Command.GO_ONLINE and online) or (self._number == Command.GO_OFFLINE and not online):
             self.finished(True, now_ns)
 

@@ -6,7 +6,7 @@ U16 = 0xFFFF
 
 
 class Heartbeats:
-    """Both ways."""
+    """Owns the station's count and when the PLC's heartbeat moved last. Called by `Handshake` alone."""
 
     def __init__(self, period_ns: int, plc_timeout_ns: int, now_ns: int) -> None:
         """`plc_timeout_ns`: how long the PLC's may stand still; 0: it is not supervised."""

@@ -2,7 +2,7 @@
 
 Pure and clock-injected: no threads, no sockets, no clock. One thread (signalling) owns the one instance. The PLC's
 writes go in through `plc_wrote`, time through `tick`, what happens to parts through `trigger_accepted`,
-`exposure_completed`, `result`; what the PLC wants comes out as requests, what the PLC sees as `outputs()`.
+`exposure_completed`, `result`; what the PLC asks for comes out as requests, what the PLC reads as `outputs()`.
 
     trigger   Trigger rises, TriggerReady was 1 ─► TriggerRequested ─► trigger_accepted: TriggerAck, Busy
               ─► exposure_completed: ExposureComplete ─► result: Busy falls
@@ -58,29 +58,25 @@ class HandshakeSettings:
 
     result_slots: int = 8
     plc_heartbeat_timeout_s: float = 3.0
-    """PlcHeartbeat may stand still so long; 0: not supervised."""
+    """Longest time the PLC heartbeat may stand still; 0 disables supervision."""
     heartbeat_period_s: float = 1.0
     command_timeout_s: float = 10.0
     """A command that has not ended by then has failed."""
     load_timeout_s: float = 75.0
     """The same for commands that load an engine: recipe, engine slot, configuration."""
     command_release_s: float = 10.0
-    """CommandCompleted and CommandFailed clear after so long even when Execute stays."""
+    """CommandCompleted and CommandFailed clear after this time even when Execute stays 1."""
 
 
 class Handshake:
-    """One handshake with one PLC."""
+    """Owns every bit and register that the PLC reads. Called by the signalling thread; never reads a clock."""
 
     def __init__(self, settings: HandshakeSettings, now_ns: int) -> None:
         self._settings = settings
         self._inputs = PlcInputs()
         self._status = StationStatus()
-        self._counts: PartCounts | None = None
-
-        self._heartbeats = Heartbeats(
-            self._ns(settings.heartbeat_period_s), self._ns(settings.plc_heartbeat_timeout_s), now_ns
-        )
-
+        self._counts = PartCounts()
+        self._heartbeats = Heartbeats(_ns(settings.heartbeat_period_s), _ns(settings.plc_heartbeat_timeout_s), now_ns)
         self._acquisition_id = 0
         self._trigger_pending = False
         self._trigger_ack = False
@@ -93,19 +89,14 @@ class Handshake:
         self._open: set[int] = set()
         self._given_up: set[int] = set()
         """Triggered before or in a reset: their results are not shown."""
-
         self._queue: deque[PartResult] = deque()
         self._standing = False
         """The first of the queue is shown, and not acknowledged."""
         self._toggle = False
         self._overrun = False
         self._commands = Commands(
-            self._ns(settings.command_timeout_s),
-            self._ns(settings.command_release_s),
-            self._ns(settings.load_timeout_s),
+            _ns(settings.command_timeout_s), _ns(settings.command_release_s), _ns(settings.load_timeout_s)
         )
-
-    # ---- what the rest of the station may ask ------------------------------------------------------------------
 
     @property
     def inputs(self) -> PlcInputs:
@@ -152,9 +143,9 @@ class Handshake:
         return not self._inputs.buffer_enable or len(self._queue) < self._settings.result_slots
 
     def refusal(self, verdict: Verdict, acquisition_id: int = 0) -> ReasonCode:
-        """Why the PLC would not be told this verdict of this part now; NONE when it would.
+        """Reason why this verdict of this part cannot be signalled now, or NONE.
 
-        Asked before `result`, so that the books never say PASS of a part of which the PLC was told something else.
+        Asked before `result`, so that the books never say PASS of a part for which the PLC reads something else.
         """
         if not self.has_slot:
             return ReasonCode.RESULT_OVERRUN
@@ -168,7 +159,7 @@ class Handshake:
 
     def next_wakeup_ns(self) -> int:
         """When `tick` has work next."""
-        heartbeat_ns = self._heartbeats.next_wakeup_ns(supervised=self._supervised)
+        heartbeat_ns = self._heartbeats.next_wakeup_ns(supervised=self.enabled)
         command_ns = self._commands.next_wakeup_ns
         return heartbeat_ns if command_ns is None else min(heartbeat_ns, command_ns)
 
@@ -224,15 +215,13 @@ class Handshake:
             config_checksum=status.config_checksum,
             recipe_changing=status.recipe_changing,
             recipe_checksum=status.recipe_checksum,
-            count_triggers=counts.triggers if counts else 0,
-            count_pass=counts.passed if counts else 0,
-            count_fail=counts.failed if counts else 0,
-            count_review=counts.review if counts else 0,
-            count_error=counts.error if counts else 0,
-            count_missed=counts.missed if counts else 0,
+            count_triggers=counts.triggers,
+            count_pass=counts.passed,
+            count_fail=counts.failed,
+            count_review=counts.review,
+            count_error=counts.error,
+            count_missed=counts.missed,
         )
-
-    # ---- what the station tells --------------------------------------------------------------------------------
 
     def station_changed(self, status: StationStatus, now_ns: int) -> list[ResultsWithdrawn]:
         """The state of the station; offline or a fault withdraws every PASS not acknowledged."""
@@ -304,20 +293,16 @@ class Handshake:
         return outcome
 
     def command_finished(self, serial: int, succeeded: bool, now_ns: int) -> None:
-        """A `CommandRequested` has ended; one that was given up meanwhile is not told."""
+        """A `CommandRequested` has ended; the outcome of one that has timed out meanwhile is not reported."""
         if serial == self._commands.serial:
             self._commands.finished(succeeded, now_ns)
-
-    # ---- time ---------------------------------------------------------------------------------------------------
 
     def tick(self, now_ns: int) -> list[HandshakeRequest]:
         """What time alone brings: heartbeats both ways, the end of commands."""
         self._commands.tick(now_ns)
-        if self._heartbeats.tick(now_ns, supervised=self._supervised):
+        if self._heartbeats.tick(now_ns, supervised=self.enabled):
             return [PlcHeartbeatLost(), *self._withdraw_passes()]
         return []
-
-    # ---- what the PLC writes ------------------------------------------------------------------------------------
 
     def plc_wrote(self, inputs: PlcInputs, now_ns: int) -> list[HandshakeRequest]:
         """The control block after a write. Edges are found against the block before."""
@@ -379,8 +364,6 @@ class Handshake:
             return [TriggerMissed(part_id)]
         return []
 
-    # ---- inside -------------------------------------------------------------------------------------------------
-
     def _show_next(self) -> None:
         if self._queue and not self._standing and not self._inputs.results_ack:
             self._standing = True
@@ -412,10 +395,6 @@ class Handshake:
         """Slots that neither a result nor a part in flight will need."""
         return max(0, self._settings.result_slots - len(self._queue) - len(self._open))
 
-    @property
-    def _supervised(self) -> bool:
-        return self._inputs.trigger_enable
 
-    @staticmethod
-    def _ns(seconds: float) -> int:
-        return round(seconds * NS_PER_S)
+def _ns(seconds: float) -> int:
+    return round(seconds * NS_PER_S)

@@ -1,4 +1,4 @@
-"""What the handshake is told and what it asks: states, commands, results, requests."""
+"""What goes into the handshake and what comes out: states, commands, results, requests."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class StationStatus:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
-    """What the PLC is told of one part."""
+    """What the PLC reads of one part."""
 
     acquisition_id: int
     part_id: int
@@ -210,6 +210,6 @@ class ResultOutcome(Enum):
     OVERRUN = "overrun"
     """No free slot: the PLC sees Overrun and never this result. Record the part as error RESULT_OVERRUN."""
     WITHHELD = "withheld"
-    """It was a PASS that may not be shown now: the PLC is told error instead (reason: `refusal`)."""
+    """It was a PASS that may not be shown now: the PLC reads ERROR instead (reason: `refusal`)."""
     DISCARDED = "discarded"
-    """The PLC has reset the handshake since the trigger, or does not know of the part: it is not told."""
+    """The PLC has reset the handshake since the trigger, or does not know of the part: the result is not signalled."""

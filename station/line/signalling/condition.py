@@ -56,7 +56,7 @@ class Condition:
         line_triggered: bool,
         tracks: bool = False,
     ) -> None:
-        """`cameras`: by name; the first one leads. `event`: kind, level, detail; never blocks.
+        """`cameras`: by name; the first one leads. `event` never blocks.
 
         `line_triggered`: parts trigger the first camera; while it is down, no stage sees them. `tracks`: the station
         pushes parts off itself.

@@ -12,7 +12,7 @@ from station.results import Identity, Inspection, highest_scored
 
 @dataclass(slots=True)
 class InForce:
-    """Owned by the signalling thread, which alone changes it."""
+    """Owns the active inspector and identity. The signalling thread changes them by `install` and `identify`."""
 
     identity: Identity
     inspector: Inspector | None = None

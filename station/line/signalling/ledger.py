@@ -52,7 +52,7 @@ class LedgerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Counters(PartCounts):
-    """Parts since the start or the last reset, and the answers that came too late for theirs."""
+    """Parts since the start or the last reset, and the views that were judged after their part had a result."""
 
     late: int = 0
 
@@ -94,7 +94,7 @@ class _OpenPart:
 
 
 class Ledger:
-    """The open parts and the counters of one session."""
+    """Owns the open parts and the counters of one session. Called by the signalling thread; judges nothing."""
 
     def __init__(self, settings: LedgerSettings, *, wall_offset_ns: int, first_id: int = 1) -> None:
         """`wall_offset_ns` + monotonic time = time since the epoch, for people."""
@@ -147,13 +147,13 @@ class Ledger:
     @property
     def is_drained(self) -> bool:
         """No part is open, and no frame of an announced one may still come, whether it was announced while ready or
-        not: what is changed now cannot touch a part of before.
+        not: what is changed now cannot touch a part that was triggered before the change.
         """
         return not self._open and next(self._latched.waiting(), None) is None
 
     @property
     def fault_due(self) -> bool:
-        """So many parts in a row were not inspected that the line must stop."""
+        """`errors_in_a_row_to_fault` parts in a row were not inspected: the line must stop."""
         return self._errors_in_a_row >= self._settings.errors_in_a_row_to_fault
 
     def assign_to_challenge(self, run: int) -> None:

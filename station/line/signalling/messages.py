@@ -1,4 +1,4 @@
-"""What other threads tell the signalling stage, and what it answers when asked how things are."""
+"""What other threads post to the signalling stage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SetOnline:
 
 @dataclass(frozen=True, slots=True)
 class IdentityChanged:
-    """Another configuration is in force."""
+    """Another configuration or recipe is active."""
 
     identity: Identity
 
@@ -73,7 +73,7 @@ class RaiseFault:
 
 @dataclass(frozen=True, slots=True)
 class ClearFault:
-    """A person has mended what was wrong."""
+    """An operator reports the fault fixed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,13 +66,13 @@ class Ports:
     inspect: Callable[[Part, Frame], bool]
     """False: there is no room for one more frame."""
     fire_camera: Callable[[str], None]
-    """By its name."""
+    """Executes the software trigger of the camera of this name."""
     record: Callable[[InspectionRecord], None]
     event: RecordEvent
     command: Callable[[CommandRequested], None]
-    """What the PLC wants and takes longer than a scan; answered by `CommandFinished`."""
+    """What the PLC asks for and takes longer than a scan; ends with `CommandFinished`."""
     acknowledged: Callable[[int, float], None]
-    """The PLC has read the result of this acquisition, so many ms after its trigger."""
+    """The PLC has read the result: acquisition id, and milliseconds from trigger to acknowledgement."""
     journal_opened: Callable[[Part], bool]
     """False: there is no room for it."""
     journal_decided: Callable[[int, Verdict, ReasonCode], None]

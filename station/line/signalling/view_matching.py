@@ -56,7 +56,7 @@ class Opened:
     frames: tuple[FrameMessage, ...] = ()
     """Frames of this part that came before it."""
     too_close: tuple[int, ...] = ()
-    """Parts, this one among them, that cannot be told apart by time or position."""
+    """Parts, this one among them, too close to each other for time or position to separate them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class _Held:
 
 
 class ViewMatching:
-    """One thread (signalling) owns the one instance. Every part is `opened`, then `close`d, once."""
+    """Owns what has arrived of every open part. Called by the signalling thread; opens and closes each part once."""
 
     def __init__(self, settings: Sequence[ViewSettings]) -> None:
         """The first one leads."""
@@ -310,7 +310,7 @@ def _ns(ms: float) -> int:
 
 
 def _tolerance(view: ViewSettings) -> int:
-    """In counts for a camera that is so many counts behind, else in ns."""
+    """Unit: encoder counts if the camera has `after_counts`, else ns."""
     return view.tolerance_counts if view.after_counts else _ns(view.tolerance_ms)
 
 

@@ -68,7 +68,7 @@ class HandshakeModel:
         self.in_flight: list[int] = []
         self.missed = 0
         self.results: dict[int, PartResult] = {}
-        """What the PLC is to be told."""
+        """What the PLC is to read."""
         self.passes: set[int] = set()
         """Parts that the books call PASS."""
         self.signalled: list[int] = []
@@ -211,14 +211,14 @@ class HandshakeModel:
         return outcome
 
     def _book(self, acquisition_id: int, verdict: Verdict, refusal: ReasonCode, outcome: ResultOutcome) -> None:
-        """As signalling does it: what the PLC will not be told does not stand in the books either."""
+        """As signalling does it: what the PLC will not read does not stand in the books either."""
         decision = (
             Decision.error(refusal) if refusal else Decision(verdict, () if verdict is Verdict.PASS else _REASONS)
         )
         assert self.ledger.close(acquisition_id, decision) is not None, "one result per trigger"
         if decision.verdict is Verdict.PASS:
             assert outcome in (ResultOutcome.SIGNALLED, ResultOutcome.REPLACED), (
-                "the books say PASS, the PLC was told no"
+                "the books say PASS, the PLC read something else"
             )
             self.passes.add(acquisition_id)
 

@@ -1,4 +1,4 @@
-"""The handshake step by step, as docs/plc.md tells it."""
+"""The handshake step by step, as docs/plc.md describes it."""
 
 from __future__ import annotations
 

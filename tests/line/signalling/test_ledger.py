@@ -258,7 +258,7 @@ def test_parts_that_read_alike_stay_two_in_journal_and_records(tmp_path: Path) -
 
 
 class RandomLine(RuleBasedStateMachine):
-    """Any order of latches, frames, losses, answers and time: the books balance and no id is used twice."""
+    """Any order of latches, frames, losses, verdicts and time: the books balance and no id is used twice."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Frames of several cameras find their part or none; a part is complete or an error, and it is told once."""
+"""Frames of several cameras find their part or none; a part is complete or an error, once."""
 
 from __future__ import annotations
 
