@@ -1,7 +1,7 @@
 """The door of the station for other processes: one JSON object a line over a unix stream socket in the work folder.
 
 Here is the side that asks, for `station status` and its siblings; `station/daemon/control_server.py` is the side that
-answers. Loads nothing but the standard library, since every short command pays for it.
+replies. Loads nothing but the standard library, since every short command pays for it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class ControlError(Exception):
 
 
 class StationNotRunning(ControlError):
-    """No station answers on the socket."""
+    """No station listens on the socket."""
 
 
 def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
-    """Sends one request and returns the answer. Raises ControlError when there is no station or it refuses."""
+    """Sends one request and returns the reply. Raises ControlError when there is no station or it refuses."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
@@ -33,13 +33,13 @@ def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> d
             connection.sendall(json.dumps(dict(message)).encode() + b"\n")
             line = _read_line(connection)
     except OSError as problem:
-        raise StationNotRunning(f'no station answers on {path} ({problem}); start it with "station run"') from problem
+        raise StationNotRunning(f'no station listens on {path} ({problem}); start it with "station run"') from problem
     if not line:
-        raise ControlError(f"the station on {path} closed the connection without an answer")
-    answer: dict[str, Any] = json.loads(line)
-    if not answer.get("ok"):
-        raise ControlError(str(answer.get("error", "refused")))
-    return answer
+        raise ControlError(f"the station on {path} closed the connection without a reply; see its log")
+    reply: dict[str, Any] = json.loads(line)
+    if not reply.get("ok"):
+        raise ControlError(str(reply.get("error", "refused")))
+    return reply
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -61,7 +61,7 @@ def test_a_silent_client_holds_nobody_up(path: Path) -> None:
 
 
 def test_no_station(tmp_path: Path) -> None:
-    with pytest.raises(ControlError, match="no station answers"):
+    with pytest.raises(ControlError, match="no station listens"):
         request(tmp_path / "control.sock", {"command": "echo"})
 
 

@@ -13,7 +13,7 @@ from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable
 from station.configuration.load import LoadedConfiguration
-from station.configuration.reject import reject_told
+from station.configuration.reject import reject_text
 from station.control import ControlError, request
 from station.daemon import assembly
 from station.line.inspection.loading import LimitsError, load_inspector
@@ -35,7 +35,7 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     recipe = configuration.recipe
     of_recipe = f", recipe {recipe.name} {recipe.checksum[:8]}" if recipe else ""
     yield Finding("configuration", True, f"checksum {configuration.checksum[:8]}{of_recipe}")
-    yield Finding("reject", True, reject_told(configuration.settings.reject))
+    yield Finding("reject", True, reject_text(configuration.settings.reject))
     running = _running(configuration)
     if running:
         yield Finding("station", True, "runs now: camera and PLC port are in its hands and are not tried")

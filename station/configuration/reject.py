@@ -181,7 +181,7 @@ class RejectSection(RejectDistances):
         return frozenset(Verdict[name] for name in ejector.verdicts)
 
 
-def reject_told(reject: RejectSection) -> str:
+def reject_text(reject: RejectSection) -> str:
     """The active settings, for people."""
     if reject.by == "plc":
         return "the PLC tracks and pushes"

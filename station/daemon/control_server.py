@@ -1,4 +1,4 @@
-"""The control socket of the daemon: takes one JSON object a line and answers with one; the client is station.control.
+"""The control socket of the daemon: takes one JSON object a line and replies with one; the client is station.control.
 
 Only the station's own user can open it (mode 0600). A client that sends nothing is dropped after CLIENT_TIMEOUT_S.
 """
@@ -69,14 +69,17 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 class ControlServer:
-    """Answers requests until closed, each client on a thread of its own so that a slow request hides no status."""
+    """Owns the socket and its thread, and replies to requests until closed.
+
+    Each client has a thread of its own, so that a slow request hides no status.
+    """
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         """Binds the socket. Raises ControlError when another station runs in the same work folder."""
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             raise ControlError(f"{path}: longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter station.work_dir")
         if path.exists():
-            if _answers(path):
+            if _is_in_use(path):
                 raise ControlError(f"{path}: another station runs in this work folder; stop it or use another")
             path.unlink()  # left by a station that was killed
         self._path = path
@@ -109,7 +112,7 @@ def _user(connection: socket.socket) -> str:
         return f"uid {uid}"
 
 
-def _answers(path: Path) -> bool:
+def _is_in_use(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(CLIENT_TIMEOUT_S)
         try:

@@ -33,7 +33,7 @@ _PARTS = (
         verdict TEXT NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'REVIEW', 'ERROR')),
         reasons TEXT NOT NULL,  -- JSON [{"code", "detail"}]
         score REAL,  -- the highest of its views
-        reject_score REAL,  -- the limit in force, of that view
+        reject_score REAL,  -- the reject limit of that view
         defect_area_mm2 REAL,  -- of all views together
         engine_id TEXT NOT NULL,
         recipe TEXT NOT NULL,
@@ -64,7 +64,7 @@ _VIEWS = (
         reasons TEXT NOT NULL,
         score REAL,  -- 0 to 1, see engines.scale
         raw_score REAL,  -- in the units of the engine
-        reject_score REAL,  -- the limit in force, on the scale of score
+        reject_score REAL,  -- the reject limit, on the scale of score
         defect_area_mm2 REAL,
         region_count INTEGER,
         regions TEXT NOT NULL,  -- JSON, as results.Region

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from station.configuration.load import ConfigurationError, changed_for_restart, load
-from station.configuration.reject import reject_told
+from station.configuration.reject import reject_text
 from station.line.ejection.setup import tracking_settings
 from station.results import Verdict
 
@@ -59,9 +59,9 @@ confirm_ms = 300.0
     assert (settings.window, settings.sensor) == (150, 500)
     assert settings.ejectors[0].verdicts == {Verdict.REVIEW, Verdict.ERROR}
     assert settings.ejectors[0].lead_ns == 7_000_000
-    told = reject_told(loaded.settings.reject)
-    assert "window 150 counts; sensor at 500 counts; ejector 1 (camera) at 850 counts, pulse 40 ms" in told
-    assert "confirmed within 300 ms: REVIEW, ERROR; ejector 2 (plc) at 1500 counts" in told
+    text = reject_text(loaded.settings.reject)
+    assert "window 150 counts; sensor at 500 counts; ejector 1 (camera) at 850 counts, pulse 40 ms" in text
+    assert "confirmed within 300 ms: REVIEW, ERROR; ejector 2 (plc) at 1500 counts" in text
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_is_wired_or_cannot_be_is_refused(tmp_path: Path, recipe: str, said
 def test_a_recipe_says_nothing_of_ejectors_where_the_plc_tracks(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"would do nothing: the PLC tracks"):
         load(station(tmp_path, "", recipe="[reject]\nwindow_counts = 40\n"))
-    assert reject_told(load(station(tmp_path, "")).settings.reject) == "the PLC tracks and pushes"
+    assert reject_text(load(station(tmp_path, "")).settings.reject) == "the PLC tracks and pushes"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class TrackingSettings:
     """The way from camera to bins."""
 
     window: BeltUnits
-    """A part is pushed within this distance of its place; two parts closer than this cannot be told apart."""
+    """A part is pushed within this distance of its place; two parts closer than this are not distinguishable."""
     ejectors: tuple[Ejector, ...]
     """In the order in which parts reach them; the last one takes all that are not PASS and that no other took."""
     sensor: BeltUnits | None = None

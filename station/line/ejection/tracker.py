@@ -10,7 +10,7 @@ Fail-safe rules held here:
 
 * A part that is not PASS is pushed by the first ejector that takes it, the last one takes all. A part without a verdict
   counts as an error: it is pushed, and a verdict that comes after that is reported and changes nothing.
-* Two parts closer than the window cannot be told apart: both are pushed.
+* Two parts closer than the window are not distinguishable: both are pushed.
 * A part is pushed within the window around its place or not at all; when its place has gone by, the line stops.
 * The line stops, and says for which part, when a push is not confirmed in time, a bin sees a part that was not pushed,
   a part does not come to the sensor before the ejectors or comes there unseen, a bin is full, or a place is lost.

@@ -59,7 +59,7 @@ class Part:
     acquisition_id: int
     position: float
     settings: TrackingSettings
-    """Those in force at its trigger."""
+    """Those at its trigger."""
     decision: tuple[Verdict, ReasonCode] | None = None
     pushes: list[Push] = field(default_factory=list)
     let_through: int = 0
@@ -115,7 +115,7 @@ class AnyLine(RuleBasedStateMachine):
         self.parts[acquisition_id] = Part(acquisition_id, self.belt.position(triggered), self.tracker.settings)
         opened = PartOpened(acquisition_id, part_id, triggered)
         self.take(self.tracker.part_opened(opened, self.now))
-        self.take(self.tracker.part_opened(opened, self.now))  # told twice
+        self.take(self.tracker.part_opened(opened, self.now))  # sent twice
 
     @rule()
     def part_is_missed(self) -> None:
@@ -222,7 +222,7 @@ class AnyLine(RuleBasedStateMachine):
 
     @invariant()
     def track_is_never_lost(self) -> None:
-        """The belt is always known here: a stop of the line is only for parts that cannot be told apart."""
+        """The belt is always known here: a stop of the line is only for parts that are not distinguishable."""
         assert not any(part.lost for part in self.parts.values())
         assert {stop.code for stop in self.stops} <= {ErrorCode.ENCODER_FAILED}
 
