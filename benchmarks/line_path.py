@@ -134,7 +134,7 @@ def bare_loop(engine: Path, picture: np.ndarray, threads: int) -> float:
 def counters(client: ModbusClient) -> tuple[int, int]:
     """(parts with a result, missed triggers) from the status block."""
     words = client.read_input_registers(COUNTERS, COUNTER_REGISTERS)
-    assert words is not None, "the station does not answer"
+    assert words is not None, "the station does not respond"
     values = [words[at] << 16 | words[at + 1] for at in range(0, COUNTER_REGISTERS, 2)]
     return sum(values[1:5]), values[5]
 

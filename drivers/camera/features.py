@@ -19,8 +19,8 @@ _WRITABLE = (genapi.EAccessMode.WO, genapi.EAccessMode.RW)
 class Features:
     """The node map of one camera.
 
-    Asked for what a camera need not have, `has`, `writable` and `choices` answer before `get` and `set` raise:
-    CameraSettingError when the feature is missing or refuses, CameraLost when the device does not answer.
+    `has`, `writable` and `choices` are for what a camera need not have; `get` and `set` raise CameraSettingError when
+    the feature is missing or refuses. All raise CameraLost when the device does not respond.
     """
 
     def __init__(self, node_map: Any, camera: str) -> None:

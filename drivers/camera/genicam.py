@@ -235,7 +235,7 @@ class GenicamCamera:
             raise CameraLost(f"camera {self._name} does not start streaming: {error}") from error
         except genapi.GenericException as error:
             raise CameraSettingError(f"camera {self._name} refuses to start streaming: {error}") from error
-        # Not public, and the only way to an incomplete frame: ImageAcquirer gives it back before it tells of it.
+        # Not public, and the only way to an incomplete frame: ImageAcquirer gives it back without reporting it.
         self._events = next(iter(acquirer._new_buffer_event_monitor_dict.values()))
         self._heard_ns = time.monotonic_ns()
         self._latch_clock()
@@ -359,7 +359,7 @@ class GenicamCamera:
             self._latch_clock()
 
     def _check_alive(self) -> None:
-        """Reads a register past the cache: nothing else tells a lost device from one without a trigger."""
+        """Reads a register past the cache: nothing else distinguishes a lost device from one without a trigger."""
         try:
             self._features.get("Width", from_device=True)
         except CameraSettingError as error:

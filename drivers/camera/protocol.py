@@ -1,4 +1,4 @@
-"""What the station asks of a camera, whatever is behind it.
+"""The protocol of a camera, whatever is behind it.
 
 Errors:
 
@@ -7,7 +7,7 @@ Errors:
     ├── CameraNotFound      no such serial number; the message lists those found
     ├── CameraSettingError  a feature is missing or refuses its value
     ├── CameraUnreadable    a folder or an image in it cannot be read
-    └── CameraLost          the device was there and no longer answers
+    └── CameraLost          the device was there and no longer responds
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CameraUnreadable(CameraError):
 
 
 class CameraLost(CameraError):
-    """The device was connected and no longer answers."""
+    """The device was connected and no longer responds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a camera driver is told: plain data, so that it can cross to the camera process."""
+"""The settings of a camera driver: plain data, so that they can cross to the camera process."""
 
 from __future__ import annotations
 

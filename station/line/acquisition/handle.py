@@ -56,9 +56,9 @@ class CameraHandle:
         self._link.send(command)
 
     def receive(self, timeout_s: float) -> FromCamera | None:
-        """What the process says next; None when it says nothing in time.
+        """The next message of the process; None when none comes in time.
 
-        Raises LinkClosed, after everything it said has been received, when the process is gone.
+        Raises LinkClosed when the process is gone, after all its messages have been received.
         """
         received = self._link.receive(timeout_s)
         if received is None:
@@ -87,7 +87,7 @@ class CameraHandle:
         self._link.send(ReleaseSlot(slot))
 
     def end(self, grace_s: float) -> str:
-        """Waits for the process to end, kills it when it does not, and says how it ended. Idempotent."""
+        """Waits for the process to end, kills it when it does not, and returns how it ended. Idempotent."""
         try:
             code = self._process.wait(grace_s)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""What the daemon and a camera process say to each other, and the socket they say it over.
+"""The messages between the daemon and a camera process, and the socket that carries them.
 
 Each message is one packet: the name of its type and its fields as JSON. The ring's memory travels with `Connected`.
 """
@@ -58,14 +58,14 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class TriggerRefused:
-    """The camera did not take a software trigger: no frame will come for it."""
+    """The camera refused a software trigger: no frame will come for it."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutputRefused:
-    """The camera did not set an output line."""
+    """The camera refused to set an output line."""
 
     line: str
     value: bool
@@ -74,7 +74,7 @@ class OutputRefused:
 
 @dataclass(frozen=True, slots=True)
 class SettingsRefused:
-    """The camera did not take the settings of another `Open`; it connects with the ones before. Fields as `Ended`."""
+    """The camera refused the settings of another `Open`; it connects with the ones before. Fields as `Ended`."""
 
     kind: str
     detail: str

@@ -39,15 +39,15 @@ from station.line.acquisition.link import (
 from station.line.acquisition.ring import FrameRing
 
 _POLL_MS = {"software": 1, "line": 5, "off": 5}
-"""Commands are looked for between two waits for a frame: this is what a software trigger waits at most. The binding
-holds the GIL while it waits, so a second thread would not hear them earlier. Each wait costs about 0.1 ms of a core."""
+"""Commands are read between two waits for a frame: the longest delay of a software trigger. The binding holds the GIL
+while it waits, so a second thread would not read them earlier. Each wait costs about 0.1 ms of a core."""
 _PROMPT_POLL_MS = 1
 _ALIVE_EVERY_NS = 500_000_000
 _PR_SET_PDEATHSIG = 1
 
 
 def serve(link: CameraLink, command: Open) -> None:
-    """Connects and streams until told to finish; connects anew when told other settings.
+    """Connects and streams until `Finish`; connects anew at another `Open`.
 
     A camera that refuses other settings gets the old ones back. Raises CameraError, OSError (no memory for the ring),
     LinkClosed.
@@ -84,7 +84,7 @@ def session(link: CameraLink, command: Open) -> Open | None:
             poll_ms = _PROMPT_POLL_MS if prompt else _POLL_MS[settings.trigger]
             return stream(link, camera, ring, poll_ms, settings.encoder_feature)
         except CameraError as error:
-            # Told before disconnecting, which can take seconds with a lost device.
+            # Sent before disconnecting, which can take seconds with a lost device.
             link.send_patiently(Ended(type(error).__name__, str(error)))
     return None
 
@@ -92,14 +92,14 @@ def session(link: CameraLink, command: Open) -> Open | None:
 def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int, encoder: str = "") -> Open | None:
     """Hands frames over and obeys commands until `Finish` or another `Open`, which it returns.
 
-    `encoder`: the feature that holds the encoder of the belt; told whenever its value is another. Raises CameraLost,
+    `encoder`: the feature that holds the encoder of the belt; each new value is sent. Raises CameraLost,
     CameraUnreadable, LinkClosed.
     """
     said_ns = 0
     count: int | None = None
     while (end := obey(link, camera, ring)) is None:
         if encoder:
-            count = tell_encoder(link, camera, encoder, count)
+            count = send_encoder(link, camera, encoder, count)
         grabbed = camera.grab(poll_ms)
         now = time.monotonic_ns()
         if grabbed is not None:
@@ -112,8 +112,8 @@ def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int, enco
     return end if isinstance(end, Open) else None
 
 
-def tell_encoder(link: CameraLink, camera: Camera, feature: str, last: int | None) -> int:
-    """Reads the encoder and tells it when it has moved. Raises CameraSettingError, CameraLost, LinkClosed."""
+def send_encoder(link: CameraLink, camera: Camera, feature: str, last: int | None) -> int:
+    """Reads the encoder and sends its value when it has moved. Raises CameraSettingError, CameraLost, LinkClosed."""
     before_ns = time.monotonic_ns()
     count = camera.read(feature)
     if count != last:

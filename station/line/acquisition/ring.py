@@ -50,7 +50,7 @@ class FrameRing:
     # ---- producer -----------------------------------------------------------------------------------------------
 
     def put(self, pixels: Pixels) -> int | None:
-        """Copies a frame into a free slot and answers its number; None when all are in use."""
+        """Copies a frame into a free slot and returns its number; None when all are in use."""
         if pixels.shape != self.shape:
             raise ValueError(f"frame of shape {pixels.shape} for a ring of {self.shape}")
         if not self._free:

@@ -77,10 +77,11 @@ class _Settings:
 
 
 class Acquisition:
-    """One camera, in its own process, under the name that frames carry.
+    """Owns one camera, in a process of its own, and the thread that listens to it.
 
-    `post` is called from the acquisition thread and, for a trigger or output that cannot even be sent, from the
-    caller's; it must not block for long. `environment` is added to that of the camera process.
+    Any thread may call it; `name` is the camera that frames and messages carry. `post` is called from the acquisition
+    thread and, for a trigger or output that cannot even be sent, from the caller's; it must not block for long.
+    `environment` is added to that of the camera process.
     """
 
     def __init__(
@@ -162,16 +163,16 @@ class Acquisition:
         if problem := self._command(asked.open, asked):
             raise CameraLost(f'camera "{self._name}" cannot be set: {problem}')
         try:
-            answer = asked.outcome.get(timeout=timeout_s)
+            outcome = asked.outcome.get(timeout=timeout_s)
         except queue.Empty:
             with self._lock:
                 self._asked = None
                 if self._process is not None:
                     self._process.kill()  # comes back with the old settings
             raise CameraLost(f'camera "{self._name}" took no settings within {timeout_s:g} s') from None
-        if isinstance(answer, CameraError):
-            raise answer
-        return answer
+        if isinstance(outcome, CameraError):
+            raise outcome
+        return outcome
 
     def _command(self, command: Fire | SetOutput | Open, asked: _Settings | None = None) -> str:
         """What prevents the command; empty when it is on its way."""
@@ -186,14 +187,14 @@ class Acquisition:
                 self._asked, self._streaming = asked, False
         return ""
 
-    def _answer(self, answer: CameraInfo | CameraError) -> None:
-        """Tells whoever waits in `configure`. Only settings that the camera has taken are kept for a reconnect."""
+    def _settle(self, outcome: CameraInfo | CameraError) -> None:
+        """Ends the wait in `configure`. Only settings that the camera has taken are kept for a reconnect."""
         with self._lock:
             asked, self._asked = self._asked, None
-            if asked is not None and not isinstance(answer, CameraError):
+            if asked is not None and not isinstance(outcome, CameraError):
                 self._open = asked.open
         if asked is not None:
-            asked.outcome.put(answer)
+            asked.outcome.put(outcome)
 
     # ---- the acquisition thread -----------------------------------------------------------------------------------
 
@@ -207,7 +208,7 @@ class Acquisition:
         self._change(CameraState.STOPPED)
 
     def _run_process(self) -> float:
-        """One camera process from start to end. Answers for how many seconds it streamed."""
+        """One camera process from start to end. Returns for how many seconds it streamed."""
         try:
             process = CameraHandle(self._environment)
         except OSError as error:
@@ -228,7 +229,7 @@ class Acquisition:
         return streamed_s
 
     def _live(self, process: CameraHandle) -> tuple[CameraState, str]:
-        """`_converse` until the process ends in one way or another; answers how."""
+        """`_converse` until the process ends in one way or another; returns how."""
         try:
             return self._converse(process)
         except LinkClosed:
@@ -239,11 +240,12 @@ class Acquisition:
         finally:
             with self._lock:
                 self._streaming = False
-            self._answer(CameraLost(f'camera "{self._name}" was lost while it was set'))
+            self._settle(CameraLost(f'camera "{self._name}" was lost while it was set'))
 
     def _converse(self, process: CameraHandle) -> tuple[CameraState, str]:
-        """Posts what the process says until it gives up or hangs; answers why. Raises LinkClosed."""
-        heard_s, patience_s, finishing = time.monotonic(), self._connect_timeout_s, False
+        """Posts what the process reports until it gives up or hangs; returns why. Raises LinkClosed."""
+        heard_s = time.monotonic()
+        patience_s, finishing = self._connect_timeout_s, False
         refused: CameraError | None = None
         process.send(self._open)
         while True:
@@ -266,7 +268,7 @@ class Acquisition:
                 case Connected(info):
                     patience_s = self._hang_timeout_s
                     self._connected(info)
-                    self._answer(refused or info)
+                    self._settle(refused or info)
                     refused = None
                 case TriggerRefused(detail):
                     self._trigger_failed(ReasonCode.NO_FRAME, detail)

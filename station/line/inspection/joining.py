@@ -61,8 +61,10 @@ def join(views: Sequence[Inspection], rule: JoinRule) -> Decision:
     verdict = _verdict(views, rule)
     if verdict is Verdict.PASS:
         return Decision(verdict)
-    told = sorted((view for view in views if view.decision.reasons), key=_severity, reverse=True)
-    return Decision(verdict, tuple(of_camera(view.camera, reason) for view in told for reason in view.decision.reasons))
+    ordered = sorted((view for view in views if view.decision.reasons), key=_severity, reverse=True)
+    return Decision(
+        verdict, tuple(of_camera(view.camera, reason) for view in ordered for reason in view.decision.reasons)
+    )
 
 
 def of_camera(camera: str, reason: Reason) -> Reason:

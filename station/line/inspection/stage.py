@@ -47,7 +47,7 @@ class InspectorChanged:
 @dataclass(frozen=True, slots=True)
 class _Install:
     inspector: Inspector | None
-    in_force: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,13 @@ class InspectionStage:
         return True
 
     def install(self, inspector: Inspector | None, timeout_s: float = 30.0) -> None:
-        """Hands over another inspector and waits until it is in force and `InspectorChanged` is posted.
+        """Hands over another inspector and waits until it is the active one and `InspectorChanged` is posted.
 
         Raises queue.Full when the engine in hand does not come to an end.
         """
         install = _Install(inspector)
         self._queue.put(install)
-        if not install.in_force.wait(timeout_s):
+        if not install.done.wait(timeout_s):
             raise queue.Full
 
     def stop(self, timeout_s: float) -> bool:
@@ -130,7 +130,7 @@ class InspectionStage:
         while (work := self._ahead.popleft() if self._ahead else self._queue.get()) is not None:
             if isinstance(work, _Install):
                 self._swap(work.inspector)
-                work.in_force.set()
+                work.done.set()
                 continue
             self._busy_since_ns = time.monotonic_ns()
             batch = self._views_with(work)

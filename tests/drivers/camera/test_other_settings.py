@@ -47,17 +47,17 @@ def test_other_settings_are_taken_and_kept_for_the_next_connect(inbox: Inbox, sc
 
 
 @pytest.mark.parametrize(
-    ("features", "told"),
+    ("features", "message"),
     [({"Gian": 1.0}, 'no feature "Gian"'), ({"Gain": 1e6}, "Gain = 1000000.0 refused: allowed")],
 )
 def test_refused_settings_leave_the_camera_as_it_was(
-    inbox: Inbox, scene: Scene, features: dict[str, float], told: str
+    inbox: Inbox, scene: Scene, features: dict[str, float], message: str
 ) -> None:
     with acquiring(inbox, BEFORE, environment=scene.environment()) as acquisition:
         inbox.state(CameraState.STREAMING)
-        with pytest.raises(CameraSettingError, match=told):
+        with pytest.raises(CameraSettingError, match=message):
             acquisition.configure(replace(BEFORE, width=WIDTH // 2, features=features), PATIENCE_S)
-        # It streams again when the refusal is told: no trigger in between is lost in silence.
+        # It streams again when the refusal is reported: no trigger in between is lost in silence.
         assert frame_shape(inbox, scene) == (HEIGHT, WIDTH)
         scene.show(numbered_image(3))
         assert acquisition.configure(replace(BEFORE, exposure_time_us=500.0), PATIENCE_S).width == WIDTH

@@ -61,7 +61,7 @@ class Inbox:
         self._messages.put(message)
 
     def frame(self) -> FrameArrived | FrameFailed:
-        """The next message, which must tell of a frame."""
+        """The next message, which must be about a frame."""
         message = self._messages.get(timeout=PATIENCE_S)
         assert isinstance(message, FrameArrived | FrameFailed), message
         return message
@@ -373,7 +373,7 @@ def test_a_wrong_setting_is_failed_and_tried_again(inbox: Inbox, scene: Scene) -
             return len(pids - {None, first}) >= 2
 
         wait_until(tried_again, "another try")
-        assert inbox.rest() == []  # the same failure is told once
+        assert inbox.rest() == []  # the same failure is reported once
 
 
 def test_a_camera_that_is_plugged_in_later_is_found(inbox: Inbox, scene: Scene) -> None:
