@@ -7,8 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, ask, complain
-from station.configuration import load as config
-from station.configuration.load import ConfigurationError
+from station.configuration.file import ConfigurationError
 from station.control import ControlError
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """The daemon. The other commands of this module do without it, so only this one imports it."""
+    from station.configuration import load as config  # noqa: PLC0415
     from station.daemon import daemon, logs  # noqa: PLC0415
 
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +13,22 @@ from rich.table import Table
 from station.commands.options import complain
 from station.jobs.process import JobError, run_job
 from station.jobs.progress import ProgressBar
+from station.jobs.teaching import as_arguments, name_or_file
+from station.python_command import python_command
+
+_OPTIONS = (
+    "detector",
+    "refine",
+    "noise",
+    "seeds",
+    "output",
+    "jobs",
+    "backbone",
+    "steps",
+    "false_reject_budget",
+    "cache",
+)
+_SWITCHES = ("report_only", "retry_failed", "accept_other_source")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="repetitions (default %(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="results, report and features")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
-    parser.add_argument("--backbone", metavar="NAME", help="name or file of the frozen network")
+    parser.add_argument("--backbone", type=name_or_file, metavar="NAME", help="name or file of the frozen network")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the detector's own number)")
     parser.add_argument("--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="default %(default)s")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="features (default: in the output)")
@@ -53,19 +68,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Follows the evaluation and prints what came out; 1 when runs failed."""
-    command = [sys.executable, "-m", "engines.training.evaluation", "--progress", "json"]
+    given = {name: getattr(options, name) for name in _OPTIONS}
+    switches = {name: True for name in _SWITCHES if getattr(options, name)}
+    arguments = as_arguments({**given, **switches, "progress": "json"})
     for dataset in options.dataset:
-        command += ["--dataset", str(dataset)]
-    for name in (
-        *("detector", "refine", "noise", "seeds", "output", "jobs", "backbone", "steps", "false_reject_budget"),
-        "cache",
-    ):
-        value = getattr(options, name)
-        if value is not None:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    for name in ("report_only", "retry_failed", "accept_other_source"):
-        if getattr(options, name):
-            command.append(f"--{name.replace('_', '-')}")
+        arguments += as_arguments({"dataset": dataset})
+    command = python_command("engines.training.evaluation", *arguments)
     try:
         with ProgressBar() as bar:
             # One thread per process: the processes share the cores.

@@ -1,7 +1,7 @@
 """The command `station`: finds the module of the command that was asked for, and imports no other.
 
 `COMMANDS` is the one table of commands with their modules and help lines; a command that only asks the running station
-takes a third of a second of processor time, most of it for reading the configuration.
+reads nothing of the configuration but where it listens.
 
 Exit codes: 0 done; 1 the work was done and what it found is bad; 2 bad input, reported on standard error;
 3 a stage failed; 4 the engine hangs; 5 the GPU failed.

@@ -1,6 +1,6 @@
 """What commands share: `--config`, the way bad input is reported, one request to the running station.
 
-Loads nothing but the standard library; what it needs from the station it imports when it is used.
+Loads nothing but the standard library and what does likewise, since every command imports it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 from typing import Any
+
+from station.configuration.file import control_socket_of
+from station.control import request
 
 EXIT_BAD_INPUT = 2
 RELOAD_TIMEOUT_S = 90.0
@@ -43,7 +46,4 @@ def complain(problem: object) -> int:
 
 def ask(config_path: Path, message: dict[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
     """One request to the station of this configuration. Raises ConfigurationError or ControlError."""
-    from station.configuration.load import load_station  # noqa: PLC0415  (most of a second for `--help`)
-    from station.control import request  # noqa: PLC0415
-
-    return request(load_station(config_path).control_socket, message, timeout_s)
+    return request(control_socket_of(config_path), message, timeout_s)

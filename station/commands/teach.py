@@ -18,7 +18,7 @@ from station.configuration.load import ConfigurationError
 from station.control import ControlError
 from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar, follow_teaching
-from station.jobs.teaching import command_again, teach
+from station.jobs.teaching import command_again, name_or_file, teach
 
 MAX_NAMES = 10
 """Removed images that are told by name; the dossier shows all."""
@@ -71,7 +71,7 @@ def add_choices(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> No
     parser.add_argument("--template-box", metavar="X,Y,W,H", help="template: what to look for, shares of the image")
     parser.add_argument("--template-angle-deg", type=float, metavar="DEG", help="template: largest turn of the part")
     parser.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
-    parser.add_argument("--backbone", type=_name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
+    parser.add_argument("--backbone", type=name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
     parser.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps; default: the detector's own number")
     parser.add_argument(
@@ -116,11 +116,6 @@ def _from_folder(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any
         on_progress=bar.show,
     )
     return {"engine_id": result.engine_id, **result.summary}
-
-
-def _name_or_file(text: str) -> str | Path:
-    """Files have a suffix, names have none."""
-    return Path(text) if Path(text).suffix else text
 
 
 def default_cache() -> Path | None:

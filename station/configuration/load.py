@@ -14,10 +14,11 @@ from typing import Any
 from engines.store.versions import active_link, find_version
 from station.configuration import recipes
 from station.configuration.cameras import CameraFeatures
+from station.configuration.file import CONTROL_SOCKET, ConfigurationError, read_toml, resolved
 from station.configuration.model import Configuration
 from station.configuration.recipes import Recipe
 from station.configuration.reject import EjectorAim, RejectDistances
-from station.configuration.section import ConfigurationError, read_toml, validated
+from station.configuration.section import validated
 from station.configuration.selection import SelectionError, read_selection
 
 __all__ = ["ConfigurationError"]
@@ -48,7 +49,7 @@ class LoadedConfiguration:
 
     def resolve(self, path: Path) -> Path:
         """Paths in the file are relative to the file."""
-        return path if path.is_absolute() else (self.path.parent / path).resolve()
+        return resolved(path, self.path)
 
     @property
     def work_dir(self) -> Path:
@@ -56,7 +57,7 @@ class LoadedConfiguration:
 
     @property
     def control_socket(self) -> Path:
-        return self.work_dir / "control.sock"
+        return self.work_dir / CONTROL_SOCKET
 
     @property
     def records_dir(self) -> Path:

@@ -22,6 +22,7 @@ from station.configuration.decision import (
     ZoneSection,
     overlaid,
 )
+from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.plc import PlcSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
@@ -33,7 +34,7 @@ class StationSection(Section):
 
     name: str = Field("station", description="Name in logs, records and reports.", min_length=1, max_length=64)
     work_dir: Path = Field(
-        Path("work"),
+        Path(DEFAULT_WORK_DIR),
         strict=False,
         description="Folder for records, images, the journal and the control socket. Relative to this file.",
     )

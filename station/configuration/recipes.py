@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from station.configuration.file import ConfigurationError, read_toml
 from station.configuration.recipe import RECIPE_NAME, RecipeFile, recipe_name
-from station.configuration.section import ConfigurationError, read_toml, validated
+from station.configuration.section import validated
 
 SUFFIX = ".toml"
 OWN_KEYS = ("number", "description")

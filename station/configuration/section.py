@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from station.configuration.file import ConfigurationError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -24,27 +20,6 @@ class Section(BaseModel):
     """Base of all sections: frozen, unknown keys refused, numbers not taken from strings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ConfigurationError(Exception):
-    """The file cannot be used. `problems` holds one line per thing that is wrong."""
-
-    def __init__(self, path: Path, problems: list[str]) -> None:
-        self.path = path
-        self.problems = problems
-        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
-
-
-def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of a TOML file and what they say. Raises ConfigurationError."""
-    try:
-        raw = path.read_bytes()
-    except OSError as problem:
-        raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
-    try:
-        return raw, tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigurationError(path, [f"is not valid TOML: {problem}"]) from problem
 
 
 def validated(model: type[_Model], data: Mapping[str, Any], path: Path) -> _Model:

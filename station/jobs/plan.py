@@ -5,7 +5,6 @@ The process may take minutes and gigabytes and is allowed to crash; whoever wait
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any
 import structlog
 
 from station.jobs.process import JobError, JobProgress, OnProgress, ignore_progress, run_job
+from station.python_command import python_command
 
 log = structlog.get_logger()
 
@@ -58,8 +58,9 @@ def build_plan(
     Raises:
         PlanBuildError: no GPU, the graph cannot be built, it computes something else than ONNX Runtime, or cancelled.
     """
-    command = [sys.executable, "-m", "engines.runtimes.tensorrt", str(engine.resolve())]
-    command += [f"--precision={precision}", f"--threads={threads}"]
+    command = python_command(
+        "engines.runtimes.tensorrt", str(engine.resolve()), f"--precision={precision}", f"--threads={threads}"
+    )
     try:
         last = run_job(
             command, what="the build of the plan", threads=threads, on_progress=on_progress, cancelled=cancelled

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from station.jobs.process import JobError, OnProgress, ignore_progress, run_job
+from station.python_command import python_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def teach(
         **{"steps": steps, "known_good": known_good, "known_bad": known_bad, "veto": veto, "cache": cache},
         **{"int8": int8, "shown_command": shlex.join(shown_command) or None, "progress": "json"},
     }
-    command = [sys.executable, "-m", "engines.training", *as_arguments(options)]
+    command = python_command("engines.training", *as_arguments(options))
     last = run_job(
         command,
         what="the training",
@@ -122,6 +122,11 @@ def as_arguments(options: Mapping[str, object]) -> list[str]:
         for name, value in options.items()
         if value is not None
     ]
+
+
+def name_or_file(text: str) -> str | Path:
+    """Type of an option: the file of a network has a suffix, the name of one has none."""
+    return Path(text) if Path(text).suffix else text
 
 
 def _absolute(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from station.commands.main import COMMANDS, build_parser, main
+from station.configuration.file import ConfigurationError, control_socket_of
+from station.configuration.load import load_station
 from station.simulation.parts.pictures import Canvas
 from station.simulation.run.workspace import configuration
 
@@ -62,8 +65,31 @@ def test_asking_the_station_loads_nothing_that_inspects_parts(command: str, tmp_
     path = tmp_path / "station.toml"
     path.write_text(configuration(Canvas(64, 64, 1), tmp_path / "engine", 1502, trigger="line"), encoding="utf-8")
     loaded = loaded_by(command, "--config", str(path))
-    assert "station.configuration.load" in loaded
-    assert loaded & (INSPECTING | {"rich", "sqlite3"}) == set()
+    assert "station.configuration.file" in loaded
+    assert loaded & (INSPECTING | {"pydantic", "rich", "sqlite3"}) == set()
+
+
+@pytest.mark.parametrize("work_dir", ["", 'work_dir = "elsewhere"', 'work_dir = "/nowhere/work"'])
+def test_the_socket_is_where_the_checked_configuration_has_it(work_dir: str, tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    text = configuration(Canvas(64, 64, 1), tmp_path / "engine", 1502, trigger="line")
+    path.write_text(re.sub(r"work_dir = .*", work_dir, text), encoding="utf-8")
+    assert control_socket_of(path) == load_station(path).control_socket
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[station", "is not valid TOML"),
+        ("[station]\nwork_dir = 5\n", r"\[station\] work_dir = 5: must be the path of a folder"),
+        ("station = 5\n", r"\[station\] work_dir = None: must be"),
+    ],
+)
+def test_a_file_without_a_work_folder_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=problem):
+        control_socket_of(path)
 
 
 def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,6 +21,7 @@ from station.line.acquisition.link import (
     SetOutput,
 )
 from station.line.acquisition.ring import FrameRing
+from station.python_command import python_command
 
 
 class CameraHandle:
@@ -33,10 +33,12 @@ class CameraHandle:
         self._link, there = CameraLink.pair()
         try:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-X", "faulthandler", "-m", "station.line.acquisition.process"),
-                    *(str(there.fileno()), str(os.getpid())),
-                ],
+                python_command(
+                    "station.line.acquisition.process",
+                    str(there.fileno()),
+                    str(os.getpid()),
+                    interpreter_options=("-X", "faulthandler"),
+                ),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[there.fileno()],
                 env={**os.environ, **environment},

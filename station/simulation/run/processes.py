@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Any
 
 from station.control import ControlError, request
+from station.python_command import python_command
 from station.simulation.plant.ejector import BeltFault
 
 START_S = 60.0
@@ -123,7 +123,7 @@ class Process:
         pipe = subprocess.PIPE if piped else None
         with log.open("w", encoding="utf-8") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                python_command(*arguments),
                 stdin=pipe if piped else subprocess.DEVNULL,
                 stdout=pipe if piped else file,
                 stderr=file,

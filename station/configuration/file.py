@@ -1,0 +1,56 @@
+"""station.toml as a file, before its values are checked: reading it, what is wrong with it, where the station listens.
+
+Loads no pydantic: a command that only asks the running station needs nothing but the control socket, and works as well
+while the file is half edited.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_WORK_DIR = "work"
+CONTROL_SOCKET = "control.sock"
+"""In the work folder."""
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used. `problems` holds one line per thing that is wrong."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        self.path = path
+        self.problems = problems
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a TOML file and its content. Raises ConfigurationError."""
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
+    try:
+        return raw, tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise ConfigurationError(path, [f"is not valid TOML: {problem}"]) from problem
+
+
+def resolved(path: Path, file: Path) -> Path:
+    """Paths in a configuration file are relative to the file."""
+    return path if path.is_absolute() else (file.resolve().parent / path).resolve()
+
+
+def control_socket_of(file: Path) -> Path:
+    """The control socket of the station that runs with this file. Raises ConfigurationError."""
+    _, data = read_toml(file)
+    section = data.get("station", {})
+    work_dir = section.get("work_dir", DEFAULT_WORK_DIR) if isinstance(section, dict) else None
+    if not isinstance(work_dir, str):
+        raise ConfigurationError(file, [f"[station] work_dir = {work_dir!r}: must be the path of a folder"])
+    return resolved(Path(work_dir), file) / CONTROL_SOCKET
