@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle.reading import Bundle
-from engines.engine import RUNTIMES
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.opening import ON_PROCESSOR
 from station.commands import main as cli
 
 SLOW = 9
@@ -46,7 +46,7 @@ def main() -> int:
     def open_gated(bundle: Bundle, threads: int) -> GatedRuntime:
         return GatedRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=threads)
 
-    RUNTIMES["onnx"] = open_gated
+    ON_PROCESSOR["onnx"] = open_gated
     return cli.main()
 
 

@@ -124,7 +124,8 @@ class Challenge:
     @property
     def due_since_s(self) -> float | None:
         """Since when a test is due; None: none is."""
-        settings, passed, now = self._settings, self._passed_s, self._now_s
+        settings = self._settings
+        passed, now = self._passed_s, self._now_s
         if not settings.parts:
             return None
         since: list[float] = []
@@ -282,7 +283,8 @@ class Challenge:
             self._changed(replace(self._run, verdict=verdict, detail=detail, end_s=self._now_s))
         self._begun = False
         if verdict is RunVerdict.PASSED:
-            self._passed_s, self._parts_since = self._now_s, 0
+            self._passed_s = self._now_s
+            self._parts_since = 0
 
     def _shifts_before(self, now_s: float) -> list[float]:
         """The last beginning of each shift."""

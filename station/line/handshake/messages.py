@@ -92,7 +92,7 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True)
 class TriggerRequested:
-    """Trigger the camera; answer with `trigger_accepted` or `trigger_missed`."""
+    """Trigger rose while TriggerReady was 1; the caller reports `trigger_accepted` or `trigger_missed`."""
 
     part_id: int
     encoder_count: int
@@ -143,7 +143,7 @@ class ResetCounters:
 
 @dataclass(frozen=True, slots=True)
 class CommandRequested:
-    """A command that the rest of the station carries out; answer with `command_finished` and its serial number."""
+    """A command for the rest of the station; the caller reports `command_finished` with its serial number."""
 
     command: Command
     argument: int

@@ -34,7 +34,8 @@ class Closing:
 
     def close(self, part: Part, decision: Decision) -> None:
         """The part has its verdict, or will never have one."""
-        desk, acquisition_id = self._desk, part.acquisition_id
+        desk = self._desk
+        acquisition_id = part.acquisition_id
         inspections = desk.views.close(acquisition_id, in_time=decision.code is not ReasonCode.DEADLINE)
         decision = desk.challenge.closed(part.challenge, acquisition_id, decision)
         desk.condition.challenge_keeps_off(desk.challenge.keeps_off)

@@ -42,7 +42,7 @@ class LatchedId:
 
 
 class LatchedIds:
-    """The last ids, oldest first."""
+    """Owns the last ids that the PLC latched, oldest first. Called by `Ledger` alone."""
 
     def __init__(self) -> None:
         self._latched: deque[LatchedId] = deque(maxlen=LATCH_HISTORY)

@@ -82,7 +82,8 @@ class Judging:
 
     def _take(self, part: Part, message: FrameMessage, now: int) -> None:
         """Sends the frame of a part to inspection, or gives its view a verdict where that is not possible."""
-        desk, acquisition_id = self._desk, part.acquisition_id
+        desk = self._desk
+        acquisition_id = part.acquisition_id
         if not desk.views.is_open(acquisition_id):
             return
         if not desk.views.exposing(acquisition_id):

@@ -185,7 +185,7 @@ class Ledger:
         self._counts["missed"] += count
 
     def late(self, acquisition_id: int) -> Part | None:
-        """An answer came after its part had a result: counts it, and finds the part if it is not long ago."""
+        """A view was judged after its part had a result: counts it, and finds the part as `closed` does."""
         self._counts["late"] += 1
         return self.closed(acquisition_id)
 
@@ -213,7 +213,9 @@ class Ledger:
         announced_while_ready = False
         if latched is not None and latched.state is LatchState.WAITING:
             latched.state = LatchState.USED
-            part_id, encoder, deadline_ms = latched.part_id, latched.encoder_count, latched.deadline_ms
+            part_id = latched.part_id
+            encoder = latched.encoder_count
+            deadline_ms = latched.deadline_ms
             announced_while_ready = latched.while_ready
         if not (ready or announced_while_ready):
             self._counts["missed"] += 1

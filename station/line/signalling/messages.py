@@ -85,7 +85,7 @@ class Collect:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody wants to know the state; the answer is put into `reply`."""
+    """Asks for the state; the stage puts it into `reply`."""
 
     reply: queue.SimpleQueue[Snapshot] = field(default_factory=queue.SimpleQueue)
 

@@ -67,7 +67,8 @@ class Opening:
         """The part that a frame of the first camera opens, or why it opens none. Parts that came before it without a
         frame end as errors.
         """
-        desk, trigger_time_ns = self._desk, message.trigger_time_ns
+        desk = self._desk
+        trigger_time_ns = message.trigger_time_ns
         ready = desk.handshake.ready and trigger_time_ns >= desk.in_force.since_ns
         match = desk.ledger.frame(trigger_time_ns, lost_before=message.lost_before, ready=ready)
         for part in match.without_frame:

@@ -140,7 +140,7 @@ class Signalling:
         return not self._thread.is_alive()
 
     def snapshot(self, timeout_s: float = 2.0) -> Snapshot:
-        """The state now. Raises queue.Empty when the stage does not answer."""
+        """The state now. Raises queue.Empty when the stage does not put it there in time."""
         ask = Ask()
         self.post(ask)
         return ask.reply.get(timeout=timeout_s)
@@ -193,7 +193,8 @@ class Signalling:
 
     def handle(self, message: Message) -> None:
         """One message from another stage."""
-        desk, condition = self._desk, self._desk.condition
+        desk = self._desk
+        condition = desk.condition
         now = desk.clock()
         match message:
             case PlcWrote(inputs):
@@ -244,7 +245,8 @@ class Signalling:
 
     def _turned(self, now: int) -> None:
         """The end of a message or a tick: what the challenge test makes of it, and what the PLC reads."""
-        desk, challenge = self._desk, self._desk.challenge
+        desk = self._desk
+        challenge = desk.challenge
         challenge.attend(
             drained=desk.ledger.is_drained, identity=desk.in_force.identity, engine_id=desk.in_force.engine_id
         )
@@ -257,7 +259,8 @@ class Signalling:
     # ---- what the PLC wants -------------------------------------------------------------------------------------
 
     def _requests(self, requests: Iterable[HandshakeRequest], now: int) -> None:
-        desk, condition = self._desk, self._desk.condition
+        desk = self._desk
+        condition = desk.condition
         for request in requests:
             match request:
                 case TriggerRequested(part_id, encoder_count, deadline_ms):

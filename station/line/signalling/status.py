@@ -67,8 +67,9 @@ class StatusBlock:
         )
 
     def _status(self) -> StationStatus:
-        desk, ledger, condition, challenge = self._desk, self._desk.ledger, self._desk.condition, self._desk.challenge
-        identity = desk.in_force.identity
+        desk = self._desk
+        ledger, condition, identity = desk.ledger, desk.condition, desk.in_force.identity
+        challenge = desk.challenge
         held_up = desk.views.awaits_frame or challenge.machine.waits or ledger.is_full or ledger.has_challenge_part
         return StationStatus(
             online=condition.may_signal,

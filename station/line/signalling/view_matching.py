@@ -195,7 +195,8 @@ class ViewMatching:
         if views is None:
             return ()
         inspections = self._in_order(views)
-        views.is_open, views.cut_short = False, in_time and len(self._settings) > 1
+        views.is_open = False
+        views.cut_short = in_time and len(self._settings) > 1
         views.judged.clear()  # its pictures are not kept
         self._closed.append(views)
         return inspections
