@@ -94,13 +94,17 @@ def plan_text(plan: dict[str, Any]) -> str:
     return f"[red]none[/]: {plan['detail']}" if plan["phase"] == "failed" else f"built: {plan['detail']}"
 
 
+_NO_TRIGGER_NOW = "on line, but the PLC has not set TriggerEnable, its heartbeat stands still, or a part is being taken"
+
+
 def status_table(state: dict[str, Any]) -> Table:
     """What `station status` shows."""
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(show_header=False, title="station")
     counters = state["counters"]
-    ready = "[green]ready[/]" if state["ready"] else f"[red]not ready[/]: {state['offline_reason']}"
+    why_not = _NO_TRIGGER_NOW if state["online"] else state["offline_reason"]
+    ready = "[green]ready[/]" if state["ready"] else f"[red]not ready[/]: {why_not}"
     table.add_row("state", f"{state['state']}, {ready}")
     if not state["online"] and state["offline_action"]:
         table.add_row("what to do", state["offline_action"])

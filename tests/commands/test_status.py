@@ -1,0 +1,52 @@
+"""The table of `station status`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from station.codes import ErrorCode, OfflineReason
+from station.commands.daemon import status_table
+from station.line.challenge.messages import ChallengeStatus
+from station.line.handshake.messages import StationState
+from station.line.signalling.ledger import Counters
+from station.line.signalling.snapshot import Snapshot, readable
+
+SNAPSHOT = Snapshot(
+    state=StationState.READY,
+    online=True,
+    ready=True,
+    offline_reason=OfflineReason.NONE,
+    error_code=ErrorCode.NONE,
+    error_detail="",
+    warnings=(),
+    cameras={},
+    engine_id="",
+    recipe="default",
+    recipe_number=0,
+    recipe_checksum="",
+    config_checksum="",
+    counters=Counters(),
+    in_flight=0,
+    drained=True,
+    challenge=ChallengeStatus(),
+    recent=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "shown"),
+    [
+        (SNAPSHOT, "ready, ready"),
+        (replace(SNAPSHOT, ready=False), "ready, not ready: on line, but the PLC has not set TriggerEnable"),
+        (replace(SNAPSHOT, ready=False, online=False, offline_reason=OfflineReason.BY_OPERATOR), "by a person"),
+    ],
+)
+def test_it_says_why_no_part_is_taken(snapshot: Snapshot, shown: str) -> None:
+    daemons_own = {"runtime": "", "plan": {"phase": "idle"}, "refused": "", "teaching": {"phase": "idle"}}
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(status_table({**readable(snapshot), **daemons_own}))
+    assert shown in capture.get()
