@@ -196,6 +196,16 @@ def closed_with(ledger: Ledger, code: ReasonCode, parts: int) -> None:
         ledger.close(part.acquisition_id, Decision.error(code))
 
 
+@pytest.mark.parametrize("verdict", [PASS, FAIL, Decision(Verdict.REVIEW, (Reason(ReasonCode.SCORE_IN_REVIEW_BAND),))])
+def test_any_verdict_but_an_error_ends_the_row(ledger: Ledger, verdict: Decision) -> None:
+    closed_with(ledger, ReasonCode.DEADLINE, LIMITS.errors_in_a_row_to_fault - 1)
+    part = ledger.frame(0, lost_before=0, ready=True).part
+    assert part is not None
+    ledger.close(part.acquisition_id, verdict)
+    closed_with(ledger, ReasonCode.DEADLINE, 1)
+    assert not ledger.fault_due
+
+
 @pytest.mark.parametrize("code", sorted(NOT_INSPECTED_ON_PURPOSE))
 def test_errors_on_purpose_are_no_fault(ledger: Ledger, code: ReasonCode) -> None:
     """A line that is taken off, or whose PLC resets, has no broken camera. Nor does such a part end a row of faults."""
