@@ -1,0 +1,107 @@
+"""What comes through the control socket: refused with what is allowed, or handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from station.codes import OfflineReason
+from station.control import ControlError
+from station.daemon.requests import Requests
+from station.jobs.teaching_from_line import Teaching
+from station.line.challenge.messages import ResetChallenge, StartChallenge
+from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
+from station.line.signalling.snapshot import Snapshot
+from tests.bench.changeovers import Heard, changeover
+
+
+class Door:
+    """The handlers of a station without a line, and what they post; a challenge test is refused with `refuses`."""
+
+    def __init__(self, directory: Path, refuses: str = "") -> None:
+        self.posted: list[Message] = []
+        self.refuses = refuses
+        self.teaching = Teaching(directory / "teaching", lambda _engine: None)
+        made = changeover(directory, Heard(), 'path = "engine"')
+        self.handlers = Requests(
+            "session", post=self.post, snapshot=self.no_snapshot, changeover=made, teaching=self.teaching
+        ).handlers
+
+    def post(self, message: Message) -> None:
+        self.posted.append(message)
+        if isinstance(message, StartChallenge | ResetChallenge):
+            message.reply.put(self.refuses)
+
+    def no_snapshot(self) -> Snapshot:
+        raise AssertionError("only the status needs it")
+
+    def asks(self, command: str, **request: object) -> Mapping[str, Any]:
+        return self.handlers[command]({"command": command, "user": "anna", **request})
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("online", SetOnline(True)),
+        ("offline", SetOnline(False, OfflineReason.BY_OPERATOR)),
+        ("clear", ClearFault()),
+    ],
+)
+def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Message) -> None:
+    door = Door(tmp_path)
+    assert door.asks(command) == {}
+    assert door.posted == [message]
+
+
+@pytest.mark.parametrize(
+    ("command", "request_", "why"),
+    [
+        ("recipe", {}, "recipe = None: the name or the number of a recipe"),
+        ("recipe", {"recipe": True}, "recipe = True: the name or the number of a recipe"),
+        ("recipe", {"recipe": "flange"}, "refused, everything stays as it was: .*active is not set"),
+        ("challenge", {"action": "stop"}, "action = 'stop': start or reset"),
+        ("challenge", {"action": "reset", "who": " "}, "who is missing: the name of the person"),
+        ("teach", {"parts": 19, "output": "new"}, "parts = 19: a whole number from 20 to 100000"),
+        ("teach", {"parts": 100_001, "output": "new"}, "parts = 100001: a whole number from 20 to 100000"),
+        ("teach", {"parts": 20, "output": ""}, "output = '': the folder of the new engine"),
+        ("teach", {"parts": 20, "output": "new", "false_reject_budget": 1.0}, "a number between 0 and 1"),
+        ("teach", {"parts": 20, "output": "."}, "exists already; choose a new folder"),
+    ],
+)
+def test_a_bad_request_is_refused_and_posts_nothing(
+    tmp_path: Path, command: str, request_: dict[str, object], why: str
+) -> None:
+    door = Door(tmp_path)
+    with pytest.raises(ControlError, match=why):
+        door.asks(command, **request_)
+    assert door.posted == []
+
+
+def test_a_challenge_test_is_asked_for_in_the_name_of_the_user(tmp_path: Path) -> None:
+    door = Door(tmp_path)
+    door.asks("challenge", action="start")
+    door.asks("challenge", action="reset", who="Bo", why="sensor cleaned")
+    started, reset = door.posted
+    assert isinstance(started, StartChallenge)
+    assert started.who == "operator anna"
+    assert isinstance(reset, ResetChallenge)
+    assert (reset.who, reset.why) == ("Bo (anna)", "sensor cleaned")
+
+
+def test_a_challenge_test_that_signalling_refuses_is_an_error_for_whoever_asks(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="no master parts"):
+        Door(tmp_path, refuses="no master parts").asks("challenge", action="start")
+
+
+def test_teaching_takes_the_next_parts_of_the_line(tmp_path: Path) -> None:
+    door = Door(tmp_path)
+    door.asks("teach", parts=20, output="new")
+    try:
+        (collect,) = door.posted
+        assert isinstance(collect, Collect)
+        assert door.teaching.status.total == 20
+    finally:
+        door.teaching.close()
