@@ -9,12 +9,14 @@ from pathlib import Path
 
 import engines
 
+ROOT = Path(engines.__file__).parent
 SHAPING = (
+    "bundle/location_spec.py",
     "detectors/**/*.py",
     "location/*.py",
     "preprocess.py",
     "training/*.py",
-    "training/irp/*.py",
+    *(f"training/{room}/**/*.py" for room in ("calibration", "fitting", "images", "location", "refinement", "release")),
     *(f"training/evaluation/{name}.py" for name in ("metrics", "pixels", "prepare", "protocol", "runner")),
 )
 """Below `engines`. The rest only reports."""
@@ -34,8 +36,22 @@ def source_sha256() -> str:
 
 def files_sha256(*patterns: str) -> str:
     """Hash over the files below `engines` that match any of these patterns."""
-    root = Path(engines.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
-        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    for path in files(*patterns):
+        digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def files(*patterns: str) -> list[Path]:
+    """The files below `engines` that match any of these patterns, in order of their paths.
+
+    Raises:
+        ValueError: a pattern matches nothing, so it no longer guards what it was written for.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        matches = set(ROOT.glob(pattern))
+        if not matches:
+            raise ValueError(f'no file of the source matches "{pattern}"')
+        found |= matches
+    return sorted(found)
