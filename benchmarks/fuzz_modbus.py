@@ -24,7 +24,7 @@ from tests.drivers.plc.modbus.modbus_fuzz import Report, rtu_campaign, tcp_campa
 QUIET_PARTS = 100
 
 
-def told(report: Report) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
     """The figures; times in ms."""
     figures: dict[str, Any] = {
         "frames_of_the_writer": report.frames,
@@ -58,7 +58,7 @@ def main() -> None:
         if not frames:
             continue
         with tempfile.TemporaryDirectory(prefix="fuzz-") as directory, campaign(Path(directory)) as running:
-            found[name] = told(running.run(frames, quiet_parts=QUIET_PARTS, seed=arguments.seed))
+            found[name] = as_json(running.run(frames, quiet_parts=QUIET_PARTS, seed=arguments.seed))
         print(json.dumps({name: found[name]}, indent=2), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2))

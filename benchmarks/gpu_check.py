@@ -73,7 +73,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
     def check(self, name: str, passed: bool, detail: str) -> None:
-        """Keep and tell the outcome of a check."""
+        """Keeps and reports the outcome of a check."""
         self.checks.append({"check": name, "passed": bool(passed), "detail": detail})
         print(f"{'ok    ' if passed else 'FAILED'} {name}: {detail}", flush=True)
 

@@ -25,7 +25,7 @@ from tests.line.handshake.handshake_model import COILS, ONLINE, PAUSES_MS, Hands
 
 STEPS_PER_WALK = 400
 """Then another one begins: the model remembers everything that ever was, and gets slower."""
-TELL_EVERY_S = 10.0
+SHOW_EVERY_S = 10.0
 VERDICTS = list(Verdict)
 
 
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first walk; each walk has its own")
     options = parser.parse_args()
     taken, seed = Counter[str](), options.seed
-    started_s = told_s = time.monotonic()
+    started_s = shown_s = time.monotonic()
     while (done := sum(taken.values())) < options.steps:
         try:
             taken += walk(random.Random(seed), min(STEPS_PER_WALK, options.steps - done))
@@ -86,8 +86,8 @@ def main() -> int:
             print(f"after {done} steps an invariant failed; again: --seed {seed} --steps {STEPS_PER_WALK}")
             raise
         seed += 1
-        if time.monotonic() - told_s > TELL_EVERY_S:
-            told_s = time.monotonic()
+        if time.monotonic() - shown_s > SHOW_EVERY_S:
+            shown_s = time.monotonic()
             print(f"{done} steps", flush=True)
     seconds = time.monotonic() - started_s
     print(f"{options.steps} steps in {seconds:.0f} s, {options.steps / seconds:.0f} steps/s: all invariants held")

@@ -5,7 +5,7 @@
 The first run makes an environment of its own for the peer (about 2 GB, `--peer-env`); the one of this project is not
 touched. Ours runs through `station evaluate`'s code, the peer through `peer_anomalib_worker.py`, which gets the located
 and scaled images and the indices of the same contaminated training set, and no labels. Every result is a file in
-OUTPUT/runs, so a run that was ended goes on where it was; OUTPUT/report.md and results.json tell all of them.
+OUTPUT/runs, so a run that was ended goes on where it was; OUTPUT/report.md and results.json report all of them.
 
 What the peer gets: EfficientNet-Lite0 with our weights (features checked against ours before every run), one thread for
 training and all cores for inference, as ours. Bounds, so that it ends on a CPU: PatchCore's coreset is 1 % of all
@@ -172,7 +172,7 @@ def run_peer(
         **asdict(settings),
     }
     (job_folder / "job.json").write_text(json.dumps(job))
-    told = _work(python, job_folder)
+    outcome = _work(python, job_folder)
 
     # Where no part is found the line calls for a review: worst in rank, as for ours.
     found = np.load(job_folder / "scores.npy")
@@ -196,8 +196,8 @@ def run_peer(
         f1_max=metrics.f1_max(good, defective),
         pixel_auroc=pixel_auroc,
         aupro=aupro,
-        training_s=told["train_s"],
-        inference_ms=told["inference_ms"],
+        training_s=outcome["train_s"],
+        inference_ms=outcome["inference_ms"],
     )
     return result, {"indices": split.test, "scores": scores}
 
@@ -213,8 +213,8 @@ def _work(python: Path, job_folder: Path) -> dict[str, Any]:
     if code:
         last = log.read_text().strip().splitlines()[-1:]
         raise TrainingError(f'the peer ended with code {code}: {"".join(last)}; all it said is in "{log}"')
-    told: dict[str, Any] = json.loads((job_folder / "result.json").read_text())
-    return told
+    report: dict[str, Any] = json.loads((job_folder / "result.json").read_text())
+    return report
 
 
 def _pixel_figures(
@@ -289,7 +289,7 @@ def main() -> None:
     parser.add_argument("datasets", nargs="+", type=Path)
     parser.add_argument("--noise", default="0,30", help="percent, comma separated (default 0,30)")
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds (default 1)")
-    parser.add_argument("--limit", type=int, help="at most so many good training images, for trying things")
+    parser.add_argument("--limit", type=int, help="limit of the good training images, for trying things")
     parser.add_argument("--epochs", type=int, default=FastflowSettings.epochs, help="of FastFlow, at most (default 40)")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"default {','.join(PEERS)}")
     parser.add_argument("--accept-other-source", action="store_true", help="keep our results of other source versions")

@@ -32,7 +32,7 @@ def percentiles(seconds: list[float], unit: float) -> dict[str, float]:
 
 
 def poll(port: int, stop: multiprocessing.synchronize.Event, results: multiprocessing.Queue[list[float]]) -> None:
-    """Reads bits and registers every 10 ms until told to stop. Puts an empty list when it has begun, at the end the
+    """Reads bits and registers every 10 ms until `stop` is set. Puts an empty list when it has begun, at the end the
     time of each request in s."""
     client, times = ModbusClient("127.0.0.1", port), []
     while not stop.is_set():

@@ -4,7 +4,7 @@
 
 The real daemon with the software camera and a small engine, over loopback. Each client polls the whole status block
 from a process of its own; one more, the PLC, drives parts and looks every 0.5 ms, which is part of the figures. (One
-that looks without a pause takes a core for itself and most of another for its answers: on two cores nothing is left.)
+that looks without a pause takes a core for itself and most of another for the replies: on two cores nothing is left.)
 
     write_to_station_ms   the PLC begins to write Trigger .. the station takes it (time of the trigger in the records)
     station_to_plc_ms     the result is signalled (records) .. the PLC has read ResultsValid

@@ -6,7 +6,7 @@ All get the same contaminated training set (protocol of the evaluation), the sam
 
 * ours: features computed once, `learn` with `auto` (refined, trained, cross-fitted and calibrated);
 * refresh: the same, when the features of all but 20 images are in the cache;
-* naive, lambda: as the papers tell it, each round computes the features of all images that are left, trains from
+* naive, lambda: as the papers describe it, each round computes the features of all images that are left, trains from
   scratch, and removes the one image that scores highest, if that exceeds lambda times the median, until none does;
 * naive, as many: the same without a limit, until as many images are removed as ours removed. Dirt that was learned
   scores like the rest, so with much dirt the papers' limit may stop the rounds before they begin.
@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="training steps of both (default: the detector's own)")
     parser.add_argument("--feature-rounds", type=int, default=3, help="naive rounds that compute features (default 3)")
     parser.add_argument("--max-rounds", type=int, default=40, help="naive rounds at most (default 40)")
-    parser.add_argument("--limit", type=int, help="at most so many good training images, for trying things")
+    parser.add_argument("--limit", type=int, help="limit of the good training images, for trying things")
     parser.add_argument("--threads", type=int, default=2, help="of both (default 2)")
     parser.add_argument(
         "--clock", choices=list(CLOCKS), default="wall", help="cpu: processor time, for a machine that has other work"
