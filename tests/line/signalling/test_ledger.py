@@ -86,6 +86,7 @@ def test_an_expired_id_explains_the_gap_that_follows(ledger: Ledger) -> None:
     match = ledger.frame(1030 * MS, lost_before=1, ready=True)
     assert match.without_frame == ()
     assert ledger.counters.triggers == 2
+    assert len(ledger.frame(1040 * MS, lost_before=1, ready=True).without_frame) == 1, "it explains one gap"
 
 
 def test_a_frame_after_its_id_expired_is_late_and_never_another_part(ledger: Ledger) -> None:

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from station.codes import ReasonCode
+from drivers.plc.protocol import PlcInputs
+from station.codes import ReasonCode, WarningCode
 from station.line.acquisition.messages import FrameArrived, FrameFailed
 from station.line.inspection.stage import Inspected
 from station.line.signalling.ledger import LedgerSettings
+from station.line.signalling.messages import Ask, ClearFault, PlcWrote
 from station.line.signalling.view_matching import ViewSettings
 from station.results import Decision, Frame, Inspection, Verdict
 from tests.line.signalling.signalling_bench import DEADLINE_MS, NS_PER_MS, PIXELS, SignallingOnABench
@@ -101,3 +103,22 @@ def test_every_pulse_of_an_overloaded_line_is_a_part_or_missed(pulses: list[str]
         assert len(pulses) + 1 == counts.triggers + counts.missed + pulses.count("refused")
         assert counts.missed == station.missed_on_belt == sum(kind == "missed" for kind, *_ in station.events)
         station.journal.close()
+
+
+def test_plc_and_people_read_the_frozen_heartbeat_at_once(bench: SignallingOnABench) -> None:
+    def shown() -> tuple[bool, bool]:
+        ask = Ask()
+        bench.signalling.handle(ask)
+        frozen = WarningCode.PLC_HEARTBEAT_FROZEN
+        return bench.outputs.warning_code == frozen, frozen in ask.reply.get_nowait().warnings
+
+    assert shown() == (False, False)
+    bench.now_ns += 4 * 10**9
+    bench.signalling.tick()
+    assert shown() == (True, True)
+    assert not bench.outputs.trigger_ready
+    bench.signalling.handle(ClearFault())
+    assert shown() == (True, True), "it ends when the heartbeat moves"
+    bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, plc_heartbeat=1)))
+    assert shown() == (False, False)
+    assert [kind for kind, *_ in bench.events if kind.startswith("warning")] == ["warning", "warning_over"]
