@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import signal
 from pathlib import Path
@@ -39,3 +41,30 @@ def test_the_log_lies_on_a_full_disk(tmp_path: Path) -> None:
     with Bench(tmp_path) as bench, Path("/dev/full").open("wb") as full:
         bench.start(stderr=full.fileno())
         works_and_ends(bench)
+
+
+def test_nobody_reads_the_log(tmp_path: Path) -> None:
+    """A pipe of one page that nobody empties: after a few lines every write to it would wait for ever."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writing, False)
+    os.write(writing, b"x" * 4096)
+    os.set_blocking(writing, True)
+    with Bench(tmp_path) as bench:
+        bench.start(stderr=writing)
+        os.close(writing)
+        works_and_ends(bench)
+    os.close(reading)
+
+
+def test_every_line_of_a_json_log_is_json(tmp_path: Path) -> None:
+    """What the camera's library prints stands there as an event, once, however often the camera connects."""
+    with Bench(tmp_path) as bench:
+        bench.start()
+        assert bench.terminate() == 0
+        bench.start()
+        assert bench.terminate() == 0
+        events = [json.loads(line) for line in bench.log().splitlines()]
+    said = [event["detail"] for event in events if event["event"] == "camera_library"]
+    assert any("DSAnnounceCompositeBuffer" in line for line in said)
+    assert len(said) == 2 * len(set(said)), "once in each of the two runs"

@@ -20,14 +20,18 @@ from station.line.acquisition.link import (
     ReleaseSlot,
     SetOutput,
 )
+from station.line.acquisition.output import OutputReader, SaidLines
 from station.line.acquisition.ring import FrameRing
 from station.python_command import python_command
+
+LAST_LINES_S = 1.0
+"""Time limit for reading what the process wrote last."""
 
 
 class CameraHandle:
     """A camera process from its start to `end`. `send` may be called by any thread, the rest by one."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], said: SaidLines) -> None:
         """Starts the process, which then waits for `Open`. Raises OSError when it cannot be started."""
         self._ring: FrameRing | None = None
         self._link, there = CameraLink.pair()
@@ -40,6 +44,9 @@ class CameraHandle:
                     interpreter_options=("-X", "faulthandler"),
                 ),
                 stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
                 pass_fds=[there.fileno()],
                 env={**os.environ, **environment},
             )
@@ -48,6 +55,8 @@ class CameraHandle:
             raise
         finally:
             there.close()
+        assert self._process.stderr is not None
+        self._output = OutputReader(self._process.stderr, said)
 
     @property
     def pid(self) -> int:
@@ -95,6 +104,7 @@ class CameraHandle:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        self._output.join(LAST_LINES_S)
         self._link.close()
         if self._ring is not None:
             self._ring.close()

@@ -85,4 +85,12 @@ class EncoderMoved:
     time_ns: int
 
 
-AcquisitionMessage = FrameArrived | FrameFailed | CameraChanged | OutputFailed | EncoderMoved
+@dataclass(frozen=True, slots=True)
+class CameraSaid:
+    """The camera's library has written a line that it had not written before."""
+
+    camera: str
+    line: str
+
+
+AcquisitionMessage = FrameArrived | FrameFailed | CameraChanged | OutputFailed | EncoderMoved | CameraSaid

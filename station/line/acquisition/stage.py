@@ -52,12 +52,14 @@ from station.line.acquisition.link import (
 from station.line.acquisition.messages import (
     AcquisitionMessage,
     CameraChanged,
+    CameraSaid,
     CameraState,
     EncoderMoved,
     FrameArrived,
     FrameFailed,
     OutputFailed,
 )
+from station.line.acquisition.output import SaidLines
 from station.results import Frame
 
 _MISCONFIGURED = frozenset(
@@ -110,6 +112,7 @@ class Acquisition:
         self._lock = threading.Lock()
         """Guards `_process`, `_streaming`, `_asked`: other threads use them while the acquisition thread does."""
         self._process: CameraHandle | None = None
+        self._said = SaidLines(lambda line: self._post(CameraSaid(self._name, line)))
         self._streaming = False
         self._asked: _Settings | None = None
         self._ever_streamed = False
@@ -210,7 +213,7 @@ class Acquisition:
     def _run_process(self) -> float:
         """One camera process from start to end. Returns for how many seconds it streamed."""
         try:
-            process = CameraHandle(self._environment)
+            process = CameraHandle(self._environment, self._said)
         except OSError as error:
             self._change(CameraState.DOWN, f"the camera process cannot be started: {error}")
             return 0.0

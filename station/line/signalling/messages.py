@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from drivers.plc.protocol import LinkEvent, PlcInputs
 from station.codes import ErrorCode, OfflineReason, WarningCode
-from station.line.acquisition.messages import CameraChanged, FrameArrived, FrameFailed, OutputFailed
+from station.line.acquisition.messages import CameraChanged, CameraSaid, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.messages import ChallengeMessage
 from station.line.inspection.stage import Inspected, InspectorChanged
 from station.line.signalling.snapshot import Snapshot
@@ -99,6 +99,7 @@ Message = (
     FrameArrived
     | FrameFailed
     | CameraChanged
+    | CameraSaid
     | OutputFailed
     | PlcWrote
     | LinkEvent

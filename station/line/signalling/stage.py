@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 
 from drivers.plc.protocol import LinkEvent
 from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
-from station.line.acquisition.messages import CameraChanged, FrameArrived, FrameFailed, OutputFailed
+from station.line.acquisition.messages import CameraChanged, CameraSaid, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.duty import ChallengeDuty
 from station.line.challenge.messages import ChallengeConfigured, ResetChallenge, StartChallenge
 from station.line.ejection.belt import EncoderBelt
@@ -191,7 +191,7 @@ class Signalling:
         self._requests(self._desk.handshake.tick(now), now)
         self._turned(now)
 
-    def handle(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:  # noqa: PLR0915  one case a message
         """One message from another stage."""
         desk = self._desk
         condition = desk.condition
@@ -208,9 +208,10 @@ class Signalling:
                 self._judging.inspected(acquisition_id, inspection, now)
             case CameraChanged():
                 condition.camera_changed(message)
-            case OutputFailed():
-                detail = f"{message.line} = {message.value}: {message.detail}"
-                condition.raise_fault(ErrorCode.EJECTOR_FAILED, detail)
+            case CameraSaid(camera, line):
+                desk.ports.event("camera_library", "info", f'camera "{camera}": {line}')
+            case OutputFailed(_, line, value, detail):
+                condition.raise_fault(ErrorCode.EJECTOR_FAILED, f"{line} = {value}: {detail}")
             case InspectorChanged(inspector):
                 desk.in_force.install(inspector, now)
                 condition.engine_is(inspector is not None)

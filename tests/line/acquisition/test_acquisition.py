@@ -31,6 +31,7 @@ from station.line.acquisition.link import FrameLost, FrameReady
 from station.line.acquisition.messages import (
     AcquisitionMessage,
     CameraChanged,
+    CameraSaid,
     CameraState,
     FrameArrived,
     FrameFailed,
@@ -52,12 +53,17 @@ class Inbox:
 
     def __init__(self) -> None:
         self._messages: queue.SimpleQueue[AcquisitionMessage] = queue.SimpleQueue()
+        self.said: list[str] = []
+        """Lines of the camera's library, which come when they come."""
         self.flowing = threading.Event()
         self.flowing.set()
 
     def post(self, message: AcquisitionMessage) -> None:
         if isinstance(message, FrameArrived):
             assert self.flowing.wait(PATIENCE_S)
+        if isinstance(message, CameraSaid):
+            self.said.append(message.line)
+            return
         self._messages.put(message)
 
     def frame(self) -> FrameArrived | FrameFailed:
