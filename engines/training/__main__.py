@@ -6,11 +6,13 @@ import argparse
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from engines.detectors import DETECTORS
 from engines.errors import EngineError, TrainingError
+from engines.teach_request import add_options, request_from
 from engines.training.fitting.train import TrainOptions
 from engines.training.images.ignored_regions import box, polygons
 from engines.training.learn import LearnOptions
@@ -53,84 +55,50 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> TeachOptions:
+    request, defaults = request_from(options), LocateOptions()
     return TeachOptions(
-        detector=options.detector,
-        backbone=options.backbone,
-        seed=options.seed,
-        threads=options.threads,
+        detector=request.detector,
+        backbone=str(request.backbone),
+        seed=request.seed,
+        threads=request.threads,
         learning=LearnOptions(
             refinement=RefineOptions(
-                method=options.refine,
+                method=request.refine,
                 factor=options.factor,
                 largest_only=options.largest_only,
                 max_rounds=options.rounds,
                 max_removed_share=options.max_removed_share,
             ),
-            training=TrainOptions(steps=options.steps),
-            false_reject_budget=options.false_reject_budget,
+            training=TrainOptions(steps=request.steps),
+            false_reject_budget=request.false_reject_budget,
         ),
         location=LocateOptions(
-            method=options.location,
-            ignore=options.ignore,
-            template_box=options.template_box,
-            template_max_angle_deg=options.template_angle_deg,
+            method=request.location,
+            ignore=polygons(request.ignore) if request.ignore else defaults.ignore,
+            template_box=box(request.template_box) if request.template_box else defaults.template_box,
+            template_max_angle_deg=request.template_angle_deg,
         ),
-        cache=options.cache,
-        int8=options.int8,
-        known_good=options.known_good,
-        known_bad=options.known_bad,
-        veto=options.veto,
+        cache=request.cache,
+        int8=request.int8,
+        known_good=request.known_good,
+        known_bad=request.known_bad,
+        veto=request.veto,
         command=tuple(options.shown_command) or ("python", "-m", "engines.training", *arguments),
     )
 
 
 def _parser() -> argparse.ArgumentParser:
-    defaults = TeachOptions()
-    refinement = defaults.learning.refinement
+    refinement = RefineOptions()
     parser = argparse.ArgumentParser(prog="python -m engines.training", description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="MVTec layout (train/good) or a folder of images")
     parser.add_argument("--output", type=Path, required=True, help="new directory for the engine")
-    parser.add_argument("--detector", choices=sorted(DETECTORS), default=defaults.detector)
-    parser.add_argument(
-        "--backbone", default=defaults.backbone, help="lite0, lite1, lite2 or a file (default %(default)s)"
-    )
-    parser.add_argument(
-        "--location", choices=sorted(METHODS), default=defaults.location.method, help="how the part is found"
-    )
-    parser.add_argument(
-        "--ignore",
-        type=polygons,
-        default=defaults.location.ignore,
-        metavar="REGIONS",
-        help='what does not count: "x,y x,y x,y; ...", shares of the located part (the image without location)',
-    )
-    parser.add_argument(
-        "--template-box",
-        type=box,
-        default=defaults.location.template_box,
-        metavar="X,Y,W,H",
-        help="for --location template: what to look for, shares of the image (default: its middle)",
-    )
-    parser.add_argument(
-        "--template-angle-deg",
-        type=float,
-        default=defaults.location.template_max_angle_deg,
-        metavar="DEG",
-        help="for --location template: the part may be turned by up to this (default %(default)s, at most 30)",
-    )
-    parser.add_argument(
-        "--false-reject-budget",
-        type=float,
-        default=defaults.learning.false_reject_budget,
-        help="share of good parts that may be rejected (default %(default)s)",
-    )
-    parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--threads", type=int, default=defaults.threads, help="CPU threads (default %(default)s)")
-    parser.add_argument(
-        "--refine",
-        choices=REFINEMENTS,
-        default=refinement.method,
-        help="auto: held-out scores, images and places; irp, osr: as the papers; none: learn everything",
+    add_options(
+        parser,
+        detector={"choices": sorted(DETECTORS)},
+        location={"choices": sorted(METHODS)},
+        refine={"choices": REFINEMENTS},
+        ignore={"type": _readable_by(polygons)},
+        template_box={"type": _readable_by(box)},
     )
     parser.add_argument(
         "--lambda",
@@ -153,14 +121,6 @@ def _parser() -> argparse.ArgumentParser:
         default=refinement.max_removed_share,
         help="never remove more than this share (default %(default)s)",
     )
-    parser.add_argument("--known-good", type=Path, metavar="FILE", help="images never to remove, one name per line")
-    parser.add_argument("--known-bad", type=Path, metavar="FILE", help="images not to learn, one name per line")
-    parser.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
-    parser.add_argument("--steps", type=int, help="training steps, 0: closed form only (default: the detector's own)")
-    parser.add_argument(
-        "--int8", action="store_true", help="also a graph with the backbone in 8 bits, if it scores nearly the same"
-    )
-    parser.add_argument("--cache", type=Path, help="folder that keeps features and rounds between runs")
     parser.add_argument(
         "--shown-command",
         type=shlex.split,
@@ -170,6 +130,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--progress", choices=("json", "rich", "none"), default="rich")
     return parser
+
+
+def _readable_by(read: Callable[[str], object]) -> Callable[[str], str]:
+    """Type of an option that stays text, after a look at whether it can be read."""
+
+    def checked(text: str) -> str:
+        read(text)
+        return text
+
+    return checked
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from engines.teach_request import name_or_file
 from station.commands.options import complain
 from station.jobs.process import JobError, run_job
 from station.jobs.progress import ProgressBar
-from station.jobs.teaching import as_arguments, name_or_file
+from station.jobs.teaching import as_arguments
 from station.python_command import python_command
 
 _OPTIONS = (

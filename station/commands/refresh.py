@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,18 +13,18 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.errors import EngineError
+from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from station.commands.engine import store_of
-from station.commands.options import add_config_option, complain
-from station.commands.teach import add_choices, chosen
+from station.commands.options import add_config_option, complain, positive
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
-from station.jobs.comparison import FIGURES, told
+from station.jobs.comparison import FIGURES, verdict_text
 from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar
-from station.jobs.refresh import Refreshed, RefreshOptions, discard, give_way, only_refresh, open_job, refresh
+from station.jobs.refresh import Refreshed, discard, give_way, only_refresh, open_job, refresh
 from station.jobs.refresh_selection import (
     RefreshError,
-    Selection,
+    RefreshSelection,
     from_folder,
     from_records,
     read_labels,
@@ -35,6 +36,8 @@ from station.jobs.teaching import as_arguments
 
 EXIT_TERMINATED = 143
 MAX_SHOWN = 12
+_OPTIONS = tuple(name for name in OPTIONS if name not in FILES)
+"""The files of a teaching are written by the refresh itself; its `--veto` is for an earlier refresh."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,19 +54,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--images", type=Path, metavar="DIR", help="a folder of images in place of the records")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="part_id,label (CSV or JSON): good or defective")
     parser.add_argument("--veto", type=Path, metavar="FILE", help="removed by an earlier refresh, and good after all")
-    parser.add_argument("--parts", type=_positive, default=500, metavar="N", help="the newest N (default %(default)s)")
-    parser.add_argument(
-        "--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="good parts that may be rejected"
-    )
-    add_choices(parser)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=_positive, help="CPU threads; default: all cores but one")
+    parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
+    add_options(parser, _OPTIONS, threads={"type": positive, "help": "CPU threads; default: all cores but one"})
     add_config_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does the refresh and tells what came out."""
+    """Makes the candidate and shows how it compares."""
     signal.signal(signal.SIGTERM, _terminate)
     give_way()
     try:
@@ -77,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
                     configuration,
                     store,
                     job,
-                    _training(options),
+                    _request(options),
                     lock=lock,
                     shown_command=_command_again(options),
                     on_progress=bar.show,
@@ -91,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> Selection:
+def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> RefreshSelection:
     if options.images is not None:
         parts = from_folder(options.images, newest=options.parts)
     else:
@@ -108,32 +106,27 @@ def _key(options: argparse.Namespace) -> str:
         file.read_bytes() if file is not None and file.is_file() else b"" for file in (options.labels, options.veto)
     ]
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
-    return repr((source, said, options.parts, _training(options)))
+    return repr((source, said, options.parts, _request(options)))
 
 
-def _training(options: argparse.Namespace) -> RefreshOptions:
-    return RefreshOptions(
-        **chosen(options),
-        false_reject_budget=options.false_reject_budget,
-        seed=options.seed,
-        threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1),
-    )
+def _request(options: argparse.Namespace) -> TeachRequest:
+    request = request_from(options, _OPTIONS)
+    return replace(request, threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1))
 
 
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
-    names = ("config", "records", "images", "labels", "parts", "false_reject_budget", "seed")
-    again = {name: getattr(options, name) for name in names}
-    return ("station", "refresh", *as_arguments(again | chosen(options)))
+    again = {name: getattr(options, name) for name in ("config", "records", "images", "labels", "parts")}
+    return ("station", "refresh", *as_arguments(again | request_from(options, _OPTIONS).given()))
 
 
 def _show(done: Refreshed, config_path: Path) -> None:
     comparison = done.comparison
-    qualities = [("candidate", comparison.candidate)]
+    engines = [("candidate", comparison.candidate)]
     if comparison.active is not None:
-        qualities.insert(0, ("active", comparison.active))
-    table = Table("", *(name for name, _ in qualities), title=f"candidate {done.candidate.name}")
+        engines.insert(0, ("active", comparison.active))
+    table = Table("", *(name for name, _ in engines), title=f"candidate {done.candidate.name}")
     for title, read in FIGURES:
-        table.add_row(title, *(read(quality) for _, quality in qualities))
+        table.add_row(title, *(read(figures) for _, figures in engines))
     if comparison.agreement is not None:
         table.add_row("same verdict", f"{comparison.agreement:.1%}")
     console = Console()
@@ -141,20 +134,13 @@ def _show(done: Refreshed, config_path: Path) -> None:
     if comparison.changed:
         changes = Table("part", "known as", "active", "candidate", title=f"{len(comparison.changed)} verdicts change")
         for change in comparison.changed[:MAX_SHOWN]:
-            changes.add_row(change.part_id, change.group, told(change.active), told(change.candidate))
+            changes.add_row(change.part_id, change.group, verdict_text(change.active), verdict_text(change.candidate))
         console.print(changes)
     for note in (*done.notes, *comparison.notes):
         console.print(f"- {note}", highlight=False)
     console.print(f"All of it: {done.candidate.path / 'refresh'}", highlight=False, soft_wrap=True)
     command = f"station engine activate {done.candidate.number} --config {config_path}"
     console.print(f"Nothing was activated. To use it: {command}", highlight=False, soft_wrap=True)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: must be at least 1")
-    return value
 
 
 def _terminate(_number: int, _frame: object) -> NoReturn:

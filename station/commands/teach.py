@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from engines.bundle.files import DOSSIER_FOLDER
+from engines.teach_request import OPTIONS, add_options, request_from
 from station.commands.options import add_config_option, ask, complain
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
 from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar, follow_teaching
-from station.jobs.teaching import command_again, name_or_file, teach
+from station.jobs.teaching import command_again, teach
 
 MAX_NAMES = 10
-"""Removed images that are told by name; the dossier shows all."""
-_CHOICES = (
-    "detector",
-    "backbone",
-    "location",
-    "ignore",
-    "template_box",
-    "template_angle_deg",
-    "refine",
-    "steps",
-    "int8",
-)
-_FILES = ("known_good", "known_bad", "veto")
+"""Removed images that are listed by name; the dossier shows all."""
+FROM_LINE = ("false_reject_budget", "seed")
+"""What may be chosen for a teaching from the line, too."""
+_FROM_FOLDER = tuple(name for name in OPTIONS if name not in (*FROM_LINE, "cache"))
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,45 +41,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--images", type=Path, metavar="DIR", help="MVTec layout (train/good) or a plain folder")
     source.add_argument("--parts", type=int, metavar="N", help="the next N parts of the running station")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the new engine; must not exist yet")
-    parser.add_argument(
-        "--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="good parts that may be rejected"
-    )
-    parser.add_argument("--seed", type=int, default=0)
+    add_options(parser, FROM_LINE)
     add_config_option(parser)
     folder = parser.add_argument_group("with --images")
-    add_choices(folder)
-    folder.add_argument("--known-good", type=Path, metavar="FILE", help="images never to remove, one name a line")
-    folder.add_argument("--known-bad", type=Path, metavar="FILE", help="images not to learn, one name a line")
-    folder.add_argument("--veto", type=Path, metavar="FILE", help="removed images that are good after all")
+    add_options(folder, _FROM_FOLDER)
     cache = folder.add_mutually_exclusive_group()
-    cache.add_argument("--cache", type=Path, metavar="DIR", help="features for the next time; default: user's cache")
+    add_options(cache, ("cache",), cache={"help": "features for the next time; default: the cache folder of the user"})
     cache.add_argument("--no-cache", action="store_const", const=True, help="compute all features and keep none")
     parser.set_defaults(run=run)
 
 
-def add_choices(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """What a training can be told; it knows the names itself."""
-    parser.add_argument("--location", metavar="HOW", help="finds the part: auto (default), none, blob, template")
-    parser.add_argument("--ignore", metavar="REGIONS", help='does not count: "x,y x,y x,y; ...", shares of the part')
-    parser.add_argument("--template-box", metavar="X,Y,W,H", help="template: what to look for, shares of the image")
-    parser.add_argument("--template-angle-deg", type=float, metavar="DEG", help="template: largest turn of the part")
-    parser.add_argument("--detector", metavar="NAME", help="spatial (default), differnet, memory")
-    parser.add_argument("--backbone", type=name_or_file, metavar="NAME", help="lite0 (default), lite1, lite2, a file")
-    parser.add_argument("--refine", metavar="HOW", help="how dirt is found: auto (default), irp, osr, none")
-    parser.add_argument("--steps", type=int, metavar="N", help="training steps; default: the detector's own number")
-    parser.add_argument(
-        "--int8", action="store_const", const=True, help="also a graph with the backbone in 8 bits, for a GPU"
-    )
-
-
-def chosen(options: argparse.Namespace) -> dict[str, Any]:
-    """Those of `add_choices` that were given."""
-    return {name: getattr(options, name) for name in _CHOICES if getattr(options, name) is not None}
-
-
 def run(options: argparse.Namespace) -> int:
     """Teaches and prints what came out."""
-    only_folder = [name for name in (*_CHOICES, *_FILES, "cache", "no_cache") if getattr(options, name) is not None]
+    only_folder = [name for name in (*_FROM_FOLDER, "cache", "no_cache") if getattr(options, name) is not None]
     if options.parts is not None and only_folder:
         return complain(
             f"--{only_folder[0].replace('_', '-')} goes with --images; teach from the line without it, and then from "
@@ -102,17 +69,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _from_folder(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
-    told = {
-        **chosen(options),
-        **{name: getattr(options, name) for name in ("known_good", "known_bad", "false_reject_budget", "seed")},
-    }
+    request = request_from(options)
+    again = replace(request, veto=None)  # the dossier adds the veto of the next time
+    if request.cache is None and not options.no_cache:
+        request = replace(request, cache=default_cache())
     result = teach(
         options.images,
         options.output,
-        **told,
-        veto=options.veto,
-        cache=None if options.no_cache else options.cache or default_cache(),
-        shown_command=command_again(options.images, options.output, cache=options.cache, **told),
+        request,
+        shown_command=command_again(options.images, options.output, again),
         on_progress=bar.show,
     )
     return {"engine_id": result.engine_id, **result.summary}
@@ -123,9 +88,9 @@ def default_cache() -> Path | None:
 
     None where there is no such place: services have no home, or one that they may not use.
     """
-    told = Path(os.environ.get("XDG_CACHE_HOME", ""))  # only an absolute path counts
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))  # only an absolute path counts
     try:
-        folder = (told if told.is_absolute() else Path.home() / ".cache") / "station" / "features"
+        folder = (named if named.is_absolute() else Path.home() / ".cache") / "station" / "features"
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None
@@ -133,14 +98,9 @@ def default_cache() -> Path | None:
 
 
 def _from_line(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
-    request = {
-        "command": "teach",
-        "parts": options.parts,
-        "output": str(options.output.resolve()),
-        "false_reject_budget": options.false_reject_budget,
-        "seed": options.seed,
-    }
-    ask(options.config, request)
+    wanted = request_from(options, FROM_LINE)
+    message = {"command": "teach", "parts": options.parts, "output": str(options.output.resolve())}
+    ask(options.config, {**message, **{name: getattr(wanted, name) for name in FROM_LINE}})
     return follow_teaching(lambda: ask(options.config, {"command": "status"})["status"]["teaching"], bar.show)
 
 

@@ -17,11 +17,10 @@ from engines.errors import EngineError
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh_selection import Group, PartImage, RefreshError
 from station.line.inspection.loading import load_inspector
-from station.results import Frame, Verdict
+from station.results import SEVERITY, Frame, Verdict
 
 FEW_DEFECTS = 5
 _GOOD = (Group.GOOD, Group.PASSED)
-_SEVERITY = {"PASS": 0, "REVIEW": 1, "FAIL": 2, "ERROR": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,8 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
-    """An engine on the held-out images. None: there are no images to tell it from."""
+class EngineFigures:
+    """An engine on the held-out images. None: no images show it."""
 
     engine_id: str
     good_failed: int
@@ -71,8 +70,8 @@ class Comparison:
 
     held_out: dict[str, int]
     """Images by what is known of them."""
-    candidate: Quality
-    active: Quality | None
+    candidate: EngineFigures
+    active: EngineFigures | None
     agreement: float | None
     """Share of images with the same verdict."""
     rank_correlation: float | None
@@ -80,7 +79,7 @@ class Comparison:
     changed: tuple[Changed, ...]
     """Defects that would escape first."""
     seen_by_active: int | None
-    """Held-out images that the active engine learned from; None: it does not say what it learned from."""
+    """Held-out images that the active engine learned from; None: it has no list of what it learned from."""
     notes: tuple[str, ...]
 
     def as_json(self) -> str:
@@ -128,7 +127,7 @@ def compare(
 ) -> Comparison:
     """What changes when the candidate takes the place of the active engine, which may be none."""
     groups = [part.group for part in parts]
-    quality = _quality(candidate, groups)
+    figures = _figures(candidate, groups)
     agreement = correlation = None
     changed: list[Changed] = []
     if active is not None:
@@ -138,16 +137,16 @@ def compare(
         agreement = 1 - len(changed) / len(pairs) if pairs else None
         scored = [(a.score, c.score) for _, a, c in pairs if a.score is not None and c.score is not None]
         correlation = rank_correlation(*map(np.array, zip(*scored, strict=True))) if len(scored) > 2 else None
-    active_quality = None if active is None else _quality(active, groups)
+    active_figures = None if active is None else _figures(active, groups)
     return Comparison(
         held_out={group.value: groups.count(group) for group in Group if group in groups},
-        candidate=quality,
-        active=active_quality,
+        candidate=figures,
+        active=active_figures,
         agreement=agreement,
         rank_correlation=correlation,
         changed=tuple(changed),
         seen_by_active=None if active is None else seen_by_active,
-        notes=_notes(quality, active_quality, seen_by_active, groups),
+        notes=_notes(figures, active_figures, seen_by_active, groups),
     )
 
 
@@ -170,11 +169,11 @@ def auroc(good: Sequence[float], bad: Sequence[float]) -> float | None:
 
 def markdown(comparison: Comparison) -> str:
     """A page for people."""
-    qualities = [("candidate", comparison.candidate)]
+    engines = [("candidate", comparison.candidate)]
     if comparison.active is not None:
-        qualities.insert(0, ("active", comparison.active))
-    rows = [["", *(name for name, _ in qualities)], ["---", *("---" for _ in qualities)]]
-    rows += [[title, *(read(quality) for _, quality in qualities)] for title, read in FIGURES]
+        engines.insert(0, ("active", comparison.active))
+    rows = [["", *(name for name, _ in engines)], ["---", *("---" for _ in engines)]]
+    rows += [[title, *(read(figures) for _, figures in engines)] for title, read in FIGURES]
     lines = ["# Candidate engine beside the active one", ""]
     lines += ["Held-out images: " + ", ".join(f"{count} {group}" for group, count in comparison.held_out.items()), ""]
     lines += [f"| {' | '.join(row)} |" for row in rows]
@@ -184,11 +183,14 @@ def markdown(comparison: Comparison) -> str:
     lines += ["", *(f"- {note}" for note in comparison.notes)]
     if comparison.changed:
         lines += ["", "| part | known as | active | candidate |", "| --- | --- | --- | --- |"]
-        lines += [f"| {c.part_id} | {c.group} | {told(c.active)} | {told(c.candidate)} |" for c in comparison.changed]
+        lines += [
+            f"| {c.part_id} | {c.group} | {verdict_text(c.active)} | {verdict_text(c.candidate)} |"
+            for c in comparison.changed
+        ]
     return "\n".join(lines) + "\n"
 
 
-def told(judged: Judged) -> str:
+def verdict_text(judged: Judged) -> str:
     """A verdict with its score."""
     return judged.verdict if judged.score is None else f"{judged.verdict} {judged.score:.3f}"
 
@@ -197,7 +199,7 @@ def _of(count: int, total: int) -> str:
     return f"{count} of {total} ({count / total:.1%})" if total else "none there"
 
 
-FIGURES: tuple[tuple[str, Callable[[Quality], str]], ...] = (
+FIGURES: tuple[tuple[str, Callable[[EngineFigures], str]], ...] = (
     ("engine", lambda q: q.engine_id[:12]),
     ("good parts rejected", lambda q: _of(q.good_failed, q.good)),
     ("of those labelled good", lambda q: _of(q.labelled_good_failed, q.labelled_good)),
@@ -205,10 +207,10 @@ FIGURES: tuple[tuple[str, Callable[[Quality], str]], ...] = (
     ("labelled defects that pass", lambda q: _of(q.defective_passed, q.defective)),
     ("AUROC", lambda q: "unknown" if q.auroc is None else f"{q.auroc:.4f}"),
 )
-"""Title and value of each line of a table of qualities."""
+"""Title and value of each line of a table of engines."""
 
 
-def _quality(judged: tuple[str, Sequence[Judged]], groups: Sequence[Group]) -> Quality:
+def _figures(judged: tuple[str, Sequence[Judged]], groups: Sequence[Group]) -> EngineFigures:
     engine_id, results = judged
     pairs = list(zip(results, groups, strict=True))
     good = [result for result, group in pairs if group in _GOOD]
@@ -218,7 +220,7 @@ def _quality(judged: tuple[str, Sequence[Judged]], groups: Sequence[Group]) -> Q
     def count(among: Sequence[Judged], *verdicts: Verdict) -> int:
         return sum(result.verdict in {verdict.name for verdict in verdicts} for result in among)
 
-    return Quality(
+    return EngineFigures(
         engine_id=engine_id,
         good_failed=count(good, Verdict.FAIL, Verdict.ERROR),
         good_in_review=count(good, Verdict.REVIEW),
@@ -234,7 +236,9 @@ def _quality(judged: tuple[str, Sequence[Judged]], groups: Sequence[Group]) -> Q
     )
 
 
-def _notes(candidate: Quality, active: Quality | None, seen: int | None, groups: Sequence[Group]) -> tuple[str, ...]:
+def _notes(
+    candidate: EngineFigures, active: EngineFigures | None, seen: int | None, groups: Sequence[Group]
+) -> tuple[str, ...]:
     """What a reader must know before believing the figures."""
     notes = []
     if active is None:
@@ -251,7 +255,7 @@ def _notes(candidate: Quality, active: Quality | None, seen: int | None, groups:
     if Group.UNKNOWN in groups:
         notes.append("Images without a label count neither as good nor as defective.")
     if candidate.defective == 0:
-        notes.append("No labelled defects: nothing is said about escapes. Label some defective parts.")
+        notes.append("No labelled defects: escapes are not measured. Label some defective parts.")
     elif candidate.defective < FEW_DEFECTS:
         notes.append(f"Only {candidate.defective} labelled defects: escapes are hardly known.")
     if candidate.defective:
@@ -269,7 +273,7 @@ def _notes(candidate: Quality, active: Quality | None, seen: int | None, groups:
 def _importance(change: Changed) -> tuple[bool, int, str]:
     """Labelled defects that the candidate passes first, then the largest steps between verdicts."""
     escapes = change.group == Group.DEFECTIVE.value and change.candidate.verdict == Verdict.PASS.name
-    step = abs(_SEVERITY[change.candidate.verdict] - _SEVERITY[change.active.verdict])
+    step = abs(SEVERITY[Verdict[change.candidate.verdict]] - SEVERITY[Verdict[change.active.verdict]])
     return not escapes, -step, change.key
 
 

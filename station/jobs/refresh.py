@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +28,20 @@ from engines.bundle.reading import read_bundle
 from engines.errors import BundleError
 from engines.store.store import EngineStore
 from engines.store.versions import Version
+from engines.teach_request import TeachRequest
 from station.configuration.load import LoadedConfiguration
 from station.jobs.comparison import Comparison, compare, judge, markdown
 from station.jobs.process import JobProgress, OnProgress, ignore_progress
-from station.jobs.refresh_selection import Group, Label, PartImage, RefreshError, Selection
+from station.jobs.refresh_selection import Group, Label, PartImage, RefreshError, RefreshSelection
 from station.jobs.teaching import teach
 from station.records.images import write_atomic
 
 REPORT = "refresh"
 """Folder beside a candidate's engine: comparison.json, comparison.md."""
 CONTINUE_WITHIN_S = 24 * 3600.0
-"""An interrupted refresh is continued for so long; after it, newer parts are worth more."""
+"""Longest time after which an interrupted refresh is continued; later, newer parts are worth more."""
 LOWEST_PRIORITY = 19
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshOptions:
-    """How the candidate is trained; see `station.jobs.teaching.teach`."""
-
-    detector: str = "spatial"
-    backbone: str | Path | None = None
-    location: str | None = None
-    ignore: str | None = None
-    template_box: str | None = None
-    template_angle_deg: float | None = None
-    refine: str | None = None
-    false_reject_budget: float = 0.01
-    seed: int = 0
-    threads: int = 1
-    steps: int | None = None
-    int8: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +98,7 @@ def give_way() -> None:
         subprocess.run([ionice, "-c", "3", "-p", str(os.getpid())], check=False, capture_output=True)
 
 
-def open_job(work: Path, key: str, select: Callable[[], Selection]) -> Job:
+def open_job(work: Path, key: str, select: Callable[[], RefreshSelection]) -> Job:
     """The interrupted job of the same `key` (any text that names source and options), or a new one.
 
     The caller holds the lock. Raises RefreshError when images cannot be taken over.
@@ -152,7 +135,7 @@ def refresh(
     configuration: LoadedConfiguration,
     store: EngineStore,
     job: Job,
-    options: RefreshOptions,
+    request: TeachRequest,
     *,
     lock: int,
     shown_command: Sequence[str] = (),
@@ -161,6 +144,7 @@ def refresh(
     """Trains, compares, and puts the candidate into the store.
 
     Args:
+        request: how the candidate is taught; the refresh itself fills in known images and cache.
         lock: descriptor from `only_refresh`; the training process holds it as well, so that a training that outlives
             a killed refresh is not joined by a second one.
         shown_command: starts this refresh again, for the dossier.
@@ -170,7 +154,7 @@ def refresh(
         EngineError: the store cannot be used; the same call goes on from here.
     """
     if not job.engine.exists():  # it appears whole or not at all
-        _train(job, options, lock, shown_command, on_progress)
+        _train(job, request, lock, shown_command, on_progress)
     active = store.active()
     comparison = _compare(configuration, job, None if active is None else active.path, on_progress)
     report = job.folder / "report"
@@ -185,15 +169,17 @@ def refresh(
     return done
 
 
-def _train(job: Job, options: RefreshOptions, lock: int, shown_command: Sequence[str], on_progress: OnProgress) -> None:
+def _train(job: Job, request: TeachRequest, lock: int, shown_command: Sequence[str], on_progress: OnProgress) -> None:
     good, bad = (job.folder / f"known_{kind}.txt" for kind in ("good", "bad"))
     teach(
         job.folder / "images",
         job.engine,
-        **asdict(options),
-        known_good=good if good.stat().st_size else None,
-        known_bad=bad if bad.stat().st_size else None,
-        cache=job.features,
+        replace(
+            request,
+            known_good=good if good.stat().st_size else None,
+            known_bad=bad if bad.stat().st_size else None,
+            cache=job.features,
+        ),
         shown_command=shown_command,
         keep_open=(lock,),
         on_progress=on_progress,
@@ -271,7 +257,7 @@ def _read_job(folder: Path, key: str) -> Job | None:
     return Job(folder, read("training"), read("held_out"), (*plan["notes"], "continued from an interrupted refresh"))
 
 
-def _plan(selection: Selection) -> dict[str, object]:
+def _plan(selection: RefreshSelection) -> dict[str, object]:
     def rows(parts: Sequence[PartImage]) -> list[dict[str, object]]:
         return [{**asdict(part), "image": str(part.image)} for part in parts]
 

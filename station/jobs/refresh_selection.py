@@ -2,7 +2,7 @@
 
 Parts come from the records of a station or from a folder of images. People's labels come from a file: CSV with the
 columns `part_id,label`, or JSON `{"part id": "good"}`; labels are `good` and `defective`. A part id that several parts
-have had is told apart as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for
+have had is written as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for
 all views of the part; for the view of one camera it is given to `SESSION/ACQUISITION_ID/CAMERA`.
 """
 
@@ -97,7 +97,7 @@ class PartImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class RefreshSelection:
     """What to learn from and what to compare with."""
 
     training: tuple[PartImage, ...]
@@ -189,10 +189,10 @@ def with_labels(
     return [replace(part, label=Label.GOOD) if part.name in vetoed else part for part in labelled]
 
 
-def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Selection:
+def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> RefreshSelection:
     """Splits the parts; the same part falls on the same side in every refresh, as far as the numbers allow it.
 
-    `named` is what labels and vetoes are about, to tell which of them are about none of these parts.
+    `named` is what labels and vetoes are about, to note those that are about none of these parts.
 
     Raises RefreshError when too few are left.
     """
@@ -224,7 +224,7 @@ def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Select
     unused = set(named).difference(*((*_label_names(part), part.name) for part in parts))
     if unused:
         notes.append(f"{len(unused)} labels name parts that are not among these")
-    return Selection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
+    return RefreshSelection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
 
 
 def _label_names(part: PartImage) -> tuple[str, ...]:

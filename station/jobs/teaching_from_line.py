@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from engines.teach_request import TeachRequest
 from station.jobs.process import JobError, JobProgress
 from station.jobs.teaching import command_again, teach
 from station.records.images import write_image
@@ -112,19 +113,14 @@ class Teaching:
         try:
             images = self._collect(wanted)
             self._status = TeachingStatus(Phase.TRAINING)
+            request = TeachRequest(
+                false_reject_budget=false_reject_budget, seed=seed, cache=self._directory / "features"
+            )
             result = teach(
                 images,
                 output,
-                false_reject_budget=false_reject_budget,
-                seed=seed,
-                cache=self._directory / "features",
-                shown_command=command_again(
-                    images,
-                    output,
-                    cache=self._directory / "features",
-                    false_reject_budget=false_reject_budget,
-                    seed=seed,
-                ),
+                request,
+                shown_command=command_again(images, output, request),
                 on_progress=self._progress,
                 cancelled=self._cancelled,
             )

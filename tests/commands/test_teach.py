@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engines.bundle.reading import read_bundle
+from engines.teach_request import TeachRequest
 from station.commands import main as cli
 from station.commands.teach import MAX_NAMES, default_cache, summary_table
 from station.jobs.teaching import command_again
@@ -93,15 +94,15 @@ def test_the_command_runs_from_anywhere_and_overwrites_nothing(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
 
     def output_of(output: str) -> str:
-        return command_again(Path("images"), Path(output), seed=3, cache=None)[3]
+        return command_again(Path("images"), Path(output), TeachRequest(seed=3))[3]
 
     assert output_of("first") == f"--output={tmp_path}/first-2"
     assert output_of("first-9") == f"--output={tmp_path}/first-10"
     assert output_of("-1") == f"--output={tmp_path}/-1-2"
-    command = command_again(Path("-images"), Path("first"), seed=3, cache=None, known_bad=Path("bad.txt"))
+    command = command_again(Path("-images"), Path("first"), TeachRequest(seed=3, known_bad=Path("bad.txt")))
     assert command[:3] == ("station", "teach", f"--images={tmp_path}/-images")
     assert command[4:] == ("--seed=3", f"--known-bad={tmp_path}/bad.txt")
-    assert command_again(Path("images"), Path("first"), int8=True, steps=1)[4:] == ("--int8", "--steps=1")
+    assert command_again(Path("images"), Path("first"), TeachRequest(int8=True, steps=1))[4:] == ("--steps=1", "--int8")
 
 
 def test_features_are_kept_where_a_persons_programs_keep_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

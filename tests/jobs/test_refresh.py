@@ -16,10 +16,11 @@ import pytest
 
 from engines.engine import open_engine
 from engines.store.store import EngineStore, manifest_of
+from engines.teach_request import TeachRequest
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
-from station.jobs.refresh import Job, RefreshOptions, discard, only_refresh, open_job, refresh
-from station.jobs.refresh_selection import Label, RefreshError, Selection, from_records, select, with_labels
+from station.jobs.refresh import Job, discard, only_refresh, open_job, refresh
+from station.jobs.refresh_selection import Label, RefreshError, RefreshSelection, from_records, select, with_labels
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Pixels, Verdict
 from tests.bench.engines.pictures import ring
@@ -64,7 +65,7 @@ def work_of(configuration: LoadedConfiguration) -> Path:
     return configuration.work_dir / "refresh"
 
 
-def selection_of(configuration: LoadedConfiguration) -> Selection:
+def selection_of(configuration: LoadedConfiguration) -> RefreshSelection:
     labels = {f"s1/{number}": Label.DEFECTIVE for number in (47, 48)} | {"s1/1": Label.GOOD}
     return select(with_labels(from_records(configuration.records_dir, recipe="default", newest=100), labels))
 
@@ -78,7 +79,7 @@ def idle(configuration: LoadedConfiguration) -> bool:
     return {path.name for path in work_of(configuration).iterdir()} <= {".lock", "features"}
 
 
-def unasked() -> Selection:
+def unasked() -> RefreshSelection:
     raise AssertionError("the interrupted job should have been continued")
 
 
@@ -147,7 +148,7 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
         old = job.features / "of an earlier one.npz"
         old.touch()
         os.utime(old, (time.time() - 3600, time.time() - 3600))
-        done = refresh(station, store, job, RefreshOptions(), lock=lock)
+        done = refresh(station, store, job, TeachRequest(), lock=lock)
     assert store.active() == active
     assert store.versions() == (active, done.candidate)
     assert "refresh from" in store.events()[-1].why
@@ -164,7 +165,7 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
 
     store.activate(done.candidate)  # what it learned from is known from now on
     with only_refresh(work_of(station)) as lock:
-        again = refresh(station, store, with_engine(opened(station), reject_score=70.0), RefreshOptions(), lock=lock)
+        again = refresh(station, store, with_engine(opened(station), reject_score=70.0), TeachRequest(), lock=lock)
     assert again.comparison.seen_by_active == 3
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from engines.runtimes.names import Asked
+from engines.teach_request import TeachRequest
 from station.jobs.progress import ProgressBar, follow_teaching
 from station.jobs.teaching import teach
 from station.records.images import write_image
@@ -132,9 +133,8 @@ class Demo:
         self._console.print(f"teaching an engine on {len(images.training)} good images")
         started_s = time.monotonic()
         with ProgressBar() as bar:
-            result = teach(
-                self._workspace.training_images, self._workspace.engine, seed=self._setup.seed, on_progress=bar.show
-            )
+            request = TeachRequest(seed=self._setup.seed)
+            result = teach(self._workspace.training_images, self._workspace.engine, request, on_progress=bar.show)
         self._taught(started_s, result.summary)
 
     def _teach_from_line(

@@ -18,6 +18,7 @@ import pytest
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.reading import read_bundle
 from engines.engine import open_engine
+from engines.teach_request import TeachRequest
 from engines.training.__main__ import main
 from station.jobs.process import JobError, JobProgress
 from station.jobs.teaching import TeachResult, teach
@@ -49,9 +50,8 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
     known_bad.write_text("\n".join(KNOWN_BAD))
     seen: list[JobProgress] = []
-    result = teach(
-        *(images, folder / "engine"), steps=0, threads=1, known_bad=known_bad, cache=cache, on_progress=seen.append
-    )
+    request = TeachRequest(steps=0, threads=1, known_bad=known_bad, cache=cache)
+    result = teach(images, folder / "engine", request, on_progress=seen.append)
     return Taught(result, seen, images, known_bad, cache)
 
 
@@ -152,10 +152,8 @@ def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(taught: T
     assert len(list(taught.cache.glob("*.checkpoint"))) == 1
 
     seen: list[JobProgress] = []
-    again = teach(
-        *(taught.images, tmp_path / "engine"),
-        steps=0, threads=1, known_bad=taught.known_bad, cache=taught.cache, on_progress=seen.append,
-    )  # fmt: skip
+    request = TeachRequest(steps=0, threads=1, known_bad=taught.known_bad, cache=taught.cache)
+    again = teach(taught.images, tmp_path / "engine", request, on_progress=seen.append)
 
     def rounds(progress: list[JobProgress]) -> int:
         return len([entry for entry in progress if entry.step == "refine"])
@@ -208,9 +206,9 @@ def own_handler() -> Iterator[None]:
 def test_errors_come_through_to_the_station(tmp_path: Path) -> None:
     write_rings(tmp_path / "images", 5)
     with pytest.raises(JobError, match="has 5 images"):
-        teach(tmp_path / "images", tmp_path / "engine")
+        teach(tmp_path / "images", tmp_path / "engine", TeachRequest())
 
 
 def test_a_process_that_dies_without_a_word_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="invalid choice: 'magic'"):
-        teach(tmp_path / "images", tmp_path / "engine", detector="magic")
+        teach(tmp_path / "images", tmp_path / "engine", TeachRequest(detector="magic"))
