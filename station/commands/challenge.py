@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def action(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
         added = actions.add_parser(name, help=text)
         add_config_option(added)
-        added.set_defaults(run=_told(run))
+        added.set_defaults(run=_reporting(run))
         return added
 
     action("start", start, "begin a test; the station then says which part to put on")
@@ -44,22 +44,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.add_argument("--newest", type=int, default=20, metavar="N", help="default: %(default)s")
     listing.add_argument("--json", action="store_true", help="as JSON")
     resetting = action("reset", reset, "maintenance: end a failed test, or one that is under way")
-    resetting.add_argument("--who", required=True, metavar="NAME", help="the person who has seen to it")
+    resetting.add_argument("--who", required=True, metavar="NAME", help="the person who has looked into it")
     resetting.add_argument("--why", default="", metavar="TEXT", help="what was found and done")
 
 
-def _told(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    def run_told(options: argparse.Namespace) -> int:
+def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    def run_reporting(options: argparse.Namespace) -> int:
         try:
             return run(options)
         except (ConfigurationError, ControlError, RecordingError) as problem:
             return complain(problem)
 
-    return run_told
+    return run_reporting
 
 
 def start(options: argparse.Namespace) -> int:
-    """Tells the station to begin, and the person what to put on."""
+    """Has the station begin, and shows which part to put on."""
     ask(options.config, {"command": "challenge", "action": "start"})
     return _show(options)
 
@@ -70,7 +70,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def reset(options: argparse.Namespace) -> int:
-    """Tells the station who has seen to it."""
+    """Reports to the station who has looked into the failure."""
     ask(options.config, {"command": "challenge", "action": "reset", "who": options.who, "why": options.why})
     _show(options)
     return 0

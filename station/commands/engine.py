@@ -53,7 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     going_back = action("rollback", rollback, "use the version that was active before; again: further back")
     for changing in (activating, going_back):
         changing.add_argument("--why", default="", metavar="TEXT", help="for the history")
-        changing.add_argument("--no-reload", action="store_true", help="do not tell the running station")
+        changing.add_argument("--no-reload", action="store_true", help="do not have the running station load it")
     exporting = action("export", export, "write a version to a single file")
     exporting.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
     exporting.add_argument("output", type=Path, metavar="FILE", help="new file, usually NAME.tar")
@@ -182,8 +182,8 @@ def _take_up(
     """Let the running station load the active engine; take the change back when it refuses."""
     socket = configuration.control_socket
     if options.no_reload or _loaded_engine(socket) is None:
-        why = "not told (--no-reload)" if options.no_reload else "does not run"
-        _say(f"{change.after} is active; the station {why} and takes it up at its next start or reload")
+        why = "--no-reload was given" if options.no_reload else "the station does not run"
+        _say(f"{change.after} is active; {why}: the station takes it up at its next start or reload")
         return 0
     try:
         request(socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
@@ -201,7 +201,7 @@ def _take_up(
 
 
 def _restore(configuration: LoadedConfiguration, store: EngineStore) -> None:
-    """After an answer that came too late the station may have loaded the new engine after all: load the old one."""
+    """After a time-out the station may have loaded the new engine after all: load the old one."""
     active = store.active()
     loaded = _loaded_engine(configuration.control_socket)
     if active is None or loaded is None or manifest_of(active).engine_id == loaded:
@@ -224,7 +224,7 @@ def _confirmed(socket: Path, name: str) -> bool:
 
 
 def _loaded_engine(socket: Path) -> str | None:
-    """The id of the engine that the running station uses, empty when it has none; None when no station answers."""
+    """The id of the engine that the running station uses, empty when it has none; None when no station runs."""
     try:
         return str(request(socket, {"command": "status"})["status"]["engine_id"])
     except ControlError:

@@ -1,4 +1,4 @@
-"""`station recipe`: which recipes there are, whether they can be used, and which one is in force. `station audit`."""
+"""`station recipe`: which recipes there are, whether they can be used, and which one is active. `station audit`."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def action(into: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
         added = into.add_parser(name, help=text)
         add_config_option(added)
-        added.set_defaults(run=_told(run))
+        added.set_defaults(run=_reporting(run))
         return added
 
-    action(actions, "list", list_recipes, "all recipes, and which one is in force").add_argument(
+    action(actions, "list", list_recipes, "all recipes, and which one is active").add_argument(
         "--json", action="store_true", help="as JSON"
     )
     action(actions, "show", show, "one recipe, laid over station.toml").add_argument("name", metavar="NAME")
@@ -55,18 +55,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     auditing.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _told(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    def run_told(options: argparse.Namespace) -> int:
+def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    def run_reporting(options: argparse.Namespace) -> int:
         try:
             return run(options)
         except _BAD_INPUT as problem:
             return complain(problem)
 
-    return run_told
+    return run_reporting
 
 
 def list_recipes(options: argparse.Namespace) -> int:
-    """All recipes; those that cannot be read with what is wrong."""
+    """All recipes; what is wrong with those that cannot be read."""
     station = config.load_station(options.config)
     in_force = _in_force(station)
     rows = [_row(station, name, in_force) for name in recipes.names(recipes.folder_of(station.path))]
@@ -75,7 +75,7 @@ def list_recipes(options: argparse.Namespace) -> int:
         return 0
     table = Table("number", "name", "", "description", "checksum", title=f"recipes of {station.path}")
     for row in rows:
-        mark = "[green]in force[/]" if row["in_force"] else ""
+        mark = "[green]active[/]" if row["in_force"] else ""
         found = row["description"] if not row["problem"] else f"[red]{row['problem']}[/]"
         table.add_row(str(row["number"] or ""), row["name"], mark, found, row["checksum"][:8])
     Console().print(table)
@@ -117,7 +117,7 @@ def select(options: argparse.Namespace) -> int:
         write_selection(station.work_dir, Selection(recipe=chosen, who="station recipe select", wall_time=time.time()))
         print(f"{chosen} is selected for the next start: no station runs")  # noqa: T201
         return 0
-    print(f"{answer['recipe']} is in force")  # noqa: T201
+    print(f"{answer['recipe']} is active")  # noqa: T201
     return 0
 
 
@@ -173,6 +173,6 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         try:
             check_features(loaded, config.with_recipe(station, other))
         except ConfigurationError:
-            continue  # told where that recipe is looked at
+            continue  # reported where that recipe is looked at
         except ChangeRefused as problem:
             yield f"with {other}: {problem}"

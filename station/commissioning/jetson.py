@@ -1,4 +1,4 @@
-"""A Jetson tells what it is in a few files that anybody may read: release of Jetson Linux, power mode, clocks."""
+"""Reads what a Jetson says of itself in a few files: release of Jetson Linux, power mode, clocks."""
 
 from __future__ import annotations
 

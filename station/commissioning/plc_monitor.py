@@ -35,7 +35,7 @@ from station.commissioning.plc_client import (
 from station.line.handshake.messages import Command, StationState
 
 HIGHLIGHT_S = 2.0
-"""A change stands out so long."""
+"""How long a change is highlighted."""
 RETRY_S = 1.0
 
 _RESULTS = {0: "none", 1: "pass", 2: "fail", 3: "review", 4: "error (not inspected)"}
@@ -165,7 +165,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON: with --once all points, else a line per change")
     parser.add_argument("--record", type=Path, metavar="FILE", help="append changes: .csv, else JSON lines")
     parser.add_argument("--period", type=float, default=0.1, metavar="S", help="seconds between scans (%(default)s)")
-    parser.add_argument("--for", dest="seconds", type=float, metavar="S", help="end after so many seconds")
+    parser.add_argument("--for", dest="seconds", type=float, metavar="S", help="end after S seconds")
 
 
 def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> int:
@@ -183,8 +183,8 @@ def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> 
             outlets.append(recorder(file, as_csv=options.record.suffix == ".csv", with_head=is_new))
         if options.json and not options.once:
             outlets.append(recorder(sys.stdout, as_csv=False, with_head=False))
-        for tell in outlets:
-            tell(first)
+        for show in outlets:
+            show(first)
         if options.once:
             if options.json:
                 print(json.dumps(reader.as_json(), indent=2))  # noqa: T201
@@ -193,8 +193,8 @@ def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> 
             return 0
         view = None if options.json else closing.enter_context(Live(auto_refresh=False, screen=True))
         for changes, trouble in _scans(reader, options.period, options.seconds):
-            for tell in outlets:
-                tell(changes)
+            for show in outlets:
+                show(changes)
             if view is not None:
                 view.update(side_by_side(reader, client.transport.name, trouble), refresh=True)
             elif trouble:

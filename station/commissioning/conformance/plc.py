@@ -54,7 +54,7 @@ class Times:
     answer_s: float = 5.0
     """For a step of the handshake, a part's inspection included."""
     settle_s: float = 0.3
-    """What must not happen is waited for so long."""
+    """How long to watch for what must not happen."""
     heartbeat_timeout_s: float = 3.0
     """As configured in the station; 0: not supervised."""
     line_part_s: float = 10.0

@@ -25,7 +25,7 @@ CONTROL_SIZE = BIT_REGISTERS + length_of(Area.HOLDING_REGISTER)
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MOST_READ, MOST_WRITTEN = 125, 123
 SILENCE_S = 0.05
-"""A frame that breaks off for so long is given up."""
+"""Longest pause within a frame; after it the frame is given up."""
 DEAF_REQUESTS = 5
 """On a serial line: more than a station repeats before it counts its PLC as lost."""
 

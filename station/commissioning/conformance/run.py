@@ -19,7 +19,7 @@ from station.commissioning.conformance.registry import RULES, Need, NotChecked, 
 from station.commissioning.plc_client import LinkError, Refused
 
 # isort: off
-# The order of these imports is the order of the rules: what must hold always is told when all others have been checked.
+# The order of these imports is the order of the rules: what must hold always is reported after all others.
 from station.commissioning.conformance.rules import modbus, trigger, part_id, result  # noqa: F401
 from station.commissioning.conformance.rules import buffer, commands, fail_safe  # noqa: F401
 from station.commissioning.conformance.always import Watch
@@ -77,7 +77,7 @@ def _matches(pattern: str, rule_ids: Iterable[str]) -> list[str]:
     return [rule_id for rule_id in rule_ids if fnmatchcase(rule_id, pattern)]
 
 
-def check(plc: Plc, chosen: Iterable[Rule], tell: Callable[[Finding], None]) -> list[Finding]:
+def check(plc: Plc, chosen: Iterable[Rule], show: Callable[[Finding], None]) -> list[Finding]:
     """Checks the rules and leaves the station reset and on line. Raises LinkError when the station is not reached.
 
     What brings the parts is found out first, unless `plc.source` says it.
@@ -90,7 +90,7 @@ def check(plc: Plc, chosen: Iterable[Rule], tell: Callable[[Finding], None]) -> 
     for rule in chosen:
         finding = check_one(plc, rule)
         findings.append(finding)
-        tell(finding)
+        show(finding)
     try:
         plc.begin()
         plc.reset()
@@ -165,8 +165,8 @@ def print_finding(console: Console, finding: Finding) -> None:
 def summary(findings: Sequence[Finding]) -> str:
     """One line with all counts."""
     counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
-    told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
-    return f"{len(findings)} rules: {told}; {sum(finding.seconds for finding in findings):.0f} s"
+    counted = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
+    return f"{len(findings)} rules: {counted}; {sum(finding.seconds for finding in findings):.0f} s"
 
 
 def as_json(plc: Plc, findings: Sequence[Finding]) -> str:

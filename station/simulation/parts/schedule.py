@@ -41,7 +41,7 @@ class PlannedPart:
     product: str = FLANGE
     """Of a rendered part."""
     recipe: int = 0
-    """The PLC selects this recipe before the part comes; 0: whichever is in force."""
+    """The PLC selects this recipe before the part comes; 0: whichever is active."""
 
     def pixels(self, canvas: Canvas) -> Pixels:
         """What the camera in front of it sees."""
@@ -68,7 +68,7 @@ class LinePlan:
     seed: int = 0
     """Of the faults."""
     clear_fault_after_s: float | None = None
-    """A fault of the station is cleared by somebody after so long; None: nobody does."""
+    """Time until a fault of the station is cleared at the line; None: never."""
     cameras: int = 1
     """All at the light barrier, each in front of a face of its own. The faces look alike; a defect is on one."""
     good_images: tuple[str, ...] = ()

@@ -98,7 +98,7 @@ class _OnBelt:
 
 @dataclass(slots=True)
 class Belt:
-    """Moves only when told a new encoder count, so it can be driven by any clock."""
+    """Moves only to an encoder count that is passed in, so it can be driven by any clock."""
 
     layout: Layout
     _parts: list[_OnBelt] = field(default_factory=list)

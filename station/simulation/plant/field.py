@@ -1,4 +1,4 @@
-"""The field of the simulated line: what is wired to belt, camera and ejector, and the events that it tells."""
+"""The field of the simulated line: what is wired to belt, camera and ejector, and the events that it reports."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from station.simulation.plant.plc import FieldInputs, TriggerMode
 
 BELT_LEAD_SCANS = 2
 """The belt never runs further ahead of the PLC's last scan, nor further in one step."""
-TOLD_LEAD_SCANS = 5
+SENT_LEAD_SCANS = 5
 """Nor, where the station pushes, further ahead of what the station knows: communication is real time, too."""
 EXPOSURE_WAIT_S = 0.5
 """A real camera exposes at the edge of its trigger; the process of a software camera may be held up, and then the belt
-waits so long with the part in its view."""
+waits this long with the part in its view."""
 STRAY = "stray"
 """Truth of a part that is not of the plan."""
 
@@ -73,14 +73,14 @@ class Field:
         self._belt_s = 0.0
         """How long the belt has run: the clock, less the time that it waited."""
         self._scanned_belt_s = 0.0
-        self._told_belt_s = 0.0
+        self._sent_belt_s = 0.0
         self._waited_s = 0.0
         self._entries: list[int] = []
         self._barriers: list[int] = []
         self._ejector = False
         self._reject_by = plan.reject_by
         self._belt_lead_s = BELT_LEAD_SCANS * plan.scan_s
-        self._told_lead_s = TOLD_LEAD_SCANS * plan.scan_s
+        self._sent_lead_s = SENT_LEAD_SCANS * plan.scan_s
         self._sabotage = Sabotage()
         self._strays = 0
         self._at_ejector, self._in_bin = SensorPulses(), SensorPulses()
@@ -135,14 +135,14 @@ class Field:
         """How far the belt may run now."""
         lead_s = self._scanned_belt_s + self._belt_lead_s - self._belt_s
         if self._reject_by is not RejectBy.PLC:
-            lead_s = min(lead_s, self._told_belt_s + self._told_lead_s - self._belt_s)
+            lead_s = min(lead_s, self._sent_belt_s + self._sent_lead_s - self._belt_s)
         if self._exposing:
             lead_s = min(lead_s, self._exposing.in_view_until_s - self._belt_s)
         return min(lead_s, self._belt_lead_s)
 
-    def told(self, encoder: int) -> None:
+    def encoder_sent(self, encoder: int) -> None:
         """The station knows this encoder count. Where it pushes parts off, the belt waits for it, too."""
-        self._told_belt_s = max(self._told_belt_s, encoder / self.layout.speed_counts_per_s)
+        self._sent_belt_s = max(self._sent_belt_s, encoder / self.layout.speed_counts_per_s)
 
     def run_belt(self, runs: bool) -> None:
         """The PLC's output to the drive of the belt."""

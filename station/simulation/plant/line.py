@@ -1,6 +1,6 @@
 """The simulated line: belt, sensors, camera scene, PLC and ejector, on the real clock.
 
-The line is told over standard input how many parts may come and tells over standard output what happened, one JSON
+The line reads from standard input how many parts may come and reports on standard output what happened, one JSON
 object a line. When standard input closes, it ends: a line never outlives the demo that started it.
 
     in   {"command": "feed", "parts": 60}
@@ -50,7 +50,7 @@ BELT_STEP_S = 0.001
 PARTS_AHEAD = 8
 """Pictures that are drawn or read before their part is put on the belt."""
 BELT_WAIT_S = 1.0
-"""So long a fast belt stands before the camera and waits for the station; then the part passes uninspected."""
+"""Longest time a fast belt waits before the camera for the station; then the part passes uninspected."""
 FAST_PARTS_AHEAD = 600
 """Where parts come faster than pictures can be drawn: all that there are, in the order of the parts."""
 
@@ -140,7 +140,7 @@ class Plc:
         """What the program wants to write, and what is written: one object, because two threads share it."""
 
     def scan_forever(self) -> None:
-        told: dict[str, bool | int] = {}
+        reported: dict[str, bool | int] = {}
         while not self._stop.is_set():
             started_s = time.monotonic()
             status = self._status  # before the sensors: a result never seems to come before its part
@@ -162,7 +162,7 @@ class Plc:
                     faults_cleared=self._program.faults_cleared,
                     results_read={result.name: count for result, count in self._program.results_read.items()},
                 )
-            tell = {
+            state = {
                 "connected": status is not None,
                 "trigger_ready": status is not None and status.trigger_ready,
                 "fault": status is not None and status.fault,
@@ -170,9 +170,9 @@ class Plc:
                 "recipe": self._program.recipe.selected,
                 "recipe_refused": self._program.recipe.refused,
             }
-            if tell != told:
-                self._events.emit("plc", **tell)
-                told = tell
+            if state != reported:
+                self._events.emit("plc", **state)
+                reported = state
             time.sleep(max(0.0, started_s + self._scan_s - time.monotonic()))
 
     def _write(self, now_s: float, inputs: FieldInputs, control: Control) -> None:
@@ -197,7 +197,7 @@ class Plc:
                 meant, wire = self._output
                 if self._link.write(wire.control, time.monotonic()):
                     written = meant
-                    self._field.told(meant.encoder_now)
+                    self._field.encoder_sent(meant.encoder_now)
             else:
                 self._link.close()
                 self._status = None

@@ -175,14 +175,14 @@ class PlcSettings:
     trigger: TriggerMode = TriggerMode.LINE
     ejector_pulse_counts: int = 300
     station_tracks: bool = False
-    """The station tracks and pushes: it is told the encoder all the time, and its bits are copied to the outputs."""
+    """The station tracks and pushes: it gets the encoder all the time, and its bits are copied to the outputs."""
     trigger_timeout_s: float = 0.1
     heartbeat_period_s: float = 1.0
     heartbeat_timeout_s: float = 3.0
     clear_fault_after_s: float | None = None
-    """So long after a fault of the station somebody has mended it and says so; None: nobody does."""
+    """Time until a fault of the station is fixed and cleared; None: never."""
     holds_belt_s: float = 0.0
-    """So long the belt stands before a part reaches a station that does not know its id yet or is not ready."""
+    """Longest time the belt stands before a part reaches a station that does not know its id yet or is not ready."""
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ class RecipeChange:
     """Scanned like the rest of the program. `wanted` is set by the feeder when all parts have passed the camera."""
 
     wanted: int = 0
-    """0: whichever is in force."""
+    """0: whichever is active."""
     selected: int = 0
     refused: int = 0
     execute: bool = False

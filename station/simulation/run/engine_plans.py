@@ -46,7 +46,7 @@ def build_missing(engines: Iterable[Path], runtime: Asked, console: Console) -> 
 
 
 def wait_for_plan(status: Callable[[], Mapping[str, Any]], console: Console) -> None:
-    """Returns when the station builds no plan. `status`: of the station, as the control socket tells it."""
+    """Returns when the station builds no plan. `status`: of the station, from the control socket."""
     plan = status()["plan"]
     if plan["phase"] != Phase.BUILDING:
         return

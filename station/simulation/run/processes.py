@@ -32,7 +32,7 @@ EXIT_BAD_INPUT = 2
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 SAID_BY = "station"
-"""How the station begins what it tells on standard error."""
+"""How the station begins its messages on standard error."""
 
 
 class ProcessEnded(Exception):
@@ -51,7 +51,7 @@ class ProcessEnded(Exception):
 
 @dataclass(slots=True)
 class LineState:
-    """What the line has told so far. Written by the reading thread, read by the demo."""
+    """What the line has reported so far. Written by the reading thread, read by the demo."""
 
     environment: dict[str, str] = field(default_factory=dict)
     connected: bool = False
@@ -187,7 +187,7 @@ class LineProcess(Process):
         return self.state.environment
 
     def feed(self, parts: int) -> None:
-        """Lets so many more parts onto the belt."""
+        """Lets this many more parts onto the belt."""
         self._command(command="feed", parts=parts)
 
     def sabotage(self, kind: BeltFault) -> None:

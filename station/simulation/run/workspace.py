@@ -79,7 +79,7 @@ class Workspace:
         return self.folder / f"engine-{product}"
 
     def configure_recipes(self, recipes: Mapping[int, str], engines: Mapping[str, Path], cameras: int) -> str:
-        """Writes a recipe for each product, by number, with its engine; answers the section of the configuration."""
+        """Writes a recipe for each product, by number, with its engine; returns the section of the configuration."""
         if not recipes:
             return ""
         folder = self.folder / "recipes"

@@ -9,7 +9,7 @@ SLOTS = 8
 
 
 def fill(plc: Plc) -> list[int]:
-    """So many parts that no slot is free, none acknowledged; their AcquisitionIds."""
+    """Fills every slot with parts, none acknowledged; returns their AcquisitionIds."""
     ids = []
     for part in range(SLOTS):
         ids.append(plc.acquire())

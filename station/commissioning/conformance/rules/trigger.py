@@ -7,7 +7,7 @@ from station.commissioning.conformance.plc import Condition, Plc, standing_bits
 from station.commissioning.conformance.registry import Need, NotChecked, Violation, require, rule
 
 MOST_EXPOSURES, ENOUGH_LOOKS = 30, 3
-"""Short exposures are seen by luck: so many are tried for so many looks."""
+"""Parts tried, and looks wanted: a short exposure is seen by luck."""
 
 
 def taken_and_missed(status: PlcOutputs) -> tuple[int, int]:
@@ -21,7 +21,7 @@ def no_more_than(taken: int, missed: int) -> Condition:
 
 
 def wait_counts(plc: Plc, taken: int, missed: int) -> None:
-    """Waits until so many triggers are counted, and no more come."""
+    """Waits until this many triggers are counted, and no more come."""
     what = f"CountTriggers {taken} and CountMissed {missed}, not {plc.status.count_triggers}, {plc.status.count_missed}"
     plc.wait(no_more_than(taken, missed), what)
     plc.stays(no_more_than(taken, missed), f"more was counted than CountTriggers {taken}, CountMissed {missed}")
