@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from drivers.plc.signal_map import Area, points_of
@@ -81,7 +82,7 @@ class HandshakeModel:
 
     # ---- the PLC ------------------------------------------------------------------------------------------------
 
-    def write(self, **changes: object) -> None:
+    def write(self, **changes: Any) -> None:
         """The PLC changes points of its control block in one request."""
         before, self.inputs = self.inputs, dataclasses.replace(self.inputs, **changes)
         ready = self.handshake.ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,13 @@ ONLINE = StationStatus(
 class Bench:
     """A handshake with a clock and a control block to change."""
 
-    def __init__(self, **settings: float) -> None:
+    def __init__(self, **settings: Any) -> None:
         self.now = 0
         self.inputs = PlcInputs()
         self.handshake = Handshake(HandshakeSettings(**settings), 0)
         self.handshake.station_changed(ONLINE, 0)
 
-    def write(self, **changes: object) -> list[HandshakeRequest]:
+    def write(self, **changes: Any) -> list[HandshakeRequest]:
         self.inputs = dataclasses.replace(self.inputs, **changes)
         return self.handshake.plc_wrote(self.inputs, self.now)
 

@@ -11,6 +11,7 @@ import tempfile
 from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -267,7 +268,7 @@ class Line(RuleBasedStateMachine):
     @rule(data=st.data())
     def something_changes(self, data: st.DataObject) -> None:
         last = self.cameras[-1].camera
-        messages = (
+        messages: tuple[Message, ...] = (
             CameraChanged(last, CameraState.DOWN, None, ""),
             Changing(OfflineReason.CHANGING_ENGINE),
             Changing(None),
@@ -284,11 +285,11 @@ class Line(RuleBasedStateMachine):
         self.station.journal.commit([("session", acquisition_id) for acquisition_id in closed - self.committed])
         self.committed |= closed
 
-    def write(self, **changes: object) -> None:
+    def write(self, **changes: Any) -> None:
         beat = self.inputs.plc_heartbeat
         if "plc_heartbeat" not in changes:
             beat = (beat + 1) % 0x10000
-        self.inputs = replace(self.inputs, plc_heartbeat=beat, **changes)  # type: ignore[arg-type]
+        self.inputs = replace(self.inputs, plc_heartbeat=beat, **changes)
         self.station.signalling.handle(PlcWrote(self.inputs))
 
     # ---- what holds after every step -----------------------------------------------------------------------------
