@@ -28,9 +28,9 @@ PORTS = {
     "command": "daemon",
 }
 """Where each field of `Ports` leads."""
-WIDTH, HEIGHT, EDGE = 1120, 632, 20
-TOP, BOX = 190, 96
-ROWS = {"acquisition": TOP, "inspection": TOP, "plc": 310, "ejection": 310, "daemon": 430, "recording": 430}
+WIDTH, HEIGHT, EDGE = 1120, 688, 20
+TOP, BOX = 190, 114
+ROWS = {"acquisition": TOP, "inspection": TOP, "plc": 328, "ejection": 328, "daemon": 466, "recording": 466}
 """Upper edges of the boxes."""
 LEFT, MIDDLE, RIGHT = (36, 262), (474, 180), (824, 260)
 """Left edge and width of the three columns."""
@@ -80,6 +80,24 @@ def ports() -> dict[str, list[str]]:
     return found
 
 
+def past_signalling(room: str) -> list[str]:
+    """What cameras and PLC link hand to a stage directly, by the routing of the daemon."""
+    if room == "ejection":
+        return [
+            node.func.attr
+            for node in ast.walk(tree(file_of("station.daemon.routing")))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and ast.unparse(node.func.value) == "ejection"
+        ]
+    (connect,) = (
+        node
+        for node in ast.walk(tree(file_of("station.daemon.routing")))
+        if isinstance(node, ast.FunctionDef) and node.name == "connect"
+    )
+    return [argument.arg for argument in connect.args.args if argument.arg == "begin"]
+
+
 def other_threads() -> list[tuple[str, str]]:
     """Name and file of every thread of the station that is no stage of the line."""
     found = []
@@ -106,8 +124,10 @@ def threads() -> Svg:
     for room, (x, width) in {"acquisition": LEFT, "inspection": RIGHT, "ejection": RIGHT, "recording": RIGHT}.items():
         svg.box(x, ROWS[room], width, BOX + (70 if room == "recording" else 0), "green")
         _inside(svg, x, ROWS[room], width, stage=found[room], most=2)
-    for number, line in enumerate(_beside(list(found["recording"].takes), RIGHT[1])):
-        svg.text(RIGHT[0] + 12, ROWS["recording"] + 100 + STEP * number, line, size=10, style="code")
+    _names(svg, RIGHT[0] + 12, ROWS["recording"] + 100, list(found["recording"].takes))
+    beside = ["begin", "(from", "cameras)"] if past_signalling("inspection") else []
+    _names(svg, RIGHT[0] + 12, ROWS["inspection"] + 96, beside)
+    _names(svg, RIGHT[0] + 12, ROWS["ejection"] + 94, past_signalling("ejection"))
     _plc_and_daemon(svg)
     messages = senders(found["signalling"].takes, file_of(f"{LINE}.signalling.messages"))
     for room in ("acquisition", "plc", "daemon"):
@@ -171,6 +191,12 @@ def _between(svg: Svg, x0: float, x1: float, y: float, *, right: list[str], left
         at += 8
         svg.arrow((start, at), (end, at))
         at += 4
+
+
+def _names(svg: Svg, x: float, y: float, names: list[str]) -> None:
+    """Names of classes in lines."""
+    for number, line in enumerate(_beside(names, RIGHT[1])):
+        svg.text(x, y + STEP * number, line, size=10, style="code")
 
 
 def _beside(names: list[str], width: float) -> list[str]:

@@ -11,7 +11,7 @@ from docs.generate.__main__ import CURE, documents
 from docs.generate.rooms import ENGINES, LINE, STATION, rooms
 from docs.generate.source import layers
 from docs.generate.svg import Svg
-from docs.generate.threads import other_threads, ports, stages, threads
+from docs.generate.threads import other_threads, past_signalling, ports, stages, threads
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
@@ -38,6 +38,7 @@ def test_every_thread_message_and_port_is_in_the_picture() -> None:
         *found["recording"].takes,
         *(port for some in ports().values() for port in some),
     ]
+    names += past_signalling("ejection")
     assert [name for name in names if name not in shown] == []
     assert len(found["signalling"].takes) > 10
 
