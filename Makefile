@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 DEMO_WORK ?= demo
 
-.PHONY: help demo run test lint format types docs bench clean tools install
+.PHONY: help demo run test fast system lint format types docs bench clean tools install
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,9 +16,18 @@ help:  ## this list
 demo: $(STAMP)  ## a simulated line drives the real station: teaches an engine, inspects parts, writes a report
 	$(BIN)/station demo --work $(DEMO_WORK) $(DEMO_ARGS)
 
-# Two at a time, file by file: many tests wait for processes. One at a time: make test PYTEST_ARGS=-n0
-test: $(STAMP) lint  ## every check and test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+test: $(STAMP) lint fast system  ## every check and test
+
+# Tests that start no process compute, the others wait for theirs: two of those for each core.
+# One at a time: make test PYTEST_ARGS=-n0
+CORES := $(shell nproc)
+PYTEST := $(BIN)/python -m pytest --dist worksteal
+
+fast: $(STAMP)  ## the tests that start no process, while working: a minute
+	$(PYTEST) -m "not system" -n $(CORES) $(PYTEST_ARGS)
+
+system: $(STAMP)  ## the tests that start processes: whole stations, commands, compilers, trainings
+	$(PYTEST) -m system -n $$(($(CORES) * 2)) $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## style, types, import contracts, generated documents
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.plc_link import percentiles
-from tests.drivers.plc.modbus.modbus_fuzz import Report, rtu_campaign, tcp_campaign
+from tests.bench.modbus_fuzz import Report, rtu_campaign, tcp_campaign
 
 QUIET_PARTS = 100
 

@@ -34,7 +34,7 @@ from station.records.parts import parts
 from station.records.schema import open_reader
 from station.simulation.run.processes import stopped_in_order
 from tests.bench.live_station import live_station
-from tests.drivers.plc.modbus.modbus_fuzz import (
+from tests.bench.modbus_fuzz import (
     RESULTS_ACK,
     RESULTS_VALID,
     TRIGGER,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
 
+from tests.bench import lanes
 from tests.bench.programs import packages_of
 
 # How long an example takes is a matter of the machine, and of benchmarks.
@@ -20,6 +22,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A shell that starts a command in the background has it ignore Ctrl-C, and all that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+lanes.watch_for_processes()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lanes.mark_by_place(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    lanes.now_running(item)
+    try:
+        return (yield)
+    finally:
+        lanes.now_running(None)
 
 
 def closing_line(reasons: list[str]) -> str:

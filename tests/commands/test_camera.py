@@ -96,6 +96,7 @@ def test_a_count_below_one_is_refused(capfd: pytest.CaptureFixture[str]) -> None
     assert "not at least 1" in capfd.readouterr().err
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("command", [["camera", "list"], ["check", "--config", "station.toml"]])
 def test_a_genicam_library_that_does_not_load_is_told_in_words(tmp_path: Path, command: list[str]) -> None:
     """As on a Debian whose Python has no shared library."""

@@ -132,6 +132,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield bench
 
 
+@pytest.mark.system
 def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: Bench) -> None:
     store = EngineStore(bench.directory / "engines" / "default")
     first, tolerant, _ = store.versions()
@@ -162,6 +163,7 @@ def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: B
     assert engines == [manifest_of(version).engine_id for version in expected]
 
 
+@pytest.mark.system
 def test_the_first_engine_of_a_store_ends_the_waiting(tmp_path: Path) -> None:
     with Bench(tmp_path, with_engine=False) as bench:
         text = bench.config_path.read_text().replace('path = "engine"', 'store = "engines"')

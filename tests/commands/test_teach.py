@@ -36,6 +36,7 @@ def names_with(dossier: dict[str, Any], fate: str) -> set[str]:
     return {image["name"] for image in dossier["images"] if image["fate"] == fate}
 
 
+@pytest.mark.system
 def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
     assert {file.name: file.stat().st_ino for file in (tmp_path / "cache").rglob("*.npz")} == kept_features
 
 
+@pytest.mark.system
 def test_what_training_refuses_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "engine"
     images = str(tmp_path / "images")
@@ -130,6 +132,7 @@ def test_many_and_strange_names_stay_on_a_line() -> None:
     assert line.endswith("'line\\nend.png' and 1 more")
 
 
+@pytest.mark.system
 def test_an_installation_that_cannot_train_says_how_to_mend_it(tmp_path: Path) -> None:
     """Python finds no module that is marked as missing."""
     lines = (

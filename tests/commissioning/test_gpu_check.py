@@ -93,6 +93,7 @@ def test_tensorrt_of_a_jetson_comes_from_apt(tmp_path: Path) -> None:
     assert "pip" not in told.fix
 
 
+@pytest.mark.system
 @without_tensorrt
 @pytest.mark.parametrize(
     ("version", "package"), [("12080", "tensorrt-cu12>=10.3,<12"), ("13020", "tensorrt-cu13>=10.3")]
@@ -112,6 +113,7 @@ def test_tensorrt_for_the_cuda_of_the_driver(
     assert "memory" not in told
 
 
+@pytest.mark.system
 def test_a_gpu_that_is_not_found_wants_another_command_than_no_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +139,7 @@ def test_the_plan_waits_for_the_links_before_it(tmp_path: Path) -> None:
         assert words in told.found
 
 
+@pytest.mark.system
 @without_gpu
 def test_the_command_ends_with_2_and_says_how_to_go_on(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from drivers.plc.signal_map import POINTS, Area
@@ -30,6 +31,7 @@ def by_name(area: Area, name: str) -> Any:
     return next(point for point in POINTS if (point.area, point.name) == (area, name))
 
 
+@pytest.mark.system
 def test_a_real_station_is_shown_whole(tmp_path: Path) -> None:
     with live_station(tmp_path) as bench:
         table = monitor(bench.port, "--once")
@@ -45,6 +47,7 @@ def test_a_real_station_is_shown_whole(tmp_path: Path) -> None:
         assert bench.log().count("writes from now on") == 0, "a monitor never writes"
 
 
+@pytest.mark.system
 def test_changes_are_recorded_with_time_and_words(tmp_path: Path) -> None:
     with SmallStation() as station, ModbusClient(TcpTransport("127.0.0.1", station.port)) as plc:
         assert monitor(station.port, "--json", "--for", "0", "--record", str(tmp_path / "a.csv")).returncode == 0
@@ -90,6 +93,7 @@ def test_words() -> None:
     assert in_words(by_name(Area.HOLDING_REGISTER, "Command"), 0) == ""
 
 
+@pytest.mark.system
 def test_nobody_there() -> None:
     run = monitor(1, "--once")
     assert run.returncode == 2

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.system
+
 HEAVY = ("numpy", "cv2", "onnxruntime", "openvino", "pymodbus", "harvesters", "torch")
 
 

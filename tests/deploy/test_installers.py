@@ -16,6 +16,8 @@ import pytest
 from tests.bench.places import ROOT
 from tests.bench.programs import needs_program
 
+pytestmark = pytest.mark.system
+
 DEPLOY = ROOT / "deploy"
 DRIVER_470 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.256.02  Thu May  2 14:37:44 UTC 2024\n"
 DRIVER_550 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024\n"

@@ -33,6 +33,7 @@ def test_every_point_is_in_the_tables() -> None:
         assert re.search(rf"^\| {point.address}(-\d+)? \| {point.name} \| {point.type.value} \| ", page, re.MULTILINE)
 
 
+@pytest.mark.system
 def test_the_map_can_be_printed() -> None:
     command = [sys.executable, "-m", "drivers.plc.signal_map"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)

@@ -162,6 +162,7 @@ def test_camera_of_another_shape_is_refused(tmp_path: Path) -> None:
         open_engine(path, expected_image_shape=(480, 640))
 
 
+@pytest.mark.system
 def test_running_an_engine_imports_no_training_code() -> None:
     code = (
         "import sys, engines.engine, station.jobs.teaching\n"

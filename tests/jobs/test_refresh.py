@@ -189,6 +189,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], time
         time.sleep(0.02)
 
 
+@pytest.mark.system
 def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -209,6 +210,7 @@ def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
     assert "another refresh runs" in told
 
 
+@pytest.mark.system
 def test_cancelled_it_leaves_nothing(station: LoadedConfiguration) -> None:
     process = command(station)
     wait_for((work_of(station) / "features").exists, process)
@@ -219,6 +221,7 @@ def test_cancelled_it_leaves_nothing(station: LoadedConfiguration) -> None:
     assert len(store_of(station).versions()) == 1
 
 
+@pytest.mark.system
 def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("part_id,label\n1001,good\n1047,defective\n1048,defective\n")

@@ -195,6 +195,7 @@ def test_a_drawing_escapes_what_xml_would_not_take() -> None:
     assert [text.text for text in ElementTree.fromstring(drawing.svg()).iter(f"{SVG}text")] == ["<a & b> ?"]
 
 
+@pytest.mark.system
 def test_the_real_station_records_the_acknowledgement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Bench(tmp_path) as bench:
         bench.start()

@@ -16,6 +16,8 @@ from station.line.acquisition.messages import CameraState, FrameArrived
 from tests.bench.cameras import HEIGHT, WIDTH, numbered_image
 from tests.line.acquisition.test_acquisition import PATIENCE_S, Inbox, acquiring
 
+pytestmark = pytest.mark.system
+
 BEFORE = CameraSettings(producer=producer_from_name("simtl"), width=WIDTH, exposure_time_us=1000.0)
 
 

@@ -119,6 +119,7 @@ def test_closed_says_so(name: str, path: Path) -> None:
         runtime.infer(images(1))
 
 
+@pytest.mark.system
 @every_runtime
 def test_nothing_is_sent_home(name: str, path: Path, tmp_path: Path) -> None:
     """Telemetry keeps files in the temporary or the home folder as soon as it is initialised."""
@@ -160,6 +161,7 @@ def test_openvino_that_computes_something_else_is_refused_with_the_numbers(
     assert not refused.value.report.passed
 
 
+@pytest.mark.system
 def test_without_openvino_it_is_said_what_to_do(path: Path) -> None:
     code = (
         "import sys, pathlib, engines.engine as e\n"

@@ -269,6 +269,7 @@ def changing(store: EngineStore, engine: Path, turns: int) -> subprocess.Popen[s
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
 
+@pytest.mark.system
 def test_two_at_once_wait_for_each_other(store: EngineStore, engines: list[Path]) -> None:
     both = [changing(store, engines[0], 12) for _ in range(2)]
     assert [process.communicate(timeout=60) and process.returncode for process in both] == [0, 0]
@@ -284,6 +285,7 @@ def test_busy_is_reported(store: EngineStore) -> None:
         impatient.activate(store.versions()[0])
 
 
+@pytest.mark.system
 def test_killed_at_any_moment_the_store_stays_whole(store: EngineStore, engines: list[Path]) -> None:
     """Kills come at random times while a process activates and adds without end."""
     rng = np.random.default_rng(3)
@@ -326,6 +328,7 @@ store.activate(store.versions()[-1])
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("point", "times"),
     [("tempfile.mkdtemp", 1), ("os.rename", 1), ("os.rename", 2), ("os.symlink", 1), ("shutil.copyfile", 2)],

@@ -24,6 +24,8 @@ from station.jobs.process import JobError, JobProgress
 from station.jobs.teaching import TeachResult, teach
 from tests.bench.engines.pictures import ring, write_rings
 
+pytestmark = pytest.mark.system
+
 GOOD = 36
 DIRTY = ("500.png", "501.png")
 KNOWN_BAD = ("600.png", "601.png", "602.png")

@@ -71,7 +71,7 @@ def refuse(images: Path, error: type[Exception], message: str, options: TeachOpt
     assert sorted(path.name for path in images.parent.iterdir()) == before
 
 
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("quick")]
 
 
 def test_no_folder(tmp_path: Path) -> None:

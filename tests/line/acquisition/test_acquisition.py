@@ -42,6 +42,8 @@ from station.line.acquisition.ring import FrameRing
 from station.line.acquisition.stage import Acquisition, BackOff
 from tests.bench.cameras import numbered_image
 
+pytestmark = pytest.mark.system
+
 PATIENCE_S = 20.0
 CLOCK_MAPPING_NS = 100_000
 """The device's clock is mapped to the host's by readings that themselves take microseconds."""

@@ -203,6 +203,7 @@ def run_and_kill(directory: Path, session: str, parts_before: int, delay_s: floa
     return parts_before + len(rest)
 
 
+@pytest.mark.system
 def test_ledger_balances_after_kill_9(tmp_path: Path) -> None:
     """Six sessions killed at any point: each part of each is in the ledger exactly once, with its own verdict."""
     rng = random.Random(5)

@@ -59,6 +59,7 @@ def test_lots_alternate_and_every_part_has_its_recipe(parts: int, seed: int) -> 
         assert [recipe for recipe, _ in itertools.groupby(part.recipe for part in inspected)] == [1, 2, 1, 2]
 
 
+@pytest.mark.system
 def test_the_demo_with_two_recipes(tmp_path: Path) -> None:
     """The PLC selects them while parts are on the belt; each engine would fail every part of the other product."""
     for product in PRODUCTS:

@@ -359,6 +359,7 @@ def test_without_scene_or_images_there_is_a_test_pattern(monkeypatch: pytest.Mon
             np.testing.assert_array_equal(fetched(cam).pixels, ((x + y + 4 * number) % 256).astype(np.uint8))
 
 
+@pytest.mark.system
 def test_the_producer_needs_nothing_but_libc() -> None:
     """A .cti is one file to copy: no Python symbols, no library of ours beside it."""
     script = (

@@ -11,6 +11,8 @@ import pytest
 from drivers.camera.simtl import producer_path
 from tests.bench.programs import require_program
 
+pytestmark = pytest.mark.system
+
 SOURCES = producer_path().parent / "src"
 PROGRAM = Path(__file__).with_name("simtl_conformance.c")
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wmissing-prototypes", "-Werror")

@@ -132,6 +132,7 @@ def test_opening_without_a_scene_says_what_is_missing(tmp_path: Path, monkeypatc
             assert cam.nodes.Width.value == WIDTH
 
 
+@pytest.mark.system
 def test_a_crash_of_the_driver_ends_its_process(scene: Scene, other_process: subprocess.Popen[str]) -> None:
     scene.crash_driver()
     assert other_process.wait(timeout=20) == -signal.SIGABRT
@@ -144,6 +145,7 @@ def test_a_crash_of_the_driver_ends_its_process(scene: Scene, other_process: sub
         assert fetched(cam).frame_id == 1
 
 
+@pytest.mark.system
 def test_a_killed_process_frees_the_camera(scene: Scene, other_process: subprocess.Popen[str]) -> None:
     assert other_process.stdout is not None
     with harvester() as found, pytest.raises(ResourceInUseException):

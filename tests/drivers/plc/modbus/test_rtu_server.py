@@ -206,6 +206,7 @@ def test_the_gap_between_frames_is_three_and_a_half_characters(line: SerialLine,
     assert line.gap_s * 1000 == pytest.approx(gap_ms, abs=0.01)
 
 
+@pytest.mark.system
 @needs_program("mbpoll")
 def test_mbpoll_reads_and_writes_over_the_serial_line(device: Device, pair: SerialPair) -> None:
     os.close(device.wire)

@@ -80,6 +80,7 @@ def test_an_unknown_runtime_is_refused(engine: Path) -> None:
         open_engine(engine, runtime="cuda")  # type: ignore[arg-type]
 
 
+@pytest.mark.system
 def test_no_library_is_imported_with_the_package(engine: Path) -> None:
     """Nor by choosing where there is no GPU."""
     code = (
@@ -94,6 +95,7 @@ def test_no_library_is_imported_with_the_package(engine: Path) -> None:
     assert run(code) == []
 
 
+@pytest.mark.system
 def test_a_gpu_without_tensorrt(engine: Path, driver_folder: Path) -> None:
     """The small driver says yes; TensorRT is not installed in the environment of the tests."""
     code = (
@@ -121,6 +123,7 @@ def test_other_runtimes_ask_no_gpu(engine: Path) -> None:
     assert (choice.name, maker) == ("openvino", None)
 
 
+@pytest.mark.system
 def test_building_without_a_gpu_says_so(engine: Path) -> None:
     """The process that builds plans ends with the reason as its last line."""
     done = subprocess.run(

@@ -38,6 +38,7 @@ def on_cpu(engine: Path) -> OnnxRuntime:
     return OnnxRuntime(bundle.model, bundle.manifest.input, bundle.manifest.map, threads=1)
 
 
+@pytest.mark.system
 @pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")
 def test_without_a_gpu_it_ends_with_2_and_the_reason(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -12,6 +12,7 @@ from station.line.signalling.messages import Warn
 BUS = "0000:01:00.0"
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("reasons", "words"),
     [

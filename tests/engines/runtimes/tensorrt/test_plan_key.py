@@ -65,6 +65,7 @@ def test_a_key_survives_being_written(key: PlanKey) -> None:
     assert adapter.validate_json(adapter.dump_json(key)) == key
 
 
+@pytest.mark.system
 def test_the_name_is_the_same_in_another_process() -> None:
     code = "from tests.engines.runtimes.tensorrt.test_plan_key import KEY\nprint(KEY.name)"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)

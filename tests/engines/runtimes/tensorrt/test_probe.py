@@ -62,6 +62,7 @@ def test_the_reason_says_what_to_do(
     assert all(word in found.reason for word in words), found.reason
 
 
+@pytest.mark.system
 def test_an_old_driver_is_named(old_libcuda: str) -> None:
     found = probe(old_libcuda)
     assert isinstance(found, NoGpu)

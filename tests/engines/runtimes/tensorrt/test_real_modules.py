@@ -74,6 +74,7 @@ def test_what_is_collected(files: dict[str, Used]) -> None:
     assert files["libraries.py"].names == {"__version__"}
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("version", LEAN)
 def test_the_lean_runtime_has_what_inference_uses(files: dict[str, Used], version: str) -> None:
     folder = lean(version)
@@ -83,6 +84,7 @@ def test_the_lean_runtime_has_what_inference_uses(files: dict[str, Used], versio
     assert problems("tensorrt_lean_bindings", logger, folder) == []
 
 
+@pytest.mark.system
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorRT for RTX is for x86-64")
 def test_the_rtx_builder_has_what_building_uses(files: dict[str, Used]) -> None:
     for name in (BUILDING, "libraries.py"):

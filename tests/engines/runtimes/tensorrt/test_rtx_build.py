@@ -21,7 +21,10 @@ from onnx import TensorProto, helper
 from tests.bench.engines.small_engine import small_model
 from tests.bench.places import ROOT
 
-pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorRT for RTX is for x86-64")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorRT for RTX is for x86-64"),
+]
 
 
 @pytest.fixture(scope="module")

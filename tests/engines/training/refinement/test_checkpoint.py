@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engines.training.refinement.checkpoint import FileCheckpoint, checkpoint_key
 from engines.training.refinement.records import RefineOptions, Round
@@ -93,6 +94,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_training(tmp_path: Pat
     assert "cannot be written" in messages[0]
 
 
+@pytest.mark.system
 def test_goes_on_after_kill_9(tmp_path: Path) -> None:
     """Killed twice in the middle of its work, a refinement ends with the rounds of one that was left alone."""
     killed = FileCheckpoint(tmp_path / "killed", KEY, print)

@@ -19,6 +19,8 @@ from engines.training.location.locate import LocateOptions
 from engines.training.teach import TeachOptions, teach
 from tests.bench.places import DATASETS, missing_set
 
+pytestmark = pytest.mark.system
+
 TRAIN, TEST = 24, 6
 TRAIN_FOR_8_BITS = 60
 

@@ -25,6 +25,8 @@ from engines.training.release.frame_graph import check_frame_graph
 from engines.training.release.release import ON_A_LIMIT, SAMPLE, Released, release
 from tests.bench.engines.pictures import write_rings
 
+pytestmark = pytest.mark.system
+
 GOOD, BAD = 40, 3
 
 

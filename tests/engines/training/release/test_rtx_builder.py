@@ -38,9 +38,10 @@ FACTORIES: dict[str, DetectorFactory] = {
     "differnet": functools.partial(DiffernetDetector, train_views=1, test_views=2, hidden=32),
 }
 
-pytestmark = pytest.mark.skipif(
-    platform.machine() != "x86_64", reason="NVIDIA publishes TensorRT-RTX for x86-64 only, on PyPI"
-)
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="NVIDIA publishes TensorRT-RTX for x86-64 only, on PyPI"),
+]
 
 
 def pictures(count: int) -> torch.Tensor:

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 from tests.bench.clients import read, write_coil, write_coils, write_register, write_registers
-from tests.drivers.plc.modbus.modbus_fuzz import rtu_campaign, tcp_campaign
-from tests.drivers.plc.modbus.modbus_mutants import illegal_pdus, is_legal_write
+from tests.bench.modbus_fuzz import rtu_campaign, tcp_campaign
+from tests.bench.modbus_mutants import illegal_pdus, is_legal_write
 
 
 def test_frames_over_tcp_change_nothing_and_stop_nothing(tmp_path: Path) -> None:

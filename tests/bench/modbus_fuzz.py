@@ -32,8 +32,7 @@ from station.commissioning.plc_client import crc16
 from tests.bench.bench import Bench
 from tests.bench.clients import bits, frame, read, registers, write_coil, write_register, write_registers
 from tests.bench.live_station import live_station
-from tests.bench.serial_pair import SerialPair
-from tests.drivers.plc.modbus.modbus_mutants import (
+from tests.bench.modbus_mutants import (
     BURST,
     COILS,
     HOLDING_REGISTERS,
@@ -42,6 +41,7 @@ from tests.drivers.plc.modbus.modbus_mutants import (
     is_legal_write,
     seed_pdus,
 )
+from tests.bench.serial_pair import SerialPair
 
 LEGAL_WRITES = [pdu for pdu in seed_pdus() if is_legal_write(pdu)]
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, LATCH_PART_ID = 0, 1, 2, 11
@@ -320,7 +320,7 @@ class Campaign:
         program = [
             sys.executable,
             "-m",
-            "tests.drivers.plc.modbus.modbus_mutants",
+            "tests.bench.modbus_mutants",
             str(self._tcp_port),
             str(-(-frames // clients)),
         ]

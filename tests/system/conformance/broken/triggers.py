@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from station.line.handshake.messages import PartResult, ResultOutcome, TriggerRequested
-from tests.commissioning.conformance.broken.switched import Requests, Switched
+from tests.system.conformance.broken.switched import Requests, Switched
 
 
 class ReadyWithoutEnable(Switched):

@@ -1,6 +1,6 @@
 """Mutated Modbus requests, and a hostile client that sends them.
 
-    python -m tests.drivers.plc.modbus.modbus_mutants PORT FRAMES SEED
+    python -m tests.bench.modbus_mutants PORT FRAMES SEED
 
 What a legal write is, is decided here by a few lines of its own (`is_legal_write`), not by the station's code.
 """

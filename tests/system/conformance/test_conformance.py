@@ -21,8 +21,8 @@ from station.commissioning.conformance.run import Finding, Verdict
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
 from tests.bench.bench import Bench, free_port, wait_for
 from tests.bench.live_station import live_station
-from tests.commissioning.conformance.broken import fail_safe, results, triggers  # noqa: F401  registers the variants
-from tests.commissioning.conformance.broken.switched import VARIANTS, read
+from tests.system.conformance.broken import fail_safe, results, triggers  # noqa: F401  registers the variants
+from tests.system.conformance.broken.switched import VARIANTS, read
 
 HEARTBEAT_TIMEOUT_S = 1.2
 QUICK = Times(answer_s=1.0, settle_s=0.3, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
@@ -100,7 +100,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     directory = tmp_path_factory.mktemp("station")
     with live_station(
         directory,
-        command=(sys.executable, "-m", "tests.commissioning.conformance.broken", str(directory)),
+        command=(sys.executable, "-m", "tests.system.conformance.broken", str(directory)),
         plc__heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S,
         camera__exposure_time_us=20_000.0,
     ) as bench:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from station.line.handshake.messages import PartResult, ResultAcknowledged, ResultOutcome
-from tests.commissioning.conformance.broken.switched import Requests, Switched
+from tests.system.conformance.broken.switched import Requests, Switched
 
 
 class PassUnlessFailed(Switched):

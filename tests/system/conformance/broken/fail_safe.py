@@ -9,7 +9,7 @@ from station.codes import ErrorCode
 from station.line.handshake.commands import CommandState
 from station.line.handshake.messages import PartResult, StationStatus, TriggerRequested
 from station.results import Verdict
-from tests.commissioning.conformance.broken.switched import Requests, Switched
+from tests.system.conformance.broken.switched import Requests, Switched
 
 
 class AnotherMapVersion(Switched):
