@@ -9,10 +9,12 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from station.codes import ReasonCode
 from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone, decide
@@ -46,18 +48,26 @@ def smooth_noisy(height: int, width: int) -> Pixels:
     return np.clip(grey[..., None] + noise, 0, 255).astype(np.uint8)
 
 
+def _quality(pixels: NDArray[np.uint8], _turn: int) -> object:
+    return frame_quality(pixels)
+
+
+def _regions(anomaly_map: NDArray[np.float32], _turn: int) -> object:
+    return measure(anomaly_map, (448, 448), 0.9, 0.1)
+
+
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     small, large = smooth_noisy(448, 448), smooth_noisy(2048, 2448)
     for name, pixels in (("448 x 448", small), ("2448 x 2048", large)):
-        report(f"frame_quality {name} RGB", lambda _, pixels=pixels: frame_quality(pixels), 200)
+        report(f"frame_quality {name} RGB", partial(_quality, pixels), 200)
     for cells in (56, 112, 224):
         quiet = np.zeros((cells, cells), np.float32)
         blob = quiet.copy()
         blob[cells // 4 : cells // 3, cells // 4 : cells // 2] = 1.0
         noise = np.random.default_rng(0).random((cells, cells), np.float32)
         for name, anomaly_map in (("quiet", quiet), ("one region", blob), ("more regions than listed", noise)):
-            report(f"measure {cells} x {cells}, {name}", lambda _, m=anomaly_map: measure(m, (448, 448), 0.9, 0.1), 100)
+            report(f"measure {cells} x {cells}, {name}", partial(_regions, anomaly_map), 100)
     maker = PartMaker(pixels=lambda _: small)
     (inspection,) = maker.inspected(1, Verdict.FAIL).views
     assert inspection.measurement is not None

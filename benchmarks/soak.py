@@ -119,7 +119,7 @@ def soak(
         ) as station:
             station.wait_ready()
             started_s = time.monotonic()
-            books = drive(line, plan, Reader(client, Order()), wait_s=60.0, tell=console.print)
+            books = drive(line, plan, Reader(client, Order()), wait_s=60.0, show=console.print)
             seconds = time.monotonic() - started_s
             status = station.status()
     with contextlib.closing(open_reader(workspace.records)) as connection:

@@ -13,6 +13,8 @@ from station.commands.main import main
 from station.python_command import python_command
 from tests.bench.engines.small_engine import write_small_engine
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).parents[1]
 _RUN = "runpy.run_module(module, run_name='__main__', alter_sys=True)"
 STARTED = {

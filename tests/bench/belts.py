@@ -21,7 +21,7 @@ class KnownBelt:
         self.at = self.at + self.speed * (time_ns - self.time_ns)
         self.time_ns = time_ns
 
-    def position(self, time_ns: int, ahead_ns: int = 0) -> float | None:
+    def position(self, time_ns: int, ahead_ns: int = 0) -> float:
         return self.at + self.speed * (time_ns + ahead_ns - self.time_ns)
 
     def time_at(self, position: float, now_ns: int) -> int | None:

@@ -342,6 +342,7 @@ class Bench:
         for row in self.rows():
             if row.verdict == "PASS" and not row.recovered:  # the journal keeps the verdict, not the score
                 assert row.score is not None
+                assert row.reject_score is not None
                 assert row.score <= row.reject_score
         return counts
 

@@ -6,6 +6,7 @@ No part of the station is replaced: the fault happens inside ONNX Runtime, as it
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,7 +43,7 @@ def write_faulty_engine(path: Path, *, width: int, height: int) -> Path:
 def _add_faults(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         node.output[:] = ["plain_score" if name == "image_score" else name for name in node.output]
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "corner_at": np.zeros(4, np.int64),
         "corner_to": np.ones(4, np.int64),
         "code_raises": np.array(RAISES, np.int64),

@@ -94,7 +94,7 @@ class HarvestedCamera:
         self.acquirer.destroy()
 
 
-class _Counter(Callback):  # type: ignore[misc]
+class _Counter(Callback):
     """What harvesters calls for an incomplete buffer."""
 
     def __init__(self, camera: HarvestedCamera) -> None:

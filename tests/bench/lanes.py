@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,14 +42,14 @@ def now_running(item: pytest.Item | None) -> None:
 def watch_for_processes() -> None:
     """From now on a test without the marker fails where it starts a process. Called once, before the first test."""
     sys.addaudithook(lambda event, args: refuse_process(str(args[0] if args else event)) if event in STARTS else None)
-    spawn = util.spawnv_passfds  # type: ignore[attr-defined]  # multiprocessing starts its processes without an event
+    spawn = util.spawnv_passfds  # multiprocessing starts its processes without an event
 
-    def watched(path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
+    def watched(path: Any, args: Sequence[Any], passfds: Sequence[int]) -> int:
         if not any("resource_tracker" in str(argument) for argument in args):  # Python's own, for shared memory
             refuse_process("a process of multiprocessing")
-        return int(spawn(path, args, passfds))
+        return spawn(path, args, passfds)
 
-    util.spawnv_passfds = watched  # type: ignore[attr-defined]
+    vars(util)["spawnv_passfds"] = watched
 
 
 def refuse_process(what: str) -> None:

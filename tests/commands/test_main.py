@@ -54,12 +54,14 @@ def test_every_command_has_a_help_of_its_own(command: str, capsys: pytest.Captur
     assert capsys.readouterr().out.startswith(f"usage: station {command} [-h]")
 
 
+@pytest.mark.system
 def test_help_loads_the_standard_library_alone() -> None:
     loaded = loaded_by("--help")
     assert loaded & (INSPECTING | {"pydantic", "rich", "sqlite3"}) == set()
     assert {name for name in loaded if name.startswith("station.commands.")} == {"station.commands.main"}
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("command", ["status", "online", "offline", "clear", "reload"])
 def test_asking_the_station_loads_nothing_that_inspects_parts(command: str, tmp_path: Path) -> None:
     path = tmp_path / "station.toml"

@@ -59,8 +59,8 @@ def test_changes_are_recorded_with_time_and_words(tmp_path: Path) -> None:
             run = monitor(station.port, "--json", "--for", "0.5", "--record", str(tmp_path / file))
             assert run.returncode == 0, run.stderr
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    with (tmp_path / "a.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    with (tmp_path / "a.csv").open() as table:
+        rows = list(csv.DictReader(table))
     assert [row["name"] for row in rows].count("MapVersion") == 2, "appended, with one heading"
     result = next(line for line in lines if line["name"] == "Result")
     assert (result["value"], result["words"]) == (2, "fail"), "part id 0 fails in the small station"

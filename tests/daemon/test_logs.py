@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import os, signal, threading
 from station.daemon import logs
@@ -20,6 +22,7 @@ thread.join()
 """
 
 
+@pytest.mark.system
 def test_sigusr1_writes_the_stack_of_every_thread_and_the_process_goes_on() -> None:
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0

@@ -103,9 +103,9 @@ class FunctionBlock:
         return _convert(name)(int(value or 0)) if name[0].islower() else int(value)
 
     def _compile(self) -> Callable[[], None]:
-        space = {"v": self.v, "U32": U32, "convert": _convert}
+        space: dict[str, Any] = {"v": self.v, "U32": U32, "convert": _convert}
         exec(self.code, space)  # noqa: S102  translated from our own file
-        scan: Callable[[], None] = space["scan"]  # type: ignore[assignment]
+        scan: Callable[[], None] = space["scan"]
         return scan
 
 
@@ -113,9 +113,16 @@ def _convert(name: str) -> Callable[[Any], Any]:
     """What an assignment to this name makes of a value."""
     prefix = re.match(r"[a-z]*", name.rsplit(".", 1)[-1])
     assert prefix is not None
-    kinds = {"udi": U32, "ui": lambda value: value & 0xFFFF, "w": lambda value: value & 0xFFFF, "x": bool, "i": int}
-    kinds |= {"aw": kinds["w"], "ax": bool, "ast": copy.copy, "st": copy.copy}
-    return kinds[prefix[0]]
+    kinds: dict[str, Any] = {
+        "udi": U32,
+        "ui": lambda value: value & 0xFFFF,
+        "w": lambda value: value & 0xFFFF,
+        "x": bool,
+        "i": int,
+    }
+    kinds |= {"w": kinds["ui"], "aw": kinds["ui"], "ax": bool, "ast": copy.copy, "st": copy.copy}
+    kind: Callable[[Any], Any] = kinds[prefix[0]]
+    return kind
 
 
 def _translate(body: str, names: set[str]) -> str:

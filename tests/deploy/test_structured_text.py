@@ -302,7 +302,7 @@ def test_no_bad_part_ever_passes(
         line.connected = not any(start <= cycles < start + 40 for start in gone)
         cycle()
 
-    line.cycle = with_interruptions  # type: ignore[method-assign]
+    line.cycle = with_interruptions  # type: ignore[method-assign, assignment]
     bins = line.run(10)
     assert set(bins) == set(range(1, 11))
     assert not good_bin(bins) & bad

@@ -11,6 +11,7 @@ import pytest
 from engines.detectors import DETECTORS
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from engines.training import __main__ as training
+from engines.training.teach import TeachOptions
 from station.commands.main import build_parser
 from station.jobs.teaching import as_arguments, command_again
 
@@ -81,7 +82,7 @@ def test_the_training_does_all_that_is_asked() -> None:
 def test_its_defaults_are_those_of_the_training() -> None:
     options = training._parser().parse_args(["--images=i", "--output=o"])
     taught = training._teach_options(options, ())
-    assert replace(taught, command=()) == training.TeachOptions()
+    assert replace(taught, command=()) == TeachOptions()
     assert TeachRequest().detector in DETECTORS
 
 

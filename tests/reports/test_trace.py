@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
+import numpy as np
 import pytest
 
 from station.codes import ReasonCode
@@ -51,10 +53,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return code, said.out, said.err
 
 
-def traced(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, object]:
+def traced(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
     code, out, _ = run(capsys, *arguments, "--json")
     assert code == 0
-    found: dict[str, object] = json.loads(out)
+    found: dict[str, Any] = json.loads(out)
     return found
 
 
@@ -101,7 +103,7 @@ def test_a_late_answer_stands_after_the_signal() -> None:
     ]
 
 
-def row_values(row: PartRow) -> dict[str, object]:
+def row_values(row: PartRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in PartRow.__slots__}
 
 
@@ -171,9 +173,10 @@ def test_picture_has_a_bar_for_each_step_as_svg_and_as_png(
     assert {COLOURS[what] for what in spent} < bars.keys()
     assert bars[COLOURS["engine"]] == pytest.approx(10 * bars[COLOURS["queue"]], rel=0.01)
     pixels = cv2.imread(str(png))
+    assert pixels is not None
     assert pixels.shape[1] == WIDTH * PNG_SCALE
     engine = tuple(int(COLOURS["engine"][index : index + 2], 16) for index in (5, 3, 1))
-    assert int((pixels == engine).all(axis=2).sum()) > 500
+    assert int(np.all(pixels == engine, axis=2).sum()) > 500
 
 
 def test_a_push_is_a_step_and_has_its_bar() -> None:

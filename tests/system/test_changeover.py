@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from tests.bench.engines.small_engine import write_small_engine
 SELECT_RECIPE, ACTIVATE_ENGINE, RELOAD = 1, 7, 8
 GREY = {"dark": 64, "bright": 160}
 NUMBER = {"dark": 1, "bright": 2}
-BUSY = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
+BUSY: dict[str, Any] = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
 """No part is late because the machine has other work."""
 
 
@@ -46,7 +47,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield bench
 
 
-def two_recipes(directory: Path, **settings: object) -> Bench:
+def two_recipes(directory: Path, **settings: Any) -> Bench:
     bench = Bench(directory, with_engine=False, recipe__active="dark", **BUSY, **settings)
     for recipe, grey in GREY.items():
         reference = np.full((HEIGHT, WIDTH), grey, np.uint8)

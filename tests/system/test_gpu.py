@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyModbusTCP.client import ModbusClient
@@ -28,12 +29,12 @@ from tests.bench.places import ROOT
 from tests.engines.runtimes.tensorrt.small_driver import small_driver
 
 pytestmark = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")
-BUSY = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
+BUSY: dict[str, Any] = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
 """No part is late because the machine has other work."""
 END_S = 120.0
 
 
-def gpu_bench(directory: Path, **settings: object) -> Bench:
+def gpu_bench(directory: Path, **settings: Any) -> Bench:
     """A station whose runtime fails as a GPU does."""
     command = (sys.executable, "-m", "tests.bench.gpu_station", "run", "--config", str(directory / "station.toml"))
     return Bench(directory, command=command, **BUSY, **settings)
@@ -185,7 +186,7 @@ def test_building_is_shown_as_preoperational() -> None:
     condition.begin_change(OfflineReason.BUILDING_PLAN)
     assert condition.why_offline is OfflineReason.BUILDING_PLAN
     assert condition.state(enabled=True) is StationState.PREOPERATIONAL
-    assert not condition.online
+    assert not condition.may_signal
     assert not condition.takes_parts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_parts_go_through_over_every_link(tmp_path: Path, name: str) -> None:
             pair = closing.enter_context(SerialPair())
         links = FourLinks.on(pair)
         transport, role = name.split()
-        plc_settings: dict[str, object] = {
+        plc_settings: dict[str, Any] = {
             "plc__role": role,
             "plc__transport": transport,
             "plc__heartbeat_timeout_s": 0,
@@ -38,9 +39,10 @@ def test_parts_go_through_over_every_link(tmp_path: Path, name: str) -> None:
             plc = links.plc(name)
         bench.scene.show(good())
         bench.start(wait_ready=False)
-        assert bench.process is not None
-        closing.callback(bench.process.kill)
-        wait_for(lambda: "station runs" in bench.log() or bench.process.poll() is not None, "the station to run")
+        process = bench.process
+        assert process is not None
+        closing.callback(process.kill)
+        wait_for(lambda: "station runs" in bench.log() or process.poll() is not None, "the station to run")
         if role == "server":
             plc = links.plc(name)
         closing.callback(plc.close)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ pulse_ms = 60.0
 BY_ENCODER = BY_TIME.replace('"time"', '"camera"').replace("_ms", "_counts").replace(".0", "")
 TO_FIRST = '[[reject.ejectors]]\nverdicts = ["FAIL"]\n[[reject.ejectors]]\n'
 TO_SECOND = "[reject]\nwindow_{unit} = 90\n[[reject.ejectors]]\n[[reject.ejectors]]\n"
-BUSY = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
+BUSY: dict[str, Any] = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
 """No part is late because the machine has other work."""
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from station.codes import ReasonCode
 from station.results import Verdict
 from tests.bench.bench import Bench, Picture, PlcResult, bad, good, wait_for
 
-THREE = {"top": {}, "side": {}, "end": {}}
+THREE: dict[str, dict[str, Any]] = {"top": {}, "side": {}, "end": {}}
 ALL_GOOD = {name: good() for name in THREE}
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
 TOLERANCE = {"tolerance_ms": 200.0}
@@ -26,7 +27,7 @@ APART_S = 0.45
 """More than twice the tolerance, or the parts could not be told apart."""
 
 
-def three(**settings: object) -> dict[str, dict[str, object]]:
+def three(**settings: Any) -> dict[str, dict[str, Any]]:
     return {name: {**TOLERANCE, **settings} for name in THREE}
 
 
@@ -128,7 +129,7 @@ def test_two_of_three_must_agree(tmp_path: Path) -> None:
 def test_rules_and_frame_sizes_of_their_own(tmp_path: Path) -> None:
     cameras = {"top": TOLERANCE, "side": {**TOLERANCE, "scale": 2}}
     bright = cv2.resize(bad(), (320, 256))
-    tolerant = {"decision.views.side__reject_score": 1.0, "decision.views.side__review_score": 1.0}
+    tolerant: dict[str, Any] = {"decision.views.side__reject_score": 1.0, "decision.views.side__review_score": 1.0}
     with Bench(tmp_path, cameras=cameras, station__deadline_ms=3000, **tolerant) as bench:
         bench.start()
         assert result_of(bench, {"top": good(), "side": np.asarray(bright, np.uint8)}).passed

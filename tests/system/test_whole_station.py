@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,7 +208,7 @@ def test_mbpoll_reads_the_running_station(bench: Bench) -> None:
         ({"station__dedline_ms": 5}, r"dedline_ms: unknown key; allowed here: .*deadline_ms"),
     ],
 )
-def test_bad_input_ends_with_code_2_and_says_what(tmp_path: Path, settings: dict[str, object], expected: str) -> None:
+def test_bad_input_ends_with_code_2_and_says_what(tmp_path: Path, settings: dict[str, Any], expected: str) -> None:
     with Bench(tmp_path, **settings) as bench:
         bench.start(wait_ready=False)
         assert bench.process is not None

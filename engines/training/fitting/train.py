@@ -78,7 +78,7 @@ def train(
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {step} of {steps}: training diverged")
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, max_norm=1.0)
         optimiser.step()
         schedule.step()

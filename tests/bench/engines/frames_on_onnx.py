@@ -21,6 +21,9 @@ class FramesOnOnnx(OnnxRuntime):
         self.calls = 0
         self._frames = ort.InferenceSession(graph.model, providers=["CPUExecutionProvider"])
 
+    def __enter__(self) -> FramesOnOnnx:
+        return self
+
     def infer_frames(self, frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         self.calls += 1
         return self.infer(np.stack([self.prepared(frame) for frame in frames]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -123,7 +124,8 @@ def test_measured_values_and_counters_saturate() -> None:
 @pytest.mark.parametrize("point", [p for p in STATUS if p.type is not PointType.BIT and not p.saturates], ids=str)
 @pytest.mark.parametrize("excess", [-1, 2**32])
 def test_ids_and_codes_that_do_not_fit_are_refused(point: Point, excess: int) -> None:
-    outputs = dataclasses.replace(PlcOutputs(), **{point.attribute: excess})
+    changed: dict[str, Any] = {point.attribute: excess}
+    outputs = dataclasses.replace(PlcOutputs(), **changed)
     with pytest.raises(ValueError, match=rf"{point.name} = {excess} does not fit into {point.type.value} \(0\.\."):
         encode_status(outputs, Layout())
 

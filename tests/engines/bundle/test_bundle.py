@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ def test_a_link_to_the_directory_is_followed(engine: Path, tmp_path: Path) -> No
     assert read_bundle(tmp_path / "active").path == engine.resolve()
 
 
-def edit_manifest(engine: Path, change: Callable[[dict], None]) -> None:
+def edit_manifest(engine: Path, change: Callable[[dict[str, Any]], None]) -> None:
     file = engine / "manifest.json"
     content = json.loads(file.read_text())
     change(content)

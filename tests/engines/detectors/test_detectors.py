@@ -54,7 +54,7 @@ def trained(name: str, seed: int = 0) -> Detector:
         optimiser = torch.optim.Adam(parameters, lr=1e-3)
         for _ in range(3):
             optimiser.zero_grad()
-            detector.loss(features).backward()  # type: ignore[no-untyped-call]
+            detector.loss(features).backward()
             optimiser.step()
     return detector
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,5 +79,6 @@ def test_what_has_learned_nothing_keeps_length_and_volume() -> None:
     assert torch.allclose(z.square().sum(-1), x.square().sum(-1))
     assert not log_det.any()
     with torch.no_grad():
-        flow.layers[1].subnet.layers[-1].bias[0] = 0.1
+        coupling: Any = flow.layers
+        coupling[1].subnet.layers[-1].bias[0] = 0.1
     assert flow.has_learned

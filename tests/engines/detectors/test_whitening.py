@@ -55,7 +55,7 @@ def test_equals_the_gaussian_of_every_location(weighted: bool) -> None:
     unseen = correlated(7, seed=2)
     z, log_det = whitening(unseen)
     found = -0.5 * z.square().sum(dim=-1) + log_det - DIM / 2 * math.log(2 * math.pi)
-    expected = torch.distributions.MultivariateNormal(mean, covariance).log_prob(unseen)  # type: ignore[no-untyped-call]
+    expected = torch.distributions.MultivariateNormal(mean, covariance).log_prob(unseen)
     assert torch.allclose(found, expected, rtol=1e-9)
 
 
@@ -63,7 +63,7 @@ def test_log_det_is_that_of_the_jacobian() -> None:
     whitening = fitted(correlated(30))
     x = correlated(1, seed=3)
     _, log_det = whitening(x)
-    jacobian = torch.autograd.functional.jacobian(lambda value: whitening(value)[0], x)  # type: ignore[no-untyped-call]
+    jacobian = torch.autograd.functional.jacobian(lambda value: whitening(value)[0], x)
     assert isinstance(jacobian, Tensor)
     size = ROWS * COLUMNS * DIM
     matrix = jacobian.reshape(size, size)

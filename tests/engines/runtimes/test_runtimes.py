@@ -15,6 +15,7 @@ from engines.bundle.reading import Bundle, read_bundle
 from engines.bundle.writing import write_bundle
 from engines.engine import open_engine
 from engines.errors import ParityRefused, RuntimeFailure
+from engines.runtimes.names import Asked
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.opening import ON_PROCESSOR
 from engines.runtimes.openvino import OpenVinoRuntime
@@ -49,7 +50,7 @@ def with_model(path: Path, target: Path, model: bytes) -> Path:
 
 
 @every_runtime
-def test_shapes_types_and_values(name: str, path: Path) -> None:
+def test_shapes_types_and_values(name: Asked, path: Path) -> None:
     bundle = read_bundle(path)
     with BARE[name](bundle) as runtime, BARE["onnx"](bundle) as reference:
         scores, maps = runtime.infer(images(3))
@@ -61,7 +62,7 @@ def test_shapes_types_and_values(name: str, path: Path) -> None:
 
 
 @every_runtime
-def test_together_is_as_one_by_one(name: str, path: Path) -> None:
+def test_together_is_as_one_by_one(name: Asked, path: Path) -> None:
     with BARE[name](read_bundle(path)) as runtime:
         scores, maps = runtime.infer(images(4))
         for index, image in enumerate(images(4)):
@@ -71,7 +72,7 @@ def test_together_is_as_one_by_one(name: str, path: Path) -> None:
 
 
 @every_runtime
-def test_a_result_stays_when_the_next_image_is_scored(name: str, path: Path) -> None:
+def test_a_result_stays_when_the_next_image_is_scored(name: Asked, path: Path) -> None:
     with BARE[name](read_bundle(path)) as runtime:
         scores, maps = runtime.infer(images(2)[:1])
         kept = scores.copy(), maps.copy()
@@ -81,28 +82,28 @@ def test_a_result_stays_when_the_next_image_is_scored(name: str, path: Path) -> 
 
 
 @every_runtime
-def test_every_runtime_opens_an_engine_with_its_golden_images(name: str, path: Path) -> None:
+def test_every_runtime_opens_an_engine_with_its_golden_images(name: Asked, path: Path) -> None:
     with open_engine(path, runtime=name, threads=2) as engine:
         assert engine.score(images(1)[0]).image_score > 0
     assert set(BARE) == set(ON_PROCESSOR)
 
 
 @every_runtime
-def test_model_of_another_size_is_refused(name: str, path: Path, tmp_path: Path) -> None:
+def test_model_of_another_size_is_refused(name: Asked, path: Path, tmp_path: Path) -> None:
     mixed = with_model(path, tmp_path / "mixed", small_model(np.zeros((HEIGHT, 32, 3), np.uint8)))
     with pytest.raises(RuntimeFailure, match=r"\[48, 32, 3\].*the manifest says.*\[48, 64, 3\]"):
         open_engine(mixed, runtime=name)
 
 
 @every_runtime
-def test_what_is_no_model_is_refused(name: str, path: Path, tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused(name: Asked, path: Path, tmp_path: Path) -> None:
     noise = with_model(path, tmp_path / "noise", b"noise")
     with pytest.raises(RuntimeFailure, match="cannot load the model"):
         open_engine(noise, runtime=name)
 
 
 @every_runtime
-def test_a_failing_run_says_on_what(name: str, path: Path) -> None:
+def test_a_failing_run_says_on_what(name: Asked, path: Path) -> None:
     with (
         BARE[name](read_bundle(path)) as runtime,
         pytest.raises(RuntimeFailure, match=r"failed on input \(1, 48, 63, 3\) uint8"),
@@ -111,7 +112,7 @@ def test_a_failing_run_says_on_what(name: str, path: Path) -> None:
 
 
 @every_runtime
-def test_closed_says_so(name: str, path: Path) -> None:
+def test_closed_says_so(name: Asked, path: Path) -> None:
     runtime = BARE[name](read_bundle(path))
     runtime.close()
     runtime.close()
@@ -121,7 +122,7 @@ def test_closed_says_so(name: str, path: Path) -> None:
 
 @pytest.mark.system
 @every_runtime
-def test_nothing_is_sent_home(name: str, path: Path, tmp_path: Path) -> None:
+def test_nothing_is_sent_home(name: Asked, path: Path, tmp_path: Path) -> None:
     """Telemetry keeps files in the temporary or the home folder as soon as it is initialised."""
     temporary, home = tmp_path / "tmp", tmp_path / "home"
     temporary.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -46,7 +47,7 @@ class Running:
             fault=lambda code, _detail: self.faults.append(code),
             on_belt=lambda _parts: None,
         )
-        source = "plc" if encoder is not None else "time"
+        source: Literal["plc", "time"] = "plc" if encoder is not None else "time"
         self.stage = EjectionStage(Tracker(tracked, belt), ports, encoder=encoder, encoder_from=source)
         self.stage.start()
 

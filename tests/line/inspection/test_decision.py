@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,11 +83,11 @@ def test_scores_out_of_order_are_refused(unordered: tuple[float, float]) -> None
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.REVIEW])
 def test_region_limits(limit: str, code: ReasonCode, value_text: str, verdict: Verdict) -> None:
     parts = measured(0.0, region(3.0, 5.0), region(2.0, 7.0, x=60, y=30))
-    reached = {"area_mm2": 3.0, "total_area_mm2": 5.0, "length_mm": 7.0, "count": 2}[limit]
+    reached: Any = {"area_mm2": 3.0, "total_area_mm2": 5.0, "length_mm": 7.0, "count": 2}[limit]
     name = f"{verdict.name.lower()}_{limit}"
-    at_limit = replace(LIMITS, regions=replace(RegionLimits(), **{name: reached}))
+    at_limit = zoned(**{name: reached})
     assert decide(parts, at_limit).verdict is Verdict.PASS
-    exceeded = replace(LIMITS, regions=replace(RegionLimits(), **{name: 1 if limit == "count" else reached - 0.1}))
+    exceeded = zoned(**{name: 1 if limit == "count" else reached - 0.1})
     decision = decide(parts, exceeded)
     assert decision.verdict is verdict
     assert [(reason.code, reason.detail) for reason in decision.reasons] == [(code, value_text)]
@@ -120,7 +121,7 @@ def test_limit_zero_allows_no_region() -> None:
 )
 @pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.REVIEW])
 def test_quality(
-    quality: dict[str, float], limits: dict[str, float], code: ReasonCode, detail: str, verdict: Verdict
+    quality: dict[str, Any], limits: dict[str, Any], code: ReasonCode, detail: str, verdict: Verdict
 ) -> None:
     of_quality = replace(LIMITS, quality=replace(QualityLimits(verdict=verdict), **limits))
     assert decide(measured(), of_quality).verdict is Verdict.PASS
@@ -132,8 +133,9 @@ def test_quality(
 
 @pytest.mark.parametrize("name", ["mean_grey", "saturated_share", "sharpness"])
 def test_quality_that_is_not_a_number_never_passes(name: str) -> None:
+    broken: dict[str, Any] = {name: math.nan}
     limits = QualityLimits(min_mean_grey=1.0, max_saturated_share=0.5, min_sharpness=1.0)
-    bad = replace(measured(), quality=replace(GOOD_QUALITY, **{name: math.nan}))
+    bad = replace(measured(), quality=replace(GOOD_QUALITY, **broken))
     assert decide(bad, replace(LIMITS, quality=limits)).verdict is Verdict.REVIEW
 
 
@@ -160,7 +162,7 @@ def test_all_reasons_are_listed_the_most_severe_first() -> None:
     ]
 
 
-def zoned(*zones: Zone, **limits: float) -> Limits:
+def zoned(*zones: Zone, **limits: Any) -> Limits:
     return replace(LIMITS, zones=zones, regions=replace(RegionLimits(), **limits))
 
 

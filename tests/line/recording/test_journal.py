@@ -182,8 +182,8 @@ def test_journal_against_a_model(tmp_path_factory: pytest.TempPathFactory, steps
                 journal.commit([key])
                 del model[key]
             elif key[0] == f"s{sessions}":
-                model[key] = list(Verdict)[number % 4]
-                journal.decide_part(key[1], model[key], decision(model[key]).code)
+                verdict = model[key] = list(Verdict)[number % 4]
+                journal.decide_part(key[1], verdict, decision(verdict).code)
     journal.close()
 
 

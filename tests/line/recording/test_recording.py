@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +42,7 @@ def recording(
     *,
     session: str = "s1",
     on_committed: Callable[[Sequence[PartKey]], None] | None = None,
-    **settings: float,
+    **settings: Any,
 ) -> Iterator[Recorder]:
     chosen = replace(RecorderSettings(directory, pass_image_share=0.0, min_free_mb=0), **settings)
     recorder = Recorder(chosen, session, on_committed=on_committed)

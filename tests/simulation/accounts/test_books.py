@@ -61,7 +61,7 @@ def test_balanced_books() -> None:
         ({"triggers": 4, "faults": Counter({"late-ack": 1})}, {}, "triggered 4 times, the station accounts for 3"),
     ],
 )
-def test_what_must_not_be_is_named(changes: dict[str, Any], counted: dict[str, int], problem: str) -> None:
+def test_what_must_not_be_is_named(changes: dict[str, Any], counted: dict[str, Any], problem: str) -> None:
     assert any(problem in text for text in books(line(**changes), **counted).problems)
 
 

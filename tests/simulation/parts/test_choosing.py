@@ -63,7 +63,7 @@ def test_each_kind_has_its_share(count: int, seed: int) -> None:
 
 def test_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     parts = choosing.rendered(3, 20, seed=1)
-    plan = LinePlan(Canvas(8, 6, 1), parts, 4.0, 1.5, "/tmp/scene", "127.0.0.1", 1502, TriggerMode.PLC)
+    plan = LinePlan(Canvas(8, 6, 1), parts, 4.0, 1.5, "/tmp/scene", "127.0.0.1", 1502, trigger=TriggerMode.PLC)
     plan.save(tmp_path / "plan.json")
     assert load_plan(tmp_path / "plan.json") == plan
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -38,7 +39,8 @@ def test_tensorrt_does_not_go_on_without_a_gpu(engine: Path) -> None:
 
 def test_the_demo_waits_while_the_station_builds(engine: Path) -> None:
     """Nothing can be built here, so the building ends with a failure; until then the demo waits, however long."""
-    plans, ended, said = PlanBuilding(), [], io.StringIO()
+    ended: list[Any] = []
+    plans, said = PlanBuilding(), io.StringIO()
     try:
         plans.start(engine, precision="fp32", threads=1, on_end=ended.append)
         wait_for_plan(lambda: {"plan": plans.status.as_dict()}, Console(file=said))

@@ -23,6 +23,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.system
 def test_a_process_ends_when_the_one_that_started_it_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", STARTER, str(tmp_path / "log")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from station.commissioning.conformance.run import RULES
+from station.commissioning.conformance.registry import RULES
 from tests.bench.live_station import live_station
 from tests.bench.serial_pair import SerialPair
 

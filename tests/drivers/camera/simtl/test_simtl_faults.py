@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,10 @@ def other_process(scene: Scene) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+def _has_exposed(scene: Scene, exposures: int) -> bool:
+    return scene.exposure().exposures == exposures
+
+
 def test_incomplete_frames_are_reported_as_such(scene: Scene) -> None:
     with camera() as cam:
         cam.start("Software")
@@ -73,7 +78,7 @@ def test_dropped_frames_leave_a_gap_in_the_frame_ids(scene: Scene) -> None:
         scene.fail_dropped(2)
         for exposures in (2, 3):
             assert scene.pulse_line1()
-            wait_until(lambda taken=exposures: scene.exposure().exposures == taken, "the exposure")
+            wait_until(partial(_has_exposed, scene, exposures), "the exposure")
             assert cam.fetch(NOTHING_S) is None
         assert scene.pulse_line1()
         assert fetched(cam).frame_id == 4
@@ -188,6 +193,6 @@ def test_closing_the_scene_pulls_the_plug(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_fault_that_no_camera_takes_is_an_error(scene: Scene) -> None:
     assert scene.pulse_line1() is False
-    for request in (lambda: scene.fail_incomplete(1), lambda: scene.fail_late(1, 5), scene.crash_driver):
+    for request in (partial(scene.fail_incomplete, 1), partial(scene.fail_late, 1, 5), scene.crash_driver):
         with pytest.raises(SceneError, match="no camera process listens"):
             request()

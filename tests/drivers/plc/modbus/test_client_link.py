@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pyModbusTCP.server import DataBank, ModbusServer
@@ -22,7 +23,7 @@ from tests.bench.serial_pair import SerialPair
 class Station:
     """A link in client role with everything that it reported."""
 
-    def __init__(self, port: int, **changes: object) -> None:
+    def __init__(self, port: int, **changes: Any) -> None:
         self.inputs: list[PlcInputs] = []
         self.events: list[LinkEvent] = []
         settings = replace(FourLinks(None, port).client_settings, plc=TcpAddress("127.0.0.1", port))

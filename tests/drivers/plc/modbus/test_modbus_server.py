@@ -8,6 +8,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -70,7 +72,7 @@ def start() -> Iterator[Callable[..., Server]]:
     """Starts servers with the given settings; stops them at the end."""
     running: list[Server] = []
 
-    def start(**changes: object) -> Server:
+    def start(**changes: Any) -> Server:
         server = Server(dataclasses.replace(ModbusServerSettings(port=0), **changes))
         server.link.__enter__()
         running.append(server)
@@ -207,13 +209,17 @@ def test_no_edge_is_lost_when_many_writes_come_in_one_packet(server: Server, cli
     assert [inputs.trigger for inputs in server.inputs] == [not edge for edge in edges]
 
 
+def _has_ended(server: Server, writers: int) -> bool:
+    return server.kinds().count("disconnected") == writers
+
+
 def test_a_write_that_changes_nothing_is_not_reported_except_the_first_of_a_writer(server: Server) -> None:
     for expected in (1, 2):
         with RawClient(server.port) as client:
             client.ask(write_coil(0, 0))
             client.ask(write_coil(0, 0))
         assert server.inputs == [PlcInputs()] * expected
-        wait_for(lambda expected=expected: server.kinds().count("disconnected") == expected, "the end of the writer")
+        wait_for(partial(_has_ended, server, expected), "the end of the writer")
 
 
 @pytest.mark.parametrize(

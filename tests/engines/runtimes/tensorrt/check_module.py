@@ -29,7 +29,7 @@ def problems_of(module: Any, used: dict[str, list[list[Any]]]) -> list[str]:
         if called is None:
             found.append(f"{path} does not exist")
             continue
-        documented = (called.__init__ if isinstance(called, type) else called).__doc__ or ""
+        documented = (vars(called).get("__init__", called) if isinstance(called, type) else called).__doc__ or ""
         signatures = _signatures(documented)
         if signatures and not any(_takes(signature, positional, keywords) for signature, _ in signatures):
             found.append(f"{path} is called with {positional} arguments and {keywords}, it takes {signatures}")

@@ -264,8 +264,9 @@ def test_results_that_do_not_belong_together_are_refused() -> None:
     refinement, scores = training.refinement, training.scores[training.refinement.kept]
     with pytest.raises(TrainingError, match="different trainings"):
         SmallTraining(extra={"refinement": replace(refinement, kept=refinement.kept[1:])}).collect()
+    maps = scores.reshape(-1, 1, 1).astype(np.float32)
     with pytest.raises(TrainingError, match="different trainings"):
-        SmallTraining(extra={"held_out": CrossFit(scores[1:], scores.reshape(-1, 1, 1), groups=np.arange(1))}).collect()
+        SmallTraining(extra={"held_out": CrossFit(scores[1:], maps, groups=np.arange(1))}).collect()
     first = replace(refinement.rounds[0], indices=np.arange(30), scores=training.scores[:30])
     with pytest.raises(TrainingError, match="round 1 removed images that it did not score"):
         SmallTraining(extra={"refinement": replace(refinement, rounds=(first,))}).collect()

@@ -35,7 +35,7 @@ class Build:
 def main(graph: Path, height: int, width: int, targets: list[str]) -> None:
     import tensorrt_rtx_bindings as trt
 
-    class Logger(trt.ILogger):  # type: ignore[misc]
+    class Logger(trt.ILogger):
         """Keeps errors."""
 
         def __init__(self) -> None:

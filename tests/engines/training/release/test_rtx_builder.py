@@ -60,7 +60,7 @@ def trained(name: str) -> Detector:
     parameters = [parameter for parameter in detector.parameters() if parameter.requires_grad]
     if parameters:
         optimiser = torch.optim.Adam(parameters, lr=1e-3)
-        detector.loss(features).backward()  # type: ignore[no-untyped-call]
+        detector.loss(features).backward()
         optimiser.step()
     return detector
 

@@ -3,7 +3,7 @@
 Run as `python -m tests.system.conformance.broken DIRECTORY`.
 
 `DIRECTORY/station.toml` is its configuration. `DIRECTORY/broken` names the variant; while it is missing or empty, the
-station is as it should be. `DIRECTORY/broken.now` tells which one is in force.
+station is as it should be. `DIRECTORY/broken.now` names the current one.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ from tests.system.conformance.broken.switched import Switched
 
 if __name__ == "__main__":
     Switched.directory = Path(sys.argv[1])
-    daemon.Handshake = Switched  # type: ignore[misc]
+    vars(daemon)["Handshake"] = Switched
     sys.exit(cli.main(["run", "--config", str(Switched.directory / "station.toml")]))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from station.codes import ErrorCode
+from station.codes import ErrorCode, ReasonCode
 from station.line.handshake.commands import CommandState
-from station.line.handshake.messages import PartResult, StationStatus, TriggerRequested
+from station.line.handshake.messages import PartResult, ResultsWithdrawn, StationStatus, TriggerRequested
 from station.results import Verdict
 from tests.system.conformance.broken.switched import Requests, Switched
 
@@ -79,26 +80,28 @@ class IgnoresSetOffline(Switched):
 
 
 class PassStaysOffLine(Switched):
-    def _withdraw_passes(self) -> Requests:
+    def _withdraw_passes(self) -> list[ResultsWithdrawn]:
         return []
 
 
 class PassComesBack(Switched):
-    def _withdraw_passes(self) -> Requests:
-        self.stash = [*getattr(self, "stash", []), *(r for r in self._queue if r.verdict is Verdict.PASS)]
+    stash: Sequence[PartResult] = ()
+
+    def _withdraw_passes(self) -> list[ResultsWithdrawn]:
+        self.stash = [*self.stash, *(r for r in self._queue if r.verdict is Verdict.PASS)]
         return super()._withdraw_passes()
 
-    def station_changed(self, status: StationStatus, now_ns: int) -> Requests:
+    def station_changed(self, status: StationStatus, now_ns: int) -> list[ResultsWithdrawn]:
         requests = super().station_changed(status, now_ns)
         if status.online and not status.fault and self._heartbeats.plc_alive and self.enabled:
-            self._queue.extend(getattr(self, "stash", []))
-            self.stash: list[PartResult] = []
+            self._queue.extend(self.stash)
+            self.stash = ()
             self._show_next()
         return requests
 
 
 class PassFoundOffLine(PassStaysOffLine):
-    def refusal(self, verdict: Verdict, acquisition_id: int = 0):  # type: ignore[no-untyped-def]
+    def refusal(self, verdict: Verdict, acquisition_id: int = 0) -> ReasonCode:
         status, self._status = self._status, replace(self._status, online=True)
         code = super().refusal(verdict, acquisition_id)
         self._status = status
@@ -106,9 +109,9 @@ class PassFoundOffLine(PassStaysOffLine):
 
 
 class NoSupervision(Switched):
-    @property
-    def _supervised(self) -> bool:
-        return False
+    def tick(self, now_ns: int) -> Requests:
+        self._heartbeats.plc_moved(now_ns)
+        return super().tick(now_ns)
 
 
 class SupervisedOnceItMoved(Switched):
@@ -120,9 +123,10 @@ class SupervisedOnceItMoved(Switched):
         self.moved = self.moved or inputs.plc_heartbeat != self.inputs.plc_heartbeat
         return super().plc_wrote(inputs, now_ns)
 
-    @property
-    def _supervised(self) -> bool:
-        return super()._supervised and self.moved
+    def tick(self, now_ns: int) -> Requests:
+        if not self.moved:
+            self._heartbeats.plc_moved(now_ns)
+        return super().tick(now_ns)
 
 
 class IgnoresDeadline(Switched):
@@ -132,7 +136,7 @@ class IgnoresDeadline(Switched):
 
 
 class HidesFaults(Switched):
-    def station_changed(self, status: StationStatus, now_ns: int) -> Requests:
+    def station_changed(self, status: StationStatus, now_ns: int) -> list[ResultsWithdrawn]:
         hidden = replace(status, online=True, error_code=ErrorCode.NONE, state=status.state.__class__.READY)
         return super().station_changed(hidden if status.fault else status, now_ns)
 

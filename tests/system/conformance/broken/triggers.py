@@ -40,9 +40,9 @@ class AckBeforeAcquisitionId(Switched):
     taken_s = 0.0
     shown_id = 0
 
-    def trigger_accepted(self, acquisition_id: int, now_ns: int) -> None:
+    def trigger_accepted(self, acquisition_id: int, now_ns: int, *, holds_ready: bool = False) -> None:
         self.shown_id, self.taken_s = self._acquisition_id, time.monotonic()
-        super().trigger_accepted(acquisition_id, now_ns)
+        super().trigger_accepted(acquisition_id, now_ns, holds_ready=holds_ready)
 
     def outputs(self) -> PlcOutputs:
         outputs = super().outputs()
@@ -125,8 +125,8 @@ class PartIdOfThePartBefore(Switched):
 
 
 class PartIdSticks(Switched):
-    def trigger_accepted(self, acquisition_id: int, now_ns: int) -> None:
-        super().trigger_accepted(acquisition_id, now_ns)
+    def trigger_accepted(self, acquisition_id: int, now_ns: int, *, holds_ready: bool = False) -> None:
+        super().trigger_accepted(acquisition_id, now_ns, holds_ready=holds_ready)
         self._latched = self.kept
 
     def plc_wrote(self, inputs: PlcInputs, now_ns: int) -> Requests:
