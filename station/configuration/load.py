@@ -83,7 +83,8 @@ class LoadedConfiguration:
     @property
     def engine_path(self) -> Path | None:
         """Where the engine lies, or will. Raises StoreError when the store has no such version."""
-        version, path = self.settings.engine.version, self.settings.engine.path
+        version = self.settings.engine.version
+        path = self.settings.engine.path
         if self.engine_store is not None:
             store = self.engine_store
             return active_link(store) if version is None else find_version(store, str(version)).path
@@ -134,7 +135,8 @@ def _selected(loaded: LoadedConfiguration, start: str) -> tuple[str, str]:
 
 def _complete(loaded: LoadedConfiguration) -> LoadedConfiguration:
     """What only station.toml and recipe together can be asked."""
-    challenge, path = loaded.settings.challenge, loaded.recipe.path if loaded.recipe else loaded.path
+    challenge = loaded.settings.challenge
+    path = loaded.recipe.path if loaded.recipe else loaded.path
     if challenge.becomes_due and not challenge.parts:
         raise ConfigurationError(path, ["[challenge] becomes due, but there are no master parts: [[challenge.parts]]"])
     if loaded.recipe and "reject" in loaded.recipe.data and loaded.settings.reject.by == "plc":

@@ -105,7 +105,8 @@ def _displaced(recipe: RecipeFile) -> tuple[str, ...]:
 
 def _ejectors(station: Mapping[str, Any], recipe: Recipe) -> list[dict[str, Any]]:
     """The ejectors of station.toml, each with what the recipe sets of it. Raises ConfigurationError."""
-    wired, aimed = station.get("reject", {}).get("ejectors", []), recipe.data["reject"]["ejectors"]
+    wired = station.get("reject", {}).get("ejectors", [])
+    aimed = recipe.data["reject"]["ejectors"]
     if len(wired) != len(aimed):
         raise ConfigurationError(
             recipe.path,

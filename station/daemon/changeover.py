@@ -156,7 +156,8 @@ class Changeover:
 
         def change() -> str:
             configuration = self.configuration
-            folder, pinned = configuration.engine_store, configuration.settings.engine.version
+            folder = configuration.engine_store
+            pinned = configuration.settings.engine.version
             if folder is None:
                 raise ChangeRefused("the engine is a plain folder; slots need [engine] store")
             if pinned is not None:
@@ -242,7 +243,8 @@ class Changeover:
 
     def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> None:
         """The change itself; raises with everything undone. `instead`: see `load_inspector`."""
-        old, give_up_s = self.configuration, time.monotonic() + LIMIT_S
+        old = self.configuration
+        give_up_s = time.monotonic() + LIMIT_S
         names = list(old.settings.cameras)
         before = {name: assembly.camera_settings(old, name) for name in names}
         after = {name: assembly.camera_settings(new, name) for name in names}

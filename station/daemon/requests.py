@@ -112,8 +112,10 @@ class Requests:
 
     def _teach(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine."""
-        parts, output = request.get("parts"), request.get("output")
-        budget, seed = request.get("false_reject_budget", 0.01), request.get("seed", 0)
+        parts = request.get("parts")
+        output = request.get("output")
+        budget = request.get("false_reject_budget", 0.01)
+        seed = request.get("seed", 0)
         if not (isinstance(parts, int) and 20 <= parts <= 100_000):
             raise ControlError(f"parts = {parts!r}: a whole number from 20 to 100000")
         if not (isinstance(output, str) and output):

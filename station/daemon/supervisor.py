@@ -53,7 +53,7 @@ EXIT_DEVICE_FAILED = 5
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Everything that runs, built by assembly."""
+    """Everything that runs, in the hands of the supervisor."""
 
     cameras: Cameras
     inspection: InspectionStage
@@ -84,7 +84,7 @@ def stop_on_signals() -> threading.Event:
 
 
 class Supervisor:
-    """Runs the stages until a signal or a failure ends them."""
+    """Owns the running stages, on the main thread: watches them until a signal or a failure, then stops them."""
 
     def __init__(
         self,

@@ -150,7 +150,8 @@ def _paint(canvas: Pixels, shape: Rectangle | Line | Text) -> None:
             for start, end in _strokes(shape):
                 cv2.line(canvas, _pixel(start), _pixel(end), _rgb(shape.colour), thickness, cv2.LINE_AA, _SHIFT)
         case Text():
-            font, thickness = cv2.FONT_HERSHEY_SIMPLEX, 2 if shape.bold else 1
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            thickness = 2 if shape.bold else 1
             # 22 px is the height of a line of this font at scale 1, from base line to top
             scale = 0.72 * shape.size * PNG_SCALE / 22
             (width, _), _ = cv2.getTextSize(shape.text, font, scale, thickness)

@@ -75,7 +75,7 @@ class _Line:
 
 
 class EncoderBelt:
-    """A belt with an encoder of 32 bits, which counts up when the belt runs forward."""
+    """Owns the samples of an encoder of 32 bits, which counts up when the belt runs forward. Used by one thread."""
 
     def __init__(self, jump_counts: BeltUnits) -> None:
         self.jump_counts = jump_counts

@@ -213,7 +213,8 @@ class EjectionStage:
         return self._tracker.positions_lost(f"the encoder jumped to {count}")
 
     def _change(self, wanted: Change, now_ns: int) -> OnBelt | None:
-        tracker, settings = self._tracker, wanted.settings
+        tracker = self._tracker
+        settings = wanted.settings
         if settings == tracker.settings:
             return None
         if not (tracker.is_idle or wanted.lose_parts):

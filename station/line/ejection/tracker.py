@@ -326,7 +326,8 @@ class Tracker:
         return [LetThrough(part.acquisition_id)]
 
     def _push(self, part: TrackedPart, lane: Lane, error: BeltUnits, now_ns: int) -> list[TrackingEvent]:
-        ejector, window = lane.settings, self._settings.window
+        ejector = lane.settings
+        window = self._settings.window
         place = part.position + ejector.distance
         length_ns = LONGEST_PULSE_NS if ejector.pulse_ns is None else ejector.pulse_ns
         length = window if ejector.pulse is None else min(ejector.pulse, window)

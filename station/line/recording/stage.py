@@ -297,7 +297,8 @@ class Recorder:
 
     def _store(self, part: PartToStore) -> Statement:
         """Writes the images of a part and returns its rows. Images first: no row names a file that is not there."""
-        admitted, record = part.admitted, part.admitted.record
+        admitted = part.admitted
+        record = admitted.record
         row = part_row(record, recovered=part.is_recovered)
         skipped = admitted.image_skipped
         if admitted.image_bytes and time.monotonic() > self._images_until:

@@ -26,7 +26,7 @@ class Admitted:
 
 
 class WaitingImages:
-    """The pictures of all views of a part are kept, or none."""
+    """Decides which parts keep their pictures, of all views or none, and counts the memory that they hold."""
 
     def __init__(self, *, pass_image_share: float, queue_size: int, waiting_images_mb: int) -> None:
         self._pass_image_share = pass_image_share
@@ -43,7 +43,8 @@ class WaitingImages:
         if record.decision.verdict is Verdict.PASS and not record.late and not self._pass_image_is_due():
             return Admitted(_without_pixels(record))
         size = sum(view.frame.pixels.nbytes for view in record.views)
-        waiting, held = self._parts_in - self._parts_out, self._bytes_in - self._bytes_out
+        waiting = self._parts_in - self._parts_out
+        held = self._bytes_in - self._bytes_out
         if waiting >= self._queue_size or held + size > self._limit_bytes:
             return Admitted(_without_pixels(record), image_skipped="too many images wait for the disk")
         self._parts_in += 1

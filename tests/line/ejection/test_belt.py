@@ -100,6 +100,14 @@ def test_belt_that_runs_back() -> None:
     assert belt.time_at(4500.0, last) is None
 
 
+@pytest.mark.parametrize(("step", "taken"), [(999, True), (1000, False), (-999, True), (-1000, False)])
+def test_a_step_as_long_as_the_way_to_the_ejector_is_a_jump(step: int, taken: bool) -> None:
+    """A part could be at the ejector before the next value comes."""
+    belt = EncoderBelt(1000)
+    belt.sample(5000, 0)
+    assert belt.sample(5000 + step, 5 * MS) is taken
+
+
 @pytest.mark.parametrize("count", [0, 9000, 4_000_000_000])
 def test_counter_that_was_set_anew_is_a_jump(count: int) -> None:
     belt = EncoderBelt(1000)

@@ -104,7 +104,9 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("byte", "flipped"), [(0, 0x04), (70, 0xFF), (108, 0x03)], ids=["state", "content", "FAIL becomes PASS"]
+    ("byte", "flipped"),
+    [(0, 0x04), (70, 0xFF), (108, 0x03), (112, Verdict.FAIL ^ Verdict.PASS), (113, 0x01)],
+    ids=["state", "content", "checksum of the content", "FAIL becomes PASS", "another reason"],
 )
 def test_damaged_slot_is_counted_and_reported(tmp_path: Path, byte: int, flipped: int) -> None:
     path = tmp_path / "j"
@@ -113,6 +115,7 @@ def test_damaged_slot_is_counted_and_reported(tmp_path: Path, byte: int, flipped
             journal.open_part(new_part(number))
             journal.decide_part(number, Verdict.FAIL, ReasonCode.REGION_AREA)
     image = bytearray(path.read_bytes())
+    assert image[SLOT_BYTES + 112] == Verdict.FAIL, "the layout has changed: name the bytes anew"
     image[SLOT_BYTES + byte] ^= flipped
     path.write_bytes(image)
     with capture_logs() as logs, Journal(path, "s2") as journal:
