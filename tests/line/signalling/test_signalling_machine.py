@@ -335,4 +335,4 @@ class Line(RuleBasedStateMachine):
 
 
 TestLine = Line.TestCase
-TestLine.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
+TestLine.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)

@@ -112,6 +112,13 @@ def test_parts_too_close_for_the_tolerance_are_both_doubtful() -> None:
     assert ViewMatching(DOWN_THE_BELT[:1]).opened(part(2, 160)).too_close == ()
 
 
+def test_a_frame_that_fits_two_parts_is_neithers_even_before_they_are_closed() -> None:
+    views = ViewMatching(DOWN_THE_BELT)
+    opened(views, 1, 100)
+    assert set(views.opened(part(2, 150)).too_close) == {1, 2}
+    assert part_of(views, "side", 425) == 0
+
+
 def test_a_closed_part_still_counts_as_near() -> None:
     views = ViewMatching(BESIDE)
     opened(views, 1, 100)
