@@ -106,6 +106,13 @@ def test_what_needs_a_restart(tmp_path: Path) -> None:
     assert changed_for_restart(old, new) == ["plc.port"]
 
 
+def test_a_camera_more_or_less_needs_a_restart(tmp_path: Path) -> None:
+    one = config.load(write(tmp_path, CAMERA)).settings
+    two = config.load(write(tmp_path, TWO)).settings
+    assert changed_for_restart(one, two) == ["cameras.side"]
+    assert changed_for_restart(two, one) == ["cameras.side"]
+
+
 def test_every_setting_is_documented() -> None:
     assert config_doc.undocumented() == []
 
