@@ -45,6 +45,11 @@ def normalised_format(camera_format: str) -> str:
     return _FORMATS[camera_format][1]
 
 
+def bytes_per_pixel(camera_format: str) -> int:
+    """Raises KeyError for a format that is not in SUPPORTED."""
+    return _FORMATS[camera_format][0]
+
+
 def normalise(camera_format: str, data: NDArray[np.uint8], height: int, width: int) -> Pixels:
     """The bytes of one frame as Mono8 (height, width) or RGB8 (height, width, 3); a view where nothing changes.
 

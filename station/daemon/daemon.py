@@ -15,6 +15,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+import cv2
 import structlog
 
 from drivers.camera.protocol import CameraError
@@ -93,6 +94,7 @@ class _Line:
 def run(configuration: LoadedConfiguration) -> int:
     """Runs a station until SIGTERM or a failure ends it. Returns the exit code; raises what is listed in BAD_INPUT."""
     sys.setswitchinterval(GIL_SWITCH_S)
+    cv2.setNumThreads(1)  # the engine leaves one core to the line: a second thread of OpenCV waits for it
     settings = configuration.settings
     stop = stop_on_signals()
     with contextlib.ExitStack() as opened:

@@ -105,7 +105,7 @@ def _fine_grid(
 
 
 def _region(grid: _Grid, labels: NDArray[Any], stats: NDArray[Any], centroid: NDArray[Any], label: int) -> Region:
-    left, top, columns, rows, points = (int(value) for value in stats)
+    left, top, columns, rows, points = stats.tolist()
     inside = labels[top : top + rows, left : left + columns] == label
     peak = float(grid.values[top : top + rows, left : left + columns][inside].max())
     outlines, _ = cv2.findContours(np.asarray(inside, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -136,8 +136,8 @@ def _box(grid: _Grid, left: int, top: int, columns: int, rows: int) -> tuple[int
 def _contour(grid: _Grid, outline: NDArray[Any], left: int, top: int) -> tuple[tuple[int, int], ...]:
     simple = cv2.approxPolyDP(outline, epsilon=1.0, closed=True).reshape(-1, 2)
     last_pixel = (grid.frame_width - 1, grid.frame_height - 1)
-    in_frame = np.clip(np.rint(grid.to_frame(simple + np.array([left, top]))), 0, last_pixel)
-    return tuple((int(x), int(y)) for x, y in in_frame)
+    in_frame = np.minimum(np.maximum(np.rint(grid.to_frame(simple + np.array([left, top]))), 0), last_pixel)
+    return tuple((x, y) for x, y in in_frame.astype(int).tolist())
 
 
 def _unlisted(grid: _Grid, stats: NDArray[Any]) -> UnlistedRegions:

@@ -61,7 +61,7 @@ def test_score(score: float, verdict: Verdict) -> None:
 def test_score_that_is_not_finite_has_one_reason_that_names_it() -> None:
     decision = decide(measured(math.nan, region()), replace(LIMITS, regions=RegionLimits(fail_count=0)))
     assert [str(reason) for reason in decision.reasons] == [
-        "the engine answered a score that is not a number: image score nan"
+        "the engine returned a score that is not a number: image score nan"
     ]
 
 
