@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -226,6 +227,16 @@ def test_what_is_no_archive(store: EngineStore, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(BundleError, match="at most 100"):
         store.import_archive(tmp_path / "text.tar")
     assert_nothing_written(store, tmp_path, "text.tar", "empty.tar", "pipe.tar")
+
+
+def test_an_archive_that_does_not_fit_on_the_disk_is_refused_before_it_is_unpacked(
+    exported: Path, store: EngineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("engines.bundle.archive.shutil.disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(BundleError, match=r'needs \d+ bytes, ".*" has 1000 free; make room'):
+        store.import_archive(exported)
+    assert store.versions() == ()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -127,6 +127,18 @@ def test_what_is_not_one_whole_part_is_not_located(image: np.ndarray, reason: st
         Location(SCREW).locate(image)
 
 
+def test_an_edge_of_many_specks_is_no_even_background() -> None:
+    """Each speck is too small to be a part and the part itself is found: only the edge says that something is wrong."""
+    image = np.full((160, 200), 180, np.uint8)
+    image[60:100, 60:140] = 60
+    assert located(Location(SCREW), image).width > 79
+    rows, columns = np.indices(image.shape)
+    border = (rows < 10) | (rows >= 150) | (columns < 10) | (columns >= 190)
+    image[border & (np.random.default_rng(0).random(image.shape) < 0.2)] = 60
+    with pytest.raises(PartNotLocated, match=r"[12][0-9]% of the image's edge differ from the background"):
+        located(Location(SCREW), image)
+
+
 def test_a_cable_at_the_edge_does_not_bend_the_background() -> None:
     image = screw(Lie(angle_deg=30))
     image[:20, 0:6] = 20
@@ -233,6 +245,10 @@ def test_pictures_of_an_engine_are_hashed_and_complete(tmp_path: Path) -> None:
     fill = np.full((48, 64, 3), 64, np.uint8)
     with pytest.raises(BundleError, match=r"needs the pictures \['fill'\]"):
         write_bundle(tmp_path / "without", draft=manifest, model=plain.model, golden=plain.golden)
+    with pytest.raises(BundleError, match=r"needs the pictures \[\], the manifest names \['fill'\]"):
+        write_bundle(
+            tmp_path / "without", draft=plain.manifest, model=plain.model, golden=plain.golden, pictures={"fill": fill}
+        )
     assert not (tmp_path / "without").exists()
     path = tmp_path / "engine"
     write_bundle(path, draft=manifest, model=plain.model, golden=plain.golden, pictures={"fill": fill})
