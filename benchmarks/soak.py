@@ -39,7 +39,7 @@ from station.simulation.parts.pictures import GOOD, Canvas
 from station.simulation.parts.schedule import LinePlan, PlannedPart
 from station.simulation.plant.belt import Bin
 from station.simulation.plant.faults import Fault, parse_fault
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.drive import drive
 from station.simulation.run.processes import LineProcess, StationProcess, stopped_in_order
 from station.simulation.run.simulate import print_books

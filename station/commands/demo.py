@@ -34,7 +34,7 @@ from station.simulation.parts.pictures import (
 from station.simulation.parts.rendered import PRODUCTS, SIZE_PX
 from station.simulation.parts.schedule import PACED_RATE_PER_S, LinePlan
 from station.simulation.plant.ejector import RejectBy
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.demo import EXIT_FAILED, TRANSIT_S, Demo, DemoFailed, Setup
 from station.simulation.run.processes import ProcessEnded, stopped_in_order
 from station.simulation.run.workspace import WorkspaceError, prepare

@@ -22,7 +22,7 @@ from station.simulation.parts.pictures import Canvas, ImageFolderError, open_fol
 from station.simulation.parts.rendered import SIZE_PX
 from station.simulation.parts.schedule import LinePlan
 from station.simulation.plant.faults import FaultKind, parse_fault
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.drive import RunFailed
 from station.simulation.run.processes import ProcessEnded
 from station.simulation.run.simulate import print_books, simulate

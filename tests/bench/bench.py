@@ -29,8 +29,8 @@ from station.control import ControlError, request
 from station.records.parts import PartRow, count_parts, parts
 from station.records.schema import open_reader
 from station.results import PartCounts
-from station.simulation.plant.plc import Control, StationStatus
 from station.simulation.plant.plc_link import StationLink
+from station.simulation.plant.plc_signals import Control, StationStatus
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
 

@@ -14,7 +14,7 @@ from station.simulation.accounts.report import ids_in_words
 from station.simulation.parts.pictures import GOOD
 from station.simulation.parts.schedule import PlannedPart
 from station.simulation.plant.belt import Bin
-from station.simulation.plant.plc import Result, TriggerMode
+from station.simulation.plant.plc_signals import Result, TriggerMode
 from station.simulation.run.processes import LineState
 
 COUNTERS = ("triggers", "pass", "fail", "review", "error", "missed")

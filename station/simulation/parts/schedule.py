@@ -13,7 +13,7 @@ from station.simulation.parts.pictures import GOOD, Canvas, Pixels, read_image
 from station.simulation.parts.rendered import FLANGE, render
 from station.simulation.plant.ejector import RejectBy
 from station.simulation.plant.faults import Fault, FaultKind
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.plc_signals import TriggerMode
 
 TEACH, INSPECT = "teach", "inspect"
 """Phases of a plan."""

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from station.simulation.plant.plc import Control, TriggerMode
+from station.simulation.plant.plc_signals import Control, TriggerMode
 
 SECOND_EDGE_S = (0.005, 0.015)
 """From the first edge, or from the fall of Trigger, to the second."""

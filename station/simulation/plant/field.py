@@ -16,7 +16,7 @@ from station.simulation.parts.pictures import Pixels
 from station.simulation.parts.schedule import LinePlan, PlannedPart
 from station.simulation.plant.belt import PITCH_COUNTS, VIEW_COUNTS, Belt, Bin, Layout, Passage, Place
 from station.simulation.plant.ejector import FALL_S, LINE, BeltFault, RejectBy, Sabotage, SensorPulses
-from station.simulation.plant.plc import FieldInputs, TriggerMode
+from station.simulation.plant.plc_signals import FieldInputs, TriggerMode
 
 BELT_LEAD_SCANS = 2
 """The belt never runs further ahead of the PLC's last scan, nor further in one step."""

@@ -42,8 +42,9 @@ from station.simulation.parts.schedule import INSPECT, LinePlan, PlannedPart
 from station.simulation.plant.ejector import BeltFault, RejectBy
 from station.simulation.plant.faults import Misbehaviour, Wire
 from station.simulation.plant.field import Events, Field
-from station.simulation.plant.plc import Control, FieldInputs, PlcProgram, PlcSettings, StationStatus
+from station.simulation.plant.plc import PlcProgram, PlcSettings
 from station.simulation.plant.plc_link import StationLink
+from station.simulation.plant.plc_signals import Control, FieldInputs, StationStatus
 from station.simulation.plant.recipe_change import RecipeChange
 
 BELT_STEP_S = 0.001

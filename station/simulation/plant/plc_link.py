@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pyModbusTCP.client import ModbusClient
 
-from station.simulation.plant.plc import Control, StationStatus
+from station.simulation.plant.plc_signals import Control, StationStatus
 
 # Control block: coils and holding registers.
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_ERROR, CLEAR_EXPOSURE_COMPLETE = range(7)

@@ -9,7 +9,7 @@ import pytest
 
 from station.simulation.accounts.books import Books, settle
 from station.simulation.parts.schedule import PlannedPart
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.processes import LineState
 
 PARTS = (PlannedPart(1, "inspect", "good"), PlannedPart(2, "inspect", "dent"), PlannedPart(3, "inspect", "good"))

@@ -15,7 +15,7 @@ from station.simulation.parts import choosing
 from station.simulation.parts.pictures import GOOD, Canvas, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
 from station.simulation.parts.schedule import LinePlan, PlannedPart, load_plan
-from station.simulation.plant.plc import TriggerMode
+from station.simulation.plant.plc_signals import TriggerMode
 
 IMAGES = [LabelledImage(Path(f"/x/{kind}/{n}.png"), kind) for kind, count in (("good", 20), ("a", 6), ("b", 3)) for n in range(count)]  # fmt: skip # noqa: E501
 

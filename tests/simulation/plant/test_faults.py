@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 
 from station.simulation.plant.belt import Belt, Bin, Layout, Place
 from station.simulation.plant.faults import SECOND_EDGE_S, Fault, FaultKind, Misbehaviour, parse_fault
-from station.simulation.plant.plc import (
-    UNEXPECTED_EDGE,
-    Control,
-    FieldInputs,
-    Judgement,
-    PlcProgram,
-    PlcSettings,
-    Result,
-    StationStatus,
-    TriggerMode,
-)
+from station.simulation.plant.plc import UNEXPECTED_EDGE, PlcProgram, PlcSettings
+from station.simulation.plant.plc_signals import Control, FieldInputs, Judgement, Result, StationStatus, TriggerMode
 
 STEP_S = 0.005
 

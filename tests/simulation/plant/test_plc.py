@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 
 from station.simulation.plant import plc
 from station.simulation.plant.belt import PITCH_COUNTS, Belt, Bin, Layout, Place
-from station.simulation.plant.plc import (
-    Control,
-    FieldInputs,
-    PlcProgram,
-    PlcSettings,
-    Result,
-    StationStatus,
-    TriggerMode,
-)
+from station.simulation.plant.plc import PlcProgram, PlcSettings
+from station.simulation.plant.plc_signals import Control, FieldInputs, Result, StationStatus, TriggerMode
 
 STEP_S = 0.005
 RATE = 4.0
