@@ -182,8 +182,8 @@ def _take_up(
     """Let the running station load the active engine; take the change back when it refuses."""
     socket = configuration.control_socket
     if options.no_reload or _loaded_engine(socket) is None:
-        why = "--no-reload was given" if options.no_reload else "the station does not run"
-        _say(f"{change.after} is active; {why}: the station takes it up at its next start or reload")
+        why = "the station was not asked (--no-reload)" if options.no_reload else "no station runs"
+        _say(f"{change.after} is active; {why}: the next start or reload takes it up")
         return 0
     try:
         request(socket, {"command": "reload"}, RELOAD_TIMEOUT_S)

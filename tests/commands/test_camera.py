@@ -74,7 +74,7 @@ def test_grab_stores_triggered_frames(scene: Scene, tmp_path: Path) -> None:
         (["grab", "--producer", "viky", "--output", "file"], "FileExistsError"),
     ],
 )
-def test_bad_input_is_told_and_exits_with_2(
+def test_bad_input_is_reported_and_exits_with_2(
     arguments: list[str],
     message: str,
     tmp_path: Path,
@@ -98,7 +98,7 @@ def test_a_count_below_one_is_refused(capfd: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.system
 @pytest.mark.parametrize("command", [["camera", "list"], ["check", "--config", "station.toml"]])
-def test_a_genicam_library_that_does_not_load_is_told_in_words(tmp_path: Path, command: list[str]) -> None:
+def test_a_genicam_library_that_does_not_load_is_reported_in_words(tmp_path: Path, command: list[str]) -> None:
     """As on a Debian whose Python has no shared library."""
     camera = '[cameras.top]\nproducer = "simtl"\n'
     (tmp_path / "station.toml").write_text(f'[station]\nname = "a"\nwork_dir = "work"\n{camera}[plc]\nrole = "off"\n')

@@ -80,15 +80,15 @@ def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore,
 def test_verify_names_what_is_damaged(config: Path, store: EngineStore) -> None:
     assert station("engine", "verify", "--config", config).count("agree") == 2
     (store.versions()[1].path / "model.onnx").write_bytes(b"damaged")
-    told = station("engine", "verify", "--config", config, code=2)
-    assert told.count("agree") == 1
-    assert "the manifest says" in told
+    said = station("engine", "verify", "--config", config, code=2)
+    assert said.count("agree") == 1
+    assert "the manifest says" in said
     assert "0002-" in station("engine", "list", "--config", config)  # a damaged one does not hide the others
 
 
 def test_activate_and_roll_back_without_a_station(config: Path, store: EngineStore) -> None:
-    told = station("engine", "activate", "2", "--why", "less rejects", "--config", config)
-    assert "does not run and takes it up at its next start" in told
+    said = station("engine", "activate", "2", "--why", "less rejects", "--config", config)
+    assert "no station runs: the next start or reload takes it up" in said
     assert store.active() == store.versions()[1]
     assert store.events()[-1].why == "less rejects"
     station("engine", "rollback", "--no-reload", "--config", config)
@@ -97,12 +97,12 @@ def test_activate_and_roll_back_without_a_station(config: Path, store: EngineSto
 
 
 def test_carried_over(config: Path, store: EngineStore, tmp_path: Path) -> None:
-    told = station("engine", "export", "2", tmp_path / "e.tar", "--config", config)
-    assert "sha256" in told
+    said = station("engine", "export", "2", tmp_path / "e.tar", "--config", config)
+    assert "sha256" in said
     other = tmp_path / "other.toml"
     other.write_text(config.read_text().replace("engines", "elsewhere"))
-    told = station("engine", "import", tmp_path / "e.tar", "--config", other)
-    assert "station engine activate 1" in told
+    said = station("engine", "import", tmp_path / "e.tar", "--config", other)
+    assert "station engine activate 1" in said
     arrived = EngineStore(tmp_path / "elsewhere" / "flange")
     assert manifest_of(arrived.versions()[0]) == manifest_of(store.versions()[1])
     assert arrived.active() is None
@@ -137,15 +137,15 @@ def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: B
     store = EngineStore(bench.directory / "engines" / "default")
     first, tolerant, _ = store.versions()
     assert not bench.part(bad()).passed
-    told = station("engine", "activate", "2", "--config", bench.config_path)
-    assert "and the station uses it" in told
+    said = station("engine", "activate", "2", "--config", bench.config_path)
+    assert "and the station uses it" in said
     assert bench.status()["engine_id"] == manifest_of(tolerant).engine_id
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert bench.part(good()).passed
 
-    told = station("engine", "activate", "3", "--config", bench.config_path, code=2)
-    assert "the camera gives" in told
-    assert f"{tolerant.name} is active" in told
+    said = station("engine", "activate", "3", "--config", bench.config_path, code=2)
+    assert "the camera gives" in said
+    assert f"{tolerant.name} is active" in said
     assert store.active() == tolerant
     assert store.events()[-1].action is Action.REFUSED
     assert bench.status()["engine_id"] == manifest_of(tolerant).engine_id

@@ -98,5 +98,5 @@ def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as ended:
         main(["statsu"])
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert all(name in told for name in COMMANDS)
+    said = capsys.readouterr().err
+    assert all(name in said for name in COMMANDS)

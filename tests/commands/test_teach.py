@@ -1,4 +1,4 @@
-"""`station teach` on a folder of images: what it tells, what it keeps, and how a removal is taken back."""
+"""`station teach` on a folder of images: what it shows, what it keeps, and how a removal is taken back."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
     arguments = ["teach", "--images", str(images), "--output", str(output), "--steps", "0", "--location", "none"]
     arguments += ["--ignore", "0,0 0.1,0 0.1,0.1"]
     assert cli.main([*arguments, "--known-bad", str(tmp_path / "bad.txt")]) == 0
-    told = capsys.readouterr().out
+    said = capsys.readouterr().out
     manifest, dossier = read_bundle(output).manifest, dossier_of(output)
-    assert manifest.engine_id[:12] in told
+    assert manifest.engine_id[:12] in said
     assert manifest.ignore == (((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)),)
-    assert "1 regions ignored" in told
-    assert manifest.calibration.promise in told
+    assert "1 regions ignored" in said
+    assert manifest.calibration.promise in said
     removed = names_with(dossier, "removed")
     assert removed >= {"500.png", "501.png"}
-    assert f"{len(removed)} of {GOOD + SCRATCHED}: 500.png, 501.png" in told
-    assert str(output / "dossier" / "dossier.html") in told
+    assert f"{len(removed)} of {GOOD + SCRATCHED}: 500.png, 501.png" in said
+    assert str(output / "dossier" / "dossier.html") in said
     kept_features = {file.name: file.stat().st_ino for file in (tmp_path / "cache").rglob("*.npz")}
     assert len(kept_features) == GOOD + SCRATCHED
 
@@ -74,13 +74,13 @@ def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
 
 
 @pytest.mark.system
-def test_what_training_refuses_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_training_refuses_is_reported_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "engine"
     images = str(tmp_path / "images")
     assert cli.main(["teach", "--images", images, "--output", str(output), "--detector", "magic"]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("station: argument --detector: invalid choice: 'magic'")
-    assert "usage" not in told
+    said = capsys.readouterr().err
+    assert said.startswith("station: argument --detector: invalid choice: 'magic'")
+    assert "usage" not in said
     assert cli.main(["teach", "--images", images, "--output", str(output), "--ignore", "0,0 1,1"]) == 2
     assert 'region "0,0 1,1" has 2 corners, at least 3 are needed' in capsys.readouterr().err
     assert not output.exists()
@@ -133,7 +133,7 @@ def test_many_and_strange_names_stay_on_a_line() -> None:
 
 
 @pytest.mark.system
-def test_an_installation_that_cannot_train_says_how_to_mend_it(tmp_path: Path) -> None:
+def test_an_installation_that_cannot_train_says_how_to_fix_it(tmp_path: Path) -> None:
     """Python finds no module that is marked as missing."""
     lines = (
         "import sys; sys.modules['torch'] = None; from station.commands.main import main; sys.exit(main(sys.argv[1:]))"

@@ -1,4 +1,4 @@
-"""`station check --gpu`: what a newcomer is told, here, with a small driver in C, with files of Jetsons."""
+"""`station check --gpu`: what a newcomer reads, here, with a small driver in C, with files of Jetsons."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def board(root: Path, release: str = "# R36 (release), REVISION: 4.3, GCID: 1, B
 
 
 def links(root: Path, library: str = "libnone.so") -> dict[str, Link]:
-    """What is told without a configuration."""
+    """The links without a configuration."""
     return {link.what: link for link in check_gpu(None, library=library, root=root)}
 
 
@@ -75,22 +75,22 @@ def test_power_mode_and_clocks(tmp_path: Path) -> None:
     assert read_power_mode(tmp_path / "none") is None
 
 
-def test_a_jetson_is_told_its_commands(tmp_path: Path) -> None:
-    told = links(board(tmp_path))
-    assert told["computer"].found == "Jetson Linux 36.4.3, JetPack 6"
-    assert told["driver and GPU"].judgement is Judgement.MISSING
-    assert told["driver and GPU"].fix.startswith("sudo apt install nvidia-jetpack")
-    assert told["power mode"].fix.startswith("sudo nvpmodel -m 2")
-    assert told["clocks"].fix == "sudo jetson_clocks"
+def test_a_jetson_is_reported_its_commands(tmp_path: Path) -> None:
+    said = links(board(tmp_path))
+    assert said["computer"].found == "Jetson Linux 36.4.3, JetPack 6"
+    assert said["driver and GPU"].judgement is Judgement.MISSING
+    assert said["driver and GPU"].fix.startswith("sudo apt install nvidia-jetpack")
+    assert said["power mode"].fix.startswith("sudo nvpmodel -m 2")
+    assert said["clocks"].fix == "sudo jetson_clocks"
     assert "SDK Manager" in links(board(tmp_path, "# R35 (release), REVISION: 4.1"))["computer"].fix
 
 
 @without_tensorrt
 def test_tensorrt_of_a_jetson_comes_from_apt(tmp_path: Path) -> None:
-    told = links(board(tmp_path))["tensorrt"]
-    assert told.judgement is Judgement.MISSING
-    assert "python3-libnvinfer" in told.fix or "--system-site-packages" in told.fix
-    assert "pip" not in told.fix
+    said = links(board(tmp_path))["tensorrt"]
+    assert said.judgement is Judgement.MISSING
+    assert "python3-libnvinfer" in said.fix or "--system-site-packages" in said.fix
+    assert "pip" not in said.fix
 
 
 @pytest.mark.system
@@ -103,14 +103,14 @@ def test_tensorrt_for_the_cuda_of_the_driver(
 ) -> None:
     """A GPU is there, so only what is missing is missing."""
     monkeypatch.setenv("CUDA_SMALL_VERSION", version)
-    told = links(tmp_path, str(small_driver(tmp_path / "driver") / "libcuda.so.1"))
-    assert told["driver"].judgement is Judgement.OK
-    assert "Small GPU (compute capability 8.9" in told["GPU"].found
-    assert told["CUDA"].judgement is Judgement.OK
-    assert package in told["tensorrt"].fix
-    assert told["pycuda"].judgement is Judgement.MISSING
-    assert told["plan"].judgement is Judgement.ADVICE
-    assert "memory" not in told
+    said = links(tmp_path, str(small_driver(tmp_path / "driver") / "libcuda.so.1"))
+    assert said["driver"].judgement is Judgement.OK
+    assert "Small GPU (compute capability 8.9" in said["GPU"].found
+    assert said["CUDA"].judgement is Judgement.OK
+    assert package in said["tensorrt"].fix
+    assert said["pycuda"].judgement is Judgement.MISSING
+    assert said["plan"].judgement is Judgement.ADVICE
+    assert "memory" not in said
 
 
 @pytest.mark.system
@@ -124,7 +124,7 @@ def test_a_gpu_that_is_not_found_wants_another_command_than_no_driver(
 
 
 def test_the_plan_waits_for_the_links_before_it(tmp_path: Path) -> None:
-    """With an engine; and a station that is not to use the GPU is told so."""
+    """With an engine; and a station that is not to use the GPU hears so."""
     engine = write_small_engine(tmp_path / "engine", width=32, height=32)
     file = tmp_path / "station.toml"
     camera = '[cameras.top]\nproducer = "simtl"\n'
@@ -134,9 +134,9 @@ def test_the_plan_waits_for_the_links_before_it(tmp_path: Path) -> None:
         ("onnx", Judgement.ADVICE, "does not use the GPU"),
     ):
         file.write_text(f'{common}runtime = "{runtime}"\n')
-        told = {link.what: link for link in check_gpu(load(file), library="libnone.so", root=tmp_path)}["plan"]
-        assert told.judgement is judgement
-        assert words in told.found
+        said = {link.what: link for link in check_gpu(load(file), library="libnone.so", root=tmp_path)}["plan"]
+        assert said.judgement is judgement
+        assert words in said.found
 
 
 @pytest.mark.system

@@ -194,20 +194,20 @@ def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     process = command(station, "--images", str(empty))
-    _, told = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "holds no image" in told
+    assert "holds no image" in said
     process = command(station, "--parts", "20")
-    _, told = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "at least 20 are needed" in told
-    assert "raise records.pass_image_share" in told
+    assert "at least 20 are needed" in said
+    assert "raise records.pass_image_share" in said
     assert idle(station)
     with only_refresh(work_of(station)):
         process = command(station)
-        _, told = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "another refresh runs" in told
+    assert "another refresh runs" in said
 
 
 @pytest.mark.system
@@ -241,10 +241,10 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     assert len(store_of(station).versions()) == 1
 
     process = command(station, "--labels", str(labels))
-    told, errors = process.communicate(timeout=240)
+    said, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
-    assert "continued from an interrupted refresh" in told
-    assert "Nothing was activated. To use it: station engine activate 2 --config" in told
+    assert "continued from an interrupted refresh" in said
+    assert "Nothing was activated. To use it: station engine activate 2 --config" in said
     first, candidate = store_of(station).versions()
     assert store_of(station).active() == first
     with open_engine(candidate.path) as engine:

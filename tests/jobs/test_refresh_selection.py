@@ -154,7 +154,7 @@ def test_wrong_labels_are_named(tmp_path: Path, name: str, text: str, expected: 
         read_labels(tmp_path / "none.csv")
 
 
-def test_an_id_that_came_twice_must_be_told_apart() -> None:
+def test_an_id_that_came_twice_must_be_reported_apart() -> None:
     again = [part(1), PartImage("s2/1", "1001", Path("x.png"), "PASS")]
     with pytest.raises(RefreshError, match="2 parts have had this id; label one of s1/1, s2/1"):
         with_labels(again, {"1001": Label.GOOD})

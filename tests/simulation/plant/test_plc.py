@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from station.simulation.plant import plc
 from station.simulation.plant.belt import PITCH_COUNTS, Belt, Bin, Layout, Place
 from station.simulation.plant.plc import PlcProgram, PlcSettings
-from station.simulation.plant.plc_signals import Control, FieldInputs, Result, StationStatus, TriggerMode
+from station.simulation.plant.plc_signals import Control, FieldInputs, Judgement, Result, StationStatus, TriggerMode
 
 STEP_S = 0.005
 RATE = 4.0
@@ -109,7 +109,7 @@ class Simulation:
     """Parts that somebody takes off the belt when they come to a place."""
     now_s: float = 0.0
     ends: dict[int, Bin] = field(default_factory=dict)
-    judgements: dict[int, plc.Judgement] = field(default_factory=dict)
+    judgements: dict[int, Judgement] = field(default_factory=dict)
     errors_counts: list[int] = field(default_factory=list)
     misfires: int = 0
 

@@ -32,7 +32,7 @@ without_gpu = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this co
         (["--work", "x" * 120], "choose a shorter --work"),
     ],
 )
-def test_bad_input_is_told_before_anything_starts(
+def test_bad_input_is_reported_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     work = [] if "--work" in arguments else ["--work", str(tmp_path / "work")]

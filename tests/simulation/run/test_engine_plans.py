@@ -51,7 +51,7 @@ def test_the_demo_waits_while_the_station_builds(engine: Path) -> None:
     assert len(ended) == 1
 
 
-def test_nothing_to_wait_for_is_not_told() -> None:
+def test_nothing_to_wait_for_is_not_shown() -> None:
     said = io.StringIO()
     wait_for_plan(lambda: {"plan": PlanBuilding().status.as_dict()}, Console(file=said))
     assert not said.getvalue()

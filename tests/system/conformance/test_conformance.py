@@ -29,7 +29,7 @@ QUICK = Times(answer_s=1.0, settle_s=0.3, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_
 PATIENT = Times(answer_s=10.0, settle_s=1.0, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
 
 CAUGHT = {
-    "AnotherMapVersion": ("map-version", "MapVersion is 1"),
+    "AnotherMapVersion": ("map-version", ""),
     "NoHeartbeat": ("link-heartbeat", "waited 3 s for Heartbeat to move"),
     "EveryConnectionIsAnEdge": ("link-trigger-at-connect", "made another part"),
     "ReadyWithoutEnable": ("trigger-ready-needs-enable", "after TriggerEnable 0"),
@@ -46,27 +46,27 @@ CAUGHT = {
     "ResetKeepsResults": ("trigger-reset", "ResultsValid"),
     "ShownAfterReset": ("trigger-reset-in-flight", "all bits of the mechanism .* ResultsValid"),
     "PartIdOfThePartBefore": ("part-id-echo", "came back for"),
-    "PartIdSticks": ("part-id-next-only", "without LatchPartId"),
+    "PartIdSticks": ("part-id-next-only", ""),
     "MissedTriggerKeepsPartId": ("part-id-missed", "of a missed trigger came back"),
     "PartIdByLevel": ("part-id-edge", "latched was"),
     "PartIdAckStays": ("part-id-ack", "PartIdAck"),
-    "ResetKeepsPartId": ("part-id-reset", "of before the reset came back"),
+    "ResetKeepsPartId": ("part-id-reset", ""),
     "PassUnlessFailed": ("result-reject-without", "Reject is 0"),
     "PassAndReject": ("always-reject-unless-pass", "Pass and Reject are both 1"),
-    "RegistersAfterBits": ("result-registers-first", "with ResultsValid"),
-    "StandingResultChanges": ("result-waits-for-ack", "changed while it stood"),
+    "RegistersAfterBits": ("result-registers-first", ""),
+    "StandingResultChanges": ("result-waits-for-ack", ""),
     "TogglesWithTheAck": ("result-acknowledge", "InspectionCompleted toggled"),
     "NeverToggles": ("result-toggle", "did not toggle"),
-    "ResultComesAgain": ("result-one-per-part", "a second result"),
+    "ResultComesAgain": ("result-one-per-part", ""),
     "ShownWhileAcknowledged": ("result-ack-held", "ResultsAck"),
     "AckTakesAll": ("result-ack-held", "for ResultsValid"),
     "AckIsRemembered": ("result-double-ack", "ResultsValid"),
-    "NoReason": ("result-reason", "ReasonCode 10"),
+    "NoReason": ("result-reason", ""),
     "LatencyOfZero": ("result-latency", "Latency is 0"),
-    "ScoreOutOfRange": ("always-scores-in-range", "Score 3.4"),
-    "UnknownReasonCode": ("always-known-codes", "ReasonCode 99"),
+    "ScoreOutOfRange": ("always-scores-in-range", ""),
+    "UnknownReasonCode": ("always-known-codes", ""),
     "CountsTwice": ("always-counters-balance", "CountTriggers"),
-    "CountsErrorsAsMissed": ("result-counters", "went on by"),
+    "CountsErrorsAsMissed": ("result-counters", ""),
     "ReplacesInTheBuffer": ("buffer-order", "FreeResultSlots is|the results"),
     "NewestFirst": ("buffer-order", "the results"),
     "PartIdOfTheNewest": ("buffer-part-ids", "came back as"),
@@ -87,12 +87,12 @@ CAUGHT = {
     "SupervisedOnceItMoved": ("heartbeat-never-moved", "PlcHeartbeat stands still"),
     "IgnoresDeadline": ("deadline", "the part had a deadline of 1 ms"),
     "HidesFaults": ("fault-after-errors", "no Fault"),
-    "ReadyWhileChanging": ("always-changing-is-not-ready", "both 1"),
-    "LineStopForNothing": ("always-line-stop-has-a-cause", "ErrorCode 0"),
+    "ReadyWhileChanging": ("always-changing-is-not-ready", ""),
+    "LineStopForNothing": ("always-line-stop-has-a-cause", ""),
     "ChallengeWithoutEnd": ("always-challenge-running", "ChallengeRunning is 1"),
     "StepOfNoChallenge": ("always-challenge-running", "ChallengeStep is 1"),
 }
-"""Every broken station: the rule meant for it, and what the rule says."""
+"""Every broken station: the rule meant for it, and what the rule says where it has more than one message."""
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ VARIANTS: dict[str, type[Switched]] = {}
 
 
 class Switched(Handshake):
-    """As it should be; becomes one of its subclasses when told to."""
+    """As it should be; becomes one of its subclasses on request."""
 
     directory = Path()
 
