@@ -37,6 +37,7 @@ def test_tensorrt_does_not_go_on_without_a_gpu(engine: Path) -> None:
         build_missing([engine], "tensorrt", Console(quiet=True))
 
 
+@pytest.mark.system
 def test_the_demo_waits_while_the_station_builds(engine: Path) -> None:
     """Nothing can be built here, so the building ends with a failure; until then the demo waits, however long."""
     ended: list[Any] = []

@@ -15,6 +15,7 @@ def run(tmp_path: Path, *arguments: str) -> int:
     return cli.main(["plc", "simulate", "--port", str(free_port()), "--work", str(tmp_path / "line"), *arguments])
 
 
+@pytest.mark.system
 def test_no_station_is_reported_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "--parts", "1", "--wait", "0.5") == 1
     said = capsys.readouterr()

@@ -17,6 +17,8 @@ from engines.training.evaluation.__main__ import main as evaluation_main
 from station.commands.main import main
 from tests.bench.engines import small_sets
 
+pytestmark = pytest.mark.system
+
 DEADLINE_S = 200.0
 RUNS = 6
 
@@ -55,7 +57,6 @@ def done(dataset: Path) -> Path:
     return output
 
 
-@pytest.mark.system
 def test_every_run_has_its_figures(done: Path) -> None:
     found = results(done)
     assert len(found) == RUNS
@@ -92,7 +93,6 @@ def test_the_report_shows_tables_and_pictures(done: Path) -> None:
         assert f"(plots/{picture})" in text
 
 
-@pytest.mark.system
 def test_what_is_done_is_not_done_again(dataset: Path, done: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (done / "runs").iterdir()}
     (done / "report.md").unlink()
@@ -103,7 +103,6 @@ def test_what_is_done_is_not_done_again(dataset: Path, done: Path) -> None:
     assert (done / "report.md").is_file()
 
 
-@pytest.mark.system
 def test_after_a_kill_two_processes_finish_the_rest(dataset: Path, done: Path) -> None:
     output = dataset.parent / "killed"
     grid = ("--refine", "none", "--noise", "0", "--seeds", "3", "--jobs", "1")
@@ -129,7 +128,6 @@ def test_after_a_kill_two_processes_finish_the_rest(dataset: Path, done: Path) -
     assert not list((output / "runs").glob(".*"))
 
 
-@pytest.mark.system
 def test_bad_input_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["evaluate", "--dataset", str(tmp_path / "empty"), "--output", str(tmp_path / "out")]) == 2
