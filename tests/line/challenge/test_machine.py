@@ -329,3 +329,12 @@ class ChallengeMachine(RuleBasedStateMachine):
 
 ChallengeMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 test_challenge_machine = ChallengeMachine.TestCase
+
+
+def test_a_test_that_challenge_mode_has_paused_before_it_began_keeps_no_part_away() -> None:
+    machine = challenge()
+    machine.mode(True)
+    assert machine.waits
+    machine.mode(False)
+    assert not machine.waits
+    assert machine.takes_masters == 0

@@ -17,6 +17,7 @@ from station.line.handshake.machine import Handshake, HandshakeSettings
 from station.line.handshake.messages import PartResult, StationState, StationStatus
 from station.line.recording.journal import Journal
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.line.signalling.frame_matching import LATCH_HISTORY
 from station.line.signalling.ledger import NOT_INSPECTED_ON_PURPOSE, Ledger, LedgerSettings
 from station.records.parts import parts
 from station.records.schema import open_reader
@@ -49,6 +50,19 @@ def test_an_id_belongs_to_the_next_trigger(ledger: Ledger) -> None:
     part = match.part
     assert (part.part_id, part.encoder_count, part.time_ns) == (7, 123, 20 * MS)
     assert part.deadline_ns == 270 * MS
+
+
+def test_an_id_latched_at_the_very_time_of_the_trigger_is_its_own(ledger: Ledger) -> None:
+    ledger.latch(7, 20 * MS, while_ready=True)
+    match = ledger.frame(20 * MS, lost_before=0, ready=True)
+    assert match.part is not None
+    assert match.part.part_id == 7
+
+
+def test_an_id_that_falls_out_of_the_history_is_missed(ledger: Ledger) -> None:
+    assert sum(ledger.latch(number, number, while_ready=True) for number in range(1, LATCH_HISTORY + 1)) == 0
+    assert ledger.latch(1000, 1000, while_ready=True) == 1
+    assert ledger.counters.missed == 1
 
 
 def test_a_frame_that_comes_after_the_next_id_still_gets_its_own(ledger: Ledger) -> None:
