@@ -202,8 +202,10 @@ def test_free_run_keeps_the_frame_rate(scene: Scene) -> None:
         before_ns = cam.clock_ns()
         cam.start(AcquisitionFrameRate=100.0)
         frames = [fetched(cam) for _ in range(20)]
-    assert [frame.frame_id for frame in frames] == list(range(1, 21))
-    assert frames[-1].timestamp_ns - before_ns >= 19 * 10_000_000  # never faster; how late depends on the machine
+    ids = [frame.frame_id for frame in frames]
+    assert ids == sorted(set(ids))
+    for frame in frames:  # never faster; how late, and which are lost for want of a buffer, depends on the machine
+        assert frame.timestamp_ns - before_ns >= (frame.frame_id - 1) * 10_000_000
 
 
 def test_single_frame_mode_takes_one(scene: Scene) -> None:
