@@ -28,6 +28,7 @@ lanes.watch_for_processes()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lanes.mark_by_place(items)
+    items.sort(key=lanes.comes_first)
 
 
 @pytest.hookimpl(wrapper=True)

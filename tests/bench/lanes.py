@@ -34,6 +34,12 @@ def mark_by_place(items: Sequence[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(SYSTEM_TIMEOUT_S))
 
 
+def comes_first(item: pytest.Item) -> int:
+    """Sorts tests of minutes before all others, so that no worker is left alone with one at the end."""
+    limit = item.get_closest_marker("timeout")
+    return 0 if limit is not None and limit.args and limit.args[0] > SYSTEM_TIMEOUT_S else 1
+
+
 def now_running(item: pytest.Item | None) -> None:
     global _running  # noqa: PLW0603  an audit hook cannot be taken away again, so there is one for the process
     _running = item
