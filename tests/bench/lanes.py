@@ -2,6 +2,7 @@
 
 Everything under `tests/system` carries it by its place, what uses a fixture that compiles by its fixture, all others by
 `pytest.mark.system`. The interpreter's audit hook sees every start of a process, so that the lanes cannot drift.
+Tests that train for seconds carry it, too.
 """
 
 from __future__ import annotations

@@ -147,6 +147,7 @@ def test_an_onnx_file_gives_the_features_of_its_network(tmp_path: Path) -> None:
             assert torch.allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("opset", [13, 17])
 @pytest.mark.parametrize("name", ["differnet", "memory"])
 def test_an_engine_contains_the_network_of_the_file(name: str, opset: int, tmp_path: Path) -> None:

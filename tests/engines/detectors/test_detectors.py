@@ -156,6 +156,7 @@ def test_positive_keeps_the_order(name: str) -> None:
     assert torch.isfinite(detector.positive(torch.tensor([1e6]))).all() or name == "spatial"
 
 
+@pytest.mark.system
 @every_detector
 def test_the_exported_graph_computes_the_same_in_both_precisions(name: str) -> None:
     detector = trained(name)

@@ -24,6 +24,8 @@ from tests.bench.engines.small_engine import small_model
 from tests.engines.detectors.test_backbones import write_network
 from tests.engines.detectors.test_detectors import HEIGHT, WIDTH, pictures, trained
 
+pytestmark = pytest.mark.system
+
 SPEC = InputSpec(width=WIDTH, height=HEIGHT)
 NAMES = ("memory", "spatial")
 
