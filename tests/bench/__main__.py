@@ -1,7 +1,7 @@
 """A small station to try things on: `python -i -m tests.bench` starts it and gives `bench`, `good` and `bad`.
 
 >>> bench.part(bad())
-PlcResult(result=2, passed=False, reject=True, reason_code=1)
+PlcResult(result=2, passed=False, reject=True, reason_code=10)
 >>> bench.status()["counters"]
 
 The station, its PLC and its folder are gone when the interpreter ends.

@@ -89,7 +89,7 @@ class BenchPlc:
         self.acknowledge = True
         self.beat = True
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._scan, name="bench-plc")
+        self._thread = threading.Thread(target=self._scan, name="bench-plc", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
