@@ -4,7 +4,7 @@ What harvesters does not do, or does in a way that loses parts, is done here:
 
 * It swallows incomplete frames together with their id and time. The new-buffer event is therefore read directly.
 * It has no event for a lost device. A register is read every now and then while no frame comes.
-* It leaves the trigger as the last user set it. Every trigger feature is set at every connect.
+* It leaves the trigger as the last user set it. Every trigger feature is set at every connect (genicam_setup).
 * It takes over SIGINT when used in the main thread. The handler is put back.
 """
 
@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from drivers.camera.device_clock import ClockMap
 from drivers.camera.discovery import find, listings, opened_producer
 from drivers.camera.features import Features
-from drivers.camera.pixel_formats import SUPPORTED, bytes_per_pixel, normalise, normalised_format
+from drivers.camera.genicam_setup import configure, user_output
+from drivers.camera.pixel_formats import bytes_per_pixel, normalise, normalised_format
 from drivers.camera.protocol import (
     CameraInfo,
     CameraLost,
@@ -130,95 +131,10 @@ class GenicamCamera:
         self._features = Features(self._node_map, self._name)
 
     def _configure(self) -> None:
-        """Sets every feature the station relies on. A camera keeps the settings of whoever used it before."""
-        features, settings = self._features, self._settings
-        self._stop_leftover_stream()
-        self._triggers_off()
-        self._set_pixel_format()
-        for name, offset, value in (("Width", "OffsetX", settings.width), ("Height", "OffsetY", settings.height)):
-            if value is not None:
-                if features.writable(offset):
-                    features.set(offset, 0)  # an offset of before limits the size
-                features.set(name, value)
-        for name, feature in settings.features.items():
-            features.set(name, feature)
-        for name, automatic, amount in (
-            ("ExposureTime", "ExposureAuto", settings.exposure_time_us),
-            ("Gain", "GainAuto", settings.gain_db),
-        ):
-            if amount is not None:
-                if features.writable(automatic):
-                    features.set(automatic, "Off")
-                features.set(name, amount)
-        if features.writable("AcquisitionMode"):
-            features.set("AcquisitionMode", "Continuous")
-        if settings.trigger != "off":
-            self._set_trigger()
-        self._set_chunks()
-        self._format: str = features.get("PixelFormat")
-        self._exposure_ns = int(features.get("ExposureTime") * 1000) if features.has("ExposureTime") else 0
-
-    def _stop_leftover_stream(self) -> None:
-        """A camera whose last user was killed may still be streaming, with its parameters locked."""
-        with suppress(CameraSettingError):
-            self._features.execute("AcquisitionStop")
-        if self._features.writable("TLParamsLocked"):
-            self._features.set("TLParamsLocked", 0)
-
-    def _set_pixel_format(self) -> None:
-        wanted = self._settings.pixel_format
-        possible = [name for name in self._features.choices("PixelFormat") if name in SUPPORTED]
-        if wanted is None:
-            current = self._features.get("PixelFormat")
-            wanted = current if current in SUPPORTED else next(iter(possible), current)
-        if wanted not in SUPPORTED or wanted not in possible:
-            raise CameraSettingError(
-                f"camera {self._name}: PixelFormat {wanted!r} cannot be used; "
-                f"camera and station both know: {', '.join(possible) or 'none'}"
-            )
-        if self._features.writable("PixelFormat"):
-            self._features.set("PixelFormat", wanted)
-
-    def _triggers_off(self) -> None:
-        """Every kind of trigger; then selects the one for frames, which trigger features of the user refer to."""
-        features = self._features
-        selectors = features.choices("TriggerSelector") if features.writable("TriggerSelector") else ()
-        for selector in sorted(selectors, key=lambda name: name == "FrameStart") or (None,):
-            if selector is not None:
-                features.set("TriggerSelector", selector)
-            if features.writable("TriggerMode"):
-                features.set("TriggerMode", "Off")
-
-    def _set_trigger(self) -> None:
-        """TriggerMode last: some cameras refuse a new source while the trigger is armed."""
-        features, settings = self._features, self._settings
-        if not features.has("TriggerMode"):
-            raise CameraSettingError(f"camera {self._name} has no TriggerMode: it cannot be triggered")
-        if features.writable("AcquisitionFrameRateEnable") and "AcquisitionFrameRateEnable" not in settings.features:
-            features.set("AcquisitionFrameRateEnable", False)  # a rate limit would swallow triggers
-        if features.writable("TriggerSelector"):
-            features.set("TriggerSelector", "FrameStart")
-        features.set("TriggerSource", settings.trigger_line if settings.trigger == "line" else "Software")
-        if settings.trigger == "line":
-            features.set("TriggerActivation", settings.trigger_activation)
-        features.set("TriggerMode", "On")
-
-    def _set_chunks(self) -> None:
-        """Asks for the time of the exposure inside each frame, where the camera has it."""
-        features = self._features
-        selectable = features.choices("ChunkSelector")
-        if (
-            not features.exists("ChunkTimestamp")
-            or not features.writable("ChunkModeActive")
-            or (selectable and "Timestamp" not in selectable)
-        ):
-            return
-        self._chunk_timestamp = features.reader("ChunkTimestamp")
-        features.set("ChunkModeActive", True)
-        if selectable:
-            features.set("ChunkSelector", "Timestamp")
-            if features.writable("ChunkEnable"):
-                features.set("ChunkEnable", True)
+        self._chunk_timestamp = configure(self._features, self._settings, self._name)
+        self._format: str = self._features.get("PixelFormat")
+        has_exposure = self._features.has("ExposureTime")
+        self._exposure_ns = int(self._features.get("ExposureTime") * 1000) if has_exposure else 0
 
     def _describe(self) -> CameraInfo:
         return CameraInfo(
@@ -276,25 +192,9 @@ class GenicamCamera:
             features.set("LineSelector", line)
             if features.writable("LineMode"):
                 features.set("LineMode", "Output")
-            features.set("UserOutputSelector", self._user_output(line))
+            features.set("UserOutputSelector", user_output(features, line, self._name))
             self._selected_line = line
         features.set("UserOutputValue", value)
-
-    def _user_output(self, line: str) -> str:
-        """The user output that drives a line: the one it is wired to, else the one of the same number."""
-        features = self._features
-        same_number = "UserOutput" + line.removeprefix("Line")
-        if not features.has("LineSource"):
-            return same_number
-        source = str(features.get("LineSource"))
-        if source.startswith("UserOutput"):
-            return source
-        sources = [name for name in features.choices("LineSource") if name.startswith("UserOutput")]
-        if not sources:
-            raise CameraSettingError(f'camera {self._name}: line "{line}" cannot be driven by a user output')
-        chosen = same_number if same_number in sources else sources[0]
-        features.set("LineSource", chosen)
-        return chosen
 
     # ---- frames -------------------------------------------------------------------------------------------------
 
