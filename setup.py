@@ -14,6 +14,8 @@ SOURCES = Path("drivers/camera/simtl/src")  # relative: setuptools runs in the f
 
 
 class BuildProducer(build_ext):
+    """Names the library of the software camera as GenTL wants it; any other extension keeps its usual name."""
+
     def get_ext_filename(self, ext_name: str) -> str:
         if ext_name in (PRODUCER, PRODUCER.rpartition(".")[2]):
             return ext_name.replace(".", "/") + ".cti"

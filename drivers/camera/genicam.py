@@ -158,7 +158,7 @@ class GenicamCamera:
         except genapi.GenericException as error:
             raise CameraSettingError(f"camera {self._name} refuses to start streaming: {error}") from error
         # Not public, and the only way to an incomplete frame: ImageAcquirer gives it back without reporting it.
-        self._events = next(iter(acquirer._new_buffer_event_monitor_dict.values()))
+        self._events = next(iter(acquirer._new_buffer_event_monitor_dict.values()))  # noqa: SLF001
         self._heard_ns = time.monotonic_ns()
         self._latch_clock()
 
@@ -233,7 +233,7 @@ class GenicamCamera:
                 row = width * bytes_per_pixel(name) + (_optional(lambda: raw.padding_x) or 0)
                 return name, np.frombuffer(raw.raw_buffer, np.uint8, row * height), height, width
         # Not public: the public `Buffer` around it lists the attributes of its class anew for each frame.
-        image = Buffer._build_payload(buffer=raw, node_map=self._node_map).components[0]
+        image = Buffer._build_payload(buffer=raw, node_map=self._node_map).components[0]  # noqa: SLF001
         return image.data_format, image.data, image.height, image.width
 
     def _give_back(self) -> None:
@@ -246,7 +246,7 @@ class GenicamCamera:
     def _device_timestamp(self, raw: Any, *, complete: bool) -> int | None:
         """When the exposure began on the camera's clock, in ns; None when the camera does not say."""
         if self._chunk_timestamp is not None and complete:
-            self._acquirer._update_chunk_data(buffer=raw, is_manual=True)
+            self._acquirer._update_chunk_data(buffer=raw, is_manual=True)  # noqa: SLF001  no public way for a raw buffer
             with suppress(CameraSettingError):
                 return int(self._chunk_timestamp() * self._tick_ns)
         timestamp_ns: int | None = _optional(lambda: raw.timestamp_ns)

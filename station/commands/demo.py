@@ -88,30 +88,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> Setup:
     """Looks at everything before anything is started. Raises BadInput, ImageFolderError, WorkspaceError."""
-    low, high = RATES_PER_S
-    if not low <= options.rate <= high:
-        raise BadInput(f"--rate {options.rate:g}: allowed are {low:g} to {high:g} parts/s")
-    if options.parts is not None and not 1 <= options.parts <= 1_000_000:
-        raise BadInput(f"--parts {options.parts}: allowed are 1 to 1000000")
-    if not MIN_TRAINING_IMAGES <= options.teach_parts <= 10_000:
-        raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
-    if not 1 <= options.cameras <= MAX_CAMERAS:
-        raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
-    is_fast = options.rate > PACED_RATE_PER_S
-    if is_fast and (options.cameras > 1 or options.reject != RejectBy.PLC.value or options.recipes > 1):
-        raise BadInput(
-            f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
-        )
-    if options.seed < 0:
-        raise BadInput(f"--seed {options.seed}: must not be negative")
-    if options.engine is not None and not options.engine.is_dir():
-        raise BadInput(f"--engine {options.engine}: no such folder; leave the option out to have an engine taught")
-    if options.report is not None and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
-        raise BadInput(f"--report {options.report}: must be a file in a folder that exists")
-    try:
-        require_usable(options.runtime)
-    except RuntimeFailure as problem:
-        raise BadInput(f"--runtime {options.runtime}: {problem}") from problem
+    _check_options(options)
     recipes = dict(enumerate(PRODUCTS, start=1)) if options.recipes > 1 else {}
     if options.recipes > 1 and options.images is not None:
         raise BadInput(f"--recipes {options.recipes}: only with rendered parts; leave --images out")
@@ -127,7 +104,7 @@ def _check(options: argparse.Namespace) -> Setup:
     elif recipes:
         parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
     else:
-        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=is_fast)
+        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=_is_fast(options))
     workspace = prepare(options.work)
     plan = LinePlan(
         canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
@@ -144,6 +121,38 @@ def _check(options: argparse.Namespace) -> Setup:
     )
     engine = options.engine.absolute() if options.engine else None
     return Setup(workspace, images, engine, plan, options.runtime, options.seed, recipes)
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Compares each option with what it allows. Raises BadInput."""
+    low, high = RATES_PER_S
+    if not low <= options.rate <= high:
+        raise BadInput(f"--rate {options.rate:g}: allowed are {low:g} to {high:g} parts/s")
+    if options.parts is not None and not 1 <= options.parts <= 1_000_000:
+        raise BadInput(f"--parts {options.parts}: allowed are 1 to 1000000")
+    if not MIN_TRAINING_IMAGES <= options.teach_parts <= 10_000:
+        raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
+    if not 1 <= options.cameras <= MAX_CAMERAS:
+        raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
+    if _is_fast(options) and (options.cameras > 1 or options.reject != RejectBy.PLC.value or options.recipes > 1):
+        raise BadInput(
+            f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
+        )
+    if options.seed < 0:
+        raise BadInput(f"--seed {options.seed}: must not be negative")
+    if options.engine is not None and not options.engine.is_dir():
+        raise BadInput(f"--engine {options.engine}: no such folder; leave the option out to have an engine taught")
+    if options.report is not None and (options.report.is_dir() or not options.report.absolute().parent.is_dir()):
+        raise BadInput(f"--report {options.report}: must be a file in a folder that exists")
+    try:
+        require_usable(options.runtime)
+    except RuntimeFailure as problem:
+        raise BadInput(f"--runtime {options.runtime}: {problem}") from problem
+
+
+def _is_fast(options: argparse.Namespace) -> bool:
+    """As `LinePlan.is_fast`, before there is a plan."""
+    return bool(options.rate > PACED_RATE_PER_S)
 
 
 def _good_images(images: ImageParts) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engines.bundle.reading import read_bundle
 from engines.errors import EngineError, GpuUnusable, PlanUnusable
+from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.device import Device
 from engines.runtimes.tensorrt.driver import LIBRARY, Driver, DriverMissing
 from engines.runtimes.tensorrt.libraries import (
@@ -217,9 +218,13 @@ def _plan(configuration: LoadedConfiguration | None, *, ready: bool) -> Link:
         return Link("plan", Judgement.ADVICE, "the station has no engine yet", "station teach")
     if not ready:
         return Link("plan", Judgement.MISSING, "not looked at before the links above are fixed")
-    build = f"station engine build --config {shlex.quote(str(configuration.path))}"
+    return _open_plan(path, section.precision, f"station engine build --config {shlex.quote(str(configuration.path))}")
+
+
+def _open_plan(path: Path, precision: Precision, build: str) -> Link:
+    """Opens the plan of the engine at `path` as the daemon does."""
     try:
-        maker = PlanMaker(read_bundle(path), section.precision)
+        maker = PlanMaker(read_bundle(path), precision)
         found_plan = maker.find()
         if found_plan.state is not PlanState.READY:
             fix = (
@@ -232,7 +237,7 @@ def _plan(configuration: LoadedConfiguration | None, *, ready: bool) -> Link:
         return Link("plan", Judgement.MISSING, str(problem), build)
     except EngineError as problem:
         return Link("plan", Judgement.MISSING, str(problem))
-    return Link("plan", Judgement.OK, f"ready, {section.precision}, {notes}; {found_plan.detail}")
+    return Link("plan", Judgement.OK, f"ready, {precision}, {notes}; {found_plan.detail}")
 
 
 def _power_mode(root: Path) -> Link:

@@ -28,6 +28,8 @@ _ANCHOR_SHARE: dict[Anchor, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
+    """A filled area without a border; `x` and `y` are its upper left corner."""
+
     x: float
     y: float
     width: float
@@ -37,6 +39,8 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """Strokes from point to point, not closed and not filled."""
+
     points: tuple[Point, ...]
     colour: str
     width: float = 1.0
@@ -45,6 +49,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """One row of ASCII characters; `anchor` says which part of it lies at `x`."""
+
     x: float
     y: float
     """The base line."""

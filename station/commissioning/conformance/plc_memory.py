@@ -61,24 +61,30 @@ class PlcMemory:
 
     def answer(self, pdu: bytes) -> bytes:
         """The response to a request of the station."""
-        function = pdu[0]
-        if function not in (3, 16):
-            return bytes((function | 0x80, ILLEGAL_FUNCTION))
-        if len(pdu) < 5:
-            return bytes((function | 0x80, ILLEGAL_VALUE))
+        if (exception := self._exception(pdu)) is not None:
+            return bytes((pdu[0] | 0x80, exception))
         address, count = struct.unpack(">HH", pdu[1:5])
-        if not 1 <= count <= (MOST_READ if function == 3 else MOST_WRITTEN):
-            return bytes((function | 0x80, ILLEGAL_VALUE))
-        if address + count > len(self._registers):
-            return bytes((function | 0x80, ILLEGAL_ADDRESS))
-        if function == 3:
+        if pdu[0] == 3:
             return self._read(address, count)
-        if len(pdu) != 6 + 2 * count or pdu[5] != 2 * count:
-            return bytes((function | 0x80, ILLEGAL_VALUE))
         with self._lock:
             self._registers[address : address + count] = struct.unpack(f">{count}H", pdu[6:])
             self.writes += 1
         return pdu[:5]
+
+    def _exception(self, pdu: bytes) -> int | None:
+        """The exception code for a request that is not legal."""
+        if pdu[0] not in (3, 16):
+            return ILLEGAL_FUNCTION
+        if len(pdu) < 5:
+            return ILLEGAL_VALUE
+        address, count = struct.unpack(">HH", pdu[1:5])
+        if not 1 <= count <= (MOST_READ if pdu[0] == 3 else MOST_WRITTEN):
+            return ILLEGAL_VALUE
+        if address + count > len(self._registers):
+            return ILLEGAL_ADDRESS
+        if pdu[0] == 16 and (len(pdu) != 6 + 2 * count or pdu[5] != 2 * count):
+            return ILLEGAL_VALUE
+        return None
 
     def _read(self, address: int, count: int) -> bytes:
         with self._lock:

@@ -11,6 +11,8 @@ from station.results import Frame
 
 
 class CameraState(Enum):
+    """How a camera is, as `Acquisition` reports it in `CameraChanged`."""
+
     CONNECTING = "connecting"
     STREAMING = "streaming"
     DOWN = "down"

@@ -245,7 +245,7 @@ class Acquisition:
                 self._streaming = False
             self._settle(CameraLost(f'camera "{self._name}" was lost while it was set'))
 
-    def _converse(self, process: CameraHandle) -> tuple[CameraState, str]:
+    def _converse(self, process: CameraHandle) -> tuple[CameraState, str]:  # noqa: PLR0912  one case a message
         """Posts what the process reports until it gives up or hangs; returns why. Raises LinkClosed."""
         heard_s = time.monotonic()
         patience_s, finishing = self._connect_timeout_s, False

@@ -97,7 +97,9 @@ class Commands:
         else:
             self.state = CommandState.IDLE
 
-    def _start(self, inputs: PlcInputs, ready: bool, software_trigger: bool, now_ns: int) -> list[HandshakeRequest]:
+    def _start(  # noqa: PLR0911  one return a command
+        self, inputs: PlcInputs, ready: bool, software_trigger: bool, now_ns: int
+    ) -> list[HandshakeRequest]:
         match inputs.command:
             case Command.GO_ONLINE if not inputs.set_offline:
                 return [GoOnline()]

@@ -275,7 +275,7 @@ class Recorder:
                 return False
         return False
 
-    def _statement(self, row: Row) -> Statement:
+    def _statement(self, row: Row) -> Statement:  # noqa: PLR0911  one statement a row
         """Logs what was given, stores its images, and returns what the database is to execute."""
         match row:
             case PartToStore():

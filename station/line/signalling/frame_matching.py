@@ -23,6 +23,8 @@ LATCH_HISTORY = 64
 
 
 class LatchState(Enum):
+    """What became of a latched id. The ledger and its `LatchedIds` change it, away from WAITING and once."""
+
     WAITING = "waiting"
     USED = "used"
     EXPIRED = "expired"

@@ -191,7 +191,7 @@ class Signalling:
         self._requests(self._desk.handshake.tick(now), now)
         self._turned(now)
 
-    def handle(self, message: Message) -> None:  # noqa: PLR0915  one case a message
+    def handle(self, message: Message) -> None:  # noqa: PLR0912, PLR0915  one case a message
         """One message from another stage."""
         desk = self._desk
         condition = desk.condition
@@ -259,7 +259,7 @@ class Signalling:
 
     # ---- what the PLC wants -------------------------------------------------------------------------------------
 
-    def _requests(self, requests: Iterable[HandshakeRequest], now: int) -> None:
+    def _requests(self, requests: Iterable[HandshakeRequest], now: int) -> None:  # noqa: PLR0912  one case a request
         desk = self._desk
         condition = desk.condition
         for request in requests:
