@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
 from engines.errors import ImageError
-from engines.preprocess import describe, fit, place, prepare
+from engines.preprocess import ResizeStep, describe, fit, place, prepare, resize_steps
 
 sides = st.integers(1, 400)
 inputs = st.builds(InputSpec, width=st.integers(16, 256), height=st.integers(16, 256))
@@ -106,6 +107,26 @@ def test_scaling_keeps_the_brightness(shape: tuple[int, int]) -> None:
     assert pixels.mean() == pytest.approx(image.mean(), abs=2.5)
     if min(shape) >= 5 * 64:
         assert pixels.std() < 0.45 * image.std()
+
+
+@pytest.mark.parametrize("side", [96, 112, 120])
+def test_the_last_step_averages(side: int) -> None:
+    """The finest stripes become grey; interpolation alone picks some of them: they beat with the input's pixels."""
+    stripes = np.zeros((side, side), np.uint8)
+    stripes[:, ::2] = 255
+    pixels = fit(stripes, InputSpec(width=64, height=64)).pixels[:, :, 0]
+    averaged = cv2.resize(stripes, (64, 64), interpolation=cv2.INTER_AREA)
+    assert np.abs(pixels.astype(int) - averaged.astype(int)).mean() < 16
+    *_, last = resize_steps(side, side, 64, 64)
+    assert last == ResizeStep(True, 64, 64)  # what another device does must not depend on how OpenCV halves
+
+
+@pytest.mark.parametrize("shape", [(129, 256), (256, 257), (301, 515)])
+def test_an_odd_row_or_column_is_doubled_before_it_is_halved(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    spec = InputSpec(width=64, height=64, fit="stretch")
+    doubled = np.pad(image, ((0, shape[0] % 2), (0, shape[1] % 2)), "edge")
+    assert (fit(image, spec).pixels == fit(doubled, spec).pixels).all()
 
 
 @pytest.mark.parametrize(
