@@ -14,7 +14,7 @@ from drivers.camera.settings import CameraSettings
 from drivers.camera.simtl import Scene
 from station.line.acquisition.messages import CameraState, FrameArrived
 from tests.bench.cameras import HEIGHT, WIDTH, numbered_image
-from tests.line.acquisition.test_acquisition import PATIENCE_S, Inbox, acquiring
+from tests.line.acquisition.acquisition_bench import PATIENCE_S, Inbox, acquiring
 
 pytestmark = pytest.mark.system
 

@@ -1,5 +1,6 @@
-"""The cameras of these tests."""
+"""The cameras of these tests, and the inbox to which acquisition posts."""
 
 from tests.bench.cameras import folder, scene
+from tests.line.acquisition.acquisition_bench import inbox
 
-__all__ = ["folder", "scene"]
+__all__ = ["folder", "inbox", "scene"]

@@ -1,23 +1,18 @@
-"""The Modbus TCP server over real sockets: reads, writes, exceptions, who may write, and clients that misbehave."""
+"""The Modbus TCP server over real sockets: reads, writes, exceptions, consistency and life."""
 
 from __future__ import annotations
 
 import dataclasses
-import socket
 import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pyModbusTCP.client import ModbusClient
 
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
-from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcLink, PlcOutputs
+from drivers.plc.protocol import PlcError, PlcInputs, PlcLink, PlcOutputs
 from drivers.plc.signal_map import Layout
 from tests.bench.clients import (
     RawClient,
@@ -31,68 +26,13 @@ from tests.bench.clients import (
     write_register,
     write_registers,
 )
-
-ADDRESSES = st.one_of(st.integers(0, 45), st.integers(990, 1050), st.integers(0, 0xFFFF))
-PDUS = st.one_of(
-    st.binary(min_size=1, max_size=253),
-    st.builds(write_coil, ADDRESSES, st.sampled_from([0, 0xFF00, 1])),
-    st.builds(write_register, ADDRESSES, st.integers(0, 0xFFFF)),
-    st.builds(write_coils, ADDRESSES, st.lists(st.integers(0, 1), max_size=24)),
-    st.builds(write_registers, ADDRESSES, st.lists(st.integers(0, 0xFFFF), max_size=24)),
-    st.builds(write_registers, ADDRESSES, st.lists(st.integers(0, 0xFFFF), max_size=9), count=st.integers(0, 9)),
-    st.builds(read, st.integers(1, 4), ADDRESSES, st.integers(0, 2001)),
+from tests.drivers.plc.modbus.recorded_server import (
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    ILLEGAL_VALUE,
+    OTHER_UNIT,
+    Server,
 )
-
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, BUSY, OTHER_UNIT = 1, 2, 3, 6, 11
-
-
-class Server:
-    """A link on a free port with everything that it reported."""
-
-    def __init__(self, settings: ModbusServerSettings) -> None:
-        self.inputs: list[PlcInputs] = []
-        self.events: list[LinkEvent] = []
-        self.threads: set[str] = set()
-        self.link = ModbusTcpServerLink(settings, self._on_inputs, self.events.append)
-
-    def _on_inputs(self, inputs: PlcInputs) -> None:
-        self.threads.add(threading.current_thread().name)
-        self.inputs.append(inputs)
-
-    @property
-    def port(self) -> int:
-        return self.link.port
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Server]]:
-    """Starts servers with the given settings; stops them at the end."""
-    running: list[Server] = []
-
-    def start(**changes: Any) -> Server:
-        server = Server(dataclasses.replace(ModbusServerSettings(port=0), **changes))
-        server.link.__enter__()
-        running.append(server)
-        return server
-
-    yield start
-    for server in running:
-        server.link.__exit__(None, None, None)
-        assert not server.link.is_alive
-
-
-@pytest.fixture
-def server(start: Callable[..., Server]) -> Server:
-    return start()
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[RawClient]:
-    with RawClient(server.port) as client:
-        yield client
 
 
 def test_is_a_plc_link() -> None:
@@ -285,173 +225,6 @@ def test_read_write_writes_first_and_reads_the_status(server: Server, client: Ra
     assert registers(answer) == [2, 77]
     assert client.ask(struct.pack(">BHHHHBH", 23, 0, 2, 0, 1, 2, 8)) == b"\x17\x04\x00\x08\x00\x06"
     assert server.inputs[-1] == PlcInputs(plc_heartbeat=8, command=6)
-
-
-# ---- who may write --------------------------------------------------------------------------------------------------
-
-
-def test_one_client_writes_until_it_leaves(server: Server) -> None:
-    with RawClient(server.port) as second:
-        with RawClient(server.port) as first:
-            first.ask(write_coil(0, 0xFF00))
-            for _ in range(3):
-                assert second.ask(write_coil(1, 0xFF00)) == bytes([0x85, BUSY])
-            assert bits(second.ask(read(1, 0, 2)), 2) == [True, False], "reading is open to all"
-            assert server.kinds() == ["connected", "refused"], "reported once"
-        wait_for(lambda: "disconnected" in server.kinds(), "the end of the writer")
-        assert bits(second.ask(read(1, 0, 1)), 1) == [True], "what was written stays"
-        assert second.ask(write_coil(1, 0xFF00)) == write_coil(1, 0xFF00)
-    assert server.inputs == [PlcInputs(trigger_enable=True), PlcInputs(trigger_enable=True, trigger=True)]
-    assert server.kinds()[:4] == ["connected", "refused", "disconnected", "connected"]
-    peers = {event.peer for event in server.events}
-    assert len(peers) == 2
-    assert all(peer.startswith("127.0.0.1:") for peer in peers)
-
-
-def test_a_writer_that_is_silent_too_long_is_replaced(start: Callable[..., Server]) -> None:
-    server = start(writer_silence_s=0.2)
-    with RawClient(server.port) as gone, RawClient(server.port) as back:
-        gone.ask(write_coil(1, 0xFF00))
-        wait_for(lambda: back.ask(write_coil(1, 0xFF00)) == write_coil(1, 0xFF00), "the right to write")
-        assert gone.is_closed_by_station()
-        assert server.inputs == [PlcInputs(trigger=True)] * 2, "Trigger stayed: no second edge"
-        assert back.ask(read(1, 0, 1))[0] == 1
-    assert server.kinds()[:4] == ["connected", "refused", "disconnected", "connected"] or server.kinds()[:3] == [
-        "connected",
-        "disconnected",
-        "connected",
-    ]
-    assert any("silent" in event.detail for event in server.events)
-
-
-def test_a_writer_that_only_reads_stays_the_writer(start: Callable[..., Server]) -> None:
-    server = start(writer_silence_s=0.3)
-    with RawClient(server.port) as writer, RawClient(server.port) as other:
-        writer.ask(write_coil(0, 0xFF00))
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:
-            writer.ask(read(4, 0, 42))
-            assert other.ask(write_coil(0, 0)) == bytes([0x85, BUSY])
-
-
-def test_only_listed_addresses_may_write(start: Callable[..., Server]) -> None:
-    server = start(writers=("192.0.2.0/24", "198.51.100.7"))
-    with RawClient(server.port) as client:
-        assert client.ask(write_coil(0, 0xFF00)) == bytes([0x85, ILLEGAL_FUNCTION])
-        assert client.ask(read(1, 0, 1))[0] == 1
-    assert server.kinds() == ["refused"]
-    listed = start(writers=("127.0.0.0/8",))
-    with RawClient(listed.port) as client:
-        assert client.ask(write_coil(0, 0xFF00)) == write_coil(0, 0xFF00)
-
-
-def test_writers_that_are_no_addresses_are_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="plc-1"):
-        ModbusTcpServerLink(ModbusServerSettings(writers=("plc-1",)), lambda _: None, lambda _: None)
-
-
-# ---- clients that misbehave -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"GET / HTTP/1.1\r\nHost: station\r\n\r\n",
-        bytes.fromhex("000100010006010300000001"),  # protocol id 1
-        bytes.fromhex("00010000ffff0103"),  # longer than any frame
-        bytes.fromhex("0001000000000103"),  # too short for a function code
-        bytes.fromhex("000100000001 01"),
-        b"\xff" * 1000,
-    ],
-    ids=["http", "protocol", "too long", "no length", "no function", "ones"],
-)
-def test_what_is_not_modbus_closes_its_connection_and_no_other(server: Server, garbage: bytes) -> None:
-    with RawClient(server.port) as good, RawClient(server.port) as bad:
-        good.ask(write_coil(0, 0xFF00))
-        bad.send(garbage)
-        assert bad.is_closed_by_station()
-        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
-    assert server.kinds()[:2] == ["connected", "refused"]
-    assert len(server.inputs) == 1
-
-
-def test_frames_may_come_byte_by_byte(server: Server, client: RawClient) -> None:
-    client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for byte in frame(write_coil(0, 0xFF00), transaction=3):
-        client.send(bytes([byte]))
-    assert client.receive() == (3, 1, write_coil(0, 0xFF00))
-    client.send(frame(read(4, 0, 1)) + frame(read(4, 1, 1))[:5])
-    assert client.receive()[2] == b"\x04\x02\x00\x02"
-    client.send(frame(read(4, 1, 1))[5:])
-    assert client.receive()[2] == b"\x04\x02\x00\x00"
-
-
-def test_the_longest_frame_fits(client: RawClient) -> None:
-    pdu = write_registers(0, [0] * 123)
-    assert len(pdu) == 252
-    assert client.ask(pdu) == bytes([0x90, ILLEGAL_ADDRESS])
-    assert client.ask(b"\x41" + b"\x00" * 252) == bytes([0xC1, ILLEGAL_FUNCTION])
-
-
-def send_forever(connection: socket.socket, data: bytes) -> None:
-    while True:
-        connection.send(data)
-
-
-def test_a_client_that_floods_and_never_reads_does_not_stall_the_others(server: Server) -> None:
-    request = frame(read(4, 0, 42)) * 500
-    with RawClient(server.port) as flood, RawClient(server.port) as good:
-        flood.socket.setblocking(False)
-        with pytest.raises(BlockingIOError):  # the station stops reading: it does not buffer responses without limit
-            send_forever(flood.socket, request)
-        for _ in range(100):
-            assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
-        flood.socket.setblocking(True)
-        assert flood.receive()[2][0] == 4, "it is served again when it reads"
-
-
-def test_idle_clients_are_disconnected_and_busy_ones_are_not(start: Callable[..., Server]) -> None:
-    server = start(idle_timeout_s=1.5)
-    with RawClient(server.port) as idle, RawClient(server.port) as busy:
-        closed = threading.Thread(target=idle.is_closed_by_station)
-        closed.start()
-        while closed.is_alive():
-            assert busy.ask(read(4, 0, 1))[0] == 4
-            closed.join(0.1)
-        assert busy.ask(read(4, 0, 1))[0] == 4
-
-
-def test_too_many_clients_push_out_the_silent_ones_but_never_the_writer(start: Callable[..., Server]) -> None:
-    server = start(max_clients=4)
-    with RawClient(server.port) as writer:
-        writer.ask(write_coil(0, 0xFF00))
-        crowd = [RawClient(server.port) for _ in range(10)]
-        assert crowd[-1].ask(read(4, 0, 1))[0] == 4
-        assert crowd[0].is_closed_by_station()
-        assert writer.ask(write_coil(0, 0)) == write_coil(0, 0)
-        for client in crowd:
-            client.socket.close()
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pdu=PDUS)
-def test_any_pdu_is_answered_and_only_legal_writes_change_anything(server: Server, pdu: bytes) -> None:
-    with RawClient(server.port) as client:
-        before = (bits(client.ask(read(1, 0, 16)), 16), registers(client.ask(read(3, 0, 8))))
-        answer = client.ask(pdu)
-        after = (bits(client.ask(read(1, 0, 16)), 16), registers(client.ask(read(3, 0, 8))))
-        assert answer[0] in (pdu[0], pdu[0] | 0x80)
-        if answer[0] & 0x80 or pdu[0] not in (5, 6, 15, 16, 23):
-            assert before == after
-    wait_for(lambda: server.kinds().count("connected") == server.kinds().count("disconnected"), "the writer to leave")
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.binary(min_size=1, max_size=600))
-def test_any_bytes_leave_the_server_working(server: Server, data: bytes) -> None:
-    with RawClient(server.port) as bad, RawClient(server.port) as good:
-        bad.send(data)
-        assert good.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
 
 
 # ---- consistency and life ------------------------------------------------------------------------------------------

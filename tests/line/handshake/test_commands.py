@@ -1,0 +1,129 @@
+"""The commands of a PLC step by step, as docs/plc.md describes them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from station.line.handshake.messages import (
+    Command,
+    CommandRefused,
+    CommandRequested,
+    GoOffline,
+    GoOnline,
+    HandshakeRequest,
+    PlcHeartbeatLost,
+    ResetCounters,
+    SoftwareTriggerTest,
+)
+from tests.line.handshake.handshake_bench import OFFLINE, ONLINE, Bench, S
+
+
+def command_bits(bench: Bench) -> tuple[bool, bool, bool]:
+    return bench.out.executing, bench.out.command_completed, bench.out.command_failed
+
+
+@pytest.mark.parametrize(
+    ("command", "request_"),
+    [(Command.SOFTWARE_TRIGGER_TEST, SoftwareTriggerTest()), (Command.RESET_COUNTERS, ResetCounters())],
+)
+def test_commands_that_are_done_at_once(bench: Bench, command: Command, request_: HandshakeRequest) -> None:
+    assert bench.write(command=command, execute=True) == [request_]
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert command_bits(bench) == (False, False, False)
+
+
+def test_going_offline_and_online_completes_when_it_is_so(bench: Bench) -> None:
+    assert bench.write(command=Command.GO_OFFLINE, execute=True) == [GoOffline()]
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.station_changed(ONLINE, bench.now)
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert bench.write(command=Command.GO_ONLINE, execute=True) == [GoOnline()]
+    assert bench.pass_time(9.9) == [PlcHeartbeatLost()]
+    assert command_bits(bench) == (True, False, False)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, True), "not online in time"
+
+
+@pytest.mark.parametrize("command", [1, 6, 7, 8])
+def test_commands_that_others_carry_out_end_when_they_say_so(bench: Bench, command: int) -> None:
+    (request,) = bench.write(command=command, command_argument=7, execute=True)
+    assert request == CommandRequested(Command(command), 7, serial=1)
+    assert command_bits(bench) == (True, False, False)
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (False, True, False)
+    bench.write(execute=False)
+    assert bench.write(execute=True) == [CommandRequested(Command(command), 7, serial=2)]
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (True, False, False), "an answer to the command before is none to this one"
+    bench.handshake.command_finished(2, False, bench.now)
+    assert command_bits(bench) == (False, False, True)
+
+
+def test_a_command_that_loads_an_engine_may_take_longer(bench: Bench) -> None:
+    bench.write(command=Command.SELECT_RECIPE, execute=True)
+    bench.pass_time(74.9)
+    assert command_bits(bench) == (True, False, False)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, True)
+    bench.write(execute=False)
+    bench.write(command=Command.START_CHALLENGE_TEST, execute=True)
+    bench.pass_time(10)
+    assert command_bits(bench) == (False, False, True)
+
+
+@pytest.mark.parametrize("command", [0, 9, 65535])
+def test_other_commands_fail(bench: Bench, command: int) -> None:
+    assert bench.write(command=command, execute=True) == [CommandRefused(command, "not a command of this version")]
+    assert command_bits(bench) == (False, False, True)
+    assert bench.handshake.next_wakeup_ns() == S
+    bench.pass_time(9.9)
+    assert command_bits(bench) == (False, False, True)
+    bench.pass_time(0.1)
+    assert command_bits(bench) == (False, False, False), "clears by itself after 10 s"
+    assert bench.write(execute=True) == []
+    bench.write(execute=False)
+    assert len(bench.write(execute=True)) == 1
+
+
+def test_commands_that_are_not_possible_now_fail(bench: Bench) -> None:
+    assert bench.write(set_offline=True) == [GoOffline()]
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    refused = bench.write(command=Command.GO_ONLINE, execute=True)
+    assert refused == [CommandRefused(Command.GO_ONLINE, "SetOffline is 1")]
+    bench.write(execute=False)
+    refused = bench.write(command=Command.SOFTWARE_TRIGGER_TEST, execute=True)
+    assert refused == [CommandRefused(Command.SOFTWARE_TRIGGER_TEST, "TriggerReady is 0")]
+    assert bench.write(set_offline=False, execute=False) == [GoOnline()]
+
+
+def test_no_software_trigger_while_the_camera_waits_for_its_line(bench: Bench) -> None:
+    bench.handshake.station_changed(dataclasses.replace(ONLINE, software_trigger=False), bench.now)
+    assert bench.out.trigger_ready
+    refused = bench.write(command=Command.SOFTWARE_TRIGGER_TEST, execute=True)
+    assert refused == [CommandRefused(Command.SOFTWARE_TRIGGER_TEST, "the camera waits for its line")]
+    assert bench.out.command_failed
+
+
+def test_a_command_asked_for_while_another_runs_fails_when_that_has_ended(bench: Bench) -> None:
+    bench.write(command=Command.GO_OFFLINE, execute=True)
+    bench.write(execute=False)
+    assert command_bits(bench) == (True, False, False), "it runs on"
+    refused = bench.write(command=Command.RESET_COUNTERS, execute=True)
+    assert refused == [CommandRefused(Command.RESET_COUNTERS, "another command is still being executed")]
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    assert command_bits(bench) == (False, False, True)
+
+
+def test_a_command_nobody_waits_for_ends_quietly(bench: Bench) -> None:
+    bench.write(command=Command.GO_OFFLINE, execute=True)
+    bench.write(execute=False)
+    bench.handshake.station_changed(OFFLINE, bench.now)
+    assert command_bits(bench) == (False, False, False)
+    bench.handshake.command_finished(1, True, bench.now)
+    assert command_bits(bench) == (False, False, False)
