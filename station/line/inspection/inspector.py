@@ -3,13 +3,14 @@
     frame ─┬─► model input ─► engine: Scores ─► regions ─┬─► Measurement ─► Decision
            └─► frame quality ────────────────────────────┘
 
-Model input and quality need nothing but the pixels: `begin` has them made beside the thread that waits for the engine,
-the input from the moment the frame is there, while it is still open whose frame it is.
+Model input and quality need nothing but the pixels. The input is made from the moment the frame is there, while it is
+still open whose frame it is: by the inspection thread while that waits for work, else beside it while the engine runs.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -60,11 +61,31 @@ class ViewLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Begun:
-    """A frame whose model input is being made."""
+    """A frame whose model input is made once, by the first thread that gets to it. Any thread may call it."""
 
     frame: Frame
     by: Inspector
-    prepared: Future[Prepared]
+    prepared: Future[Prepared] = field(default_factory=Future)
+    _taken: threading.Lock = field(default_factory=threading.Lock)
+    """Held for good by the thread that makes it."""
+
+    def make(self) -> None:
+        """Makes the model input unless another thread does. What goes wrong is raised by `result`."""
+        if not self._taken.acquire(blocking=False):
+            return
+        try:
+            self.prepared.set_result(self.by.scorer.prepare(self.frame.pixels))
+        except Exception as problem:  # noqa: BLE001  raised again by `result`, in the inspection stage
+            self.prepared.set_exception(problem)
+
+    def make_beside(self) -> None:
+        """Has it made beside the thread that waits for the engine; returns at once."""
+        _BESIDE.submit(self.make)
+
+    def result(self) -> Prepared:
+        """The model input: waits for the thread that makes it, or makes it now."""
+        self.make()
+        return self.prepared.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +111,13 @@ class Inspector:
         return self.default.limits.reject_score
 
     def begin(self, frame: Frame) -> Begun:
-        """Starts making the model input of a frame; returns at once. Any thread may call it."""
-        return Begun(frame, self, _BESIDE.submit(self.scorer.prepare, frame.pixels))
+        """What becomes the model input of a frame. Returns at once; any thread may call it."""
+        return Begun(frame, self)
 
     def inspect(self, begun: Sequence[Begun]) -> list[Inspection]:
         """Judges frames of one part. Never raises for a bad frame or a bad score; raises what the engine raises."""
         started_ns = time.monotonic_ns()
-        prepared = [one.prepared.result() for one in begun]
+        prepared = [one.result() for one in begun]
         qualities = [_BESIDE.submit(frame_quality, one.frame.pixels) for one in begun]
         results = self.scorer.score(prepared)
         return [

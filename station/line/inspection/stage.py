@@ -1,7 +1,10 @@
 """The inspection stage: one named thread that puts frames through the inspector and posts what it finds.
 
-    begin (cameras)     ─► model input, beside the engine ─┐
-    submit (signalling) ─► queue ──────────────────────────┴─► Inspector.inspect ─► Inspected, to signalling
+    begin (cameras)     ─► model input ─┐
+    submit (signalling) ─► queue ───────┴─► Inspector.inspect ─► Inspected, to signalling
+
+A frame that is begun while this thread waits for work wakes it: it makes the model input itself while signalling finds
+out whose frame it is, and is awake when that is known. While the engine runs, the input is made beside it.
 
 Views of one part that wait in the queue at the same time go through the engine together.
 
@@ -56,6 +59,10 @@ class _Work:
     frame: Frame
 
 
+_Item = _Work | _Install | Begun | None
+"""What the thread is sent; None ends it."""
+
+
 class InspectionStage:
     """Owns the inspection thread, its queue and the inspector that is installed.
 
@@ -66,9 +73,13 @@ class InspectionStage:
     def __init__(self, post: Callable[[Inspected | InspectorChanged], None], *, queue_size: int) -> None:
         self._post = post
         self._queue_size = queue_size
-        self._queue: queue.SimpleQueue[_Work | _Install | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         """Bounded by `submit`."""
-        self._ahead: deque[_Work | _Install | None] = deque()
+        self._lock = threading.Lock()
+        """Guards `_idle` and what is put into the queue."""
+        self._idle = False
+        """The queue is empty and the thread waits for it."""
+        self._ahead: deque[_Item] = deque()
         """Taken from the queue while looking for views of the same part: at most one, and the next to be done."""
         self._begun: deque[Begun] = deque(maxlen=queue_size)
         """Frames whose part is not known yet, the newest; those that find none fall out at the end."""
@@ -98,14 +109,23 @@ class InspectionStage:
     def begin(self, frame: Frame) -> None:
         """A frame is there: starts with what needs only its pixels. Never waits; for the threads of the cameras."""
         inspector = self._inspector
-        if inspector is not None:
-            self._begun.append(inspector.begin(frame))
+        if inspector is None:
+            return
+        begun = inspector.begin(frame)
+        self._begun.append(begun)
+        with self._lock:
+            idle = self._idle
+            if idle:
+                self._put(begun)
+        if not idle:
+            begun.make_beside()
 
     def submit(self, part: Part, frame: Frame) -> bool:
         """Queues a frame; False when the queue is full (the caller makes it an error part). For one thread."""
         if self._queue.qsize() > self._queue_size:
             return False
-        self._queue.put(_Work(part, frame))
+        with self._lock:
+            self._put(_Work(part, frame))
         return True
 
     def install(self, inspector: Inspector | None, timeout_s: float = 30.0) -> None:
@@ -114,7 +134,8 @@ class InspectionStage:
         Raises queue.Full when the engine in hand does not come to an end.
         """
         install = _Install(inspector)
-        self._queue.put(install)
+        with self._lock:
+            self._put(install)
         if not install.done.wait(timeout_s):
             raise queue.Full
 
@@ -122,17 +143,34 @@ class InspectionStage:
         """Lets what is queued finish and ends the thread; False when it did not end in time (a hanging engine)."""
         if self._thread.ident is None:
             return True
-        self._queue.put(None)
+        with self._lock:
+            self._put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def _put(self, item: _Item) -> None:
+        """With the lock held."""
+        self._idle = False
+        self._queue.put(item)
+
+    def _next(self) -> _Item:
+        if self._ahead:
+            return self._ahead.popleft()
+        with self._lock:
+            self._idle = self._queue.empty()
+        return self._queue.get()
+
     def _run(self) -> None:
-        while (work := self._ahead.popleft() if self._ahead else self._queue.get()) is not None:
+        while (work := self._next()) is not None:
             if isinstance(work, _Install):
                 self._swap(work.inspector)
                 work.done.set()
                 continue
             self._busy_since_ns = time.monotonic_ns()
+            if isinstance(work, Begun):
+                work.make()
+                self._busy_since_ns = 0
+                continue
             batch = self._views_with(work)
             for inspection in self.inspect(batch):
                 self._post(Inspected(work.part.acquisition_id, inspection))
@@ -145,7 +183,9 @@ class InspectionStage:
         with contextlib.suppress(queue.Empty):
             while not self._ahead:
                 following = self._queue.get_nowait()
-                if isinstance(following, _Work) and following.part == work.part:
+                if isinstance(following, Begun):
+                    following.make_beside()
+                elif isinstance(following, _Work) and following.part == work.part:
                     batch.append(following)
                 else:
                     self._ahead.append(following)
