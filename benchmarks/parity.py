@@ -32,8 +32,8 @@ from scipy import stats
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engines.bundle.manifest import Calibration
-from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, PartNotLocated, TrainingError
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime

@@ -39,7 +39,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engines import preprocess
-from engines.detectors.backbones import load_backbone
+from engines.detectors.backbones.loading import load_backbone
 from engines.errors import EngineError, TrainingError
 from engines.training.evaluation import metrics
 from engines.training.evaluation.layouts import LabelledSet, open_sets

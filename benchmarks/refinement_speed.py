@@ -38,8 +38,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.preprocess import prepare
 from engines.training.evaluation.layouts import LabelledSet, open_sets
@@ -50,8 +50,8 @@ from engines.training.fitting.train import TrainOptions, score, train
 from engines.training.images.dataset import Dataset, read_image
 from engines.training.images.features import BATCH, CachedFeatures, cached_features
 from engines.training.learn import FeatureJudge, LearnOptions, learn
-from engines.training.refinement import RefineOptions, refine
-from engines.training.refinement.records import Scores
+from engines.training.refinement.records import RefineOptions, Scores
+from engines.training.refinement.refine import refine
 
 NEW_IMAGES = 20
 GOAL_RATIO = 20.0

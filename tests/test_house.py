@@ -23,11 +23,6 @@ NO_NAMES = re.compile(r"(^|_)(tools?|utils?|common|helpers?|misc)(_|$)")
 WITH_CODE = {
     "drivers/camera/simtl/__init__.py",
     "drivers/plc/modbus/__init__.py",
-    "engines/detectors/__init__.py",
-    "engines/detectors/backbones/__init__.py",
-    "engines/runtimes/__init__.py",
-    "engines/training/dossier/__init__.py",
-    "engines/training/refinement/__init__.py",
     "station/__init__.py",
 }
 """Rooms with a door: what their `__init__` exports is all that others use."""

@@ -1,26 +1,5 @@
-"""The models, each readable next to its paper."""
+"""The models, each readable next to its paper; `catalogue.py` names them.
 
-from __future__ import annotations
-
-from typing import Protocol
-
-from engines.bundle.manifest import InputSpec
-from engines.detectors.backbones import DEFAULT_BACKBONE
-from engines.detectors.base import Detector
-from engines.detectors.differnet import DiffernetDetector
-from engines.detectors.memory import MemoryDetector
-from engines.detectors.spatial import SpatialDetector
-
-
-class DetectorFactory(Protocol):
-    """Makes an untrained detector for images of a size on a backbone, see `load_backbone`."""
-
-    def __call__(self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE) -> Detector: ...
-
-
-DETECTORS: dict[str, DetectorFactory] = {
-    "spatial": SpatialDetector,
-    "differnet": DiffernetDetector,
-    "memory": MemoryDetector,
-}
-"""A new detector is one module and one entry."""
+A detector learns from images of good parts and returns an anomaly map for each image; `base.py` says what it must do.
+Nothing here knows limits, verdicts or an engine on disk.
+"""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from engines.detectors.backbones import Backbone
+from engines.detectors.backbones.base import Backbone
 
 Features = Mapping[str, Tensor]
 """Name -> what the frozen part of a detector computes of n images. Images are the first axis; the others are the

@@ -36,7 +36,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors.backbones import DEFAULT_BACKBONE, load_backbone
+from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.flow import PermutedFlow
 

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors.backbones import DEFAULT_BACKBONE, BackboneError, load_backbone
+from engines.detectors.backbones.base import BackboneError
+from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.projection import orthogonal_projection
 

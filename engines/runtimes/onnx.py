@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec, MapSpec
 from engines.bundle.reading import Bundle
 from engines.errors import RuntimeFailure
+from engines.runtimes.onnxruntime_quiet import ort
 from engines.runtimes.signature import OUTPUTS, Tensor, check_signature
 
 _TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}

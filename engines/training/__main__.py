@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from engines.detectors import DETECTORS
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.teach_request import add_options, request_from
 from engines.training.fitting.train import TrainOptions
@@ -18,7 +18,7 @@ from engines.training.images.ignored_regions import box, polygons
 from engines.training.learn import LearnOptions
 from engines.training.location.locate import METHODS, LocateOptions
 from engines.training.progress import JsonReporter, Reporter, RichReporter
-from engines.training.refinement import REFINEMENTS, RefineOptions
+from engines.training.refinement.records import REFINEMENTS, RefineOptions
 from engines.training.summary import summary_as_dict
 from engines.training.teach import TeachOptions, teach
 

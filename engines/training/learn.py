@@ -22,9 +22,9 @@ from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, s
 from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import twin_groups
-from engines.training.refinement import Refinement, RefineOptions, refine
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
-from engines.training.refinement.records import CellWeights, Checkpoint, Indices, Scores
+from engines.training.refinement.records import CellWeights, Checkpoint, Indices, Refinement, RefineOptions, Scores
+from engines.training.refinement.refine import refine
 
 FINE_TUNE_SHARE = 0.2
 """Of the detector's steps, after each removal of the papers' refinement."""

@@ -14,10 +14,13 @@ import torch
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Draft, Manifest
 from engines.bundle.writing import write_bundle
-from engines.detectors import DETECTORS
-from engines.detectors.backbones import DEFAULT_BACKBONE
+from engines.detectors.backbones.loading import DEFAULT_BACKBONE
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import TrainingError
-from engines.training.dossier import Dossier, TrainingRun, collect, pictured, write_dossier
+from engines.training.dossier.collect import TrainingRun, collect
+from engines.training.dossier.schema import Dossier
+from engines.training.dossier.selection import pictured
+from engines.training.dossier.write import write_dossier
 from engines.training.fitting.train import score
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features

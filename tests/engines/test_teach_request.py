@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.detectors import DETECTORS
+from engines.detectors.catalogue import DETECTORS
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from engines.training import __main__ as training
 from engines.training.teach import TeachOptions

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from torch import Tensor
 
 from engines.detectors.backbones.base import Backbone, BackboneError
+from engines.runtimes.onnxruntime_quiet import ort
 
 PLACEHOLDER = "station.backbone"
 """Domain of the placeholder nodes."""

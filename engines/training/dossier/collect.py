@@ -19,7 +19,7 @@ from engines.training.dossier.schema import DataRecord, Dossier, ImageRecord, Re
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.dataset import Dataset
 from engines.training.learn import Learned
-from engines.training.refinement import Refinement, Round
+from engines.training.refinement.records import Refinement, Round
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
-from engines.detectors import DETECTORS
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.training.evaluation.layouts import RECOGNISED, open_sets
 from engines.training.evaluation.prepare import LocatedSet, open_images

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import PartNotLocated
 from engines.location.location import Location
 from engines.location.pose import TurnedPlacement, turned_placement

@@ -25,7 +25,7 @@ from engines.training.evaluation.results import STANDARD, Result, Run
 from engines.training.fitting.train import TrainOptions, score
 from engines.training.images.grouping import twin_groups
 from engines.training.learn import LearnOptions, learn
-from engines.training.refinement import REFINEMENTS, RefineOptions
+from engines.training.refinement.records import REFINEMENTS, RefineOptions
 from engines.training.release.export import export_onnx, map_spec
 
 ORACLE = "oracle"

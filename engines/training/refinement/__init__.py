@@ -3,10 +3,3 @@
 `refine.py` is the entry point; `auto.py` is our method, `paper.py` holds those of the papers (`irp`, `osr`);
 `guards.py` limits all of them. Knows detectors only as a `Judge`, and neither reads images nor writes engines.
 """
-
-from __future__ import annotations
-
-from engines.training.refinement.records import REFINEMENTS, Refinement, RefineOptions, Round
-from engines.training.refinement.refine import refine
-
-__all__ = ["REFINEMENTS", "RefineOptions", "Refinement", "Round", "refine"]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.bundle.manifest import InputSpec, MapSpec
-from engines.detectors.backbones import LiteBackbone, OnnxBackbone
-from engines.detectors.backbones.onnx_file import PLACEHOLDER, inline
+from engines.detectors.backbones.lite import LiteBackbone
+from engines.detectors.backbones.onnx_file import PLACEHOLDER, OnnxBackbone, inline
 from engines.detectors.base import Detector
 from engines.detectors.flow import Subnet
 from engines.errors import ExportError

@@ -14,7 +14,6 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -24,6 +23,7 @@ from engines.errors import ExportError
 from engines.location.location import Location
 from engines.preprocess import Placement, place, prepare, resize_steps
 from engines.runtimes.frame_check import pixel_difference, pixel_refusal
+from engines.runtimes.onnxruntime_quiet import ort
 from engines.training.release.export import OPSET
 
 IR_VERSION = 8

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engines.detectors.backbones import Backbone
+from engines.detectors.backbones.base import Backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.whitening import LocationWhitening
 from engines.training.images.features import CachedFeatures

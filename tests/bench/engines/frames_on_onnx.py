@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engines.bundle.reading import Bundle, FrameGraph
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.onnxruntime_quiet import ort
 
 
 class FramesOnOnnx(OnnxRuntime):

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.training.calibration.calibrate import calibrate
-from engines.training.dossier import Dossier, TrainingRun, collect
+from engines.training.dossier.collect import TrainingRun, collect
+from engines.training.dossier.schema import Dossier
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.dataset import Dataset, ImageFile
 from engines.training.learn import Learned

@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors import DETECTORS
-from engines.detectors.backbones import BackboneError, load_backbone, package_file
+from engines.detectors.backbones.base import BackboneError
+from engines.detectors.backbones.loading import load_backbone, package_file
+from engines.detectors.catalogue import DETECTORS
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.release.export import check_parity, export_onnx, map_spec
 

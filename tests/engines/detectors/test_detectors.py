@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors import DETECTORS, DetectorFactory
 from engines.detectors.base import Detector
+from engines.detectors.catalogue import DETECTORS, DetectorFactory
 from engines.detectors.differnet import DiffernetDetector
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.release.export import check_half, check_parity, export_onnx, map_spec

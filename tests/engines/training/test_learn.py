@@ -14,8 +14,7 @@ from engines.errors import TrainingError
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, score, train
 from engines.training.images.features import CachedFeatures
 from engines.training.learn import FeatureJudge, Learned, LearnOptions, learn
-from engines.training.refinement import Refinement, RefineOptions
-from engines.training.refinement.records import Indices
+from engines.training.refinement.records import Indices, Refinement, RefineOptions
 from tests.bench.engines.cell_detectors import (
     COLUMNS,
     ROWS,

@@ -15,12 +15,12 @@ from torch import Tensor
 
 from engines.bundle.manifest import InputSpec, Manifest
 from engines.bundle.reading import read_bundle
-from engines.detectors import DETECTORS
-from engines.detectors.backbones import DEFAULT_BACKBONE
+from engines.detectors.backbones.loading import DEFAULT_BACKBONE
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import DatasetError, ExportError, TrainingError
 from engines.training.fitting.train import TrainOptions
 from engines.training.learn import LearnOptions
-from engines.training.refinement import RefineOptions
+from engines.training.refinement.records import RefineOptions
 from engines.training.summary import Summary
 from engines.training.teach import TeachOptions, teach
 from tests.bench.engines.cell_detectors import CellDetector

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+
+from engines.runtimes.onnxruntime_quiet import ort
 
 IMAGE = "image"
 """The input of every graph of ours."""

@@ -21,9 +21,10 @@ from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, TrainingError
 from engines.training.as_json import plain_name
-from engines.training.dossier import Dossier, pictured, write_dossier
 from engines.training.dossier.pictures import THUMBNAIL_PX
-from engines.training.dossier.selection import MAX_NEAR, MAX_REMOVED
+from engines.training.dossier.schema import Dossier
+from engines.training.dossier.selection import MAX_NEAR, MAX_REMOVED, pictured
+from engines.training.dossier.write import write_dossier
 from engines.training.fitting.crossfit import CrossFit
 from engines.training.images.image_names import read_names
 from tests.bench.engines.small_engine import write_small_engine

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.errors import TrainingError
-from engines.training.refinement import REFINEMENTS, RefineOptions, refine
 from engines.training.refinement.guards import variants
-from engines.training.refinement.records import Scores
+from engines.training.refinement.records import REFINEMENTS, RefineOptions, Scores
+from engines.training.refinement.refine import refine
 from engines.training.refinement.thresholds import above_median, densest_third
 from tests.bench.engines.mixtures import GOOD, GaussianJudge, good_maps, mixture
 

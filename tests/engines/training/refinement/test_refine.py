@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engines.errors import TrainingError
-from engines.training.refinement import Refinement, RefineOptions, Round, refine
 from engines.training.refinement.auto import cell_weights
 from engines.training.refinement.checkpoint import FileCheckpoint
-from engines.training.refinement.records import CellWeights, Indices, Scores
+from engines.training.refinement.records import CellWeights, Indices, Refinement, RefineOptions, Round, Scores
+from engines.training.refinement.refine import refine
 from tests.bench.engines.mixtures import GOOD, GaussianJudge, ListCheckpoint, good_maps, mixture
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from engines.detectors import DETECTORS
 from engines.detectors.base import Detector
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import ExportError
 from engines.parity_report import HALF, INT8, Tolerance
 from engines.preprocess import SAME_PIXELS

@@ -18,8 +18,8 @@ import pytest
 import torch
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors import DETECTORS, DetectorFactory
 from engines.detectors.base import Detector
+from engines.detectors.catalogue import DETECTORS, DetectorFactory
 from engines.detectors.differnet import DiffernetDetector
 from engines.location.location import Location
 from engines.training.release.export import export_onnx

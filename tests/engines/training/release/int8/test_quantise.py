@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors import DETECTORS
+from engines.detectors.catalogue import DETECTORS
 from engines.errors import ExportError
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.release.export import check_half, export_onnx, map_spec
