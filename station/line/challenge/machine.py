@@ -88,6 +88,10 @@ class Challenge:
         self._mode = False
         self._news: list[Run] = []
 
+    def __repr__(self) -> str:
+        """In one line, for debugging."""
+        return f"<Challenge {self.state.name}" + (f", part {self.step}: {self.next_part}>" if self.step else ">")
+
     # ---- what the rest of the station may ask -------------------------------------------------------------------
 
     @property

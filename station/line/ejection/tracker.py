@@ -120,6 +120,12 @@ class Tracker:
         """Parts that are off the belt, the latest of them; True: pushed before there was a verdict."""
         self._bin_full = False
 
+    def __repr__(self) -> str:
+        """In one line, for debugging."""
+        parts = (f"{part} at {part.position:g}" for part in self._parts)
+        on = (str(lane.number) for lane in self._lanes if lane.pulse)
+        return f"<Tracker on the belt: {', '.join(parts) or 'none'}; ejectors on: {', '.join(on) or 'none'}>"
+
     @property
     def parts_on_belt(self) -> int:
         return len(self._parts)

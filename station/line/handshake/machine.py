@@ -24,7 +24,7 @@ Fail-safe rules held here:
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from station.codes import ReasonCode, WarningCode
@@ -97,6 +97,12 @@ class Handshake:
         self._commands = Commands(
             _ns(settings.command_timeout_s), _ns(settings.command_release_s), _ns(settings.load_timeout_s)
         )
+
+    def __repr__(self) -> str:
+        """In one line, for debugging: the bits that the PLC reads as 1."""
+        bits = self.outputs()
+        up = (field.name for field in fields(bits) if getattr(bits, field.name) is True)
+        return f"<Handshake up: {', '.join(up) or 'none'}; results: {len(self._queue)}>"
 
     @property
     def inputs(self) -> PlcInputs:
@@ -349,19 +355,13 @@ class Handshake:
             self._trigger_ack = False
             self._missed_trigger = self._missed_trigger and inputs.trigger_enable
         elif not before.trigger:
-            latched, self._latched = self._latched, None
-            part_id = latched.part_id if latched else 0
+            latched = self._latched or PartIdLatched(0, inputs.encoder_count, inputs.deadline_ms, 0)
+            self._latched = None
             if was_ready and self.ready:
                 self._trigger_pending = True
-                return [
-                    TriggerRequested(
-                        part_id,
-                        latched.encoder_count if latched else inputs.encoder_count,
-                        latched.deadline_ms if latched else inputs.deadline_ms,
-                    )
-                ]
+                return [TriggerRequested(latched.part_id, latched.encoder_count, latched.deadline_ms)]
             self.trigger_missed()
-            return [TriggerMissed(part_id)]
+            return [TriggerMissed(latched.part_id)]
         return []
 
     def _show_next(self) -> None:

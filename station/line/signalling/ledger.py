@@ -112,6 +112,11 @@ class Ledger:
         """Trigger of the last part that was closed without its frame."""
         self._challenge_run = 0
 
+    def __repr__(self) -> str:
+        """In one line, for debugging."""
+        parts = (f"{key}{'' if entry.has_frame else ' without frame'}" for key, entry in self._open.items())
+        return f"<Ledger open: {', '.join(parts) or 'none'}; next: {self._next_id}>"
+
     @property
     def counters(self) -> Counters:
         return Counters(**self._counts)

@@ -338,3 +338,10 @@ def test_a_test_that_challenge_mode_has_paused_before_it_began_keeps_no_part_awa
     machine.mode(False)
     assert not machine.waits
     assert machine.takes_masters == 0
+
+
+def test_its_repr_names_the_state_and_the_part_that_comes_next() -> None:
+    machine = challenge()
+    assert repr(machine) == "<Challenge PASSED>"
+    run_through(machine, FAIL)
+    assert repr(machine) == "<Challenge RUNNING, part 2: haze>"

@@ -364,3 +364,12 @@ def test_standing_belt_ends_a_pulse_of_counts() -> None:
     assert not line.of(Release)
     line.run_to(11_001)
     assert line.of(Release)
+
+
+def test_its_repr_names_the_parts_on_the_belt_and_the_ejectors_that_are_on() -> None:
+    line = Line()
+    assert repr(line.tracker) == "<Tracker on the belt: none; ejectors on: none>"
+    line.part(1, FAIL)
+    assert repr(line.tracker) == "<Tracker on the belt: part 101 (acquisition 1) at 0; ejectors on: none>"
+    line.run_to(1000)
+    assert repr(line.tracker) == "<Tracker on the belt: none; ejectors on: 1>"

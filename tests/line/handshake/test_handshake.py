@@ -384,3 +384,9 @@ def test_properties_for_the_owner(bench: Bench) -> None:
     assert not bench.handshake.has_results
     bench.inspect(1)
     assert bench.handshake.has_results
+
+
+def test_its_repr_names_the_bits_that_are_up(bench: Bench) -> None:
+    assert repr(bench.handshake) == "<Handshake up: online, trigger_ready, reject; results: 0>"
+    bench.write(trigger_enable=False)
+    assert repr(bench.handshake) == "<Handshake up: online, reject; results: 0>"

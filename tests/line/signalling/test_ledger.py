@@ -43,6 +43,13 @@ def ledger() -> Ledger:
     return Ledger(LIMITS, wall_offset_ns=0)
 
 
+def test_its_repr_names_the_open_parts(ledger: Ledger) -> None:
+    assert repr(ledger) == "<Ledger open: none; next: 1>"
+    ledger.frame(20 * MS, lost_before=0, ready=True)
+    ledger.open("software", 30 * MS)
+    assert repr(ledger) == "<Ledger open: 1, 2 without frame; next: 3>"
+
+
 def test_an_id_belongs_to_the_next_trigger(ledger: Ledger) -> None:
     ledger.latch(7, 10 * MS, while_ready=True, encoder_count=123, deadline_ms=250)
     match = ledger.frame(20 * MS, lost_before=0, ready=True)
