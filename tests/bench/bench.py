@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -33,9 +33,9 @@ from station.simulation.plant.plc_link import StationLink
 from station.simulation.plant.plc_signals import Control, StationStatus
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
+from tests.bench.waiting import DEADLINE_S, wait_for
 
 WIDTH, HEIGHT = 160, 128
-DEADLINE_S = 20.0
 START_S = 120.0
 """A station starts two processes with large libraries, on a machine that is busy."""
 Picture = NDArray[np.uint8]
@@ -52,14 +52,6 @@ def bad() -> Picture:
     picture = good()
     picture[40:72, 40:72] = 220
     return picture
-
-
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
-    """Polls until it holds; fails after the time-out."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, f"waited {timeout_s:g} s for {what}"
-        time.sleep(0.005)
 
 
 def free_port() -> int:
@@ -290,8 +282,9 @@ class Bench:
         self.plc.latch(part_id)
         for name, picture in pictures.items():
             self.scenes[name].show(picture, part_id)
+        edge_ns = time.monotonic_ns()  # one wire for all, even if this thread is held up between them
         for name in pictures:
-            self.scenes[name].pulse_line1()
+            self.scenes[name].pulse_line1(edge_ns)
         return part_id
 
     def next_part_id(self) -> int:

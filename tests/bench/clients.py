@@ -1,22 +1,12 @@
-"""Modbus clients for the tests: raw frames, and waiting with a deadline. None of it shares code with the station."""
+"""Modbus clients for the tests: raw frames. None of it shares code with the station."""
 
 from __future__ import annotations
 
 import socket
 import struct
-import time
-from collections.abc import Callable
 from types import TracebackType
 
-DEADLINE_S = 10.0
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Polls until it holds; fails after DEADLINE_S."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"waited {DEADLINE_S:g} s for {what}"
-        time.sleep(0.005)
+from tests.bench.waiting import DEADLINE_S
 
 
 class RawClient:

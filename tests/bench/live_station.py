@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from station.control import ControlError
-from tests.bench.bench import Bench, good, wait_for
+from tests.bench.bench import Bench, good
+from tests.bench.waiting import wait_for
 
 ONLINE_S = 120.0
 

@@ -134,7 +134,7 @@ class RtuWire:
                 data = self._broken_write(rng)
             self._send(bytes(data))
             if rng.random() < 0.9:
-                time.sleep(self.SILENCE_S)
+                time.sleep(self.SILENCE_S)  # the silence that ends a frame
 
     @staticmethod
     def _broken_write(rng: random.Random) -> bytearray:
@@ -216,7 +216,7 @@ class GoodPlc:
         while bits(self.wire.ask(read(2, number, 1)), 1)[0] != value:
             assert time.monotonic() < end, f"status bit {number} = {value}"
             if self._scan_s:
-                time.sleep(self._scan_s)
+                time.sleep(self._scan_s)  # the cycle of a PLC
 
     def part(self, part_id: int, times: Times) -> None:
         """One part from its id to the acknowledged result, which must be its own."""

@@ -15,8 +15,9 @@ from engines.bundle.writing import write_bundle
 from engines.store.history import Action
 from engines.store.store import EngineStore, manifest_of
 from station.commands import main as cli
-from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good, wait_for
+from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.waiting import wait_for
 
 
 def engine(path: Path, *, reject_score: float = 40.0, width: int = WIDTH) -> Path:

@@ -17,9 +17,9 @@ from rich.console import Console
 from drivers.plc.signal_map import POINTS, Area
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
 from station.commissioning.plc_monitor import HIGHLIGHT_S, Reader, in_words, side_by_side
-from tests.bench.clients import wait_for
 from tests.bench.live_station import live_station
 from tests.bench.small_station import SmallStation
+from tests.bench.waiting import wait_for
 
 
 def monitor(port: int, *arguments: str) -> subprocess.CompletedProcess[str]:

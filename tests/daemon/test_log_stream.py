@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from station.daemon.log_stream import QUEUE_LINES, LogStream
-from tests.bench.bench import wait_for
+from tests.bench.waiting import wait_for
 
 
 def lost_line(lines: int) -> str:

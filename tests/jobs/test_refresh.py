@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from station.results import Pixels, Verdict
 from tests.bench.engines.pictures import ring
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.sample_parts import PartMaker
+from tests.bench.waiting import wait_for
 
 GOOD, SCRATCHED = 46, 4
 SIZE = 160
@@ -181,12 +182,23 @@ def command(configuration: LoadedConfiguration, *arguments: str) -> subprocess.P
     )
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 60.0) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
+def wait_for_features(station: LoadedConfiguration, process: subprocess.Popen[str]) -> None:
+    """Until the training has written its first features."""
+
+    def are_there() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
+        return (work_of(station) / "features").exists()
+
+    wait_for(are_there, "features", timeout_s=60)
+
+
+def is_free(station: LoadedConfiguration) -> bool:
+    """No refresh runs."""
+    try:
+        with only_refresh(work_of(station)):
+            return True
+    except RefreshError:
+        return False
 
 
 @pytest.mark.system
@@ -213,7 +225,7 @@ def test_clear_errors(station: LoadedConfiguration, tmp_path: Path) -> None:
 @pytest.mark.system
 def test_cancelled_it_leaves_nothing(station: LoadedConfiguration) -> None:
     process = command(station)
-    wait_for((work_of(station) / "features").exists, process)
+    wait_for_features(station, process)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
@@ -226,18 +238,12 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     labels = tmp_path / "labels.csv"
     labels.write_text("part_id,label\n1001,good\n1047,defective\n1048,defective\n")
     process = command(station, "--labels", str(labels))
-    wait_for((work_of(station) / "features").exists, process)
+    wait_for_features(station, process)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    end = time.monotonic() + 60  # the training ends by itself: nobody reads what it says
-    while True:
-        try:
-            with only_refresh(work_of(station)):
-                break
-        except RefreshError:
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    # The training ends by itself: nobody reads what it says.
+    wait_for(lambda: is_free(station), "the end of the training", timeout_s=60)
     assert len(store_of(station).versions()) == 1
 
     process = command(station, "--labels", str(labels))

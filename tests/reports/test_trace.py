@@ -22,8 +22,9 @@ from station.reports.drawing import PNG_SCALE, Drawing
 from station.reports.trace import trace
 from station.reports.trace_picture import COLOURS, WIDTH, draw, tick_ms
 from station.results import Verdict
-from tests.bench.bench import Bench, bad, good, wait_for
+from tests.bench.bench import Bench, bad, good
 from tests.bench.sample_parts import WALL_TIME, PartMaker
+from tests.bench.waiting import wait_for
 
 MAKE = PartMaker()
 SVG = "{http://www.w3.org/2000/svg}"

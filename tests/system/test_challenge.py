@@ -16,7 +16,8 @@ from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
 from station.records.schema import open_reader
 from station.results import PartCounts, Verdict
-from tests.bench.bench import START_S, Bench, bad, good, wait_for
+from tests.bench.bench import START_S, Bench, bad, good
+from tests.bench.waiting import wait_for
 
 START_CHALLENGE = 6
 PARTS = """

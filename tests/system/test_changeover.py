@@ -21,8 +21,9 @@ from station.configuration.selection import FILE
 from station.records.audit import AuditRow, audit_rows
 from station.records.schema import open_reader
 from station.results import Verdict
-from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture, wait_for
+from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.waiting import wait_for
 
 SELECT_RECIPE, ACTIVATE_ENGINE, RELOAD = 1, 7, 8
 GREY = {"dark": 64, "bright": 160}
@@ -188,7 +189,7 @@ def test_killed_during_a_change(tmp_path: Path, seed: int) -> None:
             bench.send(part_of(recipe))
             bench.plc.set(command=SELECT_RECIPE, command_argument=3 - NUMBER[recipe], execute=True)
             wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
-            time.sleep(rng.uniform(0, 0.6))  # the moment to kill: anywhere in the change
+            time.sleep(rng.uniform(0, 0.6))  # the moment to kill: anywhere in the change, also behind its end
             bench.kill()
             bench.plc.set(execute=False)
         bench.start()

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -19,6 +18,7 @@ from station.records.schema import open_reader
 from station.simulation.parts.rendered import SIZE_PX, render
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
+from tests.bench.waiting import wait_for
 
 KEYS = {"ledger", "truth", "confusion", "latency_ms", "engine_ms", "overhead_ms", "engine_id", "ejected_part_ids", "image_auroc"}  # fmt: skip # noqa: E501
 
@@ -102,14 +102,17 @@ def test_plc_triggers_the_camera_and_openvino_runs_the_engine(tmp_path: Path, en
 
 
 def test_parts_that_come_faster_than_everything_are_all_accounted_for(tmp_path: Path, engine: Path) -> None:
-    """How fast this computer is, is not asked: the belt waits for it, and the report says what was held."""
+    """How fast this computer is, is not asked: the belt waits for it, and the report says what was held.
+
+    Above the rate that was set, too: the first part may be read late, and the others at once behind it.
+    """
     done = demo("--engine", str(engine), "--parts", "60", "--rate", "200", "--work", str(tmp_path / "work"),
                 timeout_s=200)  # fmt: skip
     report = json.loads((tmp_path / "work/report.json").read_text())
     assert done.returncode == 0, done.stdout + done.stderr + str(report["problems"])
     assert report["ledger"]["triggers"] == 60
     assert report["rate_per_s"] == 200
-    assert 0 < report["held_rate_per_s"] <= 210
+    assert report["held_rate_per_s"] > 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -120,10 +123,7 @@ def test_interrupted_demo_leaves_nothing_behind(tmp_path: Path, engine: Path, nu
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as running:  # fmt: skip
         log = work / "line.jsonl"
-        deadline = time.monotonic() + 60
-        while '"event": "part"' not in (log.read_text() if log.exists() else ""):
-            assert time.monotonic() < deadline, "no part came"
-            time.sleep(0.1)
+        wait_for(lambda: log.exists() and '"event": "part"' in log.read_text(), "a part", timeout_s=60)
         running.send_signal(number)
         output, _ = running.communicate(timeout=60)
     assert running.returncode == 130, output

@@ -20,9 +20,10 @@ from pyModbusTCP.client import ModbusClient
 
 from station.codes import ReasonCode
 from station.results import Verdict
-from tests.bench.bench import Bench, bad, good, wait_for
+from tests.bench.bench import Bench, bad, good
 from tests.bench.faulty_engine import HANGS, NAN, RAISES, faulty, write_faulty_engine
 from tests.bench.gated_station import GATE, slow
+from tests.bench.waiting import wait_for
 
 ERROR = int(Verdict.ERROR)
 
@@ -303,6 +304,6 @@ def test_full_disk(tmp_path: Path) -> None:
         wait_for(lambda: any("disk" in warning for warning in bench.status()["warnings"]), "the warning")
         assert bench.part(good()).passed
         counters = bench.status()["counters"]
+        # No verdict is ERROR: none came behind its deadline, as it would if signalling waited for the disk.
         assert counters["triggers"] == counters["failed"] + counters["passed"] == pictures + 1
-        assert max(part["latency_ms"] for part in bench.status()["recent"]) < 400
         assert bench.terminate() == 0

@@ -22,10 +22,11 @@ from station.jobs.plan import Phase, PlanBuildError, PlanBuilding, build_plan
 from station.line.acquisition.messages import CameraChanged, CameraState
 from station.line.handshake.messages import StationState
 from station.line.signalling.condition import Condition
-from tests.bench.bench import Bench, bad, good, wait_for
+from tests.bench.bench import Bench, bad, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.gpu_station import failing
 from tests.bench.places import ROOT
+from tests.bench.waiting import wait_for
 from tests.engines.runtimes.tensorrt.small_driver import small_driver
 
 pytestmark = pytest.mark.skipif(not isinstance(probe(), NoGpu), reason="this computer has a GPU that can be used")

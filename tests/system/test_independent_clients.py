@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from pyModbusTCP.client import ModbusClient
 
-from tests.bench.clients import wait_for
 from tests.bench.programs import needs_program
 from tests.bench.small_station import SmallStation
+from tests.bench.waiting import wait_for
 
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, BUFFER_ENABLE, EXECUTE, CLEAR_ERROR, LATCH_PART_ID = 0, 1, 2, 3, 4, 5, 11
 TRIGGER_READY, TRIGGER_ACK, INSPECTION_COMPLETED, RESULTS_VALID, PASS, REJECT = 1, 2, 5, 6, 7, 8

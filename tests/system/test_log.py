@@ -8,7 +8,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.bench.bench import DEADLINE_S, Bench, bad, good
+from tests.bench.bench import Bench, bad, good
+from tests.bench.waiting import DEADLINE_S
 
 PARTS = 12
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.bench import Bench, good, wait_for
+from tests.bench.bench import Bench, good
+from tests.bench.waiting import wait_for
 
 PULSES = 360
 PULSE_S = 1 / 240
@@ -53,7 +54,7 @@ def test_lost_frames_of_an_overloaded_line_are_parts_or_missed(bench: Bench) -> 
         if number % 40 == 20:
             bench.scene.fail_dropped(1 + number % 3)
         next_s += PULSE_S
-        time.sleep(max(0.0, next_s - time.monotonic()))
+        time.sleep(max(0.0, next_s - time.monotonic()))  # the pace of the line, which does not wait for the station
         assert bench.scene.pulse_line1()
     wait_for(lambda: pulses_taken(bench) == PULSES, "the pulses")
     wait_for(bench.settled, "the results")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.bench.bench import Bench, bad, good
-from tests.bench.clients import wait_for
 from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks
 from tests.bench.serial_pair import SerialPair
+from tests.bench.waiting import wait_for
 
 TRIGGER_ENABLE, TRIGGER, RESULTS_ACK, LATCH_PART_ID = 0, 1, 2, 11
 ONLINE, TRIGGER_READY, TRIGGER_ACK, RESULTS_VALID, PASS, REJECT, PART_ID_ACK = 0, 1, 2, 6, 7, 8, 19

@@ -17,7 +17,8 @@ from station.configuration import load as config
 from station.control import ControlError, request
 from station.records.ejections import Ejection, ejections
 from station.records.schema import open_reader
-from tests.bench.bench import Bench, PlcResult, bad, good, wait_for
+from tests.bench.bench import Bench, PlcResult, bad, good
+from tests.bench.waiting import wait_for
 
 SELECT_RECIPE, RELOAD = 1, 8
 FIRST, SECOND, BROKEN = 1, 2, 3
@@ -26,7 +27,7 @@ BY_TIME = """
 [reject]
 by = "station"
 encoder = "time"
-window_ms = 100.0
+window_ms = 300.0
 [[reject.ejectors]]
 distance_ms = 1200.0
 pulse_ms = 60.0
@@ -36,7 +37,7 @@ pulse_ms = 60.0
 """
 BY_ENCODER = BY_TIME.replace('"time"', '"camera"').replace("_ms", "_counts").replace(".0", "")
 TO_FIRST = '[[reject.ejectors]]\nverdicts = ["FAIL"]\n[[reject.ejectors]]\n'
-TO_SECOND = "[reject]\nwindow_{unit} = 90\n[[reject.ejectors]]\n[[reject.ejectors]]\n"
+TO_SECOND = "[reject]\nwindow_{unit} = 290\n[[reject.ejectors]]\n[[reject.ejectors]]\n"
 BUSY: dict[str, Any] = {"station__deadline_ms": 8000, "camera__no_frame_ms": 4000}
 """No part is late because the machine has other work."""
 
@@ -44,7 +45,7 @@ BUSY: dict[str, Any] = {"station__deadline_ms": 8000, "camera__no_frame_ms": 400
 def two_recipes(folder: Path, reject: str, unit: str) -> Bench:
     bench = Bench(folder, recipe__active="first", **BUSY)
     bench.config_path.write_text(bench.config_path.read_text() + reject)
-    second = TO_SECOND.format(unit=unit).replace("= 90", "= 90.0" if unit == "ms" else "= 90")
+    second = TO_SECOND.format(unit=unit).replace("= 290", "= 290.0" if unit == "ms" else "= 290")
     for name, number, text in (("first", FIRST, TO_FIRST), ("second", SECOND, second)):
         path = bench.write_recipe(name, number, camera__exposure_time_us=500.0)
         path.write_text(path.read_text() + text)
@@ -73,7 +74,7 @@ def pushed_by(bench: Bench, part_id: int) -> int:
 def wait_apart(bench: Bench) -> None:
     """Until the next part is far enough from the last one."""
     last_ns = bench.scene.exposure().trigger_ns
-    wait_for(lambda: time.monotonic_ns() > last_ns + 200_000_000, "the last part to be far enough")
+    wait_for(lambda: time.monotonic_ns() > last_ns + 600_000_000, "the last part to be far enough")
 
 
 def bad_part(bench: Bench) -> int:

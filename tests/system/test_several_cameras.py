@@ -16,13 +16,14 @@ import pytest
 
 from station.codes import ReasonCode
 from station.results import Verdict
-from tests.bench.bench import Bench, Picture, PlcResult, bad, good, wait_for
+from tests.bench.bench import Bench, Picture, PlcResult, bad, good
+from tests.bench.waiting import wait_for
 
 THREE: dict[str, dict[str, Any]] = {"top": {}, "side": {}, "end": {}}
 ALL_GOOD = {name: good() for name in THREE}
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
 TOLERANCE = {"tolerance_ms": 200.0}
-"""Wide: the pulses of the cameras come one after the other from a process that may have to wait for a core."""
+"""Of times that the cameras stamp, so the machine has no part in it."""
 APART_S = 0.45
 """More than twice the tolerance, or the parts could not be told apart."""
 
@@ -40,7 +41,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def result_of(bench: Bench, pictures: dict[str, Picture]) -> PlcResult:
     """The result of a part that these cameras see."""
-    time.sleep(APART_S)
+    time.sleep(APART_S)  # the pitch of the parts, at least
     return bench.result(bench.send_views(pictures))
 
 
@@ -168,21 +169,23 @@ def test_a_camera_down_the_belt(tmp_path: Path) -> None:
 def staggered(bench: Bench, pictures: list[Picture], *, lost: int, after_s: float, pitch_s: float) -> list[int]:
     """Parts pass the first camera, and `after_s` later the second, which sees these pictures; one trigger is lost."""
     ids: list[int] = []
+    edges_ns: list[int] = []
 
     def pass_second(index: int) -> None:
         bench.scenes["side"].show(pictures[index], ids[index])
         if index != lost:
-            bench.scenes["side"].pulse_line1()
+            bench.scenes["side"].pulse_line1(edges_ns[index] + round(after_s * 1e9))
 
     timers = []
     for index in range(len(pictures)):
         ids.append(bench.next_part_id())
         bench.plc.latch(ids[-1])
         bench.scene.show(good(), ids[-1])
-        bench.scene.pulse_line1()
+        edges_ns.append(time.monotonic_ns())
+        bench.scene.pulse_line1(edges_ns[-1])
         timers.append(threading.Timer(after_s, pass_second, [index]))
         timers[-1].start()
-        time.sleep(pitch_s)
+        time.sleep(pitch_s)  # the pitch of the parts, at least
     for timer in timers:
         timer.join()
     return ids

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import cv2
 
-from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good, wait_for
+from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
+from tests.bench.waiting import wait_for
 
 
 def pictures(folder: Path) -> Path:

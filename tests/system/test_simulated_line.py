@@ -18,8 +18,9 @@ from station.simulation.plant.belt import Layout
 from station.simulation.plant.ejector import BeltFault, RejectBy, section
 from station.simulation.run.processes import LineProcess, StationProcess
 from station.simulation.run.workspace import Workspace, configuration, prepare
-from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good, wait_for
+from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.waiting import wait_for
 
 RATE_PER_S, TRANSIT_S = 3.0, 2.0
 TRUTHS = [GOOD, "spot", GOOD, GOOD, "spot", "spot", GOOD, GOOD, "spot", GOOD, GOOD, GOOD]

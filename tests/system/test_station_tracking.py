@@ -14,12 +14,14 @@ from station.control import request
 from station.records.ejections import Ejection, ejections
 from station.records.events import events
 from station.records.schema import open_reader
-from tests.bench.bench import Bench, bad, good, wait_for
+from tests.bench.bench import Bench, bad, good
+from tests.bench.waiting import wait_for
 
 EJECTOR1, LINE_STOP, ERROR_CODE, COUNT_EJECTED = 20, 24, 4, 46
 ENCODER_AT_START = 2**32 - 2000
 """It wraps around on the way."""
-WINDOW_MS = 100.0
+WINDOW_MS = 1000.0
+"""An ejector may fire as much too late: wide, so that a machine that has other work does not make it a fault."""
 BY_TIME = f"""
 [reject]
 by = "station"
@@ -73,21 +75,23 @@ def test_bad_part_is_pushed_in_time_and_good_part_is_not(bench: Bench) -> None:
     [ejection] = recorded(bench)
     assert (ejection.ejector, ejection.reason, ejection.confirmed) == (1, ReasonCode.SCORE_ABOVE_LIMIT, None)
     assert ejection.unit == "ms"
-    assert 0 <= ejection.error <= 100
+    assert 0 <= ejection.error <= WINDOW_MS
     assert bench.scene.output("Line2").changed_ns - triggered_ns >= 1.5e9, "the end of the pulse, behind the distance"
     assert register(bench, COUNT_EJECTED + 1) == 1
     assert not status_bit(bench, LINE_STOP)
 
 
 def test_parts_closer_than_the_window_are_both_pushed(bench: Bench) -> None:
-    """Two good parts, as fast as the handshake lets them through."""
+    """Two good parts; the edge of the second one is stamped with a time within the window of the first one."""
     request(bench.directory / "work" / "control.sock", {"command": "offline"})
     wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
     bench.scene.show(good(), 1)
-    bench.scene.pulse_line1()
+    first_ns = time.monotonic_ns()
+    bench.scene.pulse_line1(first_ns)
     wait_for(lambda: bench.scene.exposure().exposures == 1, "the exposure")
-    time.sleep(0.005)  # of 0.5 ms
-    bench.scene.pulse_line1()
+    second_ns = first_ns + round(WINDOW_MS * 1e6) // 2
+    wait_for(lambda: time.monotonic_ns() > second_ns, "the second part")
+    bench.scene.pulse_line1(second_ns)
     wait_for(lambda: register(bench, COUNT_EJECTED + 1) == 2, "both to be pushed")
     with open_reader(bench.directory / "work" / "records") as connection:
         wait_for(lambda: any(event.kind == "parts_too_close" for event in events(connection)), "the event")
@@ -155,7 +159,7 @@ NO_PLC = """
 [reject]
 by = "station"
 encoder = "camera"
-window_counts = 300
+window_counts = 1000
 [[reject.ejectors]]
 distance_counts = 5000
 pulse_counts = 200
@@ -172,18 +176,18 @@ def test_without_a_plc_the_camera_tells_the_encoder_and_drives_the_ejector(tmp_p
         def run_belt(counts: range) -> None:
             for count in counts:
                 bench.scene.set_encoder((ENCODER_AT_START + count * 10) % 2**32)
-                time.sleep(0.002)
+                time.sleep(0.002)  # the speed of the belt, at most
 
         run_belt(range(50))
         bench.scene.show(bad(), 1)
         bench.scene.pulse_line1()
         wait_for(lambda: bench.status()["counters"]["failed"] == 1, "the verdict")
         run_belt(range(50, 450))
-        time.sleep(0.3)  # the belt stands before the ejector
+        time.sleep(0.3)  # the belt stands before the ejector: nothing must come of it
         assert bench.scene.output("Line2").changes == 0
         run_belt(range(450, 650))
         wait_for(lambda: bench.scene.output("Line2").changes == 2, "the pulse")
         wait_for(lambda: bool(recorded(bench)), "the record")
         [ejection] = recorded(bench)
         assert ejection.unit == "counts"
-        assert 0 <= ejection.error <= 300
+        assert 0 <= ejection.error <= 1000, "the belt stands then, so a late pulse finds the part, too"

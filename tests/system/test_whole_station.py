@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from station.results import Verdict
-from tests.bench.bench import Bench, bad, good, wait_for
+from tests.bench.bench import Bench, bad, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.programs import needs_program
+from tests.bench.waiting import wait_for
 
 
 @pytest.fixture

@@ -294,7 +294,7 @@ def test_killed_at_any_moment_the_store_stays_whole(store: EngineStore, engines:
         process = changing(store, engines[1], 100_000)
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(float(rng.uniform(0.0, 0.15)))
+        time.sleep(float(rng.uniform(0.0, 0.15)))  # the moment to kill: anywhere in a change
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=30)
         active = store.active()

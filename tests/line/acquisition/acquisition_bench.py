@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +23,7 @@ from station.line.acquisition.messages import (
     FrameFailed,
 )
 from station.line.acquisition.stage import Acquisition
+from tests.bench.waiting import wait_for
 
 PATIENCE_S = 20.0
 CLOCK_MAPPING_NS = 100_000
@@ -115,13 +115,6 @@ def playing(inbox: Inbox, folder: Path, **options: object) -> Iterator[Acquisiti
         yield acquisition
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(0.01)
-
-
 def expose(scene: Scene) -> None:
     """One exposure: pulses the line until the camera, maybe still busy with the last one, takes the trigger."""
     before = scene.exposure()
@@ -131,13 +124,6 @@ def expose(scene: Scene) -> None:
         return now.exposures + now.missed_triggers > before.exposures + before.missed_triggers
 
     scene.pulse_line1()
-    wait_until(answered, "exposure")
+    wait_for(answered, "exposure")
     if scene.exposure().exposures == before.exposures:
         expose(scene)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

@@ -25,14 +25,8 @@ from station.line.acquisition.messages import (
     FrameFailed,
 )
 from station.line.acquisition.stage import BackOff
-from tests.line.acquisition.acquisition_bench import (
-    Inbox,
-    acquiring,
-    is_running,
-    playing,
-    simtl,
-    wait_until,
-)
+from tests.bench.waiting import is_alive, wait_for
+from tests.line.acquisition.acquisition_bench import Inbox, acquiring, playing, simtl
 
 pytestmark = pytest.mark.system
 
@@ -84,7 +78,7 @@ def test_a_hung_camera_process_is_replaced(inbox: Inbox, folder: Path) -> None:
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         assert "did not answer for 1.5 s" in inbox.state(CameraState.DOWN).detail
-        wait_until(lambda: not is_running(pid), "end of the hung process")
+        wait_for(lambda: not is_alive(pid), "end of the hung process")
         inbox.state(CameraState.STREAMING)
         acquisition.fire()
         inbox.next(FrameArrived)
@@ -92,7 +86,7 @@ def test_a_hung_camera_process_is_replaced(inbox: Inbox, folder: Path) -> None:
 
 def test_an_idle_camera_process_is_not_taken_for_hung(inbox: Inbox, folder: Path) -> None:
     with playing(inbox, folder, hang_timeout_s=1.5):
-        time.sleep(2.0)
+        time.sleep(2.0)  # longer than it may be silent
         assert inbox.rest() == []
 
 
@@ -107,7 +101,7 @@ def test_a_wrong_setting_is_failed_and_tried_again(inbox: Inbox, scene: Scene) -
             pids.add(acquisition.pid)
             return len(pids - {None, first}) >= 2
 
-        wait_until(tried_again, "another try")
+        wait_for(tried_again, "another try")
         assert inbox.rest() == []  # the same failure is reported once
 
 
@@ -156,7 +150,7 @@ def test_stopping_ends_the_process_and_says_so(inbox: Inbox, folder: Path) -> No
         assert pid is not None
         acquisition.stop(timeout_s=5.0)
         acquisition.stop(timeout_s=5.0)
-        assert not is_running(pid)
+        assert not is_alive(pid)
         inbox.state(CameraState.STOPPED)
         acquisition.fire()
         assert inbox.next(FrameFailed).code is ReasonCode.CAMERA_DOWN
@@ -168,7 +162,7 @@ def test_stopping_ends_a_hung_process(inbox: Inbox, folder: Path) -> None:
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         acquisition.stop(timeout_s=0.5)
-        assert not is_running(pid)
+        assert not is_alive(pid)
 
 
 def test_signals_of_the_terminal_do_not_end_the_camera_process(inbox: Inbox, folder: Path) -> None:
@@ -223,6 +217,6 @@ def test_the_camera_process_ends_with_a_killed_daemon(folder: Path) -> None:
     ) as process:
         assert process.stdout is not None
         camera = int(process.stdout.readline())
-        assert is_running(camera)
+        assert is_alive(camera)
         process.kill()
-    wait_until(lambda: not is_running(camera), "end of the orphan")
+    wait_for(lambda: not is_alive(camera), "end of the orphan")

@@ -19,7 +19,7 @@ from station.line.ejection.stage import EjectionPorts, EjectionStage
 from station.line.ejection.tracker import Tracker
 from station.records.ejections import Ejection
 from station.results import Verdict
-from tests.bench.bench import wait_for
+from tests.bench.waiting import wait_for
 
 MS = 1_000_000
 FOREVER_S = 1e9

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import resource
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,15 +21,9 @@ from station.records.parts import PartRow, parts
 from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.sample_parts import PartMaker, textured
+from tests.bench.waiting import wait_for
 
 MAKE = PartMaker(pixels=lambda seed: textured(seed, (200, 200, 3)))
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until, f"waited in vain: {what}"
-        time.sleep(0.01)
 
 
 def fill(directory: Path) -> None:

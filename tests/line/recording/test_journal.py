@@ -200,7 +200,7 @@ def run_and_kill(directory: Path, session: str, parts_before: int, delay_s: floa
         assert process.stdout is not None
         for _ in range(parts_before):
             assert process.stdout.readline(), "the victim ended by itself"
-        time.sleep(delay_s)
+        time.sleep(delay_s)  # the kill comes at any moment: the time is what varies
         os.kill(process.pid, signal.SIGKILL)
         rest = process.stdout.read().split()
     return parts_before + len(rest)

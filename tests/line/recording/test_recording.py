@@ -22,7 +22,8 @@ from station.records.parts import count_parts, parts
 from station.records.schema import DATABASE_FILE, open_reader
 from station.results import Decision, PartCounts, Verdict
 from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, new_part, textured
-from tests.line.recording.recording_bench import MAKE, recording, rows, wait_for
+from tests.bench.waiting import wait_for
+from tests.line.recording.recording_bench import MAKE, recording, rows
 
 
 def test_row_holds_everything_of_a_part(tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def test_stop_that_runs_out_of_time_keeps_the_rows_and_gives_up_images(tmp_path:
     for record in records:
         recorder.record(record)
     recorder.stop(0.0)
-    wait_for(lambda: not recorder.is_alive)
+    wait_for(lambda: not recorder.is_alive, "the end of the recorder")
     found = rows(tmp_path)
     assert len(found) == 60
     assert found[-1].views[0].image_skipped == "the station stopped"

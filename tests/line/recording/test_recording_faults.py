@@ -19,7 +19,8 @@ from station.records.images import ImageError, MapScale, encode_map, encode_png,
 from station.records.schema import DATABASE_FILE, RecordingError, open_reader
 from station.results import Verdict
 from tests.bench.sample_parts import PartMaker, textured
-from tests.line.recording.recording_bench import MAKE, recording, rows, wait_for
+from tests.bench.waiting import wait_for
+from tests.line.recording.recording_bench import MAKE, recording, rows
 
 
 def test_images_that_would_take_too_much_memory_are_given_up(tmp_path: Path) -> None:
@@ -78,13 +79,13 @@ def test_rows_wait_while_the_database_is_locked(tmp_path: Path, lock: sqlite3.Co
     with recording(tmp_path) as recorder:
         for number in range(1, 21):
             recorder.record(MAKE.inspected(number, Verdict.FAIL))
-        wait_for(lambda: not recorder.health.ok)
+        wait_for(lambda: not recorder.health.ok, "the warning")
         health = recorder.health
         assert health.warning is WarningCode.RECORDS_DELAYED
         assert "locked" in health.detail
         assert health.waiting >= 20
         lock.execute("ROLLBACK")
-        wait_for(lambda: recorder.health.ok)
+        wait_for(lambda: recorder.health.ok, "recovery")
         assert recorder.flush(20)
     assert [row.acquisition_id for row in rows(tmp_path)] == list(range(1, 21))
     assert all(row.views[0].image_path for row in rows(tmp_path))
@@ -92,7 +93,7 @@ def test_rows_wait_while_the_database_is_locked(tmp_path: Path, lock: sqlite3.Co
 
 def test_more_rows_than_may_wait_are_counted_and_reported(tmp_path: Path, lock: sqlite3.Connection) -> None:
     with recording(tmp_path, waiting_rows=30) as recorder:
-        wait_for(lambda: not recorder.health.ok)
+        wait_for(lambda: not recorder.health.ok, "the warning")
         with capture_logs() as logs:
             for number in range(1, 51):
                 recorder.record(MAKE.without_frame(number))
@@ -100,7 +101,7 @@ def test_more_rows_than_may_wait_are_counted_and_reported(tmp_path: Path, lock: 
         assert lost >= 20
         assert sum(entry["event"] == "record lost" for entry in logs) == lost
         lock.execute("ROLLBACK")
-        wait_for(lambda: recorder.health.ok)
+        wait_for(lambda: recorder.health.ok, "recovery")
         recorder.record(MAKE.without_frame(51))
     numbers = [row.acquisition_id for row in rows(tmp_path)]
     assert numbers == [*range(1, 51 - lost), 51]
@@ -115,7 +116,7 @@ def test_stop_gives_up_in_time_when_the_database_stays_locked(tmp_path: Path, lo
     recorder.start()
     recorder.record(MAKE.without_frame(1))
     assert not recorder.stop(0.2)
-    wait_for(lambda: not recorder.is_alive)
+    wait_for(lambda: not recorder.is_alive, "the end of the recorder")
     assert rows(tmp_path) == []
 
 
@@ -135,7 +136,7 @@ def test_no_image_is_stored_while_too_little_space_is_free(tmp_path: Path) -> No
     with recording(tmp_path, min_free_mb=10**9) as recorder:
         recorder.record(MAKE.inspected(1, Verdict.FAIL))
         assert recorder.flush(20)
-        wait_for(lambda: not recorder.health.ok)
+        wait_for(lambda: not recorder.health.ok, "the warning")
         assert recorder.health.warning is WarningCode.DISK_FULL
         assert "must stay free" in recorder.health.detail
     (row,) = rows(tmp_path)

@@ -16,6 +16,7 @@ from station.simulation.parts.pictures import Canvas
 from station.simulation.parts.schedule import LinePlan, PlannedPart
 from station.simulation.plant.belt import VIEW_COUNTS
 from station.simulation.plant.field import BELT_LEAD_SCANS, EXPOSURE_WAIT_S, Events, Field
+from tests.bench.waiting import wait_for
 
 PLAN = LinePlan(Canvas(8, 8, 1), (PlannedPart(1, "inspect", "dent"),), 20.0, 0.1, "unused", "127.0.0.1", 1)
 
@@ -24,15 +25,16 @@ def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
         field = Field(PLAN, [scene], Events(io.StringIO(), threading.Event()))
         for _ in range(20):
-            time.sleep(0.005)
+            time.sleep(0.005)  # the belt runs on the real clock
             field.move()
         stood_at = field.sample().encoder
         assert 0 < stood_at <= BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
-        for _ in range(20):
-            time.sleep(0.005)
+
+        def went_on() -> bool:
             field.move()
-            field.sample()
-        assert field.sample().encoder > 3 * stood_at
+            return field.sample().encoder > 3 * stood_at
+
+        wait_for(went_on, "the belt")
 
 
 def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: Path) -> None:
@@ -43,15 +45,17 @@ def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: P
         camera.bind(str(tmp_path / "s.0.sock"))
         field = Field(PLAN, [scene], Events(output, threading.Event()))
         field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
-        heard_s = 0.0
-        deadline = time.monotonic() + 20
-        while "unexposed" not in output.getvalue():
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        triggered_s: list[float] = []
+
+        def left_unexposed() -> bool:
+            before_s = time.monotonic()
             field.move()
             if field.sample().barriers:
-                heard_s = time.monotonic()
-        assert time.monotonic() - heard_s >= EXPOSURE_WAIT_S - 0.05
+                triggered_s.append(before_s)
+            return "unexposed" in output.getvalue()
+
+        wait_for(left_unexposed, "the part to leave the view")
+        assert time.monotonic() - triggered_s[0] >= EXPOSURE_WAIT_S
         in_view = field.layout.barrier_counts + VIEW_COUNTS[1]
         assert field.sample().encoder - in_view < 2 * BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
 
@@ -61,20 +65,20 @@ def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Pa
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
         field = Field(PLAN, [scene], Events(output, threading.Event()))
         field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
-        entries, barriers = 0, 0
-        deadline = time.monotonic() + 20
-        while True:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        entries: list[int] = []
+        barriers: list[int] = []
+
+        def reaches_the_ejector() -> bool:
             field.move()
             inputs = field.sample()
-            entries += len(inputs.entries)
-            barriers += len(inputs.barriers)
+            entries.extend(inputs.entries)
+            barriers.extend(inputs.barriers)
             field.set_ejector(inputs.encoder >= field.layout.ejector_counts)
-            if inputs.encoder >= field.layout.ejector_counts:
-                break
+            return inputs.encoder >= field.layout.ejector_counts
+
+        wait_for(reaches_the_ejector, "the part at the ejector")
     events = [json.loads(line) for line in output.getvalue().splitlines()]
-    assert (entries, barriers) == (1, 1)
+    assert (len(entries), len(barriers)) == (1, 1)
     assert [event["event"] for event in events] == ["unseen", "unexposed", "part"], "no camera listened"
     assert (events[2]["part_id"], events[2]["truth"], events[2]["bin"]) == (1, "dent", "reject")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from station.simulation.run.processes import stopped_in_order
-from tests.bench.bench import wait_for
 from tests.bench.places import ROOT
+from tests.bench.waiting import is_alive, wait_for
 
 STARTER = """
 import sys, time
@@ -32,14 +32,6 @@ def test_a_process_ends_when_the_one_that_started_it_is_killed(tmp_path: Path) -
         assert is_alive(child)
         starter.kill()
     wait_for(lambda: not is_alive(child), "the end of the server")
-
-
-def is_alive(pid: int) -> bool:
-    """Exists, and not only because nobody has asked for its exit code."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGALRM])

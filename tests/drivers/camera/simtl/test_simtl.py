@@ -17,7 +17,8 @@ from genicam.genapi import AccessException
 from numpy.typing import NDArray
 
 from drivers.camera.simtl import Scene
-from tests.bench.harvesting import NOTHING_S, HarvestedCamera, camera, connected, fetched, harvester, wait_until
+from tests.bench.harvesting import NOTHING_S, HarvestedCamera, camera, connected, fetched, harvester
+from tests.bench.waiting import wait_for
 
 WIDTH, HEIGHT = 61, 47
 """Odd, so that nothing works by chance of alignment."""
@@ -56,7 +57,7 @@ def move_line1(scene: Scene, cam: HarvestedCamera, level: bool) -> None:
     """Sets Line1 and waits until the camera has seen it: the message takes its time on a busy machine."""
     assert scene.set_line1(level)
     cam.set(LineSelector="Line1")
-    wait_until(lambda: cam.nodes.LineStatus.value == level, f"Line1 {level}")
+    wait_for(lambda: cam.nodes.LineStatus.value == level, f"Line1 {level}")
 
 
 # ---- pixels -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import pytest
 from genicam.gentl import IoException, ResourceInUseException
 
 from drivers.camera.simtl import Scene, SceneError
-from tests.bench.harvesting import NOTHING_S, camera, connected, fetched, harvester, wait_until
+from tests.bench.harvesting import NOTHING_S, camera, connected, fetched, harvester
+from tests.bench.waiting import wait_for
 
 WIDTH, HEIGHT = 64, 48
 
@@ -78,7 +79,7 @@ def test_dropped_frames_leave_a_gap_in_the_frame_ids(scene: Scene) -> None:
         scene.fail_dropped(2)
         for exposures in (2, 3):
             assert scene.pulse_line1()
-            wait_until(partial(_has_exposed, scene, exposures), "the exposure")
+            wait_for(partial(_has_exposed, scene, exposures), "the exposure")
             assert cam.fetch(NOTHING_S) is None
         assert scene.pulse_line1()
         assert fetched(cam).frame_id == 4
@@ -89,7 +90,7 @@ def test_late_frames_come_late_and_in_order(scene: Scene) -> None:
         cam.start("Line1")
         scene.fail_late(1, delay_ms=300)
         assert scene.pulse_line1()
-        wait_until(lambda: scene.exposure().exposures == 1, "the exposure")
+        wait_for(lambda: scene.exposure().exposures == 1, "the exposure")
         triggered_ns = scene.exposure().trigger_ns
         assert scene.pulse_line1()
         first, second = fetched(cam), fetched(cam)

@@ -15,9 +15,9 @@ from pyModbusTCP.server import DataBank, ModbusServer
 from drivers.plc.modbus import ModbusClientLink, ModbusClientSettings, SerialLine, TcpAddress
 from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
 from tests.bench.bench import free_port
-from tests.bench.clients import wait_for
 from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks, RtuSlave, TcpSlave
 from tests.bench.serial_pair import SerialPair
+from tests.bench.waiting import wait_for
 
 
 class Station:

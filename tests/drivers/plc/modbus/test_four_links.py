@@ -10,9 +10,9 @@ import pytest
 
 from drivers.plc.protocol import LinkEvent, PlcInputs, PlcLink, PlcOutputs
 from drivers.plc.signal_map import Layout
-from tests.bench.clients import wait_for
 from tests.bench.four_links import NAMES, FourLinks, Plc
 from tests.bench.serial_pair import SerialPair
+from tests.bench.waiting import wait_for
 
 TRIGGER_ENABLE, TRIGGER, LATCH_PART_ID = 0, 1, 11
 

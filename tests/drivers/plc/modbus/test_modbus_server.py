@@ -20,12 +20,12 @@ from tests.bench.clients import (
     frame,
     read,
     registers,
-    wait_for,
     write_coil,
     write_coils,
     write_register,
     write_registers,
 )
+from tests.bench.waiting import wait_for
 from tests.drivers.plc.modbus.recorded_server import (
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,

@@ -19,18 +19,13 @@ from tests.bench.clients import (
     frame,
     read,
     registers,
-    wait_for,
     write_coil,
     write_coils,
     write_register,
     write_registers,
 )
-from tests.drivers.plc.modbus.recorded_server import (
-    BUSY,
-    ILLEGAL_ADDRESS,
-    ILLEGAL_FUNCTION,
-    Server,
-)
+from tests.bench.waiting import wait_for
+from tests.drivers.plc.modbus.recorded_server import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, Server
 
 ADDRESSES = st.one_of(st.integers(0, 45), st.integers(990, 1050), st.integers(0, 0xFFFF))
 PDUS = st.one_of(
@@ -82,13 +77,17 @@ def test_a_writer_that_is_silent_too_long_is_replaced(start: Callable[..., Serve
 
 
 def test_a_writer_that_only_reads_stays_the_writer(start: Callable[..., Server]) -> None:
-    server = start(writer_silence_s=0.3)
+    silence_s = 0.3
+    server = start(writer_silence_s=silence_s)
     with RawClient(server.port) as writer, RawClient(server.port) as other:
         writer.ask(write_coil(0, 0xFF00))
-        end = time.monotonic() + 1.0
+        end = time.monotonic() + 3 * silence_s
         while time.monotonic() < end:
+            asked_s = time.monotonic()
             writer.ask(read(4, 0, 42))
-            assert other.ask(write_coil(0, 0)) == bytes([0x85, BUSY])
+            if other.ask(write_coil(0, 0)) != bytes([0x85, BUSY]):
+                assert time.monotonic() - asked_s >= silence_s, "the writer was not silent"
+                pytest.skip("this machine held the test up for longer than a writer may be silent")
 
 
 def test_only_listed_addresses_may_write(start: Callable[..., Server]) -> None:

@@ -15,9 +15,10 @@ import pytest
 from drivers.plc.modbus import ModbusRtuServerLink, ModbusRtuServerSettings, SerialLine
 from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
 from station.commissioning.plc_client import crc16
-from tests.bench.clients import read, wait_for, write_coil, write_register, write_registers
+from tests.bench.clients import read, write_coil, write_register, write_registers
 from tests.bench.programs import needs_program
 from tests.bench.serial_pair import SerialPair
+from tests.bench.waiting import wait_for
 from tests.drivers.plc.modbus.test_rtu_frames import rtu
 
 UNIT = 7
@@ -124,7 +125,7 @@ def test_a_broadcast_write_is_carried_out_and_not_answered(device: Device) -> No
 )
 def test_after_garbage_the_next_request_is_answered(device: Device, garbage: bytes) -> None:
     device.send(garbage)
-    time.sleep(GAP_S)
+    time.sleep(GAP_S)  # the silence that ends a frame
     assert device.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
     assert device.inputs == []
 
@@ -132,14 +133,14 @@ def test_after_garbage_the_next_request_is_answered(device: Device, garbage: byt
 def test_requests_may_come_byte_by_byte(device: Device) -> None:
     for byte in rtu(write_coil(0, 0xFF00), UNIT):
         device.send(bytes([byte]))
-        time.sleep(0.005)
+        time.sleep(0.005)  # more than the silence that ends a frame
     assert device.receive(20.0) == rtu(write_coil(0, 0xFF00), UNIT)
 
 
 def test_a_plc_that_never_reads_its_answers_does_not_stop_the_station(device: Device) -> None:
     for _ in range(300):
         device.send(rtu(read(4, 0, 48), UNIT))
-        time.sleep(0.003)
+        time.sleep(0.003)  # the silence that ends a frame
 
     def writes() -> bool:
         device.send(rtu(write_register(0, 299), UNIT))

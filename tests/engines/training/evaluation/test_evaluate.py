@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 from engines.training.evaluation.__main__ import main as evaluation_main
 from station.commands.main import main
 from tests.bench.engines import small_sets
+from tests.bench.waiting import is_alive, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -115,7 +114,7 @@ def test_after_a_kill_two_processes_finish_the_rest(dataset: Path, done: Path) -
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
     process.stdout.close()
-    _wait_until_gone(worker)
+    wait_for(lambda: not is_alive(worker), "the end of the worker with its parent", timeout_s=60)
     finished = {path: path.stat().st_mtime_ns for path in (output / "runs").glob("*.json")}
     assert 1 <= len(finished) < 3
     both = [subprocess.Popen(command(dataset, output, *grid), stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -148,17 +147,3 @@ def _only_child(pid: int) -> int:
     workers = [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
     assert len(workers) == 1
     return workers[0]
-
-
-def _wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except (ProcessLookupError, FileNotFoundError):
-            return
-        if state == "Z":
-            return
-        time.sleep(0.05)
-    pytest.fail(f"worker {pid} outlived its parent")

@@ -46,7 +46,7 @@ class AckBeforeAcquisitionId(Switched):
 
     def outputs(self) -> PlcOutputs:
         outputs = super().outputs()
-        late = time.monotonic() < self.taken_s + 0.3
+        late = time.monotonic() < self.taken_s + 3.0
         return replace(outputs, acquisition_id=self.shown_id) if late else outputs
 
 
