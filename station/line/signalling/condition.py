@@ -81,19 +81,23 @@ class Condition:
     # ---- how the station is -------------------------------------------------------------------------------------
 
     @property
-    def why_offline(self) -> OfflineReason:
+    def why_offline(self) -> OfflineReason:  # noqa: PLR0911  one line a reason
         """The first thing that keeps the station from taking parts; NONE when nothing does."""
-        reasons = (
-            (OfflineReason.FAULT, self._fault is not ErrorCode.NONE),
-            *((reason, True) for reason in self._offline_by),
-            (OfflineReason.CAMERA_DOWN, not self.all_stream),
-            (OfflineReason.CHALLENGE_FAILED, self._challenge is OfflineReason.CHALLENGE_FAILED),
-            (self._changing, self._changing is not OfflineReason.NONE),
-            (OfflineReason.NO_ENGINE, not (self._has_engine or self._collecting)),
-            (OfflineReason.CHALLENGE_OVERDUE, self._challenge is OfflineReason.CHALLENGE_OVERDUE),
-            (OfflineReason.STOPPING, self._stopping or self._stopped),
-        )
-        return next((reason for reason, holds in reasons if holds), OfflineReason.NONE)
+        if self._fault is not ErrorCode.NONE:
+            return OfflineReason.FAULT
+        if self._offline_by:
+            return next(iter(self._offline_by))
+        if not self.all_stream:
+            return OfflineReason.CAMERA_DOWN
+        if self._challenge is OfflineReason.CHALLENGE_FAILED:
+            return OfflineReason.CHALLENGE_FAILED
+        if self._changing is not OfflineReason.NONE:
+            return self._changing
+        if not (self._has_engine or self._collecting):
+            return OfflineReason.NO_ENGINE
+        if self._challenge is OfflineReason.CHALLENGE_OVERDUE:
+            return OfflineReason.CHALLENGE_OVERDUE
+        return OfflineReason.STOPPING if self._stopping or self._stopped else OfflineReason.NONE
 
     @property
     def takes_parts(self) -> bool:

@@ -155,8 +155,8 @@ class Signalling:
                 except queue.Empty:
                     pass
                 else:
-                    self.handle(message)
-                self.tick()
+                    self._take(message)
+                self.tick()  # and the end of the message's turn: what the PLC reads is gathered once for both
         finally:
             # whatever ended the loop: no part without a verdict, and the PLC reads Reject
             desk = self._desk
@@ -191,8 +191,12 @@ class Signalling:
         self._requests(self._desk.handshake.tick(now), now)
         self._turned(now)
 
-    def handle(self, message: Message) -> None:  # noqa: PLR0912, PLR0915  one case a message
-        """One message from another stage."""
+    def handle(self, message: Message) -> None:
+        """One message from another stage, as a turn of its own."""
+        self._take(message)
+        self._turned(self._desk.clock())
+
+    def _take(self, message: Message) -> None:  # noqa: PLR0912  one case a message
         desk = self._desk
         condition = desk.condition
         now = desk.clock()
@@ -242,10 +246,9 @@ class Signalling:
                 reply.put(self._status.snapshot(self._closing.recent))
             case Stop():
                 condition.stop()
-        self._turned(now)
 
     def _turned(self, now: int) -> None:
-        """The end of a message or a tick: what the challenge test makes of it, and what the PLC reads."""
+        """The end of a turn, of a message or a tick: what the challenge test makes of it, and what the PLC reads."""
         desk = self._desk
         challenge = desk.challenge
         challenge.attend(
