@@ -31,6 +31,7 @@ from station.records.schema import open_reader
 from station.results import PartCounts
 from station.simulation.plant.plc_link import StationLink
 from station.simulation.plant.plc_signals import Control, StationStatus
+from station.simulation.run.processes import end_with_starter
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
 from tests.bench.waiting import DEADLINE_S, wait_for
@@ -229,7 +230,10 @@ class Bench:
     def start(
         self, *, wait_ready: bool = True, environment: dict[str, str] | None = None, stderr: int | None = None
     ) -> None:
-        """Starts the daemon; waits until the PLC sees TriggerReady. `stderr`: in place of the file of the log."""
+        """Starts the daemon; waits until the PLC sees TriggerReady. `stderr`: in place of the file of the log.
+
+        It ends with the thread that calls this: a killed test leaves no station.
+        """
         log = (self.directory / "station.log").open("ab")
         with log:
             self.process = subprocess.Popen(
@@ -237,6 +241,7 @@ class Bench:
                 stderr=log if stderr is None else stderr,
                 env=os.environ | self.scene.environment(len(self.scenes)) | (environment or {}),
                 cwd=ROOT,
+                preexec_fn=end_with_starter,  # noqa: PLW1509  one system call, no lock
             )
         if wait_ready:
             self.wait_ready()

@@ -17,8 +17,9 @@ import pytest
 from station.results import Verdict
 from tests.bench.bench import Bench, bad, good
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.places import ROOT
 from tests.bench.programs import needs_program
-from tests.bench.waiting import wait_for
+from tests.bench.waiting import is_alive, wait_for
 
 
 @pytest.fixture
@@ -109,6 +110,45 @@ def test_reload_takes_up_new_limits_and_refuses_what_needs_a_restart(bench: Benc
     assert bench.terminate() == 0
     checksums = [row.config_checksum for row in bench.rows()]
     assert len(checksums) == len(set(checksums)) == 2
+
+
+STRICT = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
+"""As `python -X dev -W error`, in the processes that the station starts, too."""
+
+
+def test_no_warning_is_given_from_start_to_stop(tmp_path: Path) -> None:
+    """Nothing is left open, no call is deprecated: Python would say so in the log."""
+    with Bench(tmp_path) as bench:
+        bench.start(environment=STRICT)
+        assert bench.part(good()).passed
+        assert not bench.part(bad()).passed
+        bench.write_config(decision__reject_score=1.0, decision__review_score=0.999, decision__pixel_score=0.999)
+        assert station("reload", "--config", str(bench.config_path)).returncode == 0
+        wait_for(lambda: bench.plc.ready, "TriggerReady")
+        assert bench.part(bad()).passed
+        assert bench.terminate() == 0
+        assert not re.search("Warning|Traceback|Exception ignored", bench.log())
+
+
+def test_a_station_ends_with_a_killed_test(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as starter:
+        assert starter.stdout is not None
+        started = int(starter.stdout.readline())
+        starter.kill()
+    wait_for(lambda: not is_alive(started), "the end of the station")
+
+
+STARTER = """
+import signal, sys
+from pathlib import Path
+from tests.bench.bench import Bench
+bench = Bench(Path(sys.argv[1]))
+bench.start(wait_ready=False)
+print(bench.process.pid, flush=True)
+signal.pause()
+"""
 
 
 def test_triggered_by_the_plc(tmp_path: Path) -> None:

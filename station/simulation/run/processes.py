@@ -91,7 +91,8 @@ class LineState:
         return round((len(self.left_s) - 1) / max(1e-3, self.left_s[-1] - self.left_s[0]), 2)
 
 
-def _end_with_starter() -> None:
+def end_with_starter() -> None:
+    """In a child, before it runs its program: SIGTERM when the thread that started it has ended."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -131,7 +132,7 @@ class Process:
                 encoding="utf-8",
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=_end_with_starter,  # noqa: PLW1509  one system call, no lock
+                preexec_fn=end_with_starter,  # noqa: PLW1509  one system call, no lock
             )
 
     @property
