@@ -67,3 +67,9 @@ def bench() -> Bench:
     bench = Bench()
     bench.write(trigger_enable=True, buffer_enable=True)
     return bench
+
+
+def shows(out: PlcOutputs, **expected: object) -> None:
+    """The outputs have these values; a failure names those that differ."""
+    wrong = {name: getattr(out, name) for name, value in expected.items() if getattr(out, name) != value}
+    assert not wrong, f"shows {wrong}, not { ({name: expected[name] for name in wrong}) }"

@@ -22,7 +22,7 @@ from station.line.handshake.messages import (
 )
 from station.line.signalling.ledger import Counters
 from station.results import Verdict
-from tests.line.handshake.handshake_bench import FAULT, OFFLINE, ONLINE, Bench, S
+from tests.line.handshake.handshake_bench import FAULT, OFFLINE, ONLINE, Bench, S, shows
 
 # ---- trigger --------------------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ def test_one_part_from_trigger_to_acknowledged_result(bench: Bench) -> None:
     assert not bench.out.trigger_ready, "one trigger at a time"
 
     bench.handshake.trigger_accepted(41, bench.now)
-    assert (bench.out.trigger_ack, bench.out.acquisition_id, bench.out.busy) == (True, 41, True)
+    shows(bench.out, trigger_ack=True, acquisition_id=41, busy=True)
     assert not bench.out.trigger_ready
     bench.write(trigger=False)
     assert not bench.out.trigger_ack
@@ -48,18 +48,18 @@ def test_one_part_from_trigger_to_acknowledged_result(bench: Bench) -> None:
     assert bench.out.trigger_ready
     bench.write(clear_exposure_complete=True)
     assert not bench.out.exposure_complete
-    assert (bench.out.results_valid, bench.out.reject, bench.out.threshold) == (False, True, 0.5)
+    shows(bench.out, results_valid=False, reject=True, threshold=0.5)
 
     assert bench.decide(41, Verdict.PASS, part_id=70_001) is ResultOutcome.SIGNALLED
     out = bench.out
-    assert (out.results_valid, out.pass_, out.reject, out.review) == (True, True, False, False)
-    assert (out.inspection_completed, out.busy) == (True, False)
-    assert (out.inspection_id, out.part_id_echo, out.result, out.reason_code) == (41, 70_001, 1, 0)
-    assert (out.score, out.threshold, out.defect_area, out.latency) == (0.25, 0.5, 1234, 313)
+    shows(out, results_valid=True, pass_=True, reject=False, review=False)
+    shows(out, inspection_completed=True, busy=False)
+    shows(out, inspection_id=41, part_id_echo=70_001, result=1, reason_code=0)
+    shows(out, score=0.25, threshold=0.5, defect_area=1234, latency=313)
 
     assert bench.write(results_ack=True) == [ResultAcknowledged(41)]
     out = bench.out
-    assert (out.results_valid, out.pass_, out.reject, out.result, out.inspection_id) == (False, False, True, 0, 0)
+    shows(out, results_valid=False, pass_=False, reject=True, result=0, inspection_id=0)
     assert out.inspection_completed, "toggles with results only"
     assert out.acquisition_id == 41
     bench.write(results_ack=False)
@@ -79,7 +79,7 @@ def test_a_trigger_while_not_ready_is_missed_and_latches(bench: Bench) -> None:
     bench.handshake.station_changed(dataclasses.replace(ONLINE, can_take_part=False), bench.now)
     bench.write(part_id=5, latch_part_id=True)
     assert bench.write(trigger=True) == [TriggerMissed(5)]
-    assert (bench.out.missed_trigger, bench.out.trigger_ack, bench.out.reject) == (True, False, True)
+    shows(bench.out, missed_trigger=True, trigger_ack=False, reject=True)
     bench.handshake.station_changed(ONLINE, bench.now)
     bench.write(trigger=False)
     assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)], "the id went with the missed part"
@@ -107,7 +107,7 @@ def test_a_trigger_in_reset_shows_as_missed_while_it_stands() -> None:
 def test_a_trigger_that_the_station_turns_down_is_missed(bench: Bench) -> None:
     bench.write(trigger=True)
     bench.handshake.trigger_missed()
-    assert (bench.out.missed_trigger, bench.out.trigger_ack) == (True, False)
+    shows(bench.out, missed_trigger=True, trigger_ack=False)
     assert bench.out.trigger_ready
 
 
@@ -144,7 +144,7 @@ def test_an_id_latched_after_a_line_trigger_stays_for_the_next(bench: Bench) -> 
 def test_everything_but_pass_is_reject(bench: Bench, verdict: Verdict) -> None:
     bench.inspect(1, verdict)
     out = bench.out
-    assert (out.results_valid, out.pass_, out.reject, out.result) == (True, False, True, verdict)
+    shows(out, results_valid=True, pass_=False, reject=True, result=verdict)
     assert out.review == (verdict is Verdict.REVIEW)
 
 
@@ -197,9 +197,9 @@ def test_without_buffer_the_newest_replaces_the_old_one() -> None:
 def test_no_result_is_shown_while_results_ack_stands(bench: Bench) -> None:
     bench.write(results_ack=True)
     bench.inspect(1)
-    assert (bench.out.results_valid, bench.out.reject, bench.out.inspection_completed) == (False, True, False)
+    shows(bench.out, results_valid=False, reject=True, inspection_completed=False)
     bench.write(results_ack=False)
-    assert (bench.out.results_valid, bench.out.pass_) == (True, True)
+    shows(bench.out, results_valid=True, pass_=True)
 
 
 def test_a_part_has_one_result(bench: Bench) -> None:
@@ -211,7 +211,7 @@ def test_a_part_has_one_result(bench: Bench) -> None:
 
 def test_an_error_is_shown_of_a_part_whose_trigger_was_never_seen(bench: Bench) -> None:
     assert bench.decide(7, Verdict.ERROR) is ResultOutcome.SIGNALLED
-    assert (bench.out.result, bench.out.inspection_id) == (Verdict.ERROR, 7)
+    shows(bench.out, result=Verdict.ERROR, inspection_id=7)
 
 
 def test_long_latencies_saturate_in_the_map_not_here(bench: Bench) -> None:
@@ -231,9 +231,9 @@ def test_trigger_enable_0_resets_everything_and_gives_up_what_is_in_flight(bench
     bench.write(latch_part_id=True, part_id=9)
     assert bench.write(trigger_enable=False) == [ResultsWithdrawn((1, 2))]
     out = bench.out
-    assert not any((out.results_valid, out.pass_, out.missed_trigger, out.inspection_completed, out.part_id_ack))
-    assert not any((out.exposure_complete, out.trigger_ready, out.trigger_ack, out.overrun))
-    assert (out.reject, out.busy, out.result) == (True, True, 0)
+    shows(out, results_valid=False, pass_=False, missed_trigger=False, inspection_completed=False, part_id_ack=False)
+    shows(out, exposure_complete=False, trigger_ready=False, trigger_ack=False, overrun=False)
+    shows(out, reject=True, busy=True, result=0)
     bench.write(trigger_enable=True)
     assert not bench.out.trigger_ready, "the camera is still exposing part 3"
     bench.handshake.exposure_completed(3)
@@ -241,7 +241,7 @@ def test_trigger_enable_0_resets_everything_and_gives_up_what_is_in_flight(bench
     assert bench.out.trigger_ready
     assert bench.handshake.refusal(Verdict.PASS, 3) is ReasonCode.HANDSHAKE_RESET
     assert bench.decide(3) is ResultOutcome.DISCARDED
-    assert (bench.out.results_valid, bench.out.busy) == (False, False)
+    shows(bench.out, results_valid=False, busy=False)
     assert bench.write(trigger=True) == [TriggerRequested(0, 0, 0)], "the id latched before the reset is gone"
 
 
@@ -263,7 +263,7 @@ def test_offline_or_fault_withdraws_passes_for_good(bench: Bench, status: Statio
     bench.expose(5)
     assert bench.out.pass_
     assert bench.handshake.station_changed(status, bench.now) == [ResultsWithdrawn((1, 3))]
-    assert (bench.out.inspection_id, bench.out.result, bench.out.reject) == (2, Verdict.FAIL, True)
+    shows(bench.out, inspection_id=2, result=Verdict.FAIL, reject=True)
     assert bench.out.fault == (status is FAULT)
     assert not bench.out.trigger_ready
     assert bench.handshake.refusal(Verdict.PASS, 5) is ReasonCode.OFFLINE
@@ -301,19 +301,19 @@ def test_frozen_plc_heartbeat_drops_ready_and_passes_until_it_moves(bench: Bench
     bench.pass_time(2.5)
     assert bench.handshake.next_wakeup_ns() == 5 * S
     assert bench.pass_time(0.499) == []
-    assert (bench.out.trigger_ready, bench.out.pass_, bench.out.warning) == (True, True, False)
+    shows(bench.out, trigger_ready=True, pass_=True, warning=False)
     assert bench.pass_time(0.001) == [PlcHeartbeatLost(), ResultsWithdrawn((1,))]
     out = bench.out
-    assert (out.trigger_ready, out.results_valid, out.reject) == (False, False, True)
-    assert (out.warning, out.warning_code) == (True, WarningCode.PLC_HEARTBEAT_FROZEN)
+    shows(out, trigger_ready=False, results_valid=False, reject=True)
+    shows(out, warning=True, warning_code=WarningCode.PLC_HEARTBEAT_FROZEN)
     assert bench.handshake.refusal(Verdict.PASS, 2) is ReasonCode.PLC_LOST
     assert bench.decide(2) is ResultOutcome.WITHHELD
     assert bench.pass_time(100) == []
     assert bench.write(results_ack=False) == [], "other writes are no heartbeat"
     assert bench.write(plc_heartbeat=2) == [PlcHeartbeatRestored()]
     out = bench.out
-    assert (out.trigger_ready, out.pass_, out.warning) == (True, False, False)
-    assert (out.inspection_id, out.result, out.reason_code) == (2, Verdict.ERROR, ReasonCode.PLC_LOST)
+    shows(out, trigger_ready=True, pass_=False, warning=False)
+    shows(out, inspection_id=2, result=Verdict.ERROR, reason_code=ReasonCode.PLC_LOST)
 
 
 def test_a_plc_whose_heartbeat_never_moved_is_lost_too() -> None:
@@ -365,16 +365,15 @@ def test_state_and_counters_go_through(bench: Bench) -> None:
     bench.handshake.station_changed(status, bench.now)
     bench.handshake.counted(Counters(triggers=10, passed=4, failed=3, review=2, error=1, missed=5))
     out = bench.out
-    assert (out.state, out.offline_reason, out.error_code, out.warning_code) == (3, 6, 3, 3)
-    assert (out.fault, out.warning, out.drift, out.challenge_due, out.busy) == (True, True, True, True, True)
-    assert (out.recipe, out.engine_id, out.config_checksum, out.map_version) == (3, 0xDEADBEEF, 77, 2)
-    counts = (out.count_triggers, out.count_pass, out.count_fail, out.count_review, out.count_error, out.count_missed)
-    assert counts == (10, 4, 3, 2, 1, 5)
+    shows(out, state=3, offline_reason=6, error_code=3, warning_code=3)
+    shows(out, fault=True, warning=True, drift=True, challenge_due=True, busy=True)
+    shows(out, recipe=3, engine_id=0xDEADBEEF, config_checksum=77, map_version=2)
+    shows(out, count_triggers=10, count_pass=4, count_fail=3, count_review=2, count_error=1, count_missed=5)
 
 
 def test_ids_wrap_at_32_bits(bench: Bench) -> None:
     bench.inspect(2**32 + 7)
-    assert (bench.out.acquisition_id, bench.out.inspection_id) == (7, 7)
+    shows(bench.out, acquisition_id=7, inspection_id=7)
 
 
 def test_properties_for_the_owner(bench: Bench) -> None:
