@@ -36,7 +36,7 @@ from station.records.schema import open_reader
 from station.simulation.accounts.books import COUNTERS, Books
 from station.simulation.accounts.report import ids_in_words
 from station.simulation.parts.pictures import GOOD, Canvas
-from station.simulation.parts.schedule import LinePlan, PlannedPart
+from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import Bin
 from station.simulation.plant.faults import Fault, parse_fault
 from station.simulation.plant.plc_signals import TriggerMode
@@ -62,7 +62,7 @@ CLEAR_FAULT_AFTER_S = 2.0
 """Three parts in a row without a result are a fault; on a machine that stalls that happens, and somebody clears it."""
 
 
-def plan_parts(count: int, folder: Path, seed: int) -> tuple[PlannedPart, ...]:
+def schedule_parts(count: int, folder: Path, seed: int) -> tuple[ScheduledPart, ...]:
     """Good and bad parts in random order, and their two pictures."""
     rng = np.random.default_rng(seed)
     good = np.full((HEIGHT, WIDTH), 64, np.uint8)
@@ -73,7 +73,7 @@ def plan_parts(count: int, folder: Path, seed: int) -> tuple[PlannedPart, ...]:
         cv2.imwrite(str(path), picture)
     truths = np.where(rng.random(count) < BAD_SHARE, "spot", GOOD)
     return tuple(
-        PlannedPart(serial, "inspect", str(truth), image=str(pictures[str(truth)]))
+        ScheduledPart(serial, "inspect", str(truth), image=str(pictures[str(truth)]))
         for serial, truth in enumerate(truths, start=1)
     )
 
@@ -94,9 +94,9 @@ def soak(
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     canvas = Canvas(WIDTH, HEIGHT, 1)
-    plan = LinePlan(
+    schedule = LineSchedule(
         canvas=canvas,
-        parts=plan_parts(count, work, seed),
+        parts=schedule_parts(count, work, seed),
         rate_per_s=rate_per_s,
         transit_s=DEADLINE_MS / 1000 + 0.5,
         scene_prefix=str(workspace.scene_prefix),
@@ -107,19 +107,19 @@ def soak(
         seed=seed,
         clear_fault_after_s=CLEAR_FAULT_AFTER_S,
     )
-    plan.save(workspace.plan)
+    schedule.save(workspace.schedule)
     write_small_engine(workspace.engine, width=WIDTH, height=HEIGHT)
     text = configuration(canvas, workspace.engine, port, trigger=trigger.value)
     workspace.configuration.write_text(text + 'pass_image_share = 0.0\n\n[log]\nlevel = "error"\n')
     client = ModbusClient(TcpTransport("127.0.0.1", port))
-    with LineProcess(workspace.plan, work) as line, client:
+    with LineProcess(workspace.schedule, work) as line, client:
         environment = line.wait_ready()
         with StationProcess(
             workspace.configuration, workspace.control_socket, workspace.station_log, environment
         ) as station:
             station.wait_ready()
             started_s = time.monotonic()
-            books = drive(line, plan, Reader(client, Order()), wait_s=60.0, show=console.print)
+            books = drive(line, schedule, Reader(client, Order()), wait_s=60.0, show=console.print)
             seconds = time.monotonic() - started_s
             status = station.status()
     with contextlib.closing(open_reader(workspace.records)) as connection:
@@ -131,7 +131,7 @@ def soak(
     return {
         "parts": count,
         "rate_per_s": rate_per_s,
-        "held_rate_per_s": round(count / (seconds - plan.transit_s), 2),
+        "held_rate_per_s": round(count / (seconds - schedule.transit_s), 2),
         "trigger": trigger.value,
         "faults": [asdict(fault) for fault in faults],
         "seed": seed,

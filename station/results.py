@@ -50,7 +50,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the engine said of one frame, in its own units."""
+    """What the engine said of one frame, in its own units.
+
+    The same as `EngineOutput`, and not that class: who reads records imports this module, and with it no engine.
+    """
 
     image_score: float
     anomaly_map: NDArray[np.float32]

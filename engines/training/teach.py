@@ -38,7 +38,11 @@ GOLDEN_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class TeachOptions:
-    """What can be chosen."""
+    """The choices of a `TeachRequest`, nested by the step of the training that reads them.
+
+    A request is flat because each of its fields is an option of a command line; `python -m engines.training` makes
+    these of one.
+    """
 
     detector: str = "spatial"
     backbone: str = DEFAULT_BACKBONE

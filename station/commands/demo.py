@@ -32,8 +32,8 @@ from station.simulation.parts.pictures import (
     open_folder,
 )
 from station.simulation.parts.rendered import PRODUCTS, SIZE_PX
-from station.simulation.parts.schedule import PACED_RATE_PER_S, LinePlan
-from station.simulation.plant.ejector import RejectBy
+from station.simulation.parts.schedule import PACED_RATE_PER_S, LineSchedule
+from station.simulation.plant.ejector import EjectBy
 from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.demo import EXIT_FAILED, TRANSIT_S, Demo, DemoFailed, Setup
 from station.simulation.run.processes import ProcessEnded, stopped_in_order
@@ -41,7 +41,7 @@ from station.simulation.run.workspace import WorkspaceError, prepare
 
 DEFAULT_PARTS = 100
 RATES_PER_S = (0.2, 200.0)
-"""Above 20 parts/s the line is a fast one, see `LinePlan.is_fast`: one camera, and the PLC tracks."""
+"""Above 20 parts/s the line is a fast one, see `LineSchedule.is_fast`: one camera, and the PLC tracks."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,7 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--teach-parts", type=int, default=60, metavar="N", help="without --images; default 60")
     parser.add_argument("--trigger", choices=[mode.value for mode in TriggerMode], default=TriggerMode.LINE.value,
                         help="who triggers the camera: the light barrier (line) or the PLC; default: line")  # fmt: skip
-    parser.add_argument("--reject", choices=[by.value for by in RejectBy], default=RejectBy.PLC.value,
+    parser.add_argument("--reject", choices=[by.value for by in EjectBy], default=EjectBy.PLC.value,
                         help="who tracks to the ejector: the PLC, the station through a bit for the PLC, or the "
                         "station through an output line of the camera; default: plc")  # fmt: skip
     parser.add_argument("--cameras", type=int, default=1, metavar="N",
@@ -106,7 +106,7 @@ def _check(options: argparse.Namespace) -> Setup:
     else:
         parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=_is_fast(options))
     workspace = prepare(options.work)
-    plan = LinePlan(
+    schedule = LineSchedule(
         canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
         parts=parts,
         rate_per_s=options.rate,
@@ -115,12 +115,12 @@ def _check(options: argparse.Namespace) -> Setup:
         plc_host="127.0.0.1",
         plc_port=_free_port(),
         trigger=TriggerMode(options.trigger),
-        reject_by=RejectBy(options.reject),
+        eject_by=EjectBy(options.reject),
         cameras=options.cameras,
         good_images=_good_images(images) if images else (),
     )
     engine = options.engine.absolute() if options.engine else None
-    return Setup(workspace, images, engine, plan, options.runtime, options.seed, recipes)
+    return Setup(workspace, images, engine, schedule, options.runtime, options.seed, recipes)
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -134,7 +134,7 @@ def _check_options(options: argparse.Namespace) -> None:
         raise BadInput(f"--teach-parts {options.teach_parts}: allowed are {MIN_TRAINING_IMAGES} to 10000")
     if not 1 <= options.cameras <= MAX_CAMERAS:
         raise BadInput(f"--cameras {options.cameras}: allowed are 1 to {MAX_CAMERAS}")
-    if _is_fast(options) and (options.cameras > 1 or options.reject != RejectBy.PLC.value or options.recipes > 1):
+    if _is_fast(options) and (options.cameras > 1 or options.reject != EjectBy.PLC.value or options.recipes > 1):
         raise BadInput(
             f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
         )
@@ -151,7 +151,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _is_fast(options: argparse.Namespace) -> bool:
-    """As `LinePlan.is_fast`, before there is a plan."""
+    """As `LineSchedule.is_fast`, before there is a schedule."""
     return bool(options.rate > PACED_RATE_PER_S)
 
 

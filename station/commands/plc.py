@@ -20,7 +20,7 @@ from station.commissioning.plc_monitor import Reader
 from station.simulation.parts import choosing
 from station.simulation.parts.pictures import Canvas, ImageFolderError, open_folder
 from station.simulation.parts.rendered import SIZE_PX
-from station.simulation.parts.schedule import LinePlan
+from station.simulation.parts.schedule import LineSchedule
 from station.simulation.plant.faults import FaultKind, parse_fault
 from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.drive import RunFailed
@@ -135,10 +135,10 @@ def run_simulate(options: argparse.Namespace) -> int:
     """`station plc simulate`."""
     console = Console(stderr=options.json)
     try:
-        plan, workspace = _simulated_line(options)
+        schedule, workspace = _simulated_line(options)
         with client_of(options) as client:
             books = simulate(
-                plan,
+                schedule,
                 workspace,
                 Reader(client, order_of(options)),
                 engine=options.engine,
@@ -157,7 +157,7 @@ def run_simulate(options: argparse.Namespace) -> int:
     return EXIT_UNBALANCED if books.problems else 0
 
 
-def _simulated_line(options: argparse.Namespace) -> tuple[LinePlan, Workspace]:
+def _simulated_line(options: argparse.Namespace) -> tuple[LineSchedule, Workspace]:
     """Looks at everything before anything is started. Raises BadInput, ImageFolderError, WorkspaceError."""
     low, high = RATES_PER_S
     if not low <= options.rate <= high:
@@ -184,7 +184,7 @@ def _simulated_line(options: argparse.Namespace) -> tuple[LinePlan, Workspace]:
     else:
         parts = choosing.rendered(options.parts, 0, options.seed)
     workspace = prepare(options.work)
-    plan = LinePlan(
+    schedule = LineSchedule(
         canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
         parts=parts,
         rate_per_s=options.rate,
@@ -198,4 +198,4 @@ def _simulated_line(options: argparse.Namespace) -> tuple[LinePlan, Workspace]:
         seed=options.seed,
         clear_fault_after_s=options.clear_faults,
     )
-    return plan, workspace
+    return schedule, workspace

@@ -18,7 +18,7 @@ from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_confi
 from station.configuration import load as config
 from station.configuration import recipes
 from station.configuration.load import ConfigurationError, LoadedConfiguration
-from station.configuration.selection import Selection, SelectionError, read_selection, write_selection
+from station.configuration.selection import SelectedRecipe, SelectionError, read_selection, write_selection
 from station.control import ControlError, StationNotRunning, request
 from station.daemon.changeover import ChangeRefused, check_features
 from station.line.inspection.loading import LimitsError, load_inspector
@@ -114,7 +114,9 @@ def select(options: argparse.Namespace) -> int:
     except StationNotRunning:
         chosen = config.with_recipe(station, wanted).settings.recipe.name
         station.work_dir.mkdir(parents=True, exist_ok=True)
-        write_selection(station.work_dir, Selection(recipe=chosen, who="station recipe select", wall_time=time.time()))
+        write_selection(
+            station.work_dir, SelectedRecipe(recipe=chosen, who="station recipe select", wall_time=time.time())
+        )
         print(f"{chosen} is selected for the next start: no station runs")  # noqa: T201
         return 0
     print(f"{answer['recipe']} is active")  # noqa: T201

@@ -55,7 +55,7 @@ class ZoneSection(LimitsSection):
         return self
 
 
-class ViewRulesSection(Section):
+class ViewLimitsSection(Section):
     """When what a camera sees fails, passes or needs a look."""
 
     reject_score: float | None = Field(
@@ -76,7 +76,7 @@ class ViewRulesSection(Section):
     zones: list[ZoneSection] = Field(default_factory=list, description="Zones with their own limits.")
 
     @model_validator(mode="after")
-    def _ordered(self) -> ViewRulesSection:
+    def _ordered(self) -> ViewLimitsSection:
         if self.reject_score is not None and self.review_score is not None and self.review_score > self.reject_score:
             raise ValueError(f"review_score {self.review_score} is above reject_score {self.reject_score}")
         names = [zone.name for zone in self.zones]
@@ -85,7 +85,7 @@ class ViewRulesSection(Section):
         return self
 
 
-class ViewDecisionSection(ViewRulesSection):
+class ViewDecisionSection(ViewLimitsSection):
     """What differs for the view of one camera: what is not set here is as in `[decision]`, and what is not set in
     `[decision.views.NAME.quality]` as in `[quality]`. Limits and zones are replaced as a whole.
     """
@@ -96,7 +96,7 @@ class ViewDecisionSection(ViewRulesSection):
     )
 
 
-class DecisionSection(ViewRulesSection):
+class DecisionSection(ViewLimitsSection):
     """When a part fails, passes or needs a look.
 
     Scores run from 0 to 1 whatever the engine: a typical good part is at 0.1, the calibrated reject limit at 0.5.

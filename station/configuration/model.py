@@ -18,7 +18,7 @@ from station.configuration.decision import (
     LimitsSection,
     QualitySection,
     ViewDecisionSection,
-    ViewRulesSection,
+    ViewLimitsSection,
     ZoneSection,
     overlaid,
 )
@@ -143,7 +143,7 @@ class Configuration(Section):
         views = self.decision.views
         return {name: views[name].weight if name in views else 1.0 for name in self.cameras}
 
-    def decision_on(self, camera: str) -> ViewRulesSection:
+    def decision_on(self, camera: str) -> ViewLimitsSection:
         """The rules for the view of one camera."""
         return overlaid(self.decision, self.decision.views.get(camera))
 

@@ -18,7 +18,7 @@ class SelectionError(Exception):
     """The file cannot be read or written."""
 
 
-class Selection(BaseModel):
+class SelectedRecipe(BaseModel):
     """Who selected which recipe, and when."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -34,12 +34,12 @@ class Selection(BaseModel):
         return recipe_name(recipe)
 
 
-def read_selection(work_dir: Path) -> Selection | None:
+def read_selection(work_dir: Path) -> SelectedRecipe | None:
     """The last selection; None when there was none. Raises SelectionError when the file is damaged."""
     path = work_dir / FILE
     try:
         with path.open("rb") as file:
-            return Selection.model_validate_json(file.read(LARGEST_BYTES))
+            return SelectedRecipe.model_validate_json(file.read(LARGEST_BYTES))
     except FileNotFoundError:
         return None
     except OSError as problem:
@@ -48,7 +48,7 @@ def read_selection(work_dir: Path) -> Selection | None:
         raise SelectionError(f"{path}: is damaged; select the recipe anew: station recipe select") from problem
 
 
-def write_selection(work_dir: Path, selection: Selection) -> None:
+def write_selection(work_dir: Path, selection: SelectedRecipe) -> None:
     """Replaces the file in one step: after a kill or a power cut it is the old one or this one, whole.
 
     Raises SelectionError; the old one then stays.

@@ -27,7 +27,7 @@ from station.codes import OfflineReason, WarningCode
 from station.configuration import load as config
 from station.configuration.cameras import CameraFeatures
 from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
-from station.configuration.selection import Selection, SelectionError, write_selection
+from station.configuration.selection import SelectedRecipe, SelectionError, write_selection
 from station.daemon import assembly
 from station.daemon.missing_plan import MissingPlan
 from station.line.acquisition.cameras import Cameras
@@ -306,7 +306,7 @@ class Changeover:
         # What the journal still holds is of the old recipe, which a restart could not know.
         self._recorder.flush(RECORDS_TIMEOUT_S)
         if new.recipe is not None:
-            write_selection(new.work_dir, Selection(recipe=new.recipe.name, who=who, wall_time=time.time()))
+            write_selection(new.work_dir, SelectedRecipe(recipe=new.recipe.name, who=who, wall_time=time.time()))
 
     def _engine_id(self) -> str:
         return self._signalling.snapshot().engine_id[:12]

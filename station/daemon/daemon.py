@@ -30,7 +30,7 @@ from station.daemon.plc_requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing
 from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
-from station.jobs.teaching_from_line import Teaching
+from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import Cameras
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.ejection.belt_memory import BeltMemory, BeltMemoryError
@@ -125,7 +125,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
         recorder=records.recorder,
         ejection=line.ejection,
     )
-    teaching = Teaching(configuration.work_dir / "teaching", changeover.take_taught_engine)
+    teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
     requests = Requests(
         session,
         post=line.signalling.post,

@@ -11,7 +11,7 @@ from station.control import ControlError
 from station.daemon.changeover import Changeover, ChangeRefused
 from station.daemon.control_server import Handler
 from station.jobs.process import JobError
-from station.jobs.teaching_from_line import Teaching
+from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
@@ -32,7 +32,7 @@ class Requests:
         post: Callable[[Message], None],
         snapshot: Callable[[], Snapshot],
         changeover: Changeover,
-        teaching: Teaching,
+        teaching: TeachingFromLine,
     ) -> None:
         self._session = session
         self._post = post
@@ -133,5 +133,5 @@ class Requests:
             )
         except JobError as problem:
             raise ControlError(str(problem)) from problem
-        self._post(Collect(self._teaching.sink))
+        self._post(Collect(self._teaching.take))
         return {}

@@ -27,7 +27,7 @@ from station.daemon.gpu_watch import GpuWatch
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.systemd import Notifier
 from station.jobs.plan import PlanBuilding
-from station.jobs.teaching_from_line import Teaching
+from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import Cameras
 from station.line.ejection.stage import EjectionStage
 from station.line.inspection.stage import InspectionStage
@@ -62,7 +62,7 @@ class Stages:
     journal: Journal
     link: PlcLink
     control: ControlServer
-    teaching: Teaching
+    teaching: TeachingFromLine
     plc_requests: PlcRequests
     plans: PlanBuilding
     gpu_watch: GpuWatch | None = None

@@ -56,8 +56,11 @@ class TeachingStatus:
         return {**asdict(self), "phase": self.phase.value}
 
 
-class Teaching:
-    """One teaching at a time."""
+class TeachingFromLine:
+    """Owns one teaching at a time: its frames, its thread and its process.
+
+    The signalling thread calls `take`, the threads of the daemon the rest.
+    """
 
     def __init__(self, directory: Path, on_engine: Callable[[Path], None]) -> None:
         """`on_engine` is called on the teaching thread with the folder of the finished engine."""
@@ -73,7 +76,7 @@ class Teaching:
     def status(self) -> TeachingStatus:
         return self._status
 
-    def sink(self, frame: Frame) -> bool:
+    def take(self, frame: Frame) -> bool:
         """Takes a frame from the line; never blocks. True while more are wanted."""
         if self._wanted:
             try:
@@ -86,7 +89,7 @@ class Teaching:
     def start(
         self, parts: int, output: Path, *, cameras: int = 1, false_reject_budget: float = 0.01, seed: int = 0
     ) -> None:
-        """Begins with the frames of the next `parts` parts, one of each camera, that reach `sink`.
+        """Begins with the frames of the next `parts` parts, one of each camera, given to `take`.
 
         Raises JobError when a teaching is already under way.
         """

@@ -1,4 +1,4 @@
-"""The process of the simulated line: `python -m station.simulation plan.json`."""
+"""The process of the simulated line: `python -m station.simulation schedule.json`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from station.simulation.parts.schedule import load_plan
+from station.simulation.parts.schedule import load_schedule
 from station.simulation.plant.line import run
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run(load_plan(Path(sys.argv[1])), sys.stdin.fileno(), sys.stdout, stop)
+    run(load_schedule(Path(sys.argv[1])), sys.stdin.fileno(), sys.stdout, stop)
     return 0
 
 

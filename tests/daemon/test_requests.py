@@ -11,7 +11,7 @@ import pytest
 from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon.requests import Requests
-from station.jobs.teaching_from_line import Teaching
+from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot
@@ -24,7 +24,7 @@ class Door:
     def __init__(self, directory: Path, refuses: str = "") -> None:
         self.posted: list[Message] = []
         self.refuses = refuses
-        self.teaching = Teaching(directory / "teaching", lambda _engine: None)
+        self.teaching = TeachingFromLine(directory / "teaching", lambda _engine: None)
         made = changeover(directory, Heard(), 'path = "engine"')
         self.handlers = Requests(
             "session", post=self.post, snapshot=self.no_snapshot, changeover=made, teaching=self.teaching

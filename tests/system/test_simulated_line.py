@@ -13,9 +13,9 @@ from station.control import request
 from station.records.ejections import Ejection, ejections
 from station.records.schema import open_reader
 from station.simulation.parts.pictures import GOOD, Canvas
-from station.simulation.parts.schedule import LinePlan, PlannedPart
+from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import Layout
-from station.simulation.plant.ejector import BeltFault, RejectBy, section
+from station.simulation.plant.ejector import BeltFault, EjectBy, section
 from station.simulation.run.processes import LineProcess, StationProcess
 from station.simulation.run.workspace import Workspace, configuration, prepare
 from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
@@ -29,28 +29,28 @@ TRUTHS = [GOOD, "spot", GOOD, GOOD, "spot", "spot", GOOD, GOOD, "spot", GOOD, GO
 class TrackedLine:
     """A simulated line in front of a station that tracks by itself."""
 
-    def __init__(self, folder: Path, by: RejectBy) -> None:
+    def __init__(self, folder: Path, by: EjectBy) -> None:
         self.workspace: Workspace = prepare(folder / "w")
         for truth, picture in ((GOOD, good()), ("spot", bad())):
             cv2.imwrite(str(folder / f"{truth}.png"), picture)
         write_small_engine(folder / "engine", width=WIDTH, height=HEIGHT)
         parts = tuple(
-            PlannedPart(serial, "inspect", truth, image=str(folder / f"{truth}.png"))
+            ScheduledPart(serial, "inspect", truth, image=str(folder / f"{truth}.png"))
             for serial, truth in enumerate(TRUTHS, start=1)
         )
         canvas = Canvas(WIDTH, HEIGHT, 1)
-        self.plan = LinePlan(
-            canvas, parts, RATE_PER_S, TRANSIT_S, str(folder / "camera"), "127.0.0.1", free_port(), reject_by=by
+        self.schedule = LineSchedule(
+            canvas, parts, RATE_PER_S, TRANSIT_S, str(folder / "camera"), "127.0.0.1", free_port(), eject_by=by
         )
-        self.plan.save(self.workspace.plan)
+        self.schedule.save(self.workspace.schedule)
         layout = Layout.for_rate(RATE_PER_S, TRANSIT_S)
-        text = configuration(canvas, folder / "engine", self.plan.plc_port, trigger="line")
+        text = configuration(canvas, folder / "engine", self.schedule.plc_port, trigger="line")
         self.workspace.configuration.write_text(text + section(by, layout))
         self._stack = ExitStack()
 
     def __enter__(self) -> TrackedLine:
         with ExitStack() as stack:
-            self.line = stack.enter_context(LineProcess(self.workspace.plan, self.workspace.folder))
+            self.line = stack.enter_context(LineProcess(self.workspace.schedule, self.workspace.folder))
             environment = self.line.wait_ready()
             self.station = stack.enter_context(
                 StationProcess(
@@ -115,8 +115,8 @@ def assert_sorted(line: TrackedLine) -> None:
     }
 
 
-@pytest.mark.parametrize("by", [RejectBy.STATION, RejectBy.CAMERA])
-def test_defective_parts_are_pushed_off_and_no_good_one_is(tmp_path: Path, by: RejectBy) -> None:
+@pytest.mark.parametrize("by", [EjectBy.STATION, EjectBy.CAMERA])
+def test_defective_parts_are_pushed_off_and_no_good_one_is(tmp_path: Path, by: EjectBy) -> None:
     with TrackedLine(tmp_path, by) as line:
         line.line.feed(len(TRUTHS))
         line.wait_until_empty(len(TRUTHS), "all parts to leave the belt")
@@ -131,7 +131,7 @@ def test_defective_parts_are_pushed_off_and_no_good_one_is(tmp_path: Path, by: R
 
 
 def test_every_fault_stops_the_line_says_why_and_the_line_goes_on(tmp_path: Path) -> None:
-    with TrackedLine(tmp_path, RejectBy.STATION) as line:
+    with TrackedLine(tmp_path, EjectBy.STATION) as line:
         line.line.sabotage(BeltFault.BLOCKED_EJECTOR)
         line.line.feed(2)
         assert "part 2 " in line.stopped_because(ErrorCode.REJECT_NOT_CONFIRMED)

@@ -13,14 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from engines.training.dossier.schema import Dossier
-from engines.training.dossier.selection import Selection
+from engines.training.dossier.selection import ShownImages
 
 LOCATION_PICTURE = "pictures/location.jpg"
 
 
 def render(
     dossier: Dossier,
-    selection: Selection,
+    selection: ShownImages,
     plots: Mapping[str, str],
     with_map: Collection[int],
     *,

@@ -29,7 +29,7 @@ class RemovedGroup:
 
 
 @dataclass(frozen=True)
-class Selection:
+class ShownImages:
     """Ids of the images in each section of the page."""
 
     removed: tuple[RemovedGroup, ...]
@@ -54,7 +54,7 @@ def pictured(dossier: Dossier) -> tuple[int, ...]:
     return select(dossier).ids
 
 
-def select(dossier: Dossier) -> Selection:
+def select(dossier: Dossier) -> ShownImages:
     """Choose what is worth a look."""
     kept = [image for image in dossier.images if image.fate == "kept"]
     removed = [dossier.images[image] for image in dossier.refinement.removed]
@@ -64,7 +64,7 @@ def select(dossier: Dossier) -> Selection:
     closest_kept = sorted((i for i in kept if not i.protected), key=lambda image: -image.final_score)
     closest_removed = sorted(judged, key=lambda image: image.final_score)
     has_limit = dossier.refinement.final_limit is not None
-    return Selection(
+    return ShownImages(
         removed=_groups(removed),
         near_kept=_ids(closest_kept, MAX_NEAR if has_limit else 0),
         near_removed=_ids(closest_removed, MAX_NEAR if has_limit else 0),

@@ -11,7 +11,7 @@ from engines.bundle.manifest import Calibration
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.scale import LIMIT
-from station.configuration.decision import LimitsSection, QualitySection, ViewRulesSection
+from station.configuration.decision import LimitsSection, QualitySection, ViewLimitsSection
 from station.configuration.model import Configuration
 from station.configuration.recipe import EngineSection
 from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone
@@ -98,7 +98,7 @@ def engine_threads(configured: int) -> int:
 
 
 def view_limits(
-    decision: ViewRulesSection,
+    decision: ViewLimitsSection,
     quality: QualitySection,
     calibration: Calibration,
     *,

@@ -12,7 +12,7 @@ from station.results import Verdict
 from station.simulation.accounts.contact_sheet import Cell, draw
 from station.simulation.accounts.report import Outcome
 from station.simulation.parts.pictures import read_image
-from station.simulation.parts.schedule import PlannedPart
+from station.simulation.parts.schedule import ScheduledPart
 from station.simulation.plant.belt import Bin
 from station.simulation.run.processes import LineState
 
@@ -31,7 +31,7 @@ def as_ledger(counts: Mapping[str, int]) -> dict[str, int]:
     }
 
 
-def join(connection: sqlite3.Connection, planned: Sequence[PlannedPart], line: LineState) -> list[Outcome]:
+def join(connection: sqlite3.Connection, planned: Sequence[ScheduledPart], line: LineState) -> list[Outcome]:
     """One outcome per planned part, in order of the parts."""
     rows = _by_part(connection)
     return [_outcome(part, rows.get(part.serial, []), line) for part in planned]
@@ -60,7 +60,7 @@ def _by_part(connection: sqlite3.Connection) -> dict[int, list[PartRow]]:
     return rows
 
 
-def _outcome(part: PlannedPart, rows: list[PartRow], line: LineState) -> Outcome:
+def _outcome(part: ScheduledPart, rows: list[PartRow], line: LineState) -> Outcome:
     end, judgement = line.ends.get(part.serial), line.judgements.get(part.serial)
     row = rows[0] if rows else None
     return Outcome(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from station.simulation.accounts.report import ids_in_words
 from station.simulation.parts.pictures import GOOD
-from station.simulation.parts.schedule import PlannedPart
+from station.simulation.parts.schedule import ScheduledPart
 from station.simulation.plant.belt import Bin
 from station.simulation.plant.plc_signals import Result, TriggerMode
 from station.simulation.run.processes import LineState
@@ -56,7 +56,7 @@ class Books:
         return asdict(self)
 
 
-def settle(parts: Sequence[PlannedPart], line: LineState, counted: Mapping[str, int], trigger: TriggerMode) -> Books:
+def settle(parts: Sequence[ScheduledPart], line: LineState, counted: Mapping[str, int], trigger: TriggerMode) -> Books:
     """Closes the books; `counted`: what the station's counters have gone up by, under the names of `COUNTERS`."""
     truths = {part.serial: part.truth for part in parts}
     ends = {serial: Bin(end["bin"]) for serial, end in line.ends.items() if serial in truths}

@@ -10,7 +10,7 @@ import numpy as np
 
 from station.simulation.parts.pictures import GOOD, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
-from station.simulation.parts.schedule import INSPECT, TEACH, PlannedPart
+from station.simulation.parts.schedule import INSPECT, TEACH, ScheduledPart
 
 DEFECTIVE_SHARE = 0.25
 """Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
@@ -22,7 +22,7 @@ HIDDEN_SHARE = 0.05
 """Of the rendered parts that are taught: nobody noticed them, and the refinement (IRP) has to."""
 
 
-def rendered(parts: int, teach_parts: int, seed: int, *, repeat: bool = False) -> tuple[PlannedPart, ...]:
+def rendered(parts: int, teach_parts: int, seed: int, *, repeat: bool = False) -> tuple[ScheduledPart, ...]:
     """`teach_parts` to teach with a few hidden defects, then `parts` to inspect.
 
     `repeat`: these look like one another now and then, see `LOOKS`.
@@ -34,7 +34,7 @@ def rendered(parts: int, teach_parts: int, seed: int, *, repeat: bool = False) -
     if repeat:
         looks[teach_parts:] = _repeated(truths[teach_parts:], first=teach_parts + 1)
     return tuple(
-        PlannedPart(serial, phase, truth, seed=seed * 1_000_000 + look)
+        ScheduledPart(serial, phase, truth, seed=seed * 1_000_000 + look)
         for serial, (phase, truth, look) in enumerate(zip(phases, truths, looks, strict=True), start=1)
     )
 
@@ -49,7 +49,7 @@ def _repeated(truths: Sequence[str], *, first: int) -> list[int]:
     return looks
 
 
-def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]) -> tuple[PlannedPart, ...]:
+def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]) -> tuple[ScheduledPart, ...]:
     """`teach_parts` of each product, then `parts` in lots: the products one after the other, and again.
 
     `recipes`: products by the number of their recipe.
@@ -67,7 +67,7 @@ def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]
     return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
 
 
-def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -> tuple[PlannedPart, ...]:
+def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -> tuple[ScheduledPart, ...]:
     """Every image once in random order; fewer parts take each kind by its share, more begin again."""
     rng = np.random.default_rng([seed, 3])
     wanted = len(images) if parts is None else parts
@@ -78,7 +78,7 @@ def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -
     if rest:
         chosen += _stratified(images, rest, rng)
     return tuple(
-        PlannedPart(serial, INSPECT, image.truth, image=str(image.path.absolute()))
+        ScheduledPart(serial, INSPECT, image.truth, image=str(image.path.absolute()))
         for serial, image in enumerate(chosen, start=1)
     )
 

@@ -1,6 +1,6 @@
 """Rendered metal parts: a brushed disc with a bore and bolt holes, seen from above on a dark belt; two products of it.
 
-Every part is drawn from a seed, so the same plan always shows the same parts. Each part differs a little from the
+Every part is drawn from a seed, so the same schedule always shows the same parts. Each part differs a little from the
 next (pose, brushing, light, sensor noise) as real parts do; a defect is drawn on top of the very same good part.
 """
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from station.simulation.parts.pictures import GOOD, Canvas, Pixels, read_image
 from station.simulation.parts.rendered import FLANGE, render
-from station.simulation.plant.ejector import RejectBy
+from station.simulation.plant.ejector import EjectBy
 from station.simulation.plant.faults import Fault, FaultKind
 from station.simulation.plant.plc_signals import TriggerMode
 
 TEACH, INSPECT = "teach", "inspect"
-"""Phases of a plan."""
+"""Phases of a schedule."""
 SCAN_S = 0.005
 """Cycle of the PLC."""
 PACED_RATE_PER_S = 20.0
@@ -26,7 +26,7 @@ FACE_SEEDS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedPart:
+class ScheduledPart:
     """One part. Serial numbers start at 1 and have no gaps, as the PLC counts."""
 
     serial: int
@@ -49,11 +49,11 @@ class PlannedPart:
 
 
 @dataclass(frozen=True, slots=True)
-class LinePlan:
+class LineSchedule:
     """All that the process of the line needs."""
 
     canvas: Canvas
-    parts: tuple[PlannedPart, ...]
+    parts: tuple[ScheduledPart, ...]
     rate_per_s: float
     transit_s: float
     """Time of a part from light barrier to ejector."""
@@ -62,7 +62,7 @@ class LinePlan:
     plc_port: int
     plc_unit: int = 1
     trigger: TriggerMode = TriggerMode.LINE
-    reject_by: RejectBy = RejectBy.PLC
+    eject_by: EjectBy = EjectBy.PLC
     faults: tuple[Fault, ...] = ()
     """What the PLC does wrong."""
     seed: int = 0
@@ -84,13 +84,13 @@ class LinePlan:
         """Cycle of the PLC and of its communication: ten from part to part, because a handshake takes several."""
         return min(SCAN_S, SCAN_S * PACED_RATE_PER_S / self.rate_per_s)
 
-    def pictures(self, part: PlannedPart) -> tuple[Pixels, ...]:
+    def pictures(self, part: ScheduledPart) -> tuple[Pixels, ...]:
         """What the cameras see of a part, in their order."""
         defective_face = part.serial % self.cameras
         faces = (part if camera == defective_face else self._good_face(part, camera) for camera in range(self.cameras))
         return tuple(face.pixels(self.canvas) for face in faces)
 
-    def _good_face(self, part: PlannedPart, camera: int) -> PlannedPart:
+    def _good_face(self, part: ScheduledPart, camera: int) -> ScheduledPart:
         if self.good_images:
             number = part.serial * self.cameras + camera
             return replace(part, truth=GOOD, image=self.good_images[number % len(self.good_images)])
@@ -100,16 +100,16 @@ class LinePlan:
         path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
 
-def load_plan(path: Path) -> LinePlan:
-    """Reads what `LinePlan.save` wrote."""
+def load_schedule(path: Path) -> LineSchedule:
+    """Reads what `LineSchedule.save` wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    return LinePlan(
+    return LineSchedule(
         **{
             **data,
             "canvas": Canvas(**data["canvas"]),
-            "parts": tuple(PlannedPart(**part) for part in data["parts"]),
+            "parts": tuple(ScheduledPart(**part) for part in data["parts"]),
             "trigger": TriggerMode(data["trigger"]),
-            "reject_by": RejectBy(data["reject_by"]),
+            "eject_by": EjectBy(data["eject_by"]),
             "good_images": tuple(data["good_images"]),
             "faults": tuple(Fault(FaultKind(fault["kind"]), fault["probability"]) for fault in data["faults"]),
         }

@@ -18,7 +18,7 @@ SENSOR_PULSE_S = 0.1
 LINE = "Line2"
 
 
-class RejectBy(str, Enum):
+class EjectBy(str, Enum):
     """Who tracks the parts and what drives the ejector."""
 
     PLC = "plc"
@@ -79,11 +79,11 @@ class SensorPulses:
         return any(start_s <= now_s for start_s, _ in self._pulses)
 
 
-def section(by: RejectBy, layout: Layout) -> str:
+def section(by: EjectBy, layout: Layout) -> str:
     """`[reject]` of a station in front of this belt; empty where the PLC tracks."""
-    if by is RejectBy.PLC:
+    if by is EjectBy.PLC:
         return ""
-    output = f'output = "camera"\nline = "{LINE}"' if by is RejectBy.CAMERA else 'output = "plc"'
+    output = f'output = "camera"\nline = "{LINE}"' if by is EjectBy.CAMERA else 'output = "plc"'
     return f"""
 [reject]
 by = "station"

@@ -13,9 +13,9 @@ import numpy as np
 
 from drivers.camera.simtl import Scene, SceneError
 from station.simulation.parts.pictures import Pixels
-from station.simulation.parts.schedule import LinePlan, PlannedPart
+from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import PITCH_COUNTS, VIEW_COUNTS, Belt, Bin, Layout, Passage, Place
-from station.simulation.plant.ejector import FALL_S, LINE, BeltFault, RejectBy, Sabotage, SensorPulses
+from station.simulation.plant.ejector import FALL_S, LINE, BeltFault, EjectBy, Sabotage, SensorPulses
 from station.simulation.plant.plc_signals import FieldInputs, TriggerMode
 
 BELT_LEAD_SCANS = 2
@@ -26,7 +26,7 @@ EXPOSURE_WAIT_S = 0.5
 """A real camera exposes at the edge of its trigger; the process of a software camera may be held up, and then the belt
 waits this long with the part in its view."""
 STRAY = "stray"
-"""Truth of a part that is not of the plan."""
+"""Truth of a part that is not of the schedule."""
 
 
 class Events:
@@ -61,10 +61,10 @@ class _Exposure:
 class Field:
     """The wires between belt and PLC, and what happens in front of the cameras."""
 
-    def __init__(self, plan: LinePlan, scenes: Sequence[Scene], events: Events) -> None:
-        self.layout = Layout.for_rate(plan.rate_per_s, plan.transit_s)
-        self._trigger_by_barrier = plan.trigger is TriggerMode.LINE
-        self._truth = {part.serial: part.truth for part in plan.parts}
+    def __init__(self, schedule: LineSchedule, scenes: Sequence[Scene], events: Events) -> None:
+        self.layout = Layout.for_rate(schedule.rate_per_s, schedule.transit_s)
+        self._trigger_by_barrier = schedule.trigger is TriggerMode.LINE
+        self._truth = {part.serial: part.truth for part in schedule.parts}
         self._scenes = scenes
         self._events = events
         self._lock = threading.Lock()
@@ -78,13 +78,13 @@ class Field:
         self._entries: list[int] = []
         self._barriers: list[int] = []
         self._ejector = False
-        self._reject_by = plan.reject_by
-        self._belt_lead_s = BELT_LEAD_SCANS * plan.scan_s
-        self._sent_lead_s = SENT_LEAD_SCANS * plan.scan_s
+        self._eject_by = schedule.eject_by
+        self._belt_lead_s = BELT_LEAD_SCANS * schedule.scan_s
+        self._sent_lead_s = SENT_LEAD_SCANS * schedule.scan_s
         self._sabotage = Sabotage()
         self._strays = 0
         self._at_ejector, self._in_bin = SensorPulses(), SensorPulses()
-        self._runs = self._reject_by is RejectBy.PLC
+        self._runs = self._eject_by is EjectBy.PLC
         self._blocked = False
         self._triggers = 0
         """Edges of the light barrier that went to the camera."""
@@ -92,7 +92,7 @@ class Field:
         """Of them, those that the camera could not take: still exposing, or all frame stores full."""
         self._exposing: _Exposure | None = None
         self._pictures: dict[int, Sequence[Pixels]] = {}
-        self._empty_belt = np.zeros(plan.canvas.shape, np.uint8)
+        self._empty_belt = np.zeros(schedule.canvas.shape, np.uint8)
 
     def _encoder(self) -> int:
         return int(self._belt_s * self.layout.speed_counts_per_s)
@@ -106,7 +106,7 @@ class Field:
         with self._lock:
             return self._belt.all_past(Place.BARRIER)
 
-    def put_on(self, part: PlannedPart, pictures: Sequence[Pixels]) -> None:
+    def put_on(self, part: ScheduledPart, pictures: Sequence[Pixels]) -> None:
         """`pictures`: what each camera will see of it."""
         with self._lock:
             self._pictures[part.serial] = pictures
@@ -125,16 +125,16 @@ class Field:
             passages = self._belt.advance(self._encoder())
         for passage in passages:
             self._pass(passage)
-        if self._reject_by is RejectBy.CAMERA:
+        if self._eject_by is EjectBy.CAMERA:
             self.set_ejector(self._scenes[0].output(LINE).level)
-        elif self._reject_by is RejectBy.STATION and self._ejector:
+        elif self._eject_by is EjectBy.STATION and self._ejector:
             self.set_ejector(True)
 
     @property
     def _lead_s(self) -> float:
         """How far the belt may run now."""
         lead_s = self._scanned_belt_s + self._belt_lead_s - self._belt_s
-        if self._reject_by is not RejectBy.PLC:
+        if self._eject_by is not EjectBy.PLC:
             lead_s = min(lead_s, self._sent_belt_s + self._sent_lead_s - self._belt_s)
         if self._exposing:
             lead_s = min(lead_s, self._exposing.in_view_until_s - self._belt_s)
@@ -174,7 +174,7 @@ class Field:
         """The ejector is a nozzle: while it is on, a part in front of it goes to the reject bin."""
         with self._lock:
             rising = level and not self._ejector
-            blows = rising or (level and self._reject_by is not RejectBy.PLC)
+            blows = rising or (level and self._eject_by is not EjectBy.PLC)
             self._ejector = level
             encoder = self._encoder()
             if rising:

@@ -4,7 +4,7 @@ The line reads from standard input how many parts may come and reports on standa
 object a line. When standard input closes, it ends: a line never outlives the demo that started it.
 
     in   {"command": "feed", "parts": 60}
-         {"command": "sabotage", "kind": "taken-off"}      one of `reject.BeltFault` happens to the next part
+         {"command": "sabotage", "kind": "taken-off"}      one of `ejector.BeltFault` happens to the next part
     out  {"event": "ready", "environment": {...}}          the scene exists; variables for the camera process
          {"event": "plc", "connected": ..., "trigger_ready": ..., "recipe": ..., ...}         when one of them changes
          {"event": "part", "part_id": 1, "truth": ..., "bin": ..., "fired_error_counts": ...} a part has left the belt
@@ -12,7 +12,7 @@ object a line. When standard input closes, it ends: a line never outlives the de
          {"event": "unseen", "part_id": 1}                 no camera process listened when the light barrier pulsed
          {"event": "unexposed", "part_id": 1}              it left the camera's view before an exposure
          {"event": "misfire", "at_counts": ...}            the ejector fired and nothing was in front of it
-         {"event": "fault", "kind": ...}                   the PLC begins to misbehave as the plan asks it to
+         {"event": "fault", "kind": ...}                   the PLC begins to misbehave as the schedule asks it to
 
 Three threads, as in a real line: the belt moves, the PLC scans every 5 ms (ten times from part to part, where they come
 faster than 20 parts/s), and its communication module exchanges the process image with the station. A station that hangs
@@ -38,8 +38,8 @@ from typing import TextIO
 
 from drivers.camera.simtl import Scene
 from station.simulation.parts.pictures import Pixels
-from station.simulation.parts.schedule import INSPECT, LinePlan, PlannedPart
-from station.simulation.plant.ejector import BeltFault, RejectBy
+from station.simulation.parts.schedule import INSPECT, LineSchedule, ScheduledPart
+from station.simulation.plant.ejector import BeltFault, EjectBy
 from station.simulation.plant.faults import Misbehaviour, Wire
 from station.simulation.plant.field import Events, Field
 from station.simulation.plant.plc import PlcProgram, PlcSettings
@@ -57,19 +57,19 @@ FAST_PARTS_AHEAD = 600
 
 
 class Feeder:
-    """Puts the parts of the plan on the belt, as many as were allowed, one pitch apart."""
+    """Puts the parts of the schedule on the belt, as many as were allowed, one pitch apart."""
 
-    def __init__(self, plan: LinePlan, field: Field, recipe: RecipeChange) -> None:
-        self._plan = plan
+    def __init__(self, schedule: LineSchedule, field: Field, recipe: RecipeChange) -> None:
+        self._schedule = schedule
         self._recipe = recipe
-        self._coming = deque(plan.parts)
+        self._coming = deque(schedule.parts)
         self._field = field
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pictures")
-        self._ready: deque[tuple[PlannedPart, Future[tuple[Pixels, ...]]]] = deque()
+        self._ready: deque[tuple[ScheduledPart, Future[tuple[Pixels, ...]]]] = deque()
         self._allowed = 0
-        self._drawn: dict[PlannedPart, tuple[Pixels, ...]] = {}
+        self._drawn: dict[ScheduledPart, tuple[Pixels, ...]] = {}
         """Where pictures are shown again and again."""
-        self._waits_for_pictures = plan.is_fast
+        self._waits_for_pictures = schedule.is_fast
         self._prepare()
 
     def allow(self, parts: int) -> None:
@@ -99,15 +99,15 @@ class Feeder:
             part = self._coming.popleft()
             self._ready.append((part, self._pool.submit(self._pictures, part)))
 
-    def _ahead(self, part: PlannedPart) -> int:
-        return FAST_PARTS_AHEAD if self._plan.is_fast and part.phase == INSPECT else PARTS_AHEAD
+    def _ahead(self, part: ScheduledPart) -> int:
+        return FAST_PARTS_AHEAD if self._schedule.is_fast and part.phase == INSPECT else PARTS_AHEAD
 
-    def _pictures(self, part: PlannedPart) -> tuple[Pixels, ...]:
-        if not self._plan.is_fast:
-            return self._plan.pictures(part)
-        alike = replace(part, serial=part.serial % self._plan.cameras)
+    def _pictures(self, part: ScheduledPart) -> tuple[Pixels, ...]:
+        if not self._schedule.is_fast:
+            return self._schedule.pictures(part)
+        alike = replace(part, serial=part.serial % self._schedule.cameras)
         if alike not in self._drawn:
-            self._drawn[alike] = self._plan.pictures(part)
+            self._drawn[alike] = self._schedule.pictures(part)
         return self._drawn[alike]
 
 
@@ -115,28 +115,28 @@ class Plc:
     """Runs the PLC program: one thread scans, one talks to the station."""
 
     def __init__(
-        self, plan: LinePlan, field: Field, recipe: RecipeChange, *, events: Events, stop: threading.Event
+        self, schedule: LineSchedule, field: Field, recipe: RecipeChange, *, events: Events, stop: threading.Event
     ) -> None:
         layout = field.layout
         self._program = PlcProgram(
             PlcSettings(
                 entry_to_barrier_counts=layout.barrier_counts - layout.entry_counts,
                 barrier_to_ejector_counts=layout.barrier_to_ejector_counts,
-                trigger=plan.trigger,
-                station_tracks=plan.reject_by is not RejectBy.PLC,
-                clear_fault_after_s=plan.clear_fault_after_s,
-                holds_belt_s=BELT_WAIT_S if plan.is_fast else 0.0,
+                trigger=schedule.trigger,
+                station_tracks=schedule.eject_by is not EjectBy.PLC,
+                clear_fault_after_s=schedule.clear_fault_after_s,
+                holds_belt_s=BELT_WAIT_S if schedule.is_fast else 0.0,
             ),
             recipe=recipe,
         )
-        self._station_fires = plan.reject_by is not RejectBy.CAMERA
-        self._link = StationLink(plan.plc_host, plan.plc_port, plan.plc_unit)
+        self._station_fires = schedule.eject_by is not EjectBy.CAMERA
+        self._link = StationLink(schedule.plc_host, schedule.plc_port, schedule.plc_unit)
         self._field = field
         self._events = events
         self._stop = stop
-        self._misbehaviour = Misbehaviour(plan.faults, plan.trigger, plan.seed)
+        self._misbehaviour = Misbehaviour(schedule.faults, schedule.trigger, schedule.seed)
         self._status: StationStatus | None = None
-        self._scan_s = plan.scan_s
+        self._scan_s = schedule.scan_s
         self._output = (Control(), Wire(Control()))
         """What the program wants to write, and what is written: one object, because two threads share it."""
 
@@ -238,17 +238,17 @@ def _obey(commands: int, feeder: Feeder, field: Field, stop: threading.Event) ->
                 field.sabotage(BeltFault(command["kind"]))
 
 
-def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) -> None:
+def run(schedule: LineSchedule, commands: int, output: TextIO, stop: threading.Event) -> None:
     """Runs the line until `commands` (a file descriptor) closes or `stop` is set."""
     events = Events(output, stop)
-    if plan.is_fast:
-        sys.setswitchinterval(plan.scan_s / 5)  # four threads share the interpreter, and none may wait for a scan
+    if schedule.is_fast:
+        sys.setswitchinterval(schedule.scan_s / 5)  # four threads share the interpreter, and none may wait for a scan
     with contextlib.ExitStack() as stack:
-        scenes = [stack.enter_context(_scene(plan, device)) for device in range(plan.cameras)]
-        field = Field(plan, scenes, events)
+        scenes = [stack.enter_context(_scene(schedule, device)) for device in range(schedule.cameras)]
+        field = Field(schedule, scenes, events)
         recipe = RecipeChange()
-        feeder = Feeder(plan, field, recipe)
-        plc = Plc(plan, field, recipe, events=events, stop=stop)
+        feeder = Feeder(schedule, field, recipe)
+        plc = Plc(schedule, field, recipe, events=events, stop=stop)
 
         threads = [
             threading.Thread(target=_then_stop(loop, stop), name=name)
@@ -258,14 +258,14 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
                 ("commands", lambda: _obey(commands, feeder, field, stop)),
             )
         ]
-        events.emit("ready", environment=scenes[0].environment(plan.cameras))
+        events.emit("ready", environment=scenes[0].environment(schedule.cameras))
         for thread in threads:
             thread.start()
         try:
             while not stop.is_set():
                 field.move()
                 feeder.step()
-                time.sleep(min(BELT_STEP_S, plan.scan_s))
+                time.sleep(min(BELT_STEP_S, schedule.scan_s))
         finally:
             stop.set()
             for thread in threads:
@@ -273,6 +273,6 @@ def run(plan: LinePlan, commands: int, output: TextIO, stop: threading.Event) ->
             feeder.close()
 
 
-def _scene(plan: LinePlan, device: int) -> Scene:
-    canvas = plan.canvas
-    return Scene(Path(plan.scene_prefix), canvas.width_px, canvas.height_px, canvas.channels, device=device)
+def _scene(schedule: LineSchedule, device: int) -> Scene:
+    canvas = schedule.canvas
+    return Scene(Path(schedule.scene_prefix), canvas.width_px, canvas.height_px, canvas.channels, device=device)

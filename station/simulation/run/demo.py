@@ -31,7 +31,7 @@ from station.simulation.accounts.accounting import as_ledger, join, write_contac
 from station.simulation.accounts.report import by_recipe, problems, report
 from station.simulation.accounts.summary import print_summary
 from station.simulation.parts.pictures import GOOD, ImageParts
-from station.simulation.parts.schedule import INSPECT, TEACH, LinePlan, PlannedPart
+from station.simulation.parts.schedule import INSPECT, TEACH, LineSchedule, ScheduledPart
 from station.simulation.plant.belt import PITCH_COUNTS, Layout
 from station.simulation.plant.ejector import section
 from station.simulation.run.engine_plans import build_missing, wait_for_plan
@@ -58,7 +58,7 @@ class Setup:
     images: ImageParts | None
     engine: Path | None
     """An engine that is there already; None: one is taught."""
-    plan: LinePlan
+    schedule: LineSchedule
     runtime: Asked
     """What is to run the engines."""
     seed: int
@@ -70,8 +70,8 @@ class Setup:
         """With several recipes."""
         return self.engine / product if self.engine else self.workspace.engine_of(product)
 
-    def phase(self, name: str, product: str | None = None) -> tuple[PlannedPart, ...]:
-        return tuple(part for part in self.plan.parts if part.phase == name and product in (None, part.product))
+    def phase(self, name: str, product: str | None = None) -> tuple[ScheduledPart, ...]:
+        return tuple(part for part in self.schedule.parts if part.phase == name and product in (None, part.product))
 
 
 class Demo:
@@ -90,24 +90,24 @@ class Demo:
             self._console.print(f"images: {setup.images.fitted}")
             if setup.engine is None:
                 self._teach_from_folder(setup.images)
-        setup.plan.save(workspace.plan)
+        setup.schedule.save(workspace.schedule)
         engine = setup.engine or workspace.engine
         engines = {product: setup.engine_of(product) for product in setup.recipes.values()}
         if setup.images is not None or setup.engine is not None:
             build_missing(engines.values() or [engine], setup.runtime, self._console)
-        layout = Layout.for_rate(setup.plan.rate_per_s, setup.plan.transit_s)
+        layout = Layout.for_rate(setup.schedule.rate_per_s, setup.schedule.transit_s)
         of_station = configuration(
-            setup.plan.canvas,
+            setup.schedule.canvas,
             engine,
-            setup.plan.plc_port,
-            trigger=setup.plan.trigger.value,
-            cameras=setup.plan.cameras,
+            setup.schedule.plc_port,
+            trigger=setup.schedule.trigger.value,
+            cameras=setup.schedule.cameras,
             runtime=setup.runtime,
         )
-        of_recipes = workspace.configure_recipes(setup.recipes, engines, setup.plan.cameras)
-        text = of_station + section(setup.plan.reject_by, layout) + of_recipes
+        of_recipes = workspace.configure_recipes(setup.recipes, engines, setup.schedule.cameras)
+        text = of_station + section(setup.schedule.eject_by, layout) + of_recipes
         workspace.configuration.write_text(text, encoding="utf-8")
-        with LineProcess(workspace.plan, workspace.folder) as line:
+        with LineProcess(workspace.schedule, workspace.folder) as line:
             environment = line.wait_ready()
             with StationProcess(
                 workspace.configuration, workspace.control_socket, workspace.station_log, environment
@@ -190,13 +190,13 @@ class Demo:
         """Feeds all parts and waits until each has left the belt. Returns the station's last status."""
         parts = self._setup.phase(INSPECT)
         serials = {part.serial for part in parts}
-        plan = self._setup.plan
+        schedule = self._setup.schedule
         self._wait_for(line, station, "TriggerReady", lambda: line.state.trigger_ready)
-        self._console.print(f"inspecting {len(parts)} parts at {plan.rate_per_s:g} parts/s")
-        quiet_s = STALLED_S + plan.transit_s + PITCH_COUNTS / plan.rate_per_s / 1000
+        self._console.print(f"inspecting {len(parts)} parts at {schedule.rate_per_s:g} parts/s")
+        quiet_s = STALLED_S + schedule.transit_s + PITCH_COUNTS / schedule.rate_per_s / 1000
         truths = {part.serial: part.truth for part in parts}
         before = station.status()["counters"]
-        with LiveView(self._console, truths, len(parts), plan.rate_per_s, before) as view:
+        with LiveView(self._console, truths, len(parts), schedule.rate_per_s, before) as view:
             line.state.left_s.clear()
             line.feed(len(parts))
             while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
@@ -249,7 +249,7 @@ class Demo:
             "belt_waited_s": line.belt_waited_s,
             "teaching": self._teaching,
             "images": setup.images.fitted if setup.images else "rendered",
-            "rate_per_s": setup.plan.rate_per_s,
+            "rate_per_s": setup.schedule.rate_per_s,
             "held_rate_per_s": line.held_rate_per_s,
             "seed": setup.seed,
         }

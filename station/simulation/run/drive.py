@@ -1,4 +1,4 @@
-"""Feeds the parts of a plan to a running station that is known by its map alone, and closes the books."""
+"""Feeds the parts of a schedule to a running station that is known by its map alone, and closes the books."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from station.commissioning.plc_client import LinkError, Refused
 from station.commissioning.plc_monitor import Reader
 from station.line.handshake.messages import StationState
 from station.simulation.accounts.books import COUNTERS, Books, settle
-from station.simulation.parts.schedule import LinePlan
+from station.simulation.parts.schedule import LineSchedule
 from station.simulation.plant.belt import PITCH_COUNTS
 from station.simulation.run.processes import LineProcess
 
@@ -25,14 +25,16 @@ class RunFailed(Exception):
     """The run could not be brought to its end."""
 
 
-def drive(line: LineProcess, plan: LinePlan, reader: Reader, *, wait_s: float, show: Callable[[str], object]) -> Books:
-    """Feeds all parts of the plan and closes the books. Raises RunFailed, ProcessEnded."""
+def drive(
+    line: LineProcess, schedule: LineSchedule, reader: Reader, *, wait_s: float, show: Callable[[str], object]
+) -> Books:
+    """Feeds all parts of the schedule and closes the books. Raises RunFailed, ProcessEnded."""
     _wait_for_ready(line, reader, wait_s, show)
     before = _counters(_settled(reader))
-    serials = {part.serial for part in plan.parts}
-    quiet_s = STALLED_S + plan.transit_s + PITCH_COUNTS / plan.rate_per_s / 1000
-    show(f"{len(plan.parts)} parts at {plan.rate_per_s:g} parts/s")
-    line.feed(len(plan.parts))
+    serials = {part.serial for part in schedule.parts}
+    quiet_s = STALLED_S + schedule.transit_s + PITCH_COUNTS / schedule.rate_per_s / 1000
+    show(f"{len(schedule.parts)} parts at {schedule.rate_per_s:g} parts/s")
+    line.feed(len(schedule.parts))
     shown_s = time.monotonic()
     while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
         line.check()
@@ -45,7 +47,7 @@ def drive(line: LineProcess, plan: LinePlan, reader: Reader, *, wait_s: float, s
         time.sleep(POLL_S)
     after = _counters(_settled(reader))
     counted = {name: (after[name] - before[name]) % (1 << 32) for name in COUNTERS}
-    return settle(plan.parts, line.state, counted, plan.trigger)
+    return settle(schedule.parts, line.state, counted, schedule.trigger)
 
 
 def _wait_for_ready(line: LineProcess, reader: Reader, wait_s: float, show: Callable[[str], object]) -> None:

@@ -13,14 +13,14 @@ from rich.table import Table
 
 from station.commissioning.plc_monitor import Reader
 from station.simulation.accounts.books import COUNTERS, Books
-from station.simulation.parts.schedule import LinePlan
+from station.simulation.parts.schedule import LineSchedule
 from station.simulation.run.drive import drive
 from station.simulation.run.processes import LineProcess
 from station.simulation.run.workspace import Workspace, configuration
 
 
 def simulate(
-    plan: LinePlan,
+    schedule: LineSchedule,
     workspace: Workspace,
     reader: Reader,
     *,
@@ -39,23 +39,23 @@ def simulate(
     Raises:
         RunFailed, ProcessEnded, TimeoutError: the run could not be finished.
     """
-    plan.save(workspace.plan)
+    schedule.save(workspace.schedule)
     station_toml.write_text(
         configuration(
-            plan.canvas,
+            schedule.canvas,
             engine.absolute(),
-            plan.plc_port,
-            trigger=plan.trigger.value,
+            schedule.plc_port,
+            trigger=schedule.trigger.value,
             work_dir=workspace.folder / "station",
         ),
         encoding="utf-8",
     )
-    with LineProcess(workspace.plan, workspace.folder) as line:
+    with LineProcess(workspace.schedule, workspace.folder) as line:
         variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in line.wait_ready().items())
         command = f"{variables} station run --config {shlex.quote(str(station_toml))}"
         console.print("The camera of the station sees this line when the station runs with", highlight=False)
         console.print(f"  {command}", highlight=False, soft_wrap=True)
-        return drive(line, plan, reader, wait_s=wait_s, show=console.print)
+        return drive(line, schedule, reader, wait_s=wait_s, show=console.print)
 
 
 def print_books(console: Console, books: Books) -> None:

@@ -55,8 +55,8 @@ class Workspace:
         return self.folder / "training_images"
 
     @property
-    def plan(self) -> Path:
-        return self.folder / "plan.json"
+    def schedule(self) -> Path:
+        return self.folder / "schedule.json"
 
     @property
     def scene_prefix(self) -> Path:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from station.simulation.accounts.books import Books, settle
-from station.simulation.parts.schedule import PlannedPart
+from station.simulation.parts.schedule import ScheduledPart
 from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.processes import LineState
 
-PARTS = (PlannedPart(1, "inspect", "good"), PlannedPart(2, "inspect", "dent"), PlannedPart(3, "inspect", "good"))
+PARTS = (ScheduledPart(1, "inspect", "good"), ScheduledPart(2, "inspect", "dent"), ScheduledPart(3, "inspect", "good"))
 COUNTED = {"triggers": 3, "pass": 1, "fail": 1, "review": 0, "error": 1, "missed": 0}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from station.simulation.parts import choosing
 from station.simulation.parts.pictures import GOOD, Canvas, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
-from station.simulation.parts.schedule import LinePlan, PlannedPart, load_plan
+from station.simulation.parts.schedule import LineSchedule, ScheduledPart, load_schedule
 from station.simulation.plant.plc_signals import TriggerMode
 
 IMAGES = [LabelledImage(Path(f"/x/{kind}/{n}.png"), kind) for kind, count in (("good", 20), ("a", 6), ("b", 3)) for n in range(count)]  # fmt: skip # noqa: E501
@@ -63,9 +63,9 @@ def test_each_kind_has_its_share(count: int, seed: int) -> None:
 
 def test_plan_comes_back_from_its_file(tmp_path: Path) -> None:
     parts = choosing.rendered(3, 20, seed=1)
-    plan = LinePlan(Canvas(8, 6, 1), parts, 4.0, 1.5, "/tmp/scene", "127.0.0.1", 1502, trigger=TriggerMode.PLC)
-    plan.save(tmp_path / "plan.json")
-    assert load_plan(tmp_path / "plan.json") == plan
+    schedule = LineSchedule(Canvas(8, 6, 1), parts, 4.0, 1.5, "/tmp/scene", "127.0.0.1", 1502, trigger=TriggerMode.PLC)
+    schedule.save(tmp_path / "schedule.json")
+    assert load_schedule(tmp_path / "schedule.json") == schedule
 
 
 @pytest.mark.parametrize("good_images", [(), ("a.png", "b.png", "c.png")])
@@ -79,14 +79,14 @@ def test_each_camera_sees_a_face_of_its_own_and_one_of_them_the_defect(
     bad = tmp_path / "bad.png"
     assert cv2.imwrite(str(bad), np.full((8, 8, 3), 200, np.uint8))
     image = str(bad) if good_images else ""
-    part = PlannedPart(4, "inspect", "scratch", image=image, seed=4)
-    plan = LinePlan(
+    part = ScheduledPart(4, "inspect", "scratch", image=image, seed=4)
+    schedule = LineSchedule(
         Canvas(448, 448, 3), (part,), 4.0, 1.5, "/tmp/scene", "127.0.0.1", 1502, cameras=3, good_images=tuple(names)
     )
-    faces = plan.pictures(part)
+    faces = schedule.pictures(part)
     assert len(faces) == 3
-    defective = [index for index, face in enumerate(faces) if np.array_equal(face, part.pixels(plan.canvas))]
+    defective = [index for index, face in enumerate(faces) if np.array_equal(face, part.pixels(schedule.canvas))]
     assert defective == [1]  # serial 4 of 3 faces
     assert not np.array_equal(faces[0], faces[2])
-    plan.save(tmp_path / "plan.json")
-    assert load_plan(tmp_path / "plan.json") == plan
+    schedule.save(tmp_path / "schedule.json")
+    assert load_schedule(tmp_path / "schedule.json") == schedule

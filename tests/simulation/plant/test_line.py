@@ -13,22 +13,22 @@ import numpy as np
 
 from drivers.camera.simtl import Scene
 from station.simulation.parts.pictures import Canvas
-from station.simulation.parts.schedule import LinePlan, PlannedPart
+from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import VIEW_COUNTS
 from station.simulation.plant.field import BELT_LEAD_SCANS, EXPOSURE_WAIT_S, Events, Field
 from tests.bench.waiting import wait_for
 
-PLAN = LinePlan(Canvas(8, 8, 1), (PlannedPart(1, "inspect", "dent"),), 20.0, 0.1, "unused", "127.0.0.1", 1)
+SCHEDULE = LineSchedule(Canvas(8, 8, 1), (ScheduledPart(1, "inspect", "dent"),), 20.0, 0.1, "unused", "127.0.0.1", 1)
 
 
 def test_belt_stands_while_nobody_scans_and_goes_on_afterwards(tmp_path: Path) -> None:
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
-        field = Field(PLAN, [scene], Events(io.StringIO(), threading.Event()))
+        field = Field(SCHEDULE, [scene], Events(io.StringIO(), threading.Event()))
         for _ in range(20):
             time.sleep(0.005)  # the belt runs on the real clock
             field.move()
         stood_at = field.sample().encoder
-        assert 0 < stood_at <= BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
+        assert 0 < stood_at <= BELT_LEAD_SCANS * SCHEDULE.scan_s * field.layout.speed_counts_per_s
 
         def went_on() -> bool:
             field.move()
@@ -43,8 +43,8 @@ def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: P
     camera = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     with camera, Scene(tmp_path / "s", 8, 8, 1) as scene:
         camera.bind(str(tmp_path / "s.0.sock"))
-        field = Field(PLAN, [scene], Events(output, threading.Event()))
-        field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
+        field = Field(SCHEDULE, [scene], Events(output, threading.Event()))
+        field.put_on(SCHEDULE.parts[0], [np.zeros((8, 8), np.uint8)])
         triggered_s: list[float] = []
 
         def left_unexposed() -> bool:
@@ -57,14 +57,16 @@ def test_belt_waits_with_a_part_in_view_for_a_camera_that_is_held_up(tmp_path: P
         wait_for(left_unexposed, "the part to leave the view")
         assert time.monotonic() - triggered_s[0] >= EXPOSURE_WAIT_S
         in_view = field.layout.barrier_counts + VIEW_COUNTS[1]
-        assert field.sample().encoder - in_view < 2 * BELT_LEAD_SCANS * PLAN.scan_s * field.layout.speed_counts_per_s
+        assert (
+            field.sample().encoder - in_view < 2 * BELT_LEAD_SCANS * SCHEDULE.scan_s * field.layout.speed_counts_per_s
+        )
 
 
 def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Path) -> None:
     output = io.StringIO()
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
-        field = Field(PLAN, [scene], Events(output, threading.Event()))
-        field.put_on(PLAN.parts[0], [np.zeros((8, 8), np.uint8)])
+        field = Field(SCHEDULE, [scene], Events(output, threading.Event()))
+        field.put_on(SCHEDULE.parts[0], [np.zeros((8, 8), np.uint8)])
         entries: list[int] = []
         barriers: list[int] = []
 
@@ -86,7 +88,7 @@ def test_part_passes_all_sensors_and_an_ejector_that_fires_finds_it(tmp_path: Pa
 def test_ejector_in_front_of_nobody_is_a_misfire(tmp_path: Path) -> None:
     output = io.StringIO()
     with Scene(tmp_path / "s", 8, 8, 1) as scene:
-        field = Field(PLAN, [scene], Events(output, threading.Event()))
+        field = Field(SCHEDULE, [scene], Events(output, threading.Event()))
         field.set_ejector(True)
         field.set_ejector(True)
     assert [json.loads(line)["event"] for line in output.getvalue().splitlines()] == ["misfire"]
