@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 DEMO_WORK ?= demo
 
-.PHONY: help demo run test fast system lint format types docs bench clean tools install
+.PHONY: help demo run test fast system coverage lint format types docs bench clean tools install
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,15 @@ fast: $(STAMP)  ## the tests that start no process, while working: a minute
 
 system: $(STAMP)  ## the tests that start processes: whole stations, commands, compilers, trainings
 	$(PYTEST) -m system -n $$(($(CORES) * 2)) $(PYTEST_ARGS)
+
+# Those of both lanes, which takes several times as long: make coverage COVERED=
+COVERED ?= not system
+
+coverage: $(STAMP)  ## a table of the lines that the fast tests do not run
+	$(BIN)/python -m coverage erase
+	-$(BIN)/python -m coverage run -m pytest --dist worksteal -m "$(COVERED)" -n $(CORES) $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 lint: $(STAMP)  ## style, types, import contracts, generated documents
 	$(BIN)/ruff check .
@@ -79,4 +88,4 @@ $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simt
 	@touch $@
 
 clean:  ## removes the environment, builds and caches
-	rm -rf $(VENV) build *.egg-info drivers/camera/simtl/*.cti .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info drivers/camera/simtl/*.cti .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
