@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import station.commissioning.conformance.run  # noqa: F401  registers the rules
 from station.commissioning.conformance.registry import RULES
 from tests.bench.live_station import live_station
 from tests.bench.serial_pair import SerialPair
