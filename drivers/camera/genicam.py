@@ -24,7 +24,6 @@ from harvesters.core import Buffer, Harvester
 from harvesters.util.pfnc import dict_by_ints
 from numpy.typing import NDArray
 
-from drivers.camera.device_clock import ClockMap
 from drivers.camera.discovery import find, listings, opened_producer
 from drivers.camera.features import Features
 from drivers.camera.genicam_setup import configure, user_output
@@ -38,21 +37,14 @@ from drivers.camera.protocol import (
     ProducerError,
 )
 from drivers.camera.settings import CameraSettings
+from drivers.camera.trigger_clock import TriggerClock
 
 _ALIVE_CHECK_NS = 500_000_000
-_CLOCK_AGE_NS = 30_000_000_000
-_CLOCK_SLACK_NS = 1_000_000
-_OLDEST_FRAME_NS = 60_000_000_000
 _NO_PIXELS: Pixels = np.empty((0, 0), np.uint8)
 _ONE_IMAGE = (
     gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_IMAGE,
     gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_CHUNK_DATA,
 )
-_LATCHES = (
-    ("TimestampLatch", "TimestampLatchValue", ""),
-    ("GevTimestampControlLatch", "GevTimestampValue", "GevTimestampTickFrequency"),
-)
-"""(command, value, feature with the ticks per second where the value is not in ns)."""
 
 
 class GenicamCamera:
@@ -68,9 +60,6 @@ class GenicamCamera:
         """The buffer behind the pixels of the last frame: given back at the next grab."""
         self._chunk_timestamp: Callable[[], Any] | None = None
         """Reads the time of the exposure out of the last frame, where the camera puts it there."""
-        self._clock: ClockMap | None = None
-        self._tick_ns = 1.0
-        self._latched_ns = 0
         self._heard_ns = 0
         """When the device last gave a sign of life."""
         self._counted_frames = 0
@@ -111,8 +100,6 @@ class GenicamCamera:
     def info(self) -> CameraInfo:
         return self._info
 
-    # ---- connect ------------------------------------------------------------------------------------------------
-
     def _connect(self, harvester: Harvester) -> None:
         cameras = listings(harvester)
         index = find(cameras, self._settings.serial_number, self._producer_path)
@@ -133,8 +120,7 @@ class GenicamCamera:
     def _configure(self) -> None:
         self._chunk_timestamp = configure(self._features, self._settings, self._name)
         self._format: str = self._features.get("PixelFormat")
-        has_exposure = self._features.has("ExposureTime")
-        self._exposure_ns = int(self._features.get("ExposureTime") * 1000) if has_exposure else 0
+        self._clock = TriggerClock(self._features)
 
     def _describe(self) -> CameraInfo:
         return CameraInfo(
@@ -145,8 +131,6 @@ class GenicamCamera:
             height=self._features.get("Height"),
             pixel_format=normalised_format(self._format),
         )
-
-    # ---- stream -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         acquirer = self._acquirer
@@ -160,7 +144,7 @@ class GenicamCamera:
         # Not public, and the only way to an incomplete frame: ImageAcquirer gives it back without reporting it.
         self._events = next(iter(acquirer._new_buffer_event_monitor_dict.values()))  # noqa: SLF001
         self._heard_ns = time.monotonic_ns()
-        self._latch_clock()
+        self._clock.latch()
 
     def grab(self, timeout_ms: int) -> GrabbedFrame | None:
         try:
@@ -196,8 +180,6 @@ class GenicamCamera:
             self._selected_line = line
         features.set("UserOutputValue", value)
 
-    # ---- frames -------------------------------------------------------------------------------------------------
-
     def _frame(self, raw: Any, received_ns: int) -> GrabbedFrame:
         self._counted_frames += 1
         complete = _optional(raw.is_complete) is True
@@ -206,7 +188,7 @@ class GenicamCamera:
             frame_id=self._frame_id(raw),
             pixels=self._pixels(raw) if complete else _NO_PIXELS,
             complete=complete,
-            trigger_time_ns=self._trigger_time(device_ns, received_ns),
+            trigger_time_ns=self._clock.trigger_time_ns(device_ns, received_ns),
             received_time_ns=received_ns,
             device_timestamp_ns=device_ns,
         )
@@ -241,29 +223,14 @@ class GenicamCamera:
         if held is not None:
             held.parent.queue_buffer(held)
 
-    # ---- time ---------------------------------------------------------------------------------------------------
-
     def _device_timestamp(self, raw: Any, *, complete: bool) -> int | None:
         """When the exposure began on the camera's clock, in ns; None when the camera does not say."""
         if self._chunk_timestamp is not None and complete:
             self._acquirer._update_chunk_data(buffer=raw, is_manual=True)  # noqa: SLF001  no public way for a raw buffer
             with suppress(CameraSettingError):
-                return int(self._chunk_timestamp() * self._tick_ns)
+                return self._clock.ticks_to_ns(self._chunk_timestamp())
         timestamp_ns: int | None = _optional(lambda: raw.timestamp_ns)
         return timestamp_ns or None
-
-    def _trigger_time(self, device_ns: int | None, received_ns: int) -> int:
-        """When the exposure was triggered, on the host's clock.
-
-        Without a usable device clock: when the frame came, less the exposure time. That is late by readout and
-        transport, never early.
-        """
-        if self._clock is not None and device_ns is not None:
-            triggered_ns = self._clock.to_host(device_ns)
-            if received_ns - _OLDEST_FRAME_NS < triggered_ns <= received_ns + _CLOCK_SLACK_NS:
-                return min(triggered_ns, received_ns)
-            self._latched_ns = 0  # the device clock was reset: latch again at the next occasion
-        return received_ns - self._exposure_ns
 
     def _while_idle(self) -> None:
         now = time.monotonic_ns()
@@ -271,8 +238,7 @@ class GenicamCamera:
             return
         self._check_alive()
         self._heard_ns = now
-        if now - self._latched_ns > _CLOCK_AGE_NS:
-            self._latch_clock()
+        self._clock.latch_if_old(now)
 
     def _check_alive(self) -> None:
         """Reads a register past the cache: nothing else distinguishes a lost device from one without a trigger."""
@@ -280,26 +246,6 @@ class GenicamCamera:
             self._features.get("Width", from_device=True)
         except CameraSettingError as error:
             raise CameraLost(f"camera {self._name} does not answer any more: {error}") from error
-
-    def _latch_clock(self) -> None:
-        """Ties the device clock to the host clock; of three tries the one with the shortest way there and back."""
-        features = self._features
-        latch = next((names for names in _LATCHES if features.writable(names[0]) and features.has(names[1])), None)
-        if latch is None:
-            return
-        command, value, frequency = latch
-        self._tick_ns = 1e9 / features.get(frequency) if frequency and features.has(frequency) else 1.0
-        tries = []
-        for _ in range(3):
-            before_ns = time.monotonic_ns()
-            features.execute(command)
-            after_ns = time.monotonic_ns()
-            device_ns = round(features.get(value, from_device=True) * self._tick_ns)
-            tries.append((after_ns - before_ns, device_ns, (before_ns + after_ns) // 2))
-        _, device_ns, host_ns = min(tries)
-        last = self._clock
-        self._clock = ClockMap(device_ns, host_ns) if last is None else last.latched_again(device_ns, host_ns)
-        self._latched_ns = time.monotonic_ns()
 
 
 _T = TypeVar("_T")

@@ -152,8 +152,6 @@ class EngineStore:
                 return None
             return self._switch(Action.REFUSED, change.before, why)
 
-    # ---- inside -------------------------------------------------------------------------------------------------
-
     def _earlier(self) -> Version | None:
         """The version to go back to: of those that were active before this one, the newest that still exists."""
         known = {version.name: version for version in self.versions()}

@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> TeachOptions:
-    request, defaults = request_from(options), LocateOptions()
+    request = request_from(options)
+    defaults = LocateOptions()
     return TeachOptions(
         detector=request.detector,
         backbone=str(request.backbone),

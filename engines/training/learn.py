@@ -112,7 +112,10 @@ class FeatureJudge:
     """
 
     def __init__(self, detector: Detector, features: CachedFeatures, indices: Indices, training: TrainOptions) -> None:
-        self._detector, self._features, self._indices, self._training = detector, features, indices, training
+        self._detector = detector
+        self._features = features
+        self._indices = indices
+        self._training = training
         self._trained = False
 
     @cached_property

@@ -48,7 +48,9 @@ class JsonReporter:
         """Print at most a few lines per second."""
         now = time.monotonic()
         if step != self._current:
-            self._current, self._started, self._shown = step, now, 0.0
+            self._current = step
+            self._started = now
+            self._shown = 0.0
         if done < total and now - self._shown < MIN_INTERVAL_S:
             return
         self._shown = now

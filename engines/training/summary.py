@@ -57,7 +57,9 @@ def summarise(
     warnings: tuple[str, ...],
 ) -> Summary:
     """What the training of an engine came to. `detector`: its name; `seconds`: how long it took."""
-    refinement, scores, files = learned.refinement, learned.held_out.image_scores, located.dataset.files
+    refinement = learned.refinement
+    scores = learned.held_out.image_scores
+    files = located.dataset.files
     weights = refinement.weights
     return Summary(
         images=len(files),

@@ -79,7 +79,8 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
 
     found = open_dataset(images, lambda done, total: on_step("images", done, total))
     located = locate(found, options.location, lambda done, total: on_step("locate", done, total))
-    dataset, spec = located.dataset, located.input
+    dataset = located.dataset
+    spec = located.input
     learning = _with_known(found, located, options)
     detector = DETECTORS[options.detector](spec, options.backbone)
     detector.eval()

@@ -54,7 +54,8 @@ def cameras(configuration: LoadedConfiguration) -> dict[str, CameraSetup]:
 def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSettings:
     """The settings of a camera as its driver takes them. Raises ProducerError for an unknown short name."""
     settings = configuration.settings
-    camera, reject = settings.cameras[name], settings.reject
+    camera = settings.cameras[name]
+    reject = settings.reject
     return CameraSettings(
         driver=camera.driver,
         trigger="line" if camera.trigger == "line" else "software",

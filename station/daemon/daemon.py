@@ -52,8 +52,10 @@ from station.records.schema import RecordingError
 
 log = structlog.get_logger()
 
-CAMERA_START_S, FURTHER_CAMERA_S = 20.0, 10.0
-"""Time limit for all cameras to stream; their processes start side by side, on a machine that may have few cores."""
+CAMERA_START_S = 20.0
+"""Time limit for the first camera to stream."""
+FURTHER_CAMERA_S = 10.0
+"""More for each further camera: their processes start side by side, on a machine that may have few cores."""
 GIL_SWITCH_S = 0.0001
 """Longest wait for the GIL; the default of 5 ms delayed results."""
 

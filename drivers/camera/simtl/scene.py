@@ -255,8 +255,6 @@ class Scene:
         """Environment variables for the process that loads the producer: `devices` cameras on this prefix."""
         return {"SIMTL_SCENE": str(self._prefix), "SIMTL_DEVICES": str(devices)}
 
-    # ---- inside ---------------------------------------------------------------------------------------------
-
     def _create_file(self, width: int, height: int, channels: int) -> mmap.mmap:
         capacity = width * height * channels
         size = PIXEL_OFFSET + 2 * capacity

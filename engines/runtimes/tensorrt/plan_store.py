@@ -168,8 +168,6 @@ class PlanStore:
             with self._writing():
                 self._replace(_cache_name(key), cache)
 
-    # ---- inside -------------------------------------------------------------------------------------------------
-
     def _names(self) -> set[str]:
         """The plans that have a record."""
         try:

@@ -202,7 +202,8 @@ def realised(
     good = _checked(good_scores, "scores of good test images", minimum=0)
     defective = _checked(defective_scores, "scores of defective test images", minimum=0)
     reject, review = calibration.reject_score, calibration.review_score
-    confidence, budget = calibration.confidence, calibration.false_reject_budget
+    confidence = calibration.confidence
+    budget = calibration.false_reject_budget
 
     def observed(hits: NDArray[np.bool_]) -> ObservedShare:
         count, total = int(hits.sum()), len(hits)

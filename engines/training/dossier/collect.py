@@ -63,7 +63,8 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         left = left_in.get(image)
         removal = None if left is None else left.scores[left.images.index(image)]
         scale = None if left is None else _scale(left.scores, left.limit)
-        final, place = float(refinement.final_scores[image]), place_in_kept.get(image)
+        final = float(refinement.final_scores[image])
+        place = place_in_kept.get(image)
         held_out_score = None if place is None else float(held_out.image_scores[place])
         return ImageRecord(
             id=image,

@@ -40,7 +40,8 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "score": "{:.3f}".format, "value": _value, "duration": _duration}
-    css, js = _source("dossier.css"), _source("veto.js")
+    css = _source("dossier.css")
+    js = _source("veto.js")
     refinement = dossier.refinement
     return environment.get_template("dossier.html.j2").render(
         dossier=dossier,

@@ -47,7 +47,8 @@ def write_dossier(
         (folder / "dossier.json").write_text(dossier.model_dump_json(indent=1) + "\n", "utf-8")
         (folder / "removed.txt").write_text(removed_text(dossier), "utf-8")
         plots = write_plots(folder / "plots", dossier)
-        selection, scale = select(dossier), dossier.calibration.pixel_scale
+        selection = select(dossier)
+        scale = dossier.calibration.pixel_scale
         for image in selection.ids:
             picture = thumbnail(images(image))
             write_jpeg(folder / picture_path(image), picture)

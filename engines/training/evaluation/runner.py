@@ -159,7 +159,8 @@ def _by_defect(
 
 def _pixel_figures(data: LocatedSet, maps: Mapping[int, NDArray[np.float32]]) -> tuple[float | None, float | None]:
     """Pixel AUROC and AUPRO; None where no mask is known. Defective images without a mask are left out."""
-    seen_maps, masks = [], []
+    seen_maps = []
+    masks = []
     for index, anomaly_map in maps.items():
         mask = read_mask(data.labels.samples[index], data.files[index])
         if mask is not None:

@@ -185,7 +185,8 @@ class _Worker:
         self._sender.send(run)
 
     def _do(self, run: Run) -> None:
-        plan, key = self._plan, (run.dataset, run.detector)
+        plan = self._plan
+        key = (run.dataset, run.detector)
         fingerprint = plan.fingerprint(run)
         try:
             prepared = self._prepared[key]

@@ -77,7 +77,8 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
             f'"{source}" has {len(paths)} images ({", ".join(sorted(SUFFIXES))}); teaching needs at least {MIN_IMAGES} '
             "images of good parts, 50 or more are better: add images"
         )
-    files, problems = [], []
+    files = []
+    problems = []
     for done, path in enumerate(paths, start=1):
         try:
             files.append(inspect_image(path))

@@ -12,7 +12,8 @@ from engines.preprocess import prepare
 from engines.training.images.dataset import ImageFile, read_image
 from engines.training.location.locate import Located
 
-SHOWN, SHOWN_FAILED = 12, 12
+SHOWN = 12
+SHOWN_FAILED = 12
 COLUMNS = 6
 TILE_PX, LINE_PX, GAP_PX = 220, 16, 8
 
@@ -46,7 +47,8 @@ def _tile(located: Located, file: ImageFile) -> NDArray[np.uint8]:
 def _failed_tile(file: ImageFile, reason: str) -> NDArray[np.uint8]:
     image = _contain(read_image(file.path))
     cv2.rectangle(image, (0, 0), (image.shape[1] - 1, image.shape[0] - 1), FAILED, 2)
-    words, lines = reason.split(), [""]
+    words = reason.split()
+    lines = [""]
     for word in words:
         if len(lines[-1]) + len(word) >= _LETTERS_PER_TILE:
             lines.append("")

@@ -98,7 +98,10 @@ def _mask(
     on_round: Callable[[], None],
 ) -> Found:
     """Take the weight of outlying places in images that stay, and let the sharper model look at the images again."""
-    rounds, learned, scores, start = found.rounds, found.kept, found.scores, guards.start
+    rounds = found.rounds
+    learned = found.kept
+    scores = found.scores
+    start = guards.start
     limit, capped = found.limit, found.capped
     weights = cell_weights(cells, learned)
     for _ in range(MASK_ROUNDS):

@@ -81,7 +81,8 @@ def refine(
 
 
 def _untouched(guards: Guards) -> Refinement:
-    scores, nothing = np.zeros(guards.count), np.empty(0, np.intp)
+    scores = np.zeros(guards.count)
+    nothing = np.empty(0, np.intp)
     return Refinement("none", guards.start, guards.known_bad, (), None, scores, np.inf, False, 0.0, (), nothing)
 
 

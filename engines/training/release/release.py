@@ -83,7 +83,8 @@ def release(
     Raises:
         ExportError: the float32 graph does not compute what torch computes.
     """
-    spec, limits = located.input, learned.calibration
+    spec = located.input
+    limits = learned.calibration
     model = export_onnx(detector, spec)
     golden_images = _golden_images(located, learned)
     with OnnxRuntime(model, spec, map_spec(detector), threads=threads) as runtime:

@@ -187,7 +187,8 @@ class Acquisition:
             except (LinkClosed, BlockingIOError):
                 return "the camera process does not answer"
             if asked is not None:
-                self._asked, self._streaming = asked, False
+                self._asked = asked
+                self._streaming = False
         return ""
 
     def _settle(self, outcome: CameraInfo | CameraError) -> None:
@@ -248,13 +249,15 @@ class Acquisition:
     def _converse(self, process: CameraHandle) -> tuple[CameraState, str]:  # noqa: PLR0912  one case a message
         """Posts what the process reports until it gives up or hangs; returns why. Raises LinkClosed."""
         heard_s = time.monotonic()
-        patience_s, finishing = self._connect_timeout_s, False
+        patience_s = self._connect_timeout_s
+        finishing = False
         refused: CameraError | None = None
         process.send(self._open)
         while True:
             if self._stopping.is_set() and not finishing:
                 process.send(Finish())
-                patience_s, finishing = _GRACE_S, True
+                patience_s = _GRACE_S
+                finishing = True
             message = process.receive(_POLL_S)
             if message is None:
                 if time.monotonic() - heard_s > (patience_s if self._asked is None else self._connect_timeout_s):

@@ -129,7 +129,8 @@ class Challenge:
     def due_since_s(self) -> float | None:
         """Since when a test is due; None: none is."""
         settings = self._settings
-        passed, now = self._passed_s, self._now_s
+        passed = self._passed_s
+        now = self._now_s
         if not settings.parts:
             return None
         since: list[float] = []
@@ -266,8 +267,6 @@ class Challenge:
             return "no challenge test has failed"
         self._changed(replace(self._last, reset_by=who, reset_s=self._now_s, reset_why=why))
         return ""
-
-    # ---- inside -------------------------------------------------------------------------------------------------
 
     @property
     def _run(self) -> Run | None:

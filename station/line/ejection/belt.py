@@ -113,8 +113,10 @@ class EncoderBelt:
             self._doubted = (self._run, self._line) if self._line is not None else None
             self._run = deque(maxlen=FIT_SAMPLES)
         elif self._doubted is not None and _goes_on(*self._doubted, time_ns, at):
-            self._run, self._doubted = self._doubted[0], None
-        self._last_count, self._gap_ns = count, time_ns - last_ns
+            self._run = self._doubted[0]
+            self._doubted = None
+        self._last_count = count
+        self._gap_ns = time_ns - last_ns
         self._history.append((time_ns, at))
         self._run.append((time_ns, at))
         self._line = _fit(self._run)
@@ -138,7 +140,8 @@ class EncoderBelt:
         return line.time_ns + ceil((position - line.at) / line.speed) + 1  # not before: rounding must not cost a wakeup
 
     def _begin(self, count: int, time_ns: int, at: float) -> None:
-        self._last_count, self._gap_ns = count, 0
+        self._last_count = count
+        self._gap_ns = 0
         self._history.append((time_ns, at))
         self._run.clear()
         self._run.append((time_ns, at))

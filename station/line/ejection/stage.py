@@ -96,8 +96,6 @@ class EjectionStage:
         self._reported_on_belt = left_on_belt
         self._stop_at_ns: int | None = None
 
-    # ---- from other threads -------------------------------------------------------------------------------------
-
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
@@ -125,8 +123,6 @@ class EjectionStage:
             self._inbox.put(Stop(self._clock() + round(timeout_s * 1e9)))
             self._thread.join(timeout_s + 2 * LONGEST_WAIT_S)
         return not self._thread.is_alive() and self._tracker.is_idle
-
-    # ---- the loop -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
@@ -189,8 +185,6 @@ class EjectionStage:
                 message.reply.put(self._change(message, now))
             case Stop(until_ns):
                 self._stop_at_ns = until_ns
-
-    # ---- inside -------------------------------------------------------------------------------------------------
 
     def _control(self, inputs: PlcInputs, time_ns: int) -> list[TrackingEvent]:
         """Encoder first, so that the sensors are seen where the belt is."""

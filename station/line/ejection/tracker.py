@@ -151,7 +151,8 @@ class Tracker:
         """
         why = "the settings of the ejectors were changed while it was on the belt"
         events = [event for part in self._parts for event in self._lose(part, ErrorCode.PART_NOT_PLACED, why)]
-        self._settings, self._in_force_ns = settings, now_ns
+        self._settings = settings
+        self._in_force_ns = now_ns
         for lane, ejector in zip(self._lanes, settings.ejectors, strict=True):
             lane.settings = ejector
         return events
@@ -310,8 +311,6 @@ class Tracker:
             passed = self._settings.sensor + self._settings.window
             times += [self._time_at(part.position + passed, 0, now_ns) for part in self._parts if not part.is_settled]
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
-
-    # ---- inside -------------------------------------------------------------------------------------------------
 
     def _at_ejectors(self, part: TrackedPart, now_ns: int) -> list[TrackingEvent]:
         """Takes the part past every ejector that it has come to."""

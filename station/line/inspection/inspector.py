@@ -137,7 +137,8 @@ class Inspector:
             found = f"image score {scores.image_score}, largest map value {scores.anomaly_map.max()}"
             decision = Decision.error(ReasonCode.SCORE_NOT_FINITE, found)
         else:
-            scores, measurement = result, self._measure(frame, quality, result, view)
+            scores = result
+            measurement = self._measure(frame, quality, result, view)
             decision = decide(measurement, view.limits)
         now_ns = time.monotonic_ns()
         return Inspection(frame, decision, scores, measurement, started_ns, now_ns, view.limits.reject_score)

@@ -75,7 +75,8 @@ class RecordWriter:
             return None
         if self.trouble:
             log.info("the database can be written again")
-            self.trouble, self.is_full = "", False
+            self.trouble = ""
+            self.is_full = False
         return written
 
     def close(self) -> None:

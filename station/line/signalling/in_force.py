@@ -21,7 +21,8 @@ class InForce:
 
     def install(self, inspector: Inspector | None, now_ns: int) -> None:
         """Another inspector, or none, judges parts triggered from now on."""
-        self.inspector, self.since_ns = inspector, now_ns
+        self.inspector = inspector
+        self.since_ns = now_ns
 
     def identify(self, identity: Identity) -> None:
         """Another configuration or recipe stands in the records from now on."""

@@ -96,8 +96,6 @@ class Opening:
             self._desk.ports.event("missed", "error", detail)
         return expired
 
-    # ---- inside -------------------------------------------------------------------------------------------------
-
     def _enter(self, part: Part, *, placed: bool = True) -> None:
         """Enters a part in the tracking and the journal. Not `placed`: its trigger was not seen."""
         ports = self._desk.ports

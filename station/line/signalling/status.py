@@ -43,7 +43,8 @@ class StatusBlock:
     def snapshot(self, recent: tuple[RecentPart, ...]) -> Snapshot:
         """For people."""
         desk = self._desk
-        condition, identity = desk.condition, desk.in_force.identity
+        condition = desk.condition
+        identity = desk.in_force.identity
         frozen = () if desk.handshake.plc_alive else (WarningCode.PLC_HEARTBEAT_FROZEN,)
         return Snapshot(
             state=condition.state(enabled=desk.handshake.enabled),
@@ -68,7 +69,9 @@ class StatusBlock:
 
     def _status(self) -> StationStatus:
         desk = self._desk
-        ledger, condition, identity = desk.ledger, desk.condition, desk.in_force.identity
+        ledger = desk.ledger
+        condition = desk.condition
+        identity = desk.in_force.identity
         challenge = desk.challenge
         held_up = desk.views.awaits_frame or challenge.machine.waits or ledger.is_full or ledger.has_challenge_part
         return StationStatus(

@@ -251,8 +251,6 @@ class ViewMatching:
         times += [self._hold_until_ns(held.message) for held in self._held]
         return min(times, default=None)
 
-    # ---- inside -------------------------------------------------------------------------------------------------
-
     def _parts(self) -> Iterable[_Views]:
         """All whose frames may still come; none where no frame has to find its part."""
         return (*self._open.values(), *self._closed) if self._matched else ()

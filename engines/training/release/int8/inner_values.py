@@ -29,7 +29,8 @@ class InnerValues:
     def __init__(self, images: Sequence[NDArray[np.uint8]], *, threads: int) -> None:
         self._images = [image[np.newaxis] for image in images]
         self._threads = threads
-        self._start, self._values = IMAGE, self._images
+        self._start = IMAGE
+        self._values = self._images
 
     def at(self, model: onnx.ModelProto, names: Sequence[str]) -> Iterator[list[Value]]:
         """The float values of these names, for one image after the other."""
@@ -64,7 +65,8 @@ class InnerValues:
             if value.nbytes * len(self._images) > MAX_KEPT_BYTES:
                 return
             kept.append(value)
-        self._start, self._values = name, kept
+        self._start = name
+        self._values = kept
 
 
 def starts(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
@@ -90,7 +92,8 @@ def starts(model: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
 
 def _nodes_between(model: onnx.ModelProto, start: str, names: Sequence[str]) -> tuple[list[onnx.NodeProto], bool]:
     """The nodes that make `names` out of `start` and constants; whether the image is needed instead of it."""
-    needed, nodes = set(names), []
+    needed = set(names)
+    nodes = []
     for node in reversed(model.graph.node):
         if needed.intersection(node.output) and start not in node.output:
             nodes.append(node)

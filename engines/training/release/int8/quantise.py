@@ -104,8 +104,11 @@ class _Samples:
     """What a convolution is fitted to: a few places of every image."""
 
     def __init__(self, convolution: Convolution, per_image: int) -> None:
-        self._convolution, self._per_image = convolution, max(1, per_image)
-        self._largest, self._inputs, self._wanted = 0.0, list[Value](), list[Value]()
+        self._convolution = convolution
+        self._per_image = max(1, per_image)
+        self._largest = 0.0
+        self._inputs = list[Value]()
+        self._wanted = list[Value]()
 
     def add(self, value: Value, output: Value) -> None:
         """One image: input in the quantised graph, output in the float one; both (n, channels, height, width)."""

@@ -68,7 +68,8 @@ def _rounded(steps: Array, covariance: Array) -> Array:
     order = np.argsort(-covariance.diagonal(), kind="stable")
     # Row i: by how much inputs i, i+1, ... make up for an error of input i, those before it being fixed.
     takeover = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(order, order)])).T
-    left, rounded = np.ascontiguousarray(steps[:, order].T), np.empty_like(steps)
+    left = np.ascontiguousarray(steps[:, order].T)
+    rounded = np.empty_like(steps)
     for start in range(0, len(left), BLOCK):
         end = min(start + BLOCK, len(left))
         errors = np.empty((end - start, left.shape[1]))
