@@ -111,7 +111,8 @@ class Engine:
         found = [one for one in fitted if isinstance(one, Fitted)]
         if not found:
             return [one for one in fitted if isinstance(one, PartNotLocated)]
-        outputs = iter(self._timed(found, partial(self._runtime.infer, np.stack([one.pixels for one in found]))))
+        inputs = found[0].pixels[np.newaxis] if len(found) == 1 else np.stack([one.pixels for one in found])
+        outputs = iter(self._timed(found, partial(self._runtime.infer, inputs)))
         return [next(outputs) if isinstance(one, Fitted) else one for one in fitted]
 
     def _prepares(self, image: NDArray[np.uint8]) -> bool:

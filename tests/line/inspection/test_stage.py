@@ -20,6 +20,7 @@ from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.inspector import Inspector, ViewLimits
 from station.line.inspection.stage import Inspected, InspectionStage, InspectorChanged
 from station.results import Frame, FrameQuality, Part, Pixels, Scores, Verdict
+from tests.bench.waiting import wait_for
 
 WAIT_S = 10.0
 QUEUE_SIZE = 3
@@ -31,11 +32,14 @@ class CountingScorer:
 
     prepared: list[int] = field(default_factory=list)
     """Frames, by the value of their pixels."""
+    by: list[str] = field(default_factory=list)
+    """The threads that prepared them."""
     scored: list[int] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
 
     def prepare(self, pixels: Pixels, /) -> Prepared:
+        self.by.append(threading.current_thread().name)
         self.prepared.append(int(pixels[0, 0]))
         if pixels[0, 0] == 255:
             raise ValueError("this frame cannot be prepared")
@@ -139,6 +143,15 @@ def test_the_next_frame_is_prepared_while_the_engine_runs(line: Line) -> None:
     line.scorer.gate.set()
     assert [line.inspected().acquisition_id for _ in range(2)] == [1, 2]
     assert line.scorer.prepared == [1, 2]
+
+
+def test_the_thread_that_waits_for_work_prepares_the_frame_itself(line: Line) -> None:
+    taken = frame(7)
+    wait_for(lambda: line.stage._idle, "the inspection thread to wait for work")
+    line.stage.begin(taken)
+    (begun,) = line.stage._begun
+    assert begun.prepared.result(WAIT_S) is taken.pixels  # nobody knows yet whose it is
+    assert line.scorer.by == ["inspection"]
 
 
 def test_views_that_wait_together_go_through_the_engine_together(line: Line) -> None:
