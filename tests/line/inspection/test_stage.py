@@ -35,6 +35,8 @@ class CountingScorer:
     by: list[str] = field(default_factory=list)
     """The threads that prepared them."""
     scored: list[int] = field(default_factory=list)
+    reached: threading.Event = field(default_factory=threading.Event)
+    """The engine has been asked, and waits at its gate."""
     gate: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
 
@@ -46,6 +48,7 @@ class CountingScorer:
         return pixels
 
     def score(self, prepared: Sequence[Prepared], /) -> Sequence[Scores | PartNotLocated]:
+        self.reached.set()
         assert self.gate.wait(WAIT_S)
         for one in prepared:
             assert isinstance(one, np.ndarray)
@@ -135,6 +138,7 @@ def test_the_next_frame_is_prepared_while_the_engine_runs(line: Line) -> None:
     first, second = frame(1), frame(2)
     line.stage.begin(first)
     assert line.stage.submit(part(1), first)
+    assert line.scorer.reached.wait(WAIT_S)
     line.stage.begin(second)
     begun = next(begun for begun in line.stage._begun if begun.frame is second)
     assert begun.prepared.result(WAIT_S) is second.pixels  # the engine still waits at its gate
