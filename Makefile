@@ -18,16 +18,16 @@ demo: $(STAMP)  ## a simulated line drives the real station: teaches an engine, 
 
 test: $(STAMP) lint fast system  ## every check and test
 
-# Tests that start no process compute, the others wait for theirs: two of those for each core.
+# Tests that start no process compute; the others wait for theirs now and then: one more of those than there are cores.
 # One at a time: make test PYTEST_ARGS=-n0
 CORES := $(shell nproc)
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 
-fast: $(STAMP)  ## the tests that start no process, while working: a minute
+fast: $(STAMP)  ## the tests that start no process, while working: two to three minutes on two cores
 	$(PYTEST) -m "not system" -n $(CORES) $(PYTEST_ARGS)
 
 system: $(STAMP)  ## the tests that start processes: whole stations, commands, compilers, trainings
-	$(PYTEST) -m system -n $$(($(CORES) * 2)) $(PYTEST_ARGS)
+	$(PYTEST) -m system -n $$(($(CORES) + 1)) $(PYTEST_ARGS)
 
 # Those of both lanes, which takes several times as long: make coverage COVERED=
 COVERED ?= not system
