@@ -37,6 +37,7 @@ def names_with(dossier: dict[str, Any], fate: str) -> set[str]:
 
 
 @pytest.mark.system
+@pytest.mark.timeout(1200)  # two whole trainings at low priority, beside other tests
 def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 64, 48
 
 OTHER_PROCESS = """
 import sys
-from tests.camera.harvesting import camera
+from tests.bench.harvesting import camera
 with camera() as cam:
     cam.start("Line1")
     print("open", flush=True)
