@@ -80,7 +80,7 @@ class CameraHandle:
                 if isinstance(message, Connected):
                     if self._ring is not None:
                         self._ring.close()
-                    self._ring = FrameRing(fd, message.slots, message.info.shape)
+                    self._ring = FrameRing(fd, message.slots, message.info.shape, message.ring)
             finally:
                 os.close(fd)
         if not isinstance(message, FromCamera):
@@ -95,7 +95,8 @@ class CameraHandle:
 
     def release(self, slot: int) -> None:
         """Gives a slot back to the camera process. Raises as `send`."""
-        self._link.send(ReleaseSlot(slot))
+        if self._ring is not None:
+            self._link.send(ReleaseSlot(slot, self._ring.number))
 
     def end(self, grace_s: float) -> str:
         """Waits for the process to end, kills it when it does not, and returns how it ended. Idempotent."""

@@ -24,10 +24,11 @@ _MAX_PACKET = 65536
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The camera streams; frames come in this shape through this ring."""
+    """The camera streams; frames come in this shape through this ring. `ring` counts the rings of this process."""
 
     info: CameraInfo
     slots: int
+    ring: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSlot:
-    """The frame was taken out of the slot."""
+    """The frame was taken out of the slot of this ring, which may be one that the process no longer uses."""
 
     slot: int
+    ring: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ crash: so it lives here and not in the daemon. Started by `station.line.acquisit
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -53,9 +54,9 @@ def serve(link: CameraLink, command: Open) -> None:
     LinkClosed.
     """
     before: Open | None = None
-    while True:
+    for number in itertools.count(1):
         try:
-            following = session(link, command)
+            following = session(link, command, number)
         except CameraError as error:
             if before is None:
                 raise
@@ -67,15 +68,18 @@ def serve(link: CameraLink, command: Open) -> None:
         before, command = command, following
 
 
-def session(link: CameraLink, command: Open) -> Open | None:
-    """From connecting to disconnecting; what to connect with next. Raises CameraError when it cannot connect."""
+def session(link: CameraLink, command: Open, number: int) -> Open | None:
+    """From connecting to disconnecting, with a ring of this number; what to connect with next.
+
+    Raises CameraError when it cannot connect.
+    """
     with open_camera(command.settings) as camera:
         shape = camera.info.shape
         fd = FrameRing.allocate(command.ring_slots, shape)
         try:
-            ring = FrameRing(fd, command.ring_slots, shape)
+            ring = FrameRing(fd, command.ring_slots, shape, number)
             camera.start()
-            link.send_patiently(Connected(camera.info, command.ring_slots), fd)
+            link.send_patiently(Connected(camera.info, command.ring_slots, number), fd)
         finally:
             os.close(fd)
         try:
@@ -141,8 +145,10 @@ def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> Open | Finish | N
     """Carries out the commands that wait, up to the one that ends the stream."""
     while (received := link.receive(timeout_s=0)) is not None:
         match received[0]:
-            case ReleaseSlot(slot):
-                ring.release(slot)
+            case ReleaseSlot(slot, number):
+                # One that was on its way when the camera got other settings is of a ring that is gone.
+                if number == ring.number:
+                    ring.release(slot)
             case Fire():
                 try:
                     camera.trigger()

@@ -20,12 +20,16 @@ Pixels = NDArray[np.uint8]
 
 
 class FrameRing:
-    """`slots` frames of `shape` (uint8) in shared memory. Both sides give the same numbers."""
+    """`slots` frames of `shape` (uint8) in shared memory. Both sides give the same numbers.
 
-    def __init__(self, fd: int, slots: int, shape: tuple[int, ...]) -> None:
+    `number` tells the rings of one camera process apart.
+    """
+
+    def __init__(self, fd: int, slots: int, shape: tuple[int, ...], number: int = 1) -> None:
         """Maps the memory behind `fd`, which stays the caller's. Raises ValueError when it is smaller than needed."""
         if slots < 1 or prod(shape) < 1:
             raise ValueError(f"frame ring of {slots} slots of shape {shape}: both must hold something")
+        self.number = number
         self._map = mmap.mmap(fd, slots * prod(shape))
         self._frames: Pixels = np.frombuffer(self._map, np.uint8).reshape(slots, *shape)
         self._free = deque(range(slots))
