@@ -22,7 +22,7 @@ Pixels = NDArray[np.uint8]
 class FrameRing:
     """`slots` frames of `shape` (uint8) in shared memory. Both sides give the same numbers.
 
-    `number` tells the rings of one camera process apart.
+    `number` distinguishes the rings of one camera process.
     """
 
     def __init__(self, fd: int, slots: int, shape: tuple[int, ...], number: int = 1) -> None:
