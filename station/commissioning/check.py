@@ -14,6 +14,7 @@ from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
+from station.configuration.runtime_folder import is_in_memory
 from station.control import ControlError, request
 from station.daemon import assembly
 from station.line.inspection.loading import LimitsError, load_inspector
@@ -45,6 +46,7 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
         yield _plc(configuration)
     yield _engine(configuration, shapes)
     yield _disk(configuration)
+    yield _runtime_folder(configuration)
 
 
 def _running(configuration: LoadedConfiguration) -> bool:
@@ -112,3 +114,12 @@ def _disk(configuration: LoadedConfiguration) -> Finding:
         return Finding("disk", False, f"{work_dir}: {free_mb} MB free, records.min_free_mb = {records.min_free_mb}")
     found = f"{work_dir}: {free_mb} MB free, images use at most {records.disk_budget_mb} MB"
     return Finding("disk", True, found)
+
+
+def _runtime_folder(configuration: LoadedConfiguration) -> Finding:
+    folder = configuration.runtime_dir
+    by_systemd = "" if configuration.settings.station.runtime_dir else "; under systemd its RuntimeDirectory"
+    if is_in_memory(folder):
+        return Finding("open parts", True, f"{folder}, in memory{by_systemd}")
+    found = f"{folder} lies on a disk: while it stands still, so do signals; set [station] runtime_dir to a tmpfs"
+    return Finding("open parts", True, found + by_systemd)

@@ -18,6 +18,7 @@ from station.configuration.file import CONTROL_SOCKET, ConfigurationError, read_
 from station.configuration.model import Configuration
 from station.configuration.recipes import Recipe
 from station.configuration.reject import EjectorAim, RejectDistances
+from station.configuration.runtime_folder import runtime_folder
 from station.configuration.section import validated
 from station.configuration.selection import SelectionError, read_selection
 
@@ -64,13 +65,19 @@ class LoadedConfiguration:
         return self.work_dir / "records"
 
     @property
+    def runtime_dir(self) -> Path:
+        """Where open parts and parts on the belt are kept; see `runtime_folder`."""
+        chosen = self.settings.station.runtime_dir
+        return runtime_folder(None if chosen is None else self.resolve(chosen), self.work_dir)
+
+    @property
     def journal_path(self) -> Path:
-        return self.work_dir / "journal.bin"
+        return self.runtime_dir / "journal.bin"
 
     @property
     def belt_path(self) -> Path:
         """Where the number of parts between camera and ejector is kept."""
-        return self.work_dir / "belt.bin"
+        return self.runtime_dir / "belt.bin"
 
     @property
     def engine_store(self) -> Path | None:

@@ -36,7 +36,13 @@ class StationSection(Section):
     work_dir: Path = Field(
         Path(DEFAULT_WORK_DIR),
         strict=False,
-        description="Folder for records, images, the journal and the control socket. Relative to this file.",
+        description="Folder for records, images and the control socket. Relative to this file.",
+    )
+    runtime_dir: Path | None = Field(
+        None,
+        strict=False,
+        description="Folder for open parts and parts on the belt, which survive a kill: on a memory file system. "
+        "Without: the RuntimeDirectory of systemd, else a folder in /dev/shm.",
     )
     deadline_ms: int = Field(
         500,

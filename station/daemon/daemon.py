@@ -8,12 +8,14 @@ Whatever has been opened is closed again when a step fails.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sys
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 import cv2
 import structlog
@@ -22,6 +24,7 @@ from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError, PlcLink
 from engines.errors import EngineError
 from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.control import ControlError
 from station.daemon import assembly
 from station.daemon.changeover import Changeover, identity
@@ -172,7 +175,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
 
 def _open_records(configuration: LoadedConfiguration, session: str, opened: contextlib.ExitStack) -> _Records:
     """Journal and recorder, with the parts that an earlier process left entered."""
-    configuration.work_dir.mkdir(parents=True, exist_ok=True)
+    _take_folders(configuration, opened)
     journal = opened.enter_context(Journal(configuration.journal_path, session))
     recorder = Recorder(assembly.recorder_settings(configuration), session, on_committed=journal.commit)
     recorder.start()
@@ -180,6 +183,43 @@ def _open_records(configuration: LoadedConfiguration, session: str, opened: cont
     for part in journal.recover():
         recorder.record_recovered(part, recipe=configuration.settings.recipe.name)
     return _Records(journal, recorder)
+
+
+def _take_folders(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> None:
+    """Makes work and runtime folder, and keeps others out of the work folder until this process has ended.
+
+    Raises JournalError.
+    """
+    work_dir, runtime_dir = configuration.work_dir, configuration.runtime_dir
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(work_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        opened.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        make_runtime_folder(runtime_dir)
+        for path in (configuration.journal_path, configuration.belt_path):
+            _bring(work_dir / path.name, path)
+    except BlockingIOError as problem:
+        raise JournalError(f'"{work_dir}" is in use: another station runs in this work folder; stop it') from problem
+    except OSError as problem:
+        raise JournalError(
+            f'folder "{problem.filename or work_dir}" cannot be used: {problem.strerror}; check [station] work_dir and '
+            "runtime_dir"
+        ) from problem
+    if not is_in_memory(runtime_dir):
+        log.warning("open parts lie on a disk: a disk that stands still holds up signals", runtime_dir=str(runtime_dir))
+
+
+def _bring(earlier: Path, path: Path) -> None:
+    """Moves a file that stations up to 0.2 kept in the work folder. Raises OSError; BlockingIOError while one runs."""
+    if earlier == path or path.exists() or not earlier.is_file():
+        return
+    with earlier.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_bytes(file.read())
+        temporary.replace(path)
+        earlier.unlink()
 
 
 def _build_line(

@@ -176,7 +176,7 @@ class Bench:
     def write_config(self, **settings: Any) -> None:
         """Writes station.toml; `settings` are `section__key=value`, and None for a key that shall not be there."""
         sections: dict[str, dict[str, Any]] = {
-            "station": {"work_dir": "work", "deadline_ms": 800, "engine_hang_s": 5.0},
+            "station": {"work_dir": "work", "runtime_dir": "run", "deadline_ms": 800, "engine_hang_s": 5.0},
             **{
                 f"cameras.{name}": {
                     "producer": "simtl",

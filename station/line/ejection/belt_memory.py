@@ -35,7 +35,7 @@ class BeltMemory:
                 os.close(descriptor)
         except OSError as problem:
             raise BeltMemoryError(
-                f'belt memory "{path}" cannot be opened: {problem.strerror}; check the folder [station] work_dir'
+                f'belt memory "{path}" cannot be opened: {problem.strerror}; check the folder [station] runtime_dir'
             ) from problem
 
     @property

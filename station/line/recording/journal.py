@@ -7,8 +7,8 @@ commit. Each such part has a slot in a memory-mapped file; writing it is a few m
 
 What the process had stored before it was killed stays in the page cache and is there for the next one: a part found
 OPEN becomes an error part (RESTARTED), a part found DECIDED is recorded with its verdict. The journal is never synced:
-a power cut may lose it. Put it on a memory file system (/run, /dev/shm) where the disk is slow: the kernel may make
-a store wait while it writes that page of a disk file back.
+a power cut loses it. It lies on a memory file system (`station.configuration.runtime_folder`): on a disk the kernel
+makes a store wait while it writes that page back, as long as the disk stands still, and the GIL is held meanwhile.
 
 Torn writes: a slot's content is stored first and its state, a single byte, last. A kill between the two leaves the
 slot in its earlier state. A checksum over the content finds what a power cut may leave behind.
@@ -94,6 +94,7 @@ class Journal:
         """
         if len(session.encode()) > SESSION_BYTES:
             raise JournalError(f'session "{session}": at most {SESSION_BYTES} bytes')
+        self._path = path
         self._session = session
         self._session_bytes = session.encode()
         self._free: deque[int] = deque()
@@ -172,9 +173,13 @@ class Journal:
                 self._free.append(slot)
 
     def close(self) -> None:
-        """Unmaps and unlocks; what is not committed stays for the next station. May be called twice."""
+        """Unmaps and unlocks; what is not committed stays for the next station, else the file goes: it would hold
+        memory. May be called twice.
+        """
         if not self._map.closed:
             self._map.close()
+            if not self._taken:
+                self._path.unlink(missing_ok=True)
             os.close(self._file_descriptor)
 
     def _decided_check(self, at: int, verdict: int, code: int) -> int:
@@ -235,6 +240,9 @@ def _open(path: Path, slots: int) -> int:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink == 0:  # its station has ended and removed it meanwhile
+                os.close(descriptor)
+                continue
             if _is_journal(descriptor):
                 return descriptor
         except OSError:

@@ -25,5 +25,5 @@ def test_a_file_of_another_size_starts_at_zero(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_opened_names_the_folder_to_check(tmp_path: Path) -> None:
     (tmp_path / "belt.bin").mkdir()
-    with pytest.raises(BeltMemoryError, match=r"belt.bin.*Is a directory.*work_dir"):
+    with pytest.raises(BeltMemoryError, match=r"belt.bin.*Is a directory.*runtime_dir"):
         BeltMemory(tmp_path / "belt.bin")

@@ -190,6 +190,15 @@ def test_journal_against_a_model(tmp_path_factory: pytest.TempPathFactory, steps
     journal.close()
 
 
+def test_journal_that_holds_nothing_gives_its_memory_back(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with Journal(path, "s1") as journal:
+        journal.open_part(new_part(1))
+        assert path.exists()
+        journal.commit([("s1", 1)])
+    assert not path.exists()
+
+
 # -- kill -9 ------------------------------------------------------------------------------------------------------
 
 
