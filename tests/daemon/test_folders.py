@@ -34,7 +34,7 @@ def test_work_folder_is_for_one_station_even_with_another_runtime_folder(tmp_pat
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with ExitStack() as opened, pytest.raises(JournalError, match=r"file/run.*Not a directory.*runtime_dir"):
+    with ExitStack() as opened, pytest.raises(JournalError, match=r"/file\" cannot be used.*runtime_dir"):
         _take_folders(configuration(tmp_path, "file/run"), opened)
 
 
