@@ -1,4 +1,4 @@
-"""Simple pictures without a plotting library: rectangles, lines and text, as SVG or as PNG.
+"""Simple pictures without a plotting library: rectangles, lines, text and photographs, as SVG or as PNG.
 
 The station's own environment has no plotting library, and the same picture may be wanted in a browser (SVG) and in a
 mail (PNG). The SVG is the same bytes for the same picture. Text is ASCII: OpenCV's fonts know nothing else.
@@ -6,6 +6,7 @@ mail (PNG). The SVG is the same bytes for the same picture. Text is ASCII: OpenC
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,16 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 
-from station.records.images import encode_png
+from station.records.images import ImageError, encode_png
 from station.results import Pixels
 
 SUFFIXES = (".svg", ".png")
+INK, MUTED, FAINT, SURFACE = "#1b1f23", "#4a5560", "#d0d5da", "#ffffff"
+VERDICT_FILL = {"PASS": "#e6f2e8", "FAIL": "#b3261e", "REVIEW": "#f2b705", "ERROR": "#6a3d9a"}
+VERDICT_TEXT = {"PASS": "#1e6b32", "FAIL": "#ffffff", "REVIEW": "#1b1f23", "ERROR": "#ffffff"}
+"""On its fill. The word always stands there: nothing is said by colour alone."""
+BAD = "#b3261e"
+JPEG_QUALITY = 88
 PNG_SCALE = 2
 _SHIFT = 4  # cv2 takes coordinates in 1/16 px
 Point = tuple[float, float]
@@ -57,8 +64,22 @@ class Text:
     text: str
     size: float = 12.0
     anchor: Anchor = "start"
-    colour: str = "#202020"
+    colour: str = INK
     bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """RGB pixels in a box of this size, whose proportions they have; `x` and `y` are its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    pixels: Pixels
+
+
+Shape = Rectangle | Line | Text | Photo
 
 
 @dataclass(slots=True)
@@ -67,7 +88,7 @@ class Drawing:
 
     width: int
     height: int
-    shapes: list[Rectangle | Line | Text] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
 
     def rectangle(self, x: float, y: float, width: float, height: float, fill: str) -> None:
         self.shapes.append(Rectangle(x, y, width, height, fill))
@@ -82,11 +103,22 @@ class Drawing:
         *,
         size: float = 12.0,
         anchor: Anchor = "start",
-        colour: str = "#202020",
+        colour: str = INK,
         bold: bool = False,
     ) -> None:
         """`at`: where the base line starts, has its middle or ends."""
         self.shapes.append(Text(*at, text.encode("ascii", "replace").decode(), size, anchor, colour, bold))
+
+    def photo(self, x: float, y: float, width: float, height: float, pixels: Pixels) -> None:
+        self.shapes.append(Photo(x, y, width, height, pixels))
+
+    def verdict(self, x: float, y: float, verdict: str, size: float = 12.0) -> float:
+        """The word on its colour, upper left corner at (x, y); returns how wide that is."""
+        width, height = 0.78 * size * len(verdict) + size, 1.6 * size
+        self.rectangle(x, y, width, height, VERDICT_FILL[verdict])
+        colour = VERDICT_TEXT[verdict]
+        self.text((x + width / 2, y + 1.16 * size), verdict, size=size, anchor="middle", colour=colour, bold=True)
+        return width
 
     def save(self, path: Path) -> None:
         """Writes the picture; the suffix chooses the format. Raises ValueError for another suffix, OSError."""
@@ -106,7 +138,7 @@ class Drawing:
                 "font-family": "sans-serif",
             },
         )
-        for shape in (Rectangle(0, 0, self.width, self.height, "#ffffff"), *self.shapes):
+        for shape in (Rectangle(0, 0, self.width, self.height, SURFACE), *self.shapes):
             _svg_element(root, shape)
         ElementTree.indent(root)
         return ElementTree.tostring(root, encoding="unicode") + "\n"
@@ -119,7 +151,7 @@ class Drawing:
         return encode_png(canvas)
 
 
-def _svg_element(root: ElementTree.Element, shape: Rectangle | Line | Text) -> None:
+def _svg_element(root: ElementTree.Element, shape: Shape) -> None:
     match shape:
         case Rectangle():
             values = {"x": shape.x, "y": shape.y, "width": shape.width, "height": shape.height}
@@ -139,6 +171,18 @@ def _svg_element(root: ElementTree.Element, shape: Rectangle | Line | Text) -> N
             if shape.bold:
                 attributes["font-weight"] = "bold"
             ElementTree.SubElement(root, "text", attributes).text = shape.text
+        case Photo():
+            values = {"x": shape.x, "y": shape.y, "width": shape.width, "height": shape.height}
+            attributes = {name: _number(value) for name, value in values.items()}
+            ElementTree.SubElement(root, "image", attributes | {"href": data_uri(shape.pixels)})
+
+
+def data_uri(pixels: Pixels) -> str:
+    """RGB pixels as a JPEG within the text of a page. Raises ImageError."""
+    done, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise ImageError(f"pixels of shape {pixels.shape} cannot be encoded")
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def _number(value: float) -> str:
@@ -146,7 +190,7 @@ def _number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def _paint(canvas: Pixels, shape: Rectangle | Line | Text) -> None:
+def _paint(canvas: Pixels, shape: Shape) -> None:
     match shape:
         case Rectangle():
             start, end = (shape.x, shape.y), (shape.x + shape.width, shape.y + shape.height)
@@ -164,6 +208,12 @@ def _paint(canvas: Pixels, shape: Rectangle | Line | Text) -> None:
             x = shape.x * PNG_SCALE - width * _ANCHOR_SHARE[shape.anchor]
             place = (round(x), round(shape.y * PNG_SCALE))
             cv2.putText(canvas, shape.text, place, font, scale, _rgb(shape.colour), thickness, cv2.LINE_AA)
+        case Photo():
+            left, top = round(shape.x * PNG_SCALE), round(shape.y * PNG_SCALE)
+            size = (round(shape.width * PNG_SCALE), round(shape.height * PNG_SCALE))
+            shrinks = size[0] < shape.pixels.shape[1]
+            inside = cv2.resize(shape.pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+            canvas[top : top + size[1], left : left + size[0]] = inside
 
 
 def _strokes(line: Line) -> Iterable[tuple[Point, Point]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from station.reports.drawing import Drawing
+from station.reports.drawing import BAD, FAINT, MUTED, Drawing
 from station.reports.trace import Event, Step, Trace
 
 WIDTH, LEFT, RIGHT = 1000, 170, 30
@@ -23,8 +23,6 @@ COLOURS = {
     "records": "#9d755d",
     "belt": "#ff9da6",
 }
-VERDICT_COLOURS = {"PASS": "#1a7f37", "FAIL": "#c62828", "REVIEW": "#b36b00", "ERROR": "#8e24aa"}
-GREY, DARK = "#d0d0d0", "#505050"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def draw(trace: Trace) -> Drawing:
     for lane, step in enumerate(spans):
         _span(drawing, step, scale, TOP + lane * LANE)
     for number, event in enumerate(trace.events):
-        colour = VERDICT_COLOURS["FAIL"] if event.level in ("warning", "error") else DARK
+        colour = BAD if event.level in ("warning", "error") else MUTED
         if 0 <= event.at_ms <= trace.end_ms:
             x = scale.x(event.at_ms)
             drawing.line([(x, TOP - 8), (x, axis_y)], colour, dashed=True)
@@ -59,20 +57,19 @@ def draw(trace: Trace) -> Drawing:
 def _title(drawing: Drawing, trace: Trace) -> None:
     part = trace.part
     drawing.text((20, 28), f"part {part.part_id}, acquisition {part.acquisition_id}", size=17, bold=True)
-    verdict_colour = VERDICT_COLOURS[part.verdict]
-    drawing.text((WIDTH - RIGHT, 28), part.verdict, size=17, anchor="end", colour=verdict_colour, bold=True)
+    drawing.verdict(WIDTH - RIGHT - 17 - 13.3 * len(part.verdict), 9, part.verdict, size=17)
     reasons = "; ".join(map(str, part.reason_list))
     drawing.text((20, 48), f"session {part.session}, recipe {part.recipe}" + (f": {reasons}" if reasons else ""))
 
 
 def _axis(drawing: Drawing, scale: _Scale, y: float) -> None:
-    drawing.line([(LEFT, y), (WIDTH - RIGHT, y)], DARK)
+    drawing.line([(LEFT, y), (WIDTH - RIGHT, y)], MUTED)
     step_ms = tick_ms(scale.end_ms)
     for number in range(math.floor(scale.end_ms / step_ms) + 1):
         x = scale.x(number * step_ms)
-        drawing.line([(x, TOP - 8), (x, y + 4)], GREY)
-        drawing.text((x, y + 18), f"{number * step_ms:g}", size=11, anchor="middle", colour=DARK)
-    drawing.text((WIDTH - RIGHT, y + 34), "ms after the trigger", size=11, anchor="end", colour=DARK)
+        drawing.line([(x, TOP - 8), (x, y + 4)], FAINT)
+        drawing.text((x, y + 18), f"{number * step_ms:g}", size=11, anchor="middle", colour=MUTED)
+    drawing.text((WIDTH - RIGHT, y + 34), "ms after the trigger", size=11, anchor="end", colour=MUTED)
 
 
 def _span(drawing: Drawing, step: Step, scale: _Scale, y: float) -> None:
@@ -81,9 +78,9 @@ def _span(drawing: Drawing, step: Step, scale: _Scale, y: float) -> None:
     drawing.rectangle(x, y, width, BAR, COLOURS[step.spent_on])
     label = f"{step.took_ms:.2f} ms to {step.name}"
     if x + width + 7 * len(label) < WIDTH - RIGHT:
-        drawing.text((x + width + 6, y + BAR - 3), label, size=11, colour=DARK)
+        drawing.text((x + width + 6, y + BAR - 3), label, size=11, colour=MUTED)
     elif x - 7 * len(label) > LEFT:
-        drawing.text((x - 6, y + BAR - 3), label, size=11, anchor="end", colour=DARK)
+        drawing.text((x - 6, y + BAR - 3), label, size=11, anchor="end", colour=MUTED)
     else:
         drawing.text((x + width - 6, y + BAR - 3), label, size=11, anchor="end", colour="#ffffff")
 

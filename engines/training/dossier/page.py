@@ -16,6 +16,7 @@ from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import ShownImages
 
 LOCATION_PICTURE = "pictures/location.jpg"
+LEGEND_PICTURE = "plots/legend.jpg"
 
 
 def render(
@@ -52,6 +53,7 @@ def render(
         plots={"convergence": None, "scores": None, **plots},
         with_map=with_map,
         location_picture=LOCATION_PICTURE if with_location_sheet else None,
+        legend_picture=LEGEND_PICTURE,
         picture=picture_path,
         map_picture=map_path,
         masked_count=sum(image.masked_share > 0 and image.fate == "kept" for image in dossier.images),

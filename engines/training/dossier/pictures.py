@@ -9,25 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import TrainingError
-from engines.scale import LIMIT, ScoreScale
+from engines.overlay import fitted, heated, outline
+from engines.scale import ScoreScale
 
 THUMBNAIL_PX = 240
 """Long side."""
 JPEG_QUALITY = 85
-MAX_OPACITY = 0.7
-"""Of the map's colours, from its limit on."""
-TYPICAL = 0.1
-"""Where the highest place of a typical good part shows; up to there the colours are transparent."""
-MASK_COLOUR_RGB = (255, 255, 255)
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`image` (grey or RGB) as RGB, its long side at most `THUMBNAIL_PX`."""
-    height, width = image.shape[:2]
-    factor = min(1.0, THUMBNAIL_PX / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small if small.ndim == 3 else cv2.cvtColor(small, cv2.COLOR_GRAY2RGB), np.uint8)
+    return fitted(image, THUMBNAIL_PX, THUMBNAIL_PX)
 
 
 def overlay(
@@ -38,16 +30,12 @@ def overlay(
     Args:
         learned: (map_height, map_width), 0 where a cell was masked; None: nothing was.
     """
-    height, width = picture.shape[:2]
-    shown = np.vectorize(scale.shown, otypes=[np.float32])(anomaly_map)
-    heat = cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR)
-    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[:, :, ::-1]
-    opacity = MAX_OPACITY * np.clip((heat - TYPICAL) / (LIMIT - TYPICAL), 0.0, 1.0)[:, :, np.newaxis]
-    mixed = np.ascontiguousarray(np.rint(picture * (1 - opacity) + colours * opacity), np.uint8)
+    mixed = heated(picture, anomaly_map, scale)
     if learned is not None and not learned.all():
+        height, width = picture.shape[:2]
         masked = cv2.resize((learned == 0).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         outlines, _ = cv2.findContours(masked, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        cv2.drawContours(mixed, outlines, -1, MASK_COLOUR_RGB, 1)
+        outline(mixed, [np.asarray(points, np.int32) for points in outlines])
     return mixed
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import TrainingError
-from engines.training.dossier.page import LOCATION_PICTURE, map_path, picture_path, render
+from engines.overlay import legend
+from engines.training.dossier.page import LEGEND_PICTURE, LOCATION_PICTURE, map_path, picture_path, render
 from engines.training.dossier.pictures import overlay, thumbnail, write_jpeg
 from engines.training.dossier.plots import write_plots
 from engines.training.dossier.schema import Dossier
@@ -55,6 +56,7 @@ def write_dossier(
             if image in maps:
                 learned = None if weights is None else weights[image]
                 write_jpeg(folder / map_path(image), overlay(picture, maps[image], scale, learned))
+        write_jpeg(folder / LEGEND_PICTURE, legend(240, 14))
         if location_sheet is not None:
             write_jpeg(folder / LOCATION_PICTURE, location_sheet)
         page = render(dossier, selection, plots, maps.keys(), with_location_sheet=location_sheet is not None)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from engines.errors import DatasetError
+from engines.overlay import coloured, outline
 from engines.training.evaluation import papers
 from engines.training.evaluation.pixels import MAX_SIDE_PX
 from engines.training.evaluation.results import CONTAMINATED, Result, ResultFolder, atomic_file
@@ -158,7 +159,7 @@ def _draw_mistakes(folder: ResultFolder, result: Result) -> Figure | None:
 
 
 def _overlay(sample: dict[str, Any], anomaly_map: NDArray[np.float32], result: Result) -> NDArray[np.uint8] | None:
-    """The image in grey with its map in colour and the outline of its defect in white; None when it is not there."""
+    """The image in grey with its map in colour and the outline of its defect; None when it is not there."""
     try:
         image = read_image(Path(sample["path"]))
         mask = read_image(Path(sample["mask"])) if sample["mask"] else None
@@ -170,15 +171,14 @@ def _overlay(sample: dict[str, Any], anomaly_map: NDArray[np.float32], result: R
     base = cv2.cvtColor(cv2.resize(np.asarray(grey), size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
     heat = cv2.resize(anomaly_map, size, interpolation=cv2.INTER_LINEAR)
     low, high = float(heat.min()), max(float(heat.max()), result.reject_score or 0.0)
-    level = ((heat - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
-    colour = cv2.cvtColor(cv2.applyColorMap(level, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
-    mixed = cv2.addWeighted(base, 0.55, colour, 0.45, 0)
+    # Neither limit nor typical place of the map is among the results: colour begins half-way up this picture's range.
+    mixed = coloured(np.asarray(base, np.uint8), np.asarray((heat - low) / max(high - low, 1e-9), np.float32))
     if mask is not None:
         flat = mask if mask.ndim == 2 else mask.max(axis=2)
         small = cv2.resize((flat > 0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
         contours, _ = cv2.findContours(small, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(mixed, contours, -1, (255, 255, 255), 1)
-    return np.asarray(mixed, np.uint8)
+        outline(mixed, [np.asarray(points, np.int32) for points in contours])
+    return mixed
 
 
 def _truth(folder: ResultFolder, dataset: str) -> list[dict[str, Any]]:
