@@ -15,7 +15,8 @@ from station.configuration.section import Section
 
 HEADER = """# Configuration
 
-One TOML file, by default `station.toml`; `station check --config FILE` reports everything that is wrong with it.
+One TOML file, by default the first there is of `$STATION_CONFIG`, `./station.toml` and `/etc/station/station.toml`;
+`station check --config FILE` reports everything that is wrong with it.
 Unknown keys are refused. Paths are relative to the file. This page is generated from the code (`make docs`).
 
 A running station takes up with `station reload`: {reloadable},

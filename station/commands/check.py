@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from station.commands.options import EXIT_BAD_INPUT, add_config_option, complain
+from station.commands.options import EXIT_BAD_INPUT, add_config_option, complain, is_missing
 from station.commissioning.check import check
 from station.commissioning.gpu_check import Judgement, check_gpu
 from station.configuration import load as config
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 def run_gpu(options: argparse.Namespace) -> int:
     """Prints the chain from the driver to the plan; exit code 2 when TensorRT cannot run."""
     try:
-        configuration = None if _is_missing(options.config) else config.load(options.config)
+        configuration = None if is_missing(options.config) else config.load(options.config)
     except ConfigurationError as problem:
         return complain(problem)
     console = Console(soft_wrap=True, highlight=False)  # commands must stay on one line, to be copied
@@ -60,12 +59,3 @@ def run_gpu(options: argparse.Namespace) -> int:
             console.print(f"{'':15} [bold]do[/]       {escape(link.fix)}")
     console.print("TensorRT can run." if can_run else "TensorRT cannot run; begin with the first line that is missing.")
     return 0 if can_run else EXIT_BAD_INPUT
-
-
-def _is_missing(path: Path) -> bool:
-    """A file that may not be read is not missing."""
-    try:
-        path.stat()
-    except OSError as problem:
-        return isinstance(problem, FileNotFoundError)
-    return False

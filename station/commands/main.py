@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 
 from station import __version__
 
 EXIT_INTERRUPTED = 130
+EXIT_READER_GONE = 141
+"""As a shell reports SIGPIPE."""
 
 COMMANDS = {
     "run": ("daemon", "run the station until it is stopped (SIGTERM)"),
@@ -37,8 +41,19 @@ COMMANDS = {
     "camera": ("camera", "find cameras and look through them"),
     "plc": ("plc", "tools for integrators: watch and test the link to the PLC"),
     "demo": ("demo", "run the whole station on a simulated line"),
+    "completion": ("main", "print what completes `station` in a shell: bash or zsh"),
 }
 """Name: module in `station.commands`, and the line in `station --help`, which the module's own parser repeats."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses what it does not know itself, so that the usage shown is that of the command and not of `station`."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
 
 
 def build_parser(only: Collection[str] | None = None) -> argparse.ArgumentParser:
@@ -47,7 +62,7 @@ def build_parser(only: Collection[str] | None = None) -> argparse.ArgumentParser
     Args:
         only: the commands that are to be parsed; of the others it knows only the help line. None: all of them.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="station", description="Edge inspection station: decides, part by part, PASS, FAIL or REVIEW."
     )
     parser.add_argument("--version", action="version", version=f"station {__version__}")
@@ -61,13 +76,43 @@ def build_parser(only: Collection[str] | None = None) -> argparse.ArgumentParser
     return parser
 
 
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `completion`."""
+    parser = commands.add_parser(
+        "completion",
+        help="print what completes `station` in a shell: bash or zsh",
+        epilog="bash: station completion bash > ~/.local/share/bash-completion/completions/station; "
+        "zsh: station completion zsh > DIR/_station, with DIR in $fpath",
+    )
+    parser.add_argument("shell", choices=("bash", "zsh"))
+    parser.set_defaults(run=complete)
+
+
+def complete(options: argparse.Namespace) -> int:
+    """Prints a script for the shell that completes commands, options and files of configurations."""
+    import shtab  # noqa: PLC0415  every command imports this module
+
+    print(shtab.complete(build_parser(), options.shell))  # noqa: T201
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. Every command sets `run`, which takes the parsed options and returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     command = next((word for word in words if not word.startswith("-")), "")
-    options = build_parser([command]).parse_args(words)
+    parser = build_parser([command])
+    if command and command not in COMMANDS:
+        similar = get_close_matches(command, COMMANDS, 1)
+        hint = f', did you mean "{similar[0]}"?' if similar else ""
+        parser.error(f'no command "{command}"{hint}; there are: {", ".join(COMMANDS)}')
+    options = parser.parse_args(words)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. What is still buffered goes nowhere, also at the end of Python.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_READER_GONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED

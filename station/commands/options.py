@@ -6,6 +6,7 @@ Loads nothing but the standard library and what does likewise, since every comma
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,45 @@ from station.control import request
 
 EXIT_BAD_INPUT = 2
 RELOAD_TIMEOUT_S = 90.0
-DEFAULT_CONFIG = Path("station.toml")
+CONFIG_VARIABLE = "STATION_CONFIG"
+CONFIG_PLACES = (Path("station.toml"), Path("/etc/station/station.toml"))
 
 
 class BadInput(Exception):
     """An option cannot be used; the message says which values are allowed. Nothing was started."""
 
 
+def default_config() -> Path:
+    """The configuration when none is named: that of $STATION_CONFIG, else the first of `CONFIG_PLACES` that is there.
+
+    A file that this user may not read is the one that is meant: the command then says so.
+    """
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named)
+    return next((place for place in CONFIG_PLACES if not is_missing(place)), CONFIG_PLACES[0])
+
+
+def is_missing(path: Path) -> bool:
+    """No such file or folder. One that may not be read is not missing."""
+    try:
+        path.stat()
+    except OSError as problem:
+        return isinstance(problem, FileNotFoundError | NotADirectoryError)
+    return False
+
+
 def add_config_option(parser: argparse.ArgumentParser) -> None:
     """`--config FILE`, the same everywhere."""
-    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s")
+    places = ", ".join([f"${CONFIG_VARIABLE}", *map(str, CONFIG_PLACES)])
+    option = parser.add_argument(
+        "--config",
+        type=Path,
+        default=default_config(),
+        metavar="FILE",
+        help=f"default: the first there is of {places}",
+    )
+    # Read by shtab, which `station completion` uses: files complete it.
+    vars(option)["complete"] = {"bash": "_shtab_compgen_files", "zsh": "_files"}
 
 
 def positive(text: str) -> int:

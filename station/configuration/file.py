@@ -33,6 +33,8 @@ def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     """The bytes of a TOML file and its content. Raises ConfigurationError."""
     try:
         raw = path.read_bytes()
+    except FileNotFoundError as problem:
+        raise ConfigurationError(path, ["no such file; name it with --config FILE or $STATION_CONFIG"]) from problem
     except OSError as problem:
         raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
     try:

@@ -101,7 +101,7 @@ class LoadedConfiguration:
 def load_station(path: Path) -> LoadedConfiguration:
     """station.toml alone, whatever the recipes are like. Raises ConfigurationError with every problem found."""
     raw, data = read_toml(path)
-    settings = validated(Configuration, data, path)
+    settings = validated(Configuration, data, path, raw)
     return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest(), data)
 
 
@@ -127,7 +127,7 @@ def with_recipe(station: LoadedConfiguration, recipe: str | int) -> LoadedConfig
         raise ConfigurationError(station.path, [f'[recipe] active is not set, so there is no recipe "{recipe}"'])
     folder = recipes.folder_of(station.path)
     chosen = recipes.read(folder, recipe) if isinstance(recipe, str) else recipes.with_number(folder, recipe)
-    settings = validated(Configuration, recipes.layered(station.data, chosen), chosen.path)
+    settings = validated(Configuration, recipes.layered(station.data, chosen), chosen.path, chosen.raw)
     return _complete(replace(station, settings=settings, recipe=chosen, warning=""))
 
 

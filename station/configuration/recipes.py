@@ -27,8 +27,13 @@ class Recipe:
     file: RecipeFile
     data: Mapping[str, Any]
     """As written: only what it sets."""
-    checksum: str
-    """SHA-256 of the file, hexadecimal."""
+    raw: bytes
+    """The file as it is."""
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file, hexadecimal."""
+        return hashlib.sha256(self.raw).hexdigest()
 
 
 def folder_of(station_toml: Path) -> Path:
@@ -55,7 +60,7 @@ def read(folder: Path, name: str) -> Recipe:
         known = ", ".join(names(folder)) or "none"
         raise ConfigurationError(path, [f"there is no such recipe; there are: {known}"])
     raw, data = read_toml(path)
-    return Recipe(name, path, validated(RecipeFile, data, path), data, hashlib.sha256(raw).hexdigest())
+    return Recipe(name, path, validated(RecipeFile, data, path, raw), data, raw)
 
 
 def with_number(folder: Path, number: int) -> Recipe:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from station.configuration.file import ConfigurationError
+from station.configuration.lines import KeyLines
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -22,14 +24,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def validated(model: type[_Model], data: Mapping[str, Any], path: Path) -> _Model:
-    """The checked content of a file. Raises ConfigurationError with every problem found."""
+def validated(model: type[_Model], data: Mapping[str, Any], path: Path, raw: bytes) -> _Model:
+    """The checked content of the file `path`, whose bytes are `raw`.
+
+    Raises ConfigurationError with every problem found, and the line of its key if that stands in this file.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        raise ConfigurationError(
-            path, [_explain(model, item) for item in problem.errors(include_url=False)]
-        ) from problem
+        lines = KeyLines(raw.decode("utf-8"))
+        found = [(lines.of(item["loc"]), _explain(model, item)) for item in problem.errors(include_url=False)]
+        problems = [text if line is None else f"line {line}: {text}" for line, text in found]
+        raise ConfigurationError(path, problems) from problem
 
 
 def _explain(model: type[BaseModel], item: Any) -> str:
@@ -39,13 +45,20 @@ def _explain(model: type[BaseModel], item: Any) -> str:
     section = ".".join(location[:-1])
     where = f"[{section}] {key}" if section else key
     if item["type"] == "extra_forbidden":
-        return f"{where}: unknown key; allowed here: {', '.join(_known_keys(model, location[:-1]))}"
+        known = _known_keys(model, location[:-1])
+        return f"{where}: unknown key{did_you_mean(key, known)}; allowed here: {', '.join(known)}"
     if item["type"] == "missing":
         return f"{where}: missing"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "value_error":
         return f"{where}: {message}" if where else message
     return f"{where} = {item['input']!r}: {message}"
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """`, did you mean "..."?` when something known is spelled much like the word; else empty."""
+    similar = get_close_matches(word, known, 1)
+    return f', did you mean "{similar[0]}"?' if similar else ""
 
 
 def _known_keys(model: type[BaseModel], location: list[str]) -> list[str]:

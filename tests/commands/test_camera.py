@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import drivers.camera.genicam  # noqa: F401  harvesters starts git when it is first imported: before any test runs
 from drivers.camera.images import read_image
 from drivers.camera.simtl import Scene
 from station.commands import camera as camera_tools

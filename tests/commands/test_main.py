@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from station.commands.main import COMMANDS, build_parser, main
+from station.commands import options
+from station.commands.main import COMMANDS, EXIT_READER_GONE, build_parser, main
 from station.configuration.file import ConfigurationError, control_socket_of
 from station.configuration.load import load_station
 from station.simulation.parts.pictures import Canvas
@@ -94,9 +95,88 @@ def test_a_file_without_a_work_folder_is_refused(text: str, problem: str, tmp_pa
         control_socket_of(path)
 
 
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (["status", "--foo"], "usage: station status "),
+        (["engine", "list", "--foo"], "usage: station engine list "),
+        (["plc", "monitor", "more"], "usage: station plc monitor "),
+    ],
+)
+def test_what_a_command_does_not_know_shows_the_usage_of_that_command(
+    words: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(usage)
+    assert f"unrecognized arguments: {words[-1]}" in said
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A working directory, and what stands for /etc/station/station.toml."""
+    here, installed = tmp_path / "here", tmp_path / "etc" / "station.toml"
+    here.mkdir()
+    installed.parent.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.delenv(options.CONFIG_VARIABLE, raising=False)
+    monkeypatch.setattr(options, "CONFIG_PLACES", (Path("station.toml"), installed))
+    return here, installed
+
+
+def meant() -> Path:
+    found = build_parser(["status"]).parse_args(["status"]).config
+    assert isinstance(found, Path)
+    return found
+
+
+def test_a_configuration_that_is_not_named_is_looked_for(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, installed = places
+    assert meant() == Path("station.toml")
+    installed.touch()
+    assert meant() == installed
+    (here / "station.toml").touch()
+    assert meant() == Path("station.toml")
+    monkeypatch.setenv(options.CONFIG_VARIABLE, "/srv/line-4.toml")
+    assert meant() == Path("/srv/line-4.toml")
+    assert build_parser(["status"]).parse_args(["status", "--config", "x.toml"]).config == Path("x.toml")
+
+
+@pytest.mark.usefixtures("places")
+def test_no_configuration_anywhere_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == 2
+    assert capsys.readouterr().err.endswith("no such file; name it with --config FILE or $STATION_CONFIG\n")
+
+
+@pytest.mark.system
+def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
+    command = [sys.executable, "-m", "station", "completion", "bash"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(60) == EXIT_READER_GONE
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("words", "completed"), [(["sta"], "status"), (["engine", "act"], "activate")])
+def test_bash_completes_commands(words: list[str], completed: str, tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(subprocess.check_output([sys.executable, "-m", "station", "completion", "bash"], text=True))
+    typed = " ".join(["station", *words])
+    asked = f"source {script}; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; _shtab_station; echo ${{COMPREPLY[@]}}"
+    assert subprocess.check_output(["bash", "-c", asked], text=True).split() == [completed]
+
+
 def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["statsu"])
     assert ended.value.code == 2
     said = capsys.readouterr().err
+    assert 'no command "statsu", did you mean "status"?' in said
     assert all(name in said for name in COMMANDS)

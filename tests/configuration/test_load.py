@@ -90,7 +90,7 @@ def test_wrong(tmp_path: Path, text: str, expected: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="No such file"):
+    with pytest.raises(ConfigurationError, match="no such file; name it with --config"):
         config.load(tmp_path / "none.toml")
 
 
