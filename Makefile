@@ -21,6 +21,8 @@ test: $(STAMP) lint fast system  ## every check and test
 # Tests that start no process compute; the others wait for theirs now and then: one more of those than there are cores.
 # One at a time: make test PYTEST_ARGS=-n0
 CORES := $(shell nproc)
+# The tests start hundreds of Python processes: each finds its modules compiled, also where the environment forbids it.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 fast: $(STAMP)  ## the tests that start no process, while working: two to three minutes on two cores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, ask, complain
@@ -38,6 +39,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """The daemon. The other commands of this module do without it, so only this one imports it."""
+    _import_structlog_alone()
     from station.configuration import load as config  # noqa: PLC0415
     from station.daemon import daemon, logs  # noqa: PLC0415
 
@@ -49,6 +51,17 @@ def run(options: argparse.Namespace) -> int:
         return complain(problem)
     finally:
         logs.close()
+
+
+def _import_structlog_alone() -> None:
+    """structlog takes rich along where it finds it, for tracebacks in colour: a fifth of what the daemon imports."""
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
+        import structlog  # noqa: F401, PLC0415
+    finally:
+        del sys.modules["rich"]
 
 
 def send(options: argparse.Namespace) -> int:

@@ -125,13 +125,27 @@ class RegisterPlc:
         return unpacked(block[64:], BITS), block[:REGISTERS]
 
 
+class PromptServer(ModbusServer):
+    """pyModbusTCP's server of a local port, which looks often whether it shall stop: its own takes half a second."""
+
+    def __init__(self, port: int, bank: DataBank) -> None:
+        super().__init__("127.0.0.1", port, no_block=True, data_bank=bank)
+        self.start()
+
+    def _serve(self) -> None:
+        self._evt_running.set()
+        try:
+            self._service.serve_forever(poll_interval=0.02)
+        finally:
+            self._evt_running.clear()
+
+
 class TcpSlave(RegisterPlc):
     """Served by pyModbusTCP."""
 
     def __init__(self, port: int) -> None:
         self.bank = DataBank()
-        self._server = ModbusServer("127.0.0.1", port, no_block=True, data_bank=self.bank)
-        self._server.start()
+        self._server = PromptServer(port, self.bank)
 
     def get(self, address: int, count: int) -> list[int]:
         found = self.bank.get_holding_registers(address, count)

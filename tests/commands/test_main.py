@@ -72,6 +72,13 @@ def test_asking_the_station_loads_nothing_that_inspects_parts(command: str, tmp_
     assert loaded & (INSPECTING | {"pydantic", "rich", "sqlite3"}) == set()
 
 
+@pytest.mark.system
+def test_the_daemon_does_without_what_only_people_look_at(tmp_path: Path) -> None:
+    loaded = loaded_by("run", "--config", str(tmp_path / "missing.toml"))
+    assert {"structlog", "station.daemon.daemon"} <= loaded
+    assert loaded & {"rich", "pygments", "torch", "scipy", "matplotlib"} == set()
+
+
 @pytest.mark.parametrize("work_dir", ["", 'work_dir = "elsewhere"', 'work_dir = "/nowhere/work"'])
 def test_the_socket_is_where_the_checked_configuration_has_it(work_dir: str, tmp_path: Path) -> None:
     path = tmp_path / "station.toml"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # scipy.stats takes a second of processor time to import
 
 from engines.bundle.manifest import Calibration, EscapeBounds
 from engines.errors import TrainingError
@@ -229,11 +229,11 @@ def realised(
 
 
 def _upper(count: int, total: int, confidence: float) -> float:
-    return 1.0 if count == total else float(stats.beta.ppf(confidence, count + 1, total - count))
+    return 1.0 if count == total else float(special.betaincinv(count + 1, total - count, confidence))
 
 
 def _lower(count: int, total: int, confidence: float) -> float:
-    return 0.0 if count == 0 else float(stats.beta.ppf(1 - confidence, count, total - count + 1))
+    return 0.0 if count == 0 else float(special.betaincinv(count, total - count + 1, 1 - confidence))
 
 
 def _checked(scores: Scores, name: str, *, minimum: int) -> Scores:

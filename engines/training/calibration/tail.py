@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # scipy.stats takes a second of processor time to import
 
 Scores = NDArray[np.float64]
 
@@ -33,8 +33,8 @@ def allowed_exceeding(count: float, probability: float, confidence: float) -> in
     the largest score is too low: count < log(1 - confidence) / log(1 - probability).
     """
     trials = math.floor(count)
-    exceeding = int(stats.binom.ppf(1 - confidence, trials, probability))
-    return exceeding if stats.binom.cdf(exceeding, trials, probability) <= 1 - confidence else exceeding - 1
+    at_most = special.bdtr(np.arange(trials + 1), trials, probability)
+    return int(np.searchsorted(at_most, 1 - confidence, side="right")) - 1
 
 
 @cache
@@ -94,7 +94,7 @@ def tail_limit(scores: Scores, probability: float, confidence: float, effective_
     posterior = np.exp(log_posterior - log_posterior.max())
 
     points = (np.arange(_EXCEEDING_POINTS) + 0.5) / _EXCEEDING_POINTS
-    share = stats.beta.ppf(points, weight * exceeding + 0.5, weight * (len(ordered) - exceeding) + 0.5)
+    share = special.betaincinv(weight * exceeding + 0.5, weight * (len(ordered) - exceeding) + 0.5, points)
     ratio = np.maximum(share / probability, 1.0)
     limits = scales[..., None] / shapes[..., None] * (ratio ** shapes[..., None] - 1)
     order = np.argsort(limits, axis=None)
@@ -109,7 +109,9 @@ def effective_count(scores: Scores) -> float:
     first one that chance explains (2 / sqrt(n)).
     """
     count = len(scores)
-    normal = stats.norm.ppf((stats.rankdata(scores) - 0.5) / count)
+    _, place, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[place]  # from 1; scores that are the same share their mean
+    normal = special.ndtri((ranks - 0.5) / count)
     normal = normal - normal.mean()
     power = float(normal @ normal)
     total = 0.0

@@ -45,8 +45,8 @@ def write_plots(folder: Path, dossier: Dossier) -> dict[str, str]:
 
 def _scores(dossier: Dossier) -> Figure:
     """Before: the first round with a limit. After: the final models over the images that were kept."""
-    figure = Figure(figsize=(8.0, 3.6), layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True)
+    figure = Figure(figsize=(8.0, 3.6))
+    upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw=_margins(3.6) | {"hspace": 0.3})
     final = {image.id: image.final_shown for image in dossier.images if image.final_shown is not None}
     gone = set(dossier.refinement.removed)
     first = next((entry for entry in dossier.refinement.rounds if entry.limit is not None), None)
@@ -72,8 +72,8 @@ def _scores(dossier: Dossier) -> Figure:
 def _convergence(dossier: Dossier) -> Figure:
     rounds = dossier.refinement.rounds
     numbers = [entry.number for entry in rounds]
-    figure = Figure(figsize=(8.0, 2.3), layout="constrained")
-    scores, removed, masked = figure.subplots(1, 3)
+    figure = Figure(figsize=(8.0, 2.3))
+    scores, removed, masked = figure.subplots(1, 3, gridspec_kw=_margins(2.3) | {"wspace": 0.25})
     scores.set_title("Score (raw): median and limit")
     scores.plot(numbers, [entry.median for entry in rounds], "o-", color=KEPT, markersize=4, label="median")
     limited = [(entry.number, entry.limit) for entry in rounds if entry.limit is not None]
@@ -101,8 +101,8 @@ def _convergence(dossier: Dossier) -> Figure:
 
 
 def _calibration(dossier: Dossier) -> Figure:
-    figure = Figure(figsize=(8.0, 2.3), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(8.0, 2.3))
+    axes = figure.subplots(gridspec_kw=_margins(2.3))
     scores = [image.held_out_shown for image in dossier.images if image.held_out_shown is not None]
     _histogram(axes, scores, KEPT, "held out")
     _limit(axes, dossier.calibration.scale.shown(dossier.calibration.review_score), "review")
@@ -111,6 +111,11 @@ def _calibration(dossier: Dossier) -> Figure:
     axes.set_title("Good images, each scored by a model that did not see it")
     axes.set_xlabel("score as shown on the line (0.1: typical good part, 0.5: reject limit)")
     return figure
+
+
+def _margins(height: float) -> dict[str, float]:
+    """Around the axes of a figure 8 inches wide and this high: a layout made for each figure draws it twice."""
+    return {"left": 0.075, "right": 0.985, "bottom": 0.48 / height, "top": 1 - 0.27 / height}
 
 
 def _histogram(axes: Axes, scores: Sequence[float], colour: str, label: str) -> None:

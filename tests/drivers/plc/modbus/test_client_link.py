@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pyModbusTCP.server import DataBank, ModbusServer
+from pyModbusTCP.server import DataBank
 
 from drivers.plc.modbus import ModbusClientLink, ModbusClientSettings, SerialLine, TcpAddress
 from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
 from tests.bench.bench import free_port
-from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks, RtuSlave, TcpSlave
+from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks, PromptServer, RtuSlave, TcpSlave
 from tests.bench.serial_pair import SerialPair
 from tests.bench.waiting import wait_for
 
@@ -118,8 +118,7 @@ class RecordingBank(DataBank):
 
 def test_only_the_span_that_changed_is_written_and_in_one_request(station: Station, port: int) -> None:
     bank = RecordingBank()
-    server = ModbusServer("127.0.0.1", port, no_block=True, data_bank=bank)
-    server.start()
+    server = PromptServer(port, bank)
     station.link.__enter__()
     station.wait_for_kinds("connected")
     assert bank.writes[0] == (STATUS_AT, 68)
@@ -149,8 +148,7 @@ class SmallBank(DataBank):
 )
 def test_a_layout_that_the_plc_does_not_have_is_reported(changes: dict[str, object], expected: str) -> None:
     station = Station(port := free_port(), **changes)
-    server = ModbusServer("127.0.0.1", port, no_block=True, data_bank=SmallBank())
-    server.start()
+    server = PromptServer(port, SmallBank())
     with station.link:
         station.wait_for_kinds("disconnected")
     server.stop()
@@ -162,8 +160,7 @@ def test_a_probe_reads_and_writes_nothing(station: Station, port: int) -> None:
     with pytest.raises(PlcError, match=rf"no connection to 127\.0\.0\.1:{port}: Connection refused: check the PLC"):
         station.link.probe()
     bank = RecordingBank()
-    server = ModbusServer("127.0.0.1", port, no_block=True, data_bank=bank)
-    server.start()
+    server = PromptServer(port, bank)
     station.link.probe()
     server.stop()
     assert bank.writes == []
