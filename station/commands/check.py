@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,6 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--gpu", action="store_true", help="instead: can TensorRT run here, and which command installs what is missing"
     )
+    parser.add_argument("--json", action="store_true", help="one JSON list of the findings")
     parser.set_defaults(run=run)
 
 
@@ -34,12 +37,20 @@ def run(options: argparse.Namespace) -> int:
     try:
         configuration = config.load(options.config)
     except ConfigurationError as problem:
+        if options.json:
+            found = [{"what": "configuration", "ok": False, "detail": line} for line in problem.problems]
+            print(json.dumps(found))  # noqa: T201
         return complain(problem)
     table = Table("what", "", "found", title=f"station check {options.config}")
     findings = list(check(configuration))
-    for finding in findings:
-        table.add_row(finding.what, "[green]ok[/]" if finding.ok else "[red]wrong[/]", finding.detail)
-    Console().print(table)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings]))  # noqa: T201
+    else:
+        for finding in findings:
+            table.add_row(
+                escape(finding.what), "[green]ok[/]" if finding.ok else "[red]wrong[/]", escape(finding.detail)
+            )
+        Console().print(table)
     return 0 if all(finding.ok for finding in findings) else EXIT_BAD_INPUT
 
 

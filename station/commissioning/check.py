@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from drivers.camera.open import open_camera
 from drivers.camera.protocol import CameraError
@@ -15,6 +16,7 @@ from engines.errors import EngineError, PlanUnusable
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
 from station.configuration.runtime_folder import is_in_memory
+from station.configuration.section import did_you_mean
 from station.control import ControlError, request
 from station.daemon import assembly
 from station.line.inspection.loading import LimitsError, load_inspector
@@ -90,13 +92,32 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
     except (EngineError, LimitsError) as problem:
         return Finding("engine", False, str(problem))
     if inspector is None:
-        where = f"{path} is not there yet" if path else "neither engine.path nor engine.store is set"
-        return Finding("engine", True, f"none: {where}; the station will wait for teaching and pass nothing")
+        return _no_engine(configuration, path)
     inspector.scorer.close()
     limits = inspector.default.limits
     scores = f"review above {limits.review_score:.3g}, reject above {limits.reject_score:.3g} on the scale from 0 to 1"
     found = f"{inspector.engine_id[:12]}, golden images agree; {scores}; runtime {inspector.runtime}"
     return Finding("engine", True, found)
+
+
+def _no_engine(configuration: LoadedConfiguration, path: Path | None) -> Finding:
+    """A first start has no engine yet; a path that was mistyped has none either."""
+    waits = "the station will wait for teaching and pass nothing"
+    if path is None:
+        return Finding("engine", True, f"none: neither engine.path nor engine.store is set; {waits}")
+    store = configuration.engine_store
+    place = path if store is None else store.parent
+    if not place.exists():
+        beside = [other.name for other in place.parent.iterdir()] if place.parent.is_dir() else []
+        if not place.parent.is_dir():
+            return Finding("engine", False, f"{place}: neither it nor {place.parent} is there; is the path right?")
+        if meant := did_you_mean(place.name, beside):
+            return Finding("engine", False, f"{place} is not there{meant}; if it is right, make the folder")
+    elif store is not None and (others := sorted(other.name for other in place.iterdir() if other.is_dir())):
+        meant = did_you_mean(store.name, others)
+        found = f'{place} has no active engine of product "{store.name}"{meant}; there are: {", ".join(others)}'
+        return Finding("engine", not meant or store.name in others, f"none: {found}; {waits}")
+    return Finding("engine", True, f"none: {path} is not there yet; {waits}")
 
 
 def _disk(configuration: LoadedConfiguration) -> Finding:
@@ -107,11 +128,15 @@ def _disk(configuration: LoadedConfiguration) -> Finding:
             probe.write(bytes(MB))
             probe.flush()
             os.fsync(probe.fileno())
-        free_mb = shutil.disk_usage(work_dir).free // MB
+        usage = shutil.disk_usage(work_dir)
     except OSError as problem:
         return Finding("disk", False, f"{work_dir} cannot be written: {problem.strerror}")
+    free_mb, total_mb = usage.free // MB, usage.total // MB
     if free_mb < records.min_free_mb:
         return Finding("disk", False, f"{work_dir}: {free_mb} MB free, records.min_free_mb = {records.min_free_mb}")
+    if records.disk_budget_mb + records.min_free_mb > total_mb:
+        budget = f"records.disk_budget_mb = {records.disk_budget_mb} and min_free_mb = {records.min_free_mb}"
+        return Finding("disk", False, f"{work_dir}: {budget} do not fit on this disk of {total_mb} MB")
     found = f"{work_dir}: {free_mb} MB free, images use at most {records.disk_budget_mb} MB"
     return Finding("disk", True, found)
 

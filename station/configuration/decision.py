@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, model_validator
@@ -35,6 +37,14 @@ class LimitsSection(Section):
     fail_count: int | None = Field(None, ge=0, description="FAIL when there are more regions.")
     review_count: int | None = Field(None, ge=0, description="REVIEW when there are more regions.")
 
+    @model_validator(mode="after")
+    def _review_comes_first(self) -> LimitsSection:
+        for name in ("area_mm2", "total_area_mm2", "length_mm", "count"):
+            fail, review = getattr(self, f"fail_{name}"), getattr(self, f"review_{name}")
+            if fail is not None and review is not None and review > fail:
+                raise ValueError(f"review_{name} {review} is above fail_{name} {fail}: nothing would ever be reviewed")
+        return self
+
 
 class ZoneSection(LimitsSection):
     """A polygon with its own limits: `[[decision.zones]]`. A region belongs to the first zone that holds its centre."""
@@ -52,7 +62,29 @@ class ZoneSection(LimitsSection):
         for x, y in self.polygon:
             if not (0 <= x <= 1 and 0 <= y <= 1):
                 raise ValueError(f'corner [{x}, {y}] of zone "{self.name}" is outside 0..1 (fractions of the frame)')
+        if crossing := _crossing(self.polygon):
+            first, second = crossing
+            raise ValueError(
+                f'the outline of zone "{self.name}" crosses itself: the side after corner {first} meets the one after '
+                f"corner {second} (counted from 1); give the corners in order around the zone"
+            )
         return self
+
+
+def _crossing(polygon: Sequence[tuple[float, float]]) -> tuple[int, int] | None:
+    """The first two sides that cross each other, by the corner (from 1) they start at; sides that only touch do not."""
+    corners = len(polygon)
+    sides = [(polygon[index], polygon[(index + 1) % corners]) for index in range(corners)]
+    for first, second in combinations(range(corners), 2):
+        (a, b), (c, d) = sides[first], sides[second]
+        if _turn(a, b, c) * _turn(a, b, d) < 0 and _turn(c, d, a) * _turn(c, d, b) < 0:
+            return first + 1, second + 1
+    return None
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    """Above 0 when the way from a over b to c turns left, below when it turns right, 0 when it is straight."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
 class ViewLimitsSection(Section):

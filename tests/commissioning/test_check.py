@@ -1,0 +1,77 @@
+"""`station check`: a mistyped path is told from a first start, and what does not fit is said before the line runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from drivers.camera.images import write_png
+from station.commands.main import main
+from station.commissioning.check import Finding, check
+from station.configuration import load as config
+from tests.bench.cameras import numbered_image
+
+CAMERA = '[cameras.top]\ndriver = "folder"\nfolder = "images"\ntrigger = "plc"\n[plc]\nrole = "off"\n'
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Path:
+    """A station that lacks nothing but an engine: a camera that plays files, no PLC."""
+    (tmp_path / "images").mkdir()
+    write_png(tmp_path / "images" / "0.png", numbered_image(0))
+    return tmp_path / "station.toml"
+
+
+def findings(path: Path, text: str = "") -> dict[str, Finding]:
+    path.write_text(CAMERA + text)
+    return {finding.what: finding for finding in check(config.load(path))}
+
+
+def test_a_first_start_is_in_order(station: Path) -> None:
+    found = findings(station, '[engine]\nstore = "engines"\n')
+    assert all(finding.ok for finding in found.values()), found
+    assert "is not there yet; the station will wait for teaching" in found["engine"].detail
+
+
+def test_a_store_that_was_mistyped_is_not_a_first_start(station: Path) -> None:
+    (station.parent / "engines" / "flange").mkdir(parents=True)
+    found = findings(station, '[engine]\nstore = "engnies"\n')["engine"]
+    assert not found.ok
+    assert 'engnies is not there, did you mean "engines"?' in found.detail
+
+
+def test_a_store_in_a_folder_that_is_not_there(station: Path) -> None:
+    found = findings(station, '[engine]\nstore = "/srv/nowhere/engines"\n')["engine"]
+    assert not found.ok
+    assert "neither it nor /srv/nowhere is there" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("product", "ok", "detail"), [("flnage", False, 'did you mean "flange"?'), ("nut", True, "there are: flange")]
+)
+def test_a_product_without_engines_names_the_others(station: Path, product: str, ok: bool, detail: str) -> None:
+    (station.parent / "engines" / "flange").mkdir(parents=True)
+    found = findings(station, f'[engine]\nstore = "engines"\n[recipe]\nname = "{product}"\n')["engine"]
+    assert found.ok is ok
+    assert detail in found.detail
+
+
+def test_a_budget_that_the_disk_does_not_hold(station: Path) -> None:
+    total_mb = shutil.disk_usage(station.parent).total // (1024 * 1024)
+    found = findings(station, f"[records]\ndisk_budget_mb = {total_mb}\nmin_free_mb = 1\n")["disk"]
+    assert not found.ok
+    assert f"do not fit on this disk of {total_mb} MB" in found.detail
+
+
+def test_what_was_found_as_json(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = findings(station)
+    assert main(["check", "--config", str(station), "--json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert {item["what"]: item["ok"] for item in read} == {what: finding.ok for what, finding in found.items()}
+    station.write_text(CAMERA + "[decision]\nreject = 1\n")
+    assert main(["check", "--config", str(station), "--json"]) == 2
+    (problem,) = json.loads(capsys.readouterr().out)
+    assert problem["detail"].startswith("line 8: [decision] reject: unknown key")
