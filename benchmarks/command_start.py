@@ -26,6 +26,8 @@ COMMANDS = {
     "station --help": ("-m", "station", "--help"),
     "station status": ("-m", "station", "status"),
     "station offline": ("-m", "station", "offline"),
+    "station parts": ("-m", "station", "parts"),
+    "station counts": ("-m", "station", "counts"),
     "station trace": ("-m", "station", "trace", "1"),
     "station engine list": ("-m", "station", "engine", "list"),
     "station check": ("-m", "station", "check"),

@@ -28,6 +28,7 @@ TITLES = {
     "decision.views": "[decision.views.NAME]",
     "limits": "[decision.limits] (and in every zone)",
     "zones": "[[decision.zones]]",
+    "shifts": "[[station.shifts]]",
     "parts": "[[challenge.parts]]",
     "ejectors": "[[reject.ejectors]]",
 }

@@ -31,6 +31,8 @@ COMMANDS = {
     "reload": ("daemon", "take up the changed configuration without a restart"),
     "check": ("check", "check configuration, camera, engine, PLC link and disk"),
     "challenge": ("challenge", "the test with master parts: start, status, history, reset"),
+    "parts": ("records.parts", "list parts on record, by time, verdict, recipe, reason"),
+    "counts": ("records.parts", "count parts by shift, hour, recipe, reason or engine"),
     "trace": ("trace", "show every step of one part with its time"),
     "teach": ("teach", "train an engine from a folder of images or from the live line"),
     "recipe": ("recipe", "recipes: list, show, check, select"),

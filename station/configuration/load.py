@@ -26,6 +26,8 @@ __all__ = ["ConfigurationError"]
 
 RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge")
 """Sections that `station reload` takes up whole; of cameras and reject, what a recipe may set."""
+OF_REPORTS = ("time_zone", "shifts")
+"""Keys of [station] that the daemon never reads: commands take them from the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
 def _fixed(settings: Configuration) -> dict[str, Any]:
     """What needs a restart, by its key."""
     sections = settings.model_dump(exclude=set(RELOADABLE))
+    sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {
         name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()
     }

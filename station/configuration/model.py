@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from station.configuration.cameras import CAMERA_NAME, MAX_CAMERAS, CameraSection, ViewsSection
 from station.configuration.challenge import ChallengePart, ChallengeSection
@@ -27,6 +27,7 @@ from station.configuration.plc import PlcSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
 from station.configuration.section import Section, Share
+from station.configuration.shifts import ShiftSection, check_shifts, check_time_zone
 
 
 class StationSection(Section):
@@ -66,6 +67,21 @@ class StationSection(Section):
         description="Time limit of one result of the engine; after it the daemon ends (systemd restarts it).",
     )
     start_online: bool = Field(True, description="Go online by itself after the start.")
+    time_zone: str | None = Field(
+        None, description='Of times in commands and reports, as "Europe/Berlin". Unset: that of this computer.'
+    )
+    shifts: list[ShiftSection] = Field(default_factory=list, description="Shifts, for reports: `[[station.shifts]]`.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        return check_time_zone(name)
+
+    @field_validator("shifts")
+    @classmethod
+    def _distinct(cls, shifts: list[ShiftSection]) -> list[ShiftSection]:
+        check_shifts(shifts)
+        return shifts
 
 
 class RecordsSection(Section):
@@ -189,6 +205,7 @@ class Configuration(Section):
 
 SECTIONS: dict[str, type[Section]] = {
     "station": StationSection,
+    "shifts": ShiftSection,
     "cameras": CameraSection,
     "views": ViewsSection,
     "recipe": RecipeSection,

@@ -320,6 +320,11 @@ def parts(
     if newest is not None:
         chosen += " ORDER BY id DESC LIMIT ?"
         values.append(newest)
+    return chosen_parts(connection, chosen, values)
+
+
+def chosen_parts(connection: sqlite3.Connection, chosen: str, values: Sequence[Any]) -> Iterator[PartRow]:
+    """The parts whose rows of the table a SELECT chooses, with their views, in the order they were written."""
     columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
     query = (  # one statement: a part never comes with half of its views
         f"SELECT p.id, {', '.join(columns)} FROM ({chosen}) AS p LEFT JOIN views AS v ON v.part = p.id "

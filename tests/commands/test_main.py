@@ -79,6 +79,16 @@ def test_the_daemon_does_without_what_only_people_look_at(tmp_path: Path) -> Non
     assert loaded & {"rich", "pygments", "torch", "scipy", "matplotlib"} == set()
 
 
+@pytest.mark.system
+@pytest.mark.parametrize("command", ["parts", "counts"])
+def test_lists_of_parts_load_nothing_that_inspects_parts(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_text(configuration(Canvas(64, 64, 1), tmp_path / "engine", 1502, trigger="line"), encoding="utf-8")
+    loaded = loaded_by(command, "--config", str(path))
+    assert "station.records.selection" in loaded
+    assert loaded & INSPECTING == set()
+
+
 @pytest.mark.parametrize("work_dir", ["", 'work_dir = "elsewhere"', 'work_dir = "/nowhere/work"'])
 def test_the_socket_is_where_the_checked_configuration_has_it(work_dir: str, tmp_path: Path) -> None:
     path = tmp_path / "station.toml"

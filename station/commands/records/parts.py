@@ -1,0 +1,144 @@
+"""`station parts` lists parts on record, `station counts` counts them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from station.commands.options import positive
+from station.commands.records.selecting import (
+    add_place_options,
+    add_selection_options,
+    place_of,
+    reporting,
+    selection_of,
+)
+from station.records.parts import PartRow
+from station.records.schema import open_reader
+from station.records.selection import newest_of
+from station.reports.counts import ALL_BY, Counts, count, total
+from station.reports.shifts import Calendar
+from station.reports.tables import csv_text, plain, table
+from station.results import Verdict
+
+NEWEST = 20
+_ENGINE_DIGITS = 12
+_STYLES = {"PASS": "green", "FAIL": "bold red", "REVIEW": "yellow", "ERROR": "magenta"}
+NO_PARTS = "No part on record is like that."
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `parts` and `counts`."""
+    parser = commands.add_parser("parts", help="list parts on record, by time, verdict, recipe, reason")
+    add_selection_options(parser)
+    parser.add_argument("--limit", type=positive, default=NEWEST, metavar="N", help="the newest; default: %(default)s")
+    _add_forms(parser)
+    parser.set_defaults(run=reporting(list_parts))
+
+    parser = commands.add_parser("counts", help="count parts by shift, hour, recipe, reason or engine")
+    parser.add_argument("--by", choices=ALL_BY, default="shift", help="default: %(default)s; reason: the first one")
+    add_selection_options(parser)
+    _add_forms(parser)
+    parser.set_defaults(run=reporting(count_parts))
+
+
+def _add_forms(parser: argparse.ArgumentParser) -> None:
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--csv", action="store_true", help="as CSV, for a spreadsheet")
+    add_place_options(parser)
+
+
+def list_parts(options: argparse.Namespace) -> int:
+    """The newest parts of the selection, newest last."""
+    place = place_of(options)
+    selection = selection_of(options, place.calendar)
+    with closing(open_reader(place.records)) as connection:
+        rows = newest_of(connection, selection, options.limit)
+    if options.json or options.csv:
+        _print_data([as_json(row, place.calendar) for row in rows], options)
+    elif not rows:
+        Console().print(NO_PARTS)
+    else:
+        columns = (("time", False), ("part", True), ("verdict", False), ("score", True), ("why", False))
+        title = f"the newest {options.limit}, newest last; more: --limit" if len(rows) == options.limit else ""
+        Console().print(table(title, columns, [_row(row, place.calendar) for row in rows]))
+    return 0
+
+
+def count_parts(options: argparse.Namespace) -> int:
+    """Parts of production by shift, hour, recipe, reason or engine."""
+    place = place_of(options)
+    selection = selection_of(options, place.calendar)
+    with closing(open_reader(place.records)) as connection:
+        groups = count(connection, selection, options.by, place.calendar)
+    if options.json or options.csv:
+        _print_data([_count_as_json(group, options.by) for group in groups], options)
+    elif not groups:
+        Console().print(NO_PARTS)
+    else:
+        names = ("parts", "PASS", "FAIL", "REVIEW", "ERROR", "PASS %")
+        columns = ((options.by, False), *((name, True) for name in names))
+        rows = [_count_row(group, options.by) for group in [*groups, *([total(groups)] if len(groups) > 1 else [])]]
+        Console().print(table("parts of challenge tests are not counted", columns, rows))
+    return 0
+
+
+def as_json(row: PartRow, calendar: Calendar) -> dict[str, Any]:
+    """A part for scripts."""
+    return {
+        "part_id": row.part_id,
+        "session": row.session,
+        "acquisition_id": row.acquisition_id,
+        "time": calendar.local(row.wall_time).isoformat(timespec="milliseconds"),
+        "shift": str(calendar.shift_at(row.wall_time)),
+        "verdict": row.verdict,
+        "score": row.score,
+        "reject_score": row.reject_score,
+        "defect_area_mm2": row.defect_area_mm2,
+        "reasons": [
+            {"code": int(reason.code), "name": reason.code.name, "text": str(reason)} for reason in row.reason_list
+        ],
+        "recipe": row.recipe,
+        "engine_id": row.engine_id,
+        "challenge": row.challenge,
+        "late": row.late,
+        "images": sum(view.image_path is not None for view in row.views),
+    }
+
+
+def _row(row: PartRow, calendar: Calendar) -> tuple[object, ...]:
+    why = "; ".join(plain(reason) for reason in row.reason_list)
+    if row.challenge is not None:
+        why = f"challenge test {row.challenge}" + (f": {why}" if why else "")
+    score = None if row.score is None else f"{row.score:.3f}"
+    when = f"{calendar.local(row.wall_time):%Y-%m-%d %H:%M:%S}"
+    return when, row.part_id, Text(row.verdict, style=_STYLES[row.verdict]), score, why
+
+
+def _count_row(group: Counts, by: str) -> tuple[object, ...]:
+    of = group.of[:_ENGINE_DIGITS] if by == "engine" else group.of
+    share = "" if group.pass_share is None else f"{group.pass_share:.1%}".removesuffix("%")
+    return of, group.parts, *(group.verdicts[verdict] or "-" for verdict in Verdict), share
+
+
+def _count_as_json(group: Counts, by: str) -> dict[str, Any]:
+    numbers = {verdict.name.lower(): number for verdict, number in group.verdicts.items()}
+    return {by: group.of, "parts": group.parts, **numbers, "pass_share": group.pass_share}
+
+
+def _print_data(items: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(items, indent=2))  # noqa: T201
+        return
+    rows = [
+        ["; ".join(reason["text"] for reason in value) if isinstance(value, list) else value for value in item.values()]
+        for item in items
+    ]
+    header = list(items[0]) if items else []
+    print(csv_text(header, rows), end="")  # noqa: T201

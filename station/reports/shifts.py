@@ -1,0 +1,149 @@
+"""The clock on the wall of the station, and its shifts: to which one a moment belongs, what people mean by a time.
+
+A moment is seconds since the epoch, as in the records. What a clock shows is a datetime without a zone. Twice a year
+the two do not go together: a clock skips an hour, or shows one twice. One rule covers both: the moment of a time is the
+first at which the clock shows at least that. So moments never run backwards while times go on, shifts leave no gap and
+never overlap, and a night shift is an hour shorter or longer as it really was.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from station.configuration.model import StationSection
+
+WHOLE_DAY = (("day", time(0)),)
+_AGO = re.compile(r"([0-9]{1,6})(min|h|d)")
+_SECONDS = {"min": 60, "h": 3600, "d": 86400}
+_YEARS = range(1971, 2200)
+_TIMES = 'as 06:00, 2026-11-29, "2026-11-29 06:00", 2026-11-29T06:00+01:00, or 30min, 8h, 7d ago'
+
+
+class TimeError(ValueError):
+    """What a person wrote is no time or no shift; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One shift of one day, from `start` until just before `end`."""
+
+    name: str
+    day: date
+    """On which it begins."""
+    start: float
+    end: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.day}"
+
+
+class Calendar:
+    """Time zone and shifts of a station."""
+
+    def __init__(self, zone: ZoneInfo | None = None, starts: Sequence[tuple[str, time]] = WHOLE_DAY) -> None:
+        """`zone` None: that of this computer. `starts`: name and start of each shift, all different."""
+        self._zone = zone
+        self._starts = sorted(starts, key=lambda entry: entry[1])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the shifts, in the order of the day."""
+        return tuple(name for name, _ in self._starts)
+
+    def local(self, moment: float) -> datetime:
+        """What the clock shows, with its distance from UTC."""
+        if self._zone is not None:
+            return datetime.fromtimestamp(moment, self._zone)
+        return datetime.fromtimestamp(moment).astimezone()
+
+    def first(self, clock: datetime) -> float:
+        """The first moment at which the clock shows at least `clock`."""
+        moment = self._moment(clock, fold=0)
+        if self._shown(moment) == clock:
+            return moment
+        before, after = math.floor(self._moment(clock, fold=1)), math.ceil(moment)
+        while after - before > 1:  # the clock skips `clock`, at a whole second between these two
+            middle = (before + after) // 2
+            before, after = (before, middle) if self._shown(middle) >= clock else (middle, after)
+        return float(after)
+
+    def shift_at(self, moment: float) -> Shift:
+        """The shift that this moment belongs to."""
+        today = self._shown(moment).date()
+        days = [today + timedelta(days=number) for number in range(-2, 3)]
+        begun = [(self.first(datetime.combine(day, at)), name, day) for day in days for name, at in self._starts]
+        place = bisect_right([start for start, _, _ in begun], moment)
+        start, name, day = begun[place - 1]
+        return Shift(name, day, start, begun[place][0])
+
+    def find(self, text: str, now: float) -> Shift:
+        """The shift that a person means: `now`, `last`, NAME (the newest that has begun) or NAME@2026-11-29.
+
+        Raises TimeError.
+        """
+        shift = self.shift_at(now)
+        if text == "now":
+            return shift
+        if text == "last":
+            return self.shift_at(shift.start - 1)
+        name, _, day = text.partition("@")
+        if name not in self.names:
+            raise TimeError(f'no shift "{text}"; there are: now, last, {", ".join(self.names)}, each also with @DATE')
+        if day:
+            return self._of_day(name, day)
+        while shift.name != name:
+            shift = self.shift_at(shift.start - 1)
+        return shift
+
+    def moment(self, text: str, now: float, *, is_end: bool = False) -> float:
+        """The moment that a person means by a time. A day alone begins at its midnight, as an end it ends there.
+
+        Raises TimeError.
+        """
+        try:
+            if ago := _AGO.fullmatch(text):
+                return now - int(ago[1]) * _SECONDS[ago[2]]
+            if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?", text):
+                clock = datetime.combine(self._shown(now).date(), time.fromisoformat(text.zfill(5)))
+            elif re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+                clock = datetime.fromisoformat(text) + timedelta(days=int(is_end))
+            else:
+                clock = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            if clock.year not in _YEARS:
+                raise ValueError
+            return self.first(clock) if clock.tzinfo is None else clock.timestamp()
+        except (ValueError, OverflowError) as problem:
+            raise TimeError(f'"{text}" is no time; allowed: {_TIMES}') from problem
+
+    def _of_day(self, name: str, day: str) -> Shift:
+        try:
+            wanted = date.fromisoformat(day)
+            if wanted.year not in _YEARS:
+                raise ValueError
+        except ValueError as problem:
+            raise TimeError(f'"{day}" is no date; allowed: as 2026-11-29') from problem
+        shift = self.shift_at(self.first(datetime.combine(wanted, dict(self._starts)[name])))
+        if (shift.name, shift.day) != (name, wanted):
+            raise TimeError(f"there was no shift {name} on {day}: the clock skipped it")
+        return shift
+
+    def _shown(self, moment: float) -> datetime:
+        return self.local(moment).replace(tzinfo=None, fold=0)
+
+    def _moment(self, clock: datetime, fold: int) -> float:
+        """The moment of a time that the clock shows once; of one that it shows twice the first or the second."""
+        return clock.replace(tzinfo=self._zone, fold=fold).timestamp()
+
+
+def calendar_of(station: StationSection) -> Calendar:
+    """Clock and shifts of a configuration."""
+    zone = None if station.time_zone is None else ZoneInfo(station.time_zone)
+    return Calendar(zone, [(one.name, time.fromisoformat(one.start)) for one in station.shifts] or WHOLE_DAY)
