@@ -83,6 +83,7 @@ class WarningCode(IntEnum):
     CHALLENGE_OVERDUE = 8
     CHALLENGE_FAILED = 9
     GPU_SLOWED_DOWN = 10
+    RECORDS_LOST = 11
 
 
 class OfflineReason(IntEnum):
@@ -228,6 +229,9 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.CHALLENGE_OVERDUE: CodeText("a challenge test is overdue", "station challenge start, or command 6"),
     WarningCode.CHALLENGE_FAILED: CodeText(
         "a challenge test failed", "find out why; then maintenance: station challenge reset --who NAME"
+    ),
+    WarningCode.RECORDS_LOST: CodeText(
+        "records were lost: too many waited for the disk, or records.db was removed", "check the disk, then ClearError"
     ),
     WarningCode.GPU_SLOWED_DOWN: CodeText("the GPU is slowed down by heat or power", "check its fan, air and power"),
 }

@@ -127,6 +127,10 @@ def status_table(state: dict[str, Any]) -> Table:
         table.add_row("warning", f"[yellow]{warning}[/]")
     for name, camera in state["cameras"].items():
         table.add_row(f"camera {name}", f"{camera['state']} {camera['detail']}".strip())
+    records = state["records"]
+    if records["detail"] or records["lost"] or records["replaced"]:
+        detail = records["detail"] or "written again"
+        table.add_row("records", f"[yellow]{detail}[/]; {records['waiting']} wait, {records['lost']} lost")
     table.add_row("engine", state["engine_id"][:12] or "none")
     if state["runtime"]:
         table.add_row("runtime", state["runtime"])

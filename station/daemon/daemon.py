@@ -137,6 +137,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
         snapshot=line.signalling.snapshot,
         changeover=changeover,
         teaching=teaching,
+        health=lambda: records.recorder.health,
     )
     control = ControlServer(configuration.control_socket, requests.handlers)
     opened.callback(control.close)

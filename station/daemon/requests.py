@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from station.daemon.control_server import Handler
 from station.jobs.process import JobError
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
+from station.line.recording.stage import RecorderHealth
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
 
@@ -33,12 +35,14 @@ class Requests:
         snapshot: Callable[[], Snapshot],
         changeover: Changeover,
         teaching: TeachingFromLine,
+        health: Callable[[], RecorderHealth],
     ) -> None:
         self._session = session
         self._post = post
         self._snapshot = snapshot
         self._changeover = changeover
         self._teaching = teaching
+        self._health = health
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -68,6 +72,7 @@ class Requests:
                 "refused": self._changeover.refusal,
                 "runtime": self._changeover.runtime,
                 "plan": self._changeover.missing_plan.building.status.as_dict(),
+                "records": asdict(self._health()),
             }
         }
 

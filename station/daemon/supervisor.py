@@ -25,6 +25,7 @@ from station.daemon import logs
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.plc_requests import PlcRequests
+from station.daemon.stopping import Stopping
 from station.daemon.systemd import Notifier
 from station.jobs.plan import PlanBuilding
 from station.jobs.teaching_from_line import TeachingFromLine
@@ -32,7 +33,7 @@ from station.line.acquisition.cameras import Cameras
 from station.line.ejection.stage import EjectionStage
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal
-from station.line.recording.stage import Recorder
+from station.line.recording.stage import Recorder, RecorderHealth
 from station.line.signalling.messages import RaiseFault, SetOnline, Warn
 from station.line.signalling.stage import Signalling
 
@@ -42,6 +43,10 @@ TURN_S = 0.1
 STUCK_S = 2.0
 """Longest turn of the signalling loop; after it the watchdog is not fed."""
 
+RECORDING_S = 10.0
+"""Time limit at a stop for writing the rows that wait."""
+STEP_S = 5.0
+"""Time limit of every other step of a stop."""
 COAST_S = 5.0
 """At a stop: time for the parts behind the camera to reach their ejectors."""
 
@@ -49,6 +54,7 @@ EXIT_OK = 0
 EXIT_STAGE_FAILED = 3
 EXIT_ENGINE_HANGS = 4
 EXIT_DEVICE_FAILED = 5
+EXIT_RECORDS_LOST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class Supervisor:
         self._stop = stop
         self._notifier = Notifier()
         self._warned: WarningCode = WarningCode.NONE
+        self._lost = 0
 
     def run(self) -> int:
         """Watches the running stages; returns the exit code after everything has been stopped."""
@@ -141,40 +148,66 @@ class Supervisor:
             stages.signalling.post(RaiseFault(ErrorCode.ENGINE_HANGS, f"no result for {self._engine_hang_s} s"))
             log.error("engine hangs", busy_for_s=round(stages.inspection.busy_for_s, 1))
             return EXIT_ENGINE_HANGS
-        health = stages.recorder.health
-        if health.warning is not self._warned:
-            if self._warned is not WarningCode.NONE:
-                stages.signalling.post(Warn(self._warned, False))
-            if health.warning is not WarningCode.NONE:
-                stages.signalling.post(Warn(health.warning, True))
-            self._warned = health.warning
+        self._watch_records(stages.recorder.health)
         if stages.signalling.idle_for_s < STUCK_S:
             self._notifier.alive()
         return EXIT_OK
 
+    def _watch_records(self, health: RecorderHealth) -> None:
+        """Passes on what is wrong with the records. Loss stays a warning until it is acknowledged (ClearError)."""
+        post = self._stages.signalling.post
+        if health.warning is not self._warned:
+            if self._warned is not WarningCode.NONE:
+                post(Warn(self._warned, False))
+            if health.warning is not WarningCode.NONE:
+                post(Warn(health.warning, True))
+            self._warned = health.warning
+        if (lost := health.lost + health.replaced) > self._lost:
+            self._lost = lost
+            post(Warn(WarningCode.RECORDS_LOST, True))
+
     def _shut_down(self, code: int) -> int:
         stages = self._stages
+        stopping = Stopping()
         if not stages.signalling.stop(self._drain_timeout_s):
             log.error("parts in flight did not drain", after_s=self._drain_timeout_s)
             code = code or EXIT_STAGE_FAILED
         if stages.ejection is not None and not stages.ejection.stop(COAST_S):
             log.error("parts stayed between camera and ejector", after_s=COAST_S)
-        stages.teaching.close()
-        stages.plans.close()
+        stopping.step("teaching", STEP_S, stages.teaching.close)
+        stopping.step("plans", STEP_S, stages.plans.close)
         if not stages.plc_requests.stop(timeout_s=2.0):
             log.error("a change of recipe, engine or configuration did not end in time")
             code = code or EXIT_STAGE_FAILED
-        stages.cameras.stop(timeout_s=3.0)
+        stopping.step("cameras", 2 * STEP_S, lambda: stages.cameras.stop(timeout_s=3.0))
         hangs = not stages.inspection.stop(timeout_s=2.0)
         hangs = hangs or (stages.gpu_watch is not None and not stages.gpu_watch.stop(timeout_s=2.0))
-        stages.recorder.stop(timeout_s=10.0)
-        stages.link.__exit__(None, None, None)
-        stages.control.close()
-        stages.journal.close()
+        code = self._stop_recording() or code
+        stopping.step("PLC link", STEP_S, lambda: stages.link.__exit__(None, None, None))
+        stopping.step("control", STEP_S, stages.control.close)
+        stopping.step("journal", STEP_S, stages.journal.close)
+        if stopping.hanging:
+            code = code or EXIT_STAGE_FAILED
         log.info("stopped", exit_code=code)
-        if hangs or code == EXIT_DEVICE_FAILED:
-            # a thread stuck in native code cannot be ended, and what lies on a GPU that failed cannot be released:
-            # everything else is closed, so leave without it
+        if hangs or stopping.hanging or stages.recorder.is_alive or code == EXIT_DEVICE_FAILED:
+            # a thread stuck in native code or on a disk cannot be ended, and what lies on a GPU that failed cannot be
+            # released: everything else is closed, so leave without it
             logs.close()
             os._exit(code or EXIT_ENGINE_HANGS)
         return code
+
+    def _stop_recording(self) -> int:
+        """EXIT_RECORDS_LOST when rows are missing on record: now, or since they were lost while the station ran."""
+        recorder = self._stages.recorder
+        lost = recorder.health.lost
+        if recorder.stop(timeout_s=RECORDING_S) and not lost:
+            return EXIT_OK
+        health = recorder.health
+        log.error(
+            "records are missing: parts that the journal holds are recorded at the next start, without details",
+            not_written=health.waiting,
+            lost=lost,
+            in_journal=self._stages.journal.held,
+            why=health.detail,
+        )
+        return EXIT_RECORDS_LOST

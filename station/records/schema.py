@@ -5,6 +5,7 @@ One row of `parts` per part, one of `views` per camera that has seen it, `events
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -136,6 +137,10 @@ class RecordingError(Exception):
 
 def open_writer(path: Path) -> sqlite3.Connection:
     """Opens or creates the database for the one writer. Raises RecordingError, sqlite3.OperationalError (disk)."""
+    if path.is_dir():
+        raise RecordingError(f'"{path}" is a folder; move it away, the station makes the file')
+    if path.exists() and not os.access(path, os.W_OK):
+        raise RecordingError(f'"{path}" cannot be written: no permission, or a read-only medium')
     # Opened by the thread that starts the station, then used by the recording thread only.
     connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
@@ -146,6 +151,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         _migrate(connection, path)
         for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE):
             connection.execute(statement)
+        _check_tables(connection, path)
     except sqlite3.Error as problem:
         connection.close()
         if isinstance(problem, sqlite3.OperationalError):
@@ -175,19 +181,39 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("COMMIT")
 
 
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises RecordingError when somebody has removed a table."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if missing := [name for name in ("sessions", "parts", "views", "events") if name not in there]:
+        raise RecordingError(
+            f'"{path}" has no table {", ".join(missing)}; move the file away, the station makes a new one'
+        )
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection to the database file or the folder that holds it. Close it after use.
+
+    Also without permission to write there, and on a read-only medium, where SQLite cannot make its shared memory.
 
     Raises:
         RecordingError: there is no database, or it is of another version.
     """
     file = path / DATABASE_FILE if path.is_dir() else path
+    if file.is_dir():
+        raise RecordingError(f'records "{file}" cannot be read: it is a folder')
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
-        connection.row_factory = sqlite3.Row
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        try:
+            connection, version = _connected(file, "mode=ro")
+        except sqlite3.OperationalError:
+            if (
+                not file.is_file()
+                or os.access(file.parent, os.W_OK)
+                or _has_content(file.with_name(file.name + "-wal"))
+            ):
+                raise
+            connection, version = _connected(file, "immutable=1")  # nobody writes: its write-ahead log is empty
     except sqlite3.Error as problem:
-        raise RecordingError(f'records "{file}" cannot be read: {problem}') from problem
+        raise RecordingError(f'records "{file}" cannot be read: {problem}' + _what_to_do(file)) from problem
     if version != SCHEMA_VERSION:
         connection.close()
         raise RecordingError(
@@ -195,3 +221,24 @@ def open_reader(path: Path) -> sqlite3.Connection:
             "the station converts older ones at its next start"
         )
     return connection
+
+
+def _connected(file: Path, how: str) -> tuple[sqlite3.Connection, int]:
+    """A connection and the schema version of the file. Raises sqlite3.Error."""
+    connection = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=5.0)
+    try:
+        connection.row_factory = sqlite3.Row
+        return connection, int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+
+def _has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
+
+
+def _what_to_do(file: Path) -> str:
+    if file.is_file() and not os.access(file.parent, os.W_OK) and _has_content(file.with_name(file.name + "-wal")):
+        return "; the station that wrote them was killed: copy the folder to where you may write, and read it there"
+    return ""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from rich.console import Console
 
-from station.codes import ErrorCode, OfflineReason
+from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.commands.daemon import status_table
 from station.line.challenge.messages import ChallengeStatus
 from station.line.handshake.messages import StationState
+from station.line.recording.stage import RecorderHealth
 from station.line.signalling.ledger import Counters
 from station.line.signalling.snapshot import Snapshot, readable
 
@@ -40,12 +41,17 @@ SNAPSHOT = Snapshot(
     ("snapshot", "shown"),
     [
         (SNAPSHOT, "ready, ready"),
+        (SNAPSHOT, "the disk does not answer; 12 wait, 3 lost"),
         (replace(SNAPSHOT, ready=False), "ready, not ready: on line, but the PLC has not set TriggerEnable"),
         (replace(SNAPSHOT, ready=False, online=False, offline_reason=OfflineReason.BY_OPERATOR), "by a person"),
     ],
 )
 def test_it_says_why_no_part_is_taken(snapshot: Snapshot, shown: str) -> None:
-    daemons_own = {"runtime": "", "plan": {"phase": "idle"}, "refused": "", "teaching": {"phase": "idle"}}
+    health = RecorderHealth(False, WarningCode.RECORDS_DELAYED, 12, 7.0, 3, 0, "the disk does not answer")
+    daemons_own = {
+        **{"runtime": "", "plan": {"phase": "idle"}, "refused": "", "teaching": {"phase": "idle"}},
+        "records": asdict(health),
+    }
     console = Console(width=200)
     with console.capture() as capture:
         console.print(status_table({**readable(snapshot), **daemons_own}))

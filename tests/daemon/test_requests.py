@@ -13,6 +13,7 @@ from station.control import ControlError
 from station.daemon.requests import Requests
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
+from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot
 from tests.bench.changeovers import Heard, changeover
@@ -26,8 +27,14 @@ class Door:
         self.refuses = refuses
         self.teaching = TeachingFromLine(directory / "teaching", lambda _engine: None)
         made = changeover(directory, Heard(), 'path = "engine"')
+        recorder = Recorder(RecorderSettings(directory / "records"), "session")
         self.handlers = Requests(
-            "session", post=self.post, snapshot=self.no_snapshot, changeover=made, teaching=self.teaching
+            "session",
+            post=self.post,
+            snapshot=self.no_snapshot,
+            changeover=made,
+            teaching=self.teaching,
+            health=lambda: recorder.health,
         ).handlers
 
     def post(self, message: Message) -> None:

@@ -128,6 +128,11 @@ class Journal:
     def free_slots(self) -> int:
         return len(self._free)
 
+    @property
+    def held(self) -> int:
+        """Parts that are open or not yet on record."""
+        return len(self._taken)
+
     def recover(self) -> list[UnfinishedPart]:
         """The parts an earlier process left, oldest first. Their slots stay taken until `commit`."""
         return list(self._unfinished)

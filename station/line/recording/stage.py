@@ -9,8 +9,12 @@ What happens when the disk does not keep up or fails, in this order:
 * an image cannot be written (disk full): it is skipped, the row says so, Warning DISK_FULL;
 * the database cannot be written: rows wait in memory and are tried again, Warning RECORDS_DELAYED (DISK_FULL when
   that is the cause);
-* more than `waiting_rows` wait: further rows are lost, which is logged as ERROR, counted in `health` and, once the
-  database is back, entered as an event. The journal still holds verdicts and brings them back at the next start.
+* the disk does not answer at all: nothing fails, the oldest row gets old, Warning RECORDS_DELAYED after `delayed_s`;
+* more than `waiting_rows` wait: further rows are lost, which is logged as ERROR, counted in `health` (Warning
+  RECORDS_LOST) and, once the database is back, entered as an event. The journal still holds verdicts and brings them
+  back at the next start;
+* the file is removed or replaced while the station runs: the next transaction notices, before it writes into nowhere,
+  and goes to what is there now or to a new file. What the old one held has gone with it: Warning RECORDS_LOST.
 
 All of it ends by itself when the disk is back.
 """
@@ -45,6 +49,7 @@ from station.line.recording.messages import (
     identified,
 )
 from station.line.recording.waiting_images import Admitted, WaitingImages
+from station.line.recording.waiting_rows import WaitingRows
 from station.line.recording.writer import RecordWriter
 from station.records.audit import AuditEntry, AuditRow, insert_audit
 from station.records.challenges import ChallengeRow, upsert_challenge
@@ -78,6 +83,8 @@ class RecorderSettings:
     """Memory that waiting images may hold."""
     waiting_rows: int = 10_000
     """Rows that may wait for the database."""
+    delayed_s: float = 5.0
+    """Age of the oldest row from which on the disk is said to be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,12 @@ class RecorderHealth:
     warning: WarningCode
     waiting: int
     """Parts and events that are not in the database yet."""
+    oldest_s: float
+    """For how long the oldest of them has waited."""
     lost: int
-    """Rows given up since the start, because too many waited."""
+    """Rows given up since the start, because too many waited or the database refused them."""
+    replaced: int
+    """How often the database was removed or replaced since the start."""
     detail: str
 
 
@@ -110,7 +121,7 @@ class Recorder:
             settings.directory, budget_mb=settings.disk_budget_mb, min_free_mb=settings.min_free_mb
         )
         self._thread = threading.Thread(target=self._run, name="recording")
-        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._inbox: WaitingRows[Message] = WaitingRows()
         self._stopping = False
         self._stop_at = 0.0
         self._images_until = math.inf
@@ -121,10 +132,11 @@ class Recorder:
         )
         self._lost = 0
         # From here on: the recording thread's own, only read by the others.
-        self._writer = RecordWriter(settings.directory / DATABASE_FILE)
+        self._writer = RecordWriter(settings.directory / DATABASE_FILE, session_started(session, time.time()))
         self._pending: list[Statement] = []
         self._flushes: list[Flush] = []
         self._lost_reported = 0
+        self._replaced_reported = 0
         self._trouble_reported = False
 
     # -- called by the other threads ------------------------------------------------------------------------------
@@ -136,14 +148,19 @@ class Recorder:
     @property
     def health(self) -> RecorderHealth:
         troubles = [text for text in (self._writer.trouble, self._images.trouble) if text]
+        oldest_s = self._inbox.oldest_s
+        is_late = oldest_s > self._settings.delayed_s
+        if is_late:
+            troubles.insert(0, f"the oldest record has waited for the disk for {oldest_s:.0f} s")
         if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping:
             troubles.insert(0, "the recording thread has ended")
         warning = WarningCode.NONE
         if troubles:
-            full = self._writer.is_full or not self._writer.trouble
+            full = self._writer.is_full or not (self._writer.trouble or is_late)
             warning = WarningCode.DISK_FULL if full else WarningCode.RECORDS_DELAYED
         lost = self._lost + self._writer.refused
-        return RecorderHealth(not troubles, warning, self._waiting(), lost, "; ".join(troubles))
+        replaced = self._writer.replaced
+        return RecorderHealth(not troubles, warning, self._waiting(), oldest_s, lost, replaced, "; ".join(troubles))
 
     def start(self) -> None:
         """Opens the records and starts the thread. A full disk is no error here: records wait then.
@@ -158,9 +175,8 @@ class Recorder:
             if problem.errno not in _DISK_FULL:
                 raise RecordingError(f'records "{folder}" cannot be made: {problem.strerror}') from problem
         if folder.exists() and not os.access(folder, os.W_OK):
-            raise RecordingError(f'records "{folder}" cannot be written: no permission')
+            raise RecordingError(f'records "{folder}" cannot be written: no permission, or a read-only medium')
         self._writer.open()
-        self._pending = session_started(self._session, time.time())
         self._thread.start()
 
     def record(self, record: InspectionRecord) -> None:
@@ -225,7 +241,7 @@ class Recorder:
         return not self._thread.is_alive() and self._waiting() == 0
 
     def _waiting(self) -> int:
-        return self._inbox.qsize() + len(self._pending)
+        return len(self._inbox) + len(self._pending)
 
     def _offer(self, row: Row) -> None:
         if not self._stopping and self._waiting() < self._settings.waiting_rows:
@@ -258,7 +274,7 @@ class Recorder:
         until = 0.0
         for _ in range(ROWS_PER_COMMIT):
             try:
-                message = self._inbox.get(timeout=wait_s)
+                message = self._inbox.take(wait_s)
             except queue.Empty:
                 return False
             match message:
@@ -332,14 +348,19 @@ class Recorder:
 
     def _commit(self) -> None:
         """Writes all pending rows in one transaction; what cannot be written now stays pending."""
-        committed = self._writer.write(self._pending) if self._pending else []
+        committed = self._writer.write(self._pending) if self._pending or not self._writer.is_open else []
         if committed is None:
             return
         self._pending.clear()
+        self._inbox.written()
         if self._lost > self._lost_reported:
             detail = f"{self._lost - self._lost_reported} records were lost: too many waited for the disk"
             self._lost_reported = self._lost
             self._pending.append(insert_event(self._event("records_lost", "error", detail)))
+        if self._writer.replaced > self._replaced_reported:
+            self._replaced_reported = self._writer.replaced
+            detail = f"{DATABASE_FILE} was removed or replaced while the station ran; what it held is not in this one"
+            self._pending.append(insert_event(self._event("records_replaced", "error", detail)))
         if committed and self._on_committed is not None:
             self._on_committed(committed)
         for flush in self._flushes:

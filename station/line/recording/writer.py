@@ -1,5 +1,8 @@
 """The one connection that writes the records: many rows in one transaction, tried again when the database fails.
 
+Before each transaction it looks whether its file is still the one at that path: SQLite goes on writing into a file that
+was removed, and nobody would ever read those rows.
+
 A row that the database refuses for good is logged, counted and passed over: trying again would refuse it again and
 hold up all others. Anything else that fails (disk full, file locked or gone) ends the transaction; the caller keeps the
 rows and offers them again when `may_try`.
@@ -23,15 +26,21 @@ from station.records.statement import Statement
 log = structlog.get_logger()
 
 RETRY_INTERVAL_S = 1.0
+_FILES = ("", "-wal", "-shm")
+_Identity = tuple[tuple[int, int], ...]
 _ROW_REFUSED = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
 
 
 class RecordWriter:
-    """The recording thread's own after `open`; the others only read `trouble`, `is_full` and `refused`."""
+    """The recording thread's own after `open`; the others only read `trouble`, `is_full`, `refused` and `replaced`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, first: Sequence[Statement] = ()) -> None:
+        """`first` is written into every file that is opened, before anything else: the session of the rows."""
         self._path = path
+        self._first = first
         self._connection: sqlite3.Connection | None = None
+        self._file: _Identity = ()
+        """What lay at the path when it was opened."""
         self._retry_at = 0.0
         self.trouble = ""
         """Why rows wait, or nothing."""
@@ -39,6 +48,12 @@ class RecordWriter:
         """The trouble is a full disk."""
         self.refused = 0
         """Rows passed over since the start."""
+        self.replaced = 0
+        """How often another file, or none, lay at the path."""
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
 
     @property
     def may_try(self) -> bool:
@@ -52,7 +67,7 @@ class RecordWriter:
             RecordingError: it is damaged or of a newer version.
         """
         try:
-            self._connection = open_writer(self._path)
+            self._open()
         except sqlite3.OperationalError as problem:
             self._failed(problem)
 
@@ -85,19 +100,50 @@ class RecordWriter:
             self._connection = None
 
     def _transaction(self, statements: Sequence[Statement]) -> list[PartKey]:
-        if self._connection is None:
-            self._connection = open_writer(self._path)
+        if self._connection is not None and _identity(self._path) != self._file:
+            self.replaced += 1
+            log.error("the database was removed or replaced while the station runs", path=str(self._path))
+            self._leave(self._connection)
+        connection = self._connection or self._open()
         written: list[PartKey] = []
-        self._connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
-            if not self._execute(self._connection, statement):
+            if not self._execute(connection, statement):
                 continue
             for dependent in statement.dependent:
-                self._execute(self._connection, dependent)
+                self._execute(connection, dependent)
             if statement.part is not None:
                 written.append(statement.part)
-        self._connection.execute("COMMIT")
+        connection.execute("COMMIT")
         return written
+
+    def _leave(self, connection: sqlite3.Connection) -> None:
+        """Completes the file that was at the path, wherever it is now, and takes its log away: SQLite leaves that of a
+        file that was moved, and would take its pages for those of the next file.
+        """
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.close()
+        now = _identity(self._path)
+        for suffix, opened, there in zip(_FILES[1:], self._file[1:], now[1:], strict=True):
+            if opened == there and self._file[0] != now[0]:
+                with contextlib.suppress(OSError):
+                    self._path.with_name(self._path.name + suffix).unlink()
+
+    def _open(self) -> sqlite3.Connection:
+        """Raises as `open_writer`; the connection is closed then."""
+        connection = open_writer(self._path)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in self._first:
+                connection.execute(statement.sql, statement.values)
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self._file = _identity(self._path)
+        self._connection = connection
+        return connection
 
     def _execute(self, connection: sqlite3.Connection, statement: Statement) -> bool:
         """False when the database refuses this row."""
@@ -121,3 +167,16 @@ class RecordWriter:
         if not self.is_full:
             # A full disk leaves the connection sound, and its write-ahead log has its space already.
             self.close()
+
+
+def _identity(path: Path) -> _Identity:
+    """Device and inode of the database, its write-ahead log and shared memory; (0, 0) for one that is not there."""
+    return tuple(_place(path.with_name(path.name + suffix)) for suffix in _FILES)
+
+
+def _place(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)

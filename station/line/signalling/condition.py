@@ -29,7 +29,7 @@ FINISHING = (
 )
 """The station takes parts, or takes no more but those in flight still get their results."""
 DOWN = (CameraState.DOWN, CameraState.FAILED)
-CLEARED_WITH_FAULTS = (WarningCode.LATE_RESULT, WarningCode.WRITER_REFUSED)
+CLEARED_WITH_FAULTS = (WarningCode.LATE_RESULT, WarningCode.WRITER_REFUSED, WarningCode.RECORDS_LOST)
 """Warnings of something that has happened; all others end when their cause does."""
 
 

@@ -79,11 +79,11 @@ def test_rows_wait_while_the_database_is_locked(tmp_path: Path, lock: sqlite3.Co
     with recording(tmp_path) as recorder:
         for number in range(1, 21):
             recorder.record(MAKE.inspected(number, Verdict.FAIL))
+        wait_for(lambda: recorder.health.waiting >= 20, "all of them")
         wait_for(lambda: not recorder.health.ok, "the warning")
         health = recorder.health
         assert health.warning is WarningCode.RECORDS_DELAYED
         assert "locked" in health.detail
-        assert health.waiting >= 20
         lock.execute("ROLLBACK")
         wait_for(lambda: recorder.health.ok, "recovery")
         assert recorder.flush(20)
