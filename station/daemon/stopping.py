@@ -22,7 +22,7 @@ class Stopping:
 
         A step that raises leaves its trace in the log (`threading.excepthook`), and the next one is taken.
         """
-        thread = threading.Thread(target=stop, name=f"stop {name}", daemon=True)
+        thread = threading.Thread(target=stop, name=f"stop-{name}", daemon=True)
         try:
             thread.start()
         except RuntimeError as problem:  # no thread can be started any more

@@ -38,6 +38,7 @@ class ImageStore:
         self._probe_at = 0.0
         self.trouble = ""
         """Why images cannot be stored now; empty when they can."""
+        self._changes: list[str] = []
 
     def make_folder(self) -> None:
         """Raises OSError."""
@@ -94,6 +95,11 @@ class ImageStore:
         deleted, self._deleted = self._deleted, []
         return deleted
 
+    def changes(self) -> list[str]:
+        """What `trouble` became since the last call: nothing, the last change, or the first and the last one."""
+        changes, self._changes = self._changes, []
+        return changes[:1] + changes[1:][-1:]
+
     def _probe(self) -> None:
         self._make_room()
         self.make_folder()
@@ -118,12 +124,14 @@ class ImageStore:
         why = f"{problem.strerror or problem}"
         if not self.trouble:
             log.warning("images are not stored", why=why, directory=str(self._images))
+            self._changes.append(f"images are not stored: {why}")
         self.trouble = f"images are not stored: {why}"
         return why
 
     def _works(self) -> None:
         if self.trouble:
             log.info("images are stored again", directory=str(self._images))
+            self._changes.append("")
         self.trouble = ""
 
     def _relative(self, path: Path) -> str:

@@ -137,7 +137,6 @@ class Recorder:
         self._flushes: list[Flush] = []
         self._lost_reported = 0
         self._replaced_reported = 0
-        self._trouble_reported = False
 
     # -- called by the other threads ------------------------------------------------------------------------------
 
@@ -333,10 +332,9 @@ class Recorder:
     def _tidy(self) -> None:
         for path in self._images.tidy():
             self._pending.append(image_deleted(path))
-        if bool(self._images.trouble) != self._trouble_reported:
-            self._trouble_reported = bool(self._images.trouble)
-            kind, level = ("images_skipped", "warning") if self._images.trouble else ("images_stored", "info")
-            self._pending.append(insert_event(self._event(kind, level, self._images.trouble)))
+        for trouble in self._images.changes():
+            kind, level = ("images_skipped", "warning") if trouble else ("images_stored", "info")
+            self._pending.append(insert_event(self._event(kind, level, trouble)))
 
     def _take_stock(self) -> None:
         """Counts the images on disk, and corrects rows whose image is gone (killed between file and row)."""
