@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from engines.training.calibration.calibrate import CONFIDENCE, calibrate
-from engines.training.calibration.tail import TAIL_SHARE, allowed_exceeding, order_limit, tail_limit
+from engines.training.calibration.tail import TAIL_SHARE, exceeding_rank, order_limit, tail_limit
 
 Scores = NDArray[np.float64]
 TRUTH_SIZE = 400_000
@@ -35,7 +35,7 @@ def exponential(scores: Scores, budget: float) -> float:
 
 def distribution_free(scores: Scores, budget: float) -> float:
     """Not defined for few images."""
-    if allowed_exceeding(len(scores), budget, CONFIDENCE) < 0:
+    if exceeding_rank(len(scores), budget, CONFIDENCE) < 0:
         return float("nan")
     return order_limit(scores, budget, CONFIDENCE, len(scores))
 

@@ -47,6 +47,9 @@ class TeachRequest:
     false_reject_budget: float = field(
         default=0.01, metadata=_about("good parts that may be rejected (default 0.01)", "SHARE", float)
     )
+    review_budget: float = field(
+        default=0.1, metadata=_about("good parts that may be rejected or in review (default 0.1)", "SHARE", float)
+    )
     seed: int = field(default=0, metadata=_about("same images and same seed give the same model (default 0)", "N", int))
     threads: int = field(default=2, metadata=_about("CPU threads (default 2)", "N", int))
     steps: int | None = field(
@@ -70,6 +73,8 @@ class TeachRequest:
 OPTIONS: Mapping[str, Field[Any]] = {option.name: option for option in fields(TeachRequest)}
 FILES = ("known_good", "known_bad", "veto", "cache")
 """Options that a caller may fill itself: a refresh writes these files."""
+FROM_LINE = ("false_reject_budget", "review_budget", "seed")
+"""What may be chosen for a teaching from the line, too."""
 
 
 def add_options(

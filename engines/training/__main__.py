@@ -72,6 +72,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             ),
             training=TrainOptions(steps=request.steps),
             false_reject_budget=request.false_reject_budget,
+            review_budget=request.review_budget,
         ),
         location=LocateOptions(
             method=request.location,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engines.bundle.manifest import Calibration
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
-from engines.training.calibration.calibrate import calibrate
+from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.fitting.crossfit import FOLDS, CrossFit, cross_fit, steps_help
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, score, train
 from engines.training.images.dataset import MIN_IMAGES
@@ -42,6 +42,7 @@ class LearnOptions:
     refinement: RefineOptions = field(default_factory=RefineOptions)
     training: TrainOptions = field(default_factory=TrainOptions)
     false_reject_budget: float = 0.01
+    review_budget: float = REVIEW_BUDGET
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def learn(
         held_out.image_scores[in_groups],
         held_out.map_peaks[in_groups],
         options.false_reject_budget,
+        options.review_budget,
         defective_scores=defective if len(defective) else None,
         is_dirty=refinement.dirt_share > 0 or weights is not None,
     )

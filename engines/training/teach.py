@@ -17,6 +17,7 @@ from engines.bundle.writing import write_bundle
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE
 from engines.detectors.catalogue import DETECTORS
 from engines.errors import TrainingError
+from engines.training.calibration.calibrate import check_budgets
 from engines.training.dossier.collect import TrainingRun, collect
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
@@ -164,9 +165,7 @@ def _check_options(output: Path, options: TeachOptions) -> None:
     """Fail before the work, not after it."""
     if options.detector not in DETECTORS:
         raise TrainingError(f'unknown detector "{options.detector}"; known: {", ".join(sorted(DETECTORS))}')
-    budget = options.learning.false_reject_budget
-    if not 0 < budget <= 0.2:
-        raise TrainingError(f"false-reject budget {budget}: allowed is above 0 and at most 0.2")
+    check_budgets(options.learning.false_reject_budget, options.learning.review_budget)
     factor = options.learning.refinement.factor
     if not factor > 1:
         raise TrainingError(f"lambda {factor}: must be above 1, it is a multiple of the median score")

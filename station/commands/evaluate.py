@@ -27,6 +27,7 @@ _OPTIONS = (
     "backbone",
     "steps",
     "false_reject_budget",
+    "review_budget",
     "cache",
 )
 _SWITCHES = ("report_only", "retry_failed", "accept_other_source")
@@ -58,6 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--backbone", type=name_or_file, metavar="NAME", help="name or file of the frozen network")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the detector's own number)")
     parser.add_argument("--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="default %(default)s")
+    parser.add_argument("--review-budget", type=float, default=0.1, metavar="SHARE", help="default %(default)s")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="features (default: in the output)")
     parser.add_argument("--report-only", action="store_true", help="only write the report anew")
     parser.add_argument("--retry-failed", action="store_true", help="do failed runs again")

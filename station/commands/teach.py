@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engines.bundle.files import DOSSIER_FOLDER
-from engines.teach_request import OPTIONS, add_options, request_from
+from engines.teach_request import FROM_LINE, OPTIONS, add_options, request_from
 from station.commands.options import add_config_option, ask, complain
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
@@ -24,8 +24,6 @@ from station.jobs.teaching import command_again, teach
 
 MAX_NAMES = 10
 """Removed images that are listed by name; the dossier shows all."""
-FROM_LINE = ("false_reject_budget", "seed")
-"""What may be chosen for a teaching from the line, too."""
 _FROM_FOLDER = tuple(name for name in OPTIONS if name not in (*FROM_LINE, "cache"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon.changeover import Changeover, ChangeRefused
@@ -119,22 +120,21 @@ class Requests:
         """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine."""
         parts = request.get("parts")
         output = request.get("output")
-        budget = request.get("false_reject_budget", 0.01)
-        seed = request.get("seed", 0)
         if not (isinstance(parts, int) and 20 <= parts <= 100_000):
             raise ControlError(f"parts = {parts!r}: a whole number from 20 to 100000")
         if not (isinstance(output, str) and output):
             raise ControlError(f"output = {output!r}: the folder of the new engine")
-        if not (isinstance(budget, float) and 0 < budget < 1 and isinstance(seed, int)):
-            raise ControlError("false_reject_budget: a number between 0 and 1; seed: a whole number")
+        how = TeachRequest(**{name: request[name] for name in FROM_LINE if name in request})
+        budgets = (how.false_reject_budget, how.review_budget)
+        if not (all(isinstance(each, float) and 0 < each < 1 for each in budgets) and isinstance(how.seed, int)):
+            raise ControlError("false_reject_budget, review_budget: a number between 0 and 1; seed: a whole number")
         configuration = self._changeover.configuration
         try:
             self._teaching.start(
                 parts,
                 configuration.resolve(Path(output)),
                 cameras=len(configuration.settings.cameras),
-                false_reject_budget=budget,
-                seed=seed,
+                request=how,
             )
         except JobError as problem:
             raise ControlError(str(problem)) from problem

@@ -28,6 +28,7 @@ from station.results import Frame
 log = structlog.get_logger()
 
 QUEUE_SIZE = 64
+AS_USUAL = TeachRequest()
 
 
 class Phase(str, Enum):
@@ -86,10 +87,10 @@ class TeachingFromLine:
             self._wanted -= 1
         return self._wanted > 0
 
-    def start(
-        self, parts: int, output: Path, *, cameras: int = 1, false_reject_budget: float = 0.01, seed: int = 0
-    ) -> None:
+    def start(self, parts: int, output: Path, *, cameras: int = 1, request: TeachRequest = AS_USUAL) -> None:
         """Begins with the frames of the next `parts` parts, one of each camera, given to `take`.
+
+        `request`: how to teach; its cache is this stage's own.
 
         Raises JobError when a teaching is already under way.
         """
@@ -101,9 +102,7 @@ class TeachingFromLine:
         self._drain()
         self._wanted = images = parts * cameras
         self._status = TeachingStatus(Phase.COLLECTING, "images", 0, images)
-        self._thread = threading.Thread(
-            target=self._run, args=(images, output, false_reject_budget, seed), name="teaching"
-        )
+        self._thread = threading.Thread(target=self._run, args=(images, output, request), name="teaching")
         self._thread.start()
 
     def close(self) -> None:
@@ -112,13 +111,11 @@ class TeachingFromLine:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, wanted: int, output: Path, false_reject_budget: float, seed: int) -> None:
+    def _run(self, wanted: int, output: Path, request: TeachRequest) -> None:
         try:
             images = self._collect(wanted)
             self._status = TeachingStatus(Phase.TRAINING)
-            request = TeachRequest(
-                false_reject_budget=false_reject_budget, seed=seed, cache=self._directory / "features"
-            )
+            request = replace(request, cache=self._directory / "features")
             result = teach(
                 images,
                 output,

@@ -75,6 +75,7 @@ def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Mes
         ("teach", {"parts": 100_001, "output": "new"}, "parts = 100001: a whole number from 20 to 100000"),
         ("teach", {"parts": 20, "output": ""}, "output = '': the folder of the new engine"),
         ("teach", {"parts": 20, "output": "new", "false_reject_budget": 1.0}, "a number between 0 and 1"),
+        ("teach", {"parts": 20, "output": "new", "review_budget": "10 %"}, "review_budget: a number between 0 and 1"),
         ("teach", {"parts": 20, "output": "."}, "exists already; choose a new folder"),
     ],
 )

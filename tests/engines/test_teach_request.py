@@ -24,6 +24,7 @@ CHOSEN = TeachRequest(
     template_angle_deg=-3.5,
     refine="osr",
     false_reject_budget=0.02,
+    review_budget=0.05,
     seed=-7,
     threads=3,
     steps=0,
@@ -77,6 +78,7 @@ def test_the_training_does_all_that_is_asked() -> None:
     assert teaching.location.template_max_angle_deg == -3.5
     assert teaching.learning.refinement.method == "osr"
     assert (teaching.learning.training.steps, teaching.learning.false_reject_budget) == (0, 0.02)
+    assert teaching.learning.review_budget == 0.05
 
 
 def test_its_defaults_are_those_of_the_training() -> None:

@@ -5,6 +5,9 @@ Here every limit is an upper confidence bound that knows the number of images: w
 there are enough of them, from a model of their tail where there are not; the promise says which. Both were chosen by
 simulation (`benchmarks/calibration.py`): the model keeps its promise for tails up to about those of a log-normal of
 deviation 0.5; with heavier ones it holds in two cases of three, and twice as many images are the remedy.
+
+Two budgets, two limits, each drawn by itself: how many good parts may be rejected, and how many may be rejected or cost
+a person's look. The second is the lever on escapes that breaks no promise; what it costs is people's time.
 """
 
 from __future__ import annotations
@@ -18,26 +21,30 @@ from scipy import special  # scipy.stats takes a second of processor time to imp
 from engines.bundle.manifest import Calibration, EscapeBounds
 from engines.errors import TrainingError
 from engines.training.calibration.tail import (
-    allowed_exceeding,
     effective_count,
+    exceeding_rank,
     min_count,
-    order_limit,
     outlier_count,
-    tail_limit,
+    upper_limit,
 )
 
 Scores = NDArray[np.float64]
 
 CONFIDENCE = 0.9
 MIN_HOLDOUT = 10
-REVIEW_BUDGET_FACTOR = 3.0
-"""The review band begins where this many times the false-reject budget of the good parts would lie above."""
+REVIEW_BUDGET = 0.1
+"""Of a new product: its first weeks are worth a look at every tenth good part."""
+MAX_BUDGET = 0.2
+MAX_REVIEW_BUDGET = 0.4
+PIXEL_BUDGET_FACTOR = 3.0
+"""This many times the false-reject budget of the good parts may show a region."""
 
 
 def calibrate(
     held_out_scores: Scores,
     held_out_peaks: Scores,
     budget: float,
+    review_budget: float = REVIEW_BUDGET,
     *,
     defective_scores: Scores | None = None,
     order_is_capture_order: bool = True,
@@ -53,6 +60,7 @@ def calibrate(
         held_out_scores: (n,) image scores of good images, each by a model that did not see it.
         held_out_peaks: (n,) the largest cell of their maps.
         budget: share of good parts that may be rejected, above 0 and at most 0.2.
+        review_budget: share that may be rejected or in review, above 0 and at most 0.4; `budget` where that is more.
         defective_scores: image scores of known defective images that were not learned.
         order_is_capture_order: neighbours may show the same part; then fewer images are independent.
         is_dirty: refinement found defects among the training images; some may be left, and the promise says so.
@@ -60,8 +68,7 @@ def calibrate(
     Raises:
         TrainingError: too few scores, scores that are not finite or all the same, or a budget out of range.
     """
-    if not 0 < budget <= 0.2:
-        raise TrainingError(f"false-reject budget {budget}: allowed is above 0 and at most 0.2")
+    check_budgets(budget, review_budget)
     if not 0.5 <= confidence < 1:
         raise TrainingError(f"confidence {confidence}: allowed is from 0.5 to below 1")
     scores = _checked(held_out_scores, "image scores", minimum=MIN_HOLDOUT)
@@ -71,11 +78,12 @@ def calibrate(
             f"calibration got {len(scores)} image scores and {len(peaks)} map peaks: one per image each"
         )
 
-    review_budget = min(0.4, REVIEW_BUDGET_FACTOR * budget)
+    review_budget = max(budget, review_budget)
+    pixel_budget = min(0.4, PIXEL_BUDGET_FACTOR * budget)
     image = _Sample.of(scores, "image scores", confidence, order_is_capture_order)
     pixel = _Sample.of(peaks, "map peaks", confidence, order_is_capture_order)
     reject_score = image.limit(budget)
-    review_score = min(image.limit(review_budget), reject_score)
+    review_score = image.limit(review_budget)
     escapes = (
         None
         if defective_scores is None
@@ -86,12 +94,12 @@ def calibrate(
     return Calibration(
         reject_score=reject_score,
         review_score=review_score,
-        pixel_score=pixel.limit(review_budget),
+        pixel_score=pixel.limit(pixel_budget),
         typical_score=float(np.median(scores)),
         typical_peak=float(np.median(peaks)),
         false_reject_budget=budget,
         review_budget=review_budget,
-        pixel_budget=review_budget,
+        pixel_budget=pixel_budget,
         confidence=confidence,
         holdout_count=len(scores),
         effective_count=image.effective_count,
@@ -100,6 +108,14 @@ def calibrate(
         promise=_promise(image, budget, review_budget, escapes, is_dirty=is_dirty),
         escapes=escapes,
     )
+
+
+def check_budgets(budget: float, review_budget: float) -> None:
+    """Raises TrainingError for a budget that no calibration accepts."""
+    if not 0 < budget <= MAX_BUDGET:
+        raise TrainingError(f"false-reject budget {budget}: allowed is above 0 and at most {MAX_BUDGET}")
+    if not 0 < review_budget <= MAX_REVIEW_BUDGET:
+        raise TrainingError(f"review budget {review_budget}: allowed is above 0 and at most {MAX_REVIEW_BUDGET}")
 
 
 @dataclass(frozen=True)
@@ -121,13 +137,12 @@ class _Sample:
         return cls(name, kept, outliers, max(1.0, independent * len(kept) / len(scores)), confidence)
 
     def needs_no_model(self, probability: float) -> bool:
-        return allowed_exceeding(self.effective_count, probability, self.confidence) >= 1
+        return exceeding_rank(self.effective_count, probability, self.confidence) >= 1
 
     def limit(self, probability: float) -> float:
-        """Exceeded by at most this share of further scores."""
-        bound = order_limit if self.needs_no_model(probability) else tail_limit
+        """Exceeded by at most this share of further scores; not higher for a larger share."""
         try:
-            limit = bound(self.scores, probability, self.confidence, self.effective_count)
+            limit = upper_limit(self.scores, probability, self.confidence, self.effective_count)
         except ValueError as problem:
             raise TrainingError(f"calibration cannot draw a limit from the {self.name}: {problem}") from problem
         if not limit > np.median(self.scores):
@@ -258,13 +273,14 @@ def _promise(
     total = len(image.scores) + image.outlier_count
     like = f", worth {image.effective_count:.0f} independent ones" if image.effective_count < 0.95 * total else ""
     said = [
-        f"At most {100 * budget:.3g} % of good parts rejected and at most {100 * review_budget:.3g} % rejected "
-        f"or in review, each with {image.confidence:.0%} confidence, from {total} images{like}."
+        f"Of 1000 good parts at most {1000 * budget:.3g} are rejected and at most {1000 * review_budget:.3g} rejected "
+        f"or in review. Each of the two holds in {10 * image.confidence:.3g} of 10 teachings from as many images "
+        f"({total}{like})."
     ]
     if not image.needs_no_model(budget):
         needed = min_count(budget, image.confidence)
         said.append(
-            f"This rests on a model of the tail of the scores: without one, {needed} independent images are needed."
+            f"The first rests on a model of the tail of the scores: without one it takes {needed} independent images."
         )
     if image.outlier_count:
         said.append(

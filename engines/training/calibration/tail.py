@@ -26,15 +26,16 @@ _SCALES = np.exp(np.linspace(-math.log(4), math.log(4), 33))  # in units of the 
 _EXCEEDING_POINTS = 7
 
 
-def allowed_exceeding(count: float, probability: float, confidence: float) -> int:
-    """How many of `count` independent scores may lie above a limit that keeps the promise without any model.
+def exceeding_rank(count: float, probability: float, confidence: float) -> float:
+    """How many of `count` independent scores lie above a limit that keeps the promise without any model; a real number.
 
-    The largest j with P(B <= j) <= 1 - confidence, B binomial of `count` trials with this probability; -1 when even
-    the largest score is too low: count < log(1 - confidence) / log(1 - probability).
+    The j with P(B <= j) = 1 - confidence, B binomial of `count` trials with this probability, continued between whole
+    numbers by the incomplete beta function (fractional order statistics, Hutson 1999): the confidence is met exactly,
+    and the rank never falls as the probability rises. -1: even the largest score is too low.
     """
-    trials = math.floor(count)
-    at_most = special.bdtr(np.arange(trials + 1), trials, probability)
-    return int(np.searchsorted(at_most, 1 - confidence, side="right")) - 1
+    if (1 - probability) ** count > 1 - confidence:
+        return -1.0
+    return float(special.bdtrik(1 - confidence, count, probability))
 
 
 @cache
@@ -44,24 +45,30 @@ def min_count(probability: float, confidence: float) -> int:
     With fewer the largest score would be the limit: one odd image would set it.
     """
     count = math.ceil(math.log(1 - confidence) / math.log(1 - probability))
-    while allowed_exceeding(count, probability, confidence) < 1:
+    while exceeding_rank(count, probability, confidence) < 1:
         count += 1
     return count
 
 
 def order_limit(scores: Scores, probability: float, confidence: float, effective_count: float) -> float:
-    """A distribution-free limit: an order statistic, see `allowed_exceeding`.
+    """A distribution-free limit: an order statistic, between two of them in proportion, see `exceeding_rank`.
 
     `effective_count` stands for the number of scores where they are not independent.
 
     Raises:
         ValueError: too few scores.
     """
-    exceeding = allowed_exceeding(effective_count, probability, confidence)
-    if exceeding < 0:
+    rank = exceeding_rank(effective_count, probability, confidence)
+    if rank < 0:
         needed = min_count(probability, confidence)
         raise ValueError(f"{effective_count:g} scores give no limit without a model, {needed} do")
-    return float(np.sort(scores)[-1 - math.floor(exceeding * len(scores) / effective_count)])
+    return _from_top(scores, rank, effective_count)
+
+
+def _from_top(scores: Scores, rank: float, effective_count: float) -> float:
+    """The score that `rank` of `effective_count` scores exceed, both real numbers."""
+    place = max(0.0, len(scores) - 1 - rank * len(scores) / effective_count)
+    return float(np.interp(place, np.arange(len(scores)), np.sort(scores)))
 
 
 def tail_limit(scores: Scores, probability: float, confidence: float, effective_count: float) -> float:
@@ -100,6 +107,21 @@ def tail_limit(scores: Scores, probability: float, confidence: float, effective_
     order = np.argsort(limits, axis=None)
     mass = np.cumsum(np.broadcast_to(posterior[..., None], limits.shape).ravel()[order])
     return float(threshold + unit * np.interp(confidence * mass[-1], mass, limits.ravel()[order]))
+
+
+def upper_limit(scores: Scores, probability: float, confidence: float, effective_count: float) -> float:
+    """Without a model where one score may exceed the limit, else from the tail; never higher for a higher probability.
+
+    The lower of the two would not hold: where both are at hand it covers 0.8 of the cases, not 0.9. So the tail stops
+    at the highest limit that needs no model.
+
+    Raises:
+        ValueError: the scores that make the tail are all the same.
+    """
+    if exceeding_rank(effective_count, probability, confidence) >= 1:
+        return order_limit(scores, probability, confidence, effective_count)
+    modelled = tail_limit(scores, probability, confidence, effective_count)
+    return max(modelled, _from_top(scores, 1.0, effective_count))
 
 
 def effective_count(scores: Scores) -> float:

@@ -61,7 +61,9 @@ def evaluate(options: argparse.Namespace, reporter: Reporter) -> None:
         plan = Plan(
             runs=tuple(_grid(options, [data.labels.name for data in sets])),
             sets=sets,
-            options=EvaluateOptions(options.backbone, options.steps, options.false_reject_budget),
+            options=EvaluateOptions(
+                options.backbone, options.steps, options.false_reject_budget, options.review_budget
+            ),
             source=source_sha256(),
             output=options.output,
             cache=options.cache or options.output / "features",
@@ -146,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backbone", default=defaults.backbone)
     parser.add_argument("--steps", type=int, help="training steps, 0: closed form only (default: the detector's own)")
     parser.add_argument("--false-reject-budget", type=float, default=defaults.false_reject_budget)
+    parser.add_argument("--review-budget", type=float, default=defaults.review_budget)
     parser.add_argument("--report-only", action="store_true", help="only write the report anew")
     parser.add_argument("--retry-failed", action="store_true", help="do failed runs again")
     parser.add_argument(

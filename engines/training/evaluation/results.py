@@ -66,6 +66,8 @@ class Result:
     auroc_by_defect: Mapping[str, float] = field(default_factory=dict)
     false_reject_budget: float | None = None
     """Share of good parts that may be rejected, as promised by the calibration."""
+    review_budget: float | None = None
+    """Share that may be rejected or in review."""
     false_reject: float | None = None
     """Share of good test images above the reject limit."""
     promise_refuted: bool | None = None

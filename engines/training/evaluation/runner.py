@@ -16,7 +16,7 @@ from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.calibration.calibrate import ObservedShare, realised
+from engines.training.calibration.calibrate import REVIEW_BUDGET, ObservedShare, realised
 from engines.training.evaluation import metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared
@@ -44,6 +44,7 @@ class EvaluateOptions:
     steps: int | None = None
     """Training steps; None: the detector's own number."""
     false_reject_budget: float = 0.01
+    review_budget: float = REVIEW_BUDGET
 
 
 def run_once(
@@ -58,7 +59,9 @@ def run_once(
     train = split.oracle_train if run.refine == ORACLE else split.train
     train_bad = int(np.count_nonzero(split.train_is_dirty))
     refinement = RefineOptions(method="none" if run.refine == ORACLE else run.refine)
-    learning = LearnOptions(refinement, TrainOptions(options.steps, run.seed), options.false_reject_budget)
+    learning = LearnOptions(
+        refinement, TrainOptions(options.steps, run.seed), options.false_reject_budget, options.review_budget
+    )
     started = time.monotonic()
     row = np.cumsum(data.is_located) - 1  # of the features; images without a part have none
     train = train[data.is_located[train]]
@@ -97,6 +100,7 @@ def run_once(
         aupro=aupro,
         auroc_by_defect=_by_defect(data, split, good, defective),
         false_reject_budget=options.false_reject_budget,
+        review_budget=options.review_budget,
         false_reject=verdicts.false_rejects.count / len(good),
         promise_refuted=verdicts.refuted,
         independent_good=verdicts.independent_good,
