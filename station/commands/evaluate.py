@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from engines.cores import usable_cores
 from engines.teach_request import name_or_file
 from station.commands.options import complain
 from station.jobs.process import JobError, run_job
@@ -55,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="repetitions (default %(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="results, report and features")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
+    parser.add_argument("--jobs", type=int, default=usable_cores(), metavar="N", help="processes (default: cores)")
     parser.add_argument("--backbone", type=name_or_file, metavar="NAME", help="name or file of the frozen network")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps (default: the detector's own number)")
     parser.add_argument("--false-reject-budget", type=float, default=0.01, metavar="SHARE", help="default %(default)s")

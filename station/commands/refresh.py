@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.table import Table
 
+from engines.cores import usable_cores
 from engines.errors import EngineError
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from station.commands.engine import store_of
@@ -111,7 +111,7 @@ def _key(options: argparse.Namespace) -> str:
 
 def _request(options: argparse.Namespace) -> TeachRequest:
     request = request_from(options, _OPTIONS)
-    return replace(request, threads=options.threads or max(1, len(os.sched_getaffinity(0)) - 1))
+    return replace(request, threads=options.threads or max(1, usable_cores() - 1))
 
 
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:

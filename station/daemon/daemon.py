@@ -181,6 +181,8 @@ def _open_records(configuration: LoadedConfiguration, session: str, opened: cont
     recorder = Recorder(assembly.recorder_settings(configuration), session, on_committed=journal.commit)
     recorder.start()
     opened.callback(recorder.stop, 5.0)
+    if journal.is_new:
+        recorder.journal_is_new()
     for part in journal.recover():
         recorder.record_recovered(part, recipe=configuration.settings.recipe.name)
     return _Records(journal, recorder)

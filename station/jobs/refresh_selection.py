@@ -21,6 +21,7 @@ from pathlib import Path
 
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
+from station.records.images import is_whole_png
 from station.records.parts import parts
 from station.records.schema import RecordingError, open_reader
 from station.results import Verdict
@@ -128,7 +129,7 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
         key = f"{row.session}/{row.acquisition_id}"
         for view in row.views:
             image = (folder / (view.image_path or "")).resolve()
-            if image.is_relative_to(folder) and image.is_file():  # the disk budget may have taken it meanwhile
+            if image.is_relative_to(folder) and is_whole_png(image):  # the disk budget may have taken it meanwhile
                 found.append(PartImage(key, str(row.part_id), image, view.verdict, camera=view.camera))
     if not found:
         raise RefreshError(

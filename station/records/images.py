@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRI
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):
     _FAST_PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
+_PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
 
 class ImageError(Exception):
     """Pixels that cannot be encoded, or a file that cannot be decoded."""
@@ -35,13 +39,16 @@ class MapScale:
 
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Writes a file that appears complete or not at all. Raises OSError (full disk, ...) and leaves nothing behind.
+    """Writes a file that appears complete or not at all, also after a power cut: it is synced before it gets its name.
 
-    Not synced: after a power cut the file may be empty.
+    Raises OSError (full disk, ...) and leaves nothing behind.
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -86,3 +93,17 @@ def encode_png(pixels: Pixels) -> memoryview:
     if not done:
         raise ImageError(f"pixels of shape {pixels.shape} cannot be encoded")
     return data.data
+
+
+def is_whole_png(path: Path) -> bool:
+    """Whether a file begins and ends as a PNG does: images of an older station were not synced, and after a power cut
+    some are empty or cut off.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_PNG_BEGIN)) != _PNG_BEGIN:
+                return False
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return file.read() == _PNG_END
+    except OSError:
+        return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from station.records.statement import Statement
 
 _START = (
@@ -29,3 +31,9 @@ def session_killed(session: str) -> Statement:
 def session_ended(session: str, wall_time: float) -> Statement:
     """The station stops in order."""
     return Statement(_END, {"session": session, "wall_time": wall_time})
+
+
+def unended_sessions(connection: sqlite3.Connection) -> list[str]:
+    """Sessions of stations that run, were killed or lost their power, oldest first."""
+    found = connection.execute("SELECT session FROM sessions WHERE clean IS NULL ORDER BY start_wall_time")
+    return [str(session) for (session,) in found]

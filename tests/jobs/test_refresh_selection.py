@@ -222,3 +222,12 @@ def test_labels_may_be_json_for_many_parts(tmp_path: Path) -> None:
     many = {str(index): "good" for index in range(5000)}
     (tmp_path / "l.json").write_text(json.dumps(many))
     assert len(read_labels(tmp_path / "l.json")) == 5000
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_an_image_that_a_power_cut_left_empty_or_cut_off_does_not_stop_a_refresh(tmp_path: Path, left: int) -> None:
+    record(tmp_path, [Verdict.PASS] * 3)
+    first = from_records(tmp_path, recipe="default", newest=100)[0].image
+    first.write_bytes(first.read_bytes()[:left])
+    found = from_records(tmp_path, recipe="default", newest=100)
+    assert [part.key for part in found] == ["s1/2", "s1/3"]

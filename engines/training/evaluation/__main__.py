@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
+from engines.cores import usable_cores
 from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.training.evaluation.layouts import RECOGNISED, open_sets
@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=_at_least_one, default=3, help="number of seeds (default 3)")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, help="results, report and features; used again")
-    parser.add_argument("--jobs", type=_at_least_one, default=os.cpu_count() or 1, help="processes (default: cores)")
+    parser.add_argument("--jobs", type=_at_least_one, default=usable_cores(), help="processes (default: cores)")
     parser.add_argument("--cache", type=Path, help="folder of the features (default OUTPUT/features)")
     parser.add_argument("--backbone", default=defaults.backbone)
     parser.add_argument("--steps", type=int, help="training steps, 0: closed form only (default: the detector's own)")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from engines.cores import usable_cores
 from engines.errors import TrainingError
 from engines.training.evaluation.prepare import LocatedSet, Prepared, prepare
 from engines.training.evaluation.results import ResultFolder, Run
@@ -194,7 +195,7 @@ class _Worker:
                 raise prepared
             result, arrays = run_once(run, plan.data(run), prepared, plan.options, fingerprint)
             if key not in self._inference_ms:
-                threads = os.cpu_count() or 1
+                threads = usable_cores()
                 self._inference_ms[key] = measure_inference_ms(prepared.detector, plan.data(run).spec, threads)
             result = replace(result, inference_ms=self._inference_ms[key])
         except Exception as error:  # noqa: BLE001  stage boundary: it is recorded, and the other runs go on

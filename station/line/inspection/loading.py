@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engines.bundle.manifest import Calibration
+from engines.cores import usable_cores
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.scale import LIMIT
@@ -94,7 +94,7 @@ def load_inspector(
 
 def engine_threads(configured: int) -> int:
     """The configured number; for 0 all cores of this process but one, and at least one."""
-    return configured or max(1, len(os.sched_getaffinity(0)) - 1)
+    return configured or max(1, usable_cores() - 1)
 
 
 def view_limits(

@@ -102,6 +102,8 @@ class Journal:
         self._unfinished: list[UnfinishedPart] = []
         self.damaged = 0
         """Slots found that were in use but unreadable: parts that are lost."""
+        self.is_new = not path.exists()
+        """There was none: nothing is known of the parts that an earlier station may have left."""
         try:
             self._file_descriptor = _open(path, slots)
         except BlockingIOError as problem:

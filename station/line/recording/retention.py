@@ -41,14 +41,23 @@ class Retention:
         return shutil.disk_usage(self._directory).free >= self._min_free
 
     def scan(self) -> frozenset[str]:
-        """Takes stock of what is there and removes half-written files of an earlier process. Returns all stems."""
+        """Takes stock of what is there and removes half-written files of an earlier process, and images that are empty
+        after a power cut. Returns all stems.
+        """
         found: dict[str, int] = {}
+        empty: set[str] = set()
         for entry in _files(self._directory):
             if entry.name.endswith(TEMPORARY_SUFFIX):
                 Path(entry.path).unlink(missing_ok=True)
             elif entry.name.endswith(IMAGE_SUFFIX):
                 stem = _stem(Path(entry.path).relative_to(self._directory).as_posix())
-                found[stem] = found.get(stem, 0) + entry.stat().st_size
+                size = entry.stat().st_size
+                found[stem] = found.get(stem, 0) + size
+                if not size:
+                    empty.add(stem)
+        for stem in empty:
+            self._unlink(stem)
+            del found[stem]
         self._bytes_of = dict(sorted(found.items()))
         self._total = sum(found.values())
         return frozenset(found)
@@ -63,12 +72,15 @@ class Retention:
         deleted: list[str] = []
         while self._bytes_of and len(deleted) < limit and (self._total > self._budget or not self.has_room):
             stem = next(iter(self._bytes_of))
-            for suffix in (IMAGE_SUFFIX, MAP_SUFFIX):
-                (self._directory / (stem + suffix)).unlink(missing_ok=True)
+            self._unlink(stem)
             self._total -= self._bytes_of.pop(stem)
             deleted.append(stem)
             self._remove_day_if_last(stem)
         return deleted
+
+    def _unlink(self, stem: str) -> None:
+        for suffix in (IMAGE_SUFFIX, MAP_SUFFIX):
+            (self._directory / (stem + suffix)).unlink(missing_ok=True)
 
     def _remove_day_if_last(self, stem: str) -> None:
         day = stem.partition("/")[0]

@@ -178,6 +178,16 @@ class Recorder:
         self._writer.open()
         self._thread.start()
 
+    def journal_is_new(self) -> None:
+        """There was no journal at the start: says of a session that has not ended what may be missing of it."""
+        for session in self._writer.unended:
+            self.event(
+                "power_cut",
+                "warning",
+                f"session {session} ended without its journal, as in a power cut: results that the PLC was shown in "
+                "its last moments may be missing on record",
+            )
+
     def record(self, record: InspectionRecord) -> None:
         """Takes a part; returns within microseconds whatever the disk does. Called by one thread."""
         self._offer(PartToStore(self._waiting_images.admit(record)))

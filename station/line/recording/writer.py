@@ -21,6 +21,7 @@ import structlog
 from station.line.recording.journal import PartKey
 from station.records.parts import image_paths
 from station.records.schema import RecordingError, open_writer
+from station.records.sessions import unended_sessions
 from station.records.statement import Statement
 
 log = structlog.get_logger()
@@ -50,6 +51,8 @@ class RecordWriter:
         """Rows passed over since the start."""
         self.replaced = 0
         """How often another file, or none, lay at the path."""
+        self.unended: list[str] = []
+        """Sessions that had not ended when the first file was opened: their station was killed, or lost its power."""
 
     @property
     def is_open(self) -> bool:
@@ -135,6 +138,8 @@ class RecordWriter:
         connection = open_writer(self._path)
         try:
             connection.execute("BEGIN IMMEDIATE")
+            if not self._file:
+                self.unended = unended_sessions(connection)
             for statement in self._first:
                 connection.execute(statement.sql, statement.values)
             connection.execute("COMMIT")

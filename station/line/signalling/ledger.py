@@ -97,7 +97,7 @@ class Ledger:
     """Owns the open parts and the counters of one session. Called by the signalling thread; judges nothing."""
 
     def __init__(self, settings: LedgerSettings, *, wall_offset_ns: int, first_id: int = 1) -> None:
-        """`wall_offset_ns` + monotonic time = time since the epoch, for people."""
+        """`wall_offset_ns`: see `wall_clock_is`."""
         self._settings = settings
         self._wall_offset_ns = wall_offset_ns
         self._next_id = first_id
@@ -116,6 +116,10 @@ class Ledger:
         """In one line, for debugging."""
         parts = (f"{key}{'' if entry.has_frame else ' without frame'}" for key, entry in self._open.items())
         return f"<Ledger open: {', '.join(parts) or 'none'}; next: {self._next_id}>"
+
+    def wall_clock_is(self, offset_ns: int) -> None:
+        """`offset_ns` + monotonic time = time since the epoch, for people: of the parts that are opened from now on."""
+        self._wall_offset_ns = offset_ns
 
     @property
     def counters(self) -> Counters:

@@ -75,6 +75,8 @@ from station.line.signalling.view_matching import ViewMatching
 from station.results import Decision, Identity
 
 LONGEST_WAIT_S = 0.2
+CLOCK_STEP_S = 1.0
+"""A clock that moves by more than this between two turns was set."""
 FOREVER_NS = 3_600_000_000_000
 ACKNOWLEDGE_NS = 500_000_000
 """What a PLC gets at a stop to acknowledge the last results."""
@@ -95,7 +97,9 @@ class Signalling:
         tracks: bool = False,
         belt: EncoderBelt | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        wall_clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`clock` decides; `wall_clock`, in ns since the epoch, is for people and may be set at any time."""
         condition = Condition(views.cameras, ports.event, line_triggered=views.line_triggered, tracks=tracks)
         self._desk = desk = Desk(ledger, views, handshake, challenge, condition, InForce(identity), ports, clock, belt)
         self._status = StatusBlock(desk)
@@ -106,6 +110,8 @@ class Signalling:
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="signalling")
         self._stopped = threading.Event()
+        self._wall_clock = wall_clock
+        self._wall_offset_ns = wall_clock() - clock()
         self._last_turn_ns = clock()
         self._give_up_ns = 0
         self._turned(clock())
@@ -183,8 +189,18 @@ class Signalling:
                 wakeups.append(wakeup)
         return min(max((min(wakeups) - desk.clock()) / 1e9, 0.0), LONGEST_WAIT_S)
 
+    def _read_wall_clock(self) -> None:
+        """Parts are dated by the clock as it is now. That it was set is an event; that it drifts is none."""
+        offset_ns = self._wall_clock() - self._desk.clock()
+        step_s = (offset_ns - self._wall_offset_ns) / 1e9
+        self._wall_offset_ns = offset_ns
+        self._desk.ledger.wall_clock_is(offset_ns)
+        if abs(step_s) >= CLOCK_STEP_S:
+            self._desk.ports.event("clock_set", "warning", f"the clock of this computer was set by {step_s:+.1f} s")
+
     def tick(self) -> None:
         """What time alone brings: deadlines, heartbeats, command releases."""
+        self._read_wall_clock()
         now = self._last_turn_ns = self._desk.clock()
         self._desk.challenge.tick()
         self._judging.tick(now)
@@ -199,6 +215,7 @@ class Signalling:
     def _take(self, message: Message) -> None:  # noqa: PLR0912  one case a message
         desk = self._desk
         condition = desk.condition
+        self._read_wall_clock()
         now = desk.clock()
         match message:
             case PlcWrote(inputs):

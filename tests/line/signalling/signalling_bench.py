@@ -66,6 +66,7 @@ class SignallingOnABench:
         engine_queue: int = 8,
     ) -> None:
         self.now_ns = 10**9
+        self.wall_offset_ns = 0
         self.outputs = PlcOutputs()
         self.records: list[InspectionRecord] = []
         self.at_engine: list[tuple[Part, Frame]] = []
@@ -100,6 +101,7 @@ class SignallingOnABench:
                 ChallengePorts(record=lambda *_: None, event=lambda *_: None), challenge, wall_clock=self._wall_clock
             ),
             clock=lambda: self.now_ns,
+            wall_clock=lambda: self.now_ns + self.wall_offset_ns,
         )
         messages: tuple[Message, ...] = (
             *(CameraChanged(view.camera, CameraState.STREAMING, None, "") for view in cameras),

@@ -122,3 +122,19 @@ def test_plc_and_people_read_the_frozen_heartbeat_at_once(bench: SignallingOnABe
     bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, plc_heartbeat=1)))
     assert shown() == (False, False)
     assert [kind for kind, *_ in bench.events if kind.startswith("warning")] == ["warning", "warning_over"]
+
+
+def test_parts_are_dated_by_the_clock_as_it_is_and_a_step_is_an_event(bench: SignallingOnABench) -> None:
+    """A computer without a battery: it starts in 1970, and the clock is set when the network is there."""
+    dates = []
+    for wall_offset_ns in (0, 1_750_000_000 * 10**9, 1_750_000_000 * 10**9 + 3_000_000):  # set, then drifting by 3 ms
+        bench.wall_offset_ns = wall_offset_ns
+        bench.signalling.handle(bench.part_in_inspection())
+        bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, results_ack=True)))
+        bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True)))
+        record = bench.records[-1]
+        dates.append(record.part.wall_time - record.part.time_ns / 1e9)
+        assert record.decision.verdict is Verdict.PASS
+    assert dates == pytest.approx([0.0, 1_750_000_000.0, 1_750_000_000.003], abs=1e-4)
+    steps = [event for event in bench.events if event[0] == "clock_set"]
+    assert steps == [("clock_set", "warning", "the clock of this computer was set by +1750000000.0 s")]

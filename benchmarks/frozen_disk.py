@@ -1,0 +1,155 @@
+"""What camera and PLC notice of a records' disk that stands still: a file system of its own, frozen while parts come.
+
+    sudo python -m benchmarks.frozen_disk [--seconds 60] [--journal-on-disk] [--json FILE]
+
+The real daemon with the software camera and a small engine; its work folder lies on an ext4 of 256 MB in a file,
+mounted through a loop device, which works for as long a time (`before`) and is then frozen with fsfreeze. A client
+reads the status block without a pause, good and bad parts come all the time. `--journal-on-disk` keeps open parts on
+that disk as well, as it was before they lay in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyModbusTCP.client import ModbusClient
+
+from station.control import request
+from station.records.parts import parts
+from station.records.schema import open_reader
+from station.results import Verdict
+from tests.bench.bench import Bench, bad, good
+from tests.bench.waiting import wait_for
+
+LONGEST_WAIT_S = 300.0
+
+
+@contextlib.contextmanager
+def own_disk(folder: Path) -> Iterator[Path]:
+    """An ext4 in a file, mounted; thawed and unmounted again whatever happens."""
+    image, mounted = folder / "disk.img", folder / "disk"
+    mounted.mkdir()
+    with image.open("wb") as file:
+        file.truncate(256_000_000)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=True)
+    try:
+        yield mounted
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", str(mounted)], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+
+class Poller:
+    """Reads the status block without a pause; the time of every request, in ms, with when it began."""
+
+    def __init__(self, port: int) -> None:
+        self.times: list[tuple[float, float]] = []
+        self._client = ModbusClient("127.0.0.1", port, timeout=LONGEST_WAIT_S)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            if self._client.read_discrete_inputs(0, 20) is None:
+                raise ConnectionError("the station closed the connection")
+            self.times.append((began, (time.monotonic() - began) * 1000))
+            time.sleep(0.001)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def figures(self, since: float, until: float) -> dict[str, float]:
+        times = sorted(took for began, took in self.times if since <= began < until)
+        worst_at = max((took, began) for began, took in self.times if since <= began < until)[1]
+        return {
+            "requests": len(times),
+            "median_ms": round(times[len(times) // 2], 2),
+            "p999_ms": round(times[int(len(times) * 0.999)], 2),
+            "worst_ms": round(times[-1], 2),
+            "worst_after_s": round(worst_at - since, 1),
+            "above_20_ms": sum(took > 20.0 for took in times),
+        }
+
+
+def send_parts(bench: Bench, until: float) -> dict[int, bool]:
+    """Good and bad parts, one after the other; by id whether it is good."""
+    sent: dict[int, bool] = {}
+    while time.monotonic() < until:
+        is_good = len(sent) % 3 != 0
+        part_id = bench.send(good() if is_good else bad())
+        wait_for(lambda part_id=part_id: part_id in bench.plc.results, "the result", LONGEST_WAIT_S)  # type: ignore[misc]
+        sent[part_id] = is_good
+    return sent
+
+
+def measure(seconds: float, *, journal_on_disk: bool) -> dict[str, Any]:
+    """All figures of one run."""
+    with tempfile.TemporaryDirectory(prefix="frozen-") as name, own_disk(Path(name)) as disk:
+        settings: dict[str, Any] = {
+            "station__work_dir": str(disk / "work"),
+            "station__runtime_dir": str(disk / "run") if journal_on_disk else None,
+            "log__level": "warning",
+        }
+        with Bench(Path(name), **settings) as bench:
+            bench.start()
+            poller = Poller(bench.port)
+            began = time.monotonic()
+            sent = send_parts(bench, began + seconds)
+            subprocess.run(["fsfreeze", "--freeze", str(disk)], check=True)
+            frozen = time.monotonic()
+            thaw = threading.Timer(seconds, subprocess.run, [["fsfreeze", "--unfreeze", str(disk)]])
+            thaw.start()
+            while_frozen = send_parts(bench, frozen + seconds - 1.0)
+            warnings = request(disk / "work" / "control.sock", {"command": "status"}, LONGEST_WAIT_S)["status"][
+                "warnings"
+            ]
+            until = time.monotonic()
+            thaw.join()
+            poller.stop()
+            code = bench.terminate(60.0)
+            with contextlib.closing(open_reader(disk / "work" / "records")) as reader:
+                on_record = {row.part_id: row.verdict for row in parts(reader)}
+            sent |= while_frozen
+            right = {part_id: Verdict.PASS if is_good else Verdict.FAIL for part_id, is_good in sent.items()}
+            return {
+                "frozen_s": seconds,
+                "journal_on_disk": journal_on_disk,
+                "before": poller.figures(began, frozen),
+                "frozen": poller.figures(frozen, until),
+                "parts": len(sent),
+                "parts_while_frozen": len(while_frozen),
+                "wrong_verdicts": sum(bench.plc.results[id_][0].result != right[id_] for id_ in sent),
+                "wrong_or_missing_on_record": sum(on_record.get(id_) != right[id_].name for id_ in sent),
+                "warnings": warnings,
+                "exit_code": code,
+            }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--journal-on-disk", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    found = measure(options.seconds, journal_on_disk=options.journal_on_disk)
+    print(json.dumps(found, indent=2))
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 1 if found["wrong_verdicts"] or found["wrong_or_missing_on_record"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
