@@ -28,6 +28,7 @@ COMMANDS = {
     "station offline": ("-m", "station", "offline"),
     "station parts": ("-m", "station", "parts"),
     "station counts": ("-m", "station", "counts"),
+    "station show": ("-m", "station", "show", "1"),
     "station trace": ("-m", "station", "trace", "1"),
     "station engine list": ("-m", "station", "engine", "list"),
     "station check": ("-m", "station", "check"),

@@ -2,7 +2,7 @@
 
 Scores run from 0 to 1 with 0.5 at the limit (`engines.scale`). Below the limit nothing covers the part. From there on
 colour runs from yellow through orange and red to violet, ever darker: eyes that confuse red and green see the order,
-and it is there in grey, too. At most two thirds of a pixel are colour, so that the part stays recognisable.
+and it is there in grey, too. At most half of a pixel is colour, so that the part stays recognisable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HEAT: tuple[tuple[float, Colour], ...] = (
     (1.0, (92, 10, 120)),
 )
 """Score and RGB; straight lines between them."""
-OPACITY = (0.4, 0.66)
+OPACITY = (0.4, 0.5)
 """Share of the colour at the limit and at score 1; nothing below the limit."""
 OUTLINE: Colour = (255, 255, 255)
 CASING: Colour = (20, 20, 20)

@@ -33,6 +33,8 @@ COMMANDS = {
     "challenge": ("challenge", "the test with master parts: start, status, history, reset"),
     "parts": ("records.parts", "list parts on record, by time, verdict, recipe, reason"),
     "counts": ("records.parts", "count parts by shift, hour, recipe, reason or engine"),
+    "show": ("records.show", "show a part: pictures, heat map, regions, limits, reasons"),
+    "sheet": ("records.show", "draw many parts side by side: the contact sheet of a selection"),
     "trace": ("trace", "show every step of one part with its time"),
     "teach": ("teach", "train an engine from a folder of images or from the live line"),
     "recipe": ("recipe", "recipes: list, show, check, select"),

@@ -177,6 +177,23 @@ def _svg_element(root: ElementTree.Element, shape: Shape) -> None:
             ElementTree.SubElement(root, "image", attributes | {"href": data_uri(shape.pixels)})
 
 
+def shortened(text: str, size: float, width: float) -> str:
+    """The text, cut with dots to what fits into this width."""
+    kept = text
+    while kept and _wide(kept if kept == text else f"{kept}...", size) > width:
+        kept = kept[:-1]
+    return kept if kept == text else f"{kept.rstrip()}..."
+
+
+def _wide(text: str, size: float) -> float:
+    return float(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _font_scale(size), 1)[0][0]) / PNG_SCALE
+
+
+def _font_scale(size: float) -> float:
+    """22 px is the height of a line of OpenCV's font at scale 1, from base line to top."""
+    return 0.72 * size * PNG_SCALE / 22
+
+
 def data_uri(pixels: Pixels) -> str:
     """RGB pixels as a JPEG within the text of a page. Raises ImageError."""
     done, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
@@ -202,8 +219,7 @@ def _paint(canvas: Pixels, shape: Shape) -> None:
         case Text():
             font = cv2.FONT_HERSHEY_SIMPLEX
             thickness = 2 if shape.bold else 1
-            # 22 px is the height of a line of this font at scale 1, from base line to top
-            scale = 0.72 * shape.size * PNG_SCALE / 22
+            scale = _font_scale(shape.size)
             (width, _), _ = cv2.getTextSize(shape.text, font, scale, thickness)
             x = shape.x * PNG_SCALE - width * _ANCHOR_SHARE[shape.anchor]
             place = (round(x), round(shape.y * PNG_SCALE))

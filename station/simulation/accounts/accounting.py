@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from station.records.images import MapScale, read_map, write_image
+from station.configuration.load import LoadedConfiguration
 from station.records.parts import PartRow, parts
+from station.reports.contact_sheet import MAX_CELLS, PHOTO_PX, Cell, cell_of, draw
+from station.reports.seen import Eyes
+from station.reports.shifts import calendar_of
 from station.results import Verdict
-from station.simulation.accounts.contact_sheet import Cell, draw
 from station.simulation.accounts.report import Outcome
-from station.simulation.parts.pictures import read_image
 from station.simulation.parts.schedule import ScheduledPart
 from station.simulation.plant.belt import Bin
 from station.simulation.run.processes import LineState
-
-LEGEND = "Green: defective, rightly. Red: good, wrongly. Right picture: heat map and measured regions."
 
 
 def as_ledger(counts: Mapping[str, int]) -> dict[str, int]:
@@ -37,20 +37,31 @@ def join(connection: sqlite3.Connection, planned: Sequence[ScheduledPart], line:
     return [_outcome(part, rows.get(part.serial, []), line) for part in planned]
 
 
-def write_contact_sheet(connection: sqlite3.Connection, outcomes: Sequence[Outcome], records: Path, file: Path) -> None:
+def write_contact_sheet(
+    connection: sqlite3.Connection, outcomes: Sequence[Outcome], station: LoadedConfiguration, file: Path
+) -> None:
     """Draws the parts that were pushed off and whose image was stored; those wrongly first, a long sheet is cut."""
     rows = _by_part(connection)
     rejected = sorted(
         (outcome for outcome in outcomes if outcome.end is Bin.REJECT),
         key=lambda outcome: (outcome.defective, outcome.part_id),
     )
-    cells = [
-        cell
+    eyes, calendar = Eyes(station.records_dir, station), calendar_of(station.settings.station)
+    drawn = [
+        (outcome, row)
         for outcome in rejected
         for row in rows.get(outcome.part_id, [])[:1]
-        if (cell := _cell(outcome, row, records)) is not None
+        if row.worst_view is not None and row.worst_view.image_path is not None
     ]
-    write_image(file, draw(cells, f"{len(rejected)} of {len(outcomes)} parts were pushed off.  {LEGEND}"))
+    cells = [
+        _cell(outcome, cell_of(eyes.look(row, most_px=PHOTO_PX, worst_only=True), calendar))
+        for outcome, row in drawn[:MAX_CELLS]
+    ]
+    wrongly = sum(not outcome.defective for outcome in rejected)
+    heading = f"{len(rejected)} of {len(outcomes)} parts were pushed off, {wrongly} of them good ones"
+    if len(drawn) > MAX_CELLS:
+        heading += f" (the first {MAX_CELLS} are drawn)"
+    draw(cells, heading).save(file)
 
 
 def _by_part(connection: sqlite3.Connection) -> dict[int, list[PartRow]]:
@@ -79,21 +90,11 @@ def _outcome(part: ScheduledPart, rows: list[PartRow], line: LineState) -> Outco
     )
 
 
-def _cell(outcome: Outcome, row: PartRow, records: Path) -> Cell | None:
-    """The worst view of a part, if its picture was stored."""
-    view = row.worst_view
-    if view is None or view.image_path is None:
-        return None
-    scores = "not scored" if view.score is None else f"score {view.score:.3f}, limit {view.reject_score or 0:.3f}"
-    seen_by = f"camera {view.camera}, " if len(row.views) > 1 else ""
-    anomaly_map = None
-    if view.map_path is not None and view.map_low is not None and view.map_high is not None:
-        anomaly_map = read_map(records / view.map_path, MapScale(view.map_low, view.map_high))
-    return Cell(
-        image=read_image(records / view.image_path),
-        anomaly_map=anomaly_map,
-        regions=view.region_list,
-        title=f"part {outcome.part_id}: {outcome.truth}",
-        lines=(f"{row.verdict}, {seen_by}{scores}", outcome.reason or outcome.why_rejected),
-        justified=outcome.defective,
+def _cell(outcome: Outcome, cell: Cell) -> Cell:
+    """With what the part was, and whether pushing it off was wrong."""
+    return replace(
+        cell,
+        title=f"{cell.title}: {outcome.truth}",
+        mark="" if outcome.defective else "wrongly",
+        lines=(*cell.lines[:1], outcome.reason or outcome.why_rejected),
     )

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from engines.runtimes.names import Asked
 from engines.teach_request import TeachRequest
+from station.configuration.load import load_station
 from station.jobs.progress import ProgressBar, follow_teaching
 from station.jobs.teaching import teach
 from station.records.images import write_image
@@ -232,7 +233,7 @@ class Demo:
         with contextlib.closing(open_reader(workspace.records)) as connection:
             outcomes = join(connection, setup.phase(INSPECT), line)
             recorded = as_ledger(asdict(count_parts(connection)))
-            write_contact_sheet(connection, outcomes, workspace.records, workspace.contact_sheet)
+            write_contact_sheet(connection, outcomes, load_station(workspace.configuration), workspace.contact_sheet)
         counted = as_ledger(status["counters"])
         found = problems(outcomes, recorded, line.unexposed)
         if counted != recorded:

@@ -141,3 +141,8 @@ def test_a_time_range_uses_its_index(station: Station) -> None:
         plan = " ".join(row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[0]}"))
     assert "parts_by_time" in plan
     assert "SCAN parts " not in plan
+
+
+def test_a_trace_shows_values_as_text(station: Station) -> None:
+    out = station.said("trace", 1005)
+    assert "=1+1 [bold]x[/] \\x1b[31m" in " ".join(out.split())

@@ -1,60 +1,20 @@
-"""What people see: contact sheet, live table, summary."""
+"""What people see: live table, summary."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
 from rich.console import Console
 
-from station.results import Region, Verdict
-from station.simulation.accounts.contact_sheet import COLUMNS, MAX_CELLS, RIGHT, WRONG, Cell, draw
+from station.results import Verdict
 from station.simulation.accounts.report import Outcome, report
 from station.simulation.accounts.summary import print_summary
 from station.simulation.plant.belt import Bin
 from station.simulation.run.live import LiveView
 from station.simulation.run.processes import LineState
 from station.simulation.run.workspace import Workspace
-
-
-def cell(*, shape: tuple[int, ...] = (120, 160, 3), justified: bool = True, heat_at: int | None = 5) -> Cell:
-    anomaly_map = None if heat_at is None else np.zeros((12, 16), np.float32)
-    if anomaly_map is not None:
-        anomaly_map[heat_at, heat_at] = 9.0
-    contour = ((20, 20), (60, 20), (60, 60), (20, 60))
-    region = Region(1.0, 1.0, (40.0, 40.0), (20, 20, 40, 40), 9.0, contour)
-    return Cell(np.full(shape, 90, np.uint8), anomaly_map, (region,), "part 1: dent", ("FAIL", "why"), justified)
-
-
-def has(sheet: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool((sheet == np.array(colour)).all(axis=2).any())
-
-
-def test_sheet_marks_right_and_wrong_rejects_and_outlines_regions() -> None:
-    right, wrong = draw([cell(justified=True)], "one"), draw([cell(justified=False)], "one")
-    assert (has(right, RIGHT), has(right, WRONG)) == (True, False)
-    assert (has(wrong, RIGHT), has(wrong, WRONG)) == (False, True)
-    bare = draw([replace(cell(), regions=())], "one")
-    assert (right.astype(int) - bare).max() > 60, "the outline of the region is drawn"
-
-
-@pytest.mark.parametrize("shape", [(600, 250), (40, 300), (448, 448, 3)])
-def test_sheet_takes_grey_and_elongated_pictures_and_parts_without_a_map(shape: tuple[int, ...]) -> None:
-    sheet = draw([cell(shape=shape), cell(shape=shape, heat_at=None)], "two")
-    assert sheet.ndim == 3
-    assert sheet.dtype == np.uint8
-
-
-def test_long_sheet_is_cut_and_an_empty_one_is_still_a_sheet() -> None:
-    rows = -(-MAX_CELLS // COLUMNS)
-    cut = draw([cell()] * (MAX_CELLS + 30), "many")
-    assert cut.shape == draw([cell()] * MAX_CELLS, "many").shape
-    assert cut.shape[0] > rows * 120
-    assert draw([], "none").shape[0] > 0
 
 
 def status(recent: list[dict[str, Any]]) -> dict[str, Any]:

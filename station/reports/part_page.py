@@ -1,0 +1,108 @@
+"""One part as a page of HTML: a single file without a network, its pictures in it, sharp at every size.
+
+Everything that comes from records, recipes or cameras goes through `html.escape`; nothing on the page runs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from html import escape
+
+from engines.overlay import Pixels
+from station.reports.drawing import (
+    BAD,
+    FAINT,
+    INK,
+    MUTED,
+    SURFACE,
+    VERDICT_FILL,
+    VERDICT_TEXT,
+    Drawing,
+)
+from station.reports.part_picture import draw_legend, draw_view, facts, limits_of, regions_in_words, score_in_words
+from station.reports.seen import Seen, SeenView
+from station.reports.shifts import Calendar
+from station.reports.tables import plain
+
+_STYLE = "".join(
+    (
+        ":root{color-scheme:light}*{box-sizing:border-box}",
+        f"body{{margin:0 auto;max-width:84rem;padding:1rem;font:16px/1.45 system-ui,sans-serif;color:{INK};",
+        f"background:{SURFACE};overflow-wrap:anywhere}}",
+        "h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:0 0 .5rem}",
+        ".verdict{display:inline-block;padding:.05em .5em;margin-right:.5em}",
+        *(f".{name}{{background:{fill};color:{VERDICT_TEXT[name]}}}" for name, fill in VERDICT_FILL.items()),
+        f".quiet,li.quiet{{color:{MUTED};font-size:.9rem}}",
+        f"section{{border-top:1px solid {FAINT};margin-top:1rem;padding-top:1rem}}",
+        ".pictures{display:flex;flex-wrap:wrap;gap:1rem}figure{flex:1 1 20rem;margin:0;min-width:0}",
+        f"figure svg{{width:100%;height:auto;display:block}}.gone{{padding:2rem;background:{FAINT};text-align:center}}",
+        f"ul{{margin:.4rem 0;padding-left:1.2rem}}.note{{border-left:4px solid {BAD};padding-left:.6rem}}",
+    )
+)
+
+
+def page(seen: Seen, calendar: Calendar, notes: tuple[str, ...] = ()) -> str:
+    """The whole page; `notes`: more lines below the reasons, as the labels of the part."""
+    part = seen.part
+    style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    reasons = [plain(reason) for reason in part.reason_list] or ["nothing was found"]
+    views = "".join(_view(view) for view in seen.views) or '<p class="gone">no view of this part is on record</p>'
+    legend = Drawing(800, 32)
+    draw_legend(legend, 4, 2, zones=any(view.zones for view in seen.views))
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>part {part.part_id}: {part.verdict}</title><style>{_STYLE}</style></head>
+<body>
+<h1>{_verdict(part.verdict)} part {part.part_id}</h1>
+<p><b>{escape(score_in_words(part.score, part.reject_score))}</b></p>
+{_items(reasons)}
+{_items([*notes, *facts(seen, calendar)], "quiet")}
+{views}
+<section><h2>Scale of the heat map</h2><figure>{legend.svg()}</figure>
+<p class="quiet">Scores run from 0 to 1; above 0.5 a place counts as a region. Below it nothing covers the part.</p>
+</section>
+</body></html>
+"""
+
+
+def _view(view: SeenView) -> str:
+    row = view.row
+    if view.image is None:
+        pictures = f'<p class="gone">{escape(view.why_no_image)}</p>'
+    else:
+        right = view.image if view.heated is None else view.heated
+        missing = f'<figcaption class="quiet">{escape(view.why_no_heat)}</figcaption>' if view.heated is None else ""
+        pictures = (
+            f'<div class="pictures"><figure>{_photo(view, view.image, bare=True)}</figure>'
+            f"<figure>{_photo(view, right, bare=False)}{missing}</figure></div>"
+        )
+    title = f"camera {escape(plain(row.camera))}: {escape(score_in_words(row.score, row.reject_score))}"
+    return (
+        f"<section><h2>{_verdict(row.verdict)} {title}</h2>{pictures}"
+        f"{_items(regions_in_words(view))}{_items(limits_of(view), 'quiet')}</section>"
+    )
+
+
+def _photo(view: SeenView, photo: Pixels, *, bare: bool) -> str:
+    height, width = photo.shape[:2]
+    factor = 600 / max(height, width)  # lines and letters are as wide as in a picture of this size
+    drawing = Drawing(round(width * factor), round(height * factor))
+    size = (float(drawing.width), float(drawing.height))
+    if bare:
+        drawing.photo(0, 0, *size, photo)
+    else:
+        draw_view(drawing, view, photo, (0, 0, *size))
+    return drawing.svg()
+
+
+def _verdict(verdict: str) -> str:
+    return f'<span class="verdict {escape(verdict)}">{escape(verdict)}</span>'
+
+
+def _items(lines: Iterable[str], kind: str = "") -> str:
+    items = "".join(f'<li class="{kind}">{escape(line)}</li>' for line in lines)
+    return f"<ul>{items}</ul>" if items else ""

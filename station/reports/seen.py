@@ -1,0 +1,171 @@
+"""A part as it can be seen: image, heat map, regions and zones of every view, and in words what is not there and why.
+
+Reads files below the folder of the records, and the manifest of the engine that judged the part: the scale of its maps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engines.bundle.reading import read_manifest
+from engines.errors import EngineError
+from engines.overlay import Pixels, fitted, heated
+from engines.scale import ScoreScale
+from station.configuration.decision import LimitsSection, ViewLimitsSection, ZoneSection
+from station.configuration.load import ConfigurationError, LoadedConfiguration, with_recipe
+from station.records.images import ImageError, MapScale, read_map
+from station.records.parts import PartRow, ViewRow
+from station.reports.tables import plain
+
+MAX_PX = 1200
+"""Longer side of a picture that is shown; larger ones are made smaller."""
+_ENGINE_ID = re.compile(r"[0-9a-f]{64}")
+_ID_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SeenView:
+    """What there is to see of one view."""
+
+    row: ViewRow
+    image: Pixels | None
+    """RGB."""
+    why_no_image: str = ""
+    heated: Pixels | None = None
+    """The same under its heat map."""
+    why_no_heat: str = ""
+    scale: float = 1.0
+    """Pixels of `image` in one pixel of the frame."""
+    limits: ViewLimitsSection | None = None
+    """As they are configured now; None: not known."""
+
+    @property
+    def zones(self) -> list[ZoneSection]:
+        return [] if self.limits is None else self.limits.zones
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is to see of a part."""
+
+    part: PartRow
+    views: tuple[SeenView, ...]
+    note: str = ""
+    """What has to be known about the limits and zones that are shown; empty: they are those it was judged by."""
+
+
+class Eyes:
+    """Looks at parts: knows where their files lie, and the engines and limits of the station."""
+
+    def __init__(self, records: Path, station: LoadedConfiguration | None = None) -> None:
+        """`station`: its configuration; None: neither limits nor zones are known, and no scale of a map."""
+        self._records = records
+        self._station = station
+        self._scales: dict[tuple[str, str], ScoreScale | None] = {}
+
+    def look(self, part: PartRow, *, most_px: int = MAX_PX, worst_only: bool = False) -> Seen:
+        """The pictures of a part, their longer side at most `most_px`."""
+        loaded, note = self._configured(part)
+        rows = part.views if not worst_only else tuple(view for view in (part.worst_view,) if view is not None)
+        scale = self._scale(part, loaded) if rows else None
+        return Seen(part, tuple(self._view(part, row, loaded, scale, most_px) for row in rows), note)
+
+    def _view(
+        self, part: PartRow, row: ViewRow, loaded: LoadedConfiguration | None, scale: ScoreScale | None, most_px: int
+    ) -> SeenView:
+        limits = None if loaded is None else loaded.settings.decision_on(row.camera)
+        frame, why = self._image(row)
+        if frame is None:
+            return SeenView(row, None, why, None, why, limits=limits)
+        image = fitted(frame, most_px, most_px)
+        share = image.shape[1] / frame.shape[1]
+        if row.map_path is None or row.map_low is None or row.map_high is None:
+            return SeenView(row, image, "", None, "not scored: there is no heat map", share, limits)
+        if scale is None:
+            engine = plain(part.engine_id[:_ID_DIGITS]) or "none"
+            why = f"no heat map: engine {engine} is not on this station, so the scale of its map is not known"
+            return SeenView(row, image, "", None, why, share, limits)
+        try:
+            anomaly_map = read_map(self._file(row.map_path), MapScale(row.map_low, row.map_high))
+        except (ImageError, OSError):
+            return SeenView(row, image, "", None, f"the heat map is gone: {plain(row.map_path)}", share, limits)
+        return SeenView(row, image, "", heated(image, anomaly_map, scale), "", share, limits)
+
+    def _image(self, row: ViewRow) -> tuple[Pixels | None, str]:
+        """The image as RGB, or why there is none."""
+        if row.image_path is None:
+            return None, _why_not_stored(row)
+        try:
+            data = np.fromfile(self._file(row.image_path), np.uint8)
+        except OSError:
+            return None, f"the image is gone: {plain(row.image_path)}"
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if image is None:
+            return None, f"the image cannot be read: {plain(row.image_path)}"
+        return np.asarray(image[..., ::-1], np.uint8), ""
+
+    def _file(self, path: str) -> Path:
+        """Raises OSError for a path that leads out of the records."""
+        file = (self._records / path).resolve()
+        if not file.is_relative_to(self._records.resolve()):
+            raise FileNotFoundError(path)
+        return file
+
+    def _configured(self, part: PartRow) -> tuple[LoadedConfiguration | None, str]:
+        """Limits and zones that are in the files now, and what is to be known about them."""
+        if self._station is None:
+            return None, "Limits and zones are not known: there is no configuration."
+        try:
+            has_recipes = self._station.settings.recipe.active is not None
+            loaded = with_recipe(self._station, part.recipe) if has_recipes else self._station
+        except ConfigurationError:
+            return None, f'Limits and zones are not known: recipe "{plain(part.recipe)}" cannot be read any more.'
+        if (loaded.checksum, loaded.recipe_checksum) != (part.config_checksum, part.recipe_checksum):
+            return loaded, "Limits and zones are those of the files now; they have changed since this part was judged."
+        return loaded, ""
+
+    def _scale(self, part: PartRow, loaded: LoadedConfiguration | None) -> ScoreScale | None:
+        """How a raw value of the maps of a part's engine is shown; None when the engine is not found."""
+        key = (part.recipe, part.engine_id)
+        if key not in self._scales:
+            self._scales[key] = next(_scales(part.engine_id, loaded or self._station), None)
+        return self._scales[key]
+
+
+def limits_in_words(limits: LimitsSection) -> str:
+    """The limits that are set."""
+    names = (name for name in LimitsSection.model_fields if getattr(limits, name) is not None)
+    return ", ".join(f"{name} {getattr(limits, name):g}" for name in names) or "no limits on regions"
+
+
+def _why_not_stored(row: ViewRow) -> str:
+    if row.image_deleted:
+        return "the image was deleted to make room ([records] disk_budget_mb)"
+    if row.image_skipped is not None:
+        return f"the image was not stored: {plain(row.image_skipped)}"
+    if row.verdict == "PASS":
+        return "the image was not kept: of PASS, only the share [records] pass_image_share is"
+    return "the image was not kept"
+
+
+def _scales(engine_id: str, loaded: LoadedConfiguration | None) -> Iterator[ScoreScale]:
+    """Of every folder that holds this engine."""
+    if loaded is None or not _ENGINE_ID.fullmatch(engine_id):
+        return
+    engine = loaded.settings.engine
+    folders = [] if engine.path is None else [loaded.resolve(engine.path)]
+    if engine.store is not None:
+        folders += loaded.resolve(engine.store).glob(f"*/*-{engine_id[:_ID_DIGITS]}")
+    for folder in folders:
+        try:
+            manifest = read_manifest(folder)
+        except EngineError:
+            continue
+        if manifest.engine_id == engine_id:
+            yield manifest.calibration.pixel_scale
