@@ -15,6 +15,10 @@ from engines.scale import ScoreScale
 FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"
 MAX_SAMPLE = 24
+MAX_AREA_PX = 4 << 20
+"""Of the model's input and of the map; twenty times what teaching makes."""
+MAX_DECODED_BYTES = 256 << 20
+"""Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
 _LATER = ("variants", "sample", "frame")
 """Keys of the manifest that came after the first engines of this format."""
 
@@ -27,6 +31,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _check_area(width: int, height: int) -> None:
+    if width * height > MAX_AREA_PX:
+        raise ValueError(f"{width} x {height} are {width * height} pixels, at most {MAX_AREA_PX} are allowed")
 
 
 class InputSpec(_Strict):
@@ -42,12 +51,22 @@ class InputSpec(_Strict):
     channels: Literal[3] = 3
     fit: Literal["contain", "stretch"] = "contain"
 
+    @model_validator(mode="after")
+    def _bounded(self) -> InputSpec:
+        _check_area(self.width, self.height)
+        return self
+
 
 class MapSpec(_Strict):
     """Size of the anomaly map, in cells; it covers the whole model input."""
 
     width: Pixels
     height: Pixels
+
+    @model_validator(mode="after")
+    def _bounded(self) -> MapSpec:
+        _check_area(self.width, self.height)
+        return self
 
 
 class EscapeBounds(_Strict):
@@ -213,6 +232,14 @@ class Manifest(Draft):
     """What `location` and `ignore` need, in `location/NAME.png`."""
     frame: FrameFile | None = None
     """None: images of several sizes, or a part that has to be found first."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Manifest:
+        images = len(self.golden) + len(self.sample) + len(self.pictures)
+        size = images * self.input.width * self.input.height * self.input.channels
+        if size > MAX_DECODED_BYTES:
+            raise ValueError(f"its {images} images decode to {size} bytes, at most {MAX_DECODED_BYTES} are allowed")
+        return self
 
     def content_id(self) -> str:
         """The engine id that this content must have."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 def png_size(data: bytes) -> tuple[int, int] | None:
     """(width, height) from the header, before anything is decoded; None if this is not a PNG."""
-    if len(data) < 24 or data[:8] != b"\x89PNG\r\n\x1a\n":
+    if len(data) < 24 or data[:8] != b"\x89PNG\r\n\x1a\n" or data[12:16] != b"IHDR":
         return None
     width, height = struct.unpack(">II", data[16:24])
     return width, height

@@ -3,7 +3,7 @@
 
 A bundle is read once, completely, and every byte that is used later was hashed: nothing can be swapped between the
 check and the use. It is treated as untrusted: sizes are bounded, file names come from a fixed pattern, links are not
-followed, and nothing is unpickled.
+followed, graphs bring their weights with them, images are no larger than the model's input, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from engines.bundle.files import (
     sample_file,
     variant_file,
 )
+from engines.bundle.graph_check import check_self_contained
 from engines.bundle.location_spec import SEARCH_PX, PictureName, needed_pictures
 from engines.bundle.manifest import (
     FORMAT_VERSION,
@@ -111,7 +112,7 @@ def read_bundle(path: Path) -> Bundle:
         raise BundleError(f'engine "{path}" is not a directory; expected a directory made by "station teach"')
 
     manifest = read_manifest(folder)
-    model = read_hashed(folder, manifest.model.file, manifest.model.sha256, MAX_MODEL_BYTES)
+    model = _read_graph(folder, manifest.model.file, manifest.model.sha256)
     golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
     check_pictures(path, manifest)
     return Bundle(
@@ -121,7 +122,7 @@ def read_bundle(path: Path) -> Bundle:
         golden=golden,
         pictures={name: _read_picture(folder, name, manifest) for name in manifest.pictures},
         variants={
-            name: Graph(read_hashed(folder, variant_file(name), entry.sha256, MAX_MODEL_BYTES), entry.parity)
+            name: Graph(_read_graph(folder, variant_file(name), entry.sha256), entry.parity)
             for name, entry in manifest.variants.items()
         },
         sample=tuple(
@@ -170,10 +171,16 @@ def _read_golden(folder: Path, entry: GoldenFile, manifest: Manifest) -> Golden:
     return Golden(Path(entry.file).stem, image, entry.image_score, entry.map_peak)
 
 
+def _read_graph(folder: Path, file: str, sha256: str) -> bytes:
+    model = read_hashed(folder, file, sha256, MAX_MODEL_BYTES)
+    check_self_contained(model, f'engine "{folder}", {file}')
+    return model
+
+
 def _read_frame(folder: Path, entry: FrameFile | None) -> FrameGraph | None:
     if entry is None:
         return None
-    model = read_hashed(folder, FRAME_FILE, entry.sha256, MAX_MODEL_BYTES)
+    model = _read_graph(folder, FRAME_FILE, entry.sha256)
     return FrameGraph(model, width=entry.width, height=entry.height, grey=entry.grey)
 
 

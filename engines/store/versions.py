@@ -52,6 +52,20 @@ def active_link(store: Path) -> Path:
     return store / ACTIVE
 
 
+def is_there(engine: Path) -> bool:
+    """Whether an engine lies at this path of a configuration; False: none yet.
+
+    Raises:
+        StoreError: the link to the active engine leads out of its store or to a version that is gone, or another link
+            leads nowhere. That is no station which waits for its first engine.
+    """
+    if engine.name == ACTIVE and engine.is_symlink():
+        return active_version(engine.parent) is not None
+    if engine.is_symlink() and not engine.exists():
+        raise StoreError(f'"{engine}" leads to {engine.readlink()}, which is not there; restore it or remove the link')
+    return engine.exists()
+
+
 def active_name(store: Path) -> str | None:
     """Where the link to the active engine leads. Raises StoreError when it is no link."""
     link = active_link(store)

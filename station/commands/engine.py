@@ -22,6 +22,7 @@ from station.commands.plan import add_build_parser
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request
+from station.jobs.engine_check import check_engine
 
 CONFIRM_TIMEOUT_S = 10.0
 _ENGINE_FOLDERS = {"golden", "sample", "location"}
@@ -69,7 +70,7 @@ def store_of(configuration: LoadedConfiguration) -> EngineStore:
         raise StoreError(
             f'{configuration.path}: no engine store is configured; set [engine] store = "engines" in place of path'
         )
-    return EngineStore(configuration.engine_store)
+    return EngineStore(configuration.engine_store, check=check_engine)
 
 
 def _with_store(

@@ -11,7 +11,7 @@ from engines.errors import EngineError, StoreError
 from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
-from engines.store.versions import find_version
+from engines.store.versions import find_version, is_there
 from station.commands.options import add_config_option, complain
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
@@ -77,7 +77,7 @@ def _engine_folder(asked: str, configuration: LoadedConfiguration) -> Path:
     if asked:
         raise StoreError(f'"{asked}" is not the folder of an engine, and no [engine] store is configured')
     path = configuration.engine_path
-    if path is None or not path.exists():
+    if path is None or not is_there(path):
         raise StoreError(f"{configuration.path}: the station has no engine yet ({path}); name one")
     return path.resolve()
 

@@ -14,7 +14,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from engines.bundle.reading import read_bundle
-from engines.errors import EngineError, GpuUnusable, PlanUnusable
+from engines.errors import EngineError, GpuUnusable, PlanUnusable, StoreError
 from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.device import Device
 from engines.runtimes.tensorrt.driver import LIBRARY, Driver, DriverMissing
@@ -30,6 +30,7 @@ from engines.runtimes.tensorrt.nvml import ThermalMonitor
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
 from engines.runtimes.tensorrt.probe import Gpu, NoGpu, probe
+from engines.store.versions import is_there
 from station.commissioning import jetson
 from station.commissioning.jetson import Jetson
 from station.configuration.load import LoadedConfiguration
@@ -214,7 +215,12 @@ def _plan(configuration: LoadedConfiguration | None, *, ready: bool) -> Link:
     if section.runtime not in ("auto", "tensorrt"):
         found = f'[engine] runtime = "{section.runtime}": the station does not use the GPU'
         return Link("plan", Judgement.ADVICE, found, f'set runtime = "tensorrt" in {configuration.path}')
-    if path is None or not path.exists():
+    try:
+        if path is not None and not is_there(path):
+            path = None
+    except StoreError as problem:
+        return Link("plan", Judgement.MISSING, str(problem), "station engine list")
+    if path is None:
         return Link("plan", Judgement.ADVICE, "the station has no engine yet", "station teach")
     if not ready:
         return Link("plan", Judgement.MISSING, "not looked at before the links above are fixed")

@@ -23,6 +23,7 @@ from drivers.camera.protocol import CameraError
 from drivers.camera.settings import CameraSettings
 from engines.errors import EngineError, PlanUnusable, StoreError
 from engines.store.store import EngineStore
+from engines.store.versions import is_there
 from station.codes import OfflineReason, WarningCode
 from station.configuration import load as config
 from station.configuration.cameras import CameraFeatures
@@ -30,6 +31,7 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration, 
 from station.configuration.selection import SelectedRecipe, SelectionError, write_selection
 from station.daemon import assembly
 from station.daemon.missing_plan import MissingPlan
+from station.jobs.engine_check import check_engine
 from station.line.acquisition.cameras import Cameras
 from station.line.challenge.messages import ChallengeConfigured
 from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
@@ -131,7 +133,7 @@ class Changeover:
 
         def change() -> str:
             new = config.with_recipe(self.configuration, recipe)
-            if not without_engine and (new.engine_path is None or not new.engine_path.exists()):
+            if not without_engine and (new.engine_path is None or not is_there(new.engine_path)):
                 raise ChangeRefused(f"engine {new.engine_path} is not there; to teach it: select --without-engine")
             self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
             return _recipe_of(new)
@@ -146,6 +148,10 @@ class Changeover:
             new = config.load(old.path, old.recipe.name if old.recipe else None)
             if needs_restart := changed_for_restart(old.settings, new.settings):
                 raise ChangeRefused(f"these changes need a restart: {', '.join(needs_restart)}")
+            if self._engine_id() and (new.engine_path is None or not is_there(new.engine_path)):
+                raise ChangeRefused(
+                    f"engine {new.engine_path} is not there; a reload takes no engine away: station engine list"
+                )
             self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
             return new.checksum[:8]
 
@@ -162,7 +168,7 @@ class Changeover:
                 raise ChangeRefused("the engine is a plain folder; slots need [engine] store")
             if pinned is not None:
                 raise ChangeRefused(f"the recipe says [engine] version = {pinned}")
-            store = EngineStore(folder)
+            store = EngineStore(folder, check=check_engine)
             activated = store.activate(store.find(str(number)), why=f"asked by {who}")
             try:
                 self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)

@@ -70,7 +70,7 @@ def test_looking(config: Path, store: EngineStore) -> None:
 
 def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:
     plain = read_bundle(store.versions()[0].path)
-    frame = FrameGraph(b"prepares frames", width=640, height=480, grey=True)
+    frame = FrameGraph(b"\x08\x08", width=640, height=480, grey=True)
     write_bundle(tmp_path / "third", draft=plain.manifest, model=plain.model, golden=plain.golden, frame=frame)
     store.add(tmp_path / "third", why="third")
     shown = station("engine", "show", "3", "--config", config)
@@ -78,6 +78,7 @@ def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore,
     assert "on a GPU" not in station("engine", "show", "2", "--config", config)
 
 
+@pytest.mark.system
 def test_verify_names_what_is_damaged(config: Path, store: EngineStore) -> None:
     assert station("engine", "verify", "--config", config).count("agree") == 2
     (store.versions()[1].path / "model.onnx").write_bytes(b"damaged")
@@ -87,6 +88,7 @@ def test_verify_names_what_is_damaged(config: Path, store: EngineStore) -> None:
     assert "0002-" in station("engine", "list", "--config", config)  # a damaged one does not hide the others
 
 
+@pytest.mark.system
 def test_activate_and_roll_back_without_a_station(config: Path, store: EngineStore) -> None:
     said = station("engine", "activate", "2", "--why", "less rejects", "--config", config)
     assert "no station runs: the next start or reload takes it up" in said
@@ -97,6 +99,7 @@ def test_activate_and_roll_back_without_a_station(config: Path, store: EngineSto
     assert "no version was active before" in station("engine", "rollback", "--config", config, code=2)
 
 
+@pytest.mark.system
 def test_carried_over(config: Path, store: EngineStore, tmp_path: Path) -> None:
     said = station("engine", "export", "2", tmp_path / "e.tar", "--config", config)
     assert "sha256" in said

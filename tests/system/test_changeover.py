@@ -229,6 +229,23 @@ def test_engine_slots_and_reload_by_the_plc(tmp_path: Path) -> None:
         assert not bench.plc.command(RELOAD)
         assert "need a restart: station" in bench.status()["refused"]
 
+        bench.config_path.write_text(bench.config_path.read_text().replace("deadline_ms = 8001", "deadline_ms = 8000"))
+        second, in_force = store.find("2"), bench.status()["engine_id"]
+        second.path.rename(tmp_path / "taken out")
+        for leads_to, said in (
+            (second.name, "which is not in the store; activate another version"),
+            (str(tmp_path / "taken out"), "which is not in the store; activate another version"),
+            (None, "a reload takes no engine away"),
+        ):
+            store.active_link.unlink()
+            if leads_to is not None:
+                store.active_link.symlink_to(leads_to)
+            assert not bench.plc.command(RELOAD)
+            assert said in bench.status()["refused"]
+            wait_for(lambda: bench.plc.ready, "TriggerReady")
+            assert bench.part(part_of("bright")).passed
+        assert bench.status()["engine_id"] == in_force
+
 
 def test_the_audit_log_is_append_only(bench: Bench) -> None:
     assert bench.plc.command(SELECT_RECIPE, 2)

@@ -19,8 +19,10 @@ import onnx
 import torch
 from torch import Tensor
 
+from engines.bundle.graph_check import check_self_contained
 from engines.detectors.backbones.base import Backbone, BackboneError
-from engines.runtimes.onnxruntime_quiet import ort
+from engines.errors import BundleError
+from engines.runtimes.onnxruntime_quiet import model_in_memory_only, ort
 
 PLACEHOLDER = "station.backbone"
 """Domain of the placeholder nodes."""
@@ -46,6 +48,7 @@ class OnnxBackbone(Backbone):
             options = ort.SessionOptions()
             options.intra_op_num_threads = threads or torch.get_num_threads()
             options.log_severity_level = 3
+            model_in_memory_only(options)
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # neither onnx nor ONNX Runtime has a common base for its errors
             raise BackboneError(f"backbone {path}: not an ONNX model that ONNX Runtime can load: {error}") from error
@@ -178,9 +181,13 @@ def _renamed(graph: onnx.GraphProto, prefix: str, names: Mapping[str, str]) -> l
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
+        check_self_contained(content, f"backbone {path}")
     except OSError as error:
         raise BackboneError(f"backbone {path}: cannot be read: {error.strerror}") from error
+    except BundleError as error:
+        raise BackboneError(str(error)) from error
+    return content
 
 
 def _check_signature(path: Path, session: ort.InferenceSession) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from engines.cores import usable_cores
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.scale import LIMIT
+from engines.store.versions import is_there
 from station.configuration.decision import LimitsSection, QualitySection, ViewLimitsSection
 from station.configuration.model import Configuration
 from station.configuration.recipe import EngineSection
@@ -49,16 +50,17 @@ def load_inspector(
     threads: int | None = None,
     instead: str = "",
 ) -> Inspector | None:
-    """The engine in the folder `path`, checked and warm, with the configured limits; None when it is not there.
+    """The engine in the folder `path`, checked and warm, with the configured limits; None when it is not there yet.
 
     Args:
         frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
         threads: of the engine; None: as configured.
         instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
 
-    Raises EngineError (bad bundle, golden images, another camera, PlanUnusable: no plan for the GPU) and LimitsError.
+    Raises EngineError (a link that leads nowhere or out of the store, bad bundle, golden images, another camera,
+    PlanUnusable: no plan for the GPU) and LimitsError.
     """
-    if path is None or not path.exists():
+    if path is None or not is_there(path):
         return None
     threads = engine_threads(settings.engine.threads) if threads is None else threads
     engine = _open_engine(path, settings.engine, threads, instead)

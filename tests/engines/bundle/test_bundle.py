@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engines.bundle.reading import read_bundle
+from engines.bundle.reading import read_bundle, read_manifest
 from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, EngineError
 from tests.bench.engines.small_engine import write_small_engine
@@ -131,6 +131,22 @@ def test_non_finite_limit_is_refused(engine: Path) -> None:
     file.write_text(file.read_text().replace('"reject_score": 40.0', '"reject_score": NaN'))
     with pytest.raises(BundleError):
         read_bundle(engine)
+
+
+def test_images_that_decode_to_absurd_sizes_are_refused_before_one_is_read(engine: Path) -> None:
+    """Ten megabytes of PNGs decode to 32 GB: what the manifest says of their size is bounded, file by file and all."""
+
+    def enlarge(content: dict[str, Any]) -> None:
+        content["input"] |= {"width": 16384, "height": 16384}
+
+    def many(content: dict[str, Any]) -> None:
+        content["input"] |= {"width": 2048, "height": 2048}
+        content["sample"] = ["0" * 64] * 24
+
+    for change, said in ((enlarge, "268435456 pixels, at most 4194304"), (many, "26 images decode to 327155712 bytes")):
+        edit_manifest(engine, change)
+        with pytest.raises(BundleError, match=said):
+            read_manifest(engine)
 
 
 def test_no_engine_there(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from engines.store.store import EngineStore
 from tests.bench.engines.small_engine import write_small_engine
 
 HEIGHT, WIDTH = 48, 64
-FRAME = FrameGraph(b"prepares frames", width=640, height=480, grey=True)
+FRAME = FrameGraph(b"\x08\x08", width=640, height=480, grey=True)
 
 
 def sample(count: int) -> list[np.ndarray]:
