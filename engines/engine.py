@@ -12,11 +12,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import Calibration, Manifest
+from engines.bundle.manifest import Calibration, Manifest, MapScore
 from engines.bundle.reading import Bundle, Golden, read_bundle
 from engines.errors import EngineError, GoldenMismatch, ImageError, PartNotLocated
+from engines.ignored_zones import score_of
 from engines.location.location import Location
-from engines.preprocess import Fitted, prepare
+from engines.location.pose import TurnedPlacement
+from engines.preprocess import Fitted, Placement, place, prepare
 from engines.runtimes.names import Asked, Precision
 from engines.runtimes.opening import Opened, RuntimeOptions, open_runtime
 from engines.runtimes.protocol import Inferred
@@ -42,6 +44,10 @@ class EngineOutput:
     """CLOCK_MONOTONIC around the bare call of the runtime; the same for images that were scored together. Where the
     runtime prepares frames that is part of it.
     """
+    model_map: NDArray[np.float32]
+    """(map_height, map_width) over the model's input."""
+    placement: Placement | TurnedPlacement
+    """Where the image lies in that input."""
 
 
 class Engine:
@@ -58,6 +64,8 @@ class Engine:
         self._tolerance = opened.tolerance
         self.manifest: Manifest = bundle.manifest
         self._runtime = opened.runtime
+        self.score_rule: MapScore | None = None
+        """How the image score follows from the map; None: it does not, or the golden images were not run yet."""
         self._location = Location(self.manifest.location, ignore=self.manifest.ignore, pictures=bundle.pictures)
         self._frames = frames = opened.frames
         self._framing: Fitted | None = None
@@ -137,20 +145,25 @@ class Engine:
                 anomaly_map=one.frame_map(anomaly_map),
                 start_ns=start_ns,
                 end_ns=end_ns,
+                model_map=anomaly_map,
+                placement=one.placement,
             )
             for one, image_score, anomaly_map in zip(fitted, image_scores, maps, strict=True)
         ]
 
     def check_golden(self, golden: tuple[Golden, ...]) -> None:
-        """Run the golden images: what the model sees, so without location.
+        """Run the golden images: what the model sees, so without location. Also finds `score_rule` true or not.
 
         Raises:
             GoldenMismatch: a score differs from the released one by more than the tolerance.
         """
+        rule = self.manifest.score_rule
         for entry in golden:
             image_scores, maps = self._runtime.infer(entry.image[np.newaxis])
             score, peak = float(image_scores[0]), float(maps[0].max())
             allowed_score, allowed_peak = self._allowed(entry)
+            if rule is not None and not abs(score_of(maps[0], maps[0].size, rule) - score) <= allowed_score:
+                rule = None
             for what, value, expected, allowed in (
                 ("image_score", score, entry.image_score, allowed_score),
                 ("map_peak", peak, entry.map_peak, allowed_peak),
@@ -161,6 +174,12 @@ class Engine:
                         f"within {allowed:.3g}; {self.choice.name} computes something else here: do not use it, teach "
                         "again here"
                     )
+
+        self.score_rule = rule
+
+    def place(self, height: int, width: int) -> Placement | None:
+        """Where images of this size (px) lie in the model's input; None: where the part is found, image by image."""
+        return place(width, height, self.manifest.input) if self.manifest.location.method == "none" else None
 
     def _allowed(self, entry: Golden) -> tuple[float, float]:
         """By how much score and peak of the map of a golden image may differ."""

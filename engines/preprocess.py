@@ -34,6 +34,10 @@ class Placement:
         """(x, y, width, height) of the image in the input, px."""
         return float(self.x), float(self.y), float(self.width), float(self.height)
 
+    def in_input(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) points (x, y) of the image, as shares of its width and height, in px of the input."""
+        return np.array([self.x, self.y]) + points * (self.width, self.height)
+
     def cut(self, anomaly_map: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of a map over the whole input that covers exactly the image, at the same cell size.
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # the configuration and the control socket need the words, no
     import numpy as np
     from numpy.typing import NDArray
 
+    from engines.location.pose import TurnedPlacement
+    from engines.preprocess import Placement
+
 Pixels: TypeAlias = "NDArray[np.uint8]"
 
 
@@ -60,6 +63,10 @@ class Scores:
     """(map_height, map_width); covers exactly the frame, whatever its resolution."""
     engine_start_ns: int
     engine_end_ns: int
+    model_map: NDArray[np.float32] | None = None
+    """The map over the model's input, before it was laid over the frame."""
+    placement: Placement | TurnedPlacement | None = None
+    """Where the frame lies in that input."""
 
 
 @dataclass(frozen=True, slots=True)

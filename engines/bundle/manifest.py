@@ -19,7 +19,7 @@ MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
-_LATER = ("variants", "sample", "frame")
+_LATER = ("variants", "sample", "frame", "map_score")
 """Keys of the manifest that came after the first engines of this format."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -67,6 +67,15 @@ class MapSpec(_Strict):
     def _bounded(self) -> MapSpec:
         _check_area(self.width, self.height)
         return self
+
+
+class MapScore(_Strict):
+    """How the image score follows from the map: the mean of its hottest cells."""
+
+    hottest_share: Annotated[float, Field(gt=0, le=1)]
+    """Of all cells of the map, rounded up."""
+    log: bool = False
+    """The map is a logarithm: the score is the log of the mean of what it is the logarithm of."""
 
 
 class EscapeBounds(_Strict):
@@ -156,6 +165,10 @@ class TrainingRecord(_Strict):
     """True when every image was grey."""
 
 
+_MAP_SCORES = {"spatial": MapScore(hottest_share=0.02, log=True), "memory": MapScore(hottest_share=0.01)}
+"""Of engines that were made before the manifest said it."""
+
+
 class ModelFile(_Strict):
     """The ONNX graph: `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w)."""
 
@@ -205,6 +218,8 @@ class Draft(_Strict):
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
     input: InputSpec
     map: MapSpec
+    map_score: MapScore | None = None
+    """None: the image score is not a function of the map, or the engine was made before this was written down."""
     location: LocationSpec = NoLocation()
     """How the part is found in the image."""
     ignore: Annotated[tuple[Polygon, ...], Field(max_length=32)] = ()
@@ -232,6 +247,11 @@ class Manifest(Draft):
     """What `location` and `ignore` need, in `location/NAME.png`."""
     frame: FrameFile | None = None
     """None: images of several sizes, or a part that has to be found first."""
+
+    @property
+    def score_rule(self) -> MapScore | None:
+        """How the image score follows from the map, by the manifest or by what the detector always did."""
+        return self.map_score or _MAP_SCORES.get(self.detector)
 
     @model_validator(mode="after")
     def _bounded(self) -> Manifest:

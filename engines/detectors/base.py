@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 
 Features = Mapping[str, Tensor]
@@ -41,6 +42,8 @@ class Detector(nn.Module, ABC):
     default_training: ClassVar[TrainDefaults] = TrainDefaults()
     has_closed_form: ClassVar[bool] = True
     """`initialise` alone gives a detector that is worth something."""
+    map_score: ClassVar[MapScore | None] = None
+    """How the image score follows from the map; None: it does not, and zones of a frame cannot be ignored."""
     backbone: Backbone
 
     @property

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.bundle.manifest import InputSpec
+from engines.bundle.manifest import InputSpec, MapScore
 from engines.detectors.backbones.base import BackboneError
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
@@ -59,6 +59,7 @@ class MemoryDetector(Detector):
     """
 
     default_training = TrainDefaults(steps=0)
+    map_score = MapScore(hottest_share=HOTTEST_SHARE)
     bank: Tensor
     mean: Tensor
     scale: Tensor

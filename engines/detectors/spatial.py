@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engines.bundle.manifest import InputSpec
+from engines.bundle.manifest import InputSpec, MapScore
 from engines.detectors.backbones.base import BackboneError
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
@@ -69,6 +69,7 @@ class SpatialDetector(Detector):
     """
 
     default_training = TrainDefaults(steps=60, learning_rate=2e-3, weight_decay=1e-4)
+    map_score = MapScore(hottest_share=HOTTEST_SHARE, log=True)
 
     def __init__(
         self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE, *, couplings: int = 2, hidden: int = 96

@@ -59,6 +59,12 @@ class TurnedPlacement:
         width, height = self.pose.width / self.scale, self.pose.height / self.scale
         return (self.input_width - width) / 2, (self.input_height - height) / 2, width, height
 
+    def in_input(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) points (x, y) of the image, as shares of its width and height, in px of the input."""
+        linear, offset = self._input_to_image()
+        found: NDArray[np.float64] = (points * (self.image_width, self.image_height) - offset) @ np.linalg.inv(linear).T
+        return found
+
     def warp(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The model's input, (input_height, input_width[, 3]); beyond the edge of the image is its reflection.
 

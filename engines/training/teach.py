@@ -139,6 +139,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             location=located.location.spec,
             ignore=located.location.ignore,
             map=map_spec(detector),
+            map_score=detector.map_score,
             golden_tolerance=GOLDEN_TOLERANCE,
             calibration=learned.calibration,
             training=training_record(dataset, len(learned.refinement.removed)),

@@ -55,7 +55,9 @@ class ZoneSection(LimitsSection):
         max_length=256,
         description="Corners [x, y] as fractions 0..1 of the frame's width and height.",
     )
-    ignore: bool = Field(False, description="Whatever lies in this zone does not count.")
+    ignore: bool = Field(
+        False, description="What lies wholly in this zone counts neither for the score nor for the limits on regions."
+    )
 
     @model_validator(mode="after")
     def _inside(self) -> ZoneSection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -16,8 +17,9 @@ from drivers.camera.protocol import CameraUnreadable
 from engines.errors import EngineError
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh_selection import Group, PartImage, RefreshError
-from station.line.inspection.loading import load_inspector
+from station.line.inspection.loading import LimitsError, load_inspector
 from station.results import SEVERITY, Frame, Verdict
+from station.terminal import plain
 
 FEW_DEFECTS = 5
 _GOOD = (Group.GOOD, Group.PASSED)
@@ -99,7 +101,7 @@ def judge(
     """
     try:
         inspector = load_inspector(engine, configuration.settings, {}, threads=1)
-    except EngineError as problem:
+    except (EngineError, LimitsError) as problem:
         raise RefreshError(f"cannot compare: {problem}") from problem
     if inspector is None:
         raise RefreshError(f'cannot compare: engine "{engine}" is not there')
@@ -180,14 +182,19 @@ def markdown(comparison: Comparison) -> str:
     if comparison.agreement is not None:
         correlation = "unknown" if comparison.rank_correlation is None else f"{comparison.rank_correlation:.3f}"
         lines += ["", f"Same verdict: {comparison.agreement:.1%}. Rank correlation of the scores: {correlation}."]
-    lines += ["", *(f"- {note}" for note in comparison.notes)]
+    lines += ["", *(f"- {_as_cell(note)}" for note in comparison.notes)]
     if comparison.changed:
         lines += ["", "| part | known as | active | candidate |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {c.part_id} | {c.group} | {verdict_text(c.active)} | {verdict_text(c.candidate)} |"
+            f"| {_as_cell(c.part_id)} | {_as_cell(c.group)} | {verdict_text(c.active)} | {verdict_text(c.candidate)} |"
             for c in comparison.changed
         ]
     return "\n".join(lines) + "\n"
+
+
+def _as_cell(text: str) -> str:
+    """What somebody else wrote, as text of one line in Markdown: no cell, tag or heading of its own."""
+    return " ".join(html.escape(plain(text), quote=False).replace("|", "\\|").split())
 
 
 def verdict_text(judged: Judged) -> str:

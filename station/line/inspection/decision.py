@@ -4,10 +4,9 @@ Every limit is checked for every part; the worst verdict wins and all reasons ar
 limit is exceeded. A value that is not a number never passes: a score is an ERROR then, a quality value counts as beyond
 its limit, and `measure` refuses such a map.
 
-The score limits always apply, to the whole frame: limits on regions and zones only add to them. A zone with
-`ignore = true` takes the regions that lie wholly inside it out of the limits on regions; it cannot take them out of the
-image score, which the engine computes. To let a zone vary freely, raise the score limits and let the limits on regions
-outside it (for instance `fail_area_mm2 = 0`: no region at all) decide.
+The score limits always apply: limits on regions and zones only add to them. A zone with `ignore = true` takes the
+regions that lie wholly inside it out of the limits on regions, and the image score that comes here is that of the map
+outside such zones (`engines.ignored_zones`).
 """
 
 from __future__ import annotations

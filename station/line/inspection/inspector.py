@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from engines.engine import Prepared
 from engines.errors import PartNotLocated
+from engines.ignored_zones import IgnoredZones
 from engines.scale import ScoreScale
 from station.codes import ReasonCode
 from station.line.inspection.decision import Limits, decide, not_located
@@ -57,6 +58,16 @@ class ViewLimits:
     """Cells at or above this belong to a region; in the engine's own units."""
     pixel_size_mm: float
     min_region_mm2: float = 0.0
+    ignored: IgnoredZones | None = None
+    """Zones that the image score leaves out; None: the engine's score of the whole frame."""
+
+    def outside(self, scores: Scores) -> Scores:
+        """With the image score of what lies outside ignored zones; what is not a number stays so."""
+        if self.ignored is None or not math.isfinite(scores.image_score):
+            return scores
+        if scores.model_map is None or scores.placement is None:
+            raise ValueError("ignored zones need the engine's own map")
+        return replace(scores, image_score=self.ignored.score(scores.model_map, scores.placement))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +141,8 @@ class Inspector:
     ) -> Inspection:
         view = self.views.get(frame.camera, self.default)
         scores = measurement = None
+        if not isinstance(result, PartNotLocated):
+            result = view.outside(result)
         if isinstance(result, PartNotLocated):
             decision = not_located(quality, view.limits, str(result))
         elif not (math.isfinite(result.image_score) and math.isfinite(float(result.anomaly_map.sum()))):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.bundle.manifest import Calibration
 from engines.cores import usable_cores
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
+from engines.ignored_zones import FrameZone, IgnoredZones
 from engines.scale import LIMIT
 from engines.store.versions import is_there
 from station.configuration.decision import LimitsSection, QualitySection, ViewLimitsSection
@@ -69,16 +70,13 @@ def load_inspector(
             engine.check_camera(*shape[:2], grey=len(shape) == 2)
         calibration = engine.calibration
         default = view_limits(settings.decision, settings.quality, calibration)
-        views = {
-            name: view_limits(
-                settings.decision_on(name),
-                settings.quality_on(name),
-                calibration,
-                frame_shape=frame_shapes.get(name),
-                where=f"[decision.views.{name}]" if name in settings.decision.views else "[decision]",
-            )
-            for name in settings.cameras
-        }
+        default = replace(default, ignored=ignored_zones(settings.decision, engine, None, "[decision]"))
+        views = {}
+        for name in settings.cameras:
+            where = f"[decision.views.{name}]" if name in settings.decision.views else "[decision]"
+            decision, given = settings.decision_on(name), frame_shapes.get(name)
+            limits = view_limits(decision, settings.quality_on(name), calibration, frame_shape=given, where=where)
+            views[name] = replace(limits, ignored=ignored_zones(decision, engine, given, where))
     except Exception:
         engine.close()
         raise
@@ -137,6 +135,36 @@ def view_limits(
     return ViewLimits(limits, threshold, decision.pixel_size_mm, decision.min_region_mm2)
 
 
+def ignored_zones(
+    decision: ViewLimitsSection, engine: Engine, frame_shape: tuple[int, ...] | None, where: str
+) -> IgnoredZones | None:
+    """The zones that the image score of a view leaves out; None: there are none.
+
+    Args:
+        frame_shape: what the camera gives; None: not known, the size that the engine was taught on is taken.
+        where: the section that a message names.
+
+    Raises LimitsError: the engine's score cannot leave zones out, or not these.
+    """
+    if not any(zone.ignore for zone in decision.zones):
+        return None
+    if engine.score_rule is None:
+        raise LimitsError(
+            f"{where} zones with ignore = true: the score of detector {engine.manifest.detector} is of the whole "
+            "frame, no zone can be left out; remove ignore, or teach with --detector spatial or memory"
+        )
+    zones = IgnoredZones(
+        [FrameZone(zone.name, tuple(zone.polygon), zone.ignore) for zone in decision.zones], engine.score_rule
+    )
+    taught = engine.manifest.training
+    height, width = (taught.max_height, taught.max_width) if frame_shape is None else frame_shape[:2]
+    placement = engine.place(height, width)
+    cells = engine.manifest.map
+    if placement is not None and (problem := zones.problem(placement, (cells.height, cells.width))):
+        raise LimitsError(f"{where} {problem}")
+    return zones
+
+
 def join_rule(settings: Configuration) -> JoinRule:
     """How the views of a part are joined."""
     match settings.views.rule:
@@ -164,4 +192,6 @@ def _open_engine(path: Path, section: EngineSection, threads: int, instead: str)
 
 
 def _scores(output: EngineOutput) -> Scores:
-    return Scores(output.image_score, output.anomaly_map, output.start_ns, output.end_ns)
+    return Scores(
+        output.image_score, output.anomaly_map, output.start_ns, output.end_ns, output.model_map, output.placement
+    )

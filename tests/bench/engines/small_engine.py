@@ -14,6 +14,7 @@ from engines.bundle.manifest import (
     Calibration,
     Draft,
     InputSpec,
+    MapScore,
     MapSpec,
     TrainingRecord,
 )
@@ -24,6 +25,8 @@ from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
 
 CELL_PX = 8
+HOTTEST_CELL = MapScore(hottest_share=1e-9)
+"""The score is that of one cell."""
 
 
 def write_small_engine(
@@ -35,6 +38,7 @@ def write_small_engine(
     reject_score: float = 40.0,
     review_score: float = 30.0,
     pixel_score: float = 30.0,
+    map_score: MapScore | None = HOTTEST_CELL,
 ) -> Path:
     """Write an engine for images of `width` x `height` px (multiples of 8) whose score is the largest mean absolute
     difference (grey levels) from `reference` over a cell of 8 x 8 px; without a reference, from a uniform 64.
@@ -61,6 +65,7 @@ def write_small_engine(
         created="2026-01-01T00:00:00Z",
         input=spec,
         map=map_spec,
+        map_score=map_score,
         golden_tolerance=0.01,
         calibration=Calibration(
             reject_score=reject_score,

@@ -14,6 +14,7 @@ from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
 from engines.detectors.catalogue import DETECTORS, DetectorFactory
 from engines.detectors.differnet import DiffernetDetector
+from engines.ignored_zones import score_of
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.release.export import check_half, check_parity, export_onnx, map_spec
 from tests.bench.engines.pictures import ring
@@ -63,6 +64,16 @@ def scored(detector: Detector, images: torch.Tensor) -> tuple[NDArray[np.float32
     with torch.inference_mode():
         score, anomaly_map = detector(images)
     return score.numpy(), anomaly_map.numpy()
+
+
+@every_detector
+def test_the_image_score_follows_from_the_map_as_the_detector_says(name: str) -> None:
+    """What zones of a frame rest on; a detector that says nothing has a score of the whole image."""
+    detector = trained(name)
+    assert (detector.map_score is None) == (name == "differnet")
+    if detector.map_score is not None:
+        for score, anomaly_map in zip(*scored(detector, pictures(100, 102, scratch=True)), strict=True):
+            assert score_of(anomaly_map, anomaly_map.size, detector.map_score) == pytest.approx(score, rel=1e-5)
 
 
 @every_detector
