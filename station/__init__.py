@@ -10,6 +10,7 @@
 results         what flows: Part, Frame, Scores, Measurement, Decision, InspectionRecord
 codes           reason, error, warning and offline codes with their texts
 control         the socket through which other processes ask the daemon
+terminal        what commands show: every value is text, colours are ours
 line            the way of a part, one room a stage
 configuration   station.toml and recipes, typed
 records         what is on disk, and how to read it

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from drivers.camera.open import open_camera
 from drivers.camera.producer import producer_from_name
 from drivers.camera.protocol import Camera, CameraError, CameraLost, CameraNotFound, GrabbedFrame
 from drivers.camera.settings import CameraSettings
+from station.terminal import say
 
 _GRAB_MS = 50
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         producer = producer_from_name(options.producer)
         if options.action == "list":
-            sys.stdout.write(camera_table(camera_list(producer)))
+            say(camera_table(camera_list(producer)))
             return 0
         settings = CameraSettings(
             producer=producer,
@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
         for path, frame in camera_grab(settings, options.count, options.output):
             size = f"{frame.pixels.shape[1]} x {frame.pixels.shape[0]} px"
             kind = "Mono8" if frame.pixels.ndim == 2 else "RGB8"
-            sys.stdout.write(f"{path}: frame {frame.frame_id}, {size}, {kind}, {_times(frame)}\n")
+            say(f"{path}: frame {frame.frame_id}, {size}, {kind}, {_times(frame)}")
     except (CameraError, OSError) as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        say(f"{type(error).__name__}: {error}", error=True)
         return 2
     return 0
 
@@ -72,7 +72,7 @@ def camera_table(cameras: list[tuple[str, str, str, str]]) -> str:
     rows = [("SERIAL", "VENDOR", "MODEL", "USER ID"), *cameras]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join(lines) + ("\n" if cameras else "\n(no camera found)\n")
+    return "\n".join(lines) + ("" if cameras else "\n(no camera found)")
 
 
 def first_serial_number(producer: Path) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from station.commands.daemon import challenge_text
@@ -20,6 +19,7 @@ from station.control import ControlError
 from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader
+from station.terminal import coloured, console, joined
 
 EXIT_NOT_PASSED = 1
 _COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}
@@ -85,12 +85,13 @@ def history(options: argparse.Namespace) -> int:
         return 0
     table = Table("test", "when", "recipe", "by", "verdict", "parts", "reset", title="challenge tests, newest last")
     for run, recipe in found:
-        colour = _COLOURS.get(run.verdict, "yellow")
+        verdict = coloured(run.verdict.value, _COLOURS.get(run.verdict, "yellow"))
+        if run.detail:
+            verdict = joined(verdict, f"\n{run.detail}")
         steps = "\n".join(f"{step.part}: {step.verdict.name}, {step.outcome.value}" for step in run.steps)
         seen_to = f"{run.reset_by} {_when(run.reset_s)}\n{run.reset_why}" if run.reset_s is not None else ""
-        verdict = f"[{colour}]{run.verdict.value}[/]\n{run.detail}".rstrip()
         table.add_row(str(run.number), _when(run.start_s), recipe, run.started_by, verdict, steps, seen_to)
-    Console().print(table)
+    console().print(table)
     return 0
 
 
@@ -100,7 +101,7 @@ def _show(options: argparse.Namespace) -> int:
         print(json.dumps(challenge, indent=2))  # noqa: T201
     else:
         none = "no challenge test is configured, or none was ever made"
-        Console().print(none if challenge["state"] == "none" else challenge_text(challenge))
+        console().print(none if challenge["state"] == "none" else challenge_text(challenge))
     return 0 if challenge["state"] in ("none", "passed") or options.action == "start" else EXIT_NOT_PASSED
 
 

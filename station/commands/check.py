@@ -6,8 +6,6 @@ import argparse
 import json
 from dataclasses import asdict
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from station.commands.options import EXIT_BAD_INPUT, add_config_option, complain, is_missing
@@ -15,6 +13,7 @@ from station.commissioning.check import check
 from station.commissioning.gpu_check import Judgement, check_gpu
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
+from station.terminal import coloured, console, joined
 
 _COLOURS = {Judgement.OK: "green", Judgement.MISSING: "red", Judgement.ADVICE: "yellow"}
 
@@ -47,10 +46,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(finding) for finding in findings]))  # noqa: T201
     else:
         for finding in findings:
-            table.add_row(
-                escape(finding.what), "[green]ok[/]" if finding.ok else "[red]wrong[/]", escape(finding.detail)
-            )
-        Console().print(table)
+            mark = coloured("ok", "green") if finding.ok else coloured("wrong", "red")
+            table.add_row(finding.what, mark, finding.detail)
+        console().print(table)
     return 0 if all(finding.ok for finding in findings) else EXIT_BAD_INPUT
 
 
@@ -60,13 +58,13 @@ def run_gpu(options: argparse.Namespace) -> int:
         configuration = None if is_missing(options.config) else config.load(options.config)
     except ConfigurationError as problem:
         return complain(problem)
-    console = Console(soft_wrap=True, highlight=False)  # commands must stay on one line, to be copied
+    shown = console(soft_wrap=True)  # commands must stay on one line, to be copied
     can_run = True
     for link in check_gpu(configuration):
         can_run = can_run and link.judgement is not Judgement.MISSING
-        colour = _COLOURS[link.judgement]
-        console.print(f"{link.what:15} [{colour}]{link.judgement.value:8}[/] {escape(link.found)}")
+        judgement = coloured(f"{link.judgement.value:8}", _COLOURS[link.judgement])
+        shown.print(joined(f"{link.what:15} ", judgement, f" {link.found}"))
         if link.fix:
-            console.print(f"{'':15} [bold]do[/]       {escape(link.fix)}")
-    console.print("TensorRT can run." if can_run else "TensorRT cannot run; begin with the first line that is missing.")
+            shown.print(joined(" " * 16, coloured("do", "bold"), f"       {link.fix}"))
+    shown.print("TensorRT can run." if can_run else "TensorRT cannot run; begin with the first line that is missing.")
     return 0 if can_run else EXIT_BAD_INPUT

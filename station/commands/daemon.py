@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, ask, complain
 from station.configuration.file import ConfigurationError
 from station.control import ControlError
+from station.terminal import coloured, console, joined
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 _ONE_WORD = {
     "online": "take the station on line",
@@ -82,29 +84,30 @@ def status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(state, indent=2))  # noqa: T201
     else:
-        from rich.console import Console  # noqa: PLC0415  (only a table needs it)
-
-        Console().print(status_table(state))
+        console().print(status_table(state))
     return 0
 
 
-def challenge_text(challenge: dict[str, Any]) -> str:
+def challenge_text(challenge: dict[str, Any]) -> Text:
     """How the challenge test stands, in a line."""
     match challenge["state"]:
         case "running":
-            return f"test {challenge['last_test']} runs; put on next: {challenge['step']}. {challenge['next_part']}"
+            return joined(
+                f"test {challenge['last_test']} runs; put on next: {challenge['step']}. {challenge['next_part']}"
+            )
         case "failed":
-            return f"[red]test {challenge['last_test']} failed[/]: {challenge['last_detail']}"
+            failed = coloured(f"test {challenge['last_test']} failed", "red")
+            return joined(failed, f": {challenge['last_detail']}")
         case "due":
-            return "[red]overdue[/]" if challenge["overdue"] else "[yellow]due[/]"
-    return "passed"
+            return coloured("overdue", "red") if challenge["overdue"] else coloured("due", "yellow")
+    return joined("passed")
 
 
-def plan_text(plan: dict[str, Any]) -> str:
+def plan_text(plan: dict[str, Any]) -> Text:
     """Where the building of the TensorRT plan stands, in a line."""
     if plan["phase"] == "building":
-        return f"[yellow]being built[/]: {plan['step']} {plan['done']}/{plan['total']}"
-    return f"[red]none[/]: {plan['detail']}" if plan["phase"] == "failed" else f"built: {plan['detail']}"
+        return joined(coloured("being built", "yellow"), f": {plan['step']} {plan['done']}/{plan['total']}")
+    return joined(coloured("none", "red") if plan["phase"] == "failed" else "built", f": {plan['detail']}")
 
 
 _NO_TRIGGER_NOW = "on line, but the PLC has not set TriggerEnable, its heartbeat stands still, or a part is being taken"
@@ -117,20 +120,22 @@ def status_table(state: dict[str, Any]) -> Table:
     table = Table(show_header=False, title="station")
     counters = state["counters"]
     why_not = _NO_TRIGGER_NOW if state["online"] else state["offline_reason"]
-    ready = "[green]ready[/]" if state["ready"] else f"[red]not ready[/]: {why_not}"
-    table.add_row("state", f"{state['state']}, {ready}")
+    ready = [coloured("ready", "green")] if state["ready"] else [coloured("not ready", "red"), f": {why_not}"]
+    table.add_row("state", joined(f"{state['state']}, ", *ready))
     if not state["online"] and state["offline_action"]:
         table.add_row("what to do", state["offline_action"])
     if state["error"]:
-        table.add_row("fault", f"[red]{state['error']}[/]\n{state['error_action']}")
+        table.add_row("fault", joined(coloured(state["error"], "red"), f"\n{state['error_action']}"))
     for warning in state["warnings"]:
-        table.add_row("warning", f"[yellow]{warning}[/]")
+        table.add_row("warning", coloured(warning, "yellow"))
     for name, camera in state["cameras"].items():
         table.add_row(f"camera {name}", f"{camera['state']} {camera['detail']}".strip())
     records = state["records"]
     if records["detail"] or records["lost"] or records["replaced"]:
         detail = records["detail"] or "written again"
-        table.add_row("records", f"[yellow]{detail}[/]; {records['waiting']} wait, {records['lost']} lost")
+        table.add_row(
+            "records", joined(coloured(detail, "yellow"), f"; {records['waiting']} wait, {records['lost']} lost")
+        )
     table.add_row("engine", state["engine_id"][:12] or "none")
     if state["runtime"]:
         table.add_row("runtime", state["runtime"])
@@ -140,7 +145,7 @@ def status_table(state: dict[str, Any]) -> Table:
         "recipe", f"{state['recipe']}, number {state['recipe_number']} {state['recipe_checksum'][:8]}".rstrip()
     )
     if state["refused"]:
-        table.add_row("refused", f"[yellow]{state['refused']}[/]")
+        table.add_row("refused", coloured(state["refused"], "yellow"))
     table.add_row(
         "parts",
         f"{counters['triggers']} triggers = {counters['passed']} pass + {counters['failed']} fail"

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import argparse
 import socket
-import sys
 from pathlib import Path
 from typing import get_args
-
-from rich.console import Console
 
 from engines.errors import EngineError, RuntimeFailure
 from engines.runtimes.names import Asked
@@ -38,6 +35,7 @@ from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.demo import EXIT_FAILED, TRANSIT_S, Demo, DemoFailed, Setup
 from station.simulation.run.processes import ProcessEnded, stopped_in_order
 from station.simulation.run.workspace import WorkspaceError, prepare
+from station.terminal import console, say
 
 DEFAULT_PARTS = 100
 RATES_PER_S = (0.2, 200.0)
@@ -73,15 +71,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    console = Console()
+    shown = console()
     with stopped_in_order():
         try:
-            return Demo(_check(options), console).run(options.report)
+            return Demo(_check(options), shown).run(options.report)
         except (BadInput, EngineError, ImageFolderError, WorkspaceError) as problem:
-            print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
+            say(f"station demo: {problem}", error=True)
             return EXIT_BAD_INPUT
         except (DemoFailed, PlanBuildError, ProcessEnded, JobError, ControlError, TimeoutError) as problem:
-            print(f"station demo: {problem}", file=sys.stderr)  # noqa: T201
+            say(f"station demo: {problem}", error=True)
             bad_input = isinstance(problem, ProcessEnded) and problem.code == EXIT_BAD_INPUT
             return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from engines.bundle.files import FRAME_FILE, variant_file
@@ -23,6 +22,7 @@ from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request
 from station.jobs.engine_check import check_engine
+from station.terminal import coloured, console, say
 
 CONFIRM_TIMEOUT_S = 10.0
 _ENGINE_FOLDERS = {"golden", "sample", "location"}
@@ -95,21 +95,21 @@ def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: Eng
         return 0
     table = Table("version", "", "made", "detector", "images", "removed", title=f"engines in {store.path}")
     for version in store.versions():
-        mark = "[green]active[/]" if version == active else ""
+        mark = coloured("active", "green") if version == active else ""
         try:
             manifest = manifest_of(version)
         except EngineError as problem:
-            table.add_row(version.name, mark, f"[red]{problem}[/]")
+            table.add_row(version.name, mark, coloured(problem, "red"))
             continue
         taught = manifest.training
         counts = str(taught.image_count), str(taught.removed_count)
         table.add_row(version.name, mark, manifest.created, manifest.detector, *counts)
-    Console().print(table)
+    console().print(table)
     events = Table("when", "who", "what", "from", "to", "why", title="history, newest last")
     for event in store.events()[-10:]:
         events.add_row(event.time, event.who, event.action.value, event.before or "", event.after or "", event.why)
     if events.row_count:
-        Console().print(events)
+        console().print(events)
     return 0
 
 
@@ -118,7 +118,7 @@ def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore
     version = store.find(options.version)
     manifest = manifest_of(version)
     if options.json:
-        print(manifest.model_dump_json(indent=2))  # noqa: T201
+        print(json.dumps(manifest.model_dump(mode="json"), indent=2))  # noqa: T201
         return 0
     table = Table(show_header=False, title=f"engine {version.name}")
     for key, value in _facts(version, manifest).items():
@@ -126,7 +126,7 @@ def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore
     for event in store.events():
         if version.name in (event.before, event.after):
             table.add_row(f"{event.time} {event.action.value}", f"{event.who} {event.why}".strip())
-    Console().print(table)
+    console().print(table)
     return 0
 
 
@@ -142,10 +142,10 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
             store.verify(version)
         except EngineError as problem:
             wrong += 1
-            table.add_row(version.name, "[red]wrong[/]", str(problem))
+            table.add_row(version.name, coloured("wrong", "red"), str(problem))
         else:
-            table.add_row(version.name, "[green]ok[/]", "hashes and golden images agree")
-    Console().print(table)
+            table.add_row(version.name, coloured("ok", "green"), "hashes and golden images agree")
+    console().print(table)
     return EXIT_BAD_INPUT if wrong else 0
 
 
@@ -163,7 +163,7 @@ def rollback(options: argparse.Namespace, configuration: LoadedConfiguration, st
 def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
     """To a file; prints its hash, to be compared on the other side."""
     version = store.find(options.version)
-    _say(f"{options.output}: engine {version.name}, sha256 {store.export(version, options.output)}")
+    say(f"{options.output}: engine {version.name}, sha256 {store.export(version, options.output)}")
     return 0
 
 
@@ -173,7 +173,7 @@ def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: En
         version = store.add(options.source, why=options.why or f"import of folder {options.source.name}")
     else:
         version = store.import_archive(options.source, why=options.why)
-    _say(f"{version.name} is in the store; to use it: station engine activate {version.number}")
+    say(f"{version.name} is in the store; to use it: station engine activate {version.number}")
     return 0
 
 
@@ -184,7 +184,7 @@ def _take_up(
     socket = configuration.control_socket
     if options.no_reload or _loaded_engine(socket) is None:
         why = "the station was not asked (--no-reload)" if options.no_reload else "no station runs"
-        _say(f"{change.after} is active; {why}: the next start or reload takes it up")
+        say(f"{change.after} is active; {why}: the next start or reload takes it up")
         return 0
     try:
         request(socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
@@ -197,7 +197,7 @@ def _take_up(
     assert change.after is not None
     if not _confirmed(socket, change.after):
         return complain(f"{change.after} is active, but the station uses {_loaded_engine(socket)}: station status")
-    _say(f"{change.after} is active, and the station uses it" + (f"; before: {change.before}" if change.before else ""))
+    say(f"{change.after} is active, and the station uses it" + (f"; before: {change.before}" if change.before else ""))
     return 0
 
 
@@ -271,7 +271,3 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
         "beside it": ", ".join(beside),
     }
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201

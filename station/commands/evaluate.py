@@ -6,7 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from engines.cores import usable_cores
@@ -16,6 +15,7 @@ from station.jobs.process import JobError, run_job
 from station.jobs.progress import ProgressBar
 from station.jobs.teaching import as_arguments
 from station.python_command import python_command
+from station.terminal import coloured, console
 
 _OPTIONS = (
     "detector",
@@ -106,9 +106,9 @@ def _show(output: Path) -> int:
             ]
             cells.append(f"{sum(found) / len(found):.4f}" if found else "–")
         table.add_row(detector, refine, *cells)
-    console = Console()
-    console.print(table)
+    shown = console()
+    shown.print(table)
     failed = [r for r in results if r["error"] is not None]
     if failed:
-        console.print(f"[yellow]{len(failed)} of {len(results)} runs failed; first: {failed[0]['error']}[/]")
+        shown.print(coloured(f"{len(failed)} of {len(results)} runs failed; first: {failed[0]['error']}", "yellow"))
     return 1 if failed else 0

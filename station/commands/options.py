@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from station.configuration.file import control_socket_of
 from station.control import request
+from station.terminal import say
 
 EXIT_BAD_INPUT = 2
 RELOAD_TIMEOUT_S = 90.0
@@ -70,7 +70,7 @@ def positive(text: str) -> int:
 
 def complain(problem: object) -> int:
     """Reports bad input on standard error and returns the exit code for it."""
-    print(f"station: {problem}", file=sys.stderr)  # noqa: T201
+    say(f"station: {problem}", error=True)
     return EXIT_BAD_INPUT
 
 

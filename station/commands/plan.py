@@ -18,6 +18,7 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.plan import PlanBuildError, build_plan
 from station.jobs.progress import ProgressBar
 from station.line.inspection.loading import engine_threads
+from station.terminal import say
 
 
 def add_build_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,19 +53,19 @@ def run(options: argparse.Namespace) -> int:
         maker = PlanMaker(read_bundle(engine), precision)
         found = maker.find()
         if found.state is PlanState.READY and not options.again:
-            _say(f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew")
+            say(f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew")
             return 0
         threads = engine_threads(configuration.settings.engine.threads)
         with ProgressBar(steps_nest=True) as bar:
             built = build_plan(engine, precision=precision, threads=threads, on_progress=bar.show)
     except (ConfigurationError, EngineError, PlanBuildError) as problem:
         return complain(problem)
-    _say(
+    say(
         f"{engine.name}: plan {built.name} ({built.plan_bytes / 1e6:.1f} MB) by TensorRT {built.tensorrt} {precision} "
         f"for {built.gpu}; against ONNX Runtime: {built.parity}"
     )
     if built.frames:
-        _say(f"{engine.name}: frames are prepared {built.frames}")
+        say(f"{engine.name}: frames are prepared {built.frames}")
     return 0
 
 
@@ -80,7 +81,3 @@ def _engine_folder(asked: str, configuration: LoadedConfiguration) -> Path:
     if path is None or not is_there(path):
         raise StoreError(f"{configuration.path}: the station has no engine yet ({path}); name one")
     return path.resolve()
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201

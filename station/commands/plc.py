@@ -9,8 +9,6 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from station.commands.options import BadInput, complain
 from station.commissioning import plc_monitor
 from station.commissioning.conformance import command as conformance_command
@@ -27,6 +25,7 @@ from station.simulation.run.drive import RunFailed
 from station.simulation.run.processes import ProcessEnded
 from station.simulation.run.simulate import print_books, simulate
 from station.simulation.run.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
+from station.terminal import console
 
 DEFAULT_PORT = 1502
 EXIT_UNBALANCED = 1
@@ -133,7 +132,7 @@ def add_simulate_options(parser: argparse.ArgumentParser) -> None:
 
 def run_simulate(options: argparse.Namespace) -> int:
     """`station plc simulate`."""
-    console = Console(stderr=options.json)
+    shown = console(stderr=options.json)
     try:
         schedule, workspace = _simulated_line(options)
         with client_of(options) as client:
@@ -144,7 +143,7 @@ def run_simulate(options: argparse.Namespace) -> int:
                 engine=options.engine,
                 station_toml=options.write_config or options.work / "station.toml",
                 wait_s=options.wait,
-                console=console,
+                console=shown,
             )
     except (RunFailed, ProcessEnded, TimeoutError) as problem:
         complain(problem)
@@ -153,7 +152,7 @@ def run_simulate(options: argparse.Namespace) -> int:
         return complain(problem)
     if options.json:
         print(json.dumps(books.as_json(), indent=2))  # noqa: T201
-    print_books(console, books)
+    print_books(shown, books)
     return EXIT_UNBALANCED if books.problems else 0
 
 

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from engines.errors import EngineError
@@ -24,6 +23,7 @@ from station.daemon.changeover import ChangeRefused, check_features
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.audit import audit_rows
 from station.records.schema import RecordingError, open_reader
+from station.terminal import coloured, console, say
 
 _BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, LimitsError, SelectionError)
 SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")
@@ -75,10 +75,10 @@ def list_recipes(options: argparse.Namespace) -> int:
         return 0
     table = Table("number", "name", "", "description", "checksum", title=f"recipes of {station.path}")
     for row in rows:
-        mark = "[green]active[/]" if row["in_force"] else ""
-        found = row["description"] if not row["problem"] else f"[red]{row['problem']}[/]"
+        mark = coloured("active", "green") if row["in_force"] else ""
+        found = row["description"] if not row["problem"] else coloured(row["problem"], "red")
         table.add_row(str(row["number"] or ""), row["name"], mark, found, row["checksum"][:8])
-    Console().print(table)
+    console().print(table)
     return 0
 
 
@@ -99,8 +99,8 @@ def check(options: argparse.Namespace) -> int:
     for name in names:
         problems = list(_problems(station, name))
         wrong = wrong or bool(problems)
-        table.add_row(name, "[red]wrong[/]" if problems else "[green]ok[/]", "\n".join(problems))
-    Console().print(table)
+        table.add_row(name, coloured("wrong", "red") if problems else coloured("ok", "green"), "\n".join(problems))
+    console().print(table)
     return EXIT_BAD_INPUT if wrong or not names else 0
 
 
@@ -117,9 +117,9 @@ def select(options: argparse.Namespace) -> int:
         write_selection(
             station.work_dir, SelectedRecipe(recipe=chosen, who="station recipe select", wall_time=time.time())
         )
-        print(f"{chosen} is selected for the next start: no station runs")  # noqa: T201
+        say(f"{chosen} is selected for the next start: no station runs")
         return 0
-    print(f"{answer['recipe']} is active")  # noqa: T201
+    say(f"{answer['recipe']} is active")
     return 0
 
 
@@ -133,9 +133,9 @@ def audit(options: argparse.Namespace) -> int:
     table = Table("when", "who", "what", "from", "to", "", "why", title="audit log, newest last")
     for row in rows:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.wall_time))
-        colour = "green" if row.result == "done" else "red"
-        table.add_row(when, row.who, row.action, row.before, row.after, f"[{colour}]{row.result}[/]", row.detail)
-    Console().print(table)
+        result = coloured(row.result, "green" if row.result == "done" else "red")
+        table.add_row(when, row.who, row.action, row.before, row.after, result, row.detail)
+    console().print(table)
     return 0
 
 

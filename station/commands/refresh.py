@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from rich.console import Console
 from rich.table import Table
 
 from engines.cores import usable_cores
@@ -33,6 +32,7 @@ from station.jobs.refresh_selection import (
     with_labels,
 )
 from station.jobs.teaching import as_arguments
+from station.terminal import console
 
 EXIT_TERMINATED = 143
 MAX_SHOWN = 12
@@ -129,18 +129,18 @@ def _show(done: Refreshed, config_path: Path) -> None:
         table.add_row(title, *(read(figures) for _, figures in engines))
     if comparison.agreement is not None:
         table.add_row("same verdict", f"{comparison.agreement:.1%}")
-    console = Console()
-    console.print(table)
+    shown = console()
+    shown.print(table)
     if comparison.changed:
         changes = Table("part", "known as", "active", "candidate", title=f"{len(comparison.changed)} verdicts change")
         for change in comparison.changed[:MAX_SHOWN]:
             changes.add_row(change.part_id, change.group, verdict_text(change.active), verdict_text(change.candidate))
-        console.print(changes)
+        shown.print(changes)
     for note in (*done.notes, *comparison.notes):
-        console.print(f"- {note}", highlight=False)
-    console.print(f"All of it: {done.candidate.path / 'refresh'}", highlight=False, soft_wrap=True)
+        shown.print(f"- {note}")
+    shown.print(f"All of it: {done.candidate.path / 'refresh'}", soft_wrap=True)
     command = f"station engine activate {done.candidate.number} --config {config_path}"
-    console.print(f"Nothing was activated. To use it: {command}", highlight=False, soft_wrap=True)
+    shown.print(f"Nothing was activated. To use it: {command}", soft_wrap=True)
 
 
 def _terminate(_number: int, _frame: object) -> NoReturn:

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from engines.bundle.files import DOSSIER_FOLDER
@@ -21,6 +19,7 @@ from station.control import ControlError
 from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar, follow_teaching
 from station.jobs.teaching import command_again, teach
+from station.terminal import coloured, console
 
 MAX_NAMES = 10
 """Removed images that are listed by name; the dossier shows all."""
@@ -62,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             summary = _from_folder(options, bar) if options.images else _from_line(options, bar)
     except (JobError, ConfigurationError, ControlError) as problem:
         return complain(problem)
-    Console().print(summary_table(options.output, summary))
+    console().print(summary_table(options.output, summary))
     return 0
 
 
@@ -104,10 +103,10 @@ def _from_line(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
 
 def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     """What a teaching gave, for people. `summary`: see `engines.training.teach.Summary`."""
-    table = Table(show_header=False, title=escape(f"engine {output}"))
+    table = Table(show_header=False, title=f"engine {output}")
 
     def row(title: str, text: str) -> None:
-        table.add_row(title, escape(text))
+        table.add_row(title, text)
 
     removed = summary["removed"]
     row("id", summary["engine_id"][:12])
@@ -122,7 +121,7 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))
     row("to use it", f"station engine import {output}; without a store: set engine.path to it")
     for warning in summary["warnings"]:
-        table.add_row("warning", f"[yellow]{escape(warning)}[/]")
+        table.add_row("warning", coloured(warning, "yellow"))
     return table
 
 

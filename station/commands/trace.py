@@ -10,9 +10,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from station.commands.options import add_config_option, complain
 from station.configuration import load as config
@@ -20,9 +19,9 @@ from station.configuration.load import ConfigurationError
 from station.records.parts import PartRow, ViewRow
 from station.records.schema import RecordingError, open_reader
 from station.reports.drawing import SUFFIXES
-from station.reports.tables import plain
 from station.reports.trace import Trace, candidates, find
 from station.reports.trace_picture import draw
+from station.terminal import coloured, console
 
 _NOT_SHOWN = ("regions", "reasons", "extra")
 
@@ -61,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(as_json(trace), indent=2))  # noqa: T201
     else:
-        Console().print(as_text(trace, rows[:-1]))
+        console().print(as_text(trace, rows[:-1]))
     return 0
 
 
@@ -98,7 +97,7 @@ def as_text(trace: Trace, older: list[PartRow]) -> Group:
     recovered = "; from the journal, after a restart" if part.recovered else ""
     head.add_row("verdict", f"{part.verdict}{score}{late}{recovered}")
     for reason in part.reason_list:
-        head.add_row("", Text(plain(reason)))
+        head.add_row("", str(reason))
     head.add_row("engine", f"{part.engine_id[:12] or 'none'}, recipe {part.recipe}")
     if older:
         others = ", ".join(f"{row.session} acquisition {row.acquisition_id}" for row in older[-5:])
@@ -113,7 +112,7 @@ def as_text(trace: Trace, older: list[PartRow]) -> Group:
     if trace.events:
         events = Table("at", "event", "", title="events meanwhile and of this part", title_justify="left")
         for event in trace.events:
-            kind = Text(plain(event.kind), style="bold" if event.names_part else "")
-            events.add_row(f"{event.at_ms:.1f}", kind, Text(plain(event.detail)))
+            kind = coloured(event.kind, "bold" if event.names_part else "")
+            events.add_row(f"{event.at_ms:.1f}", kind, event.detail)
         shown.append(events)
     return Group(*shown)

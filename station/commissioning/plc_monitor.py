@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -33,6 +33,7 @@ from station.commissioning.plc_client import (
     points_in,
 )
 from station.line.handshake.messages import Command, StationState
+from station.terminal import console, say
 
 HIGHLIGHT_S = 2.0
 """How long a change is highlighted."""
@@ -189,16 +190,16 @@ def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> 
             if options.json:
                 print(json.dumps(reader.as_json(), indent=2))  # noqa: T201
             else:
-                Console().print(one_table(reader, client.transport.name))
+                console().print(one_table(reader, client.transport.name))
             return 0
-        view = None if options.json else closing.enter_context(Live(auto_refresh=False, screen=True))
+        view = None if options.json else closing.enter_context(Live(console=console(), auto_refresh=False, screen=True))
         for changes, trouble in _scans(reader, options.period, options.seconds):
             for show in outlets:
                 show(changes)
             if view is not None:
                 view.update(side_by_side(reader, client.transport.name, trouble), refresh=True)
             elif trouble:
-                print(f"station: {trouble}", file=sys.stderr)  # noqa: T201
+                say(f"station: {trouble}", error=True)
     return 0
 
 

@@ -177,7 +177,10 @@ def markdown(comparison: Comparison) -> str:
     rows = [["", *(name for name, _ in engines)], ["---", *("---" for _ in engines)]]
     rows += [[title, *(read(figures) for _, figures in engines)] for title, read in FIGURES]
     lines = ["# Candidate engine beside the active one", ""]
-    lines += ["Held-out images: " + ", ".join(f"{count} {group}" for group, count in comparison.held_out.items()), ""]
+    lines += [
+        "Held-out images: " + ", ".join(f"{count} {_as_cell(group)}" for group, count in comparison.held_out.items()),
+        "",
+    ]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     if comparison.agreement is not None:
         correlation = "unknown" if comparison.rank_correlation is None else f"{comparison.rank_correlation:.3f}"

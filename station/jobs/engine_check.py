@@ -10,13 +10,13 @@ from pathlib import Path
 from engines.errors import StoreError
 from station.python_command import python_command
 
-LIMIT_S = 120
+CHECK_LIMIT_S = 120
 """A thousand times what the golden images of an engine take on a slow core, and a busy machine starts slowly."""
 _START_S = 60
 """Beyond the limit, which begins when the process has loaded its modules."""
 
 
-def check_engine(engine: Path, *, limit_s: int = LIMIT_S) -> None:
+def check_engine(engine: Path, *, limit_s: int = CHECK_LIMIT_S) -> None:
     """Check hashes, format and golden scores of the engine in a folder, on one core that it gives way on.
 
     Raises:

@@ -33,7 +33,7 @@ class ProgressBar:
         self._steps_nest = steps_nest
         console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description:<12.40}"),
+            TextColumn("{task.description:<12.40}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn() if steps_nest else TimeRemainingColumn(),

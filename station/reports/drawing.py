@@ -18,6 +18,7 @@ import numpy as np
 
 from station.records.images import ImageError, encode_png
 from station.results import Pixels
+from station.terminal import plain
 
 SUFFIXES = (".svg", ".png")
 INK, MUTED, FAINT, SURFACE = "#1b1f23", "#4a5560", "#d0d5da", "#ffffff"
@@ -107,7 +108,7 @@ class Drawing:
         bold: bool = False,
     ) -> None:
         """`at`: where the base line starts, has its middle or ends."""
-        self.shapes.append(Text(*at, text.encode("ascii", "replace").decode(), size, anchor, colour, bold))
+        self.shapes.append(Text(*at, plain(text).encode("ascii", "replace").decode(), size, anchor, colour, bold))
 
     def photo(self, x: float, y: float, width: float, height: float, pixels: Pixels) -> None:
         self.shapes.append(Photo(x, y, width, height, pixels))

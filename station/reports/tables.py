@@ -10,17 +10,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from station.terminal import one_line
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain(value: object) -> str:
     """One line that can be printed: line ends, control characters and marks that turn the writing are escaped."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
+    return one_line(value)
 
 
 def table(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[object]]) -> Table:

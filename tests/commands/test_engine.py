@@ -117,7 +117,7 @@ def test_carried_over(config: Path, store: EngineStore, tmp_path: Path) -> None:
 
 def test_clear_errors(config: Path, tmp_path: Path) -> None:
     assert "holds no engine" in station("engine", "show", "--config", config, code=2)
-    assert "No such file" in station("engine", "list", "--config", tmp_path / "none.toml", code=2)
+    assert "no such file" in station("engine", "list", "--config", tmp_path / "none.toml", code=2)
     config.write_text('[cameras.top]\nproducer = "simtl"\n')
     assert "no engine store is configured" in station("engine", "list", "--config", config, code=2)
 

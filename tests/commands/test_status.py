@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import pytest
-from rich.console import Console
 
 from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.commands.daemon import status_table
@@ -14,6 +13,7 @@ from station.line.handshake.messages import StationState
 from station.line.recording.stage import RecorderHealth
 from station.line.signalling.ledger import Counters
 from station.line.signalling.snapshot import Snapshot, readable
+from station.terminal import console
 
 SNAPSHOT = Snapshot(
     state=StationState.READY,
@@ -52,7 +52,7 @@ def test_it_says_why_no_part_is_taken(snapshot: Snapshot, shown: str) -> None:
         **{"runtime": "", "plan": {"phase": "idle"}, "refused": "", "teaching": {"phase": "idle"}},
         "records": asdict(health),
     }
-    console = Console(width=200)
-    with console.capture() as capture:
-        console.print(status_table({**readable(snapshot), **daemons_own}))
+    shown_on = console(width=200)
+    with shown_on.capture() as capture:
+        shown_on.print(status_table({**readable(snapshot), **daemons_own}))
     assert shown in capture.get()

@@ -7,7 +7,6 @@ import json
 from contextlib import closing
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from station.commands.options import positive
@@ -25,6 +24,7 @@ from station.reports.counts import ALL_BY, Counts, count, total
 from station.reports.shifts import Calendar
 from station.reports.tables import csv_text, plain, table
 from station.results import Verdict
+from station.terminal import console
 
 NEWEST = 20
 _ENGINE_DIGITS = 12
@@ -63,11 +63,11 @@ def list_parts(options: argparse.Namespace) -> int:
     if options.json or options.csv:
         _print_data([as_json(row, place.calendar) for row in rows], options)
     elif not rows:
-        Console().print(NO_PARTS)
+        console().print(NO_PARTS)
     else:
         columns = (("time", False), ("part", True), ("verdict", False), ("score", True), ("why", False))
         title = f"the newest {options.limit}, newest last; more: --limit" if len(rows) == options.limit else ""
-        Console().print(table(title, columns, [_row(row, place.calendar) for row in rows]))
+        console().print(table(title, columns, [_row(row, place.calendar) for row in rows]))
     return 0
 
 
@@ -80,12 +80,12 @@ def count_parts(options: argparse.Namespace) -> int:
     if options.json or options.csv:
         _print_data([_count_as_json(group, options.by) for group in groups], options)
     elif not groups:
-        Console().print(NO_PARTS)
+        console().print(NO_PARTS)
     else:
         names = ("parts", "PASS", "FAIL", "REVIEW", "ERROR", "PASS %")
         columns = ((options.by, False), *((name, True) for name in names))
         rows = [_count_row(group, options.by) for group in [*groups, *([total(groups)] if len(groups) > 1 else [])]]
-        Console().print(table("parts of challenge tests are not counted", columns, rows))
+        console().print(table("parts of challenge tests are not counted", columns, rows))
     return 0
 
 

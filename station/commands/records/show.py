@@ -6,9 +6,6 @@ import argparse
 from contextlib import closing
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from station.commands.options import BadInput, complain, positive
 from station.commands.records.finding import Found, add_part_options, find
 from station.commands.records.selecting import (
@@ -27,6 +24,7 @@ from station.reports.drawing import SUFFIXES
 from station.reports.part_page import page
 from station.reports.seen import Eyes, Seen
 from station.reports.tables import plain
+from station.terminal import console, say
 
 PAGE_SUFFIX = ".html"
 _FORMS = (*SUFFIXES, PAGE_SUFFIX)
@@ -84,7 +82,7 @@ def sheet(options: argparse.Namespace) -> int:
     except OSError as problem:
         return complain(f"--output {options.output}: {problem.strerror}")
     without = sum(cell.view is None or cell.view.image is None for cell in cells)
-    print(f"{options.output}: {len(cells)} parts" + (f", {without} of them without a picture" if without else ""))  # noqa: T201
+    say(f"{options.output}: {len(cells)} parts" + (f", {without} of them without a picture" if without else ""))
     return 0
 
 
@@ -126,4 +124,4 @@ def _print(found: Found, seen: Seen, place: Place, options: argparse.Namespace) 
         lines.append("its pictures: --output part.png, or part.html")
     else:
         lines.append(f"drawn: {options.output}")
-    Console().print(Text("\n".join(lines)), soft_wrap=True)
+    console().print("\n".join(lines), soft_wrap=True)

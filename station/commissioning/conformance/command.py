@@ -6,14 +6,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from station.commissioning.conformance import run
 from station.commissioning.conformance.links import Link, StationAsClient, StationAsServer
 from station.commissioning.conformance.plc import Plc, Source, Times
 from station.commissioning.conformance.plc_memory import PlcMemory, RtuPlcServer, TcpPlcServer
 from station.commissioning.conformance.registry import Rule
 from station.commissioning.plc_client import LinkError, ModbusClient, Order, SerialPort, TcpTransport
+from station.terminal import coloured, console, joined
 
 DESCRIPTION = (
     "Plays the PLC of a station, a correct one and many that make mistakes, and reports which rules of docs/plc.md "
@@ -67,10 +66,12 @@ def conformance(options: argparse.Namespace, chosen: Sequence[Rule], client: Mod
     Raises:
         LinkError, OSError: the station is not reached.
     """
-    console = Console(highlight=False)
+    shown = console()
     if options.list:
         for rule in chosen:
-            console.print(f"[bold]{rule.id}[/] [dim]({rule.plays})[/]\n    {rule.text}")
+            shown.print(
+                joined(coloured(rule.id, "bold"), " ", coloured(f"({rule.plays})", "dim"), f"\n    {rule.text}")
+            )
         return 0
     link = _served(options, client) if client is not None else _polled(options, order)
     times = Times(
@@ -81,10 +82,10 @@ def conformance(options: argparse.Namespace, chosen: Sequence[Rule], client: Mod
     plc = Plc(link, times, order)
     plc.source = _SOURCES[options.parts]
     try:
-        findings = run.check(plc, chosen, lambda finding: run.print_finding(console, finding))
+        findings = run.check(plc, chosen, lambda finding: run.print_finding(shown, finding))
     finally:
         link.close()
-    console.print(f"{link.name}, parts by {plc.source.value}: {run.summary(findings)}")
+    shown.print(f"{link.name}, parts by {plc.source.value}: {run.summary(findings)}")
     if options.json is not None:
         options.json.write_text(run.as_json(plc, findings))
     return run.exit_code(findings, require_all=options.require_all)

@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from station.commissioning.conformance.links import StationAsServer
 from station.commissioning.conformance.plc import Plc, Source
@@ -23,6 +22,7 @@ from station.commissioning.plc_client import LinkError, Refused
 from station.commissioning.conformance.rules import modbus, trigger, part_id, result  # noqa: F401
 from station.commissioning.conformance.rules import buffer, commands, fail_safe  # noqa: F401
 from station.commissioning.conformance.always import Watch
+from station.terminal import coloured, joined
 # isort: on
 
 
@@ -155,11 +155,12 @@ def exit_code(findings: Iterable[Finding], *, require_all: bool) -> int:
 def print_finding(console: Console, finding: Finding) -> None:
     """A line, and for what did not pass why."""
     style, rule = _STYLE[finding.verdict], finding.rule
-    console.print(f"[{style}]{finding.verdict.value:<14}[/] {rule.id:<30} [dim]{escape(rule.plays)}[/]", soft_wrap=True)
+    verdict, plays = coloured(f"{finding.verdict.value:<14}", style), coloured(rule.plays, "dim")
+    console.print(joined(verdict, f" {rule.id:<30} ", plays), soft_wrap=True)
     if finding.why:
-        console.print(f"               [{style}]{escape(finding.why)}[/]", soft_wrap=True)
+        console.print(joined(" " * 15, coloured(finding.why, style)), soft_wrap=True)
     if finding.verdict is Verdict.FAILED:
-        console.print(f"               the rule: {escape(rule.text)}", soft_wrap=True)
+        console.print(f"               the rule: {rule.text}", soft_wrap=True)
 
 
 def summary(findings: Sequence[Finding]) -> str:

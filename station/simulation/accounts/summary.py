@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from station.simulation.run.workspace import Workspace
+from station.terminal import coloured, joined
 
 REJECTS_SHOWN = 12
 
@@ -19,10 +20,13 @@ def print_summary(console: Console, report: Mapping[str, Any], workspace: Worksp
     console.print(_figures(report))
     console.print(_rejects(report))
     for problem in report["problems"]:
-        console.print(f"[bold red]wrong:[/] {problem}", highlight=False)
+        console.print(joined(coloured("wrong:", "bold red"), f" {problem}"))
     if not report["problems"]:
         console.print(
-            "[green]The ledger balances, every part has a verdict, and only parts with a PASS are in the good bin.[/]"
+            coloured(
+                "The ledger balances, every part has a verdict, and only parts with a PASS are in the good bin.",
+                "green",
+            )
         )
     console.print(
         f"report: {workspace.report}\nrejected parts: {workspace.contact_sheet}", highlight=False, soft_wrap=True

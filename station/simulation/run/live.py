@@ -14,6 +14,7 @@ from rich.table import Table
 
 from station.simulation.parts.pictures import GOOD
 from station.simulation.run.processes import LineState
+from station.terminal import coloured, joined
 
 LINE_EVERY_S = 5.0
 ROWS = 10
@@ -73,18 +74,20 @@ class LiveView:
     def _summary(self, status: Mapping[str, Any], line: LineState, gone: int) -> Table:
         table = Table.grid(padding=(0, 2))
         seconds = time.monotonic() - self._start_s
-        ready = "[green]ready[/]" if line.trigger_ready else "[yellow]not ready[/]"
-        table.add_row(
-            "station", f"{status['state']}, {ready}   {status['error'] and '[red]' + status['error'] + '[/]'}"
-        )
+        ready = coloured("ready", "green") if line.trigger_ready else coloured("not ready", "yellow")
+        table.add_row("station", joined(f"{status['state']}, ", ready, "   ", coloured(status["error"], "red")))
         table.add_row("engine", f"{status['engine_id'][:12]}")
         table.add_row("line", f"{gone} of {self._total} parts in {seconds:.0f} s, set to {self._rate_per_s:g} parts/s")
         counters = self._counters(status)
         table.add_row(
             "ledger",
-            f"{counters['triggers']} triggers = [green]{counters['passed']} pass[/] + [red]{counters['failed']} fail[/]"
-            f" + [yellow]{counters['review']} review[/] + [magenta]{counters['error']} error[/]"
-            f" + {status['in_flight']} in flight",
+            joined(
+                f"{counters['triggers']} triggers = ",
+                *(coloured(f"{counters['passed']} pass", "green"), " + "),
+                *(coloured(f"{counters['failed']} fail", "red"), " + "),
+                *(coloured(f"{counters['review']} review", "yellow"), " + "),
+                *(coloured(f"{counters['error']} error", "magenta"), f" + {status['in_flight']} in flight"),
+            ),
         )
         bins = [end["bin"] for end in list(line.ends.values()) if end["part_id"] in self._truths]
         table.add_row("bins", f"{bins.count('good')} good, {bins.count('reject')} reject")
@@ -101,8 +104,8 @@ class LiveView:
             style = VERDICT_STYLE[part["verdict"]]
             table.add_row(
                 str(part["part_id"]),
-                truth if truth == GOOD else f"[cyan]{truth}[/]",
-                f"[{style}]{part['verdict']}[/]",
+                truth if truth == GOOD else coloured(truth, "cyan"),
+                coloured(part["verdict"], style),
                 "" if part["score"] is None else f"{part['score']:.3f}",
                 f"{part['latency_ms']:.1f}",
                 "on the belt" if end is None else end["bin"],

@@ -17,6 +17,7 @@ from station.simulation.parts.schedule import LineSchedule
 from station.simulation.run.drive import drive
 from station.simulation.run.processes import LineProcess
 from station.simulation.run.workspace import Workspace, configuration
+from station.terminal import coloured, joined
 
 
 def simulate(
@@ -79,6 +80,6 @@ def print_books(console: Console, books: Books) -> None:
     figures.add_row("belt waited", f"{books.belt_waited_s:.1f} s for a scan that this machine held up")
     console.print(figures)
     for problem in books.problems:
-        console.print(f"[bold red]wrong:[/] {problem}", highlight=False)
+        console.print(joined(coloured("wrong:", "bold red"), f" {problem}"))
     if not books.problems:
-        console.print("[green]The books balance; no bad part passed and no part was pushed off wrongly.[/]")
+        console.print(coloured("The books balance; no bad part passed and no part was pushed off wrongly.", "green"))
