@@ -97,9 +97,9 @@ def test_model_of_another_size_is_refused(name: Asked, path: Path, tmp_path: Pat
 
 @every_runtime
 def test_what_is_no_model_is_refused(name: Asked, path: Path, tmp_path: Path) -> None:
-    noise = with_model(path, tmp_path / "noise", b"noise")
+    empty = with_model(path, tmp_path / "empty", b"\x08\x08")  # a protocol buffer, and no graph
     with pytest.raises(RuntimeFailure, match="cannot load the model"):
-        open_engine(noise, runtime=name)
+        open_engine(empty, runtime=name)
 
 
 @every_runtime
