@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from drivers.camera.protocol import CameraUnreadable, Pixels
-
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+from imagefiles.header import ImageUnreadable
+from imagefiles.listing import SUFFIXES, list_images
+from imagefiles.reading import read
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -18,12 +18,15 @@ def image_files(folder: Path) -> list[Path]:
     Raises CameraUnreadable when the folder cannot be read or holds none.
     """
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        found = list_images(folder)
     except OSError as error:
         raise CameraUnreadable(f'image folder "{folder}" cannot be read: {error.strerror}') from error
-    if not files:
-        raise CameraUnreadable(f'image folder "{folder}" holds no image; allowed are {", ".join(sorted(SUFFIXES))}')
-    return files
+    if not found.files:
+        said = "".join(f"; {note}" for note in found.notes)
+        raise CameraUnreadable(
+            f'image folder "{folder}" holds no image; allowed are {", ".join(sorted(SUFFIXES))}{said}'
+        )
+    return list(found.files)
 
 
 def read_image(path: Path) -> Pixels:
@@ -32,20 +35,9 @@ def read_image(path: Path) -> Pixels:
     Raises CameraUnreadable when the file cannot be read or decoded or has more than 8 bit per channel.
     """
     try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except (OSError, cv2.error) as error:
-        raise CameraUnreadable(f'image "{path}" cannot be read: {error}') from error
-    if image is None:
-        raise CameraUnreadable(f'image "{path}" cannot be decoded: it is damaged or not an image; remove or replace it')
-    if image.dtype != np.uint8:
-        raise CameraUnreadable(f'image "{path}" has pixels of type {image.dtype}; only 8 bit per channel is supported')
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels == 1:
-        return np.ascontiguousarray(image.reshape(image.shape[:2]))
-    if channels not in (3, 4):
-        raise CameraUnreadable(f'image "{path}" has {channels} channels; supported are 1, 3 and 4')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if channels == 3 else cv2.COLOR_BGRA2RGB).astype(np.uint8, copy=False)
+        return read(path).pixels
+    except ImageUnreadable as problem:
+        raise CameraUnreadable(f'image "{path}" {problem}; remove or replace it') from problem
 
 
 def write_png(path: Path, pixels: Pixels) -> None:

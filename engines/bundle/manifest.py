@@ -162,7 +162,7 @@ class TrainingRecord(_Strict):
     """Smallest width / height among the images."""
     max_aspect: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     grey: bool
-    """True when every image was grey."""
+    """True when most images were grey."""
 
 
 _MAP_SCORES = {"spatial": MapScore(hottest_share=0.02, log=True), "memory": MapScore(hottest_share=0.01)}

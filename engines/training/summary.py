@@ -116,11 +116,11 @@ def warnings_of(located: Located, learned: Learned) -> tuple[str, ...]:
 
 def training_record(dataset: Dataset, removed_count: int) -> TrainingRecord:
     """What the manifest says of the images that an engine was taught from."""
-    files = dataset.files
+    files = dataset.alike
     aspects = [file.width / file.height for file in files]
     return TrainingRecord(
         data_sha256=dataset.sha256,
-        image_count=len(files),
+        image_count=len(dataset.files),
         removed_count=removed_count,
         min_width=min(file.width for file in files),
         max_width=max(file.width for file in files),
@@ -128,7 +128,7 @@ def training_record(dataset: Dataset, removed_count: int) -> TrainingRecord:
         max_height=max(file.height for file in files),
         min_aspect=min(aspects),
         max_aspect=max(aspects),
-        grey=all(file.grey for file in files),
+        grey=dataset.grey,
     )
 
 

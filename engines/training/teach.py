@@ -79,6 +79,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
     messages: list[str] = []
 
     found = open_dataset(images, lambda done, total: on_step("images", done, total))
+    messages.extend(found.notes)
     located = locate(found, options.location, lambda done, total: on_step("locate", done, total))
     dataset = located.dataset
     spec = located.input

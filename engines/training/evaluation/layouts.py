@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.errors import DatasetError
-from engines.training.images.dataset import SUFFIXES, read_image
+from engines.training.images.dataset import read_image
+from imagefiles.listing import is_hidden, list_images
 
 RECOGNISED = (
     "MVTec AD (train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png), "
@@ -203,10 +204,10 @@ def _good(folder: Path) -> tuple[Sample, ...]:
 
 
 def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    return list(list_images(folder).files) if folder.is_dir() else []
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError
+from imagefiles.header import ImageUnreadable
+from imagefiles.listing import SUFFIXES, Listing, list_images, some_names
+from imagefiles.reading import Decoded, read
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 MIN_IMAGES = 20
 MAX_LISTED = 10
 """Names in one error message."""
@@ -28,6 +29,8 @@ ELONGATED = 2.0
 MAX_ELONGATION = 100.0
 VARYING_ASPECT = 1.1
 """Largest over smallest width / height from which the images were cut out around parts of different shapes."""
+MAJORITY = 0.9
+"""Share of images that decide for all what shape the images have; the others are named."""
 MAX_INPUT_AREA_PX = 288 * 704
 """Bounds the time of one inference; elongated images get a shorter short side."""
 INPUT_MULTIPLE = 32
@@ -42,6 +45,10 @@ class ImageFile:
     width: int
     height: int
     grey: bool
+    pages: int = 1
+    """More: only the first one is seen."""
+    turned: bool = False
+    """Stored turned, and seen upright."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,19 @@ class Dataset:
 
     folder: Path
     files: tuple[ImageFile, ...]
+    notes: tuple[str, ...] = ()
+    """What was left out of the folder, and which images are not like the others."""
+
+    @property
+    def grey(self) -> bool:
+        """Most images are grey."""
+        return 2 * sum(file.grey for file in self.files) > len(self.files)
+
+    @property
+    def alike(self) -> tuple[ImageFile, ...]:
+        """The images of the shape that most have; all, where most share none."""
+        kept = usual_shape(self.sizes)
+        return tuple(file for file, usual in zip(self.files, kept, strict=True) if usual)
 
     @property
     def sha256(self) -> str:
@@ -71,11 +91,12 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
             whose depth is not supported (all of them are named).
     """
     source = folder / "train" / "good" if (folder / "train" / "good").is_dir() else folder
-    paths = _list_images(source)
+    found = _list_images(source)
+    paths = found.files
     if len(paths) < MIN_IMAGES:
         raise DatasetError(
             f'"{source}" has {len(paths)} images ({", ".join(sorted(SUFFIXES))}); teaching needs at least {MIN_IMAGES} '
-            "images of good parts, 50 or more are better: add images"
+            "images of good parts, 50 or more are better: add images" + "".join(f"; {note}" for note in found.notes)
         )
     files = []
     problems = []
@@ -98,7 +119,26 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
             f'only {different} of the {len(files)} images in "{source}" differ from each other; teaching needs '
             f"at least {MIN_IMAGES} different images of good parts: is the camera stuck on one frame?"
         )
-    return Dataset(source, tuple(files))
+    dataset = Dataset(source, tuple(files))
+    return Dataset(source, tuple(files), (*found.notes, *_notes(dataset)))
+
+
+def _notes(dataset: Dataset) -> tuple[str, ...]:
+    """Which images are not like most of the others: a set is decided by its majority."""
+
+    def those(said: str, chosen: Callable[[ImageFile], bool]) -> str:
+        names = [file.path.name for file in dataset.files if chosen(file)]
+        return f"{len(names)} of {len(dataset.files)} images {said}: {some_names(names)}" if names else ""
+
+    alike, kinds = frozenset(dataset.alike), {True: "grey", False: "colour"}
+    usual, other = kinds[dataset.grey], kinds[not dataset.grey]
+    said = (
+        those(f"are {other}; the engine is for {usual} ones, as most are", lambda file: file.grey != dataset.grey),
+        those("have another shape than most; those decide what the model sees", lambda file: file not in alike),
+        those("have several pages, of which the first is taken", lambda file: file.pages > 1),
+        those("are stored turned (EXIF) and were turned upright", lambda file: file.turned),
+    )
+    return tuple(note for note in said if note)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -107,24 +147,22 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         DatasetError: cannot be read, decoded, or is not 8 bit.
     """
+    return _read(path).pixels
+
+
+def _read(path: Path) -> Decoded:
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise DatasetError(f"{path.name}: {error.strerror}") from error
-    try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except cv2.error as error:
-        raise DatasetError(f"{path.name}: cannot be decoded ({error.err})") from error
-    if pixels is None:
-        raise DatasetError(f"{path.name}: cannot be decoded")
-    if pixels.dtype != np.uint8:
-        raise DatasetError(f"{path.name}: {pixels.dtype.itemsize * 8} bit per channel ({pixels.dtype})")
-    if pixels.ndim == 2:
-        return np.asarray(pixels, np.uint8)
-    conversions = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
-    if pixels.shape[2] not in conversions:
-        raise DatasetError(f"{path.name}: {pixels.shape[2]} channels")
-    return np.asarray(cv2.cvtColor(pixels, conversions[pixels.shape[2]]), np.uint8)
+        return read(path)
+    except ImageUnreadable as problem:
+        raise DatasetError(f"{path.name}: {problem}") from problem
+
+
+def usual_shape(sizes: Sequence[tuple[int, int]]) -> list[bool]:
+    """Of images of these (width, height), which have the width / height of most; all, where too few share one."""
+    aspects = [width / height for width, height in sizes]
+    middle, reach = median(aspects), math.sqrt(VARYING_ASPECT)
+    usual = [middle / reach <= aspect <= middle * reach for aspect in aspects]
+    return usual if sum(usual) >= MAJORITY * len(usual) else [True] * len(usual)
 
 
 def choose_input(sizes: Sequence[tuple[int, int]], *, located: bool = False) -> InputSpec:
@@ -136,7 +174,7 @@ def choose_input(sizes: Sequence[tuple[int, int]], *, located: bool = False) -> 
     Args:
         located: the sizes are those of located parts; these are never stretched.
     """
-    aspects = [width / height for width, height in sizes]
+    aspects = [width / height for (width, height), usual in zip(sizes, usual_shape(sizes), strict=True) if usual]
     if not located and max(aspects) > VARYING_ASPECT * min(aspects):
         return InputSpec(width=SHORT_SIDE_PX, height=SHORT_SIDE_PX, fit="stretch")
     aspect = median(aspects)
@@ -158,13 +196,9 @@ def _to_multiple(size: float) -> int:
     return max(3, round(size / INPUT_MULTIPLE)) * INPUT_MULTIPLE
 
 
-def _list_images(source: Path) -> list[Path]:
+def _list_images(source: Path) -> Listing:
     try:
-        return sorted(
-            path
-            for path in source.iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
+        return list_images(source)
     except OSError as error:
         raise DatasetError(
             f'image folder "{source}": {error.strerror}; expected a folder of images or the MVTec layout (train/good)'
@@ -173,10 +207,7 @@ def _list_images(source: Path) -> list[Path]:
 
 def inspect_image(path: Path) -> ImageFile:
     """Read and check one image. Raises DatasetError: cannot be read, decoded, or is not 8 bit."""
-    pixels = read_image(path)
-    height, width = pixels.shape[:2]
-    return ImageFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), width, height, grey=_is_grey(pixels))
-
-
-def _is_grey(pixels: NDArray[np.uint8]) -> bool:
-    return pixels.ndim == 2
+    found = _read(path)
+    height, width = found.pixels.shape[:2]
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ImageFile(path, sha256, width, height, found.pixels.ndim == 2, found.pages, found.turned)

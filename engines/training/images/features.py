@@ -57,7 +57,7 @@ def cached_features(
     key = hashlib.sha256("\n".join([detector_key, spec.model_dump_json(), location.content_id]).encode()).hexdigest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = [folder / f"{key[:16]}-{file.sha256}.npz" for file in dataset.files]
+        files = [folder / f"{key[:16]}-{file.sha256}{'-upright' * file.turned}.npz" for file in dataset.files]
         known = [file.is_file() for file in files]
         _prune(folder, MAX_CACHE_BYTES, keep=set(files))
         entries = _entries(detector, dataset, spec, location, files)

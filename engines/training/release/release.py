@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from engines.parity_report import HALF, INT8, Tolerance
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import ParityImage, Side, compare, parity_images
-from engines.training.images.dataset import read_image
+from engines.training.images.dataset import MAJORITY, read_image
 from engines.training.learn import Learned
 from engines.training.location.locate import Located
 from engines.training.release.export import check_parity, export_onnx, map_spec
@@ -177,14 +178,14 @@ def _on_a_limit(score: float, limits: Calibration) -> bool:
 
 def _frame(located: Located) -> FrameGraph | None:
     """None: there is nothing to prepare, or it differs from image to image. Raises ExportError."""
-    kinds = {(file.width, file.height, file.grey) for file in located.dataset.files}
-    if len(kinds) > 1 or located.location.spec.method != "none":
+    kinds = Counter((file.width, file.height, file.grey) for file in located.dataset.files)
+    (((width, height, grey), most),) = kinds.most_common(1)
+    if most < MAJORITY * kinds.total() or located.location.spec.method != "none":
         return None
-    ((width, height, grey),) = kinds
     if (width, height, grey) == (located.input.width, located.input.height, False) and not located.location.ignore:
         return None
     graph = make_frame_graph(width, height, located.input, located.location, grey=grey)
-    files = located.dataset.files
+    files = [file for file in located.dataset.files if (file.width, file.height, file.grey) == (width, height, grey)]
     images = [read_image(files[index].path) for index in _spread(np.arange(len(files)), FRAMES)]
     check_frame_graph(graph, images, located.input, located.location)
     return graph

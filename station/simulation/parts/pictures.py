@@ -19,10 +19,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from imagefiles.header import ImageUnreadable
+from imagefiles.listing import is_hidden, list_images
+from imagefiles.reading import read
+
 Pixels = NDArray[np.uint8]
 
 GOOD = "good"
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 MIN_TRAINING_IMAGES = 20
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 1024
 _STEP_PX = 4  # sensors have a width increment; ours takes multiples of 4
@@ -103,16 +106,10 @@ class ImageParts:
 
 def read_image(path: Path) -> Pixels:
     """Decodes a file: (height, width) when grey, (height, width, 3) RGB when coloured; 8 bit only."""
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
-    if image is None:
-        raise ImageFolderError(f"{path}: cannot be decoded as an image; replace or remove the file")
-    if image.dtype != np.uint8:
-        raise ImageFolderError(f"{path}: {image.dtype} pixels are not supported; convert the images to 8 bit")
-    if image.ndim == 2:
-        return image.astype(np.uint8)
-    if image.shape[2] != 3:
-        raise ImageFolderError(f"{path}: {image.shape[2]} channels are not supported; use grey or RGB without alpha")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8)
+    try:
+        return read(path).pixels
+    except ImageUnreadable as problem:
+        raise ImageFolderError(f"{path}: {problem}; replace or remove the file") from problem
 
 
 def open_folder(folder: Path) -> ImageParts:
@@ -124,7 +121,7 @@ def open_folder(folder: Path) -> ImageParts:
         raise ImageFolderError(
             f"{folder / 'train' / GOOD}: {len(training)} good images; an engine needs at least {MIN_TRAINING_IMAGES}"
         )
-    kinds = sorted(path for path in (folder / "test").glob("*") if path.is_dir())
+    kinds = sorted(path for path in (folder / "test").glob("*") if path.is_dir() and not is_hidden(path.name))
     test = tuple(image for kind in kinds for image in _images(kind, kind.name))
     if not test:
         raise ImageFolderError(f"{folder / 'test'}: no images to inspect; put them into test/good and test/<defect>")
@@ -134,8 +131,7 @@ def open_folder(folder: Path) -> ImageParts:
 
 
 def _images(folder: Path, truth: str) -> tuple[LabelledImage, ...]:
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return tuple(LabelledImage(path, truth) for path in files if path.suffix.lower() in SUFFIXES)
+    return tuple(LabelledImage(path, truth) for path in list_images(folder).files) if folder.is_dir() else ()
 
 
 def _choose_canvas(shapes: list[tuple[int, ...]]) -> Canvas:

@@ -31,7 +31,7 @@ def test_alpha_is_dropped(tmp_path: Path) -> None:
 
 def test_a_depth_of_16_bit_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "deep.png"), GREY.astype(np.uint16) * 256)
-    with pytest.raises(CameraUnreadable, match=r'deep\.png" has pixels of type uint16; only 8 bit'):
+    with pytest.raises(CameraUnreadable, match=r'deep\.png" 16 bit per channel \(uint16\); only 8 bit'):
         read_image(tmp_path / "deep.png")
 
 

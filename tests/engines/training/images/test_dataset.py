@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engines.errors import DatasetError
 from engines.training.images.dataset import INPUT_MULTIPLE, MAX_INPUT_AREA_PX, choose_input, open_dataset, read_image
+from engines.training.summary import training_record
 from tests.bench.engines.pictures import ring, write_rings
 
 
@@ -91,7 +92,7 @@ def test_damaged_files_are_refused_not_guessed(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DatasetError, match=rf"{name}: {message}"):
             read_image(tmp_path / name)
-    with pytest.raises(DatasetError, match=r"none\.png: No such file or directory"):
+    with pytest.raises(DatasetError, match=r"none\.png: cannot be read: No such file or directory"):
         read_image(tmp_path / "none.png")
     cv2.imwrite(str(tmp_path / "float.tiff"), np.zeros((8, 8), np.float32))
     with pytest.raises(DatasetError, match=r"float\.tiff: 32 bit per channel \(float32\)"):
@@ -104,8 +105,38 @@ def test_an_image_whose_header_promises_too_much_is_refused(tmp_path: Path) -> N
     chunk = b"IHDR" + header
     png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "huge.png").write_bytes(png)
-    with pytest.raises(DatasetError, match=r"huge\.png: cannot be decoded"):
+    with pytest.raises(DatasetError, match=r"huge\.png: cannot be decoded: cut off"):
         read_image(tmp_path / "huge.png")
+
+
+def test_a_set_is_decided_by_its_majority_and_the_others_are_named(tmp_path: Path) -> None:
+    write_rings(tmp_path, 30, colour=False)
+    cv2.imwrite(str(tmp_path / "colour.png"), ring(50))
+    height, width = ring(0).shape[:2]
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((height, 2 * width), np.uint8))
+    (tmp_path / "._000.png").write_bytes(b"of a Mac")
+    (tmp_path / "lot2").mkdir()
+    dataset = open_dataset(tmp_path)
+    assert dataset.grey
+    assert len(dataset.files) == 32
+    assert [file.path.name for file in dataset.files if file not in dataset.alike] == ["wide.png"]
+    assert dataset.notes == (
+        "1 hidden files are left out: ._000.png",
+        "images in 1 sub-folders are not taken: lot2",
+        "1 of 32 images are colour; the engine is for grey ones, as most are: colour.png",
+        "1 of 32 images have another shape than most; those decide what the model sees: wide.png",
+    )
+    assert choose_input(dataset.sizes) == choose_input([(width, height)])
+    record = training_record(dataset, 0)
+    assert (record.grey, record.image_count, record.max_aspect) == (True, 32, width / height)
+
+
+def test_pages_and_turned_images_are_said(tmp_path: Path) -> None:
+    write_rings(tmp_path, 20, colour=False)
+    pages = [np.full((8, 8), value, np.uint8) for value in (1, 2)]
+    assert cv2.imwritemulti(str(tmp_path / "pages.tif"), pages)
+    (note,) = [note for note in open_dataset(tmp_path).notes if "pages" in note]
+    assert note == "1 of 21 images have several pages, of which the first is taken: pages.tif"
 
 
 @pytest.mark.parametrize(
