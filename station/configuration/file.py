@@ -15,6 +15,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from engines.text_file import text_of
+
 DEFAULT_WORK_DIR = "work"
 CONTROL_SOCKET = "control.sock"
 """In the work folder."""
@@ -38,9 +40,13 @@ def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     except OSError as problem:
         raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
     try:
-        return raw, tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        return raw, tomllib.loads(text_of(raw))
+    except UnicodeDecodeError as problem:
+        raise ConfigurationError(path, [f"is not valid TOML: {problem}; save it as UTF-8"]) from problem
+    except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError(path, [f"is not valid TOML: {problem}"]) from problem
+    except RecursionError as problem:
+        raise ConfigurationError(path, ["is not valid TOML: brackets or tables too deep in each other"]) from problem
 
 
 def resolved(path: Path, file: Path) -> Path:

@@ -53,7 +53,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     def answer(self, line: bytes, user: str) -> dict[str, Any]:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"ok": False, "error": "the request is not a JSON object on one line"}
         command = request.get("command") if isinstance(request, dict) else None
         handler = self.handlers.get(command) if isinstance(command, str) else None

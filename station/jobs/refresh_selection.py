@@ -21,6 +21,7 @@ from pathlib import Path
 
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
+from engines.text_file import text_of
 from station.records.images import is_whole_png
 from station.records.parts import parts
 from station.records.schema import RecordingError, open_reader
@@ -248,17 +249,30 @@ def _read_text(file: Path, what: str) -> str:
     try:
         if file.stat().st_size > MAX_LABEL_BYTES:
             raise RefreshError(f'{what} "{file}": larger than {MAX_LABEL_BYTES} bytes')
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
+        return text_of(file.read_bytes())
+    except UnicodeDecodeError as problem:
+        raise RefreshError(f'{what} "{file}" cannot be read: {problem}; save it as UTF-8') from problem
+    except OSError as problem:
         raise RefreshError(f'{what} "{file}" cannot be read: {problem}') from problem
 
 
 def _csv_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:
-    reader = csv.DictReader(text.splitlines())
-    if not {"part_id", "label"} <= set(reader.fieldnames or ()):
-        raise RefreshError(f'labels "{file}": the first line must name the columns part_id,label')
+    lines = text.splitlines()
+    head = lines[0] if lines else ""
+    separator = max(",;\t", key=head.count)  # a spreadsheet writes what its country takes for a list
+    reader = csv.reader(lines, delimiter=separator)
+    names = [name.strip().casefold() for name in next(reader, [])]
+    if not {"part_id", "label"} <= set(names):
+        raise RefreshError(f'labels "{file}": the first line must name the columns part_id,label; it is {head[:80]!r}')
+    part_id, label = names.index("part_id"), names.index("label")
     for row in reader:
-        yield f"line {reader.line_num}", (row["part_id"] or "").strip(), (row["label"] or "").strip()
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) <= max(part_id, label):
+            raise RefreshError(
+                f'labels "{file}", line {reader.line_num}: {len(row)} columns, the first line has {len(names)}'
+            )
+        yield f"line {reader.line_num}", row[part_id].strip(), row[label].strip()
 
 
 def _json_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:

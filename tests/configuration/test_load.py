@@ -89,6 +89,23 @@ def test_wrong(tmp_path: Path, text: str, expected: str) -> None:
     assert any(expected in line for line in problems(tmp_path, text)), expected
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_saved_by_windows_is_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "station.toml"
+    file.write_bytes((CAMERA + "# gr\u00fcn\n").replace("\n", "\r\n").encode(encoding))
+    assert config.load(file).settings.recipe.name == "default"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b'name = "gr\xfcn"', "save it as UTF-8"), (b"a = " + b"[" * 100_000, "too deep in each other")],
+)
+def test_a_file_that_is_no_text_or_too_deep_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / "station.toml").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=said):
+        config.load(tmp_path / "station.toml")
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such file; name it with --config"):
         config.load(tmp_path / "none.toml")

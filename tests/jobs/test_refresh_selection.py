@@ -122,6 +122,8 @@ def test_a_folder(tmp_path: Path) -> None:
     [
         ("labels.csv", "part_id,label,by\n1001,good,me\ns1/2,defective,me\n"),
         ("labels.csv", "\ufefflabel,part_id\r\ngood,1001\r\ndefective, s1/2 \r\n"),
+        ("labels.csv", "Part_ID; label ;by\r\n1001;good;\r\n;;\r\ns1/2;defective;me\r\n"),
+        ("labels.csv", "part_id\tlabel\n1001\tgood\ns1/2\tdefective\n"),
         ("labels.json", '{"1001": "good", "s1/2": "defective"}'),
     ],
 )
@@ -141,6 +143,8 @@ def test_labels(tmp_path: Path, name: str, text: str) -> None:
         ("l.csv", "part_id,label\n1,good\n2,bad\n", r"line 3: label 'bad'; allowed: good, defective"),
         ("l.csv", "part_id,label\n1,good\n1,defective\n", "part 1 is labelled good and defective"),
         ("l.csv", "", "must name the columns"),
+        ("l.csv", "part_id,label\n1\n", "line 2: 1 columns, the first line has 2"),
+        ("l.json", "[" * 100_000, "is not JSON"),
         ("l.json", "[1]", "expected an object"),
         ("l.json", "{", "is not JSON"),
         ("l.json", '{"1": 3}', "label '3'"),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engines.errors import TrainingError
+from engines.text_file import text_of
 from engines.training.as_json import plain_name
 
 COMMENT = "#"
@@ -28,7 +29,7 @@ def read_names(file: Path, names: Sequence[str], what: str) -> frozenset[int]:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise TrainingError(f'{what} "{file}": {file.stat().st_size} bytes, at most {MAX_BYTES}')
-        lines = [line.strip() for line in file.read_text("utf-8-sig").split("\n")]
+        lines = [line.strip() for line in text_of(file.read_bytes()).split("\n")]
     except OSError as error:
         raise TrainingError(f'{what} "{file}": {error.strerror}; expected one image name per line') from error
     except UnicodeDecodeError as error:
