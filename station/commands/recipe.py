@@ -1,4 +1,4 @@
-"""`station recipe`: which recipes there are, whether they can be used, and which one is active. `station audit`."""
+"""`station recipe`: which recipes there are, whether they can be used, and which one is active."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
@@ -21,8 +19,7 @@ from station.configuration.selection import SelectedRecipe, SelectionError, read
 from station.control import ControlError, StationNotRunning, request
 from station.daemon.changeover import ChangeRefused, check_features
 from station.line.inspection.loading import LimitsError, load_inspector
-from station.records.audit import audit_rows
-from station.records.schema import RecordingError, open_reader
+from station.records.schema import RecordingError
 from station.terminal import coloured, console, say
 
 _BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, LimitsError, SelectionError)
@@ -30,7 +27,7 @@ SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `recipe` with its actions, and `audit`."""
+    """Adds `recipe` with its actions."""
     parser = commands.add_parser("recipe", help="recipes: list, show, check, select")
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
 
@@ -50,9 +47,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     selecting = action(actions, "select", select, "change to another recipe")
     selecting.add_argument("recipe", metavar="NAME", help="name or number")
     selecting.add_argument("--without-engine", action="store_true", help="also a recipe that is still to be taught")
-    auditing = action(commands, "audit", audit, "who changed recipe, engine or configuration, and with what result")
-    auditing.add_argument("--newest", type=int, default=50, metavar="N", help="default: %(default)s")
-    auditing.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
@@ -120,22 +114,6 @@ def select(options: argparse.Namespace) -> int:
         say(f"{chosen} is selected for the next start: no station runs")
         return 0
     say(f"{answer['recipe']} is active")
-    return 0
-
-
-def audit(options: argparse.Namespace) -> int:
-    """The newest entries of the audit log."""
-    with closing(open_reader(config.load_station(options.config).records_dir)) as connection:
-        rows = list(audit_rows(connection, options.newest))
-    if options.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))  # noqa: T201
-        return 0
-    table = Table("when", "who", "what", "from", "to", "", "why", title="audit log, newest last")
-    for row in rows:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.wall_time))
-        result = coloured(row.result, "green" if row.result == "done" else "red")
-        table.add_row(when, row.who, row.action, row.before, row.after, result, row.detail)
-    console().print(table)
     return 0
 
 

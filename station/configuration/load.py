@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,9 @@ RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge")
 OF_REPORTS = ("time_zone", "shifts")
 """Keys of [station] that the daemon never reads: commands take them from the file."""
 
+_UNSET = object()
+_SHOWN_CHARACTERS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfiguration:
@@ -38,8 +42,10 @@ class LoadedConfiguration:
     settings: Configuration
     checksum: str
     """SHA-256 of station.toml, hexadecimal."""
+    raw: bytes
+    """station.toml as it is on disk."""
     data: Mapping[str, Any]
-    """station.toml as written."""
+    """Its content."""
     recipe: Recipe | None = None
     """The recipe that is laid over station.toml; None: station.toml is the only one."""
     warning: str = ""
@@ -104,7 +110,7 @@ def load_station(path: Path) -> LoadedConfiguration:
     """station.toml alone, whatever the recipes are like. Raises ConfigurationError with every problem found."""
     raw, data = read_toml(path)
     settings = validated(Configuration, data, path, raw)
-    return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest(), data)
+    return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest(), raw, data)
 
 
 def load(path: Path, recipe: str | None = None) -> LoadedConfiguration:
@@ -159,6 +165,29 @@ def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
     """Changed keys that a running station cannot take up, as `section.key`."""
     before, after = _fixed(old), _fixed(new)
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
+def changed_values(old: Configuration, new: Configuration) -> list[str]:
+    """Every key whose value differs, as `[section] key: old -> new`; a list is one value."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    return [
+        f"[{'.'.join(path[:-1])}] {path[-1]}: {_shown(before, path)} -> {_shown(after, path)}"
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path, _UNSET) != after.get(path, _UNSET)
+    ]
+
+
+def _flat(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    values: dict[tuple[str, ...], Any] = {}
+    for key, value in table.items():
+        inner = _flat(value, (*above, key)) if isinstance(value, Mapping) else {(*above, key): value}
+        values.update(inner)
+    return values
+
+
+def _shown(values: Mapping[tuple[str, ...], Any], path: tuple[str, ...]) -> str:
+    text = json.dumps(values[path]) if path in values else "not there"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def _fixed(settings: Configuration) -> dict[str, Any]:

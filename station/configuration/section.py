@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engines.text_file import text_of
 from station.configuration.file import ConfigurationError
 from station.configuration.lines import KeyLines
 
@@ -32,7 +33,7 @@ def validated(model: type[_Model], data: Mapping[str, Any], path: Path, raw: byt
     try:
         return model.model_validate(data)
     except ValidationError as problem:
-        lines = KeyLines(raw.decode("utf-8"))
+        lines = KeyLines(text_of(raw))
         found = [(lines.of(item["loc"]), _explain(model, item)) for item in problem.errors(include_url=False)]
         problems = [text if line is None else f"line {line}: {text}" for line, text in found]
         raise ConfigurationError(path, problems) from problem

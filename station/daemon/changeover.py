@@ -30,6 +30,7 @@ from station.configuration.cameras import CameraFeatures
 from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
 from station.configuration.selection import SelectedRecipe, SelectionError, write_selection
 from station.daemon import assembly
+from station.daemon.change_record import Made, differences, keep_files
 from station.daemon.missing_plan import MissingPlan
 from station.jobs.engine_check import check_engine
 from station.line.acquisition.cameras import Cameras
@@ -119,6 +120,7 @@ class Changeover:
         self._started.set()
         if missing is not None:
             self._without_plan(missing)
+        keep_files(self._recorder, self.configuration)
         entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
         self._recorder.audit(entry)
         if self.configuration.warning:
@@ -131,19 +133,20 @@ class Changeover:
         Raises ChangeRefused.
         """
 
-        def change() -> str:
-            new = config.with_recipe(self.configuration, recipe)
+        def change() -> Made:
+            old = self.configuration
+            new = config.with_recipe(old, recipe)
             if not without_engine and (new.engine_path is None or not is_there(new.engine_path)):
                 raise ChangeRefused(f"engine {new.engine_path} is not there; to teach it: select --without-engine")
-            self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
-            return _recipe_of(new)
+            engines = self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
+            return Made(_recipe_of(new), differences(old, new, engines))
 
         self._on_record(change, who, "recipe", str(recipe), before=_recipe_of(self.configuration))
 
     def reload(self, who: str) -> None:
         """station.toml and the file of the recipe, as they are now. Raises ChangeRefused."""
 
-        def change() -> str:
+        def change() -> Made:
             old = self.configuration
             new = config.load(old.path, old.recipe.name if old.recipe else None)
             if needs_restart := changed_for_restart(old.settings, new.settings):
@@ -152,15 +155,15 @@ class Changeover:
                 raise ChangeRefused(
                     f"engine {new.engine_path} is not there; a reload takes no engine away: station engine list"
                 )
-            self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
-            return new.checksum[:8]
+            engines = self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
+            return Made(new.checksum[:8], differences(old, new, engines))
 
         self._on_record(change, who, "configuration", "reload", before=self.configuration.checksum[:8])
 
     def activate_engine(self, number: int, who: str) -> None:
         """A version of the engine store by its number; the store remembers it. Raises ChangeRefused."""
 
-        def change() -> str:
+        def change() -> Made:
             configuration = self.configuration
             folder = configuration.engine_store
             pinned = configuration.settings.engine.version
@@ -171,21 +174,20 @@ class Changeover:
             store = EngineStore(folder, check=check_engine)
             activated = store.activate(store.find(str(number)), why=f"asked by {who}")
             try:
-                self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
+                engines = self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
             except BaseException as problem:
                 with contextlib.suppress(StoreError):
                     store.refuse(activated, why=f"the station refused: {problem}")
                 raise
-            return str(activated.after)
+            return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}")
 
         self._on_record(change, who, "engine", str(number), before=self._engine_id())
 
     def take_taught_engine(self, engine: Path) -> None:
         """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""
 
-        def change() -> str:
-            self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")
-            return self._engine_id()
+        def change() -> Made:
+            return Made(self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")[1])
 
         if self.configuration.engine_path != engine or self._engine_id():
             return
@@ -201,14 +203,13 @@ class Changeover:
         `problem`. Returns why it cannot; empty also when the station has another engine by now.
         """
 
-        def change() -> str:
+        def change() -> Made:
             if self.configuration.engine_path != engine:
                 raise ChangeRefused("the station has another engine by now")
             instead = problem if self.configuration.settings.engine.runtime == "auto" else ""
             if problem and not instead:
                 raise ChangeRefused(problem)
-            self._exchange(self.configuration, OfflineReason.BUILDING_PLAN, "station", instead)
-            return self._engine_id()
+            return Made(self._exchange(self.configuration, OfflineReason.BUILDING_PLAN, "station", instead)[1])
 
         try:
             self._on_record(change, "station", "plan", str(engine), before="", wait_s=2 * LIMIT_S)
@@ -222,9 +223,9 @@ class Changeover:
     # ---- one change ---------------------------------------------------------------------------------------------
 
     def _on_record(
-        self, change: Callable[[], str], who: str, action: str, asked: str, *, before: str, wait_s: float = 0.0
+        self, change: Callable[[], Made], who: str, action: str, asked: str, *, before: str, wait_s: float = 0.0
     ) -> None:
-        """Makes a change, which returns what is active then; one at a time, and with its entry in the audit log.
+        """Makes a change; one at a time, and with its entry in the audit log.
 
         `wait_s`: for another one that is under way.
         """
@@ -235,7 +236,7 @@ class Changeover:
                 raise ChangeRefused("the station is still starting: its cameras do not stream yet; try again")
             if self.missing_plan.building.is_under_way:
                 raise ChangeRefused("the plan of the engine is being built; wait until it is done: station status")
-            after = change()
+            made = change()
         except (ChangeRefused, *_REFUSALS) as problem:
             why = str(problem) or type(problem).__name__
             self.refusal = f"{action} {asked}, asked by {who}: {why}"
@@ -245,11 +246,15 @@ class Changeover:
         finally:
             self._lock.release()
         self.refusal = ""
-        self._recorder.audit(AuditEntry(who, action, before, after, "done"))
+        self._recorder.audit(AuditEntry(who, action, before, made.after, "done", made.detail))
 
-    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> None:
-        """The change itself; raises with everything undone. `instead`: see `load_inspector`."""
+    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> tuple[str, str]:
+        """The change itself; raises with everything undone. Returns the ids of the engines before and after.
+
+        `instead`: see `load_inspector`.
+        """
         old = self.configuration
+        engine_before = self._engine_id()
         give_up_s = time.monotonic() + LIMIT_S
         names = list(old.settings.cameras)
         before = {name: assembly.camera_settings(old, name) for name in names}
@@ -280,6 +285,8 @@ class Changeover:
         self.configuration = new
         recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
         self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
+        keep_files(self._recorder, new)
+        return engine_before, "" if inspector is None else inspector.engine_id[:12]
 
     def _install(self, inspector: Inspector | None) -> None:
         self._inspection.install(inspector)

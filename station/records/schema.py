@@ -9,7 +9,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from station.records import audit, challenges, ejections
+from station.records import audit, challenges, configurations, ejections
 
 DATABASE_FILE = "records.db"
 SCHEMA_VERSION = 3
@@ -149,7 +149,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         _migrate(connection, path)
-        for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE):
+        for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE, configurations.TABLE):
             connection.execute(statement)
         _check_tables(connection, path)
     except sqlite3.Error as problem:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from engines.bundle.reading import FrameGraph, read_bundle
 from engines.bundle.writing import write_bundle
-from engines.store.history import Action
+from engines.store.history import Action, whoami
 from engines.store.store import EngineStore, manifest_of
 from station.commands import main as cli
+from station.records.audit import audit_rows
+from station.records.schema import open_reader
 from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.waiting import wait_for
@@ -141,7 +143,7 @@ def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: B
     store = EngineStore(bench.directory / "engines" / "default")
     first, tolerant, _ = store.versions()
     assert not bench.part(bad()).passed
-    said = station("engine", "activate", "2", "--config", bench.config_path)
+    said = station("engine", "activate", "2", "--why", "new light", "--config", bench.config_path)
     assert "and the station uses it" in said
     assert bench.status()["engine_id"] == manifest_of(tolerant).engine_id
     wait_for(lambda: bench.plc.ready, "TriggerReady")
@@ -165,6 +167,13 @@ def test_a_running_station_takes_up_what_fits_and_refuses_what_does_not(bench: B
     engines = [row.engine_id for row in bench.rows()]
     expected = [first, tolerant, tolerant, first]
     assert engines == [manifest_of(version).engine_id for version in expected]
+    with closing(open_reader(bench.directory / "work" / "records")) as connection:
+        done = [
+            row.detail for row in audit_rows(connection, 10) if row.action == "configuration" and row.result == "done"
+        ]
+    ids = [manifest_of(version).engine_id[:12] for version in (first, tolerant)]
+    assert done[0] == f"engine {ids[0]} -> {ids[1]} (activate by {whoami()}: new light)"
+    assert done[1] == f"engine {ids[1]} -> {ids[0]} (rollback by {whoami()}: no reason given)"
 
 
 @pytest.mark.system

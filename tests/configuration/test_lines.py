@@ -85,3 +85,12 @@ def test_a_problem_of_a_recipe_names_the_line_of_the_recipe(tmp_path: Path) -> N
     camera = '[cameras.top]\ndriver = "folder"\nfolder = "images"\ntrigger = "plc"\n'
     (problem,) = problems(tmp_path, camera + '[recipe]\nactive = "nut"\n')
     assert problem.startswith("line 4: [decision] reject_score = 3")
+
+
+def test_a_file_in_utf_16_has_lines_too(tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    path.write_bytes(
+        '[cameras.top]\r\ndriver = "folder"\r\nfolder = "a"\r\ntrigger = "plc"\r\nx = 1\r\n'.encode("utf-16")
+    )
+    with pytest.raises(ConfigurationError, match=r"line 5: \[cameras.top\] x: unknown key"):
+        load(path)

@@ -19,6 +19,7 @@ from engines.store.store import EngineStore
 from station.commands import main as cli
 from station.configuration.selection import FILE
 from station.records.audit import AuditRow, audit_rows
+from station.records.configurations import kept_files
 from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture
@@ -82,10 +83,10 @@ def test_no_part_is_judged_by_the_wrong_recipe(bench: Bench) -> None:
     rows = bench.rows()
     bench.assert_balanced(len(rows))
     assert {row.recipe for row in rows} == set(GREY)
-    # LATER     checksums = {row.recipe: row.recipe_checksum for row in rows}
+    checksums = {row.recipe: row.recipe_checksum for row in rows}
     for row in rows:
         assert row.engine_id == engine_of(bench, row.recipe)
-        # LATER         assert row.recipe_checksum == checksums[row.recipe]
+        assert row.recipe_checksum == checksums[row.recipe]
         expected = Verdict.PASS if kinds[row.part_id] == row.recipe else Verdict.FAIL
         assert row.verdict == expected.name
         (told,) = bench.plc.results[row.part_id]
@@ -96,6 +97,13 @@ def test_no_part_is_judged_by_the_wrong_recipe(bench: Bench) -> None:
     assert [(row.who, row.result) for row in made] == [("plc", "done")] * 6
     assert made[0].before.startswith("dark (1)")
     assert made[0].after.startswith("bright (2)")
+    assert "[cameras.top] exposure_time_us: 301.0 -> 302.0; " in made[0].detail
+    assert re.search(rf"; engine {engine_of(bench, 'dark')[:12]} -> {engine_of(bench, 'bright')[:12]}$", made[0].detail)
+    with closing(open_reader(bench.directory / "work" / "records")) as connection:
+        kept = {file.checksum: file for file in kept_files(connection)}
+    for row in rows:
+        assert kept[row.recipe_checksum].content == (bench.directory / f"recipes/{row.recipe}.toml").read_text()
+        assert kept[row.config_checksum].content == bench.config_path.read_text()
 
 
 def test_map_and_status_say_which_recipe_is_in_force(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from station.line.recording.waiting_images import Admitted
 from station.records.audit import AuditRow
 from station.records.challenges import ChallengeRow
+from station.records.configurations import KeptFile
 from station.records.ejections import Ejection
 from station.records.events import EventRow
 
@@ -37,7 +38,7 @@ class SessionKilled:
     session: str
 
 
-Row = PartToStore | Acknowledged | SessionKilled | EventRow | AuditRow | Ejection | ChallengeRow
+Row = PartToStore | Acknowledged | SessionKilled | EventRow | AuditRow | Ejection | ChallengeRow | KeptFile
 """What becomes rows."""
 
 
@@ -68,5 +69,7 @@ def identified(row: Row) -> dict[str, Any]:
             }
         case ChallengeRow():
             return {"challenge": row.run.number, "verdict": row.run.verdict.value}
+        case KeptFile():
+            return {"kind": row.kind, "name": row.name, "checksum": row.checksum}
         case _:
             return asdict(row)

@@ -53,6 +53,7 @@ from station.line.recording.waiting_rows import WaitingRows
 from station.line.recording.writer import RecordWriter
 from station.records.audit import AuditEntry, AuditRow, insert_audit
 from station.records.challenges import ChallengeRow, upsert_challenge
+from station.records.configurations import KeptFile, keep_file
 from station.records.ejections import Ejection, insert_ejection
 from station.records.events import EventRow, insert_event
 from station.records.parts import image_deleted, insert_part, part_acknowledged, part_row
@@ -220,6 +221,10 @@ class Recorder:
         """Takes an entry for the audit log. Any thread."""
         self._offer(AuditRow(time.time(), **asdict(entry)))
 
+    def keep(self, file: KeptFile) -> None:
+        """Takes a configuration or recipe that has become active. Any thread."""
+        self._offer(file)
+
     def ejection(self, ejection: Ejection) -> None:
         """Takes a part that was pushed off. Any thread."""
         self._offer(ejection)
@@ -315,6 +320,8 @@ class Recorder:
                 return insert_ejection(self._session, row)
             case ChallengeRow():
                 return upsert_challenge(row)
+            case KeptFile():
+                return keep_file(row)
             case Acknowledged(acquisition_id, after_trigger_ms):
                 return part_acknowledged(self._session, acquisition_id, after_trigger_ms)
             case SessionKilled(session):

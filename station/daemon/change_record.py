@@ -1,0 +1,61 @@
+"""What a change leaves on record: every value that is different, the engine with its reason, and the files."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from engines.errors import StoreError
+from engines.store.history import CHANGES
+from engines.store.store import EngineStore
+from engines.text_file import text_of
+from station.configuration.load import LoadedConfiguration, changed_values
+from station.line.recording.stage import Recorder
+from station.records.configurations import KeptFile
+
+MOST_CHANGES = 20
+"""In one entry of the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A change that was made, for the audit log."""
+
+    after: str
+    """What is active now."""
+    detail: str = ""
+
+
+def differences(old: LoadedConfiguration, new: LoadedConfiguration, engines: tuple[str, str]) -> str:
+    """Every value that has changed, and the engine with the reason that its store has for it.
+
+    `engines`: ids before and after; empty: none.
+    """
+    changes = changed_values(old.settings, new.settings)
+    if engines[0] != engines[1]:
+        changes.append(f"engine {engines[0] or 'none'} -> {engines[1] or 'none'}{_why_of_store(new)}")
+    shown = changes[:MOST_CHANGES]
+    if len(changes) > len(shown):
+        compare = f"station config diff {old.checksum[:8]} {new.checksum[:8]}"
+        shown.append(f"and {len(changes) - len(shown)} more: {compare}")
+    return "; ".join(shown)
+
+
+def keep_files(recorder: Recorder, configuration: LoadedConfiguration) -> None:
+    """Has what the checksums in the rows of parts stand for kept on record."""
+    now = time.time()
+    station = configuration.settings.station.name
+    recorder.keep(KeptFile(configuration.checksum, "configuration", station, now, text_of(configuration.raw)))
+    if (recipe := configuration.recipe) is not None:
+        recorder.keep(KeptFile(recipe.checksum, "recipe", recipe.name, now, text_of(recipe.raw)))
+
+
+def _why_of_store(configuration: LoadedConfiguration) -> str:
+    folder = configuration.engine_store
+    if folder is None or configuration.settings.engine.version is not None:
+        return ""
+    try:
+        last = [event for event in EngineStore(folder).events() if event.action in CHANGES][-1:]
+    except StoreError:
+        return ""  # the engine is active; only the reason for it cannot be read
+    return "".join(f" ({event.action.value} by {event.who}: {event.why or 'no reason given'})" for event in last)
