@@ -11,10 +11,10 @@ it, for a PLC that takes or gives a block register by register, from the lowest 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from drivers.plc.protocol import PlcInputs
-from drivers.plc.signal_map import Area, Layout, StatusImage, decode_control, size_of
+from drivers.plc.signal_map import Area, Layout, StatusImage, decode_control, points_of, size_of
 
 BITS_PER_REGISTER = 16
 BIT_REGISTERS = 4
@@ -22,6 +22,29 @@ STATUS_BITS_AT = 64
 STATUS_SIZE = STATUS_BITS_AT + BIT_REGISTERS
 CONTROL_REGISTERS_AT = BIT_REGISTERS
 CONTROL_SIZE = CONTROL_REGISTERS_AT + size_of(Area.HOLDING_REGISTER)
+
+
+FEWEST_REGISTERS_PER_WRITE = 8
+MOST_REGISTERS_PER_WRITE = 123
+"""Of function 16, by the standard."""
+_INSIDE_A_VALUE = frozenset(
+    [point.address + n for point in points_of(Area.INPUT_REGISTER) for n in range(1, point.type.size)]
+    + list(range(STATUS_BITS_AT + 1, STATUS_SIZE))
+)
+"""Registers before which no write may end: the second half of a value, and the bits, which change together."""
+
+
+def pieces(first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+    """The registers `first` to `last` of the status block as writes of at most `most`, (first, last) each.
+
+    From the lowest address up, so that the bits come last; no value and not the bits are written in halves.
+    """
+    while first <= last:
+        end = min(last, first + most - 1)
+        while end < last and end + 1 in _INSIDE_A_VALUE:
+            end -= 1
+        yield first, end
+        first = end + 1
 
 
 def pack_status(image: StatusImage, layout: Layout) -> tuple[int, ...]:

@@ -7,13 +7,24 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from drivers.plc.client_blocks import CONTROL_SIZE, STATUS_SIZE
+from drivers.plc.client_blocks import (
+    CONTROL_SIZE,
+    FEWEST_REGISTERS_PER_WRITE,
+    MOST_REGISTERS_PER_WRITE,
+    STATUS_SIZE,
+)
 from station.configuration.section import Port, Section
 
 _TCP_ONLY = ("host", "port")
 _RTU_ONLY = ("serial_port", "baud_rate", "parity", "stop_bits")
 _SERVER_ONLY = ("writers", "base_address")
-_CLIENT_ONLY = ("control_address", "status_address", "poll_period_ms", "response_timeout_ms")
+_CLIENT_ONLY = (
+    "control_address",
+    "status_address",
+    "poll_period_ms",
+    "response_timeout_ms",
+    "max_registers_per_write",
+)
 
 
 class PlcSection(Section):
@@ -64,6 +75,12 @@ class PlcSection(Section):
     )
     poll_period_ms: float = Field(5.0, ge=1, le=1000, description="Client: interval of reading the control block.")
     response_timeout_ms: float = Field(500.0, ge=20, le=10_000, description="Client: longest wait for a response.")
+    max_registers_per_write: int = Field(
+        MOST_REGISTERS_PER_WRITE,
+        ge=FEWEST_REGISTERS_PER_WRITE,
+        le=MOST_REGISTERS_PER_WRITE,
+        description="Client: registers that the PLC takes in one request; some take 8 to 100.",
+    )
     writers: list[str] = Field(
         default_factory=list,
         description="Server over TCP: addresses or networks that may write; empty: any, one at a time.",

@@ -114,6 +114,7 @@ def _plc_client(plc: PlcSection, on_inputs: OnInputs, on_link_event: OnLinkEvent
         status_address=plc.status_address,
         poll_period_s=plc.poll_period_ms / 1000,
         response_timeout_s=plc.response_timeout_ms / 1000,
+        max_registers_per_write=plc.max_registers_per_write,
         layout=_layout(plc),
     )
     return ModbusClientLink(settings, on_inputs, on_link_event)

@@ -1,8 +1,9 @@
 """Modbus client role, TCP or RTU: the station writes the status block into the PLC and reads its control block.
 
-One thread: it writes what was published as soon as it changes, in one request from the first register that differs to
-the last, and reads the control block every `poll_period_s`. Several publishes during one request are one write: the PLC
-sees the latest state. `drivers/plc/client_blocks.py` has the layout of the two blocks.
+One thread: it writes what was published as soon as it changes, from the first register that differs to the last (in
+one request, or in pieces of `max_registers_per_write`), and reads the control block every `poll_period_s`. Several
+publishes during one request are one write: the PLC sees the latest state. `drivers/plc/client_blocks.py` has the layout
+of the two blocks.
 
 When the PLC is lost, the station gets the control block as last read with TriggerEnable 0: the handshake is reset,
 results not acknowledged are given up, and a Trigger that the PLC raised meanwhile is no part when the link is back
@@ -16,7 +17,7 @@ import time
 from dataclasses import replace
 from types import TracebackType
 
-from drivers.plc.client_blocks import CONTROL_SIZE, pack_status, unpack_control
+from drivers.plc.client_blocks import CONTROL_SIZE, pack_status, pieces, unpack_control
 from drivers.plc.modbus.plc_registers import PlcRegisters, RegistersLost
 from drivers.plc.modbus.serial_port import open_port
 from drivers.plc.modbus.settings import ModbusClientSettings, SerialLine
@@ -24,6 +25,7 @@ from drivers.plc.protocol import LinkEvent, OnInputs, OnLinkEvent, PlcError, Plc
 from drivers.plc.signal_map import encode_status
 
 JOIN_S = 10.0
+_WRITE_SETTINGS = "plc.status_address and plc.max_registers_per_write"
 
 
 class ModbusClientLink:
@@ -152,7 +154,8 @@ class ModbusClientLink:
             if not different:
                 return
             first, last = different[0], different[-1]
-        self._plc.write(self._settings.status_address + first, status[first : last + 1], "plc.status_address")
+        for start, end in pieces(first, last, self._settings.max_registers_per_write):
+            self._plc.write(self._settings.status_address + start, status[start : end + 1], _WRITE_SETTINGS)
         self._written = status
 
     def _event(self, kind: str, detail: str) -> None:

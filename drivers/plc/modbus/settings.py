@@ -85,6 +85,8 @@ class ModbusClientSettings:
     """From the start of one reading of the control block to the next; a slow line takes longer."""
     response_timeout_s: float = 0.5
     """An answer that takes longer is repeated (RTU only, twice); then the PLC counts as lost."""
+    max_registers_per_write: int = 123
+    """What the PLC takes in one request; many take fewer than the standard allows. From 8."""
     refresh_s: float = 1.0
     """The whole status block is written at least so often, whatever the PLC did to its registers."""
     reconnect_min_s: float = 0.2

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from pyModbusTCP.server import DataBank
 
+from drivers.plc.client_blocks import pieces
 from drivers.plc.modbus import ModbusClientLink, ModbusClientSettings, SerialLine, TcpAddress
 from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
+from drivers.plc.signal_map import Area, points_of
 from tests.bench.bench import free_port
 from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks, PromptServer, RtuSlave, TcpSlave
 from tests.bench.serial_pair import SerialPair
@@ -127,6 +129,47 @@ def test_only_the_span_that_changed_is_written_and_in_one_request(station: Stati
     station.link.publish(PlcOutputs(heartbeat=1, online=True, inspection_id=3))
     wait_for(lambda: (STATUS_AT + 11, 54) in bank.writes, "registers 11 to 64: the result and its bits, together")
     server.stop()
+
+
+class PickyBank(RecordingBank):
+    """A PLC that takes at most 8 registers in one request."""
+
+    def set_holding_registers(self, address: int, word_list: list[int], srv_info: object = None) -> bool | None:
+        if srv_info is not None and len(word_list) > 8:
+            return None
+        return super().set_holding_registers(address, word_list, srv_info)
+
+
+def test_a_plc_that_takes_few_registers_gets_them_in_pieces_and_the_bits_last() -> None:
+    bank = PickyBank()
+    station = Station(port := free_port(), max_registers_per_write=8)
+    server = PromptServer(port, bank)
+    with station.link:
+        station.wait_for_kinds("connected")
+        assert bank.writes == [(STATUS_AT + at, 8) for at in range(0, 64, 8)] + [(STATUS_AT + 64, 4)]
+        bank.writes.clear()
+        station.link.publish(PlcOutputs(heartbeat=1, online=True, inspection_id=3))
+        wait_for(lambda: (STATUS_AT + 64, 1) in bank.writes or (STATUS_AT + 64, 4) in bank.writes, "the bits")
+    server.stop()
+
+
+def test_a_plc_that_takes_fewer_than_it_gets_is_reported_with_the_setting() -> None:
+    station = Station(port := free_port())
+    server = PromptServer(port, PickyBank())
+    with station.link:
+        station.wait_for_kinds("disconnected")
+    server.stop()
+    assert "check plc.status_address and plc.max_registers_per_write" in station.events[0].detail
+
+
+@pytest.mark.parametrize("most", range(8, 124))
+def test_pieces_cover_a_span_and_never_cut_a_value(most: int) -> None:
+    starts = {point.address for point in points_of(Area.INPUT_REGISTER) if point.type.size == 2}
+    for first in range(0, 68):
+        found = list(pieces(first, 67, most))
+        assert [at for start, end in found for at in range(start, end + 1)] == list(range(first, 68))
+        assert all(end - start < most for start, end in found)
+        assert all(end not in starts and end not in (64, 65, 66) for _, end in found)
 
 
 class SmallBank(DataBank):
