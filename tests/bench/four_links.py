@@ -169,6 +169,8 @@ class RtuSlave(RegisterPlc):
         self._line = os.open(port, os.O_RDWR | os.O_NOCTTY)
         self._stop = threading.Event()
         self._lose = 0
+        self._late = 0
+        self._last_answer = b""
         self._thread = threading.Thread(target=self._serve, name="slave")
         self._thread.start()
 
@@ -184,6 +186,11 @@ class RtuSlave(RegisterPlc):
         """So many requests from now on are not heard."""
         with self._lock:
             self._lose = requests
+
+    def repeat_late(self, answers: int) -> None:
+        """So many times from now on the answer to the request before comes once more, before the right one."""
+        with self._lock:
+            self._late = answers
 
     def close(self) -> None:
         self._stop.set()
@@ -204,7 +211,7 @@ class RtuSlave(RegisterPlc):
                 assert crc16(request[:-2]) == request[-2:], request.hex()
                 if request[0] == self._unit and self._hears():
                     answer = request[:1] + self._answer(request[1:-2])
-                    os.write(self._line, answer + crc16(answer))
+                    os.write(self._line, self._late_answer(answer) + answer + crc16(answer))
 
     def _hears(self) -> bool:
         with self._lock:
@@ -212,6 +219,15 @@ class RtuSlave(RegisterPlc):
                 return True
             self._lose -= 1
             return False
+
+    def _late_answer(self, answer: bytes) -> bytes:
+        """The one before as a frame, where it is of another kind, so that it shows."""
+        before, self._last_answer = self._last_answer, answer
+        with self._lock:
+            if not self._late or before[1:2] in (b"", answer[1:2]):
+                return b""
+            self._late -= 1
+        return before + crc16(before)
 
     def _answer(self, pdu: bytes) -> bytes:
         function, address, count = struct.unpack(">BHH", pdu[:5])

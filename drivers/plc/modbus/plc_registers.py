@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 from pymodbus.constants import ExcCodes
-from pymodbus.exceptions import ModbusException
+from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from drivers.plc.modbus.serial_port import open_port
@@ -20,6 +20,20 @@ from drivers.plc.sockets import connect
 
 RTU_RETRIES = 2
 """Noise costs a frame now and then. Repeating is harmless: both requests say what is to be or ask what is."""
+
+
+class PromptSerialClient(ModbusSerialClient):
+    """Takes what comes at once; pymodbus looks every millisecond, twice at least, and a whole core is busy with it."""
+
+    def recv(self, size: int | None) -> bytes:  # noqa: ARG002  (its size is never known before)
+        """What has come, nothing after the time-out. Whether it is a whole frame, pymodbus finds out."""
+        if self.socket is None:
+            raise ConnectionException(str(self))
+        try:
+            return bytes(self.socket.read(1) + self.socket.read(self.socket.in_waiting))
+        except OSError as error:
+            self.close()  # type: ignore[no-untyped-call]
+            raise ConnectionException(str(self)) from error
 
 
 class RegistersLost(Exception):
@@ -41,7 +55,7 @@ class PlcRegisters:
         """Connects."""
         try:
             if isinstance(self._plc, SerialLine):
-                serial = ModbusSerialClient(
+                serial = PromptSerialClient(
                     self._plc.port, baudrate=self._plc.baud_rate, timeout=self._timeout_s, retries=RTU_RETRIES
                 )
                 serial.socket = open_port(self._plc, self._timeout_s)
@@ -75,13 +89,28 @@ class PlcRegisters:
             )
 
     def _ask(self, function: int, address: int, values: Sequence[int], setting: str) -> ModbusPDU:
-        client, count = self._client, len(values)
+        count = len(values)
+        answer = self._ask_once(function, address, values)
+        for _ in range(RTU_RETRIES if isinstance(self._plc, SerialLine) else 0):
+            if answer.isError() or _belongs(answer, function, address, count):
+                break
+            # RTU frames have no number: this one came late, for a request that was repeated meanwhile.
+            answer = self._ask_once(function, address, values)
+        doing = f"{'reading' if function == 3 else 'writing'} {count} holding registers at {address}"
+        if answer.isError():
+            raise RegistersLost(f"{self._plc} refused {doing}: {_exception(answer.exception_code)}; check {setting}")
+        if answer.function_code != function:
+            raise RegistersLost(f"{self._plc} answered {doing} with function {answer.function_code}")
+        return answer
+
+    def _ask_once(self, function: int, address: int, values: Sequence[int]) -> ModbusPDU:
+        client = self._client
         if client is None:
             raise RegistersLost(f"{self._plc} is not connected")
         time.sleep(max(0.0, self._silent_since_s + self._gap_s - time.monotonic()))
         try:
             if function == 3:
-                answer = client.read_holding_registers(address, count=count, device_id=self._unit_id)
+                answer = client.read_holding_registers(address, count=len(values), device_id=self._unit_id)
             else:
                 answer = client.write_registers(address, list(values), device_id=self._unit_id)
         except (ModbusException, OSError) as error:
@@ -90,12 +119,14 @@ class PlcRegisters:
                 "check the PLC, its wiring and plc.unit_id"
             ) from error
         self._silent_since_s = time.monotonic()
-        doing = f"{'reading' if function == 3 else 'writing'} {count} holding registers at {address}"
-        if answer.isError():
-            raise RegistersLost(f"{self._plc} refused {doing}: {_exception(answer.exception_code)}; check {setting}")
-        if answer.function_code != function:
-            raise RegistersLost(f"{self._plc} answered {doing} with function {answer.function_code}")
         return answer
+
+
+def _belongs(answer: ModbusPDU, function: int, address: int, count: int) -> bool:
+    """The answer may be that to this request."""
+    if answer.function_code != function:
+        return False
+    return len(answer.registers) == count if function == 3 else (answer.address, answer.count) == (address, count)
 
 
 def _exception(code: int) -> str:

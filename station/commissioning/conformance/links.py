@@ -13,7 +13,8 @@ from station.commissioning.conformance.plc_memory import PlcMemory, PlcServer
 from station.commissioning.plc_client import LinkError, ModbusClient, Refused, length_of
 
 MOST_READINGS = 20
-RECONNECT_S = 10.0
+RECONNECT_S = 30.0
+"""For a station in client role to come back: on a serial line it repeats what is not answered, with its time-out."""
 BUSY, BUSY_S = 6, 1.0
 COILS, CONTROL_REGISTERS = length_of(Area.COIL), length_of(Area.HOLDING_REGISTER)
 INPUTS, STATUS_REGISTERS = length_of(Area.DISCRETE_INPUT), length_of(Area.INPUT_REGISTER)

@@ -21,10 +21,12 @@ def ring(seed: int, *, size: int = 160, scratch: bool = False, colour: bool = Tr
     return image if colour else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def write_rings(folder: Path, count: int, *, first_seed: int = 0, scratch: bool = False, colour: bool = True) -> None:
+def write_rings(
+    folder: Path, count: int, *, first_seed: int = 0, size: int = 160, scratch: bool = False, colour: bool = True
+) -> None:
     """Write `count` PNGs; names are the seeds."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first_seed, first_seed + count):
-        image = ring(seed, scratch=scratch, colour=colour)
+        image = ring(seed, size=size, scratch=scratch, colour=colour)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if colour else image
         assert cv2.imwrite(str(folder / f"{seed:03}.png"), bgr)

@@ -259,3 +259,23 @@ def test_over_a_serial_line_a_lost_frame_is_repeated_and_a_deaf_plc_is_lost() ->
             plc.lose(0)
             wait_for(lambda: inputs[-1] == PlcInputs(trigger_enable=True, trigger=True), "the PLC to be back")
         plc.close()
+
+
+def test_over_a_serial_line_an_answer_that_comes_late_is_no_lost_plc() -> None:
+    """A PLC that is busy answers a request that was repeated meanwhile: the next one finds the old answer."""
+    inputs: list[PlcInputs] = []
+    events: list[LinkEvent] = []
+    with SerialPair() as pair:
+        plc = RtuSlave(pair.plc)
+        line = SerialLine(pair.station)
+        settings = ModbusClientSettings(line, control_address=CONTROL_AT, status_address=STATUS_AT)
+        with ModbusClientLink(replace(settings, response_timeout_s=5.0), inputs.append, events.append) as link:
+            wait_for(lambda: bool(inputs), "the connection")
+            plc.repeat_late(6)
+            for beat in range(1, 4):  # a write between two readings
+                link.publish(PlcOutputs(heartbeat=beat))
+                wait_for(lambda beat=beat: plc.get(STATUS_AT + 1, 1) == [beat], "the write")  # type: ignore[misc]
+                plc.set_registers(0, [beat])
+                wait_for(lambda beat=beat: inputs[-1].plc_heartbeat == beat, "the reading")  # type: ignore[misc]
+        plc.close()
+    assert [event.kind for event in events] == ["connected"]
