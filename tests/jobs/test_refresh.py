@@ -23,18 +23,17 @@ from station.jobs.refresh import Job, discard, only_refresh, open_job, refresh
 from station.jobs.refresh_selection import Label, RefreshError, RefreshSelection, from_records, select, with_labels
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Pixels, Verdict
-from tests.bench.engines.pictures import ring
+from tests.bench.engines.pictures import SIZE_PX, ring
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
 
 GOOD, SCRATCHED = 46, 4
-SIZE = 160
 
 
 def picture(number: int) -> Pixels:
     """Parts 1 to 46 are good, 47 to 50 scratched."""
-    return ring(number, size=SIZE, scratch=number > GOOD)
+    return ring(number, scratch=number > GOOD)
 
 
 @pytest.fixture
@@ -50,9 +49,11 @@ def station(tmp_path: Path) -> LoadedConfiguration:
         recorder.record(maker.inspected(number, Verdict.PASS if number <= GOOD else Verdict.FAIL))
     assert recorder.stop(30)
     store = store_of(configuration)
-    reference = ring(0, size=SIZE)
+    reference = ring(0)
     store.activate(
-        store.add(write_small_engine(tmp_path / "first", width=SIZE, height=SIZE, reference=reference), why="first")
+        store.add(
+            write_small_engine(tmp_path / "first", width=SIZE_PX, height=SIZE_PX, reference=reference), why="first"
+        )
     )
     return configuration
 
@@ -86,7 +87,7 @@ def unasked() -> RefreshSelection:
 
 def with_engine(job: Job, *, reject_score: float, kept: Iterable[Path] = (), removed: Iterable[Path] = ()) -> Job:
     """As if the training had just ended, with these images."""
-    write_small_engine(job.engine, width=SIZE, height=SIZE, reference=ring(0, size=SIZE), reject_score=reject_score)
+    write_small_engine(job.engine, width=SIZE_PX, height=SIZE_PX, reference=ring(0), reject_score=reject_score)
     fates = {**dict.fromkeys(kept, "kept"), **dict.fromkeys(removed, "removed")}
     images = [{"sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "fate": fate} for file, fate in fates.items()]
     (job.engine / "dossier").mkdir()

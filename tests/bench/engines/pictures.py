@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+SIZE_PX = 96
+"""Features, whitening and inference cost in proportion to the pixels: large enough for a scratch to be found."""
 
-def ring(seed: int, *, size: int = 160, scratch: bool = False, colour: bool = True) -> NDArray[np.uint8]:
+
+def ring(seed: int, *, size: int = SIZE_PX, scratch: bool = False, colour: bool = True) -> NDArray[np.uint8]:
     """(size, size, 3) RGB, or (size, size) when not `colour`."""
     rng = np.random.default_rng(seed)
     image = np.full((size, size, 3), 40, np.uint8)
@@ -21,12 +24,10 @@ def ring(seed: int, *, size: int = 160, scratch: bool = False, colour: bool = Tr
     return image if colour else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def write_rings(
-    folder: Path, count: int, *, first_seed: int = 0, size: int = 160, scratch: bool = False, colour: bool = True
-) -> None:
+def write_rings(folder: Path, count: int, *, first_seed: int = 0, scratch: bool = False, colour: bool = True) -> None:
     """Write `count` PNGs; names are the seeds."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first_seed, first_seed + count):
-        image = ring(seed, size=size, scratch=scratch, colour=colour)
+        image = ring(seed, scratch=scratch, colour=colour)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if colour else image
         assert cv2.imwrite(str(folder / f"{seed:03}.png"), bgr)

@@ -8,15 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.bench.engines.pictures import ring
+from tests.bench.engines.pictures import SIZE_PX, ring
 
-SCRATCH = ((53, 40), (80, 80))
-SIZE = 160
+SCRATCH = ((SIZE_PX // 3, SIZE_PX // 4), (SIZE_PX // 2, SIZE_PX // 2))
 
 
 def mask(*, defective: bool = True, value: int = 255) -> NDArray[np.uint8]:
     """Where `ring(scratch=True)` has its scratch."""
-    drawn = np.zeros((SIZE, SIZE), np.uint8)
+    drawn = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
     if defective:
         cv2.line(drawn, *SCRATCH, value, 4)
     return drawn

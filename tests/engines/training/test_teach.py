@@ -22,7 +22,7 @@ from engines.teach_request import TeachRequest
 from engines.training.__main__ import main
 from station.jobs.process import JobError, JobProgress
 from station.jobs.teaching import TeachResult, teach
-from tests.bench.engines.pictures import ring, write_rings
+from tests.bench.engines.pictures import SIZE_PX, ring, write_rings
 
 pytestmark = pytest.mark.system
 
@@ -109,7 +109,7 @@ def test_progress_names_every_step_and_ends_each(taught: Taught) -> None:
     for step in steps:
         last = [entry for entry in taught.seen if entry.step == step][-1]
         assert last.done == last.total
-    assert "images 160x160" in taught.result.summary["preprocessing"]
+    assert f"images {SIZE_PX}x{SIZE_PX}" in taught.result.summary["preprocessing"]
 
 
 def test_a_finished_training_leaves_features_and_no_rounds(taught: Taught) -> None:

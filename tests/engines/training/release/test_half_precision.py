@@ -16,6 +16,7 @@ from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.fitting.train import TrainOptions
 from engines.training.learn import LearnOptions
 from engines.training.location.locate import LocateOptions
+from engines.training.refinement.records import RefineOptions
 from engines.training.teach import TeachOptions, teach
 from tests.bench.places import DATASETS, missing_set
 
@@ -47,7 +48,10 @@ def taught(labels: LabelledSet, folder: Path, *, int8: bool) -> Path:
     for sample in labels.train_good:
         (images / sample.path.name).symlink_to(sample.path)
     options = TeachOptions(
-        threads=1, learning=LearnOptions(training=TrainOptions(steps=0)), location=LocateOptions("none"), int8=int8
+        threads=1,
+        learning=LearnOptions(refinement=RefineOptions("none"), training=TrainOptions(steps=0)),
+        location=LocateOptions("none"),
+        int8=int8,
     )
     teach(images, folder / "engine", options, lambda _step, _done, _total: None)
     return folder / "engine"
