@@ -103,7 +103,14 @@ def check_plc(configuration: LoadedConfiguration) -> str:
         _plc_client(plc, lambda _: None, lambda _: None).probe()
         return f"{where}, unit {plc.unit_id} responds: its control block can be read"
     with plc_link(configuration, lambda _: None, lambda _: None):
-        return f"Modbus {plc.transport.upper()} can listen on {where}, unit {plc.unit_id}"
+        return f"Modbus {plc.transport.upper()} can listen on {where}, unit {plc.unit_id}{_who_may_write(plc)}"
+
+
+def _who_may_write(plc: PlcSection) -> str:
+    """Advice where the network reaches the station and anybody on it could start parts; empty where not."""
+    if plc.transport == "rtu" or plc.writers or plc.host in ("localhost", "::1") or plc.host.startswith("127."):
+        return ""
+    return "; advice: whoever reaches it may write, name the PLC in [plc] writers"
 
 
 def _plc_client(plc: PlcSection, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> ModbusClientLink:

@@ -90,6 +90,10 @@ def test_a_check_says_what_it_found(tmp_path: Path) -> None:
     client = load(tmp_path, f'role = "client"\nport = {port}')
     with pytest.raises(PlcError, match=f"no connection to 127.0.0.1:{port}: Connection refused"):
         assembly.check_plc(client)
+    advice = "; advice: whoever reaches it may write, name the PLC in [plc] writers"
+    for lines, found in (('host = "0.0.0.0"', advice), ('host = "0.0.0.0"\nwriters = ["10.0.0.7"]', "")):
+        said = assembly.check_plc(load(tmp_path, f"{lines}\nport = {free_port()}"))
+        assert said.endswith(f", unit 1{found}")
     plc = TcpSlave(port)
     assert assembly.check_plc(client) == f"127.0.0.1:{port}, unit 1 responds: its control block can be read"
     plc.close()
