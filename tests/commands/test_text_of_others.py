@@ -32,6 +32,7 @@ from station.line.signalling.snapshot import readable
 from station.records.audit import AuditRow, insert_audit
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
+from station.records.configurations import KeptFile, keep_file
 from station.records.schema import open_writer
 from station.records.statement import Statement
 from station.results import Decision, Reason, Verdict
@@ -164,6 +165,13 @@ def audit(world: World) -> None:
     row = AuditRow(1.0, IN_FILES, IN_FILES, IN_FILES, IN_FILES, "refused", IN_FILES)
     world.records(insert_audit("s", row))
     world.run("audit")
+
+
+def kept(world: World) -> None:
+    world.records(*(keep_file(KeptFile(each * 64, "recipe", IN_FILES, 1.0, f"{IN_FILES}{each}")) for each in "ab"))
+    world.run("config", "list")
+    world.run("config", "show", "a")
+    world.run("config", "diff", "a", "b")
 
 
 def recorded(world: World) -> None:
@@ -311,6 +319,7 @@ FED: dict[str, Callable[[World], None]] = {
     "teach": teach_command,
     "recipe": recipe,
     "audit": audit,
+    "config": kept,
     "refresh": refresh_command,
     "engine": engine,
     "evaluate": evaluate_command,

@@ -126,10 +126,11 @@ def test_a_map_picture_shows_the_defect_and_what_was_not_learned(tmp_path: Path)
     assert heat is not None
     cell = training.image(5).shape[0] // 20
     difference = np.abs(heat.astype(int) - plain.astype(int)).mean(axis=2)
-    assert difference[4 * cell : 7 * cell, 7 * cell : 9 * cell].mean() > 40
+    assert difference[4 * cell : 7 * cell, 7 * cell : 9 * cell].mean() > 25
     assert difference[12 * cell :].mean() < 15
-    edge = (2 * cell, slice(5 * cell + 1, 6 * cell - 2))  # upper edge of the masked cells, left of the heat
-    assert heat[edge].mean() > plain[edge].mean() + 40
+    # The bright line, between two dark ones, along the upper edge of the masked cells, left of the heat.
+    edge = (slice(2 * cell - 2, 2 * cell + 3), slice(5 * cell + 1, 6 * cell - 2))
+    assert heat[edge].max(axis=0).mean() > plain[edge].max(axis=0).mean() + 100
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
@@ -310,7 +311,7 @@ def test_veto_files(tmp_path: Path) -> None:
     file.write_text("a.png\nx.png\n")
     with pytest.raises(TrainingError, match=r"no image of the data set is called 'x\.png'"):
         read_names(file, names, "veto file")
-    file.write_bytes(b"\xff\xfe")
+    file.write_bytes("größe.png\n".encode("latin-1"))
     with pytest.raises(TrainingError, match="UTF-8"):
         read_names(file, names, "veto file")
     with pytest.raises(TrainingError, match="No such file"):
