@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engines.detectors.base import Detector
 from engines.detectors.catalogue import DETECTORS
@@ -22,6 +26,7 @@ from engines.training.location.locate import Located, LocateOptions, locate
 from engines.training.release import release as releasing
 from engines.training.release.export import map_spec
 from engines.training.release.frame_graph import check_frame_graph
+from engines.training.release.int8.quantise import QuantisedGraph, quantised_backbone
 from engines.training.release.release import ON_A_LIMIT, SAMPLE, Released, release
 from tests.bench.engines.pictures import write_rings
 
@@ -59,6 +64,25 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
 
 LENIENT = Tolerance(score_share=10.0, map_share=10.0, rank_correlation=-1.0, changed_share=1.0)
 """For 8 bits: rendered parts hardly vary, so that rounding shows more than on real ones."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quantised_once() -> Iterator[None]:
+    """The same graph with the same images is quantised once: it takes longest, and gives the same every time."""
+    made: dict[str, QuantisedGraph] = {}
+
+    def once(
+        model: bytes, images: Sequence[NDArray[np.uint8]], *, spared_share: float, **options: Any
+    ) -> QuantisedGraph:
+        content = b"".join((model, *(image.tobytes() for image in images)))
+        key = f"{hashlib.sha256(content).hexdigest()} {spared_share}"
+        if key not in made:
+            made[key] = quantised_backbone(model, images, spared_share=spared_share, **options)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releasing, "quantised_backbone", once)
+        yield
 
 
 @pytest.fixture(scope="module")
