@@ -15,6 +15,7 @@ from engines.bundle.reading import read_bundle
 from engines.teach_request import TeachRequest
 from station.commands import main as cli
 from station.commands.teach import MAX_NAMES, default_cache, summary_table
+from station.jobs import process
 from station.jobs.teaching import command_again
 from tests.bench.engines.pictures import write_rings
 
@@ -37,10 +38,10 @@ def names_with(dossier: dict[str, Any], fate: str) -> set[str]:
 
 
 @pytest.mark.system
-@pytest.mark.timeout(1200)  # two whole trainings at low priority, beside other tests
 def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(process, "NICENESS", 0)  # beside other tests low priority leaves it a tenth of a core
     images, output = tmp_path / "good parts", tmp_path / "first"
     write_rings(images, GOOD)
     write_rings(images, SCRATCHED, first_seed=500, scratch=True)
