@@ -110,14 +110,15 @@ class Changeover:
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
         """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, LimitsError."""
         missing: PlanUnusable | None = None
+        self._frame_shapes = frame_shapes
         try:
             inspector = load_inspector(self.configuration.engine_path, self.configuration.settings, frame_shapes)
             if inspector is not None:
                 self._install(inspector)
         except PlanUnusable as problem:
             missing = problem
-        self._frame_shapes = frame_shapes
-        self._started.set()
+        finally:
+            self._started.set()  # also with an engine that is refused: `station reload` tries another one
         if missing is not None:
             self._without_plan(missing)
         keep_files(self._recorder, self.configuration)

@@ -26,6 +26,10 @@ log = structlog.get_logger()
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Takes the request, with the name of the user who sends it under `user`."""
 CLIENT_TIMEOUT_S = 2.0
+MOST_CLIENTS = 16
+"""At the same time; each has a thread."""
+_Connection = socket.socket | tuple[bytes, socket.socket]
+"""As socketserver declares it."""
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -42,13 +46,41 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    """Nobody waits for a client at the end."""
+    block_on_close = False
+
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self.handlers = dict(handlers)
+        self.turns = 0
+        self._places = threading.BoundedSemaphore(MOST_CLIENTS)
         before = os.umask(0o177)
         try:
             super().__init__(str(path), _Handler)
         finally:
             os.umask(before)
+
+    def service_actions(self) -> None:
+        self.turns += 1
+
+    def process_request(self, request: _Connection, client_address: Any) -> None:
+        """A thread for the client; where there is none for it, the client is sent away and the next one is served."""
+        if not self._places.acquire(blocking=False):
+            log.warning("control client sent away", why=f"{MOST_CLIENTS} clients are being served")
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError as problem:
+            self._places.release()
+            log.error("control client sent away", why=str(problem))
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: _Connection, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
 
     def answer(self, line: bytes, user: str) -> dict[str, Any]:
         try:
@@ -89,6 +121,11 @@ class ControlServer:
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def turns(self) -> int:
+        """How often the loop has turned; the supervisor looks at it."""
+        return self._server.turns
 
     def start(self) -> None:
         self._thread.start()

@@ -29,12 +29,13 @@ from station.control import ControlError
 from station.daemon import assembly
 from station.daemon.changeover import Changeover, identity
 from station.daemon.control_server import ControlServer
+from station.daemon.late_cameras import LateCameras
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing
 from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
 from station.jobs.teaching_from_line import TeachingFromLine
-from station.line.acquisition.cameras import Cameras
+from station.line.acquisition.cameras import CameraAbsent, Cameras
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.ejection.belt_memory import BeltMemory, BeltMemoryError
 from station.line.ejection.setup import ejection_stage
@@ -143,9 +144,8 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
     opened.callback(control.close)
     _start_line(line, changeover, control, opened)
     names = list(configuration.settings.cameras)
-    shapes = line.cameras.wait_streaming(CAMERA_START_S + FURTHER_CAMERA_S * (len(names) - 1))
     opened.callback(changeover.missing_plan.building.close)
-    changeover.started(shapes)
+    late_cameras = _take_cameras(line, changeover, CAMERA_START_S + FURTHER_CAMERA_S * (len(names) - 1), opened)
     gpu_watch = assembly.gpu_watch(configuration, line.signalling.post)
     if gpu_watch is not None:
         gpu_watch.start()
@@ -171,7 +171,26 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
         plans=changeover.missing_plan.building,
         gpu_watch=gpu_watch,
         ejection=line.ejection,
+        late_cameras=late_cameras,
     )
+
+
+def _take_cameras(
+    line: _Line, changeover: Changeover, limit_s: float, opened: contextlib.ExitStack
+) -> LateCameras | None:
+    """Waits for the cameras and installs the engine; where one is not there, whoever does so later.
+
+    Raises CameraError, EngineError, LimitsError: what is configured cannot be used.
+    """
+    try:
+        changeover.started(line.cameras.wait_streaming(limit_s))
+    except CameraAbsent as problem:
+        log.warning("started without a camera: off line until it is there", problem=str(problem))
+        late_cameras = LateCameras(line.cameras, changeover.started, line.signalling.post)
+        late_cameras.start()
+        opened.callback(late_cameras.stop)
+        return late_cameras
+    return None
 
 
 def _open_records(configuration: LoadedConfiguration, session: str, opened: contextlib.ExitStack) -> _Records:

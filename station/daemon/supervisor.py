@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -24,8 +25,9 @@ from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.daemon import logs
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
+from station.daemon.late_cameras import LateCameras
+from station.daemon.liveness import Liveness
 from station.daemon.plc_requests import PlcRequests
-from station.daemon.stopping import Stopping
 from station.daemon.systemd import Notifier
 from station.jobs.plan import PlanBuilding
 from station.jobs.teaching_from_line import TeachingFromLine
@@ -40,6 +42,8 @@ from station.line.signalling.stage import Signalling
 log = structlog.get_logger()
 
 TURN_S = 0.1
+LONGEST_TURN_S = 10.0
+"""A stage whose loop does not turn for as long has failed, alive or not."""
 STUCK_S = 2.0
 """Longest turn of the signalling loop; after it the watchdog is not fed."""
 
@@ -75,6 +79,8 @@ class Stages:
     """Where a GPU may run the engine."""
     ejection: EjectionStage | None = None
     """Where the station pushes parts off itself."""
+    late_cameras: LateCameras | None = None
+    """Where a camera was not there at the start."""
 
 
 def stop_on_signals() -> threading.Event:
@@ -87,6 +93,31 @@ def stop_on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     return stop
+
+
+class Stopping:
+    """Owns the list of the steps that did not end. Used by one thread."""
+
+    def __init__(self) -> None:
+        self.hanging: list[str] = []
+        """Their threads cannot be ended: only the process can."""
+
+    def step(self, name: str, limit_s: float, stop: Callable[[], object]) -> None:
+        """Calls `stop` in a thread of its own and waits for at most `limit_s`.
+
+        A step that raises leaves its trace in the log (`threading.excepthook`), and the next one is taken.
+        """
+        thread = threading.Thread(target=stop, name=f"stop-{name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as problem:  # no thread can be started any more
+            log.error("step of the stop left out", step=name, problem=str(problem))
+            self.hanging.append(name)
+            return
+        thread.join(limit_s)
+        if thread.is_alive():
+            log.error("step of the stop did not end in time", step=name, limit_s=limit_s)
+            self.hanging.append(name)
 
 
 class Supervisor:
@@ -109,6 +140,7 @@ class Supervisor:
         self._notifier = Notifier()
         self._warned: WarningCode = WarningCode.NONE
         self._lost = 0
+        self._liveness = Liveness(round(LONGEST_TURN_S / TURN_S))
 
     def run(self) -> int:
         """Watches the running stages; returns the exit code after everything has been stopped."""
@@ -134,11 +166,16 @@ class Supervisor:
             "control": stages.control.is_alive,
             "PLC requests": stages.plc_requests.is_alive,
             "ejection": stages.ejection is None or stages.ejection.is_alive,
+            "late cameras": stages.late_cameras is None or stages.late_cameras.is_well,
         }
         dead = [name for name, is_alive in alive.items() if not is_alive]
         if dead:
             stages.signalling.post(RaiseFault(ErrorCode.STAGE_FAILED, ", ".join(dead)))
             log.error("stage ended by itself", stages=dead)
+            return EXIT_STAGE_FAILED
+        if standing := self._liveness.standing(self._turns()):
+            stages.signalling.post(RaiseFault(ErrorCode.STAGE_FAILED, f"does not turn: {', '.join(standing)}"))
+            log.error("stage stands still", stages=standing, for_s=LONGEST_TURN_S)
             return EXIT_STAGE_FAILED
         if why := stages.inspection.device_lost:
             stages.signalling.post(RaiseFault(ErrorCode.DEVICE_FAILED, why))
@@ -152,6 +189,14 @@ class Supervisor:
         if stages.signalling.idle_for_s < STUCK_S:
             self._notifier.alive()
         return EXIT_OK
+
+    def _turns(self) -> dict[str, int]:
+        """How often the loop of each stage has turned that waits for nothing longer than a moment. Recording is not
+        among them: it may wait for a disk, which is a warning.
+        """
+        stages = self._stages
+        turns = {"signalling": stages.signalling.turns, "control": stages.control.turns}
+        return turns if stages.ejection is None else {**turns, "ejection": stages.ejection.turns}
 
     def _watch_records(self, health: RecorderHealth) -> None:
         """Passes on what is wrong with the records. Loss stays a warning until it is acknowledged (ClearError)."""
@@ -179,6 +224,8 @@ class Supervisor:
         if not stages.plc_requests.stop(timeout_s=2.0):
             log.error("a change of recipe, engine or configuration did not end in time")
             code = code or EXIT_STAGE_FAILED
+        if stages.late_cameras is not None:
+            stopping.step("late cameras", STEP_S, stages.late_cameras.stop)
         stopping.step("cameras", 2 * STEP_S, lambda: stages.cameras.stop(timeout_s=3.0))
         hangs = not stages.inspection.stop(timeout_s=2.0)
         hangs = hangs or (stages.gpu_watch is not None and not stages.gpu_watch.stop(timeout_s=2.0))

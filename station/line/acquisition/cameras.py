@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from drivers.camera.protocol import CameraError
+from drivers.camera.protocol import CameraError, CameraNotFound
 from drivers.camera.settings import CameraSettings
 from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState
 from station.line.acquisition.stage import Acquisition
+
+_SETTLED = (CameraState.STREAMING, CameraState.DOWN, CameraState.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class CameraSetup:
     reconnect_max_s: float = 10.0
 
 
+class CameraAbsent(CameraError):
+    """A camera is not there now; it is taken when it comes."""
+
+
 class Cameras:
     """The cameras of a station by their names. Any thread may call it; each camera has a thread of its own."""
 
@@ -31,6 +37,8 @@ class Cameras:
         """`post` must not block for long; see `Acquisition`."""
         self._post = post
         self._settled: queue.SimpleQueue[CameraChanged] = queue.SimpleQueue()
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        """Of the cameras that have streamed; written by the one thread that waits for them."""
         self._by_name = {
             name: Acquisition(
                 name,
@@ -57,22 +65,25 @@ class Cameras:
             camera.start()
 
     def wait_streaming(self, timeout_s: float) -> dict[str, tuple[int, ...]]:
-        """Waits until every camera streams; the shape of its frames. Raises CameraError with the name of one that does
-        not."""
-        shapes: dict[str, tuple[int, ...]] = {}
+        """Waits until every camera has streamed; the shape of its frames. Raises CameraAbsent when one is not there or
+        does not come in time, CameraError when one cannot be used as configured; each with its name. May be called
+        again, by one thread at a time.
+        """
         end = time.monotonic() + timeout_s
-        while len(shapes) < len(self._by_name):
+        while len(self._shapes) < len(self._by_name):
             try:
                 message = self._settled.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                missing = next(name for name in self._by_name if name not in shapes)
-                raise CameraError(
+                missing = next(name for name in self._by_name if name not in self._shapes)
+                raise CameraAbsent(
                     f'camera "{missing}" did not start within {timeout_s:g} s; see "station camera list"'
                 ) from None
-            if message.info is None:
-                raise CameraError(f'camera "{message.camera}": {message.detail}')
-            shapes[message.camera] = message.info.shape
-        return shapes
+            if message.info is not None:
+                self._shapes[message.camera] = message.info.shape
+                continue
+            is_absent = message.state is CameraState.DOWN or message.detail.startswith(CameraNotFound.__name__)
+            raise (CameraAbsent if is_absent else CameraError)(f'camera "{message.camera}": {message.detail}')
+        return dict(self._shapes)
 
     def fire(self, name: str) -> None:
         """Executes a software trigger; see `Acquisition.fire`."""
@@ -90,5 +101,5 @@ class Cameras:
 
     def _from_camera(self, message: AcquisitionMessage) -> None:
         self._post(message)
-        if isinstance(message, CameraChanged) and message.state in (CameraState.STREAMING, CameraState.FAILED):
+        if isinstance(message, CameraChanged) and message.state in _SETTLED and len(self._shapes) < len(self._by_name):
             self._settled.put(message)

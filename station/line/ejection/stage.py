@@ -95,6 +95,8 @@ class EjectionStage:
         self._shown: tuple[tuple[bool, ...], int] = ((), 0)
         self._reported_on_belt = left_on_belt
         self._stop_at_ns: int | None = None
+        self.turns = 0
+        """How often the loop has turned; the supervisor looks at it."""
 
     @property
     def is_alive(self) -> bool:
@@ -155,6 +157,7 @@ class EjectionStage:
     def advance(self) -> None:
         """What time alone brings."""
         now = self._clock()
+        self.turns += 1
         self._carry_out(self._tracker.advance(now), now)
 
     def handle(self, message: Message) -> None:

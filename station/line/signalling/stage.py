@@ -113,6 +113,8 @@ class Signalling:
         self._wall_clock = wall_clock
         self._wall_offset_ns = wall_clock() - clock()
         self._last_turn_ns = clock()
+        self.turns = 0
+        """How often the loop has turned; the supervisor looks at it."""
         self._give_up_ns = 0
         self._turned(clock())
 
@@ -202,6 +204,7 @@ class Signalling:
         """What time alone brings: deadlines, heartbeats, command releases."""
         self._read_wall_clock()
         now = self._last_turn_ns = self._desk.clock()
+        self.turns += 1
         self._desk.challenge.tick()
         self._judging.tick(now)
         self._requests(self._desk.handshake.tick(now), now)

@@ -7,7 +7,7 @@ import threading
 import pytest
 from structlog.testing import capture_logs
 
-from station.daemon.stopping import Stopping
+from station.daemon.supervisor import Stopping
 
 
 def test_a_step_that_hangs_does_not_hold_up_the_next_one() -> None:
