@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
 
@@ -26,7 +26,6 @@ from station.daemon import logs
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.late_cameras import LateCameras
-from station.daemon.liveness import Liveness
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.systemd import Notifier
 from station.jobs.plan import PlanBuilding
@@ -93,6 +92,28 @@ def stop_on_signals() -> threading.Event:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     return stop
+
+
+class Liveness:
+    """Whether the stages move on: a thread that is alive may stand still for ever; what counts is that its loop turns.
+
+    Time is counted in turns of the supervisor: after a pause of the whole process (SIGSTOP, a suspended computer) no
+    stage has stood still for any of them. Owns what each stage has shown last.
+    """
+
+    def __init__(self, limit_turns: int) -> None:
+        """`limit_turns`: of the supervisor, in which the loop of a stage must turn at least once."""
+        self._limit_turns = limit_turns
+        self._shown: dict[str, int] = {}
+        self._standing: dict[str, int] = {}
+
+    def standing(self, turns: Mapping[str, int]) -> list[str]:
+        """The stages whose count of turns has not changed for longer than the limit; called once a turn."""
+        for name, count in turns.items():
+            moved = self._shown.get(name) != count
+            self._shown[name] = count
+            self._standing[name] = 0 if moved else self._standing[name] + 1
+        return [name for name in turns if self._standing[name] > self._limit_turns]
 
 
 class Stopping:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from station.daemon.liveness import Liveness
+from station.daemon.supervisor import Liveness
 
 
 def test_a_stage_that_does_not_turn_is_found_after_the_limit() -> None:
