@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from engines.cores import usable_cores
@@ -30,6 +33,7 @@ _OPTIONS = (
     "review_budget",
     "cache",
 )
+_SHOWN_FIRST = ("auto", "irp", "osr", "none", "oracle")
 _SWITCHES = ("report_only", "retry_failed", "accept_other_source")
 
 
@@ -86,6 +90,48 @@ def run(options: argparse.Namespace) -> int:
     return _show(options.output)
 
 
+def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    """What happens to parts at the limits, by data set and kind of defect, mean over seeds. `results`: `results.json`.
+
+    Of one refinement, the first of `_SHOWN_FIRST` that was run; the report has the others.
+    """
+    done = [r for r in results if r["error"] is None]
+    refine = next((name for name in _SHOWN_FIRST if any(r["refine"] == name for r in done)), "")
+    table = Table(
+        title=f"at the calibrated limits ({refine}); right: defects that pass when 1 % or 5 % of the good are rejected"
+    )
+    for heading in ("data set", "training set", "defect"):
+        table.add_column(heading)
+    for heading in ("pass", "not rejected", "good rejected", "good in review", "at 1 %", "at 5 %"):
+        table.add_column(heading, justify="right")
+    shown = [r for r in done if r["refine"] == refine]
+    cases = dict.fromkeys((r["dataset"], r["detector"], r["protocol"] != "standard", r["noise"]) for r in shown)
+    for case in cases:
+        runs = [r for r in shown if (r["dataset"], r["detector"], r["protocol"] != "standard", r["noise"]) == case]
+        dataset, detector, contaminated, noise = case
+        named = escape(f"{dataset} {detector}"), f"{noise} %" if contaminated else "standard"
+        good = [_percent([r[name] for r in runs]) for name in ("false_reject", "good_review")]
+        table.add_row(*named, "all", *_shares([r["escapes"] for r in runs], good))
+        kinds = sorted({kind for r in runs for kind in r["escapes_by_defect"]})
+        for kind in kinds if len(kinds) > 1 else ():
+            of_kind = [r["escapes_by_defect"][kind] for r in runs if kind in r["escapes_by_defect"]]
+            table.add_row("", "", escape(kind), *_shares(of_kind, ["", ""]))
+    return table
+
+
+def _shares(found: Sequence[Mapping[str, float] | None], good: Sequence[str]) -> list[str]:
+    """What passes and what is not rejected, then `good`, then what ranking alone allows."""
+    known = [escapes for escapes in found if escapes is not None]  # an earlier version did not count them
+    passed, kept, at_1, at_5 = (
+        _percent([escapes[name] for escapes in known]) for name in ("passed", "not_rejected", "ranked_1", "ranked_5")
+    )
+    return [passed, kept, *good, at_1, at_5]
+
+
+def _percent(values: Sequence[float]) -> str:
+    return f"{100 * sum(values) / len(values):.1f} %" if values else "–"
+
+
 def _show(output: Path) -> int:
     results = json.loads((output / "results.json").read_text(encoding="utf-8"))
     table = Table(title=f"mean image AUROC; all of it in {output / 'report.md'}")
@@ -108,6 +154,7 @@ def _show(output: Path) -> int:
         table.add_row(detector, refine, *cells)
     shown = console()
     shown.print(table)
+    shown.print(verdict_table(results))
     failed = [r for r in results if r["error"] is not None]
     if failed:
         shown.print(coloured(f"{len(failed)} of {len(results)} runs failed; first: {failed[0]['error']}", "yellow"))

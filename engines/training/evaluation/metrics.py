@@ -28,6 +28,14 @@ def auroc(good: Scores, defective: Scores) -> float:
     return float(np.mean(below + not_above) / 2 / len(good))
 
 
+def escapes_by_ranking(good: Scores, defective: Scores, rejected_share: float) -> float:
+    """Share of the defective ones that pass when this share of the good ones is rejected: what ranking alone allows.
+
+    The limit is a quantile of the good test scores themselves, so no calibration enters. At the limit is a pass.
+    """
+    return float(np.mean(defective <= np.quantile(good, 1 - rejected_share)))
+
+
 def f1_max(good: Scores, defective: Scores) -> float:
     """The best harmonic mean of precision and recall of "defective" over all thresholds."""
     thresholds = np.unique(defective)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from engines.training.evaluation import papers, tables
-from engines.training.evaluation.plots import draw_all
+from engines.training.evaluation.plots import SHOWN_FIRST, draw_all
 from engines.training.evaluation.results import Result, ResultFolder, atomic_file
 from engines.training.evaluation.tables import Results
 
@@ -38,6 +38,8 @@ def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
         if known:
             rows = tables.paper_rows(results, {"irp": known}, dataset)
             parts += [f"{papers.SOURCE}:\n", tables.markdown(header, rows)]
+        refine = next(refine for refine in SHOWN_FIRST if refine in results.refines)
+        parts += [_ESCAPES.format(refine=refine), tables.escape_table(results, dataset, refine)]
         parts += ["F1-max\n", tables.set_table(results, dataset, lambda result: result.f1_max)]
         if any(result.pixel_auroc is not None for result in results.all if result.dataset == dataset):
             parts += ["Pixel AUROC\n", tables.set_table(results, dataset, lambda result: result.pixel_auroc)]
@@ -80,6 +82,11 @@ def _promised(results: Results) -> str:
     )
 
 
+_ESCAPES = (
+    "Share of the defects that escape, by kind (refinement {refine}): *pass* at the calibrated review limit, *not "
+    "rejected* at the calibrated reject limit, and below the limits that reject 1 % and 5 % of the good test images: "
+    "what ranking alone allows.\n"
+)
 _VERDICTS: dict[str, tables.Figure] = {
     "Good images rejected": lambda result: result.false_reject,
     "Good images in review": lambda result: result.good_review,

@@ -43,6 +43,20 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Escapes:
+    """What becomes of the defective test images, all of them or those of a kind. Shares of `count`."""
+
+    count: int
+    passed: float
+    """At or below the calibrated review limit: nobody looks at them."""
+    not_rejected: float
+    """At or below the calibrated reject limit: these pass where nobody has time for reviews."""
+    ranked_1: float
+    """Below the limit that rejects 1 % of the good test images: what ranking alone allows."""
+    ranked_5: float
+
+
+@dataclass(frozen=True)
 class Result:
     """The figures of a run; those that could not be had are None."""
 
@@ -77,6 +91,10 @@ class Result:
     good_review: float | None = None
     escape: float | None = None
     """Share of defective test images that pass."""
+    escapes: Escapes | None = None
+    """Of all defective test images."""
+    escapes_by_defect: Mapping[str, Escapes] = field(default_factory=dict)
+    """Of each kind."""
     defective_review: float | None = None
     reject_score: float | None = None
     review_score: float | None = None
@@ -195,6 +213,10 @@ def write_json(path: Path, content: object) -> None:
 
 def _read(path: Path) -> Result:
     try:
-        return Result(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        by_defect = {kind: Escapes(**found) for kind, found in content.get("escapes_by_defect", {}).items()}
+        escapes = content.get("escapes")
+        read = {"escapes": None if escapes is None else Escapes(**escapes), "escapes_by_defect": by_defect}
+        return Result(**{**content, **read})
+    except (ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f'result "{path}" cannot be read ({error}): remove it, the run is done again') from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import InputSpec
+from engines.bundle.manifest import Calibration, InputSpec
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.runtimes.onnx import OnnxRuntime
@@ -21,7 +21,7 @@ from engines.training.evaluation import metrics
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
-from engines.training.evaluation.results import STANDARD, Result, Run
+from engines.training.evaluation.results import STANDARD, Escapes, Result, Run
 from engines.training.fitting.train import TrainOptions, score
 from engines.training.images.grouping import twin_groups
 from engines.training.learn import LearnOptions, learn
@@ -83,6 +83,11 @@ def run_once(
     )
     shown = {int(index): anomaly_map for index, anomaly_map in zip(split.test[is_scored], maps, strict=True)}
     pixel_auroc, aupro = _pixel_figures(data, shown)
+    kinds = np.array([data.labels.samples[index].defect for index in split.test_defective])
+
+    def escapes(chosen: NDArray[np.bool_]) -> Escapes:
+        return _escapes(learned.calibration, good, defective[chosen], is_defective_scored[chosen])
+
     removed_bad = int(np.isin(removed, split.train[split.train_is_dirty]).sum())
     result = Result(
         **asdict(run),
@@ -98,7 +103,7 @@ def run_once(
         f1_max=metrics.f1_max(good, defective),
         pixel_auroc=pixel_auroc,
         aupro=aupro,
-        auroc_by_defect=_by_defect(data, split, good, defective),
+        auroc_by_defect={str(kind): metrics.auroc(good, defective[kinds == kind]) for kind in np.unique(kinds)},
         false_reject_budget=options.false_reject_budget,
         review_budget=options.review_budget,
         false_reject=verdicts.false_rejects.count / len(good),
@@ -106,6 +111,8 @@ def run_once(
         independent_good=verdicts.independent_good,
         good_review=_share_with_unlocated(verdicts.good_in_review, is_good_scored),
         escape=verdicts.escapes.count / len(defective),
+        escapes=escapes(np.ones(len(defective), np.bool_)),
+        escapes_by_defect={str(kind): escapes(kinds == kind) for kind in np.unique(kinds)},
         defective_review=_share_with_unlocated(verdicts.defective_in_review, is_defective_scored),
         reject_score=learned.calibration.reject_score,
         review_score=learned.calibration.review_score,
@@ -153,12 +160,17 @@ def _split(run: Run, data: LocatedSet) -> Split:
     return contaminated_split(data.labels, run.noise, run.seed)
 
 
-def _by_defect(
-    data: LocatedSet, split: Split, good: NDArray[np.float64], defective: NDArray[np.float64]
-) -> dict[str, float]:
-    samples = data.labels.samples
-    kinds = np.array([samples[index].defect for index in split.test_defective])
-    return {str(kind): metrics.auroc(good, defective[kinds == kind]) for kind in np.unique(kinds)}
+def _escapes(
+    limits: Calibration, good: NDArray[np.float64], defective: NDArray[np.float64], is_scored: NDArray[np.bool_]
+) -> Escapes:
+    """`is_scored`: whether the part was found; where not it goes to review, so it is neither passed nor rejected."""
+    return Escapes(
+        count=len(defective),
+        passed=float(np.mean((defective <= limits.review_score) & is_scored)),
+        not_rejected=float(np.mean((defective <= limits.reject_score) | ~is_scored)),
+        ranked_1=metrics.escapes_by_ranking(good, defective, 0.01),
+        ranked_5=metrics.escapes_by_ranking(good, defective, 0.05),
+    )
 
 
 def _pixel_figures(data: LocatedSet, maps: Mapping[int, NDArray[np.float32]]) -> tuple[float | None, float | None]:

@@ -186,6 +186,26 @@ def share_table(results: Results, figure: Figure) -> str:
     return markdown(["data set", "detector", "refinement", *map(column_name, results.columns)], rows)
 
 
+def escape_table(results: Results, dataset: str, refine: str) -> str:
+    """Which defects pass, by kind, mean over seeds: at the calibrated limits, and what ranking alone allows."""
+    rows = []
+    for detector in results.detectors:
+        for column in results.columns:
+            found = results.get(dataset, detector, refine, column)
+            for kind in ("", *sorted({kind for result in found for kind in result.escapes_by_defect})):
+                of_kind = [result.escapes_by_defect.get(kind) if kind else result.escapes for result in found]
+                known = [escapes for escapes in of_kind if escapes is not None]
+                if known:
+                    shares = np.mean(
+                        [(each.passed, each.not_rejected, each.ranked_1, each.ranked_5) for each in known], axis=0
+                    )
+                    count = f"{np.mean([each.count for each in known]):.3g}"
+                    named = [detector, column_name(column), kind or "all kinds", count]
+                    rows.append([*named, *(f"{share:.2f}" for share in shares)])
+    header = ["detector", "training set", "defect", "images", "pass", "not rejected", "at 1 %", "at 5 %"]
+    return markdown(header, rows)
+
+
 def time_table(results: Results) -> str:
     """Seconds and milliseconds."""
     rows = []

@@ -70,6 +70,11 @@ def test_every_run_has_its_figures(done: Path) -> None:
         assert run["inference_ms"] > 0
         assert 0 <= run["false_reject"] <= 1
         assert 0 <= run["aupro"] <= run["pixel_auroc"] <= 1
+        escapes = run["escapes"]
+        assert escapes["count"] == 12
+        assert escapes["passed"] == run["escape"] <= escapes["not_rejected"]
+        assert 0 <= escapes["ranked_5"] <= escapes["ranked_1"] <= 1
+        assert run["escapes_by_defect"] == {"scratch": escapes}
     assert good["oracle", 30]["image_auroc"] == 1.0
     assert good["oracle", 30]["removed_bad"] == 10
     assert good["none", 30]["image_auroc"] < 1.0  # learned scratches look normal
@@ -85,7 +90,14 @@ def test_runs_that_cannot_be_done_are_reported(done: Path) -> None:
 
 def test_the_report_shows_tables_and_pictures(done: Path) -> None:
     text = (done / "report.md").read_text()
-    for heading in ("Gap to the oracle", "Images removed", "Promised and realised", "Worst mistakes", "AUPRO"):
+    for heading in (
+        "Gap to the oracle",
+        "Images removed",
+        "Promised and realised",
+        "Worst mistakes",
+        "AUPRO",
+        "not rejected",
+    ):
         assert heading in text
     for picture in ("auroc-spatial.png", "scores-rings-spatial.png", "mistakes-rings-spatial.png"):
         assert (done / "plots" / picture).stat().st_size > 5000

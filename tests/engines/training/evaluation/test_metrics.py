@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.training.evaluation.metrics import AUPRO_LIMIT, auroc, f1_max, pixel_metrics
+from engines.training.evaluation.metrics import AUPRO_LIMIT, auroc, escapes_by_ranking, f1_max, pixel_metrics
 
 scores = st.lists(st.integers(0, 12), min_size=1, max_size=30).map(lambda values: np.array(values, np.float64))
 
@@ -31,6 +31,17 @@ def test_f1_is_the_best_over_all_thresholds(good: NDArray[np.float64], defective
         if found:
             best = max(best, 2 * precision * recall / (precision + recall))
     assert f1_max(good, defective) == pytest.approx(best)
+
+
+@given(good=scores, defective=scores, share=st.sampled_from([0.01, 0.05, 0.5]))
+def test_ranking_rejects_no_more_good_ones_than_asked_and_escapes_are_the_rest(
+    good: NDArray[np.float64], defective: NDArray[np.float64], share: float
+) -> None:
+    escaped = escapes_by_ranking(good, defective, share)
+    caught = np.sort(defective)[round(escaped * len(defective)) :]
+    assert len(caught) == 0 or np.mean(good >= caught[0]) <= share + 1 / len(good)
+    assert escapes_by_ranking(good, defective, 0.5 + share / 2) <= escaped
+    assert escapes_by_ranking(good, good.max() + 1 + defective, share) == 0
 
 
 def pro_by_definition(maps: list[NDArray[np.float64]], regions: list[NDArray[np.bool_]]) -> float:

@@ -14,8 +14,8 @@ from engines.preprocess import place
 from engines.training.evaluation.layouts import Sample
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.report import write_report
-from engines.training.evaluation.results import STANDARD, Result, ResultFolder, Run
-from engines.training.evaluation.tables import Results, gap_table, order_claims, removed_table, spread
+from engines.training.evaluation.results import STANDARD, Escapes, Result, ResultFolder, Run
+from engines.training.evaluation.tables import Results, escape_table, gap_table, order_claims, removed_table, spread
 from engines.training.images.dataset import ImageFile
 from tests.bench.engines.small_sets import write
 
@@ -57,6 +57,22 @@ def test_a_result_is_found_by_run_and_fingerprint(folder: ResultFolder) -> None:
     assert folder.all() == [new]
     assert folder.arrays(new)["scores"].tolist() == [0, 1, 2]
     assert folder.arrays(old) == {}
+
+
+def test_escapes_by_kind_are_read_again_and_tabled(folder: ResultFolder) -> None:
+    cracks = Escapes(10, 0.5, 0.9, 0.8, 0.4)
+    seeds = [
+        result("auto", 40, 0, 0.9, escapes=Escapes(20, 0.3, 0.6, 0.5, 0.2), escapes_by_defect={"crack": cracks}),
+        result("auto", 40, 1, 0.9, escapes=Escapes(20, 0.1, 0.4, 0.3, 0.2), escapes_by_defect={"crack": cracks}),
+    ]
+    for each in seeds:
+        folder.write(each, {})
+    assert folder.all() == seeds
+    rows = escape_table(Results(folder.all()), "bottle", "auto").splitlines()[2:]
+    assert rows == [
+        "| spatial | 40 % | all kinds | 20 | 0.20 | 0.50 | 0.40 | 0.20 |",
+        "| spatial | 40 % | crack | 10 | 0.50 | 0.90 | 0.80 | 0.40 |",
+    ]
 
 
 def test_a_standard_run_is_not_a_run_without_noise(folder: ResultFolder) -> None:
