@@ -99,7 +99,7 @@ make_user() {
 copy_source() {
     step "the copy of the last time goes" rm -rf "$prefix/source"
     step "folder" install -d "$prefix/source"
-    step "copy of the source" cp -R "$source_dir/station" "$source_dir/drivers" "$source_dir/engines" "$source_dir/imagefiles" \
+    step "copy of the source" cp -R "$source_dir/station" "$source_dir/drivers" "$source_dir/engines" \
         "$source_dir/benchmarks" "$source_dir/pyproject.toml" "$source_dir/setup.py" "$source_dir/constraints.txt" \
         "$source_dir/README.md" "$source_dir/LICENSE" "$prefix/source"
 }

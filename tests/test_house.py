@@ -13,7 +13,7 @@ import pytest
 
 from tests.bench.places import ROOT
 
-PACKAGES = ("station", "engines", "drivers", "imagefiles")
+PACKAGES = ("station", "engines", "drivers")
 FILES_IN_A_ROOM = 15
 LINES = 400
 C_FILES_IN_A_ROOM = 30

@@ -94,7 +94,7 @@ def test_a_plan_is_built_as_far_as_this_computer_can(hostile: Path, capsys: pyte
 def test_no_other_place_starts_a_module() -> None:
     found = [
         str(file.relative_to(ROOT))
-        for room in ("station", "drivers", "engines", "imagefiles")
+        for room in ("station", "drivers", "engines")
         for file in (ROOT / room).rglob("*.py")
         if re.search(r"sys\.executable", file.read_text(encoding="utf-8"))
     ]

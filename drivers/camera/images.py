@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 
 from drivers.camera.protocol import CameraUnreadable, Pixels
-from imagefiles.header import ImageUnreadable
-from imagefiles.listing import SUFFIXES, list_images
-from imagefiles.reading import read
+from drivers.imagefiles.header import ImageUnreadable
+from drivers.imagefiles.listing import SUFFIXES, list_images
+from drivers.imagefiles.reading import read
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HISTORIC = {"CHANGELOG.md", "docs/decisions/0001-layout-and-flow.md"}
 """Documents that name what stood at their time."""
-_FOLDERS = "station|engines|drivers|imagefiles|docs|tests|benchmarks|deploy|systemd"
+_FOLDERS = "station|engines|drivers|docs|tests|benchmarks|deploy|systemd"
 _PATH = re.compile(rf"(?<![\w/.-])(?:{_FOLDERS})/[\w./-]*\w/?")
 _FILE = re.compile(r"(?<![\w/])\w+\.(?:py|c|h|st)(?![\w/])")
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

@@ -14,7 +14,7 @@ from tests.docs.documents import ROOT, Command, commands, documents, file_names,
 
 _NUMBERS = {"N", "PART_ID", "ACQUISITION_ID", "NUMBER", "VERSION", "PORT"}
 _MORE_IS_NEEDED = re.compile(r"are required|expected (one|at least one) argument")
-_SOURCES = ("station", "engines", "drivers", "imagefiles", "docs", "tests", "benchmarks", "deploy")
+_SOURCES = ("station", "engines", "drivers", "docs", "tests", "benchmarks", "deploy")
 _EXAMPLES = {"engines/flange"}
 """Paths in an example of station.toml: beside that file, not in the repository."""
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from drivers.imagefiles.listing import is_hidden, list_images
 from engines.errors import DatasetError
 from engines.training.images.dataset import read_image
-from imagefiles.listing import is_hidden, list_images
 
 RECOGNISED = (
     "MVTec AD (train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png), "

@@ -12,11 +12,11 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.imagefiles.header import ImageUnreadable
+from drivers.imagefiles.listing import SUFFIXES, Listing, list_images, some_names
+from drivers.imagefiles.reading import Decoded, read
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError
-from imagefiles.header import ImageUnreadable
-from imagefiles.listing import SUFFIXES, Listing, list_images, some_names
-from imagefiles.reading import Decoded, read
 
 MIN_IMAGES = 20
 MAX_LISTED = 10

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imagefiles.header import ImageUnreadable
-from imagefiles.listing import is_hidden, list_images
-from imagefiles.reading import read
+from drivers.imagefiles.header import ImageUnreadable
+from drivers.imagefiles.listing import is_hidden, list_images
+from drivers.imagefiles.reading import read
 
 Pixels = NDArray[np.uint8]
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from imagefiles.header import Header, ImageUnreadable, read_header
+from drivers.imagefiles.header import Header, ImageUnreadable, read_header
 
 MAX_SIDE_PX = 16384
 MAX_AREA_PX = 1 << 27

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from drivers.camera.images import read_image as of_camera
 from drivers.camera.protocol import CameraUnreadable
+from drivers.imagefiles.header import ImageUnreadable, read_header
+from drivers.imagefiles.listing import list_images
+from drivers.imagefiles.reading import MAX_SIDE_PX, decode, read
 from engines.errors import DatasetError
 from engines.training.images.dataset import read_image as of_teaching
-from imagefiles.header import ImageUnreadable, read_header
-from imagefiles.listing import list_images
-from imagefiles.reading import MAX_SIDE_PX, decode, read
 from station.simulation.parts.pictures import ImageFolderError
 from station.simulation.parts.pictures import read_image as of_demo
 
