@@ -243,7 +243,6 @@ def test_mbpoll_reads_the_running_station(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"camera__serial_number": "none"}, r'no camera with DeviceSerialNumber "none".*found'),
         ({"camera__producer": "/nowhere/x.cti"}, r"x\.cti.*does not exist"),
         ({"camera__producer": "/bin/true"}, r"/bin/true"),
         ({"camera__width": 33333}, r"Width"),
