@@ -17,6 +17,7 @@ from station.commands.records.selecting import (
     reporting,
     selection_of,
 )
+from station.labels.labels import Label, read_labels
 from station.records.parts import PartRow
 from station.records.schema import open_reader
 from station.records.selection import newest_of
@@ -61,7 +62,10 @@ def list_parts(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         rows = newest_of(connection, selection, options.limit)
     if options.json or options.csv:
-        _print_data([as_json(row, place.calendar) for row in rows], options)
+        said = {(one.session, one.acquisition_id): one for one in read_labels(place.labels) if one.camera is None}
+        _print_data(
+            [as_json(row, place.calendar, said.get((row.session, row.acquisition_id))) for row in rows], options
+        )
     elif not rows:
         console().print(NO_PARTS)
     else:
@@ -89,8 +93,8 @@ def count_parts(options: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(row: PartRow, calendar: Calendar) -> dict[str, Any]:
-    """A part for scripts."""
+def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, Any]:
+    """A part for scripts, with what a person said of it as a whole."""
     return {
         "part_id": row.part_id,
         "session": row.session,
@@ -108,6 +112,8 @@ def as_json(row: PartRow, calendar: Calendar) -> dict[str, Any]:
         "engine_id": row.engine_id,
         "challenge": row.challenge,
         "late": row.late,
+        "label": None if label is None else label.label,
+        "defect_class": None if label is None else label.defect_class,
         "images": sum(view.image_path is not None for view in row.views),
     }
 

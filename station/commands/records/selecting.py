@@ -13,6 +13,7 @@ from pathlib import Path
 from station.codes import ReasonCode
 from station.commands.options import BadInput, add_config_option, complain
 from station.configuration.load import ConfigurationError, load_station
+from station.labels.schema import LABELS_FILE, LabelError
 from station.records.schema import RecordingError
 from station.records.selection import Selection
 from station.reports.shifts import Calendar, TimeError, calendar_of
@@ -26,6 +27,11 @@ class Place:
     records: Path
     """The folder."""
     calendar: Calendar
+
+    @property
+    def labels(self) -> Path:
+        """What people said of the parts, in the work folder."""
+        return self.records.parent / LABELS_FILE
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +79,7 @@ def reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
     def run_reporting(options: argparse.Namespace) -> int:
         try:
             return run(options)
-        except (BadInput, TimeError, ConfigurationError, RecordingError) as problem:
+        except (BadInput, TimeError, ConfigurationError, RecordingError, LabelError) as problem:
             return complain(problem)
         except sqlite3.Error as problem:
             return complain(f"the records cannot be read: {problem}")

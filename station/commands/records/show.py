@@ -17,6 +17,7 @@ from station.commands.records.selecting import (
     selection_of,
 )
 from station.configuration.load import load_station
+from station.labels.labels import read_labels
 from station.records.schema import open_reader
 from station.records.selection import newest_of
 from station.reports import contact_sheet, part_picture
@@ -55,9 +56,10 @@ def show(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         found = find(connection, options)
     seen = eyes(options, place).look(found.part)
+    labels = tuple(f"label: {plain(one)}" for one in read_labels(place.labels, found.part))
     if options.output is not None:
-        write(options.output, seen, place)
-    _print(found, seen, place, options)
+        write(options.output, seen, place, labels)
+    _print(found, seen, place, options, labels)
     return 0
 
 
@@ -91,23 +93,23 @@ def eyes(options: argparse.Namespace, place: Place) -> Eyes:
     return Eyes(place.records, load_station(options.config) if options.config.exists() else None)
 
 
-def write(file: Path, seen: Seen, place: Place) -> None:
+def write(file: Path, seen: Seen, place: Place, labels: tuple[str, ...]) -> None:
     """Raises BadInput when the file cannot be written."""
     try:
         if file.suffix == PAGE_SUFFIX:
-            file.write_text(page(seen, place.calendar), encoding="utf-8")
+            file.write_text(page(seen, place.calendar, labels), encoding="utf-8")
         else:
-            part_picture.draw(seen, place.calendar).save(file)
+            part_picture.draw(seen, place.calendar, labels).save(file)
     except OSError as problem:
         raise BadInput(f"--output {file}: {problem.strerror}") from problem
 
 
-def _print(found: Found, seen: Seen, place: Place, options: argparse.Namespace) -> None:
+def _print(found: Found, seen: Seen, place: Place, options: argparse.Namespace, labels: tuple[str, ...]) -> None:
     part = seen.part
     score = part_picture.score_in_words(part.score, part.reject_score)
     lines = [f"part {part.part_id}: {part.verdict}, {score}"]
     lines += [f"  {plain(reason)}" for reason in part.reason_list]
-    lines += [*part_picture.facts(seen, place.calendar), *found.others]
+    lines += [*labels, *part_picture.facts(seen, place.calendar), *found.others]
     for view in seen.views:
         row = view.row
         lines.append(
