@@ -12,7 +12,7 @@ from station.reports.drawing import BAD, FAINT, MUTED, Drawing, shortened
 from station.reports.part_picture import draw_legend, draw_view, score_in_words
 from station.reports.seen import Seen, SeenView
 from station.reports.shifts import Calendar
-from station.reports.tables import plain
+from station.terminal import one_line
 
 COLUMNS, MAX_CELLS = 4, 60
 PHOTO_PX = 336
@@ -48,7 +48,7 @@ def cell_of(seen: Seen, calendar: Calendar) -> Cell:
         f"part {part.part_id}",
         (
             f"{calendar.local(part.wall_time):%m-%d %H:%M:%S}, {camera}{score_in_words(part.score, part.reject_score)}",
-            "; ".join(plain(reason) for reason in part.reason_list),
+            "; ".join(one_line(reason) for reason in part.reason_list),
         ),
     )
 

@@ -24,7 +24,7 @@ from station.reports.drawing import (
 from station.reports.part_picture import draw_legend, draw_view, facts, limits_of, regions_in_words, score_in_words
 from station.reports.seen import Seen, SeenView
 from station.reports.shifts import Calendar
-from station.reports.tables import plain
+from station.terminal import one_line
 
 _STYLE = "".join(
     (
@@ -47,7 +47,7 @@ def page(seen: Seen, calendar: Calendar, notes: tuple[str, ...] = ()) -> str:
     """The whole page; `notes`: more lines below the reasons, as the labels of the part."""
     part = seen.part
     style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    reasons = [plain(reason) for reason in part.reason_list] or ["nothing was found"]
+    reasons = [one_line(reason) for reason in part.reason_list] or ["nothing was found"]
     views = "".join(_view(view) for view in seen.views) or '<p class="gone">no view of this part is on record</p>'
     legend = Drawing(800, 32)
     draw_legend(legend, 4, 2, zones=any(view.zones for view in seen.views))
@@ -80,7 +80,7 @@ def _view(view: SeenView) -> str:
             f'<div class="pictures"><figure>{_photo(view, view.image, bare=True)}</figure>'
             f"<figure>{_photo(view, right, bare=False)}{missing}</figure></div>"
         )
-    title = f"camera {escape(plain(row.camera))}: {escape(score_in_words(row.score, row.reject_score))}"
+    title = f"camera {escape(one_line(row.camera))}: {escape(score_in_words(row.score, row.reject_score))}"
     return (
         f"<section><h2>{_verdict(row.verdict)} {title}</h2>{pictures}"
         f"{_items(regions_in_words(view))}{_items(limits_of(view), 'quiet')}</section>"

@@ -9,7 +9,7 @@ from engines.overlay import CASING, OUTLINE, ZONE, Colour, Pixels, hexadecimal, 
 from station.reports.drawing import FAINT, INK, MUTED, Anchor, Drawing
 from station.reports.seen import Seen, SeenView, limits_in_words
 from station.reports.shifts import Calendar
-from station.reports.tables import plain
+from station.terminal import one_line
 
 Box: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height."""
@@ -47,7 +47,7 @@ def draw_view(drawing: Drawing, view: SeenView, photo: Pixels, box: Box, *, smal
         drawing.line(corners, hexadecimal(CASING), casing + 0.5)
         drawing.line(corners, hexadecimal(ZONE), line + 0.5, dashed=zone.ignore)
         if not small:
-            _label(drawing, plain(zone.name), *corners[0], ZONE)
+            _label(drawing, one_line(zone.name), *corners[0], ZONE)
     px = width / photo.shape[1] * view.scale  # units of the drawing in one pixel of the frame
     for number, region in enumerate(view.row.region_list, start=1):
         if not region.contour_px:
@@ -107,9 +107,9 @@ def facts(seen: Seen, calendar: Calendar) -> list[str]:
     part = seen.part
     when = calendar.local(part.wall_time)
     lines = [
-        f"{when:%Y-%m-%d %H:%M:%S %z}, shift {calendar.shift_at(part.wall_time)}, recipe {plain(part.recipe)}, "
-        f"engine {plain(part.engine_id[:12]) or 'none'}",
-        f"session {plain(part.session)}, acquisition {part.acquisition_id}",
+        f"{when:%Y-%m-%d %H:%M:%S %z}, shift {calendar.shift_at(part.wall_time)}, recipe {one_line(part.recipe)}, "
+        f"engine {one_line(part.engine_id[:12]) or 'none'}",
+        f"session {one_line(part.session)}, acquisition {part.acquisition_id}",
     ]
     if part.challenge is not None:
         lines[-1] += f", challenge test {part.challenge}"
@@ -127,7 +127,7 @@ def _head(drawing: Drawing, seen: Seen, calendar: Calendar, notes: tuple[str, ..
     score = score_in_words(part.score, part.reject_score)
     drawing.text((WIDTH - EDGE, 40), score, size=16, anchor="end", bold=True)
     y = 68.0
-    for text in [plain(reason) for reason in part.reason_list] or ["nothing was found"]:
+    for text in [one_line(reason) for reason in part.reason_list] or ["nothing was found"]:
         for line in textwrap.wrap(text, 100):
             drawing.text((EDGE, y), line, size=14)
             y += 19

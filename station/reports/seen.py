@@ -21,7 +21,7 @@ from station.configuration.decision import LimitsSection, ViewLimitsSection, Zon
 from station.configuration.load import ConfigurationError, LoadedConfiguration, with_recipe
 from station.records.images import ImageError, MapScale, read_map
 from station.records.parts import PartRow, ViewRow
-from station.reports.tables import plain
+from station.terminal import one_line
 
 MAX_PX = 1200
 """Longer side of a picture that is shown; larger ones are made smaller."""
@@ -88,13 +88,13 @@ class Eyes:
         if row.map_path is None or row.map_low is None or row.map_high is None:
             return SeenView(row, image, "", None, "not scored: there is no heat map", share, limits)
         if scale is None:
-            engine = plain(part.engine_id[:_ID_DIGITS]) or "none"
+            engine = one_line(part.engine_id[:_ID_DIGITS]) or "none"
             why = f"no heat map: engine {engine} is not on this station, so the scale of its map is not known"
             return SeenView(row, image, "", None, why, share, limits)
         try:
             anomaly_map = read_map(self._file(row.map_path), MapScale(row.map_low, row.map_high))
         except (ImageError, OSError):
-            return SeenView(row, image, "", None, f"the heat map is gone: {plain(row.map_path)}", share, limits)
+            return SeenView(row, image, "", None, f"the heat map is gone: {one_line(row.map_path)}", share, limits)
         return SeenView(row, image, "", heated(image, anomaly_map, scale), "", share, limits)
 
     def _image(self, row: ViewRow) -> tuple[Pixels | None, str]:
@@ -104,10 +104,10 @@ class Eyes:
         try:
             data = np.fromfile(self._file(row.image_path), np.uint8)
         except OSError:
-            return None, f"the image is gone: {plain(row.image_path)}"
+            return None, f"the image is gone: {one_line(row.image_path)}"
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if image is None:
-            return None, f"the image cannot be read: {plain(row.image_path)}"
+            return None, f"the image cannot be read: {one_line(row.image_path)}"
         return np.asarray(image[..., ::-1], np.uint8), ""
 
     def _file(self, path: str) -> Path:
@@ -125,7 +125,7 @@ class Eyes:
             has_recipes = self._station.settings.recipe.active is not None
             loaded = with_recipe(self._station, part.recipe) if has_recipes else self._station
         except ConfigurationError:
-            return None, f'Limits and zones are not known: recipe "{plain(part.recipe)}" cannot be read any more.'
+            return None, f'Limits and zones are not known: recipe "{one_line(part.recipe)}" cannot be read any more.'
         if (loaded.checksum, loaded.recipe_checksum) != (part.config_checksum, part.recipe_checksum):
             return loaded, "Limits and zones are those of the files now; they have changed since this part was judged."
         return loaded, ""
@@ -148,7 +148,7 @@ def _why_not_stored(row: ViewRow) -> str:
     if row.image_deleted:
         return "the image was deleted to make room ([records] disk_budget_mb)"
     if row.image_skipped is not None:
-        return f"the image was not stored: {plain(row.image_skipped)}"
+        return f"the image was not stored: {one_line(row.image_skipped)}"
     if row.verdict == "PASS":
         return "the image was not kept: of PASS, only the share [records] pass_image_share is"
     return "the image was not kept"

@@ -15,11 +15,6 @@ from station.terminal import one_line
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def plain(value: object) -> str:
-    """One line that can be printed: line ends, control characters and marks that turn the writing are escaped."""
-    return one_line(value)
-
-
 def table(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[object]]) -> Table:
     """A table of a terminal; `columns`: name, and whether it holds numbers. None shows as nothing."""
     made = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -40,11 +35,11 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else plain(value)
+    return "" if value is None else one_line(value)
 
 
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = plain(value)
+    text = one_line(value)
     return f"'{text}" if value.startswith(_FORMULA) else text

@@ -206,6 +206,13 @@ def show(world: World) -> None:
     assert "{0} <b>" not in (world.folder / "part.html").read_text()
 
 
+def label(world: World) -> None:
+    recorded(world)
+    world.run("label", "1001", "defective", "--who", "anna")
+    assert cli.main(["label", "1001", "good", "--why", NASTY, "--config", str(world.config)]) == 2
+    world.said()
+
+
 def sheet(world: World) -> None:
     recorded(world)
     picture = world.folder / "[x]\x1b[2J.svg"
@@ -315,6 +322,7 @@ FED: dict[str, Callable[[World], None]] = {
     "counts": counts,
     "show": show,
     "sheet": sheet,
+    "label": label,
     "trace": trace,
     "teach": teach_command,
     "recipe": recipe,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from station.commands.options import BadInput
 from station.records.parts import PartRow, parts
-from station.reports.tables import plain
 from station.reports.trace import candidates
+from station.terminal import one_line
 
 LAST = "last"
 _OTHERS_NAMED = 5
@@ -32,14 +32,14 @@ def add_part_options(parser: argparse.ArgumentParser) -> None:
 
 def find(connection: sqlite3.Connection, options: argparse.Namespace) -> Found:
     """Raises BadInput: there is no such part, or PART is no number."""
-    where = "" if options.session is None else f" in session {plain(options.session)}"
+    where = "" if options.session is None else f" in session {one_line(options.session)}"
     if options.part == LAST:
         newest = list(parts(connection, session=options.session, newest=1))
         if not newest:
             raise BadInput(f"no part is on record{where}")
         return Found(newest[0])
     if not (options.part.isascii() and options.part.isdecimal() and len(options.part) <= 18):
-        raise BadInput(f'PART "{plain(options.part)}" is neither a whole number nor "{LAST}"')
+        raise BadInput(f'PART "{one_line(options.part)}" is neither a whole number nor "{LAST}"')
     rows = candidates(connection, int(options.part), session=options.session, by_acquisition=options.acquisition)
     if not rows:
         what = "AcquisitionId" if options.acquisition else "part id"
@@ -53,7 +53,8 @@ def _others(rows: list[PartRow]) -> tuple[str, ...]:
     if not rows:
         return ()
     named = [
-        f"  {row.acquisition_id} --acquisition --session {plain(row.session)}: {row.verdict}" for row in reversed(rows)
+        f"  {row.acquisition_id} --acquisition --session {one_line(row.session)}: {row.verdict}"
+        for row in reversed(rows)
     ]
     more = [f"  and {len(named) - _OTHERS_NAMED} older ones"] if len(named) > _OTHERS_NAMED else []
     return (f"the same number, {len(rows)} older:", *named[:_OTHERS_NAMED], *more)

@@ -12,7 +12,7 @@ from station.commands.records.selecting import add_place_options, place_of, repo
 from station.labels.labels import SEVERITIES, WORDS, Reviewer, decide, read_labels, withdraw
 from station.labels.schema import open_writer
 from station.records import schema as records
-from station.reports.tables import plain
+from station.terminal import one_line
 
 WITHDRAW = "withdraw"
 ROLE = "shell"
@@ -44,10 +44,10 @@ def label(options: argparse.Namespace) -> int:
     with closing(records.open_reader(place.records)) as connection:
         found = find(connection, options)
     if found.others:
+        newest = f"{found.part.acquisition_id} --acquisition --session {one_line(found.part.session)}"
         raise BadInput(
             f"part id {options.part} stands for more than one part; nothing was labelled. Name one:\n"
-            f"  {found.part.acquisition_id} --acquisition --session {plain(found.part.session)}: {found.part.verdict}\n"
-            + "\n".join(found.others)
+            f"  {newest}: {found.part.verdict}\n" + "\n".join(found.others)
         )
     by = Reviewer(options.who or getpass.getuser(), ROLE)
     with closing(open_writer(place.labels)) as labels:
@@ -56,6 +56,6 @@ def label(options: argparse.Namespace) -> int:
         else:
             decide(labels, found.part, options.label, by, defect_class=options.defect_class,
                    new_class=options.new_class, camera=options.camera, comment=options.why)  # fmt: skip
-    holds = [plain(one) for one in read_labels(place.labels, found.part)] or ["has no label"]
+    holds = [one_line(one) for one in read_labels(place.labels, found.part)] or ["has no label"]
     print(f"part {found.part.part_id} ({found.part.verdict}): {'; '.join(holds)}")  # noqa: T201
     return 0

@@ -23,9 +23,9 @@ from station.records.schema import open_reader
 from station.records.selection import newest_of
 from station.reports.counts import ALL_BY, Counts, count, total
 from station.reports.shifts import Calendar
-from station.reports.tables import csv_text, plain, table
+from station.reports.tables import csv_text, table
 from station.results import Verdict
-from station.terminal import console
+from station.terminal import console, one_line
 
 NEWEST = 20
 _ENGINE_DIGITS = 12
@@ -119,7 +119,7 @@ def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, 
 
 
 def _row(row: PartRow, calendar: Calendar) -> tuple[object, ...]:
-    why = "; ".join(plain(reason) for reason in row.reason_list)
+    why = "; ".join(one_line(reason) for reason in row.reason_list)
     if row.challenge is not None:
         why = f"challenge test {row.challenge}" + (f": {why}" if why else "")
     score = None if row.score is None else f"{row.score:.3f}"

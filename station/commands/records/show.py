@@ -24,8 +24,7 @@ from station.reports import contact_sheet, part_picture
 from station.reports.drawing import SUFFIXES
 from station.reports.part_page import page
 from station.reports.seen import Eyes, Seen
-from station.reports.tables import plain
-from station.terminal import console, say
+from station.terminal import console, one_line, say
 
 PAGE_SUFFIX = ".html"
 _FORMS = (*SUFFIXES, PAGE_SUFFIX)
@@ -56,7 +55,7 @@ def show(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         found = find(connection, options)
     seen = eyes(options, place).look(found.part)
-    labels = tuple(f"label: {plain(one)}" for one in read_labels(place.labels, found.part))
+    labels = tuple(f"label: {one_line(one)}" for one in read_labels(place.labels, found.part))
     if options.output is not None:
         write(options.output, seen, place, labels)
     _print(found, seen, place, options, labels)
@@ -108,17 +107,17 @@ def _print(found: Found, seen: Seen, place: Place, options: argparse.Namespace, 
     part = seen.part
     score = part_picture.score_in_words(part.score, part.reject_score)
     lines = [f"part {part.part_id}: {part.verdict}, {score}"]
-    lines += [f"  {plain(reason)}" for reason in part.reason_list]
+    lines += [f"  {one_line(reason)}" for reason in part.reason_list]
     lines += [*labels, *part_picture.facts(seen, place.calendar), *found.others]
     for view in seen.views:
         row = view.row
         lines.append(
-            f"camera {plain(row.camera)}: {row.verdict}, {part_picture.score_in_words(row.score, row.reject_score)}"
+            f"camera {one_line(row.camera)}: {row.verdict}, {part_picture.score_in_words(row.score, row.reject_score)}"
         )
         lines += [f"  region {text}" for text in part_picture.regions_in_words(view)]
         lines += [f"  {text}" for text in part_picture.limits_of(view)]
         if row.image_path is not None and view.image is not None:
-            lines.append(f"  image {place.records / plain(row.image_path)}")
+            lines.append(f"  image {place.records / one_line(row.image_path)}")
         lines += [f"  {why}" for why in dict.fromkeys((view.why_no_image, view.why_no_heat)) if why]
     if not seen.views:
         lines.append("no view of this part is on record")
