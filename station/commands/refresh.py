@@ -22,16 +22,19 @@ from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar
 from station.jobs.refresh import Refreshed, discard, give_way, only_refresh, open_job, refresh
 from station.jobs.refresh_selection import (
+    Label,
     RefreshError,
     RefreshSelection,
     from_folder,
     from_records,
+    labels_on_record,
     read_labels,
     read_veto,
     select,
     with_labels,
 )
 from station.jobs.teaching import as_arguments
+from station.labels.schema import LABELS_FILE
 from station.terminal import console
 
 EXIT_TERMINATED = 143
@@ -70,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         work = configuration.work_dir / "refresh"
         with only_refresh(work) as lock, ProgressBar() as bar:
             try:
-                job = open_job(work, _key(options), lambda: _select(options, configuration))
+                job = open_job(work, _key(options, configuration), lambda: _select(options, configuration))
                 done = refresh(
                     configuration,
                     store,
@@ -95,18 +98,29 @@ def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> 
     else:
         records = options.records or configuration.records_dir
         parts = from_records(records, recipe=configuration.settings.recipe.name, newest=options.parts)
+        parts = with_labels(parts, _kept_labels(options, configuration))
     labels = read_labels(options.labels) if options.labels is not None else {}
     vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
     return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
 
 
-def _key(options: argparse.Namespace) -> str:
+def _kept_labels(options: argparse.Namespace, configuration: LoadedConfiguration) -> dict[str, Label]:
+    """Of `station label`, which keeps them beside the folder of the records."""
+    if options.images is not None:
+        return {}
+    records: Path = options.records or configuration.records_dir
+    folder = records.parent if records.is_file() else records
+    return labels_on_record(folder.parent / LABELS_FILE)
+
+
+def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str:
     """What a call must share with an interrupted one to continue it."""
     said = [
         file.read_bytes() if file is not None and file.is_file() else b"" for file in (options.labels, options.veto)
     ]
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
-    return repr((source, said, options.parts, _request(options)))
+    kept = sorted(_kept_labels(options, configuration).items())
+    return repr((source, said, kept, options.parts, _request(options)))
 
 
 def _request(options: argparse.Namespace) -> TeachRequest:

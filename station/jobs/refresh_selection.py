@@ -1,9 +1,10 @@
 """Which parts a refresh learns from and which it keeps for the comparison.
 
-Parts come from the records of a station or from a folder of images. People's labels come from a file: CSV with the
-columns `part_id,label`, or JSON `{"part id": "good"}`; labels are `good` and `defective`. A part id that several parts
-have had is written as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for
-all views of the part; for the view of one camera it is given to `SESSION/ACQUISITION_ID/CAMERA`.
+Parts come from the records of a station or from a folder of images. People's labels come from `labels.db`, where
+`station label` keeps them beside the records, and from a file, which has the last word: CSV with the columns
+`part_id,label`, or JSON `{"part id": "good"}`; labels are `good` and `defective`. A part id that several parts have had
+is written as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for all views of
+the part; for the view of one camera it is given to `SESSION/ACQUISITION_ID/CAMERA`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pathlib import Path
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
 from engines.text_file import text_of
+from station.labels.labels import read_labels as read_kept_labels
+from station.labels.schema import LabelError
 from station.records.images import is_whole_png
 from station.records.parts import parts
 from station.records.schema import RecordingError, open_reader
@@ -173,10 +176,25 @@ def read_veto(file: Path) -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
+def labels_on_record(file: Path) -> dict[str, Label]:
+    """What `station label` has kept, by `SESSION/ACQUISITION_ID[/CAMERA]`; empty without that file.
+
+    Raises RefreshError.
+    """
+    try:
+        found = read_kept_labels(file)
+    except LabelError as problem:
+        raise RefreshError(str(problem)) from problem
+    return {
+        f"{one.session}/{one.acquisition_id}" + (f"/{one.camera}" if one.camera else ""): Label(one.label)
+        for one in found
+    }
+
+
 def with_labels(
     parts: Sequence[PartImage], labels: Mapping[str, Label], vetoed: Collection[str] = ()
 ) -> list[PartImage]:
-    """The parts with their labels; those whose image is vetoed are good, whatever was said before.
+    """The parts with these labels, or with those they had; vetoed ones are good, whatever was said before.
 
     Raises RefreshError when an id stands for several parts.
     """
@@ -187,7 +205,7 @@ def with_labels(
         raise RefreshError(
             f"label of part {ambiguous[0]}: {times[ambiguous[0]]} parts have had this id; label one of {keys}"
         )
-    labelled = (replace(part, label=_label(part, labels)) for part in parts)
+    labelled = (replace(part, label=_label(part, labels) or part.label) for part in parts)
     return [replace(part, label=Label.GOOD) if part.name in vetoed else part for part in labelled]
 
 

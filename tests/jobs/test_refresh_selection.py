@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,17 @@ from station.jobs.refresh_selection import (
     RefreshError,
     from_folder,
     from_records,
+    labels_on_record,
     read_labels,
     read_veto,
     select,
     with_labels,
 )
+from station.labels.labels import Reviewer, decide
+from station.labels.schema import LABELS_FILE, open_writer
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.records.parts import parts
+from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.engines.pictures import write_rings
 from tests.bench.sample_parts import PartMaker
@@ -235,3 +241,30 @@ def test_an_image_that_a_power_cut_left_empty_or_cut_off_does_not_stop_a_refresh
     first.write_bytes(first.read_bytes()[:left])
     found = from_records(tmp_path, recipe="default", newest=100)
     assert [part.key for part in found] == ["s1/2", "s1/3"]
+
+
+def test_kept_labels_are_taken_and_those_of_a_file_have_the_last_word(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    recorder = Recorder(RecorderSettings(records, pass_image_share=1.0, min_free_mb=0), "s1")
+    recorder.start()
+    for number in (1, 2, 3):
+        recorder.record(PartMaker("s1").seen_by(number, {"top": Verdict.PASS, "side": Verdict.PASS}))
+    assert recorder.stop(30)
+    file = tmp_path / LABELS_FILE
+    assert labels_on_record(file) == {}
+    anna = Reviewer("anna", "operator")
+    with closing(open_reader(records)) as reading, closing(open_writer(file)) as writing:
+        first, second, _ = parts(reading)
+        decide(writing, first, "defective", anna)
+        decide(writing, first, "good", anna)  # a correction
+        decide(writing, second, "defective", anna, camera="side")
+    kept = labels_on_record(file)
+    assert kept == {"s1/1": Label.GOOD, "s1/2/side": Label.DEFECTIVE}
+    found = with_labels(from_records(records, recipe="default", newest=100), kept)
+    assert [part.label for part in found] == [Label.GOOD, Label.GOOD, None, Label.DEFECTIVE, None, None]
+    found = with_labels(found, {"1001": Label.DEFECTIVE, "s1/3": Label.GOOD})
+    bad, good = Label.DEFECTIVE, Label.GOOD
+    assert [part.label for part in found] == [bad, bad, None, bad, good, good]
+    file.write_bytes(b"no database, but long enough to be read as one" * 20)
+    with pytest.raises(RefreshError, match="cannot be read"):
+        labels_on_record(file)
