@@ -208,7 +208,7 @@ def show(world: World) -> None:
 
 def label(world: World) -> None:
     recorded(world)
-    world.run("label", "1001", "defective", "--who", "anna")
+    world.run("label", "1001", "defective", "--class", IN_FILES)
     assert cli.main(["label", "1001", "good", "--why", NASTY, "--config", str(world.config)]) == 2
     world.said()
 
