@@ -48,6 +48,7 @@ from station.line.recording.messages import (
     Stop,
     identified,
 )
+from station.line.recording.repeats import Repeats
 from station.line.recording.waiting_images import Admitted, WaitingImages
 from station.line.recording.waiting_rows import WaitingRows
 from station.line.recording.writer import RecordWriter
@@ -55,7 +56,7 @@ from station.records.audit import AuditEntry, AuditRow, insert_audit
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.configurations import KeptFile, keep_file
 from station.records.ejections import Ejection, insert_ejection
-from station.records.events import EventRow, insert_event
+from station.records.events import MISSED, EventRow, insert_event
 from station.records.parts import image_deleted, insert_part, part_acknowledged, part_row
 from station.records.schema import DATABASE_FILE, RecordingError
 from station.records.sessions import session_ended, session_killed, session_started
@@ -131,6 +132,7 @@ class Recorder:
             queue_size=settings.queue_size,
             waiting_images_mb=settings.waiting_images_mb,
         )
+        self._repeats = Repeats()
         self._lost = 0
         # From here on: the recording thread's own, only read by the others.
         self._writer = RecordWriter(settings.directory / DATABASE_FILE, session_started(session, time.time()))
@@ -210,8 +212,12 @@ class Recorder:
         self._offer(PartToStore(Admitted(record), is_recovered=True))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
-        """Takes an event. A missed trigger is one event of kind `missed`. Any thread."""
-        self._offer(self._event(kind, level, detail, wall_time))
+        """Takes an event. A missed trigger is one event of kind `missed`. Any thread.
+
+        Of a kind that never stops some are left out, and counted in an event of their own; never missed triggers.
+        """
+        if kind == MISSED or self._repeats.keeps(kind):
+            self._offer(self._event(kind, level, detail, wall_time))
 
     def acknowledged(self, acquisition_id: int, after_trigger_ms: float) -> None:
         """The PLC has read the result of a part that was recorded before. Any thread."""
@@ -295,6 +301,7 @@ class Recorder:
                 case Flush():
                     self._flushes.append(message)
                 case Stop():
+                    self._report_repeats(at_the_end=True)
                     self._pending.append(session_ended(self._session, time.time()))
                     return True
                 case _:
@@ -346,12 +353,19 @@ class Recorder:
         log_part(row)
         return insert_part(row)
 
+    def _report_repeats(self, *, at_the_end: bool = False) -> None:
+        for kind, count in self._repeats.left_out(at_the_end=at_the_end):
+            row = self._event(kind, "warning", f"{count} more events of this kind were left out")
+            self._pending.append(self._statement(row))
+
     def _tidy(self) -> None:
+        self._report_repeats()
         for path in self._images.tidy():
             self._pending.append(image_deleted(path))
         for trouble in self._images.changes():
             kind, level = ("images_skipped", "warning") if trouble else ("images_stored", "info")
-            self._pending.append(insert_event(self._event(kind, level, trouble)))
+            if self._repeats.keeps(kind):
+                self._pending.append(insert_event(self._event(kind, level, trouble)))
 
     def _take_stock(self) -> None:
         """Counts the images on disk, and corrects rows whose image is gone (killed between file and row)."""
