@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.table import Table
 
@@ -13,6 +14,7 @@ from station.commissioning.check import check
 from station.commissioning.gpu_check import Judgement, check_gpu
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
+from station.reports.zones_picture import picture_of_zones
 from station.terminal import coloured, console, joined
 
 _COLOURS = {Judgement.OK: "green", Judgement.MISSING: "red", Judgement.ADVICE: "yellow"}
@@ -26,6 +28,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--gpu", action="store_true", help="instead: can TensorRT run here, and which command installs what is missing"
     )
     parser.add_argument("--json", action="store_true", help="one JSON list of the findings")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="also draw all zones over the newest images: FILE.png or FILE.svg"
+    )
     parser.set_defaults(run=run)
 
 
@@ -40,6 +45,13 @@ def run(options: argparse.Namespace) -> int:
             found = [{"what": "configuration", "ok": False, "detail": line} for line in problem.problems]
             print(json.dumps(found))  # noqa: T201
         return complain(problem)
+    if options.picture is not None:
+        try:
+            picture_of_zones(configuration).save(options.picture)
+        except ValueError as problem:
+            return complain(f"--{problem}")
+        except OSError as problem:
+            return complain(f"--picture {options.picture}: {problem.strerror}")
     table = Table("what", "", "found", title=f"station check {options.config}")
     findings = list(check(configuration))
     if options.json:

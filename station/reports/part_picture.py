@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from engines.overlay import CASING, OUTLINE, ZONE, Colour, Pixels, hexadecimal, legend
+from station.configuration.decision import ZoneSection
 from station.reports.drawing import FAINT, INK, MUTED, Anchor, Drawing
 from station.reports.seen import Seen, SeenView, limits_in_words
 from station.reports.shifts import Calendar
@@ -21,6 +23,8 @@ REGIONS_LISTED = 8
 _LETTERS = 128
 _NO_PHOTO = 120.0
 _LINE = 17.0
+_THIN, _STRONG = (1.5, 0.5), (2.5, 1.0)
+"""Widths of a line and of the dark one under it, the latter first."""
 
 
 def draw(seen: Seen, calendar: Calendar, notes: tuple[str, ...] = ()) -> Drawing:
@@ -39,15 +43,10 @@ def draw(seen: Seen, calendar: Calendar, notes: tuple[str, ...] = ()) -> Drawing
 
 def draw_view(drawing: Drawing, view: SeenView, photo: Pixels, box: Box, *, small: bool = False) -> None:
     """A photo with zones and outlines of regions in a box of its proportions. `small`: thin lines and no letters."""
-    x, y, width, height = box
+    x, y, width, _ = box
     drawing.photo(*box, photo)
-    casing, line = (1.5, 0.5) if small else (2.5, 1.0)
-    for zone in view.zones:
-        corners = [(x + across * width, y + down * height) for across, down in [*zone.polygon, zone.polygon[0]]]
-        drawing.line(corners, hexadecimal(CASING), casing + 0.5)
-        drawing.line(corners, hexadecimal(ZONE), line + 0.5, dashed=zone.ignore)
-        if not small:
-            _label(drawing, one_line(zone.name), *corners[0], ZONE)
+    casing, line = _THIN if small else _STRONG
+    draw_zones(drawing, view.zones, box, small=small)
     px = width / photo.shape[1] * view.scale  # units of the drawing in one pixel of the frame
     for number, region in enumerate(view.row.region_list, start=1):
         if not region.contour_px:
@@ -59,6 +58,18 @@ def draw_view(drawing: Drawing, view: SeenView, photo: Pixels, box: Box, *, smal
         if not small and number <= REGIONS_LISTED:
             corner = max(x, min(across for across, _ in points) - 12), max(y, min(down for _, down in points) - 4)
             _label(drawing, str(number), *corner, OUTLINE)
+
+
+def draw_zones(drawing: Drawing, zones: Sequence[ZoneSection], box: Box, *, small: bool = False) -> None:
+    """Zones over a photo that fills this box. `small`: thin lines and no names."""
+    x, y, width, height = box
+    casing, line = _THIN if small else _STRONG
+    for zone in zones:
+        corners = [(x + across * width, y + down * height) for across, down in [*zone.polygon, zone.polygon[0]]]
+        drawing.line(corners, hexadecimal(CASING), casing + 0.5)
+        drawing.line(corners, hexadecimal(ZONE), line + 0.5, dashed=zone.ignore)
+        if not small:
+            _label(drawing, one_line(zone.name), *corners[0], ZONE)
 
 
 def _label(drawing: Drawing, text: str, x: float, y: float, colour: Colour) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -12,7 +13,10 @@ from drivers.camera.images import write_png
 from station.commands.main import main
 from station.commissioning.check import Finding, check
 from station.configuration import load as config
+from station.line.recording.stage import Recorder, RecorderSettings
+from station.results import Verdict
 from tests.bench.cameras import numbered_image
+from tests.bench.sample_parts import PartMaker
 
 CAMERA = '[cameras.top]\ndriver = "folder"\nfolder = "images"\ntrigger = "plc"\n[plc]\nrole = "off"\n'
 
@@ -75,3 +79,45 @@ def test_what_was_found_as_json(station: Path, capsys: pytest.CaptureFixture[str
     assert main(["check", "--config", str(station), "--json"]) == 2
     (problem,) = json.loads(capsys.readouterr().out)
     assert problem["detail"].startswith("line 8: [decision] reject: unknown key")
+
+
+ZONES = """[[decision.zones]]
+name = "bore [/x]"
+polygon = [[0.3, 0.3], [0.7, 0.3], [0.7, 0.7], [0.3, 0.7]]
+ignore = true
+[[decision.zones]]
+name = "rim"
+polygon = [[0.05, 0.05], [0.95, 0.05], [0.95, 0.95]]
+fail_area_mm2 = 2.0
+"""
+
+
+def drawn(path: Path) -> list[str]:
+    return ["".join(text.itertext()) for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_zones_are_drawn_over_the_newest_image_or_a_board(station: Path, tmp_path: Path) -> None:
+    station.write_text(CAMERA + ZONES)
+    picture = tmp_path / "zones.svg"
+    assert main(["check", "--config", str(station), "--picture", str(picture)]) == 0
+    texts = drawn(picture)
+    assert {"camera top", "bore [/x]", "rim", "zone bore [/x]: ignored", "zone rim: fail_area_mm2 2"} <= set(texts)
+    assert any(text.startswith("no image of this camera is on record") for text in texts)
+    recorder = Recorder(RecorderSettings(tmp_path / "work" / "records", min_free_mb=0), "s1")
+    recorder.start()
+    recorder.record(PartMaker().seen_by(1, {"top": Verdict.FAIL, "of another station": Verdict.FAIL}))
+    assert recorder.stop(30.0)
+    assert main(["check", "--config", str(station), "--picture", str(picture)]) == 0
+    assert not any(text.startswith("no image of this camera is on record") for text in drawn(picture))
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [("zones.bmp", "the name must end in .svg or .png"), ("nowhere/zones.png", "No such file or directory")],
+)
+def test_a_picture_that_cannot_be_written(
+    station: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, problem: str
+) -> None:
+    station.write_text(CAMERA)
+    assert main(["check", "--config", str(station), "--picture", str(tmp_path / file)]) == 2
+    assert problem in capsys.readouterr().err
