@@ -38,6 +38,7 @@ class Notifier:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+            connection.setblocking(False)  # a systemd that does not read must not hold the station up
             try:
                 connection.sendto(message.encode(), self._address)
             except OSError:
