@@ -34,7 +34,7 @@ from station.jobs.refresh_selection import (
     with_labels,
 )
 from station.jobs.teaching import as_arguments
-from station.labels.schema import LABELS_FILE
+from station.labels.schema import labels_beside
 from station.terminal import console
 
 EXIT_TERMINATED = 143
@@ -108,9 +108,7 @@ def _kept_labels(options: argparse.Namespace, configuration: LoadedConfiguration
     """Of `station label`, which keeps them beside the folder of the records."""
     if options.images is not None:
         return {}
-    records: Path = options.records or configuration.records_dir
-    folder = records.parent if records.is_file() else records
-    return labels_on_record(folder.parent / LABELS_FILE)
+    return labels_on_record(labels_beside(options.records or configuration.records_dir))
 
 
 def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str:

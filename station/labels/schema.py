@@ -64,6 +64,11 @@ class LabelError(Exception):
     """The labels cannot be read or written, or what is to be written is not allowed; the message says why."""
 
 
+def labels_beside(records: Path) -> Path:
+    """Where the labels of the parts in this folder of records, or in its database, are kept."""
+    return (records.parent if records.is_file() else records).parent / LABELS_FILE
+
+
 def open_writer(file: Path) -> sqlite3.Connection:
     """Opens or creates the database. Close it after use. Raises LabelError."""
     try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from engines.overlay import CASING, OUTLINE, ZONE, Colour, Pixels, hexadecimal, legend
-from station.configuration.decision import ZoneSection
+from station.configuration.decision import ViewLimitsSection, ZoneSection
 from station.reports.drawing import FAINT, INK, MUTED, Anchor, Drawing
 from station.reports.seen import Seen, SeenView, limits_in_words
 from station.reports.shifts import Calendar
@@ -185,11 +185,14 @@ def _view(drawing: Drawing, view: SeenView, y: float) -> float:
 
 def limits_of(view: SeenView) -> list[str]:
     """The limits on regions of this view, outside the zones and in each."""
-    if view.limits is None:
-        return []
-    lines = [f"limits: {limits_in_words(view.limits.limits)}"]
-    for zone in view.zones:
-        lines.append(f"zone {zone.name}: {'ignored' if zone.ignore else limits_in_words(zone)}")
+    return [] if view.limits is None else limits_and_zones(view.limits)
+
+
+def limits_and_zones(limits: ViewLimitsSection) -> list[str]:
+    """The limits on regions outside the zones and in each, a line each."""
+    lines = [f"limits: {limits_in_words(limits.limits)}"]
+    for zone in limits.zones:
+        lines.append(f"zone {one_line(zone.name)}: {'ignored' if zone.ignore else limits_in_words(zone)}")
     return lines
 
 

@@ -13,9 +13,8 @@ from station.configuration.load import LoadedConfiguration
 from station.records.schema import RecordingError, open_reader
 from station.records.selection import Selection, newest_of
 from station.reports.drawing import MUTED, Drawing
-from station.reports.part_picture import EDGE, GAP, WIDTH, draw_legend, draw_zones
-from station.reports.seen import Eyes, limits_in_words
-from station.terminal import one_line
+from station.reports.part_picture import EDGE, GAP, WIDTH, draw_legend, draw_zones, limits_and_zones
+from station.reports.seen import Eyes
 
 LOOKED_AT = 200
 """Newest parts among which an image of each camera is looked for."""
@@ -46,10 +45,7 @@ def _camera(drawing: Drawing, configuration: LoadedConfiguration, camera: str, i
     drawing.photo(EDGE, y, width, height, shown)
     draw_zones(drawing, limits.zones, (EDGE, y, width, height))
     y += height
-    words = [f"limits: {limits_in_words(limits.limits)}"]
-    words += [
-        f"zone {one_line(zone.name)}: {'ignored' if zone.ignore else limits_in_words(zone)}" for zone in limits.zones
-    ] or ["no zones"]
+    words = limits_and_zones(limits) + ([] if limits.zones else ["no zones"])
     if image is None:
         words.insert(0, "no image of this camera is on record: a grey board, which may have other proportions")
     for text in words:

@@ -13,7 +13,7 @@ from pathlib import Path
 from station.codes import ReasonCode
 from station.commands.options import BadInput, add_config_option, complain
 from station.configuration.load import ConfigurationError, load_station
-from station.labels.schema import LABELS_FILE, LabelError
+from station.labels.schema import LabelError, labels_beside
 from station.records.schema import RecordingError
 from station.records.selection import Selection
 from station.reports.shifts import Calendar, TimeError, calendar_of
@@ -31,7 +31,7 @@ class Place:
     @property
     def labels(self) -> Path:
         """What people said of the parts, in the work folder."""
-        return self.records.parent / LABELS_FILE
+        return labels_beside(self.records)
 
 
 def add_place_options(parser: argparse.ArgumentParser) -> None:
