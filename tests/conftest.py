@@ -12,9 +12,11 @@ from hypothesis import settings
 from tests.bench import lanes
 from tests.bench.programs import packages_of
 
-# How long an example takes is a matter of the machine, and of benchmarks.
-settings.register_profile("station", deadline=None)
-settings.load_profile("station")
+# How long an example takes is a matter of the machine, and of benchmarks. A run checks the same examples everywhere, so
+# that one that fails, fails again; `HYPOTHESIS_PROFILE=explore make fast` looks for others.
+settings.register_profile("station", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "station"))
 
 # Tests run beside each other: threads that wait for work must not take the cores away from those that have some.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -1,4 +1,4 @@
-"""`station challenge`: the test with master parts: start, status, history, reset."""
+"""`station challenge`: the test with master parts: start, confirm, status, history, reset."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `challenge` with its actions."""
-    parser = commands.add_parser("challenge", help="the test with master parts: start, status, history, reset")
+    parser = commands.add_parser("challenge", help="the test with master parts: start, confirm, status, history, reset")
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
 
     def action(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
@@ -37,6 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         return added
 
     action("start", start, "begin a test; the station then says which part to put on")
+    action("confirm", confirm, "the master part that is asked for is put on")
     action("status", status, "how it stands; exit code 1 when a test is due, runs or failed").add_argument(
         "--json", action="store_true", help="as JSON"
     )
@@ -62,6 +63,13 @@ def start(options: argparse.Namespace) -> int:
     """Has the station begin, and shows which part to put on."""
     ask(options.config, {"command": "challenge", "action": "start"})
     return _show(options)
+
+
+def confirm(options: argparse.Namespace) -> int:
+    """Reports to the station that the master part that it asks for lies next."""
+    ask(options.config, {"command": "challenge", "action": "confirm"})
+    console().print("confirmed: the next part that is triggered is this master part")
+    return 0
 
 
 def status(options: argparse.Namespace) -> int:

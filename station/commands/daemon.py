@@ -92,9 +92,9 @@ def challenge_text(challenge: dict[str, Any]) -> Text:
     """How the challenge test stands, in a line."""
     match challenge["state"]:
         case "running":
-            return joined(
-                f"test {challenge['last_test']} runs; put on next: {challenge['step']}. {challenge['next_part']}"
-            )
+            confirm = ", then: station challenge confirm" if challenge["awaits_confirmation"] else ""
+            part = f"{challenge['step']}. {challenge['next_part']}"
+            return joined(f"test {challenge['last_test']} runs; put on next: {part}{confirm}")
         case "failed":
             failed = coloured(f"test {challenge['last_test']} failed", "red")
             return joined(failed, f": {challenge['last_detail']}")

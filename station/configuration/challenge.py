@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from station.codes import ReasonCode
 from station.configuration.section import Section
 
+LARGEST_PART_ID = 0xFFFF_FFFF
+"""What two registers hold."""
+
 
 class ChallengePart(Section):
     """A master part: `[[challenge.parts]]`, in the order in which they are put on."""
@@ -58,6 +61,11 @@ class ChallengeSection(ChallengeParts):
     )
     every_parts: int | None = Field(None, ge=1, description="Due after this number of parts of production.")
     on_recipe_change: bool = Field(False, description="Due when another recipe was selected.")
+    part_ids: list[int] | None = Field(
+        None,
+        description="First and last of the ids that the PLC gives to master parts and to no other part. Unset: master "
+        "parts are those triggered while ChallengeMode is 1, else one after each confirmation.",
+    )
     interlock: Literal["warn", "stop"] = Field(
         "warn",
         description="`stop`: TriggerReady falls when a test is overdue or failed. `warn`: only a warning, unless a "
@@ -65,6 +73,13 @@ class ChallengeSection(ChallengeParts):
     )
     grace_min: float = Field(15.0, ge=0, le=1440, description="A test is overdue this time after it became due.")
     timeout_min: float = Field(30.0, gt=0, le=1440, description="A test that takes longer ends without a verdict.")
+
+    @field_validator("part_ids")
+    @classmethod
+    def _range(cls, part_ids: list[int] | None) -> list[int] | None:
+        if part_ids is not None and not (len(part_ids) == 2 and 1 <= part_ids[0] <= part_ids[1] <= LARGEST_PART_ID):
+            raise ValueError(f"{part_ids}: two numbers, the first and the last id, from 1 to {LARGEST_PART_ID}")
+        return part_ids
 
     @field_validator("shifts")
     @classmethod

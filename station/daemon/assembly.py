@@ -204,6 +204,7 @@ def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:
         shifts=tuple(time.fromisoformat(shift) for shift in section.shifts),
         every_parts=section.every_parts,
         on_recipe_change=section.on_recipe_change,
+        part_ids=range(section.part_ids[0], section.part_ids[1] + 1) if section.part_ids else None,
         stops=section.interlock == "stop",
         grace_s=section.grace_min * 60,
         timeout_s=section.timeout_min * 60,

@@ -14,7 +14,7 @@ from station.daemon.changeover import Changeover, ChangeRefused
 from station.daemon.control_server import Handler
 from station.jobs.process import JobError
 from station.jobs.teaching_from_line import TeachingFromLine
-from station.line.challenge.messages import ResetChallenge, StartChallenge
+from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge
 from station.line.recording.stage import RecorderHealth
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
@@ -92,17 +92,19 @@ class Requests:
         )
 
     def _challenge(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"command": "challenge", "action": "start"}`, or "reset" with `who` and `why`."""
+        """`{"command": "challenge", "action": "start"}`, "confirm", or "reset" with `who` and `why`."""
         who = str(request.get("who", "")).strip()
         match request.get("action"):
             case "start":
-                message: StartChallenge | ResetChallenge = StartChallenge(f"operator {request['user']}")
+                message: StartChallenge | ConfirmPart | ResetChallenge = StartChallenge(f"operator {request['user']}")
+            case "confirm":
+                message = ConfirmPart(f"operator {request['user']}")
             case "reset" if who:
                 message = ResetChallenge(f"{who} ({request['user']})", str(request.get("why", "")))
             case "reset":
                 raise ControlError("who is missing: the name of the person who resets the test")
             case other:
-                raise ControlError(f"action = {other!r}: start or reset")
+                raise ControlError(f"action = {other!r}: start, confirm or reset")
         self._post(message)
         if refused := message.reply.get(timeout=REPLY_S):
             raise ControlError(refused)

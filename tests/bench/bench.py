@@ -273,9 +273,9 @@ class Bench:
 
     # ---- parts --------------------------------------------------------------------------------------------------
 
-    def send(self, picture: Picture) -> int:
-        """A part passes the light barrier; its id."""
-        part_id = self.next_part_id()
+    def send(self, picture: Picture, part_id: int | None = None) -> int:
+        """A part passes the light barrier; its id, the next one unless it is given."""
+        part_id = self.next_part_id() if part_id is None else part_id
         self.plc.latch(part_id)
         self.scene.show(picture, part_id)
         self.scene.pulse_line1()
@@ -296,9 +296,9 @@ class Bench:
         self._next_part_id += 1
         return self._next_part_id
 
-    def part(self, picture: Picture) -> PlcResult:
+    def part(self, picture: Picture, part_id: int | None = None) -> PlcResult:
         """Sends a part and waits for its one result."""
-        part_id = self.send(picture)
+        part_id = self.send(picture, part_id)
         return self.result(part_id)
 
     def result(self, part_id: int) -> PlcResult:

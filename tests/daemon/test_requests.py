@@ -69,7 +69,7 @@ def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Mes
         ("recipe", {}, "recipe = None: the name or the number of a recipe"),
         ("recipe", {"recipe": True}, "recipe = True: the name or the number of a recipe"),
         ("recipe", {"recipe": "flange"}, "refused, everything stays as it was: .*active is not set"),
-        ("challenge", {"action": "stop"}, "action = 'stop': start or reset"),
+        ("challenge", {"action": "stop"}, "action = 'stop': start, confirm or reset"),
         ("challenge", {"action": "reset", "who": " "}, "who is missing: the name of the person"),
         ("teach", {"parts": 19, "output": "new"}, "parts = 19: a whole number from 20 to 100000"),
         ("teach", {"parts": 100_001, "output": "new"}, "parts = 100001: a whole number from 20 to 100000"),

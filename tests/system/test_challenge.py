@@ -55,6 +55,14 @@ def made(bench: Bench) -> list[Run]:
 
 def start(bench: Bench) -> None:
     assert bench.plc.command(START_CHALLENGE)
+    confirm(bench)
+
+
+def confirm(bench: Bench) -> None:
+    """The key at the line, when the part that is asked for lies next."""
+    wait_for(lambda: state(bench)["awaits_confirmation"], "the station to ask for a part")
+    assert not bench.plc.ready
+    assert bench.plc.command(START_CHALLENGE)
     wait_for(lambda: bench.plc.ready, "TriggerReady")
 
 
@@ -69,7 +77,7 @@ def test_a_test_is_guided_and_counted_apart(tmp_path: Path, capsys: pytest.Captu
         assert not bench.plc.command(START_CHALLENGE)  # one at a time
         assert bench.part(bad()).result == Verdict.FAIL
         assert (state(bench)["step"], state(bench)["next_part"]) == (2, "good part")
-        wait_for(lambda: bench.plc.ready, "TriggerReady")
+        confirm(bench)
         assert bench.part(good()).passed
         assert state(bench)["state"] == "passed"
         wait_for(lambda: bench.plc.status is not None and not bench.plc.status.challenge_running, "its end")
@@ -93,6 +101,11 @@ def test_a_missed_part_is_rejected_and_the_station_stays_off_line_until_maintena
     with challenged(tmp_path) as bench:
         bench.start()
         assert cli.main(["challenge", "start", "--config", str(bench.config_path)]) == 0
+        with pytest.raises(ControlError, match="is under way"):
+            tell(bench, command="challenge", action="start")
+        wait_for(lambda: state(bench)["awaits_confirmation"], "the station to ask for a part")
+        assert not bench.plc.ready, "a part of production would be taken for the master part"
+        assert cli.main(["challenge", "confirm", "--config", str(bench.config_path)]) == 0
         wait_for(lambda: bench.plc.ready, "TriggerReady")
         missed = bench.part(good())  # a master part whose defect the station does not see
         assert (missed.passed, missed.reject, missed.result) == (False, True, Verdict.ERROR)
@@ -135,8 +148,10 @@ def test_interlock_stop_takes_no_part_before_a_test_has_passed(tmp_path: Path) -
         assert bench.part(bad()).reject
         wait_for(lambda: [run.done for run in made(bench)] == [1], "the record of the first part")
         bench.kill()  # in the middle of the test: it goes on where it was
-        bench.start()
+        bench.start(wait_ready=False)
+        wait_for(bench.settled, "the station", START_S)
         assert (state(bench)["state"], state(bench)["step"]) == ("running", 2)
+        confirm(bench)
         assert bench.part(good()).passed
         assert state(bench)["state"] == "passed"
         wait_for(lambda: made(bench)[0].verdict is RunVerdict.PASSED, "the record of the verdict")
@@ -175,8 +190,24 @@ def test_a_part_without_a_frame_is_put_on_again(tmp_path: Path) -> None:
         bench.plc.latch(part_id)  # and no trigger follows
         assert bench.result(part_id).reason_code == ReasonCode.NO_FRAME
         assert state(bench)["step"] == 1
-        wait_for(lambda: bench.plc.ready, "TriggerReady")
+        confirm(bench)
         assert bench.part(bad()).reject
         assert state(bench)["step"] == 2
         tell(bench, command="challenge", action="reset", who="Berta")
         assert state(bench)["last_verdict"] == "ABORTED"
+
+
+def test_part_ids_of_their_own_tell_master_parts_from_production(tmp_path: Path) -> None:
+    with challenged(tmp_path, part_ids=[9000, 9099]) as bench:
+        bench.start()
+        assert bench.plc.command(START_CHALLENGE)
+        assert bench.part(good()).passed  # the line runs on
+        assert bench.part(bad(), part_id=9000).reject
+        wait_for(lambda: bench.plc.ready, "TriggerReady")
+        assert bench.part(bad()).reject
+        assert state(bench)["step"] == 2
+        assert bench.part(good(), part_id=9001).passed
+        assert state(bench)["state"] == "passed"
+        assert bench.terminate() == 0
+        assert [row.challenge for row in bench.rows()] == [None, 1, None, 1]
+        bench.assert_balanced(2)

@@ -12,6 +12,7 @@ from station.line.challenge.messages import (
     ChallengeConfigured,
     ChallengeMessage,
     ChallengeStatus,
+    ConfirmPart,
     ResetChallenge,
     StartChallenge,
 )
@@ -48,7 +49,13 @@ class ChallengeDuty:
     def status(self) -> ChallengeStatus:
         machine = self.machine
         return ChallengeStatus(
-            machine.state, machine.step, machine.next_part, machine.overdue, machine.due_since_s, machine.last
+            machine.state,
+            machine.step,
+            machine.next_part,
+            machine.overdue,
+            machine.due_since_s,
+            machine.last,
+            awaits_confirmation=machine.awaits_confirmation,
         )
 
     @property
@@ -64,6 +71,8 @@ class ChallengeDuty:
         match message:
             case StartChallenge(who, reply):
                 reply.put(self.start(who, teaching=teaching))
+            case ConfirmPart(who, reply):
+                reply.put(self.confirm(who))
             case ResetChallenge(who, why, reply):
                 reply.put(self._refused(self.machine.reset(who, why)))
             case ChallengeConfigured(settings, recipe_changed):
@@ -72,6 +81,18 @@ class ChallengeDuty:
     def start(self, who: str, *, teaching: bool) -> str:
         """Starts a test; returns why it does not start, or nothing. `teaching`: parts are not inspected now."""
         return self._refused("parts are being taken for teaching" if teaching else self.machine.start(who))
+
+    def confirm(self, who: str) -> str:
+        """Somebody has put on the master part that is asked for; returns why that means nothing now, or nothing."""
+        step, part = self.machine.step, self.machine.next_part
+        if why := self._refused(self.machine.confirm()):
+            return why
+        self._ports.event("challenge", "info", f"{who} has put on {step}. {part}")
+        return ""
+
+    def start_or_confirm(self, who: str, *, teaching: bool) -> str:
+        """The one key at the line: begins a test, and then says of each part that it is on."""
+        return self.confirm(who) if self.machine.awaits_confirmation else self.start(who, teaching=teaching)
 
     def mode(self, on: bool) -> None:
         """ChallengeMode as the PLC wrote it last."""
@@ -84,12 +105,14 @@ class ChallengeDuty:
             return decision
         return Decision.error(ReasonCode.CHALLENGE_PART_PASSED, "was PASS")
 
-    def attend(self, *, drained: bool, identity: Identity, engine_id: str) -> None:
+    def attend(self, *, drained: bool, has_master: bool, identity: Identity, engine_id: str) -> None:
         """Once a turn of the signalling loop: moves a waiting test on, records and logs the runs that have changed.
 
-        `drained`: no part is in flight, and none that was announced may still come. `identity`, `engine_id`: in use
-        now.
+        `drained`: no part is in flight, and none that was announced may still come. `has_master`: a master part is in
+        flight. `identity`, `engine_id`: in use now.
         """
+        if has_master:
+            self.machine.master_came()
         if drained and self.machine.waits:
             self.machine.drained()
         for run in self.machine.news():

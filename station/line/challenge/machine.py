@@ -10,6 +10,12 @@ No threads, no files, no clock: the caller gives the time in seconds since the e
                reset by ◄─ FAILED, and an escape if it had to be rejected and passed
              maintenance
 
+Which parts are master parts is never guessed; on a running line the next one would be of production:
+
+* those whose id lies in `part_ids`, where the PLC numbers master parts in a range of their own; else
+* those triggered while ChallengeMode is 1; else
+* one part after each confirmation by the person who has put it on. Until then no part is taken.
+
 Fail-safe rules held here:
 
 * A master part is let through only when its own step expects a PASS.
@@ -52,6 +58,8 @@ class ChallengeSettings:
     """Local times of day."""
     every_parts: int | None = None
     on_recipe_change: bool = False
+    part_ids: range | None = None
+    """Ids that the PLC gives to master parts only."""
     stops: bool = False
     """No part is taken while a test is overdue or has failed."""
     grace_s: float = 900.0
@@ -86,6 +94,8 @@ class Challenge:
         self._begun = False
         """Parts that were triggered before the test have their results: what is triggered now is a master part."""
         self._mode = False
+        self._confirmed = False
+        """A person has put the master part on, and it has not come yet."""
         self._news: list[Run] = []
 
     def __repr__(self) -> str:
@@ -166,8 +176,15 @@ class Challenge:
     def waits(self) -> bool:
         """No part is taken for a moment: those before a test finish first, or ChallengeMode is 1 without a test."""
         if self._run is None:
-            return self._mode and bool(self._settings.parts)
-        return not self._begun and not self._paused
+            return self._mode and bool(self._settings.parts) and self._settings.part_ids is None
+        return (not self._begun and not self._paused) or self.awaits_confirmation
+
+    @property
+    def awaits_confirmation(self) -> bool:
+        """No part is taken until a person says that the master part lies next: nothing tells it from production."""
+        if self._run is None or not self._begun or self._run.by_mode:
+            return False
+        return not (self._confirmed or self._mode or self._settings.part_ids)
 
     @property
     def warnings(self) -> dict[WarningCode, bool]:
@@ -178,8 +195,14 @@ class Challenge:
 
     @property
     def takes_masters(self) -> int:
-        """The run that parts triggered now belong to; 0: they are production."""
-        return self._run.number if self._run is not None and self._begun and not self._paused else 0
+        """The run that parts triggered now belong to, if their id is one of `part_ids`; 0: they are production."""
+        waits = not self._begun or self._paused or self.awaits_confirmation
+        return 0 if self._run is None or waits else self._run.number
+
+    @property
+    def part_ids(self) -> range | None:
+        """See `ChallengeSettings.part_ids`."""
+        return self._settings.part_ids
 
     def news(self) -> list[Run]:
         """Runs that changed since the last call, as they are now."""
@@ -214,13 +237,24 @@ class Challenge:
         if self._run is not None:
             return f"a challenge test is under way: step {self.step}, {self.next_part}"
         number = 1 if self._last is None else self._last.number + 1
-        self._begun = False
+        self._begun = self._settings.part_ids is not None  # ids tell them from the parts before
         self._changed(Run(number, who, self._now_s, self._settings.parts, by_mode=by_mode))
+        return ""
+
+    def confirm(self) -> str:
+        """The master part that is asked for lies next. Returns why that means nothing now, or nothing."""
+        if not self.awaits_confirmation:
+            return "no challenge test waits for a confirmation; station challenge status says how it stands"
+        self._confirmed = True
         return ""
 
     def drained(self) -> None:
         """No part is in flight, and none that was announced may still come."""
         self._begun = self._begun or (self._run is not None and self.waits)
+
+    def master_came(self) -> None:
+        """A master part is open: the confirmation was for this one."""
+        self._confirmed = False
 
     def mode(self, on: bool) -> str:
         """ChallengeMode; its rising edge starts a test. Returns why it does not, or nothing."""
@@ -229,7 +263,8 @@ class Challenge:
         if not rose or not self._settings.parts:
             return ""
         if self._run is not None:
-            self._begun = self._begun and not self._run.by_mode  # what was production must finish first
+            marked_now = self._run.by_mode and self._settings.part_ids is None
+            self._begun = self._begun and not marked_now  # what was production must finish first
             return ""
         return self.start("plc", by_mode=True)
 
@@ -246,6 +281,7 @@ class Challenge:
             return True
         if run is None or run.number != run_number:
             return False  # its test is over: nobody knows what it should have been
+        self._confirmed = False
         part = run.parts[run.done]
         outcome = part.outcome(decision)
         step = Step(part.name, acquisition_id, decision.verdict, decision.code, outcome)
@@ -274,8 +310,8 @@ class Challenge:
 
     @property
     def _paused(self) -> bool:
-        """ChallengeMode started the run and is 0: parts are production."""
-        return self._run is not None and self._run.by_mode and not self._mode
+        """ChallengeMode started the run, tells its parts from production, and is 0."""
+        return self._run is not None and self._run.by_mode and not self._mode and self._settings.part_ids is None
 
     def _changed(self, run: Run) -> None:
         self._last = run
@@ -284,7 +320,7 @@ class Challenge:
     def _end(self, verdict: RunVerdict, detail: str) -> None:
         if self._run is not None:
             self._changed(replace(self._run, verdict=verdict, detail=detail, end_s=self._now_s))
-        self._begun = False
+        self._begun = self._confirmed = False
         if verdict is RunVerdict.PASSED:
             self._passed_s = self._now_s
             self._parts_since = 0

@@ -18,6 +18,14 @@ class StartChallenge:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmPart:
+    """The master part that is asked for lies next; why that means nothing now, or nothing, is put into `reply`."""
+
+    who: str
+    reply: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+
+
+@dataclass(frozen=True, slots=True)
 class ResetChallenge:
     """Maintenance has seen to a failed challenge test; why that is refused, or nothing, is put into `reply`."""
 
@@ -34,7 +42,7 @@ class ChallengeConfigured:
     recipe_changed: bool
 
 
-ChallengeMessage = StartChallenge | ResetChallenge | ChallengeConfigured
+ChallengeMessage = StartChallenge | ConfirmPart | ResetChallenge | ChallengeConfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +55,5 @@ class ChallengeStatus:
     overdue: bool = False
     due_since_s: float | None = None
     last: Run | None = None
+    awaits_confirmation: bool = False
+    """A person must say that the next part is on."""

@@ -111,6 +111,7 @@ class Ledger:
         self._given_up_ns: int | None = None
         """Trigger of the last part that was closed without its frame."""
         self._challenge_run = 0
+        self._challenge_ids: range | None = None
 
     def __repr__(self) -> str:
         """In one line, for debugging."""
@@ -165,9 +166,12 @@ class Ledger:
         """`errors_in_a_row_to_fault` parts in a row were not inspected: the line must stop."""
         return self._errors_in_a_row >= self._settings.errors_in_a_row_to_fault
 
-    def assign_to_challenge(self, run: int) -> None:
-        """Parts opened from now on belong to this challenge test; 0: they are production."""
+    def assign_to_challenge(self, run: int, part_ids: range | None = None) -> None:
+        """Parts opened from now on belong to this challenge test; 0: they are production. `part_ids`: those with one
+        of these ids alone do.
+        """
         self._challenge_run = run
+        self._challenge_ids = part_ids
 
     def clear_fault(self) -> None:
         self._errors_in_a_row = 0
@@ -322,7 +326,7 @@ class Ledger:
             wall_time=(time_ns + self._wall_offset_ns) / 1e9,
             deadline_ns=time_ns + (deadline_ms or self._settings.deadline_ms) * NS_PER_MS,
             encoder_count=encoder_count,
-            challenge=self._challenge_run,
+            challenge=self._challenge_run if self._challenge_ids is None or part_id in self._challenge_ids else 0,
         )
         self._open[part.acquisition_id] = _OpenPart(part, has_frame)
         self._next_id += 1 if (self._next_id + 1) % ID_REGISTER else 2

@@ -88,6 +88,7 @@ def _readable_challenge(status: ChallengeStatus) -> dict[str, Any]:
         "state": status.state.name.lower(),
         "step": status.step,
         "next_part": status.next_part,
+        "awaits_confirmation": status.awaits_confirmation,
         "overdue": status.overdue,
         "last_test": 0 if last is None else last.number,
         "last_verdict": "" if last is None else last.verdict.value,

@@ -25,7 +25,7 @@ from drivers.plc.protocol import LinkEvent
 from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.line.acquisition.messages import CameraChanged, CameraSaid, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.duty import ChallengeDuty
-from station.line.challenge.messages import ChallengeConfigured, ResetChallenge, StartChallenge
+from station.line.challenge.messages import ChallengeConfigured, ConfirmPart, ResetChallenge, StartChallenge
 from station.line.ejection.belt import EncoderBelt
 from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
@@ -252,7 +252,7 @@ class Signalling:
                 desk.handshake.command_finished(serial, succeeded, now)
             case IdentityChanged(identity):
                 desk.in_force.identify(identity)
-            case StartChallenge() | ResetChallenge() | ChallengeConfigured():
+            case StartChallenge() | ConfirmPart() | ResetChallenge() | ChallengeConfigured():
                 desk.challenge.handle(message, teaching=condition.is_collecting)
             case Warn(code, active):
                 condition.warn(code, active)
@@ -272,9 +272,12 @@ class Signalling:
         desk = self._desk
         challenge = desk.challenge
         challenge.attend(
-            drained=desk.ledger.is_drained, identity=desk.in_force.identity, engine_id=desk.in_force.engine_id
+            drained=desk.ledger.is_drained,
+            has_master=desk.ledger.has_challenge_part,
+            identity=desk.in_force.identity,
+            engine_id=desk.in_force.engine_id,
         )
-        desk.ledger.assign_to_challenge(challenge.machine.takes_masters)
+        desk.ledger.assign_to_challenge(challenge.machine.takes_masters, challenge.machine.part_ids)
         desk.condition.challenge_keeps_off(challenge.keeps_off)
         for code, active in challenge.machine.warnings.items():
             desk.condition.warn(code, active)
@@ -309,7 +312,7 @@ class Signalling:
                 case PlcHeartbeatRestored():
                     condition.log_warning(WarningCode.PLC_HEARTBEAT_FROZEN, False)
                 case CommandRequested(Command.START_CHALLENGE_TEST, _, serial):
-                    refused = desk.challenge.start("plc", teaching=condition.is_collecting)
+                    refused = desk.challenge.start_or_confirm("plc", teaching=condition.is_collecting)
                     desk.handshake.command_finished(serial, not refused, now)
                 case CommandRequested():
                     desk.ports.command(request)

@@ -48,9 +48,16 @@ def run_through(machine: Challenge, *decisions: Decision) -> list[bool]:
     """Starts a test and shows the station parts with these verdicts; which of them might be let through."""
     assert machine.start("anna") == ""
     machine.drained()
-    number = machine.takes_masters
-    assert number
-    return [machine.part_closed(number, index, decision) for index, decision in enumerate(decisions)]
+    may_pass = []
+    for index, decision in enumerate(decisions):
+        assert (machine.awaits_confirmation, machine.waits, machine.takes_masters) == (True, True, 0)
+        assert machine.confirm() == ""
+        number = machine.takes_masters
+        assert number
+        assert not machine.waits
+        machine.master_came()
+        may_pass.append(machine.part_closed(number, index, decision))
+    return may_pass
 
 
 # ---- the verdict of a test ------------------------------------------------------------------------------------------
@@ -138,10 +145,51 @@ def test_parts_before_a_test_finish_first() -> None:
     machine.start("anna")
     assert machine.waits
     assert machine.takes_masters == 0
+    assert "no challenge test waits" in machine.confirm()  # parts of production are still on their way
     assert machine.part_closed(0, 7, PASS)  # production of before
     machine.drained()
+    machine.confirm()
     assert not machine.waits
     assert machine.takes_masters == 1
+
+
+def test_a_confirmation_is_for_one_part() -> None:
+    machine = challenge()
+    machine.start("anna")
+    machine.drained()
+    for result in (LOST, FAIL):  # the first without a frame: it is put on, and confirmed, again
+        machine.confirm()
+        assert "no challenge test waits" in machine.confirm()
+        machine.part_closed(machine.takes_masters, 1, result)  # opened and closed in one turn
+        assert (machine.takes_masters, machine.waits) == (0, True)
+    machine.confirm()
+    machine.master_came()
+    assert machine.takes_masters == 0, "the part behind a master part is of production"
+
+
+def test_part_ids_tell_master_parts_on_a_line_that_goes_on() -> None:
+    machine = challenge(part_ids=range(9000, 9100))
+    machine.start("anna")
+    assert (machine.waits, machine.takes_masters) == (False, 1)
+    machine.mode(True)
+    machine.mode(False)
+    assert (machine.waits, machine.takes_masters, machine.awaits_confirmation) == (False, 1, False)
+    for index, decision in enumerate(RIGHT):
+        assert machine.part_closed(0, index, PASS)  # production between the master parts
+        machine.part_closed(1, index, decision)
+    assert machine.state is ChallengeState.PASSED
+    machine.mode(True)  # starts another one, marks nothing
+    assert (machine.state, machine.waits) == (ChallengeState.RUNNING, False)
+
+
+def test_challenge_mode_marks_the_parts_of_a_test_that_a_person_started() -> None:
+    machine = challenge()
+    machine.start("anna")
+    machine.drained()
+    machine.mode(True)
+    assert (machine.waits, machine.takes_masters) == (False, 1)
+    machine.mode(False)
+    assert (machine.waits, machine.takes_masters) == (True, 0)
 
 
 def test_challenge_mode_says_which_parts_are_master_parts() -> None:
@@ -230,10 +278,16 @@ def test_without_parts_nothing_is_due() -> None:
 class ChallengeMachine(RuleBasedStateMachine):
     """Everything that can happen, in any order, with restarts in between."""
 
-    @initialize(stops=st.booleans(), every_parts=st.none() | st.integers(1, 5))
-    def begin(self, stops: bool, every_parts: int | None) -> None:
+    @initialize(stops=st.booleans(), every_parts=st.none() | st.integers(1, 5), numbered=st.booleans())
+    def begin(self, stops: bool, every_parts: int | None, numbered: bool) -> None:
         self.settings = ChallengeSettings(
-            parts=PARTS, every_s=500.0, every_parts=every_parts, stops=stops, grace_s=50.0, timeout_s=300.0
+            parts=PARTS,
+            every_s=500.0,
+            every_parts=every_parts,
+            stops=stops,
+            grace_s=50.0,
+            timeout_s=300.0,
+            part_ids=range(9000, 9100) if numbered else None,
         )
         self.now = NOON
         self.machine = Challenge(self.settings, Memory(), self.now, local=utc)
@@ -258,9 +312,19 @@ class ChallengeMachine(RuleBasedStateMachine):
         self.machine.mode(on)
 
     @rule()
-    def part_triggered(self) -> None:
+    def confirm(self) -> None:
+        waited = self.machine.awaits_confirmation
+        assert (self.machine.confirm() == "") == waited
+
+    @rule(of_production=st.booleans())
+    def part_triggered(self, of_production: bool) -> None:
         if self.machine.why_off is None and not self.machine.waits:
-            self.open.append(self.machine.takes_masters)
+            number = self.machine.takes_masters
+            if of_production and self.settings.part_ids is not None:
+                number = 0
+            self.open.append(number)
+            if number:
+                self.machine.master_came()
 
     @precondition(lambda self: self.open)
     @rule(decision=st.sampled_from(DECISIONS))

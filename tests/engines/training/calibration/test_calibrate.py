@@ -141,13 +141,13 @@ def test_a_smaller_budget_gives_a_higher_limit(values: Scores) -> None:
     assert calibration.review_score <= calibration.reject_score
 
 
-@given(samples)
-@settings(deadline=None, max_examples=25)
-def test_more_images_of_the_same_kind_give_a_lower_limit(values: Scores) -> None:
-    def limit(copies: int) -> float:
-        return tail_limit(np.tile(values, copies), 0.01, 0.9, copies * len(values))
+def test_more_images_of_the_same_kind_give_a_lower_limit() -> None:
+    def limit(count: int) -> float:
+        """In the mean over samples: a single one may show its heavy tail only when it is large."""
+        samples = np.random.default_rng(4).normal(size=(40, count))
+        return float(np.mean([tail_limit(sample, 0.01, 0.9, count) for sample in samples]))
 
-    assert limit(16) < limit(4) < limit(1)
+    assert limit(320) < limit(80) < limit(20)
 
 
 @pytest.mark.parametrize("count", [60, 209, 300])
