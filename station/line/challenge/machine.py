@@ -181,7 +181,7 @@ class Challenge:
 
     @property
     def awaits_confirmation(self) -> bool:
-        """No part is taken until a person says that the master part lies next: nothing tells it from production."""
+        """No part is taken until a person says that the master part lies next: nothing separates it from production."""
         if self._run is None or not self._begun or self._run.by_mode:
             return False
         return not (self._confirmed or self._mode or self._settings.part_ids)
@@ -237,7 +237,7 @@ class Challenge:
         if self._run is not None:
             return f"a challenge test is under way: step {self.step}, {self.next_part}"
         number = 1 if self._last is None else self._last.number + 1
-        self._begun = self._settings.part_ids is not None  # ids tell them from the parts before
+        self._begun = self._settings.part_ids is not None  # ids separate them from the parts before
         self._changed(Run(number, who, self._now_s, self._settings.parts, by_mode=by_mode))
         return ""
 
@@ -310,7 +310,7 @@ class Challenge:
 
     @property
     def _paused(self) -> bool:
-        """ChallengeMode started the run, tells its parts from production, and is 0."""
+        """ChallengeMode started the run and marks its parts, and is 0."""
         return self._run is not None and self._run.by_mode and not self._mode and self._settings.part_ids is None
 
     def _changed(self, run: Run) -> None:
