@@ -6,6 +6,7 @@
     │   ├── GpuUnusable    there is no GPU that can be used, or what drives it is not installed
     │   ├── PlanUnusable   there is no TensorRT plan for this GPU that may be used
     │   └── DeviceFault    the GPU failed while it was used
+    ├── SignatureError     a signature or a key: missing, wrong, cut off, not trusted
     ├── StoreError         the store of engines: unknown version, damaged, busy, nothing to go back to
     ├── GoldenMismatch     the engine loads but does not give the scores it was released with
     ├── ParityRefused      a runtime or a graph computes something else than the reference
@@ -73,6 +74,10 @@ class DeviceFault(RuntimeFailure):
     def needs_restart(self) -> bool:
         """Every further call of this process fails as well."""
         return self.kind in (FaultKind.ILLEGAL_ACCESS, FaultKind.DEVICE_LOST)
+
+
+class SignatureError(EngineError):
+    """A signature or a key is missing, wrong, cut off or not trusted."""
 
 
 class StoreError(EngineError):

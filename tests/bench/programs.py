@@ -14,6 +14,7 @@ import pytest
 PACKAGES = {
     "cc": "gcc",
     "mbpoll": "mbpoll",
+    "minisign": "minisign",
     "node": "nodejs",
     "npm": "npm",
     "pkg-config": "pkg-config",
