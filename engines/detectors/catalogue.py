@@ -9,6 +9,9 @@ from engines.detectors.backbones.loading import DEFAULT_BACKBONE
 from engines.detectors.base import Detector
 from engines.detectors.differnet import DiffernetDetector
 from engines.detectors.memory import MemoryDetector
+from engines.detectors.papers.contrastive import ContrastiveDetector
+from engines.detectors.papers.masked import MaskedDetector
+from engines.detectors.papers.rotation import RotationDetector
 from engines.detectors.spatial import SpatialDetector
 
 
@@ -23,4 +26,12 @@ DETECTORS: dict[str, DetectorFactory] = {
     "differnet": DiffernetDetector,
     "memory": MemoryDetector,
 }
-"""A new detector is one module and one entry."""
+"""Those that teaching offers. A new detector is one module and one entry."""
+
+MEASURED: dict[str, DetectorFactory] = {
+    **DETECTORS,
+    "masked": MaskedDetector,
+    "rotation": RotationDetector,
+    "contrastive": ContrastiveDetector,
+}
+"""Those that `station evaluate` measures: with the rows of the papers that the default is held against."""

@@ -30,7 +30,7 @@ COMMANDS = {
     "clear": ("daemon", "clear a fault after its cause has been fixed"),
     "reload": ("daemon", "take up the changed configuration without a restart"),
     "check": ("check", "check configuration, camera, engine, PLC link and disk"),
-    "challenge": ("challenge", "the test with master parts: start, status, history, reset"),
+    "challenge": ("challenge", "the test with master parts: start, confirm, status, history, reset"),
     "parts": ("records.parts", "list parts on record, by time, verdict, recipe, reason"),
     "counts": ("records.parts", "count parts by shift, hour, recipe, reason or engine"),
     "show": ("records.show", "show a part: pictures, heat map, regions, limits, reasons"),

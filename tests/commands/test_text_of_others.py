@@ -126,8 +126,14 @@ def status(world: World) -> None:
     texts |= {"online": False, "ready": False, "offline_reason": NASTY, "offline_action": NASTY, "recent": [part]}
     building = {"phase": "building", "step": NASTY, "done": 1, "total": 2, "detail": NASTY}
     for challenge in ("running", "failed", "due"):
-        test: dict[str, Any] = {"state": challenge, "step": NASTY, "next_part": NASTY, "overdue": True}
-        test |= {"last_test": 1, "last_verdict": "", "last_detail": NASTY}
+        test: dict[str, Any] = {
+            "state": challenge,
+            "step": NASTY,
+            "next_part": NASTY,
+            "awaits_confirmation": True,
+            "overdue": True,
+        }
+        test |= {"awaits_confirmation": True, "last_test": 1, "last_verdict": "", "last_detail": NASTY}
         for phase in ("building", "failed", "done"):
             changes = {
                 "challenge": test,
@@ -151,7 +157,14 @@ def check_command(world: World) -> None:
 
 
 def challenge(world: World) -> None:
-    test = {"state": "failed", "step": NASTY, "next_part": NASTY, "overdue": False, "last_test": 1}
+    test = {
+        "state": "failed",
+        "step": NASTY,
+        "next_part": NASTY,
+        "awaits_confirmation": False,
+        "overdue": False,
+        "last_test": 1,
+    }
     world.answering(state(challenge={**test, "last_detail": NASTY}), "challenge", "status")
     world.answering(refusing, "challenge", "start")
     step = Step(IN_FILES, 7, Verdict.PASS, ReasonCode.NONE, Outcome.ESCAPE)

@@ -1,9 +1,10 @@
 """Any other frozen network: an ONNX model whose outputs are the feature maps.
 
 The file decides what the detector sees. One input, float32 RGB 0..255 of shape (n, 3, height, width) with a free n,
-normalisation inside the model; every output a feature map (n, channels, rows, columns), named as the tap, from fine to
-coarse. In training ONNX Runtime computes the features. An exported engine contains the network itself: while torch
-traces the detector each call becomes one placeholder node, and `inline` replaces the placeholders by the network.
+normalisation inside the model; every output a feature map (n, channels, rows, columns) or the tokens of a vision
+transformer (n, tokens, channels), see `tokens`; named as the tap, from fine to coarse. In training ONNX Runtime
+computes the features. An exported engine contains the network itself: while torch traces the detector each call becomes
+one placeholder node, and `inline` replaces the placeholders by the network.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from engines.bundle.graph_check import check_self_contained
 from engines.detectors.backbones.base import Backbone, BackboneError
+from engines.detectors.backbones.tokens import PATCHES_PX, TokenGrid, token_grid
 from engines.errors import BundleError
 from engines.runtimes.onnxruntime_quiet import model_in_memory_only, ort
 
@@ -52,21 +55,35 @@ class OnnxBackbone(Backbone):
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # neither onnx nor ONNX Runtime has a common base for its errors
             raise BackboneError(f"backbone {path}: not an ONNX model that ONNX Runtime can load: {error}") from error
-        self.fixed_size = _check_signature(path, self._session)
-        height, width = self.fixed_size or (PROBE_SIZE_PX, PROBE_SIZE_PX)
+        fixed_size = _check_signature(path, self._session)
+        height, width = fixed_size or (PROBE_SIZE_PX, PROBE_SIZE_PX)
         names = [output.name for output in self._session.get_outputs()]
         found = self._session.run(names, {self._input: np.zeros((2, 3, height, width), np.float32)})
         channels, strides = {}, {}
+        grids = {name: token_grid(value.shape[1], height, width) for name, value in _tokens(names, found)}
+        scales = {(grid.patch_px, grid.stride) for grid in grids.values() if grid is not None} or {(1, 1)}
         for name, value in zip(names, found, strict=True):
+            grid = grids.get(name)
+            if grid is not None and len(scales) == 1:
+                channels[name], strides[name] = value.shape[2], grid.patch_px
+                continue
             if value.ndim != 4 or len(value) != 2 or height % value.shape[2] or width % value.shape[3]:
                 raise BackboneError(
                     f'backbone {path}: output "{name}" is {value.shape} for two images of {width}x{height}; allowed is '
-                    "(n, channels, rows, columns) with a whole number of pixels per cell. Reshape tokens to a map and "
-                    "pad in the model"
+                    "(n, channels, rows, columns) with a whole number of pixels per cell, or (n, tokens, channels) of "
+                    f"patches of {', '.join(map(str, PATCHES_PX))} px, the same for all outputs"
                 )
             channels[name], strides[name] = value.shape[1], height // value.shape[2]
             if width // value.shape[3] != strides[name]:
                 raise BackboneError(f'backbone {path}: output "{name}" has cells that are not square')
+        ((patch, cell),) = scales
+        if any(stride * cell % patch for stride in strides.values()):
+            raise BackboneError(f"backbone {path}: its maps have cells of {strides} px, its tokens of {patch} px")
+        strides = {name: stride * cell // patch for name, stride in strides.items()}
+        self._grids: dict[str, TokenGrid] = {name: grid for name, grid in grids.items() if grid is not None}
+        self._scale = patch, cell
+        """The network sees the input scaled by the first divided by the second."""
+        self.fixed_size = fixed_size and (height * cell // patch, width * cell // patch)
         digest = hashlib.sha256(content).hexdigest()
         super().__init__(key=f"onnx {digest}", channels=channels, strides=strides, input_multiple=max(strides.values()))
 
@@ -92,12 +109,22 @@ class OnnxBackbone(Backbone):
             warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
             height, width = (int(size) for size in image.shape[2:])
             self.check_input(height, width)
+            patch, cell = self._scale
+            if patch != cell:
+                size = height * patch // cell, width * patch // cell
+                image = functional.interpolate(image, size=size, mode="bilinear", align_corners=False)
             outputs: tuple[Tensor, ...] = _Features.apply(image, self)  # type: ignore[no-untyped-call]
-        return {
-            # The reshape changes nothing; it writes the size into the exported graph.
-            tap: value.reshape(-1, self.channels[tap], height // self.strides[tap], width // self.strides[tap])
-            for tap, value in zip(self.taps, outputs, strict=True)
-        }
+        maps = {}
+        for tap, value in zip(self.taps, outputs, strict=True):
+            rows, columns = height // self.strides[tap], width // self.strides[tap]
+            grid = self._grids.get(tap)
+            # The reshape of a map changes nothing; it writes the size into the exported graph.
+            maps[tap] = (
+                value.reshape(-1, self.channels[tap], rows, columns)
+                if grid is None
+                else grid.as_map(value.reshape(-1, grid.others + rows * columns, self.channels[tap]), rows, columns)
+            )
+        return maps
 
     def run(self, image: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `taps`."""
@@ -177,6 +204,11 @@ def _renamed(graph: onnx.GraphProto, prefix: str, names: Mapping[str, str]) -> l
             values[:] = [names.get(value, prefix + value) if value else "" for value in values]
         nodes.append(node)
     return nodes
+
+
+def _tokens(names: list[str], found: list[Any]) -> list[tuple[str, Any]]:
+    """The outputs that are (n, tokens, channels)."""
+    return [(name, value) for name, value in zip(names, found, strict=True) if value.ndim == 3 and len(value) == 2]
 
 
 def _read(path: Path) -> bytes:

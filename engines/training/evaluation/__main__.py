@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from engines.cores import usable_cores
-from engines.detectors.catalogue import DETECTORS
+from engines.detectors.catalogue import MEASURED
 from engines.errors import EngineError, TrainingError
 from engines.training.evaluation.layouts import RECOGNISED, open_sets
 from engines.training.evaluation.prepare import LocatedSet, open_images
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     defaults = EvaluateOptions()
     parser = argparse.ArgumentParser(prog="python -m engines.training.evaluation", description=__doc__)
     parser.add_argument("--dataset", type=Path, action="append", help=f"repeatable; recognised are {RECOGNISED}")
-    parser.add_argument("--detector", type=_names(DETECTORS), default=["spatial"], help="NAME,NAME (default spatial)")
+    parser.add_argument("--detector", type=_names(MEASURED), default=["spatial"], help="NAME,NAME (default spatial)")
     parser.add_argument(
         "--refine", type=_names(ALL_REFINEMENTS), default=list(ALL_REFINEMENTS), help=",".join(ALL_REFINEMENTS)
     )

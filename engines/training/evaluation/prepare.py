@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
-from engines.detectors.catalogue import DETECTORS
+from engines.detectors.catalogue import MEASURED
 from engines.errors import PartNotLocated
 from engines.location.location import Location
 from engines.location.pose import TurnedPlacement, turned_placement
@@ -87,7 +87,7 @@ def prepare(
 ) -> Prepared:
     """Compute or find the features of all images. Raises TrainingError when that is not possible."""
     started = time.monotonic()
-    detector = DETECTORS[detector_name](data.spec, backbone)
+    detector = MEASURED[detector_name](data.spec, backbone)
     detector.eval()
     found = tuple(file for file, there in zip(data.files, data.is_located, strict=True) if there)
     # Features of another version of the source must not be taken for those of this one.

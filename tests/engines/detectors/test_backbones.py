@@ -13,10 +13,12 @@ from efficientnet_lite_pytorch import EfficientNet
 from efficientnet_lite_pytorch.utils import get_model_params
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from engines.bundle.manifest import InputSpec
 from engines.detectors.backbones.base import BackboneError
 from engines.detectors.backbones.loading import load_backbone, package_file
+from engines.detectors.backbones.tokens import TokenGrid, token_grid
 from engines.detectors.catalogue import DETECTORS
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.release.export import check_parity, export_onnx, map_spec
@@ -38,13 +40,20 @@ class SmallNetwork(nn.Module):
         return fine, self.second(fine).tanh()
 
 
-def write_network(path: Path, *, opset: int = 17, network: nn.Module | None = None, **free: dict[int, str]) -> Path:
-    axes = free or {"picture": {0: "n", 2: "h", 3: "w"}, "fine": {0: "n"}, "coarse": {0: "n"}}
+def write_network(
+    path: Path,
+    *,
+    opset: int = 17,
+    network: nn.Module | None = None,
+    size_px: int = SIZE_PX,
+    axes: dict[str, dict[int, str]] | None = None,
+) -> Path:
+    axes = axes or {"picture": {0: "n", 2: "h", 3: "w"}, "fine": {0: "n"}, "coarse": {0: "n"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             network or SmallNetwork(),
-            (torch.zeros(1, 3, SIZE_PX, SIZE_PX),),
+            (torch.zeros(1, 3, size_px, size_px),),
             path,
             input_names=["picture"],
             output_names=["fine", "coarse"],
@@ -166,12 +175,101 @@ def test_an_engine_contains_the_network_of_the_file(name: str, opset: int, tmp_p
 
 
 def test_an_onnx_file_of_a_fixed_size_takes_only_that(tmp_path: Path) -> None:
-    path = write_network(tmp_path / "fixed.onnx", picture={0: "n"}, fine={0: "n"}, coarse={0: "n"})
+    path = write_network(tmp_path / "fixed.onnx", axes={"picture": {0: "n"}, "fine": {0: "n"}, "coarse": {0: "n"}})
     DETECTORS["memory"](InputSpec(width=SIZE_PX, height=SIZE_PX), str(path))
     with pytest.raises(BackboneError, match=f"only takes {SIZE_PX}x{SIZE_PX}"):
         DETECTORS["memory"](InputSpec(width=SIZE_PX, height=2 * SIZE_PX), str(path))
     with pytest.raises(BackboneError, match="free height and width"):
         DETECTORS["differnet"](InputSpec(width=SIZE_PX, height=SIZE_PX), str(path))
+
+
+class SmallTransformer(nn.Module):
+    """A vision transformer with random weights: patches of 14 px, a class token, four registers, two blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = nn.Conv2d(3, 24, 14, stride=14)
+        self.others = nn.Parameter(torch.randn(1, 5, 24))
+        self.places = nn.Parameter(torch.randn(1, 24, 8, 8))
+        self.mixed = nn.ModuleList(nn.Linear(24, 72) for _ in range(2))
+        self.after = nn.ModuleList(nn.Linear(24, 24) for _ in range(2))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        patches = self.patches(image / 128 - 1)
+        places = functional.interpolate(self.places, size=patches.shape[2:], mode="bilinear", align_corners=False)
+        tokens = (patches + places).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.others.expand(tokens.shape[0], -1, -1), tokens], dim=1)
+        layers = []
+        for mixed, after in zip(self.mixed, self.after, strict=True):
+            query, key, value = mixed(tokens).chunk(3, dim=-1)
+            tokens = tokens + torch.softmax(query @ key.transpose(1, 2) / 24**0.5, dim=-1) @ value
+            tokens = tokens + after(tokens).tanh()
+            layers.append(tokens)
+        return layers[0], layers[1]
+
+
+def write_transformer(path: Path, *, fixed_px: int | None = None) -> Path:
+    if fixed_px is None:
+        free = {"picture": {0: "n", 2: "h", 3: "w"}, "fine": {0: "n", 1: "t"}, "coarse": {0: "n", 1: "t"}}
+        return write_network(path, network=SmallTransformer(), size_px=112, axes=free)
+    free = {"picture": {0: "n"}, "fine": {0: "n"}, "coarse": {0: "n"}}
+    return write_network(path, network=SmallTransformer(), size_px=fixed_px, axes=free)
+
+
+def test_the_tokens_of_a_transformer_become_maps_of_16_px_cells(tmp_path: Path) -> None:
+    backbone = load_backbone(str(write_transformer(tmp_path / "vit.onnx")), ())
+    assert backbone.channels == {"fine": 24, "coarse": 24}
+    assert backbone.strides == {"fine": 16, "coarse": 16}
+    image = noise(64, 96)
+    seen = functional.interpolate(image, size=(56, 84), mode="bilinear", align_corners=False)
+    with torch.inference_mode():
+        tokens = SmallTransformer()(seen)
+        for found, expected in zip(backbone(image).values(), tokens, strict=True):
+            assert found.shape == (2, 24, 4, 6)
+            # Row by row behind the five tokens that belong to no place.
+            assert torch.allclose(found[:, :, 1, 2], expected[:, 5 + 1 * 6 + 2], atol=1e-4)
+
+
+def test_a_transformer_of_a_fixed_size_takes_the_input_that_scales_to_it(tmp_path: Path) -> None:
+    backbone = load_backbone(str(write_transformer(tmp_path / "vit.onnx", fixed_px=56)), ())
+    assert backbone(noise(64, 64))["fine"].shape == (2, 24, 4, 4)
+    with pytest.raises(BackboneError, match="only takes 64x64"):
+        backbone.check_input(128, 128)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("name", ["memory", "spatial"])
+def test_an_engine_contains_a_transformer(name: str, tmp_path: Path) -> None:
+    spec = InputSpec(width=96, height=64)
+    detector = DETECTORS[name](spec, str(write_transformer(tmp_path / "vit.onnx"))).eval()
+    images = np.random.default_rng(0).integers(0, 256, (6, 64, 96, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        detector.initialise(detector.features(torch.from_numpy(images)))
+    with OnnxRuntime(export_onnx(detector, spec), spec, map_spec(detector), threads=1) as runtime:
+        check_parity(detector, runtime, images)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "height", "width", "patch", "others"),
+    [
+        (1024, 448, 448, 14, 0),
+        (1025, 448, 448, 14, 1),
+        (1029, 448, 448, 14, 5),
+        (784, 448, 448, 16, 0),
+        (197, 224, 224, 16, 1),
+        (50, 224, 224, 32, 1),
+        (785, 224, 224, 8, 1),
+        (1370, 518, 518, 14, 1),
+    ],
+)
+def test_the_number_of_tokens_says_how_they_lie(tokens: int, height: int, width: int, patch: int, others: int) -> None:
+    assert token_grid(tokens, height, width) == TokenGrid(patch, others)
+
+
+def test_tokens_that_lie_in_no_grid_are_refused() -> None:
+    assert token_grid(1000, 448, 448) is None
+    assert token_grid(1034, 448, 448) is None  # ten that belong to no place
 
 
 class Tokens(SmallNetwork):
@@ -186,9 +284,9 @@ def test_unsuitable_onnx_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="not an ONNX model"):
         load_backbone(str(path), ())
     write_network(path, network=Tokens())
-    with pytest.raises(BackboneError, match="Reshape tokens to a map"):
+    with pytest.raises(BackboneError, match="or \\(n, tokens, channels\\) of patches"):
         load_backbone(str(path), ())
-    write_network(path, picture={2: "h", 3: "w"})
+    write_network(path, axes={"picture": {2: "h", 3: "w"}})
     with pytest.raises(BackboneError, match="with a free n"):
         load_backbone(str(path), ())
 
