@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from engines.training.calibration.calibrate import CONFIDENCE, calibrate
+from engines.training.calibration.calibrate import calibrate
+from engines.training.calibration.sample import CONFIDENCE
 from engines.training.calibration.tail import TAIL_SHARE, exceeding_rank, order_limit, tail_limit
 
 Scores = NDArray[np.float64]

@@ -50,6 +50,12 @@ class TeachRequest:
     review_budget: float = field(
         default=0.1, metadata=_about("good parts that may be rejected or in review (default 0.1)", "SHARE", float)
     )
+    parts_per_hour: float | None = field(
+        default=None, metadata=_about("of this line: reviews are shown per hour (default: per 1000 parts)", "N", float)
+    )
+    max_reviews_per_hour: float | None = field(
+        default=None, metadata=_about("good parts a person can look at; lowers the review budget", "N", float)
+    )
     seed: int = field(default=0, metadata=_about("same images and same seed give the same model (default 0)", "N", int))
     threads: int = field(default=2, metadata=_about("CPU threads (default 2)", "N", int))
     steps: int | None = field(
@@ -73,7 +79,7 @@ class TeachRequest:
 OPTIONS: Mapping[str, Field[Any]] = {option.name: option for option in fields(TeachRequest)}
 FILES = ("known_good", "known_bad", "veto", "cache")
 """Options that a caller may fill itself: a refresh writes these files."""
-FROM_LINE = ("false_reject_budget", "review_budget", "seed")
+FROM_LINE = ("false_reject_budget", "review_budget", "parts_per_hour", "max_reviews_per_hour", "seed")
 """What may be chosen for a teaching from the line, too."""
 
 

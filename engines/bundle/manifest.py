@@ -19,7 +19,7 @@ MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
-_LATER = ("variants", "sample", "frame", "map_score")
+_LATER = ("variants", "sample", "frame", "map_score", "reviews")
 """Keys of the manifest that came after the first engines of this format."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -147,6 +147,32 @@ class Calibration(_Strict):
         return ScoreScale(typical=self.typical_peak, limit=self.pixel_score)
 
 
+class ReviewPrice(_Strict):
+    """What one review budget costs and what it catches, at the reject limit of the engine."""
+
+    review_budget: Annotated[float, Field(gt=0, lt=1)]
+    review_score: Number
+    """The review limit that it gives."""
+    rejected: Share | None
+    """Share of the held-out good images above a reject limit that was drawn without them; None: not countable."""
+    in_review: Share | None
+    """Likewise, between the two limits; None where `rejected` is."""
+    escaped: Annotated[int, Field(ge=0)] | None
+    """Labelled defects at or below `review_score`; None: none are labelled."""
+
+
+class Reviews(_Strict):
+    """The review budgets that a person may choose from."""
+
+    chosen_budget: Annotated[float, Field(gt=0, lt=1)]
+    """That of the engine's own review limit; one of `prices`."""
+    parts_per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Of the line; None: not given."""
+    labelled_defects: Annotated[int, Field(ge=0)]
+    prices: Annotated[tuple[ReviewPrice, ...], Field(strict=False, max_length=16)]
+    """From the smallest budget on."""
+
+
 class TrainingRecord(_Strict):
     """What the engine was taught from."""
 
@@ -227,6 +253,8 @@ class Draft(_Strict):
     golden_tolerance: Annotated[float, Field(gt=0, le=1)]
     """Allowed difference of a golden score: absolute below 1, relative above."""
     calibration: Calibration
+    reviews: Reviews | None = None
+    """None: made before other review budgets were priced."""
     training: TrainingRecord
     software: Annotated[dict[Text, Text], Field(max_length=50)]
     """Package -> version that made this engine."""

@@ -13,6 +13,7 @@ from types import FrameType
 from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.teach_request import add_options, request_from
+from engines.training.calibration.price import capped
 from engines.training.fitting.train import TrainOptions
 from engines.training.images.ignored_regions import box, polygons
 from engines.training.learn import LearnOptions
@@ -72,7 +73,12 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             ),
             training=TrainOptions(steps=request.steps),
             false_reject_budget=request.false_reject_budget,
-            review_budget=request.review_budget,
+            review_budget=capped(
+                request.review_budget,
+                request.false_reject_budget,
+                request.parts_per_hour,
+                request.max_reviews_per_hour,
+            ),
         ),
         location=LocateOptions(
             method=request.location,
@@ -80,6 +86,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             template_box=box(request.template_box) if request.template_box else defaults.template_box,
             template_max_angle_deg=request.template_angle_deg,
         ),
+        parts_per_hour=request.parts_per_hour,
         cache=request.cache,
         int8=request.int8,
         known_good=request.known_good,

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import Calibration
+from engines.bundle.manifest import Calibration, ReviewPrice, Reviews
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
+from engines.training.calibration.price import price_list
 from engines.training.fitting.crossfit import FOLDS, CrossFit, cross_fit, steps_help
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, score, train
 from engines.training.images.dataset import MIN_IMAGES
@@ -55,6 +56,18 @@ class Learned:
     couplings_used: bool
     """False: the closed form alone explained unseen images better, or there is nothing to train."""
     calibration: Calibration
+    prices: tuple[ReviewPrice, ...] = ()
+    """What other review budgets would cost and catch."""
+
+    def reviews(self, parts_per_hour: float | None) -> Reviews:
+        """The price list of the engine. `parts_per_hour`: of its line, where that is known."""
+        escapes = self.calibration.escapes
+        return Reviews(
+            chosen_budget=self.calibration.review_budget,
+            parts_per_hour=parts_per_hour,
+            labelled_defects=0 if escapes is None else escapes.defective_count,
+            prices=self.prices,
+        )
 
 
 def learn(
@@ -96,15 +109,18 @@ def learn(
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
     defective, _ = score(detector, features, known_bad)  # the final detector has not learned them
     in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
+    good, groups = held_out.image_scores[in_groups], held_out.groups[in_groups]
+    labelled = defective if len(defective) else None
+    budgets = options.false_reject_budget, options.review_budget
     calibration = calibrate(
-        held_out.image_scores[in_groups],
+        good,
         held_out.map_peaks[in_groups],
-        options.false_reject_budget,
-        options.review_budget,
-        defective_scores=defective if len(defective) else None,
+        *budgets,
+        defective_scores=labelled,
         is_dirty=refinement.dirt_share > 0 or weights is not None,
     )
-    return Learned(refinement, held_out, used, calibration)
+    prices = price_list(good, groups, *budgets, defective_scores=labelled)
+    return Learned(refinement, held_out, used, calibration, prices)
 
 
 class FeatureJudge:

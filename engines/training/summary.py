@@ -37,6 +37,8 @@ class Summary:
     review_score: float
     pixel_score: float
     promise: str
+    reviews: dict[str, object]
+    """What other review budgets would cost and catch: `Reviews` of the manifest, as JSON."""
     held_out_scores: dict[str, float]
     """Quantiles of the image scores of unseen good images."""
     parity: float
@@ -55,6 +57,7 @@ def summarise(
     *,
     seconds: float,
     warnings: tuple[str, ...],
+    parts_per_hour: float | None = None,
 ) -> Summary:
     """What the training of an engine came to. `detector`: its name; `seconds`: how long it took."""
     refinement = learned.refinement
@@ -73,6 +76,7 @@ def summarise(
         review_score=learned.calibration.review_score,
         pixel_score=learned.calibration.pixel_score,
         promise=learned.calibration.promise,
+        reviews=learned.reviews(parts_per_hour).model_dump(mode="json"),
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
         parity=released.parity,
         graphs={

@@ -51,6 +51,8 @@ class TeachOptions:
     threads: int = 2
     learning: LearnOptions = field(default_factory=LearnOptions)
     location: LocateOptions = field(default_factory=LocateOptions)
+    parts_per_hour: float | None = None
+    """Of the line: what reviews are counted in; None: per 1000 parts."""
     cache: Path | None = None
     """Folder that keeps features and finished refinement rounds between runs; None: a temporary one."""
     known_good: Path | None = None
@@ -143,6 +145,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             map_score=detector.map_score,
             golden_tolerance=GOLDEN_TOLERANCE,
             calibration=learned.calibration,
+            reviews=learned.reviews(options.parts_per_hour),
             training=training_record(dataset, len(learned.refinement.removed)),
             software=software(),
         )
@@ -160,7 +163,15 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         checkpoint.remove()
     on_step("export", 3, 3)
     seconds = time.monotonic() - started
-    return manifest, summarise(located, learned, options.detector, released, seconds=seconds, warnings=warnings)
+    return manifest, summarise(
+        located,
+        learned,
+        options.detector,
+        released,
+        seconds=seconds,
+        warnings=warnings,
+        parts_per_hour=options.parts_per_hour,
+    )
 
 
 def _check_options(output: Path, options: TeachOptions) -> None:
@@ -217,5 +228,6 @@ def _dossier(
         known_good=learning.refinement.known_good,
         known_bad=learning.refinement.known_bad,
         command=options.command,
+        parts_per_hour=options.parts_per_hour,
     )
     return collect(located.dataset, learned, run)

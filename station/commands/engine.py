@@ -13,11 +13,13 @@ from rich.table import Table
 
 from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.manifest import Manifest
+from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
 from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
 from station.commands.plan import add_build_parser
+from station.commands.teach import price_table
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request
@@ -126,7 +128,10 @@ def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore
     for event in store.events():
         if version.name in (event.before, event.after):
             table.add_row(f"{event.time} {event.action.value}", f"{event.who} {event.why}".strip())
-    console().print(table)
+    shown = console()
+    shown.print(table)
+    if manifest.reviews is not None:
+        shown.print(price_table(manifest.reviews))
     return 0
 
 
@@ -267,6 +272,7 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
         "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
         "promise": limits.promise,
+        **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),
         **graphs,
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
         "beside it": ", ".join(beside),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,8 @@ from typing import Any
 from rich.table import Table
 
 from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.manifest import Reviews
+from engines.bundle.reviews import advice, price_header, price_rows
 from engines.teach_request import FROM_LINE, OPTIONS, add_options, request_from
 from station.commands.options import add_config_option, ask, complain
 from station.configuration.load import ConfigurationError
@@ -61,7 +64,9 @@ def run(options: argparse.Namespace) -> int:
             summary = _from_folder(options, bar) if options.images else _from_line(options, bar)
     except (JobError, ConfigurationError, ControlError) as problem:
         return complain(problem)
-    console().print(summary_table(options.output, summary))
+    shown = console()
+    shown.print(summary_table(options.output, summary))
+    shown.print(price_table(Reviews.model_validate_json(json.dumps(summary["reviews"]))))
     return 0
 
 
@@ -122,6 +127,14 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("to use it", f"station engine import {output}; without a store: set engine.path to it")
     for warning in summary["warnings"]:
         table.add_row("warning", coloured(warning, "yellow"))
+    return table
+
+
+def price_table(reviews: Reviews) -> Table:
+    """What each review budget costs and catches, with the advice on it."""
+    table = Table(*price_header(reviews), title="what --review-budget costs and catches", caption=advice(reviews))
+    for row in price_rows(reviews):
+        table.add_row(*row)
     return table
 
 

@@ -130,6 +130,11 @@ class Requests:
         budgets = (how.false_reject_budget, how.review_budget)
         if not (all(isinstance(each, float) and 0 < each < 1 for each in budgets) and isinstance(how.seed, int)):
             raise ControlError("false_reject_budget, review_budget: a number between 0 and 1; seed: a whole number")
+        rates = (how.parts_per_hour, how.max_reviews_per_hour)
+        if not all(each is None or (isinstance(each, float) and each > 0) for each in rates):
+            raise ControlError("parts_per_hour, max_reviews_per_hour: a number above 0")
+        if how.max_reviews_per_hour is not None and how.parts_per_hour is None:
+            raise ControlError("max_reviews_per_hour is a share only of a known rate: give parts_per_hour, too")
         configuration = self._changeover.configuration
         try:
             self._teaching.start(

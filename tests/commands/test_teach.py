@@ -55,6 +55,9 @@ def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
     assert manifest.ignore == (((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)),)
     assert "1 regions ignored" in said
     assert manifest.calibration.promise in said
+    assert manifest.reviews is not None
+    assert [price.review_budget for price in manifest.reviews.prices] == [0.01, 0.02, 0.03, 0.05, 0.1, 0.2]
+    assert "0.1 (chosen)" in said
     removed = names_with(dossier, "removed")
     assert removed >= {"500.png", "501.png"}
     assert f"{len(removed)} of {GOOD + SCRATCHED}: 500.png, 501.png" in said

@@ -76,6 +76,8 @@ def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Mes
         ("teach", {"parts": 20, "output": ""}, "output = '': the folder of the new engine"),
         ("teach", {"parts": 20, "output": "new", "false_reject_budget": 1.0}, "a number between 0 and 1"),
         ("teach", {"parts": 20, "output": "new", "review_budget": "10 %"}, "review_budget: a number between 0 and 1"),
+        ("teach", {"parts": 20, "output": "new", "parts_per_hour": -1.0}, "parts_per_hour.*: a number above 0"),
+        ("teach", {"parts": 20, "output": "new", "max_reviews_per_hour": 9.0}, "give parts_per_hour, too"),
         ("teach", {"parts": 20, "output": "."}, "exists already; choose a new folder"),
     ],
 )

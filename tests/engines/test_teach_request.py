@@ -25,6 +25,8 @@ CHOSEN = TeachRequest(
     refine="osr",
     false_reject_budget=0.02,
     review_budget=0.05,
+    parts_per_hour=3600.0,
+    max_reviews_per_hour=90.0,
     seed=-7,
     threads=3,
     steps=0,
@@ -78,7 +80,8 @@ def test_the_training_does_all_that_is_asked() -> None:
     assert teaching.location.template_max_angle_deg == -3.5
     assert teaching.learning.refinement.method == "osr"
     assert (teaching.learning.training.steps, teaching.learning.false_reject_budget) == (0, 0.02)
-    assert teaching.learning.review_budget == 0.05
+    assert teaching.learning.review_budget == 0.025, "90 reviews of 3600 parts"
+    assert teaching.parts_per_hour == 3600.0
 
 
 def test_its_defaults_are_those_of_the_training() -> None:

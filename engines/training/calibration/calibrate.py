@@ -20,17 +20,9 @@ from scipy import special  # scipy.stats takes a second of processor time to imp
 
 from engines.bundle.manifest import Calibration, EscapeBounds
 from engines.errors import TrainingError
-from engines.training.calibration.tail import (
-    effective_count,
-    exceeding_rank,
-    min_count,
-    outlier_count,
-    upper_limit,
-)
+from engines.training.calibration.sample import CONFIDENCE, Sample, Scores
+from engines.training.calibration.tail import min_count
 
-Scores = NDArray[np.float64]
-
-CONFIDENCE = 0.9
 MIN_HOLDOUT = 10
 REVIEW_BUDGET = 0.1
 """Of a new product: its first weeks are worth a look at every tenth good part."""
@@ -80,8 +72,8 @@ def calibrate(
 
     review_budget = max(budget, review_budget)
     pixel_budget = min(0.4, PIXEL_BUDGET_FACTOR * budget)
-    image = _Sample.of(scores, "image scores", confidence, order_is_capture_order)
-    pixel = _Sample.of(peaks, "map peaks", confidence, order_is_capture_order)
+    image = Sample.of(scores, "image scores", confidence, order_is_capture_order)
+    pixel = Sample.of(peaks, "map peaks", confidence, order_is_capture_order)
     reject_score = image.limit(budget)
     review_score = image.limit(review_budget)
     escapes = (
@@ -116,41 +108,6 @@ def check_budgets(budget: float, review_budget: float) -> None:
         raise TrainingError(f"false-reject budget {budget}: allowed is above 0 and at most {MAX_BUDGET}")
     if not 0 < review_budget <= MAX_REVIEW_BUDGET:
         raise TrainingError(f"review budget {review_budget}: allowed is above 0 and at most {MAX_REVIEW_BUDGET}")
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Scores that a limit can be drawn from."""
-
-    name: str
-    scores: Scores
-    """Without outliers."""
-    outlier_count: int
-    effective_count: float
-    confidence: float
-
-    @classmethod
-    def of(cls, scores: Scores, name: str, confidence: float, order_is_capture_order: bool) -> _Sample:
-        outliers = outlier_count(scores, confidence)
-        independent = effective_count(scores) if order_is_capture_order else float(len(scores))
-        kept = np.sort(scores)[: len(scores) - outliers]
-        return cls(name, kept, outliers, max(1.0, independent * len(kept) / len(scores)), confidence)
-
-    def needs_no_model(self, probability: float) -> bool:
-        return exceeding_rank(self.effective_count, probability, self.confidence) >= 1
-
-    def limit(self, probability: float) -> float:
-        """Exceeded by at most this share of further scores; not higher for a larger share."""
-        try:
-            limit = upper_limit(self.scores, probability, self.confidence, self.effective_count)
-        except ValueError as problem:
-            raise TrainingError(f"calibration cannot draw a limit from the {self.name}: {problem}") from problem
-        if not limit > np.median(self.scores):
-            raise TrainingError(
-                f"calibration: the limit of the {self.name}, {limit:.6g}, is not above their median: "
-                "most held-out images score the same; are they copies of one image?"
-            )
-        return limit
 
 
 def escape_bounds(defective: Scores, review_score: float, reject_score: float, confidence: float) -> EscapeBounds:
@@ -268,7 +225,7 @@ def _checked(scores: Scores, name: str, *, minimum: int) -> Scores:
 
 
 def _promise(
-    image: _Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
+    image: Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
 ) -> str:
     total = len(image.scores) + image.outlier_count
     like = f", worth {image.effective_count:.0f} independent ones" if image.effective_count < 0.95 * total else ""

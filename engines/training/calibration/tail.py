@@ -136,6 +136,8 @@ def effective_count(scores: Scores) -> float:
     normal = special.ndtri((ranks - 0.5) / count)
     normal = normal - normal.mean()
     power = float(normal @ normal)
+    if not power > 0:
+        return 1.0  # all the same: one image, over and over
     total = 0.0
     for lag in range(1, count // 4 + 1):
         correlation = float(normal[:-lag] @ normal[lag:]) / power

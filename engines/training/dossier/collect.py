@@ -38,6 +38,8 @@ class TrainingRun:
     """As `options`."""
     known_good: Collection[int] = ()
     known_bad: Collection[int] = ()
+    parts_per_hour: float | None = None
+    """Of the line, where it was given."""
     command: Sequence[str] = ()
     """Runs the same training again from the cached features; the dossier appends `--veto FILE`."""
 
@@ -95,6 +97,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         warnings=tuple(run.warnings),
         location=_mapping(run.location),
         calibration=calibration,
+        reviews=learned.reviews(run.parts_per_hour),
         refinement=RefinementRecord(
             method=refinement.method,
             rounds=rounds,

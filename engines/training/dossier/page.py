@@ -12,6 +12,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from engines.bundle.reviews import advice, counted, price_header, price_rows
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import ShownImages
 
@@ -43,13 +44,17 @@ def render(
     environment.filters |= {"percent": _percent, "score": "{:.3f}".format, "value": _value, "duration": _duration}
     css = _source("dossier.css")
     js = _source("veto.js")
-    refinement = dossier.refinement
+    refinement, reviews = dossier.refinement, dossier.reviews
     return environment.get_template("dossier.html.j2").render(
         dossier=dossier,
         images=dossier.images,
         refinement=refinement,
         selection=selection,
         calibration=dossier.calibration.model_dump(mode="json", exclude={"promise"}),
+        counted=counted(reviews) if reviews else "",
+        price_header=price_header(reviews) if reviews else (),
+        price_rows=price_rows(reviews) if reviews else (),
+        advice=advice(reviews) if reviews else "",
         plots={"convergence": None, "scores": None, **plots},
         with_map=with_map,
         location_picture=LOCATION_PICTURE if with_location_sheet else None,

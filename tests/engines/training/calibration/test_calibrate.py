@@ -347,3 +347,7 @@ def test_useless_options_are_refused() -> None:
         calibrate(good, good, 0.01, defective_scores=np.empty(0))
     with pytest.raises(TrainingError, match="not finite"):
         realised(limits_of(good), np.array([np.inf]), np.empty(0))
+
+
+def test_scores_that_are_all_the_same_count_as_one() -> None:
+    assert effective_count(np.full(30, 2.5)) == 1.0
