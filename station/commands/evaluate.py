@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from engines.cores import usable_cores
@@ -105,18 +104,50 @@ def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
     for heading in ("pass", "not rejected", "good rejected", "good in review", "at 1 %", "at 5 %"):
         table.add_column(heading, justify="right")
     shown = [r for r in done if r["refine"] == refine]
-    cases = dict.fromkeys((r["dataset"], r["detector"], r["protocol"] != "standard", r["noise"]) for r in shown)
-    for case in cases:
-        runs = [r for r in shown if (r["dataset"], r["detector"], r["protocol"] != "standard", r["noise"]) == case]
+    for case in dict.fromkeys(_case(r) for r in shown):
+        runs = [r for r in shown if _case(r) == case]
         dataset, detector, contaminated, noise = case
-        named = escape(f"{dataset} {detector}"), f"{noise} %" if contaminated else "standard"
+        named = f"{dataset} {detector}", f"{noise} %" if contaminated else "standard"
         good = [_percent([r[name] for r in runs]) for name in ("false_reject", "good_review")]
         table.add_row(*named, "all", *_shares([r["escapes"] for r in runs], good))
         kinds = sorted({kind for r in runs for kind in r["escapes_by_defect"]})
         for kind in kinds if len(kinds) > 1 else ():
             of_kind = [r["escapes_by_defect"][kind] for r in runs if kind in r["escapes_by_defect"]]
-            table.add_row("", "", escape(kind), *_shares(of_kind, ["", ""]))
+            table.add_row("", "", kind, *_shares(of_kind, ["", ""]))
     return table
+
+
+def trade_off_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    """What passes by ranking at several costs, and why defects pass at the calibrated review limit; as `verdict_table`.
+
+    Results of an earlier version have neither and are left out.
+    """
+    done = [r for r in results if r["error"] is None and r.get("trade_off") and r.get("causes")]
+    refine = next((name for name in _SHOWN_FIRST if any(r["refine"] == name for r in done)), "")
+    shown = [r for r in done if r["refine"] == refine]
+    table = Table(
+        title="defects that pass when this share of the good is above the limit; right: why at the calibrated one"
+    )
+    at = list(shown[0]["trade_off"]) if shown else []
+    why = list(shown[0]["causes"]) if shown else []
+    for heading in ("data set", "training set"):
+        table.add_column(heading)
+    for heading in (*(f"{share} %" for share in at), *why):
+        table.add_column(heading, justify="right")
+    for case in dict.fromkeys(_case(r) for r in shown):
+        runs = [r for r in shown if _case(r) == case]
+        dataset, detector, contaminated, noise = case
+        table.add_row(
+            f"{dataset} {detector}",
+            f"{noise} %" if contaminated else "standard",
+            *(_percent([r["trade_off"][share] for r in runs]) for share in at),
+            *(_percent([r["causes"][cause] for r in runs]) for cause in why),
+        )
+    return table
+
+
+def _case(result: Mapping[str, Any]) -> tuple[str, str, bool, int]:
+    return result["dataset"], result["detector"], result["protocol"] != "standard", result["noise"]
 
 
 def _shares(found: Sequence[Mapping[str, float] | None], good: Sequence[str]) -> list[str]:
@@ -155,6 +186,7 @@ def _show(output: Path) -> int:
     shown = console()
     shown.print(table)
     shown.print(verdict_table(results))
+    shown.print(trade_off_table(results))
     failed = [r for r in results if r["error"] is not None]
     if failed:
         shown.print(coloured(f"{len(failed)} of {len(results)} runs failed; first: {failed[0]['error']}", "yellow"))

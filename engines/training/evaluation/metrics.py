@@ -13,6 +13,8 @@ Scores = NDArray[np.floating]
 AUPRO_LIMIT = 0.3
 """Share of good pixels called defective up to which the overlap is integrated (Bergmann et al.)."""
 AUPRO_STEPS = 600
+TRADE_OFF_SHARES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+"""Of the good parts, above the limit: what a trade-off curve is read at."""
 
 
 def auroc(good: Scores, defective: Scores) -> float:
@@ -34,6 +36,14 @@ def escapes_by_ranking(good: Scores, defective: Scores, rejected_share: float) -
     The limit is a quantile of the good test scores themselves, so no calibration enters. At the limit is a pass.
     """
     return float(np.mean(defective <= np.quantile(good, 1 - rejected_share)))
+
+
+def trade_off(good: Scores, defective: Scores) -> dict[str, float]:
+    """For each share of the good ones that costs a look or more, in percent, the share of the defective ones that pass.
+
+    By ranking, as in `escapes_by_ranking`.
+    """
+    return {f"{100 * share:g}": escapes_by_ranking(good, defective, share) for share in TRADE_OFF_SHARES}
 
 
 def f1_max(good: Scores, defective: Scores) -> float:

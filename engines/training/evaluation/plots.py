@@ -33,7 +33,7 @@ def draw_all(folder: ResultFolder, results: Results) -> dict[str, list[str]]:
     """Draw every picture into `plots`; returns heading -> file names, relative to the folder."""
     plots = folder.folder / "plots"
     plots.mkdir(exist_ok=True)
-    drawn: dict[str, list[str]] = {"Image AUROC against noise": [], "Scores": [], "Worst mistakes": []}
+    drawn: dict[str, list[str]] = {"Image AUROC against noise": [], "Scores": [], "Trade-off": [], "Worst mistakes": []}
     if results.noises:
         for detector in results.detectors:
             name = f"plots/auroc-{detector}.png"
@@ -47,6 +47,9 @@ def draw_all(folder: ResultFolder, results: Results) -> dict[str, list[str]]:
             name = f"plots/scores-{dataset}-{detector}.png"
             _save(_draw_scores(folder, shown), folder.folder / name)
             drawn["Scores"].append(name)
+            name = f"plots/trade-off-{dataset}-{detector}.png"
+            _save(_draw_trade_off(folder, shown), folder.folder / name)
+            drawn["Trade-off"].append(name)
             figure = _draw_mistakes(folder, shown[0])
             if figure is not None:
                 name = f"plots/mistakes-{dataset}-{detector}.png"
@@ -131,6 +134,33 @@ def _draw_scores(folder: ResultFolder, shown: Sequence[Result]) -> Figure:
         panel.set_xlabel("raw score")
         panel.legend(fontsize="x-small")
     axes[0].set_ylabel("test images")
+    return figure
+
+
+def _draw_trade_off(folder: ResultFolder, shown: Sequence[Result]) -> Figure:
+    """Defects that pass against good images above the limit, at every limit; marks where the calibrated limits lie."""
+    figure, axes = _panels(len(shown), 5.0, 3.6)
+    for panel, result in zip(axes, shown, strict=True):
+        panel.set_title(_title(result), fontsize="small")
+        scores = folder.arrays(result).get("scores")
+        if scores is None:
+            continue
+        good, defective = np.sort(scores[: result.test_good]), np.sort(scores[result.test_good :])
+
+        def at(limits: NDArray[np.float64], good: Any = good, defective: Any = defective) -> tuple[Any, Any]:
+            above = 1 - np.searchsorted(good, limits, "right") / len(good)
+            return 100 * above, 100 * np.searchsorted(defective, limits, "right") / len(defective)
+
+        panel.step(*at(np.unique(scores)), where="post", color="tab:blue")
+        for limit, marker, label in ((result.review_score, "o", "review"), (result.reject_score, "s", "reject")):
+            if limit is not None:
+                panel.plot(*at(np.array([limit])), marker, color="black", markersize=5, label=f"{label} limit")
+        panel.set_xlim(-1, 30)
+        panel.set_ylim(-2, 102)
+        panel.set_xlabel("good test images above the limit, %")
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize="x-small")
+    axes[0].set_ylabel("defects that pass, %")
     return figure
 
 

@@ -40,6 +40,8 @@ def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
             parts += [f"{papers.SOURCE}:\n", tables.markdown(header, rows)]
         refine = next(refine for refine in SHOWN_FIRST if refine in results.refines)
         parts += [_ESCAPES.format(refine=refine), tables.escape_table(results, dataset, refine)]
+        parts += [_TRADE_OFF, tables.trade_off_table(results, dataset, refine)]
+        parts += [_CAUSES, tables.cause_table(results, dataset, refine)]
         parts += ["F1-max\n", tables.set_table(results, dataset, lambda result: result.f1_max)]
         if any(result.pixel_auroc is not None for result in results.all if result.dataset == dataset):
             parts += ["Pixel AUROC\n", tables.set_table(results, dataset, lambda result: result.pixel_auroc)]
@@ -86,6 +88,14 @@ _ESCAPES = (
     "Share of the defects that escape, by kind (refinement {refine}): *pass* at the calibrated review limit, *not "
     "rejected* at the calibrated reject limit, and below the limits that reject 1 % and 5 % of the good test images: "
     "what ranking alone allows.\n"
+)
+_TRADE_OFF = (
+    "Trade-off by ranking: share of the defects that pass when this share of the good test images is above the limit.\n"
+)
+_CAUSES = (
+    "Why defects pass at the calibrated review limit: *location*, less than half of the defect is in what the model "
+    "sees; *limit*, a limit that spends the review budget on the good test images would catch it; *ranking*, as many "
+    "good images score as high.\n"
 )
 _VERDICTS: dict[str, tables.Figure] = {
     "Good images rejected": lambda result: result.false_reject,

@@ -95,6 +95,10 @@ class Result:
     """Of all defective test images."""
     escapes_by_defect: Mapping[str, Escapes] = field(default_factory=dict)
     """Of each kind."""
+    causes: Mapping[str, float] = field(default_factory=dict)
+    """Cause -> share of the defective test images that pass for it, see `pass_causes`."""
+    trade_off: Mapping[str, float] = field(default_factory=dict)
+    """Good test images above a limit, in percent -> share of the defective ones that pass there."""
     defective_review: float | None = None
     reject_score: float | None = None
     review_score: float | None = None

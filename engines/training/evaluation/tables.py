@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from engines.training.evaluation import papers
+from engines.training.evaluation.causes import CAUSES
 from engines.training.evaluation.results import CONTAMINATED, STANDARD, Result
 from engines.training.evaluation.runner import ALL_REFINEMENTS, ORACLE
 
@@ -204,6 +205,32 @@ def escape_table(results: Results, dataset: str, refine: str) -> str:
                     rows.append([*named, *(f"{share:.2f}" for share in shares)])
     header = ["detector", "training set", "defect", "images", "pass", "not rejected", "at 1 %", "at 5 %"]
     return markdown(header, rows)
+
+
+def trade_off_table(results: Results, dataset: str, refine: str) -> str:
+    """What passes when this share of the good test images is rejected or in review, by ranking, mean over seeds."""
+    header: list[str] = []
+    rows = []
+    for detector in results.detectors:
+        for column in results.columns:
+            known = [result.trade_off for result in results.get(dataset, detector, refine, column) if result.trade_off]
+            if known:
+                header = [f"{share} %" for share in known[0]]
+                means = [float(np.mean([each[share] for each in known])) for share in known[0]]
+                rows.append([detector, column_name(column), *(f"{mean:.2f}" for mean in means)])
+    return markdown(["detector", "training set", *header], rows)
+
+
+def cause_table(results: Results, dataset: str, refine: str) -> str:
+    """Why defects pass at the calibrated review limit, mean over seeds."""
+    rows = []
+    for detector in results.detectors:
+        for column in results.columns:
+            known = [result.causes for result in results.get(dataset, detector, refine, column) if result.causes]
+            if known:
+                shares = [float(np.mean([each[cause] for each in known])) for cause in CAUSES]
+                rows.append([detector, column_name(column), *(f"{share:.2f}" for share in (sum(shares), *shares))])
+    return markdown(["detector", "training set", "pass", *CAUSES], rows)
 
 
 def time_table(results: Results) -> str:

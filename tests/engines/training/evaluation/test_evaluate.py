@@ -74,6 +74,8 @@ def test_every_run_has_its_figures(done: Path) -> None:
         assert escapes["count"] == 12
         assert escapes["passed"] == run["escape"] <= escapes["not_rejected"]
         assert 0 <= escapes["ranked_5"] <= escapes["ranked_1"] <= 1
+        assert sum(run["causes"].values()) == pytest.approx(run["escape"])
+        assert run["trade_off"]["1"] == escapes["ranked_1"]
         assert run["escapes_by_defect"] == {"scratch": escapes}
     assert good["oracle", 30]["image_auroc"] == 1.0
     assert good["oracle", 30]["removed_bad"] == 10
@@ -97,9 +99,16 @@ def test_the_report_shows_tables_and_pictures(done: Path) -> None:
         "Worst mistakes",
         "AUPRO",
         "not rejected",
+        "Trade-off",
+        "Why defects pass",
     ):
         assert heading in text
-    for picture in ("auroc-spatial.png", "scores-rings-spatial.png", "mistakes-rings-spatial.png"):
+    for picture in (
+        "auroc-spatial.png",
+        "scores-rings-spatial.png",
+        "trade-off-rings-spatial.png",
+        "mistakes-rings-spatial.png",
+    ):
         assert (done / "plots" / picture).stat().st_size > 5000
         assert f"(plots/{picture})" in text
 

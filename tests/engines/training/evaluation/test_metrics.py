@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.training.evaluation.metrics import AUPRO_LIMIT, auroc, escapes_by_ranking, f1_max, pixel_metrics
+from engines.training.evaluation.metrics import AUPRO_LIMIT, auroc, escapes_by_ranking, f1_max, pixel_metrics, trade_off
 
 scores = st.lists(st.integers(0, 12), min_size=1, max_size=30).map(lambda values: np.array(values, np.float64))
 
@@ -42,6 +42,15 @@ def test_ranking_rejects_no_more_good_ones_than_asked_and_escapes_are_the_rest(
     assert len(caught) == 0 or np.mean(good >= caught[0]) <= share + 1 / len(good)
     assert escapes_by_ranking(good, defective, 0.5 + share / 2) <= escaped
     assert escapes_by_ranking(good, good.max() + 1 + defective, share) == 0
+
+
+@given(good=scores, defective=scores)
+def test_the_trade_off_falls_as_more_good_ones_are_looked_at(
+    good: NDArray[np.float64], defective: NDArray[np.float64]
+) -> None:
+    curve = list(trade_off(good, defective).values())
+    assert curve == sorted(curve, reverse=True)
+    assert curve[0] == np.mean(defective <= good.max())
 
 
 def pro_by_definition(maps: list[NDArray[np.float64]], regions: list[NDArray[np.bool_]]) -> float:
