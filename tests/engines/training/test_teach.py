@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from engines.training.__main__ import main
 from station.jobs.process import JobError, JobProgress
 from station.jobs.teaching import TeachResult, teach
 from tests.bench.engines.pictures import SIZE_PX, ring, write_rings
+from tests.bench.made_once import made_once
 
 pytestmark = pytest.mark.system
 
@@ -45,16 +47,25 @@ class Taught:
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     """An engine taught on good parts, by mistake two scratched ones, and three more that are known to be bad."""
-    folder = tmp_path_factory.mktemp("teach")
-    images, cache, known_bad = folder / "images", folder / "cache", folder / "bad.txt"
-    write_rings(images, GOOD)
-    write_rings(images, len(DIRTY), first_seed=500, scratch=True)
-    write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
-    known_bad.write_text("\n".join(KNOWN_BAD))
-    seen: list[JobProgress] = []
-    request = TeachRequest(steps=0, threads=1, known_bad=known_bad, cache=cache)
-    result = teach(images, folder / "engine", request, on_progress=seen.append)
-    return Taught(result, seen, images, known_bad, cache)
+
+    def make(folder: Path) -> Taught:
+        images, cache, known_bad = folder / "images", folder / "cache", folder / "bad.txt"
+        write_rings(images, GOOD)
+        write_rings(images, len(DIRTY), first_seed=500, scratch=True)
+        write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
+        known_bad.write_text("\n".join(KNOWN_BAD))
+        seen: list[JobProgress] = []
+        request = TeachRequest(steps=0, threads=1, known_bad=known_bad, cache=cache)
+        result = teach(images, folder / "engine", request, on_progress=seen.append)
+        return Taught(result, seen, images, known_bad, cache)
+
+    return made_once(tmp_path_factory, "taught", make)
+
+
+@pytest.fixture
+def resumable(taught: Taught, tmp_path: Path) -> Taught:
+    """The same with a cache that this test may write to."""
+    return replace(taught, cache=Path(shutil.copytree(taught.cache, tmp_path / "cache")))
 
 
 def test_new_defects_fail_and_new_good_parts_do_not(taught: Taught) -> None:
@@ -143,37 +154,37 @@ def wait_for_round(process: subprocess.Popen[str], number: int) -> None:
     pytest.fail("ended before it refined")
 
 
-def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(taught: Taught, tmp_path: Path) -> None:
-    process = start(taught, tmp_path / "engine")
+def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(resumable: Taught, tmp_path: Path) -> None:
+    process = start(resumable, tmp_path / "engine")
     wait_for_round(process, 2)
     process.kill()
     assert process.wait(timeout=30) == -signal.SIGKILL
     assert process.stdout is not None
     process.stdout.close()
     assert not (tmp_path / "engine").exists()
-    assert len(list(taught.cache.glob("*.checkpoint"))) == 1
+    assert len(list(resumable.cache.glob("*.checkpoint"))) == 1
 
     seen: list[JobProgress] = []
-    request = TeachRequest(steps=0, threads=1, known_bad=taught.known_bad, cache=taught.cache)
-    again = teach(taught.images, tmp_path / "engine", request, on_progress=seen.append)
+    request = TeachRequest(steps=0, threads=1, known_bad=resumable.known_bad, cache=resumable.cache)
+    again = teach(resumable.images, tmp_path / "engine", request, on_progress=seen.append)
 
     def rounds(progress: list[JobProgress]) -> int:
         return len([entry for entry in progress if entry.step == "refine"])
 
-    assert rounds(seen) <= rounds(taught.seen) - 2
-    assert list(taught.cache.glob("*.checkpoint")) == []
-    first, second = (read_bundle(each.engine).manifest for each in (taught.result, again))
+    assert rounds(seen) <= rounds(resumable.seen) - 2
+    assert list(resumable.cache.glob("*.checkpoint")) == []
+    first, second = (read_bundle(each.engine).manifest for each in (resumable.result, again))
     assert second.training == first.training
-    assert again.summary["removed"] == taught.result.summary["removed"]
+    assert again.summary["removed"] == resumable.result.summary["removed"]
     assert second.calibration.reject_score == pytest.approx(first.calibration.reject_score, abs=1e-4)
     assert [g.image_score for g in second.golden] == pytest.approx([g.image_score for g in first.golden], abs=1e-4)
 
 
-def test_sigterm_leaves_nothing_behind(taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigterm_leaves_nothing_behind(resumable: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    process = start(taught, tmp_path / "engine", "--refine", "none")
+    process = start(resumable, tmp_path / "engine", "--refine", "none")
     assert process.stdout is not None
     wait_for_round(process, 0)
     process.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from engines.training.evaluation.__main__ import main as evaluation_main
 from station.commands.main import main
 from tests.bench.engines import small_sets
+from tests.bench.made_once import made_once
 from tests.bench.waiting import is_alive, wait_for
 
 pytestmark = pytest.mark.system
@@ -44,16 +46,21 @@ GRID = ("--refine", "oracle,none", "--noise", "0,30,90", "--seeds", "1", "--jobs
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 good images to learn, 24 scratched of which 12 are dirt."""
-    return small_sets.mvtec(tmp_path_factory.mktemp("evaluation") / "rings", good=6, scratched=24)
+    return made_once(
+        tmp_path_factory, "evaluation", lambda folder: small_sets.mvtec(folder / "rings", good=6, scratched=24)
+    )
 
 
 @pytest.fixture(scope="module")
-def done(dataset: Path) -> Path:
-    output = dataset.parent / "out"
-    options = ["--output", str(output), "--cache", str(dataset.parent / "cache"), "--steps", "0", *GRID]
-    # 1: runs failed, there is too little to learn at 90 %.
-    assert main(["evaluate", "--dataset", str(dataset), *options]) == 1
-    return output
+def done(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> Path:
+        output = folder / "out"
+        options = ["--output", str(output), "--cache", str(dataset.parent / "cache"), "--steps", "0", *GRID]
+        # 1: runs failed, there is too little to learn at 90 %.
+        assert main(["evaluate", "--dataset", str(dataset), *options]) == 1
+        return output
+
+    return made_once(tmp_path_factory, "evaluated", make)
 
 
 def test_every_run_has_its_figures(done: Path) -> None:
@@ -113,7 +120,8 @@ def test_the_report_shows_tables_and_pictures(done: Path) -> None:
         assert f"(plots/{picture})" in text
 
 
-def test_what_is_done_is_not_done_again(dataset: Path, done: Path) -> None:
+def test_what_is_done_is_not_done_again(dataset: Path, done: Path, tmp_path: Path) -> None:
+    done = Path(shutil.copytree(done, tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (done / "runs").iterdir()}
     (done / "report.md").unlink()
     again = evaluate(dataset, done, *GRID)
@@ -123,8 +131,8 @@ def test_what_is_done_is_not_done_again(dataset: Path, done: Path) -> None:
     assert (done / "report.md").is_file()
 
 
-def test_after_a_kill_two_processes_finish_the_rest(dataset: Path, done: Path) -> None:
-    output = dataset.parent / "killed"
+def test_after_a_kill_two_processes_finish_the_rest(dataset: Path, done: Path, tmp_path: Path) -> None:
+    output = tmp_path / "killed"
     grid = ("--refine", "none", "--noise", "0", "--seeds", "3", "--jobs", "1")
     process = subprocess.Popen(command(dataset, output, *grid), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

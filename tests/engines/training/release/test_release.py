@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from engines.training.release.frame_graph import check_frame_graph
 from engines.training.release.int8.quantise import QuantisedGraph, quantised_backbone
 from engines.training.release.release import ON_A_LIMIT, SAMPLE, Released, release
 from tests.bench.engines.pictures import write_rings
+from tests.bench.made_once import made_once
 
 pytestmark = pytest.mark.system
 
@@ -48,7 +50,10 @@ class Training:
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
-    folder = tmp_path_factory.mktemp("release")
+    return made_once(tmp_path_factory, "release", learned_from_rings)
+
+
+def learned_from_rings(folder: Path) -> Training:
     write_rings(folder / "images", GOOD)
     write_rings(folder / "images", BAD, first_seed=600, scratch=True)
     located = locate(open_dataset(folder / "images"), LocateOptions("none"))
@@ -67,18 +72,18 @@ LENIENT = Tolerance(score_share=10.0, map_share=10.0, rank_correlation=-1.0, cha
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quantised_once() -> Iterator[None]:
+def _quantised_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The same graph with the same images is quantised once: it takes longest, and gives the same every time."""
-    made: dict[str, QuantisedGraph] = {}
 
     def once(
         model: bytes, images: Sequence[NDArray[np.uint8]], *, spared_share: float, **options: Any
     ) -> QuantisedGraph:
         content = b"".join((model, *(image.tobytes() for image in images)))
-        key = f"{hashlib.sha256(content).hexdigest()} {spared_share}"
-        if key not in made:
-            made[key] = quantised_backbone(model, images, spared_share=spared_share, **options)
-        return made[key]
+        return made_once(
+            tmp_path_factory,
+            f"int8-{hashlib.sha256(content).hexdigest()}-{spared_share}",
+            lambda _: quantised_backbone(model, images, spared_share=spared_share, **options),
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(releasing, "quantised_backbone", once)
@@ -86,10 +91,10 @@ def _quantised_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def released(training: Training) -> Released:
+def released(training: Training, tmp_path_factory: pytest.TempPathFactory) -> Released:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(releasing, "INT8_AT_TEACHING", LENIENT)
-        return training.release(int8=True)
+        return made_once(tmp_path_factory, "released", lambda _: training.release(int8=True))
 
 
 def test_every_graph_passed_its_gate(released: Released) -> None:
