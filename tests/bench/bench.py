@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -92,6 +92,13 @@ class BenchPlc:
         self._stop.set()
         self._thread.join()
         self._link.close()
+
+    def reset(self) -> None:
+        """Outputs as at the start, and nothing read."""
+        with self._lock:
+            self.control = Control(trigger_enable=True, buffer_enable=True)
+            self.results = {}
+            self.acknowledge = self.beat = True
 
     def set(self, **changes: Any) -> None:
         """Changes outputs from the next scan on."""
@@ -172,6 +179,9 @@ class Bench:
         self.process: subprocess.Popen[bytes] | None = None
         self.plc = BenchPlc(self.port)
         self._next_part_id = 1000
+        self._before = PartCounts()
+        self._counters_before: dict[str, int] = {}
+        self._rows_before = 0
 
     def write_config(self, **settings: Any) -> None:
         """Writes station.toml; `settings` are `section__key=value`, and None for a key that shall not be there."""
@@ -250,6 +260,23 @@ class Bench:
         """Waits until the PLC sees TriggerReady."""
         wait_for(lambda: self.plc.ready, "TriggerReady", START_S)
 
+    def reset(self) -> None:
+        """The same station for another test: the PLC as at the start, and books that begin here.
+
+        It is started again where it has ended or does not become ready.
+        """
+        self.plc.reset()
+        if self.process is not None and self.process.poll() is None:
+            try:
+                wait_for(lambda: self.plc.ready and self.settled(), "TriggerReady")
+            except AssertionError:
+                self.kill()
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+        wait_for(self._all_on_record, "the parts of the test before on record")
+        self._before, self._counters_before, self._rows_before = PartCounts(), {}, 0
+        self._before, self._counters_before, self._rows_before = self.counts(), self.counters(), len(self.rows())
+
     def terminate(self, timeout_s: float = DEADLINE_S) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
@@ -321,13 +348,28 @@ class Bench:
     def engine_id(self) -> str:
         return read_bundle(self.engine_path).manifest.engine_id
 
+    def counters(self) -> dict[str, int]:
+        """What the station has counted since the last `reset`, or since it started."""
+        counted: dict[str, int] = self.status()["counters"]
+        return {name: count - self._counters_before.get(name, 0) for name, count in counted.items()}
+
     def rows(self) -> list[PartRow]:
+        """The parts on record since the last `reset`."""
         with open_reader(self.directory / "work" / "records") as connection:
-            return list(parts(connection))
+            return list(parts(connection))[self._rows_before :]
 
     def counts(self) -> PartCounts:
+        """What is on record since the last `reset`."""
         with open_reader(self.directory / "work" / "records") as connection:
-            return count_parts(connection)
+            every = count_parts(connection)
+        return PartCounts(*(now - before for now, before in zip(astuple(every), astuple(self._before), strict=True)))
+
+    def _all_on_record(self) -> bool:
+        status = self.status()
+        with open_reader(self.directory / "work" / "records") as connection:
+            on_record = count_parts(connection, status["session"])
+        counted = status["counters"]
+        return (on_record.triggers, on_record.missed) == (counted["triggers"], counted["missed"])
 
     def assert_balanced(self, triggers: int | None = None) -> PartCounts:
         """Every trigger has exactly one verdict, on record; a PASS is only what was inspected and scored."""

@@ -29,19 +29,43 @@ from tests.bench.waiting import wait_for
 ERROR = int(Verdict.ERROR)
 
 
+@pytest.fixture(scope="module")
+def one_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("station")) as bench:
+        yield bench
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(one_station: Bench) -> Bench:
+    """The station of this file: it has to be back without a hand for the next test."""
+    one_station.reset()
+    return one_station
+
+
+@pytest.fixture
+def own_bench(tmp_path: Path) -> Iterator[Bench]:
+    """A station that the test ends."""
     with Bench(tmp_path) as bench:
         bench.start()
         yield bench
 
 
-@pytest.fixture
-def faulty_bench(tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, with_engine=False, station__engine_hang_s=8.0, station__errors_in_a_row_to_fault=4) as bench:
+@pytest.fixture(scope="module")
+def one_faulty_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(
+        tmp_path_factory.mktemp("faulty"),
+        with_engine=False,
+        station__engine_hang_s=8.0,
+        station__errors_in_a_row_to_fault=4,
+    ) as bench:
         write_faulty_engine(bench.engine_path, width=160, height=128)
-        bench.start()
         yield bench
+
+
+@pytest.fixture
+def faulty_bench(one_faulty_station: Bench) -> Bench:
+    one_faulty_station.reset()
+    return one_faulty_station
 
 
 def assert_works(bench: Bench) -> None:
@@ -147,10 +171,11 @@ def test_lost_frame_keeps_its_neighbours_verdicts(bench: Bench) -> None:
 
 def test_part_taken_off_by_hand_does_not_shift_ids(bench: Bench) -> None:
     """Its id was announced, it never reached the light barrier."""
-    bench.plc.latch(1)
+    taken_off = bench.next_part_id()
+    bench.plc.latch(taken_off)
     following = bench.send(bad())
     assert bench.result(following).result == Verdict.FAIL
-    assert bench.result(1).result == ERROR
+    assert bench.result(taken_off).result == ERROR
     assert bench.part(good()).passed
     bench.assert_balanced(3)
 
@@ -234,8 +259,9 @@ def test_second_client_may_read_but_not_write(bench: Bench) -> None:
     bench.assert_balanced(4)
 
 
-def test_corrupt_engine_is_refused(bench: Bench) -> None:
+def test_corrupt_engine_is_refused(own_bench: Bench) -> None:
     """At the start with exit code 2; at a reload the old engine stays in force."""
+    bench = own_bench
     model = bench.engine_path / "model.onnx"
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
@@ -254,7 +280,8 @@ def test_corrupt_engine_is_refused(bench: Bench) -> None:
     assert "model.onnx" in bench.log()
 
 
-def test_sigterm_under_load(bench: Bench) -> None:
+def test_sigterm_under_load(own_bench: Bench) -> None:
+    bench = own_bench
     sent = [bench.send(good() if index % 3 else bad()) for index in range(12)]
     assert bench.terminate() == 0
     counts = bench.assert_balanced()
@@ -267,8 +294,9 @@ def test_sigterm_under_load(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.004, 0.05])
-def test_kill_9_and_restart(bench: Bench, after_s: float) -> None:
+def test_kill_9_and_restart(own_bench: Bench, after_s: float) -> None:
     """What the PLC was told stands in the books after the restart, what it was not told is an error part."""
+    bench = own_bench
     for index in range(5):
         bench.part(good() if index % 2 else bad())
     last = bench.send(good())

@@ -24,8 +24,22 @@ from tests.bench.programs import needs_program
 from tests.bench.waiting import is_alive, wait_for
 
 
+@pytest.fixture(scope="module")
+def one_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with Bench(tmp_path_factory.mktemp("station")) as bench:
+        yield bench
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(one_station: Bench) -> Bench:
+    """The station of this file: every test leaves it on line."""
+    one_station.reset()
+    return one_station
+
+
+@pytest.fixture
+def own_bench(tmp_path: Path) -> Iterator[Bench]:
+    """A station that the test ends, or whose settings it changes."""
     with Bench(tmp_path) as bench:
         bench.start()
         yield bench
@@ -40,14 +54,14 @@ def test_an_id_latched_while_not_ready_that_never_comes_is_missed_in_all_books(b
     assert station("offline", "--config", str(bench.config_path)).returncode == 0
     wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
     bench.plc.latch(bench.next_part_id())
-    wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the id to expire")
+    wait_for(lambda: bench.counters()["missed"] == 1, "the id to expire")
     wait_for(lambda: bench.counts().missed == 1, "the missed part on record")
+    assert station("online", "--config", str(bench.config_path)).returncode == 0
 
 
 def test_every_part_is_one_row_with_the_time_of_every_step(bench: Bench) -> None:
     assert bench.part(good()).passed
     assert bench.part(bad()).result == Verdict.FAIL
-    assert bench.terminate() == 0
     bench.assert_balanced(2)
     passed, failed = bench.rows()
     for row in (passed, failed):
@@ -65,14 +79,21 @@ def test_every_part_is_one_row_with_the_time_of_every_step(bench: Bench) -> None
         assert row.engine_id == bench.engine_id
     assert passed.views[0].image_path is None
     assert failed.views[0].image_path is not None
-    assert (bench.directory / "work" / "records" / failed.views[0].image_path).exists()
+    image = bench.directory / "work" / "records" / failed.views[0].image_path
+    wait_for(image.exists, "the image on disk")
 
 
 def test_one_canonical_line_per_part(bench: Bench) -> None:
-    bench.part(bad())
-    assert bench.terminate() == 0
-    lines = [json.loads(line) for line in bench.log().splitlines() if line.startswith("{")]
-    parts = [line for line in lines if line["event"] == "part"]
+    part_id = bench.send(bad())
+    bench.result(part_id)
+
+    def lines() -> list[dict[str, Any]]:
+        events = [json.loads(line) for line in bench.log().split("\n")[:-1] if line.startswith("{")]
+        return [event for event in events if event["event"] == "part" and event["part_id"] == part_id]
+
+    wait_for(lambda: bool(lines()), "the line of the part")
+    bench.assert_balanced(1)
+    parts = lines()
     assert len(parts) == 1
     assert parts[0]["verdict"] == "FAIL"
     assert {"part_id", "acquisition_id", "reasons", "score", "latency_ms", "engine_id"} <= parts[0].keys()
@@ -94,12 +115,14 @@ def test_status_and_one_word_commands(bench: Bench) -> None:
 def test_triggers_while_offline_are_missed_and_never_pass(bench: Bench) -> None:
     station("offline", "--config", str(bench.config_path))
     bench.send(good())
-    wait_for(lambda: bench.status()["counters"]["missed"] == 1, "the missed trigger")
+    wait_for(lambda: bench.counters()["missed"] == 1, "the missed trigger")
     assert bench.plc.results == {}
-    assert bench.status()["counters"]["triggers"] == 0
+    assert bench.counters()["triggers"] == 0
+    assert station("online", "--config", str(bench.config_path)).returncode == 0
 
 
-def test_reload_takes_up_new_limits_and_refuses_what_needs_a_restart(bench: Bench) -> None:
+def test_reload_takes_up_new_limits_and_refuses_what_needs_a_restart(own_bench: Bench) -> None:
+    bench = own_bench
     assert not bench.part(bad()).passed
     bench.write_config(decision__reject_score=1.0, decision__review_score=0.999, decision__pixel_score=0.999)
     assert station("reload", "--config", str(bench.config_path)).returncode == 0
@@ -222,7 +245,8 @@ OPENMP = "__KMP_REGISTERED_LIB_"
 """A training that another test runs at the same time registers there; the station has no OpenMP."""
 
 
-def test_nothing_is_left_behind(bench: Bench) -> None:
+def test_nothing_is_left_behind(own_bench: Bench) -> None:
+    bench = own_bench
     before = set(os.listdir("/dev/shm"))  # noqa: PTH208
     assert bench.part(good()).passed
     assert bench.terminate() == 0
