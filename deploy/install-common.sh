@@ -87,6 +87,9 @@ install_packages() {
 make_user() {
     getent passwd station >/dev/null || step "user of the service" useradd --system --user-group \
         --no-create-home --home-dir /var/lib/station --shell /usr/sbin/nologin station
+    for group in station-operate station-maintain; do
+        getent group "$group" >/dev/null || step "who may $group: members of that group" groupadd --system "$group"
+    done
     for group in video render; do
         if getent group "$group" >/dev/null; then
             step "GPU and cameras for it: group $group" usermod --append --groups "$group" station

@@ -32,6 +32,11 @@ def request(path: Path, message: Mapping[str, Any], timeout_s: float = 5.0) -> d
             connection.connect(str(path))
             connection.sendall(json.dumps(dict(message)).encode() + b"\n")
             line = _read_line(connection)
+    except PermissionError as problem:
+        raise ControlError(
+            f"{path} is closed to you ({problem}); members of the group of the station may ask it: "
+            "sudo usermod -aG station $USER, then sign in again"
+        ) from problem
     except OSError as problem:
         raise StationNotRunning(f'no station listens on {path} ({problem}); start it with "station run"') from problem
     if not line:

@@ -34,8 +34,8 @@ def test_answer(path: Path) -> None:
     assert request(path, {"command": "echo", "word": "hello"})["heard"] == "hello"
 
 
-def test_only_the_own_user_may_open_it(path: Path) -> None:
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+def test_only_the_own_user_and_group_may_open_it(path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
 
 def test_refusal_and_unknown_command(path: Path) -> None:

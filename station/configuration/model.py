@@ -95,6 +95,20 @@ class RecordsSection(Section):
     queue_size: int = Field(256, ge=8, le=65536, description="Parts that may wait for a slow disk with their images.")
 
 
+class AccessSection(Section):
+    """Who may do what on the control socket. Members of the group of the station's user may look."""
+
+    operate: list[str] = Field(
+        default_factory=lambda: ["station-operate"],
+        description="Groups of this computer whose members may also take the station on and off line, clear errors, "
+        "select recipes and make challenge tests.",
+    )
+    maintain: list[str] = Field(
+        default_factory=lambda: ["station-maintain"],
+        description="Groups whose members may do all that and reload, teach, and reset a failed challenge test.",
+    )
+
+
 class LogSection(Section):
     """Logging to standard error."""
 
@@ -116,6 +130,7 @@ class Configuration(Section):
     challenge: ChallengeSection = Field(default_factory=ChallengeSection, description="The challenge test.")
     reject: RejectSection = Field(default_factory=RejectSection, description="Who pushes bad parts off, and where.")
     records: RecordsSection = Field(default_factory=RecordsSection, description="Records and images.")
+    access: AccessSection = Field(default_factory=AccessSection, description="Who may do what on the control socket.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """The control socket of the daemon: takes one JSON object a line and replies with one; the client is station.control.
 
-Only the station's own user can open it (mode 0600). A client that sends nothing is dropped after CLIENT_TIMEOUT_S.
+The station's own user and group can open it (mode 0660). The kernel says who asks, `station.access` what he may ask. A
+client that sends nothing is dropped after CLIENT_TIMEOUT_S.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import socket
 import socketserver
 import struct
@@ -19,6 +19,8 @@ from typing import Any
 
 import structlog
 
+from station.access.rights import needed
+from station.access.roles import Caller, RoleGroups
 from station.control import LONGEST_SOCKET_PATH, MAX_LINE_BYTES, ControlError
 
 log = structlog.get_logger()
@@ -39,7 +41,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         try:
             line = self.rfile.readline(MAX_LINE_BYTES)
-            answer = self.server.answer(line, _user(self.connection))
+            answer = self.server.answer(line, self.server.groups.caller(*_peer(self.connection)))
             self.wfile.write(json.dumps(answer, default=str).encode() + b"\n")
         except OSError as problem:
             log.info("control client went away", detail=str(problem))
@@ -50,11 +52,15 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     """Nobody waits for a client at the end."""
     block_on_close = False
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, path: Path, handlers: Mapping[str, Handler], groups: RoleGroups, refused: Callable[[str], None]
+    ) -> None:
         self.handlers = dict(handlers)
+        self.groups = groups
+        self._refused = refused
         self.turns = 0
         self._places = threading.BoundedSemaphore(MOST_CLIENTS)
-        before = os.umask(0o177)
+        before = os.umask(0o117)
         try:
             super().__init__(str(path), _Handler)
         finally:
@@ -82,7 +88,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         finally:
             self._places.release()
 
-    def answer(self, line: bytes, user: str) -> dict[str, Any]:
+    def answer(self, line: bytes, caller: Caller) -> dict[str, Any]:
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
@@ -91,8 +97,18 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         handler = self.handlers.get(command) if isinstance(command, str) else None
         if handler is None:
             return {"ok": False, "error": f"unknown command {command!r}; known: {', '.join(sorted(self.handlers))}"}
+        role = needed(request)
+        if caller.role < role:
+            self._refused(f"{caller.user} may {caller.role.name.lower()} and asked for {command}")
+            groups = " or ".join(self.groups.of(role)) or "none: see [access]"
+            return {
+                "ok": False,
+                "error": f'"{command}" needs the role {role.name.lower()}, {caller.user} has '
+                f"{caller.role.name.lower()}. Members of these groups have it: {groups} "
+                f"(sudo usermod -aG GROUP {caller.user}, then sign in again)",
+            }
         try:
-            return {"ok": True, **handler({**request, "user": user})}
+            return {"ok": True, **handler({**request, "user": caller.user})}
         except ControlError as problem:
             return {"ok": False, "error": str(problem)}
         except Exception as problem:
@@ -106,8 +122,17 @@ class ControlServer:
     Each client has a thread of its own, so that a slow request hides no status.
     """
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
-        """Binds the socket. Raises ControlError when another station runs in the same work folder."""
+    def __init__(
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        groups: RoleGroups = RoleGroups(),  # noqa: B008  frozen
+        refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Binds the socket. Raises ControlError when another station runs in the same work folder.
+
+        `groups`: who may do more than look. `refused` hears, on any thread, who asked for what he may not.
+        """
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             raise ControlError(f"{path}: longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter station.work_dir")
         if path.exists():
@@ -115,7 +140,7 @@ class ControlServer:
                 raise ControlError(f"{path}: another station runs in this work folder; stop it or use another")
             path.unlink()  # left by a station that was killed
         self._path = path
-        self._server = _Server(path, handlers)
+        self._server = _Server(path, handlers, groups, refused)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="control")
 
     @property
@@ -140,13 +165,12 @@ class ControlServer:
             self._path.unlink()
 
 
-def _user(connection: socket.socket) -> str:
-    """The user of the process at the other end, as the kernel says."""
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """(uid, gid) of the process at the other end, as the kernel says."""
+    _, uid, gid = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return uid, gid
 
 
 def _is_in_use(path: Path) -> bool:

@@ -23,6 +23,7 @@ import structlog
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError, PlcLink
 from engines.errors import EngineError
+from station.access.roles import RoleGroups
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.control import ControlError
@@ -140,7 +141,13 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
         teaching=teaching,
         health=lambda: records.recorder.health,
     )
-    control = ControlServer(configuration.control_socket, requests.handlers)
+    access = configuration.settings.access
+    control = ControlServer(
+        configuration.control_socket,
+        requests.handlers,
+        RoleGroups(frozenset(access.operate), frozenset(access.maintain)),
+        lambda detail: records.recorder.event("control_refused", "warning", detail),
+    )
     opened.callback(control.close)
     _start_line(line, changeover, control, opened)
     names = list(configuration.settings.cameras)

@@ -1,0 +1,68 @@
+"""Three roles, and who has which: by the groups of the operating system.
+
+A member of the station's own group may look: the same files and the same socket. The groups of `[access]` may do more.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Role(IntEnum):
+    """Each may do what the ones before may."""
+
+    LOOK = 1
+    OPERATE = 2
+    MAINTAIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The process at the other end of the socket, as the kernel names it."""
+
+    user: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGroups:
+    """Names of groups whose members may do more than look."""
+
+    operate: frozenset[str] = frozenset()
+    maintain: frozenset[str] = frozenset()
+
+    def caller(self, uid: int, gid: int) -> Caller:
+        """Who that is and what he may do. The station's own user and root may everything."""
+        user, groups = _account(uid, gid)
+        return Caller(user, Role.MAINTAIN if uid in (0, os.geteuid()) else self.role_of(groups))
+
+    def role_of(self, groups: Collection[str]) -> Role:
+        """The highest role of these groups; who reached the socket may look."""
+        if not self.maintain.isdisjoint(groups):
+            return Role.MAINTAIN
+        return Role.LOOK if self.operate.isdisjoint(groups) else Role.OPERATE
+
+    def of(self, role: Role) -> list[str]:
+        """The groups whose members have this role, for a message."""
+        return sorted(self.maintain if role is Role.MAINTAIN else self.operate | self.maintain)
+
+
+def _account(uid: int, gid: int) -> tuple[str, set[str]]:
+    """(name, names of groups) of a user. One without an account has the group of the process alone."""
+    try:
+        user = pwd.getpwuid(uid).pw_name
+        numbers = os.getgrouplist(user, gid)
+    except KeyError:
+        user, numbers = f"uid {uid}", [gid]
+    names = set()
+    for number in numbers:
+        try:
+            names.add(grp.getgrgid(number).gr_name)
+        except KeyError:  # a group without a name is in no list
+            continue
+    return user, names
