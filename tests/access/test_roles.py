@@ -116,7 +116,7 @@ class TestAsAnotherUser:
 
     def test_the_refusal_names_the_groups(self, server: tuple[Path, RoleGroups]) -> None:
         answer = self.ask(server[0], '{"command": "challenge", "action": "reset", "who": "x", "user": "root"}')
-        assert "needs the role maintain; nobody has operate" in answer
+        assert "needs the role maintain, nobody has operate" in answer
         assert "service (sudo usermod -aG GROUP nobody" in answer
 
     def test_whom_the_socket_does_not_belong_to_does_not_get_in(self, server: tuple[Path, RoleGroups]) -> None:
@@ -127,8 +127,8 @@ class TestAsAnotherUser:
 
     def test_the_command_says_which_group_it_takes(self, server: tuple[Path, RoleGroups]) -> None:
         os.chown(server[0], 0, 0)
-        asks = "import os, sys; os.setgroups([]); os.setuid(int(sys.argv[1])); "
-        asks += "from station.control import request; from pathlib import Path; request(Path(sys.argv[2]), {})"
+        asks = "import os, sys; from station.control import request; from pathlib import Path; "
+        asks += "os.setgroups([]); os.setgid(65534); os.setuid(int(sys.argv[1])); request(Path(sys.argv[2]), {})"
         nobody = str(pwd.getpwnam("nobody").pw_uid)
         source = Path(__file__).parents[2]
         done = subprocess.run(
