@@ -1,48 +1,31 @@
-"""A part that stands out from an even background: its outline, its axis and the box around it.
+"""A part that stands out from its background: its outline, its axis and the box around it.
 
-The background is a quadratic surface fitted to the edge of the image (light falls off towards the corners), robustly,
-so that a cable or a speck at the edge does not bend it. What differs from it by the taught contrast is part. The axis
-comes from the second moments of the outline, its direction from the third: the sign of the skewness along the axis
-does not depend on single pixels, unlike the farthest point.
+What differs from the background (`engines.location.contrast`) by the taught contrast is part. The axis comes from the
+second moments of the outline, its direction from the third: the sign of the skewness along the axis does not depend on
+single pixels, unlike the farthest point. So does the box, where its place is taught in standard deviations: it stays
+when the outline flickers, and grows where the outline reaches out of it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle.location_spec import SEARCH_PX, BlobLocation
+from engines.bundle.location_spec import BlobLocation
 from engines.errors import PartNotLocated
+from engines.location.contrast import Contrast, edge_grid, measure_contrast
 from engines.location.pose import Pose
 
-EDGE_SHARE = 0.03
-"""Of the shorter side: how wide the edge is that the background is fitted to."""
-MAX_EDGE_PIXELS = 800
-FIT_ROUNDS = 3
 MAX_FOREIGN_EDGE_SHARE = 0.1
 """Share of the edge that may differ from the background."""
 SECOND_PART_SHARE = 0.4
-"""Another outline with more than this share of the largest one's area is another part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """How an image differs from its background, at most `SEARCH_PX` px large."""
-
-    image: NDArray[np.uint8]
-    """(height, width) or (height, width, 3), scaled down."""
-    scale_x: float
-    """Pixels of the whole image per pixel here."""
-    scale_y: float
-    distance: NDArray[np.float32]
-    """(height, width), grey levels; in colour the channel that differs most."""
-    noise: float
-    """Standard deviation of the background at the edge, robust."""
+"""Another outline with more than this share of the largest one's area is another part, unless taught otherwise."""
+EDGES_TRIM_PX = 1
+"""A steep line is about three pixels wide, and the part ends in its middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +47,12 @@ class Blob:
     """Third moment along the axis, standardised; above 0: the thin end points along `axis_deg`."""
     brightness: float
     """Correlation of the grey value with the place along the axis, -1 to 1."""
+    covariance: tuple[float, float, float]
+    """xx, xy, yy of the filled outline, px squared."""
+    lean: tuple[float, float]
+    """Sum of the third moments along x and along y, standardised: where the thin end points, whatever the axis."""
+    other_share: float
+    """Area of the next largest thing over this one's."""
 
 
 class BlobLocator:
@@ -75,8 +64,29 @@ class BlobLocator:
     def locate(self, image: NDArray[np.uint8]) -> Pose:
         """See `Locator`."""
         spec = self._spec
-        blob = find_blob(measure_contrast(image), spec.contrast, with_brightness=spec.head == "brightness")
+        contrast = measure_contrast(image, spec.cue, spec.side, spec.ground)
+        most = SECOND_PART_SHARE if spec.max_other_share is None else spec.max_other_share
+        blob = find_blob(contrast, spec.contrast, most, with_brightness=spec.head == "brightness")
         return pose_of(blob, spec)
+
+
+def angle_of(blob: Blob, spec: BlobLocation) -> float:
+    """Degrees from the image's x axis to that of the box."""
+    if not spec.turn:
+        return 0.0
+    if spec.turn_by == "lean":
+        return math.degrees(math.atan2(blob.lean[1], blob.lean[0]))
+    lean = {"shape": blob.skewness, "brightness": -blob.brightness, "none": 0.0}[spec.head]
+    return blob.axis_deg if lean >= 0 else blob.axis_deg + 180.0
+
+
+def in_deviations(blob: Blob, angle_deg: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The outline (n, 2) along axes turned by `angle_deg`, from the centre of gravity, and the standard deviations (2,)
+    there, all px."""
+    axes = _axes(angle_deg)
+    xx, xy, yy = blob.covariance
+    deviations = np.sqrt(np.einsum("ij,jk,ik->i", axes, np.array([[xx, xy], [xy, yy]]), axes))
+    return (blob.outline - (blob.x, blob.y)) @ axes.T, deviations
 
 
 def pose_of(blob: Blob, spec: BlobLocation) -> Pose:
@@ -90,46 +100,36 @@ def pose_of(blob: Blob, spec: BlobLocation) -> Pose:
             f"what stands out from the background covers {blob.area_share:.2%} of the image, "
             f"a part covers {spec.min_area_share:.2%} to {spec.max_area_share:.2%}"
         )
-    angle_deg = 0.0
-    if spec.turn:
-        lean = {"shape": blob.skewness, "brightness": -blob.brightness, "none": 0.0}[spec.head]
-        angle_deg = blob.axis_deg if lean >= 0 else blob.axis_deg + 180.0
+    angle_deg = angle_of(blob, spec)
+    axes = _axes(angle_deg)
+    if spec.box is None:
+        along = blob.outline @ axes.T
+        low, high = along.min(axis=0), along.max(axis=0)
+        x, y = (low + high) / 2 @ axes
+        width, height = high - low
+        margin = 2 * spec.margin * max(width, height)
+        width, height = width + margin, height + margin
+    else:
+        outline, deviations = in_deviations(blob, angle_deg)
+        left, top, right, bottom = spec.box
+        low, high = deviations * (left, top), deviations * (right, bottom)
+        edge = spec.margin * float((high - low).max())
+        # Whatever sticks out of the part is looked at, too.
+        low, high = np.minimum(low - edge, outline.min(axis=0)), np.maximum(high + edge, outline.max(axis=0))
+        x, y = (low + high) / 2 @ axes + (blob.x, blob.y)
+        width, height = high - low
+    return Pose(float(x), float(y), float(width), float(height), (angle_deg + 180.0) % 360.0 - 180.0)
+
+
+def _axes(angle_deg: float) -> NDArray[np.float64]:
+    """(2, 2): the turned axes, one a row."""
     turn = math.radians(angle_deg)
-    axes = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
-    along = blob.outline @ axes.T
-    low, high = along.min(axis=0), along.max(axis=0)
-    x, y = (low + high) / 2 @ axes
-    width, height = high - low
-    margin = 2 * spec.margin * max(width, height)
-    return Pose(float(x), float(y), float(width + margin), float(height + margin), (angle_deg + 180.0) % 360.0 - 180.0)
+    return np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
 
 
-def measure_contrast(image: NDArray[np.uint8]) -> Contrast:
-    """Scale `image` down and measure how its pixels differ from the background.
-
-    Raises:
-        PartNotLocated: the image is too small to have an edge and a part.
-    """
-    height, width = image.shape[:2]
-    if min(height, width) < 16:
-        raise PartNotLocated(f"the image has {width}x{height} px, at least 16x16 are needed to find a part in it")
-    small = _shrink(image)
-    rows, columns = small.shape[:2]
-    x, y, edge = _grid(rows, columns)
-    basis = _basis(x[edge % columns], y[edge // columns])
-    distance = np.zeros((rows, columns), np.float32)
-    noise = 0.0
-    for channel in cv2.split(small):
-        values = channel.astype(np.float32)
-        (level, by_x, by_y, by_xx, by_xy, by_yy), residual_noise = _robust_fit(basis, values.reshape(-1)[edge])
-        surface = (level + by_x * x + by_xx * x * x) + (by_y * y + by_yy * y * y)[:, np.newaxis]
-        surface += np.outer(by_xy * y, x)
-        cv2.max(distance, cv2.absdiff(values, surface), distance)
-        noise = max(noise, residual_noise)
-    return Contrast(small, width / columns, height / rows, distance, noise)
-
-
-def find_blob(contrast: Contrast, threshold: float, *, with_brightness: bool = True) -> Blob:
+def find_blob(
+    contrast: Contrast, threshold: float, max_other_share: float = SECOND_PART_SHARE, *, with_brightness: bool = True
+) -> Blob:
     """The one part whose pixels differ from the background by more than `threshold` grey levels.
 
     Raises:
@@ -137,31 +137,43 @@ def find_blob(contrast: Contrast, threshold: float, *, with_brightness: bool = T
     """
     rows, columns = contrast.distance.shape
     mask = np.asarray(contrast.distance > threshold, np.uint8)
-    _, _, edge = _grid(rows, columns)
+    _, _, edge = edge_grid(rows, columns)
     foreign = float(mask.reshape(-1)[edge].mean())
     if foreign > MAX_FOREIGN_EDGE_SHARE:
         raise PartNotLocated(
             f"{foreign:.0%} of the image's edge differ from the background (allowed {MAX_FOREIGN_EDGE_SHARE:.0%}): "
             "the part reaches over the edge, or the background is not even"
         )
-    mask = cv2.medianBlur(mask, 3)  # type: ignore[assignment]
+    mask = _surrounded(mask) if contrast.cue == "edges" else cv2.medianBlur(mask, 3)  # type: ignore[assignment]
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))  # type: ignore[assignment]
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     areas = [cv2.contourArea(outline) for outline in outlines]
     if not areas or max(areas) < 4:
-        raise PartNotLocated(f"nothing differs from the background by more than {threshold:.0f} grey levels")
+        what = "grey levels per pixel" if contrast.cue == "edges" else "grey levels"
+        raise PartNotLocated(f"nothing differs from the background by more than {threshold:.0f} {what}")
     largest = int(np.argmax(areas))
-    parts = sum(area > SECOND_PART_SHARE * areas[largest] for area in areas)
+    others = [area / areas[largest] for index, area in enumerate(areas) if index != largest]
+    parts = 1 + sum(share > max_other_share for share in others)
     if parts > 1:
         raise PartNotLocated(f"{parts} things of similar size stand out from the background, expected one part")
     outline = np.asarray(outlines[largest], np.int32)
     left, top, width, height = cv2.boundingRect(outline)
-    if left <= 0 or top <= 0 or left + width >= columns or top + height >= rows:
+    spare = EDGES_TRIM_PX if contrast.cue == "edges" else 0
+    if left <= spare or top <= spare or left + width >= columns - spare or top + height >= rows - spare:
         raise PartNotLocated("the part reaches over the edge of the image")
-    return _blob(contrast, outline, with_brightness=with_brightness)
+    return _blob(contrast, outline, max(others, default=0.0), with_brightness=with_brightness)
 
 
-def _blob(contrast: Contrast, outline: NDArray[np.int32], *, with_brightness: bool) -> Blob:
+def _surrounded(steep: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What lines of steep change surround, without the outer half of the lines, which lies beside the part."""
+    kernel = np.ones((3, 3), np.uint8)
+    closed = cv2.morphologyEx(steep, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = cv2.drawContours(np.zeros_like(steep), outlines, -1, 1, cv2.FILLED)
+    return np.asarray(cv2.erode(filled, kernel, iterations=EDGES_TRIM_PX, borderValue=0), np.uint8)
+
+
+def _blob(contrast: Contrast, outline: NDArray[np.int32], other_share: float, *, with_brightness: bool) -> Blob:
     rows, columns = contrast.distance.shape
     scale = np.array([contrast.scale_x, contrast.scale_y])
     points = (outline.reshape(-1, 2) + 0.5) * scale
@@ -195,6 +207,12 @@ def _blob(contrast: Contrast, outline: NDArray[np.int32], *, with_brightness: bo
         elongation=math.sqrt(along / across),
         skewness=third / along**1.5,
         brightness=brightness,
+        covariance=(xx, xy, yy),
+        lean=(
+            (moments["mu30"] + moments["mu12"]) / area / (xx + yy) ** 1.5,
+            (moments["mu21"] + moments["mu03"]) / area / (xx + yy) ** 1.5,
+        ),
+        other_share=other_share,
     )
 
 
@@ -202,51 +220,3 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / norm if norm > 0 else 0.0
-
-
-def _shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """At most `SEARCH_PX` px. Large images are thinned out first: an outline does not need every pixel."""
-    height, width = image.shape[:2]
-    factor = SEARCH_PX / max(height, width)
-    if factor >= 1:
-        return image
-    if factor < 0.5:
-        double = (round(2 * width * factor), round(2 * height * factor))
-        image = cv2.resize(image, double, interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
-    size = (max(8, round(width * factor)), max(8, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-@lru_cache(maxsize=8)
-def _grid(rows: int, columns: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """x and y from -1 to 1, and the flat indices of the pixels at the edge, thinned out."""
-    edge = np.ones((rows, columns), bool)
-    wide = max(2, round(EDGE_SHARE * min(rows, columns)))
-    edge[wide:-wide, wide:-wide] = False
-    indices = np.flatnonzero(edge)
-    x, y = (np.linspace(-1, 1, size, dtype=np.float32) for size in (columns, rows))
-    return x, y, indices[:: max(1, len(indices) // MAX_EDGE_PIXELS)]
-
-
-def _basis(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A quadratic surface at these points, (n, 6)."""
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)
-
-
-def _robust_fit(basis: NDArray[np.float32], values: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """Least squares, repeated without what lies beyond 3 standard deviations (median absolute deviation)."""
-    # Half a grey level: rounding to whole levels is noise, too.
-    kept = np.abs(values - np.median(values)) <= max(0.5, 3 * 1.4826 * _mad(values))
-    noise = 0.0
-    for _ in range(FIT_ROUNDS):
-        used = basis[kept]
-        # The ridge is far below a grey level; it keeps a surface solvable whose support is not.
-        coefficients = np.linalg.solve(used.T @ used + np.float32(1e-3) * np.eye(6), used.T @ values[kept])
-        residuals = np.abs(values - basis @ coefficients)
-        noise = max(0.5, 1.4826 * float(np.median(residuals)))
-        kept = residuals <= 3 * noise
-    return coefficients.astype(np.float32), noise
-
-
-def _mad(values: NDArray[np.float32]) -> float:
-    return float(np.median(np.abs(values - np.median(values))))

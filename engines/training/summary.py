@@ -95,7 +95,8 @@ def summary_as_dict(summary: Summary) -> dict[str, object]:
 
 def warnings_of(located: Located, learned: Learned) -> tuple[str, ...]:
     """What a person should look at before the engine is used."""
-    found = [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
+    found = [located.near_miss.words] if located.near_miss else []
+    found += [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
     refinement = learned.refinement
     removed, count = len(refinement.removed), len(located.dataset.files)
     if removed > MANY_REMOVED_SHARE * count:

@@ -113,6 +113,8 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     def row(title: str, text: str) -> None:
         table.add_row(title, text)
 
+    for warning in summary["warnings"]:
+        table.add_row("warning", coloured(warning, "yellow"))
     removed = summary["removed"]
     row("id", summary["engine_id"][:12])
     row("taught", f"{summary['detector']} on {summary['images']} images in {summary['seconds']:.0f} s")
@@ -125,8 +127,6 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
         row(file, parity)
     row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))
     row("to use it", f"station engine import {output}; without a store: set engine.path to it")
-    for warning in summary["warnings"]:
-        table.add_row("warning", coloured(warning, "yellow"))
     return table
 
 

@@ -1,35 +1,42 @@
 """Choosing how the part is found, from the good images alone, and finding it in all of them.
 
-`auto` takes `blob` when both hold: in nearly all images one part lies free on an even background, and it lies so
-differently that a model of what belongs where would blur it. Else the whole image is looked at: what is always in the
-same place needs no location, and every location can fail.
+`auto` takes `blob` when all three hold: in nearly all images one part lies free on the background, it lies so
+differently that a model of what belongs where would blur it, and what is cut out is more alike than the whole images
+(`engines.training.location.cuts`). Else the whole image is looked at: what is always in the same place needs no
+location, and every location can fail. Where that was a near thing, `NearMiss` says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle.location_spec import SEARCH_PX, PictureName, Polygon, TemplateLocation
+from engines.bundle.location_spec import SEARCH_PX, BlobLocation, PictureName, Polygon, TemplateLocation
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError, EngineError, PartNotLocated, TrainingError
-from engines.location.blob import Blob, find_blob, measure_contrast, pose_of
+from engines.location.contrast import shrunk
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.location.pose import Pose
 from engines.location.template import TemplateLocator, search_image
 from engines.preprocess import describe, prepare
 from engines.training.images.dataset import MIN_IMAGES, Dataset, ImageFile, choose_input, read_image
-from engines.training.location.blob import choose_blob, choose_contrast, describe_blob, spread_of
+from engines.training.location.blob import describe_blob
+from engines.training.location.cuts import Tried, plain_contrast, try_cuts, unexplained_share, whole_images
 
 SAMPLE = 60
 """Images that a choice is made from."""
 MIN_LOCATED_SHARE = 0.9
-"""With less, `auto` does not choose a location, and one that was asked for is an error."""
+"""With less, `auto` does not choose a location, and a taught picture that was asked for is an error."""
+NEAR_SHARE = 0.3
+"""Of the images: where a part is found in this share and they lie differently, the whole image is a near miss. A blob
+that was asked for needs no more, since a person looked at it."""
+LEFT_OF_WHOLE = 0.8
+"""What crops leave unexplained, over what whole images do: with more they are no more alike."""
 MAX_LISTED = 5
 """Reasons in one error message."""
 
@@ -76,6 +83,17 @@ class Located:
     failed: tuple[NotLocated, ...]
     description: str
     """What was found and what the model will see, in words."""
+    near_miss: NearMiss | None = None
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """The whole image is looked at, and yet many of the images show a part that lies differently in each."""
+
+    words: str
+    """What was found, why it was not taken, and how to force it."""
+    instead: Located
+    """What would be taken then; for the pictures."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,13 @@ class _Found:
     poses: Sequence[Pose | str | None]
     """For every image; None: the whole image, a text: why the part was not found."""
     words: str
+    near: _Near | None = None
+
+
+@dataclass(frozen=True)
+class _Near:
+    why: str
+    found: _Found
 
 
 def locate(
@@ -101,9 +126,20 @@ def locate(
         found = METHODS[options.method](dataset, options, on_progress)
     except EngineError as error:
         raise TrainingError(f"location {options.method}: {error}") from error
+    least = NEAR_SHARE if options.method == "blob" else MIN_LOCATED_SHARE
+    failed = _failed(dataset, found)
+    _check_enough(dataset, failed, options.method, least)
+    return _located(dataset, found, options)
+
+
+def _failed(dataset: Dataset, found: _Found) -> tuple[NotLocated, ...]:
+    outcomes = zip(dataset.files, found.poses, strict=True)
+    return tuple(NotLocated(file, pose) for file, pose in outcomes if isinstance(pose, str))
+
+
+def _located(dataset: Dataset, found: _Found, options: LocateOptions) -> Located:
     outcomes = list(zip(dataset.files, found.poses, strict=True))
-    failed = tuple(NotLocated(file, pose) for file, pose in outcomes if isinstance(pose, str))
-    _check_enough(dataset, failed, options.method)
+    failed = _failed(dataset, found)
     kept = Dataset(dataset.folder, tuple(file for file, pose in outcomes if not isinstance(pose, str)))
     sizes = [
         (max(1, round(pose.width)), max(1, round(pose.height))) if pose else (file.width, file.height)
@@ -117,9 +153,11 @@ def locate(
         words += f"; {len(options.ignore)} regions ignored"
     if failed:
         words += f"; {len(failed)} of {len(outcomes)} images left out: the part was not found in them"
-    return Located(
-        kept, location, spec, failed, f"{words}; {describe(sizes, spec, located=found.location is not WHOLE_IMAGE)}"
-    )
+    words += f"; {describe(sizes, spec, located=found.location is not WHOLE_IMAGE)}"
+    near_miss = None
+    if found.near:
+        near_miss = NearMiss(found.near.why, _located(dataset, found.near.found, replace(options, ignore=())))
+    return Located(kept, location, spec, failed, words, near_miss)
 
 
 def split_located(
@@ -143,44 +181,48 @@ def _whole(dataset: Dataset, words: str) -> _Found:
     return _Found(WHOLE_IMAGE, [None] * len(dataset.files), words)
 
 
-def _auto(dataset: Dataset, options: LocateOptions, on_progress: OnProgress) -> _Found:
-    sample = _sample(dataset.files)
-    blobs, _ = _find_blobs(sample, on_progress)
-    good = [(blob, file) for blob, file in zip(blobs, sample, strict=True) if isinstance(blob, Blob)]
-    if len(good) < MIN_LOCATED_SHARE * len(sample):
-        return _whole(
-            dataset, f"whole image ({len(good)} of {len(sample)} images show one part free on an even background)"
-        )
-    spread = spread_of([blob for blob, _ in good], [file for _, file in good])
-    if not spread.varies:
-        return _whole(dataset, f"whole image (the part always lies alike: it varies in {spread})")
-    found = _blob(dataset, options, on_progress)
+def _auto(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) -> _Found:
+    sample = [shrunk(read_image(file.path)) for file in _sample(dataset.files)]
+    tried = try_cuts(sample, NEAR_SHARE)
+    if not tried:
+        return _whole(dataset, f"whole image (in less than {NEAR_SHARE:.0%} of the images one part lies free)")
+    best = next((each for each in tried if each.located_share >= MIN_LOCATED_SHARE), tried[0])
+    if not best.spread.varies:
+        return _whole(dataset, f"whole image (the part always lies alike: it varies in {best.spread})")
+    whole = unexplained_share(whole_images(sample))
+    if best.unexplained > LEFT_OF_WHOLE * whole:
+        alike = f"{1 - best.unexplained:.0%} of them are alike, {1 - whole:.0%} of the whole images"
+        return _whole(dataset, f"whole image (what can be cut out is not more alike: {alike})")
+    found = _cut(dataset, best, on_progress)
     left = sum(not isinstance(pose, str) for pose in found.poses)
-    if not _is_enough(left, len(dataset.files)):
-        return _whole(dataset, f"whole image (the part was found in only {left} of {len(dataset.files)} images)")
-    return found
+    if _is_enough(left, len(dataset.files), MIN_LOCATED_SHARE):
+        return found
+    why = f"the part was found in only {left} of {len(dataset.files)} images"
+    whole_image = _whole(dataset, f"whole image ({why})")
+    if not _is_enough(left, len(dataset.files), NEAR_SHARE):
+        return whole_image
+    near = (
+        f"near miss: {why}, and there it varies in {best.spread}. The engine looks at the whole image and sees loose "
+        "parts blurred. Look at the pictures of the location in the dossier: improve light and background, or teach "
+        f"with --location blob, which leaves {len(dataset.files) - left} images out; such parts are REVIEW on the line"
+    )
+    return replace(whole_image, near=_Near(near, found))
 
 
 def _blob(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) -> _Found:
-    blobs, contrast = _find_blobs(dataset.files, on_progress)
-    good = [(blob, file) for blob, file in zip(blobs, dataset.files, strict=True) if isinstance(blob, Blob)]
-    if len(good) < MIN_IMAGES:  # too few to say how they lie; the caller complains
-        return _Found(WHOLE_IMAGE, [blob if isinstance(blob, str) else None for blob in blobs], "")
-    spread = spread_of([blob for blob, _ in good], [file for _, file in good])
-    spec = choose_blob([blob for blob, _ in good], spread, contrast)
-    poses: list[Pose | str | None] = []
-    for blob in blobs:
-        try:
-            poses.append(blob if isinstance(blob, str) else pose_of(blob, spec))
-        except PartNotLocated as error:
-            poses.append(str(error))
-    return _Found(Location(spec), poses, describe_blob(spec, spread))
+    sample = [shrunk(read_image(file.path)) for file in _sample(dataset.files)]
+    tried = try_cuts(sample, NEAR_SHARE)
+    if tried:
+        best = next((each for each in tried if each.located_share >= MIN_LOCATED_SHARE), tried[0])
+        return _cut(dataset, best, on_progress)
+    # The reasons of the simplest way; the caller complains.
+    least = BlobLocation(contrast=plain_contrast(sample), min_area_share=1e-4, max_area_share=0.9, turn=False)
+    return _Found(Location(least), _each(dataset.files, Location(least).locate, on_progress), "")
 
 
-def _find_blobs(files: Sequence[ImageFile], on_progress: OnProgress) -> tuple[list[Blob | str], float]:
-    """The part in every image, or why it was not found, and the contrast it was searched with."""
-    contrast = choose_contrast(measure_contrast(read_image(file.path)) for file in _sample(files))
-    return _each(files, lambda image: find_blob(measure_contrast(image), contrast), on_progress), contrast
+def _cut(dataset: Dataset, best: Tried, on_progress: OnProgress) -> _Found:
+    location = Location(best.spec)
+    return _Found(location, _each(dataset.files, location.locate, on_progress), describe_blob(best.spec, best.spread))
 
 
 def _template(dataset: Dataset, options: LocateOptions, on_progress: OnProgress) -> _Found:
@@ -255,19 +297,19 @@ def _sample(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
     return [files[index] for index in np.linspace(0, len(files) - 1, SAMPLE).round().astype(int)]
 
 
-def _is_enough(left: int, count: int) -> bool:
-    return left >= max(MIN_IMAGES, MIN_LOCATED_SHARE * count)
+def _is_enough(left: int, count: int, least_share: float) -> bool:
+    return left >= max(MIN_IMAGES, least_share * count)
 
 
-def _check_enough(dataset: Dataset, failed: Sequence[NotLocated], method: str) -> None:
+def _check_enough(dataset: Dataset, failed: Sequence[NotLocated], method: str, least_share: float) -> None:
     left = len(dataset.files) - len(failed)
-    if _is_enough(left, len(dataset.files)):
+    if _is_enough(left, len(dataset.files), least_share):
         return
     shown = "; ".join(f"{entry.file.path.name}: {entry.reason}" for entry in failed[:MAX_LISTED])
     more = f"; and {len(failed) - MAX_LISTED} more" if len(failed) > MAX_LISTED else ""
     raise DatasetError(
         f'location {method}: the part was found in {left} of {len(dataset.files)} images of "{dataset.folder}", at '
-        f"least {MIN_LOCATED_SHARE:.0%} and {MIN_IMAGES} are needed ({shown}{more}); remove images without a part, "
+        f"least {least_share:.0%} and {MIN_IMAGES} are needed ({shown}{more}); remove images without a part, "
         "improve light and background, or choose another location (none always works)"
     )
 

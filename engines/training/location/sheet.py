@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.location.blob import find_blob, measure_contrast
+from engines.location.blob import find_blob
+from engines.location.contrast import measure_contrast
 from engines.location.location import Location
 from engines.preprocess import prepare
 from engines.training.images.dataset import ImageFile, read_image
@@ -29,8 +30,12 @@ _LETTERS_PER_TILE = 36
 def location_sheet(located: Located) -> NDArray[np.uint8]:
     """(height, width, 3) RGB. For each image what was found in it, and below what the model sees of it.
 
+    Of a near miss what would be found.
+
     Green: the box, its bar the end that goes left. Yellow: the outline of a part that was segmented. Red: left out.
     """
+    if located.near_miss:
+        located = located.near_miss.instead
     files = located.dataset.files
     picks = np.unique(np.linspace(0, len(files) - 1, min(SHOWN, len(files))).round().astype(int))
     tiles = [_tile(located, files[pick]) for pick in picks]
@@ -64,7 +69,8 @@ def _drawn(image: NDArray[np.uint8], location: Location) -> NDArray[np.uint8]:
         return picture
     thick = max(1, max(image.shape[:2]) // 200)
     if location.spec.method == "blob":
-        outline = find_blob(measure_contrast(image), location.spec.contrast).outline
+        spec = location.spec
+        outline = find_blob(measure_contrast(image, spec.cue, spec.side, spec.ground), spec.contrast).outline
         cv2.polylines(picture, [np.rint(outline).astype(np.int32)], True, OUTLINE, thick)
     corners = np.rint(pose.corners()).astype(np.int32)
     cv2.polylines(picture, [corners], True, BOX, thick)

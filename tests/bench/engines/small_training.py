@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ class SmallTraining:
         weights[list(self.masked), 2:8, 5:11] = 0
         return weights
 
-    def collect(self) -> Dossier:
+    @property
+    def learned(self) -> Learned:
         kept = self.refinement.kept
         held_out = CrossFit(self.scores[kept], _flat_maps(self.scores[kept] + 1.0), groups=np.arange(len(kept)))
         parts: dict[str, Any] = {
@@ -93,6 +94,9 @@ class SmallTraining:
             "couplings_used": True,
             "calibration": calibrate(held_out.image_scores, held_out.map_peaks, 0.02),
         }
+        return Learned(**{name: self.extra.get(name, value) for name, value in parts.items()})
+
+    def collect(self) -> Dossier:
         run: dict[str, Any] = {
             "detector": "spatial",
             "model_sha256": "a" * 64,
@@ -107,10 +111,9 @@ class SmallTraining:
             "known_good": self.known_good,
             "command": ("station", "teach", "--images", "folder with blanks", "--output", "engine-2"),
         }
-        learned = Learned(**{name: self.extra.get(name, value) for name, value in parts.items()})
-        return collect(
-            self.dataset, learned, TrainingRun(**(run | {k: v for k, v in self.extra.items() if k not in parts}))
-        )
+        parts = {each.name for each in fields(Learned)}
+        run |= {name: value for name, value in self.extra.items() if name not in parts}
+        return collect(self.dataset, self.learned, TrainingRun(**run))
 
     def image(self, index: int) -> NDArray[np.uint8]:
         return ring(index, size=IMAGE_PX, scratch=index in self.dirty)

@@ -139,6 +139,95 @@ def test_an_edge_of_many_specks_is_no_even_background() -> None:
         located(Location(SCREW), image)
 
 
+@pytest.mark.parametrize(
+    ("head", "seed", "expected"),
+    [
+        ("shape", 0, (368.84088246385176, 233.16523608069787, 312.785973002634, 114.9102079565, -165.2022392212)),
+        ("brightness", 1, (353.5585480348913, 288.1797651738062, 341.9128937621167, 126.1534157497, 51.8873143881)),
+    ],
+)
+def test_an_engine_taught_before_finds_its_parts_as_ever(
+    head: str, seed: int, expected: tuple[float, float, float, float, float]
+) -> None:
+    """The numbers are what the version before the later keys found; its spec had none of them, nor had its hash."""
+    spec = SCREW.model_copy(update={"head": head})
+    pose = located(Location(spec), screw(random_lie(seed), seed=seed, width=700, height=500, colour=seed == 0))
+    assert (pose.x, pose.y, pose.width, pose.height, pose.angle_deg) == pytest.approx(expected, abs=1e-6)
+    assert set(SCREW.model_dump()) == {
+        "method", "contrast", "min_area_share", "max_area_share", "turn", "head", "margin",
+    }  # fmt: skip
+    assert Location(SCREW).content_id == "59d9c1f4c8a6f7590f7e1069aeab8c69f76d37d1741d59630cc938e7199ca774"
+
+
+def test_later_keys_are_written_when_they_are_set() -> None:
+    spec = SCREW.model_copy(update={"cue": "edges", "box": (-2.0, -1.0, 2.0, 1.0)})
+    assert spec.model_dump()["cue"] == "edges"
+    assert "side" not in spec.model_dump()
+    assert BlobLocation.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_taught_box_holds_still_and_grows_for_what_sticks_out() -> None:
+    spec = SCREW.model_copy(update={"box": (-2.0, -3.0, 2.5, 3.0), "turn": False, "head": "none"})
+    image = np.full((200, 300), 180, np.uint8)
+    image[80:120, 100:200] = 60
+    plain = located(Location(spec), image)
+    image[99:101, 200:204] = 60  # a flicker of the outline, inside of the margin
+    flicker = located(Location(spec), image)
+    assert abs(flicker.x - plain.x) < 0.5
+    assert abs(flicker.width - plain.width) < 1
+    assert located(Location(SCREW.model_copy(update={"turn": False, "head": "none"})), image).width > plain.width - 100
+    image[98:102, 200:270] = 60  # a burr
+    burr = located(Location(spec), image)
+    assert burr.corners()[:, 0].max() >= 270
+
+
+def test_a_soft_shadow_and_a_step_of_light_are_no_edges() -> None:
+    """Shadow as deep as half of the part: by its grey it is part, by its edges it is not."""
+    shape = np.zeros((240, 320), np.float32)
+    shape[100:140, 90:230] = 1
+    shade = cv2.GaussianBlur(np.roll(shape, (12, 12), axis=(0, 1)), (0, 0), 9)
+    image = np.where(shape > 0, 70, 190 - 80 * shade).astype(np.uint8)
+    by_grey = SCREW.model_copy(update={"contrast": 30.0})
+    by_edges = SCREW.model_copy(update={"contrast": 8.0, "cue": "edges"})
+    margin = 0.1 * 140
+    assert located(Location(by_grey), image).height > 40 + margin + 8
+    assert located(Location(by_edges), image).height == pytest.approx(40 + margin, abs=3)
+    assert located(Location(by_edges), image).width == pytest.approx(140 + margin, abs=4)
+    with pytest.raises(PartNotLocated, match=r"reaches over the edge|size stand out|covers"):
+        located(Location(by_edges), image[:, 150:])  # cut in two by the edge of the image
+
+
+def test_darker_parts_have_no_bright_glare() -> None:
+    image = np.full((240, 320), 150, np.uint8)
+    image[100:140, 90:230] = 60
+    image[20:60, 20:110] = 230
+    with pytest.raises(PartNotLocated, match="2 things of similar size"):
+        located(Location(SCREW), image)
+    pose = located(Location(SCREW.model_copy(update={"side": "darker"})), image)
+    assert (pose.x, pose.y) == pytest.approx((160, 120), abs=2)
+    with pytest.raises(PartNotLocated, match="nothing differs"):
+        located(Location(SCREW.model_copy(update={"side": "brighter"})), np.minimum(image, 150))
+
+
+def test_an_uneven_background_is_followed() -> None:
+    rng = np.random.default_rng(3)
+    rough = cv2.GaussianBlur(rng.normal(0, 1, (240, 320)).astype(np.float32), (0, 0), 25)
+    image = (130 + 16 * rough / rough.std()).astype(np.float32)
+    image[100:140, 90:230] -= 60
+    frame = np.clip(image, 0, 255).astype(np.uint8)
+    pose = located(Location(SCREW.model_copy(update={"ground": "local", "contrast": 30.0})), frame)
+    assert (pose.x, pose.y) == pytest.approx((160, 120), abs=4)
+
+
+def test_a_second_thing_is_allowed_as_taught() -> None:
+    image = np.full((240, 320), 180, np.uint8)
+    image[100:140, 90:230] = 60
+    image[20:40, 20:80] = 60  # a fifth of the part
+    assert located(Location(SCREW), image).width > 140
+    with pytest.raises(PartNotLocated, match="2 things"):
+        located(Location(SCREW.model_copy(update={"max_other_share": 0.1})), image)
+
+
 def test_a_cable_at_the_edge_does_not_bend_the_background() -> None:
     image = screw(Lie(angle_deg=30))
     image[:20, 0:6] = 20
