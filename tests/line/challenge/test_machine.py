@@ -219,6 +219,67 @@ def test_another_recipe_ends_a_test() -> None:
     assert machine.news()[-1].verdict is RunVerdict.ABORTED
 
 
+def test_a_part_of_a_test_that_is_over_counts_in_no_other() -> None:
+    machine = challenge()
+    run_through(machine)
+    machine.confirm()
+    first = machine.takes_masters
+    machine.reset("anna", "wrong part")
+    run_through(machine)
+    machine.confirm()
+    assert machine.takes_masters == first + 1
+    assert not machine.part_closed(first, 1, FAIL), "as the first part of the new test should be"
+    assert machine.step == 1
+
+
+def test_a_recipe_that_was_tested_since_its_change_is_due_no_longer() -> None:
+    machine = challenge(on_recipe_change=True)
+    machine.tick(NOON + 1)
+    machine.configured(ChallengeSettings(parts=PARTS, on_recipe_change=True), recipe_changed=True)
+    assert machine.due_since_s == NOON + 1
+    machine.tick(NOON + 2)
+    run_through(machine, *RIGHT)
+    assert (machine.state, machine.due_since_s) == (ChallengeState.PASSED, None)
+
+
+@pytest.mark.parametrize(("back_s", "state"), [(59, ChallengeState.RUNNING), (61, ChallengeState.PASSED)])
+def test_a_clock_that_is_set_back_ends_a_test(back_s: int, state: ChallengeState) -> None:
+    """Else it would run until the clock has caught up."""
+    machine = challenge()
+    machine.start("anna")
+    machine.tick(NOON - back_s)
+    assert machine.state is state
+
+
+def test_other_master_parts_end_a_test() -> None:
+    machine = challenge()
+    run_through(machine, FAIL)
+    machine.configured(ChallengeSettings(parts=PARTS[:2]), recipe_changed=False)
+    assert machine.news()[-1].verdict is RunVerdict.ABORTED
+
+
+def test_challenge_mode_holds_up_nothing_where_ids_tell_master_parts_from_production() -> None:
+    machine = challenge(part_ids=range(9000, 9010))
+    machine.mode(True)
+    for index, decision in enumerate(RIGHT):
+        assert (machine.takes_masters, machine.waits) == (1, False)
+        machine.part_closed(1, index, decision)
+    assert machine.state is ChallengeState.PASSED
+    assert not machine.waits, "ChallengeMode is still 1, and what comes now has an id of production"
+
+
+def test_a_test_that_passed_begins_the_count_of_parts_anew() -> None:
+    machine = challenge(every_parts=2)
+    states = []
+    for _ in range(2):
+        for number in range(2):
+            machine.part_closed(0, number, PASS)
+            states.append(machine.state)
+        run_through(machine, *RIGHT)
+        states.append(machine.state)
+    assert states == [ChallengeState.PASSED, ChallengeState.DUE, ChallengeState.PASSED] * 2
+
+
 # ---- when a test is due ---------------------------------------------------------------------------------------------
 
 

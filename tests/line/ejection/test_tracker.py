@@ -373,3 +373,53 @@ def test_its_repr_names_the_parts_on_the_belt_and_the_ejectors_that_are_on() -> 
     assert repr(line.tracker) == "<Tracker on the belt: part 101 (acquisition 1) at 0; ejectors on: none>"
     line.run_to(1000)
     assert repr(line.tracker) == "<Tracker on the belt: none; ejectors on: 1>"
+
+
+def test_a_part_that_is_off_the_belt_comes_back_by_no_second_message() -> None:
+    line = Line()
+    line.part(1, PASS)
+    line.run_to(1100)
+    line.part(1)
+    assert line.tracker.is_idle
+    assert line.events == [LetThrough(1)]
+
+
+def test_only_a_part_that_was_pushed_without_a_verdict_has_a_late_one() -> None:
+    """The reject that was pushed is withdrawn from the PLC afterwards: nothing of it came too late."""
+    line = Line()
+    line.part(1, FAIL)
+    line.run_to(1000)
+    line.close(1, Verdict.ERROR, ReasonCode.OFFLINE)
+    assert line.pushed == [1]
+    assert not line.of(Report)
+
+
+def test_a_pulse_ends_where_the_next_part_may_lie() -> None:
+    line = Line(TrackingSettings(200.0, (replace(EJECTOR, pulse=500.0),)))
+    line.part(1, FAIL)
+    line.run_to(1199)
+    assert not line.of(Release)
+    line.run_to(1200)
+    assert line.of(Release) == [Release(1)]
+
+
+def test_the_time_for_a_confirmation_begins_when_the_ejector_is_there() -> None:
+    line = Line(TrackingSettings(200.0, (replace(EJECTOR, lead_ns=100 * MS),)))
+    line.part(1, FAIL)
+    line.run_to(1079)
+    assert line.pushed == [1]
+    assert not line.stops
+    line.run_to(1080)
+    assert line.stops == [ErrorCode.REJECT_NOT_CONFIRMED]
+
+
+def test_the_sensor_sees_the_part_that_is_nearest_to_it() -> None:
+    line = Line(SENSOR)
+    line.part(1, PASS)
+    line.run_to(220)
+    line.part(2, PASS)
+    line.run_to(850)  # within the window of both
+    line.take(line.tracker.part_at_sensor(line.now))
+    line.run_to(2000)
+    (stop,) = line.of(StopLine)
+    assert stop == StopLine(ErrorCode.LOST_PART, "part 101 (acquisition 1)")

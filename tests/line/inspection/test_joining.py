@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,6 +68,14 @@ def views(*verdicts: Verdict) -> list[Inspection]:
 )
 def test_rules(rule: JoinRule, verdicts: tuple[Verdict, ...], joined: Verdict) -> None:
     assert join(views(*verdicts), rule).verdict is joined
+
+
+def test_one_reason_not_to_trust_a_picture_is_enough() -> None:
+    """Whatever else was found in it: a dark picture with a score in the review band is not outvoted."""
+    dark = view("c0", REVIEW)
+    reasons = (*dark.decision.reasons, Reason(ReasonCode.TOO_DARK))
+    dark = replace(dark, decision=Decision(REVIEW, reasons))
+    assert join([dark, *views(PASS, PASS)], TWO_OF_THREE).verdict is REVIEW
 
 
 def test_one_view_is_the_part() -> None:
