@@ -147,6 +147,7 @@ build_pycuda() {
 # install_service DROP_IN
 install_service() {
     step "folder of the configuration" install -d -m 0750 -g station /etc/station
+    step "folder of the keys whose engines are taken" install -d -m 0755 /etc/station/trusted_keys
     if [ ! -e "$root/etc/station/station.toml" ]; then
         step "configuration to begin with" install -m 0640 -g station "$source_dir/deploy/station.toml" \
             /etc/station/station.toml

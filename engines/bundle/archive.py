@@ -8,6 +8,7 @@ files under plain names exist here, so links, devices, other directories and tar
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -20,22 +21,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, get_args
 
+from pydantic import ValidationError
+
 from engines.bundle.files import (
     MANIFEST_FILE,
     MAX_GOLDEN_BYTES,
     MAX_MANIFEST_BYTES,
     MAX_MODEL_BYTES,
     bundle_files,
+    read_bounded,
     sync_directory,
     variant_file,
 )
-from engines.bundle.manifest import MODEL_FILE, Variant
+from engines.bundle.manifest import MODEL_FILE, Manifest, Variant
 from engines.bundle.reading import read_bundle, read_manifest
 from engines.errors import BundleError
 
 MAX_MEMBERS = 64
 MAX_ARCHIVE_BYTES = 4 << 30
 _BLOCK = tarfile.BLOCKSIZE
+_PIECE = 1 << 20
 _NAME = re.compile(r"(?:[a-z0-9_-]{1,60}/)?[a-z0-9_-]{1,60}\.[a-z0-9]{1,10}")
 _MAX_BYTES = {
     MANIFEST_FILE: MAX_MANIFEST_BYTES,
@@ -54,8 +59,18 @@ class Member:
     size: int
 
 
-def export_archive(engine: Path, output: Path) -> str:
-    """Write the checked engine in directory `engine` to the new file `output`; returns the file's SHA-256 (hex).
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Hashes of a whole archive."""
+
+    sha256: str
+    """Hexadecimal, for people to compare."""
+    blake2b: bytes
+    """64 bytes: what a signature of minisign is made of."""
+
+
+def export_archive(engine: Path, output: Path) -> Digests:
+    """Write the checked engine in directory `engine` to the new file `output`; returns the hashes of the file.
 
     Raises:
         BundleError: the engine is damaged, or `output` exists or cannot be written.
@@ -63,18 +78,17 @@ def export_archive(engine: Path, output: Path) -> str:
     bundle = read_bundle(engine)
     if output.exists():
         raise BundleError(f'"{output}" exists already; choose another file or remove it first')
+    hashes = _Hashes()
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.absolute().parent)
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "w+b") as stream:
-                with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-                    for file in bundle_files(bundle.manifest):
-                        _append(tar, bundle.path, file)
+            with os.fdopen(descriptor, "wb") as stream:
+                for piece in _archive(bundle.path, bundle.manifest):
+                    stream.write(piece)
+                    hashes.update(piece)
                 stream.flush()
                 os.fsync(stream.fileno())
-                stream.seek(0)
-                sha256 = _sha256(stream)
             temporary.chmod(0o644)
             temporary.replace(output)
             sync_directory(output.absolute().parent)
@@ -82,33 +96,84 @@ def export_archive(engine: Path, output: Path) -> str:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(f'cannot write "{output}": {error.strerror or error}') from error
-    return sha256
+    return hashes.digests
 
 
-def unpack_archive(archive: Path, folder: Path) -> None:
-    """Unpack the untrusted file `archive` into the empty directory `folder` and check the engine in it.
+def engine_digests(engine: Path) -> tuple[str, Digests]:
+    """The id of the engine in a directory, and the hashes of the archive that `export_archive` would write.
 
-    Raises:
-        BundleError: not an archive of an engine; the message says what is wrong with it. `folder` may hold a part.
+    Whatever changes meanwhile, both are of the same files: the id covers the hash of each of them. Raises BundleError.
     """
+    hashes = _Hashes()
     try:
-        with _open_plain(archive) as (stream, size):
-            members = list(_members(stream, size, archive))
+        folder = engine.resolve(strict=True)
+        manifest = read_manifest(folder)
+        for piece in _archive(folder, manifest):
+            hashes.update(piece)
+    except OSError as error:
+        raise BundleError(f'engine "{engine}": {error.strerror or error}; restore it') from error
+    return manifest.engine_id, hashes.digests
+
+
+class Archive:
+    """An untrusted file that is open, of which nothing has been believed yet."""
+
+    def __init__(self, path: Path, stream: BinaryIO, size: int) -> None:
+        """`size`: of the file, in bytes."""
+        self._path = path
+        self._stream = stream
+        self._size = size
+
+    def digests(self) -> Digests:
+        """Of all its bytes, whatever they are. Raises BundleError."""
+        hashes = _Hashes()
+        try:
+            self._stream.seek(0)
+            for piece in iter(lambda: self._stream.read(_PIECE), b""):
+                hashes.update(piece)
+        except OSError as error:
+            raise BundleError(f'archive "{self._path}": {error.strerror or error}') from error
+        return hashes.digests
+
+    def unpack(self, folder: Path) -> None:
+        """Unpack into the empty directory `folder` and check the engine in it.
+
+        Raises:
+            BundleError: not an archive of an engine; the message says what is wrong. `folder` may hold a part of it.
+        """
+        try:
+            members = list(_members(self._stream, self._size, self._path))
             needed = sum(member.size for member in members)
             free = shutil.disk_usage(folder).free
             if needed > free:
-                raise BundleError(f'archive "{archive}" needs {needed} bytes, "{folder}" has {free} free; make room')
+                raise BundleError(f'archive "{self._path}" needs {needed} bytes, "{folder}" has {free} free; make room')
             for member in members:
-                _unpack(stream, member, folder)
+                _unpack(self._stream, member, folder)
+        except OSError as error:
+            raise BundleError(f'archive "{self._path}": {error.strerror or error}') from error
+        named = set(bundle_files(read_manifest(folder)))
+        found = {member.name for member in members}
+        if named != found:
+            problems = [f"{name} is missing" for name in sorted(named - found)]
+            problems += [f"{name} does not belong to the engine" for name in sorted(found - named)]
+            raise _refused(self._path, ", ".join(problems))
+        read_bundle(folder)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """The file `path`; never a pipe or device, which might not end. Raises BundleError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise BundleError(f'archive "{archive}": {error.strerror or error}') from error
-    named = set(bundle_files(read_manifest(folder)))
-    found = {member.name for member in members}
-    if named != found:
-        problems = [f"{name} is missing" for name in sorted(named - found)]
-        problems += [f"{name} does not belong to the engine" for name in sorted(found - named)]
-        raise _refused(archive, ", ".join(problems))
-    read_bundle(folder)
+        raise BundleError(f'archive "{path}": {error.strerror or error}') from error
+    with os.fdopen(descriptor, "rb") as stream:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise _refused(path, "not a plain file")
+        if info.st_size > MAX_ARCHIVE_BYTES:
+            raise _refused(path, f"{info.st_size} bytes, at most {MAX_ARCHIVE_BYTES} are allowed")
+        yield Archive(path, stream, info.st_size)
 
 
 def _members(stream: BinaryIO, archive_size: int, archive: Path) -> Iterator[Member]:
@@ -153,7 +218,7 @@ def _unpack(stream: BinaryIO, member: Member, folder: Path) -> None:
     left = member.size
     with target.open("xb") as output:
         while left:
-            piece = stream.read(min(left, 1 << 20))
+            piece = stream.read(min(left, _PIECE))
             if not piece:
                 raise BundleError(f"member {member.name} was cut off while it was read")
             output.write(piece)
@@ -162,32 +227,56 @@ def _unpack(stream: BinaryIO, member: Member, folder: Path) -> None:
         os.fsync(output.fileno())
 
 
-@contextmanager
-def _open_plain(archive: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """The archive and its size in bytes; never a pipe or device, which might not end."""
-    descriptor = os.open(archive, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as stream:
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode):
-            raise _refused(archive, "not a plain file")
-        if info.st_size > MAX_ARCHIVE_BYTES:
-            raise _refused(archive, f"{info.st_size} bytes, at most {MAX_ARCHIVE_BYTES} are allowed")
-        yield stream, info.st_size
+def _archive(folder: Path, manifest: Manifest) -> Iterator[bytes]:
+    """The bytes of the archive. Everything in a header that could differ between two exports is at its fixed default.
 
-
-def _append(tar: tarfile.TarFile, folder: Path, name: str) -> None:
-    """Everything in the header that could differ between two exports is left at its fixed default."""
-    with (folder / name).open("rb") as stream:
+    Raises BundleError, OSError.
+    """
+    content = read_bounded(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
+    if not _is_manifest(content, manifest):
+        raise BundleError(f'engine "{folder}": {MANIFEST_FILE} was changed while it was read')
+    size = 0
+    for name in bundle_files(manifest):
         header = tarfile.TarInfo(name)
-        header.size = os.fstat(stream.fileno()).st_size
-        tar.addfile(header, stream)
+        is_manifest = name == MANIFEST_FILE
+        with io.BytesIO(content) if is_manifest else _opened(folder / name) as stream:
+            header.size = left = len(content) if is_manifest else os.fstat(stream.fileno()).st_size
+            yield header.tobuf(tarfile.USTAR_FORMAT)
+            while left:
+                piece = stream.read(min(left, _PIECE))
+                if not piece:
+                    raise BundleError(f'engine "{folder}": {name} was cut off while it was read')
+                yield piece
+                left -= len(piece)
+        padding = -header.size % _BLOCK
+        yield bytes(padding)
+        size += _BLOCK + header.size + padding
+    yield bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % tarfile.RECORDSIZE)
 
 
-def _sha256(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    for piece in iter(lambda: stream.read(1 << 20), b""):
-        digest.update(piece)
-    return digest.hexdigest()
+def _opened(file: Path) -> BinaryIO:
+    return os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
+def _is_manifest(content: bytes, manifest: Manifest) -> bool:
+    try:
+        return Manifest.model_validate_json(content) == manifest
+    except ValidationError:
+        return False
+
+
+class _Hashes:
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._blake2b = hashlib.blake2b()
+
+    def update(self, piece: bytes) -> None:
+        self._sha256.update(piece)
+        self._blake2b.update(piece)
+
+    @property
+    def digests(self) -> Digests:
+        return Digests(self._sha256.hexdigest(), self._blake2b.digest())
 
 
 def _refused(archive: Path, why: str) -> BundleError:

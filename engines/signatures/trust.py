@@ -43,13 +43,15 @@ class Signer:
 class Trust:
     """The keys that a station trusts, and what it requires."""
 
-    folder: Path
-    """Holds public keys of minisign, `*.pub`."""
+    folder: Path | None
+    """Holds public keys of minisign, `*.pub`; None: no key is trusted."""
     required: Requirement = "no"
 
     def keys(self) -> dict[str, tuple[str, PublicKey]]:
         """File name and key by key id; none when there is no such folder. Raises SignatureError."""
         found: dict[str, tuple[str, PublicKey]] = {}
+        if self.folder is None:
+            return found
         try:
             files = sorted(path for path in self.folder.iterdir() if path.suffix == ".pub")
         except FileNotFoundError:
@@ -101,3 +103,7 @@ class Trust:
     def _trusted(self, keys: dict[str, tuple[str, PublicKey]]) -> str:
         named = ", ".join(f"{key_id} ({name})" for key_id, (name, _) in keys.items())
         return f"trusted: {named}" if named else f'"{self.folder}" holds no trusted key'
+
+
+ANYBODY = Trust(None)
+"""Nobody is known and everybody may: for engines that are only looked at."""

@@ -25,6 +25,8 @@ class Action(str, Enum):
     """Back to the engine that was active before, because the station did not take the new one."""
     INTERRUPTED = "interrupted"
     """The change before this one was announced but never made: the process was killed in between. Or by hand."""
+    SIGN = "sign"
+    """An engine that was there already came again, with a signature."""
     DAMAGED = "damaged"
     """A line that cannot be read, after a power cut for instance; `why` holds it."""
 
@@ -44,28 +46,29 @@ class Event:
     before: str | None
     """Active before."""
     after: str | None
-    """Active after; for `add` the new version."""
+    """Active after; for `add` and `sign` the version it is about."""
     why: str
+    signed_by: str = ""
+    """The id of the trusted key whose signature was checked; empty: there was none."""
 
 
-def event(action: Action, *, before: str | None, after: str | None, why: str) -> Event:
+def event(action: Action, *, before: str | None, after: str | None, why: str, signed_by: str = "") -> Event:
     """An event of now, by the user of this process."""
     now = datetime.now(timezone.utc)
-    return Event(f"{now:%Y-%m-%dT%H:%M:%SZ}", whoami(), action, before, after, why)
+    return Event(f"{now:%Y-%m-%dT%H:%M:%SZ}", whoami(), action, before, after, why, signed_by)
 
 
 def append(file: Path, entry: Event) -> None:
     """Add a line that survives a power cut. Raises OSError."""
-    line = json.dumps(
-        {
-            "time": entry.time,
-            "who": entry.who,
-            "action": entry.action.value,
-            "from": entry.before,
-            "to": entry.after,
-            "why": entry.why,
-        }
-    )
+    data = {
+        "time": entry.time,
+        "who": entry.who,
+        "action": entry.action.value,
+        "from": entry.before,
+        "to": entry.after,
+        "why": entry.why,
+    }
+    line = json.dumps(data | ({"key": entry.signed_by} if entry.signed_by else {}))
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     with os.fdopen(descriptor, "r+b", buffering=0) as stream:
         size = os.fstat(descriptor).st_size
@@ -124,6 +127,7 @@ def _parse(line: str) -> Event:
             before=None if data["from"] is None else _text(data["from"]),
             after=None if data["to"] is None else _text(data["to"]),
             why=_text(data["why"]),
+            signed_by=_text(data.get("key", "")),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return Event("", "", Action.DAMAGED, None, None, line[:200])

@@ -2,6 +2,7 @@
 
     <store>/<product>/
         0001-3f2a9c1b0d4e/     an engine (see `bundle`), never changed; number and start of its id
+            signature.minisig  of its archive, when it came with one (see `signed`); not part of the engine
             dossier/, ...      what else was written about it; not part of the engine, not checked, not exported
         0002-.../
         active -> 0002-...     exchanged in one step: whoever follows it finds a whole engine
@@ -25,13 +26,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.bundle.archive import export_archive, unpack_archive
-from engines.bundle.files import DOSSIER_FOLDER, bundle_files, sync_directory
+from engines.bundle.archive import export_archive, open_archive
+from engines.bundle.files import DOSSIER_FOLDER, bundle_files, sync_directory, write_synced
 from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_bundle, read_manifest
 from engines.engine import open_engine
 from engines.errors import BundleError, EngineError, StoreError
-from engines.store import history, versions
+from engines.signatures.minisign import SecretKey, signature_file
+from engines.signatures.trust import ANYBODY, Signer, Trust
+from engines.store import history, signed, versions
 from engines.store.history import Action, Event
 from engines.store.versions import ID_DIGITS, Version
 
@@ -46,6 +49,17 @@ class Change:
 
     before: str | None
     after: str | None
+    signed_by: str = ""
+    """The id of the trusted key that has signed `after`; empty: it has no such signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An engine as a file."""
+
+    sha256: str
+    signature: Path | None
+    """The file beside it; None: nobody has signed it."""
 
 
 def manifest_of(version: Version) -> Manifest:
@@ -68,13 +82,21 @@ class EngineStore:
     """
 
     def __init__(
-        self, path: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S, check: Callable[[Path], None] = run_golden
+        self,
+        path: Path,
+        *,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        check: Callable[[Path], None] = run_golden,
+        trust: Trust = ANYBODY,
     ) -> None:
-        """`check`: raises EngineError unless the engine in a folder gives the scores that it was released with. It runs
+        """Of what is taken in and activated, `trust` says who must have signed it.
+
+        `check`: raises EngineError unless the engine in a folder gives the scores that it was released with. It runs
         while the store is locked, and what it runs is not trusted yet: a station uses a process with a time limit.
         """
         self.path = path
         self._check = check
+        self._trust = trust
         self._lock_timeout_s = lock_timeout_s
 
     @property
@@ -103,10 +125,18 @@ class EngineStore:
         except OSError as error:
             raise StoreError(f'"{self.path / HISTORY_FILE}" cannot be read: {error.strerror}') from error
 
-    def verify(self, version: Version) -> None:
-        """Check hashes, format and golden scores, on the runtime that would run it. Raises EngineError."""
+    def signer(self, version: Version) -> Signer | None:
+        """Who has signed a version; None: nobody who is trusted. Raises SignatureError: the signature is wrong."""
+        return signed.signer_of_engine(version.path, self._trust)
+
+    def verify(self, version: Version) -> Signer | None:
+        """Check signature, hashes, format and golden scores, on the runtime that would run it; returns who has signed
+        it, None: nobody who is trusted. Raises EngineError, also when it would have to be signed.
+        """
         manifest_of(version)
+        signer = signed.check_may_load(version.path, self._trust)
         self._check(version.path)
+        return signer
 
     # ---- changing -----------------------------------------------------------------------------------------------
 
@@ -119,31 +149,70 @@ class EngineStore:
             extras: directories to keep beside the engine's files, by name.
         """
 
-        def copy(folder: Path) -> None:
-            for name in bundle_files(read_bundle(engine).manifest):
-                (folder / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(engine / name, folder / name, follow_symlinks=False)
-            dossier = engine / DOSSIER_FOLDER
-            beside = {DOSSIER_FOLDER: dossier} if dossier.is_dir() else {}
-            for name, source in (beside | dict(extras or {})).items():
-                shutil.copytree(source, folder / name, symlinks=True)
+        def fill(folder: Path) -> Signer | None:
+            self._copy(engine, folder, extras)
+            return signed.signer_of_engine(folder, self._trust)
 
-        return self._install(copy, why)
+        return self._install(fill, why)
 
-    def import_archive(self, archive: Path, *, why: str = "") -> Version:
-        """Add the engine in an untrusted file made by `export`."""
-        return self._install(lambda folder: unpack_archive(archive, folder), why or f"import of {archive.name}")
+    def import_folder(self, engine: Path, *, why: str = "", sign: SecretKey | None = None) -> Version:
+        """Add the engine in a folder that came from outside, signed with `sign` or with the signature in that folder.
 
-    def export(self, version: Version, output: Path) -> str:
-        """Write a version to one file; returns the file's SHA-256 (hex)."""
-        manifest_of(version)
-        return export_archive(version.path, output)
+        Raises SignatureError when one is required and there is none.
+        """
+
+        def fill(folder: Path) -> Signer | None:
+            self._copy(engine, folder, None)
+            if sign is not None:
+                write_synced(folder / signed.SIGNATURE_FILE, signed.sign_engine(folder, engine.name, sign))
+            return signed.signer_of_folder(folder, self._trust, f'folder "{engine}"')
+
+        return self._install(fill, why or f"import of folder {engine.name}")
+
+    def import_archive(self, archive: Path, *, why: str = "", sha256: str | None = None) -> Version:
+        """Add the engine in an untrusted file made by `export`, whose signature lies beside it.
+
+        `sha256`: what the file must have, in hex; None: not known. Nothing of a file that is refused for its signature
+        or hash is unpacked.
+        """
+
+        def fill(folder: Path) -> Signer | None:
+            with open_archive(archive) as opened:
+                digests = opened.digests()
+                if sha256 is not None:
+                    signed.check_sha256(archive, sha256, digests)
+                signature = signed.read_signature(signed.beside(archive))
+                signer = signed.signer_of_archive(archive, signature, digests, self._trust)
+                opened.unpack(folder)
+            if signer is not None and signature is not None:
+                signed.check_unpacked(archive, digests, folder)
+                write_synced(folder / signed.SIGNATURE_FILE, signature)
+            return signer
+
+        return self._install(fill, why or f"import of {archive.name}")
+
+    def export(self, version: Version, output: Path, *, sign: SecretKey | None = None) -> Exported:
+        """Write a version to one file, and its signature beside it: with `sign`, else the one it came with, if any."""
+        manifest = manifest_of(version)
+        beside = signed.beside(output)
+        if beside.exists():
+            raise StoreError(f'"{beside}" exists already; choose another file or remove it first')
+        kept = signed.read_signature(version.path / signed.SIGNATURE_FILE) if sign is None else None
+        digests = export_archive(version.path, output)
+        if sign is not None:
+            kept = signature_file(sign, digests.blake2b, signed.comment(output.name, manifest.engine_id))
+        try:
+            if kept is not None:
+                write_synced(beside, kept)
+                sync_directory(beside.absolute().parent)
+        except OSError as error:
+            raise StoreError(f'"{beside}" cannot be written: {error.strerror}') from error
+        return Exported(digests.sha256, None if kept is None else beside)
 
     def activate(self, version: Version, *, why: str = "") -> Change:
         """Make a version the active one, after it has been verified."""
         with self._locked():
-            self.verify(version)
-            return self._switch(Action.ACTIVATE, version.name, why)
+            return self._switch(Action.ACTIVATE, version.name, why, self.verify(version))
 
     def rollback(self, *, why: str = "") -> Change:
         """Go back to the version that was active before, after it has been verified. Again: further back."""
@@ -153,8 +222,7 @@ class EngineStore:
                 raise StoreError(
                     f'store "{self.path}": no version was active before this one; see: station engine list'
                 )
-            self.verify(before)
-            return self._switch(Action.ROLLBACK, before.name, why)
+            return self._switch(Action.ROLLBACK, before.name, why, self.verify(before))
 
     def refuse(self, change: Change, *, why: str) -> Change | None:
         """Take back `change`, which the station did not accept; None when somebody else has changed it since."""
@@ -172,15 +240,31 @@ class EngineStore:
                 return known[name]
         return None
 
-    def _install(self, fill: Callable[[Path], None], why: str) -> Version:
+    def _copy(self, engine: Path, folder: Path, extras: Mapping[str, Path] | None) -> None:
+        for name in bundle_files(read_bundle(engine).manifest):
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(engine / name, folder / name, follow_symlinks=False)
+        dossier = engine / DOSSIER_FOLDER
+        beside = {DOSSIER_FOLDER: dossier} if dossier.is_dir() else {}
+        for name, source in (beside | dict(extras or {})).items():
+            shutil.copytree(source, folder / name, symlinks=True)
+        if (signature := signed.read_signature(engine / signed.SIGNATURE_FILE)) is not None:
+            write_synced(folder / signed.SIGNATURE_FILE, signature)
+
+    def _install(self, fill: Callable[[Path], Signer | None], why: str) -> Version:
         with self._locked():
             folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.path))
             try:
-                fill(folder)
+                signer = fill(folder)
+                signed_by = "" if signer is None else signer.key_id
+                if signer is None:  # by nobody who is trusted: nothing to keep
+                    (folder / signed.SIGNATURE_FILE).unlink(missing_ok=True)
                 manifest = read_manifest(folder)
                 same = [v for v in self.versions() if v.id_start == manifest.engine_id[:ID_DIGITS]]
                 if same:
-                    self.verify(same[-1])
+                    manifest_of(same[-1])
+                    self._check(same[-1].path)
+                    self._sign(same[-1], folder, signed_by, why)
                     return same[-1]
                 self._check(folder)
                 number = self._next_number()
@@ -189,25 +273,35 @@ class EngineStore:
                 folder.chmod(0o755)
                 folder.rename(version.path)
                 sync_directory(self.path)
-                self._record(
-                    history.event(Action.ADD, before=versions.active_name(self.path), after=version.name, why=why)
-                )
+                before = versions.active_name(self.path)
+                self._record(history.event(Action.ADD, before=before, after=version.name, why=why, signed_by=signed_by))
             except (OSError, shutil.Error) as error:
                 raise StoreError(f'store "{self.path}": cannot add an engine: {error}') from error
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         return version
 
+    def _sign(self, version: Version, folder: Path, signed_by: str, why: str) -> None:
+        """Gives a version that was there already the signature with which the same engine came again."""
+        there = version.path / signed.SIGNATURE_FILE
+        if not signed_by or signed.read_signature(there) == signed.read_signature(folder / signed.SIGNATURE_FILE):
+            return
+        (folder / signed.SIGNATURE_FILE).replace(there)
+        sync_directory(version.path)
+        before = versions.active_name(self.path)
+        self._record(history.event(Action.SIGN, before=before, after=version.name, why=why, signed_by=signed_by))
+
     def _next_number(self) -> int:
         """One more than any that ever was: a number never means two engines."""
         recorded = (versions.number_of(event.after or "") or 0 for event in self.events())
         return 1 + max([0, *recorded, *(version.number for version in self.versions())])
 
-    def _switch(self, action: Action, name: str | None, why: str) -> Change:
+    def _switch(self, action: Action, name: str | None, why: str, signer: Signer | None = None) -> Change:
         before = versions.active_name(self.path)
+        signed_by = "" if signer is None else signer.key_id
         if before == name:
-            return Change(before, name)
-        self._record(history.event(action, before=before, after=name, why=why))
+            return Change(before, name, signed_by)
+        self._record(history.event(action, before=before, after=name, why=why, signed_by=signed_by))
         try:
             if name is None:
                 self.active_link.unlink(missing_ok=True)
@@ -218,7 +312,7 @@ class EngineStore:
             sync_directory(self.path)
         except OSError as error:
             raise StoreError(f'"{self.active_link}" cannot be changed: {error.strerror}') from error
-        return Change(before, name)
+        return Change(before, name, signed_by)
 
     def _record(self, event: Event) -> None:
         try:

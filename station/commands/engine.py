@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import sys
 import time
 from collections.abc import Callable
+from getpass import getpass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.manifest import Manifest
 from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError
+from engines.signatures.secret_key import read_secret_key
+from engines.store.signed import beside
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
 from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
@@ -60,10 +65,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     exporting = action("export", export, "write a version to a single file")
     exporting.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
     exporting.add_argument("output", type=Path, metavar="FILE", help="new file, usually NAME.tar")
+    _add_sign_option(exporting, "sign it: FILE.minisig beside it; without, that of the version comes along, if any")
     importing = action("import", import_engine, "add an exported file, or a folder made by `station teach`")
     importing.add_argument("source", type=Path, metavar="PATH", help="file or folder")
     importing.add_argument("--why", default="", metavar="TEXT", help="for the history")
+    importing.add_argument("--sha256", type=_sha256, metavar="HEX", help="refuse a file that has another SHA-256")
+    _add_sign_option(importing, "sign the engine in a folder")
     add_build_parser(actions)
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no SHA-256: 64 hexadecimal digits, as station engine export says"
+        )
+    return text.lower()
+
+
+def _add_sign_option(parser: Any, text: str) -> None:
+    parser.add_argument("--sign", type=Path, metavar="KEY", help=f"{text}; KEY is a secret key of minisign")
 
 
 def store_of(configuration: LoadedConfiguration) -> EngineStore:
@@ -72,7 +92,7 @@ def store_of(configuration: LoadedConfiguration) -> EngineStore:
         raise StoreError(
             f'{configuration.path}: no engine store is configured; set [engine] store = "engines" in place of path'
         )
-    return EngineStore(configuration.engine_store, check=check_engine)
+    return EngineStore(configuration.engine_store, check=check_engine, trust=configuration.trust)
 
 
 def _with_store(
@@ -109,7 +129,8 @@ def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: Eng
     console().print(table)
     events = Table("when", "who", "what", "from", "to", "why", title="history, newest last")
     for event in store.events()[-10:]:
-        events.add_row(event.time, event.who, event.action.value, event.before or "", event.after or "", event.why)
+        why = f"{event.why} (signed by key {event.signed_by})".strip() if event.signed_by else event.why
+        events.add_row(event.time, event.who, event.action.value, event.before or "", event.after or "", why)
     if events.row_count:
         console().print(events)
     return 0
@@ -125,9 +146,11 @@ def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore
     table = Table(show_header=False, title=f"engine {version.name}")
     for key, value in _facts(version, manifest).items():
         table.add_row(key, value)
+    table.add_row("signed by", _signer(version, store))
     for event in store.events():
         if version.name in (event.before, event.after):
-            table.add_row(f"{event.time} {event.action.value}", f"{event.who} {event.why}".strip())
+            by_key = f" (signed by key {event.signed_by})" if event.signed_by else ""
+            table.add_row(f"{event.time} {event.action.value}", f"{event.who} {event.why}".strip() + by_key)
     shown = console()
     shown.print(table)
     if manifest.reviews is not None:
@@ -144,12 +167,13 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
     wrong = 0
     for version in versions:
         try:
-            store.verify(version)
+            signer = store.verify(version)
         except EngineError as problem:
             wrong += 1
             table.add_row(version.name, coloured("wrong", "red"), str(problem))
         else:
-            table.add_row(version.name, coloured("ok", "green"), "hashes and golden images agree")
+            by_key = "" if signer is None else f"; signed by {signer}"
+            table.add_row(version.name, coloured("ok", "green"), f"hashes and golden images agree{by_key}")
     console().print(table)
     return EXIT_BAD_INPUT if wrong else 0
 
@@ -168,18 +192,45 @@ def rollback(options: argparse.Namespace, configuration: LoadedConfiguration, st
 def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
     """To a file; prints its hash, to be compared on the other side."""
     version = store.find(options.version)
-    say(f"{options.output}: engine {version.name}, sha256 {store.export(version, options.output)}")
+    key = None if options.sign is None else read_secret_key(options.sign, _password)
+    exported = store.export(version, options.output, sign=key)
+    say(f"{options.output}: engine {version.name}, sha256 {exported.sha256}")
+    if exported.signature is not None:
+        say(f"{exported.signature}: " + ("its signature" if key is None else f"signed with key {key.key_id}"))
     return 0
 
 
 def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
     """From a file or a folder; never activates."""
-    if options.source.is_dir():
-        version = store.add(options.source, why=options.why or f"import of folder {options.source.name}")
+    is_folder = options.source.is_dir()
+    if is_folder and options.sha256 is not None:
+        return complain("--sha256 is for files; a folder has none")
+    if not is_folder and options.sign is not None:
+        return complain("--sign is for folders; a file comes with its signature: station engine export --sign")
+    if is_folder:
+        key = None if options.sign is None else read_secret_key(options.sign, _password)
+        version = store.import_folder(options.source, why=options.why, sign=key)
     else:
-        version = store.import_archive(options.source, why=options.why)
-    say(f"{version.name} is in the store; to use it: station engine activate {version.number}")
+        version = store.import_archive(options.source, why=options.why, sha256=options.sha256)
+    signer = store.signer(version)
+    by_key = "" if signer is None else f", signed by {signer}"
+    say(f"{version.name} is in the store{by_key}; to use it: station engine activate {version.number}")
+    if signer is None and (options.sign is not None or (not is_folder and beside(options.source).exists())):
+        say("its signature is by a key that is not trusted here and was not kept: [engine] trusted_keys", error=True)
     return 0
+
+
+def _password() -> str:
+    """Of a secret key: from the terminal, else a line of standard input."""
+    return getpass("password of the secret key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+
+def _signer(version: Version, store: EngineStore) -> str:
+    try:
+        signer = store.signer(version)
+    except EngineError as problem:
+        return str(problem)
+    return "nobody who is trusted here" if signer is None else f"{signer}: {signer.comment}"
 
 
 def _take_up(

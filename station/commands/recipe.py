@@ -141,7 +141,7 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         loaded = config.with_recipe(station, name)
         folder = recipes.folder_of(station.path)
         recipes.with_number(folder, loaded.settings.recipe.number)
-        inspector = load_inspector(loaded.engine_path, loaded.settings, {})
+        inspector = load_inspector(loaded.engine_path, loaded.settings, {}, trust=loaded.trust)
     except (ConfigurationError, EngineError, LimitsError) as problem:
         yield str(problem)
         return

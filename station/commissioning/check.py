@@ -12,7 +12,7 @@ from pathlib import Path
 from drivers.camera.open import open_camera
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
-from engines.errors import EngineError, PlanUnusable
+from engines.errors import EngineError, PlanUnusable, SignatureError
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
 from station.configuration.runtime_folder import is_in_memory
@@ -47,6 +47,8 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
         shapes = yield from _cameras(configuration)
         yield _plc(configuration)
     yield _engine(configuration, shapes)
+    if configuration.trust.required != "no":
+        yield _trusted_keys(configuration)
     yield _disk(configuration)
     yield _runtime_folder(configuration)
 
@@ -85,7 +87,7 @@ def _plc(configuration: LoadedConfiguration) -> Finding:
 def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, ...]]) -> Finding:
     try:
         path = configuration.engine_path
-        inspector = load_inspector(path, configuration.settings, shapes)
+        inspector = load_inspector(path, configuration.settings, shapes, trust=configuration.trust)
     except PlanUnusable as problem:
         builds = configuration.settings.engine.missing_plan == "build" and problem.rebuilding_helps
         return Finding("engine", builds, f"{problem}" + ("; or the next start builds it" if builds else ""))
@@ -98,6 +100,19 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
     scores = f"review above {limits.review_score:.3g}, reject above {limits.reject_score:.3g} on the scale from 0 to 1"
     found = f"{inspector.engine_id[:12]}, golden images agree; {scores}; runtime {inspector.runtime}"
     return Finding("engine", True, found)
+
+
+def _trusted_keys(configuration: LoadedConfiguration) -> Finding:
+    trust = configuration.trust
+    asked = f'[engine] require_signature = "{trust.required}"'
+    try:
+        keys = trust.keys()
+    except SignatureError as problem:
+        return Finding("trusted keys", False, str(problem))
+    if not keys:
+        return Finding("trusted keys", False, f"{asked}, and {trust.folder} holds no key: NAME.pub of minisign -G")
+    named = ", ".join(f"{key_id} ({name})" for key_id, (name, _) in keys.items())
+    return Finding("trusted keys", True, f"{asked}: {named}")
 
 
 def _no_engine(configuration: LoadedConfiguration, path: Path | None) -> Finding:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engines.signatures.trust import Trust
 from engines.store.versions import active_link, find_version
 from station.configuration import recipes
 from station.configuration.cameras import CameraFeatures
@@ -94,6 +95,12 @@ class LoadedConfiguration:
         return (
             None if engine.store is None else self.resolve(engine.store) / (engine.product or self.settings.recipe.name)
         )
+
+    @property
+    def trust(self) -> Trust:
+        """Who must have signed an engine."""
+        engine = self.settings.engine
+        return Trust(self.resolve(engine.trusted_keys), engine.require_signature)
 
     @property
     def engine_path(self) -> Path | None:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from engines.runtimes.names import Asked, Precision
+from engines.signatures.trust import Requirement
 from station.configuration.cameras import CameraFeatures, ViewsSection
 from station.configuration.challenge import ChallengeParts
 from station.configuration.decision import DecisionSection, QualitySection
@@ -95,6 +96,17 @@ class EngineSection(EngineChoice):
         "the station builds it, off line, for minutes. `refuse`: a fault until `station engine build`; `auto` takes "
         "the processor.",
     )
+    require_signature: Requirement = Field(
+        "no",
+        description="Whether engines must be signed by a key in `trusted_keys`. `import`: what comes into the store "
+        "from outside. `load`: also every engine that is to be active. `no`: need not; a wrong signature by a trusted "
+        "key is refused all the same. Needs `store`.",
+    )
+    trusted_keys: Path = Field(
+        Path("/etc/station/trusted_keys"),
+        strict=False,
+        description="Folder of the public keys, `NAME.pub` as `minisign -G` writes them, relative to this file.",
+    )
     threads: int = Field(
         0,
         ge=0,
@@ -108,6 +120,11 @@ class EngineSection(EngineChoice):
             raise ValueError("`path` and `store` are both set: the engine is either a folder or one of the store")
         if self.store is None and (self.product is not None or self.version is not None):
             raise ValueError("`product` and `version` name an engine of the store: set `store` in station.toml")
+        if self.require_signature != "no" and self.store is None:
+            raise ValueError(
+                f'require_signature = "{self.require_signature}" needs `store` in place of `path`: only a store keeps '
+                "signatures"
+            )
         return self
 
 

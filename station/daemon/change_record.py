@@ -58,4 +58,8 @@ def _why_of_store(configuration: LoadedConfiguration) -> str:
         last = [event for event in EngineStore(folder).events() if event.action in CHANGES][-1:]
     except StoreError:
         return ""  # the engine is active; only the reason for it cannot be read
-    return "".join(f" ({event.action.value} by {event.who}: {event.why or 'no reason given'})" for event in last)
+    return "".join(
+        f" ({event.action.value} by {event.who}: {event.why or 'no reason given'}"
+        + (f"; signed by key {event.signed_by})" if event.signed_by else ")")
+        for event in last
+    )

@@ -112,7 +112,7 @@ class Changeover:
         missing: PlanUnusable | None = None
         self._frame_shapes = frame_shapes
         try:
-            inspector = load_inspector(self.configuration.engine_path, self.configuration.settings, frame_shapes)
+            inspector = self._load(self.configuration, frame_shapes)
             if inspector is not None:
                 self._install(inspector)
         except PlanUnusable as problem:
@@ -172,7 +172,7 @@ class Changeover:
                 raise ChangeRefused("the engine is a plain folder; slots need [engine] store")
             if pinned is not None:
                 raise ChangeRefused(f"the recipe says [engine] version = {pinned}")
-            store = EngineStore(folder, check=check_engine)
+            store = EngineStore(folder, check=check_engine, trust=configuration.trust)
             activated = store.activate(store.find(str(number)), why=f"asked by {who}")
             try:
                 engines = self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
@@ -180,7 +180,8 @@ class Changeover:
                 with contextlib.suppress(StoreError):
                     store.refuse(activated, why=f"the station refused: {problem}")
                 raise
-            return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}")
+            signed = f", signed by key {activated.signed_by}" if activated.signed_by else ""
+            return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}{signed}")
 
         self._on_record(change, who, "engine", str(number), before=self._engine_id())
 
@@ -264,7 +265,7 @@ class Changeover:
         with contextlib.ExitStack() as undo:
             undo.callback(self._signalling.post, Changing(None))
             self._signalling.post(Changing(why))
-            inspector = load_inspector(new.engine_path, new.settings, self._frame_shapes, instead=instead)
+            inspector = self._load(new, self._frame_shapes, instead)
             if inspector is not None:
                 undo.callback(inspector.scorer.close)
             self._wait_until_drained()
@@ -288,6 +289,12 @@ class Changeover:
         self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
         keep_files(self._recorder, new)
         return engine_before, "" if inspector is None else inspector.engine_id[:12]
+
+    def _load(
+        self, configuration: LoadedConfiguration, shapes: dict[str, tuple[int, ...]], instead: str = ""
+    ) -> Inspector | None:
+        path, settings = configuration.engine_path, configuration.settings
+        return load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
 
     def _install(self, inspector: Inspector | None) -> None:
         self._inspection.install(inspector)

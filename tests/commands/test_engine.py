@@ -18,8 +18,12 @@ from station.commands import main as cli
 from station.records.audit import audit_rows
 from station.records.schema import open_reader
 from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good
+from tests.bench.engines.signing import make_keys
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.waiting import wait_for
+
+ACTIVATE_ENGINE = 7
+"""The command of the PLC."""
 
 
 def engine(path: Path, *, reject_score: float = 40.0, width: int = WIDTH) -> Path:
@@ -117,6 +121,56 @@ def test_carried_over(config: Path, store: EngineStore, tmp_path: Path) -> None:
     assert "is refused" in station("engine", "import", tmp_path / "bad.tar", "--config", other, code=2)
 
 
+@pytest.mark.system
+def test_signed_on_the_way(config: Path, store: EngineStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cryptography")
+    keys = make_keys(tmp_path / "plant", password="line 1")
+    other = tmp_path / "other.toml"
+    text = config.read_text().replace('"engines"', '"elsewhere"\nrequire_signature = "load"\ntrusted_keys = "trusted"')
+    other.write_text(text)
+    archive = tmp_path / "e.tar"
+    monkeypatch.setattr("sys.stdin", io.StringIO("line 2\nline 1\n"))
+    export = ("engine", "export", "2", archive, "--config", config, "--sign", keys.secret)
+    assert "the password is another one" in station(*export, code=2)
+    said = station(*export)
+    assert f"e.tar.minisig: signed with key {keys.key_id}" in said
+    sha256 = said.split("sha256 ")[1].split()[0]
+
+    importing = ("engine", "import", archive, "--config", other, "--sha256")
+    assert "holds no trusted key" in station(*importing, sha256, code=2)
+    keys.trusted.rename(tmp_path / "trusted")
+    assert "expected is 0000" in station(*importing, "0" * 64, code=2)
+    with pytest.raises(SystemExit):
+        station(*importing, "")
+    assert f"is in the store, signed by key {keys.key_id} (line.pub)" in station(*importing, sha256)
+    shown = station("engine", "show", "1", "--config", other)
+    assert f"key {keys.key_id} (line.pub): timestamp:" in shown
+    assert f"import of e.tar (signed by key {keys.key_id})" in shown
+    assert f"(signed by key {keys.key_id})" in station("engine", "list", "--config", other)
+    assert f"signed by key {keys.key_id}" in station("engine", "verify", "--config", other)
+    assert "is active" in station("engine", "activate", "1", "--config", other)
+
+    unsigned = ("engine", "import", tmp_path / "first", "--config", other)
+    assert "has no signature" in station(*unsigned, code=2)
+    assert "--sha256 is for files" in station(*unsigned, "--sha256", sha256, code=2)
+    assert "--sign is for folders" in station(*importing, sha256, "--sign", keys.secret, code=2)
+    monkeypatch.setattr("sys.stdin", io.StringIO("line 1\n"))
+    assert "0002-" in station(*unsigned, "--sign", keys.secret)
+    assert "nobody who is trusted here" in station("engine", "show", "1", "--config", config)
+
+    foreign = make_keys(tmp_path / "foreign")
+    station("engine", "export", "1", tmp_path / "f.tar", "--config", config, "--sign", foreign.secret)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as err:
+        assert cli.main(["engine", "import", str(tmp_path / "f.tar"), "--config", str(config)]) == 0
+    assert "by a key that is not trusted here and was not kept" in err.getvalue()
+
+
+def test_signatures_need_a_store(config: Path) -> None:
+    config.write_text('[cameras.top]\nproducer = "simtl"\n[engine]\npath = "e"\nrequire_signature = "import"\n')
+    said = station("engine", "list", "--config", config, code=2)
+    assert 'require_signature = "import" needs `store` in place of `path`' in said
+
+
 def test_clear_errors(config: Path, tmp_path: Path) -> None:
     assert "holds no engine" in station("engine", "show", "--config", config, code=2)
     assert "no such file" in station("engine", "list", "--config", tmp_path / "none.toml", code=2)
@@ -187,3 +241,40 @@ def test_the_first_engine_of_a_store_ends_the_waiting(tmp_path: Path) -> None:
         station("engine", "activate", "latest", "--config", bench.config_path)
         wait_for(lambda: bench.plc.ready, "TriggerReady")
         assert bench.part(good()).passed
+
+
+@pytest.mark.system
+def test_a_station_that_loads_signed_engines_only(bench: Bench, tmp_path: Path) -> None:
+    """The key is required while it runs; what is not signed is refused, by the command, the PLC and the station."""
+    pytest.importorskip("cryptography")
+    keys = make_keys(tmp_path)
+    store = EngineStore(tmp_path / "engines" / "default")
+    first, tolerant, _ = store.versions()
+    text = bench.config_path.read_text()
+    bench.config_path.write_text(text.replace("[engine]\n", '[engine]\nrequire_signature = "load"\n'))
+    assert "has no signature" in station("reload", "--config", bench.config_path, code=2)
+    signing = f'[engine]\nrequire_signature = "load"\ntrusted_keys = "{keys.trusted}"\n'
+    bench.config_path.write_text(text.replace("[engine]\n", signing))
+    for number in (1, 2):
+        exported = tmp_path / f"{number}.tar"
+        export = ("engine", "export", number, exported, "--sign", keys.secret, "--config", bench.config_path)
+        station(*export)
+        if number == 1:
+            station("engine", "import", exported, "--config", bench.config_path)
+    station("reload", "--config", bench.config_path)
+    assert "has no signature" in station("engine", "activate", "2", "--config", bench.config_path, code=2)
+    assert not bench.plc.command(ACTIVATE_ENGINE, 2)
+    assert "has no signature" in bench.status()["refused"]
+    store.activate(tolerant)  # by somebody who does not ask
+    assert "has no signature" in station("reload", "--config", bench.config_path, code=2)
+    assert bench.status()["engine_id"] == manifest_of(first).engine_id
+    station("engine", "import", tmp_path / "2.tar", "--config", bench.config_path)
+    station("engine", "rollback", "--config", bench.config_path)
+    station("engine", "activate", "2", "--why", "signed now", "--config", bench.config_path)
+    assert bench.status()["engine_id"] == manifest_of(tolerant).engine_id
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert bench.part(good()).passed
+    assert bench.terminate() == 0
+    with closing(open_reader(bench.directory / "work" / "records")) as connection:
+        done = [row.detail for row in audit_rows(connection, 20) if row.result == "done"]
+    assert any(f"signed now; signed by key {keys.key_id})" in detail for detail in done)

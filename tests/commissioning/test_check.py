@@ -16,6 +16,7 @@ from station.configuration import load as config
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Verdict
 from tests.bench.cameras import numbered_image
+from tests.bench.engines.signing import make_keys
 from tests.bench.sample_parts import PartMaker
 
 CAMERA = '[cameras.top]\ndriver = "folder"\nfolder = "images"\ntrigger = "plc"\n[plc]\nrole = "off"\n'
@@ -51,6 +52,23 @@ def test_a_store_in_a_folder_that_is_not_there(station: Path) -> None:
     found = findings(station, '[engine]\nstore = "/srv/nowhere/engines"\n')["engine"]
     assert not found.ok
     assert "neither it nor /srv/nowhere is there" in found.detail
+
+
+def test_the_keys_that_are_trusted(station: Path) -> None:
+    text = '[engine]\nstore = "engines"\nrequire_signature = "import"\ntrusted_keys = "trusted_keys"\n'
+    assert "trusted keys" not in findings(station, '[engine]\nstore = "engines"\n')
+    found = findings(station, text)["trusted keys"]
+    assert not found.ok
+    assert "holds no key: NAME.pub of minisign -G" in found.detail
+    pytest.importorskip("cryptography")
+    keys = make_keys(station.parent)
+    found = findings(station, text)["trusted keys"]
+    assert found.ok
+    assert f'require_signature = "import": {keys.key_id} (line.pub)' in found.detail
+    keys.public.write_text("")
+    found = findings(station, text)["trusted keys"]
+    assert not found.ok
+    assert "line.pub" in found.detail
 
 
 @pytest.mark.parametrize(

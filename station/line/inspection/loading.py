@@ -12,6 +12,8 @@ from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.ignored_zones import FrameZone, IgnoredZones
 from engines.scale import LIMIT
+from engines.signatures.trust import ANYBODY, Trust
+from engines.store.signed import check_may_load
 from engines.store.versions import is_there
 from station.configuration.decision import LimitsSection, QualitySection, ViewLimitsSection
 from station.configuration.model import Configuration
@@ -48,6 +50,7 @@ def load_inspector(
     settings: Configuration,
     frame_shapes: Mapping[str, tuple[int, ...]],
     *,
+    trust: Trust = ANYBODY,
     threads: int | None = None,
     instead: str = "",
 ) -> Inspector | None:
@@ -55,17 +58,20 @@ def load_inspector(
 
     Args:
         frame_shapes: what the cameras give, by name; not checked for cameras that are not there.
+        trust: who must have signed it.
         threads: of the engine; None: as configured.
         instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
 
-    Raises EngineError (a link that leads nowhere or out of the store, bad bundle, golden images, another camera,
-    PlanUnusable: no plan for the GPU) and LimitsError.
+    Raises EngineError (a link that leads nowhere or out of the store, bad bundle or signature, golden images, another
+    camera, PlanUnusable: no plan for the GPU) and LimitsError.
     """
     if path is None or not is_there(path):
         return None
     threads = engine_threads(settings.engine.threads) if threads is None else threads
     engine = _open_engine(path, settings.engine, threads, instead)
     try:
+        if trust.required == "load":
+            check_may_load(path, trust, engine.engine_id)
         for shape in frame_shapes.values():
             engine.check_camera(*shape[:2], grey=len(shape) == 2)
         calibration = engine.calibration

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines.bundle import archive
-from engines.bundle.archive import export_archive, unpack_archive
+from engines.bundle.archive import Digests, engine_digests, export_archive, open_archive
+from engines.bundle.files import bundle_files
 from engines.bundle.reading import read_bundle
 from engines.errors import BundleError, EngineError
 from engines.store.store import EngineStore, manifest_of
@@ -50,8 +51,9 @@ def assert_nothing_written(store: EngineStore, tmp_path: Path, *allowed: str) ->
 
 def test_there_and_back(engine: Path, store: EngineStore, tmp_path: Path) -> None:
     file = tmp_path / "engine.tar"
-    sha256 = export_archive(engine, file)
-    assert sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    digests = export_archive(engine, file)
+    assert digests.blake2b == hashlib.blake2b(file.read_bytes()).digest()
+    assert digests.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     version = store.import_archive(file)
     assert manifest_of(version) == read_bundle(engine).manifest
     assert store.events()[-1].why == "import of engine.tar"
@@ -67,6 +69,21 @@ def test_the_same_engine_gives_the_same_bytes(engine: Path, exported: Path, tmp_
         path.chmod(0o700 if path.is_dir() else 0o600)
     store.export(version, tmp_path / "again.tar")
     assert (tmp_path / "again.tar").read_bytes() == exported.read_bytes()
+
+
+def test_the_archive_is_the_one_that_tarfile_writes(engine: Path, exported: Path, tmp_path: Path) -> None:
+    """What is signed are its bytes: they may never depend on the software that writes them."""
+    manifest = read_bundle(engine).manifest
+    with tarfile.open(tmp_path / "expected.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in bundle_files(manifest):
+            entry(name, (engine / name).read_bytes())(tar)
+    assert exported.read_bytes() == (tmp_path / "expected.tar").read_bytes()
+    digests = Digests(
+        hashlib.sha256(exported.read_bytes()).hexdigest(), hashlib.blake2b(exported.read_bytes()).digest()
+    )
+    assert engine_digests(engine) == (manifest.engine_id, digests)
+    (tmp_path / "active").symlink_to(engine)
+    assert engine_digests(tmp_path / "active") == (manifest.engine_id, digests)
 
 
 def test_what_lies_beside_the_engine_is_not_exported(engine: Path, exported: Path, tmp_path: Path) -> None:
@@ -170,8 +187,8 @@ def test_everything_is_checked_before_the_first_byte_is_written(exported: Path, 
             tar.addfile(member, good.extractfile(member))
         entry("../evil.png")(tar)
     (tmp_path / "to").mkdir()
-    with pytest.raises(BundleError, match="not allowed"):
-        unpack_archive(tmp_path / "evil.tar", tmp_path / "to")
+    with open_archive(tmp_path / "evil.tar") as evil, pytest.raises(BundleError, match="not allowed"):
+        evil.unpack(tmp_path / "to")
     assert list((tmp_path / "to").iterdir()) == []
 
 
