@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from drivers.camera.settings import CameraSettings
+from engines.errors import EngineError
+from engines.store.store import EngineStore
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.daemon import changeover as module
 from station.daemon.changeover import Changeover, ChangeRefused, check_features
+from station.line.challenge.messages import ChallengeConfigured
+from station.line.signalling.messages import Changing, IdentityChanged
+from station.records.audit import AuditEntry
 from tests.bench.changeovers import STATION, Heard, changeover
+from tests.bench.engines.small_engine import write_small_engine
 
 PLAIN, STORE, PINNED = 'path = "engine"', 'store = "engines"', 'store = "engines"\nversion = 3'
 
@@ -72,6 +80,94 @@ def test_no_change_before_the_cameras_stream(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ChangeRefused, match="still starting"):
         reload(made)
     assert "do not stream yet" in heard.refusal()
+
+
+def with_recipes(directory: Path, settings: str = "") -> Changeover:
+    """A station that waits for its engine, with the recipes flange and disc; `settings` with {number} for 1 and 2."""
+    (directory / "recipes").mkdir()
+    (directory / "work").mkdir()
+    for number, name in enumerate(("flange", "disc"), start=1):
+        (directory / "recipes" / f"{name}.toml").write_text(f"number = {number}\n{settings.format(number=number)}")
+    return changeover(directory, Heard(), f'{PLAIN}\n[recipe]\nactive = "flange"')
+
+
+def heard_by(made: Changeover) -> Heard:
+    return cast("Heard", made._recorder)
+
+
+def test_a_recipe_without_engine_is_taken_only_by_who_asks_for_it(tmp_path: Path) -> None:
+    made = with_recipes(tmp_path)
+    with pytest.raises(ChangeRefused, match="is not there; to teach it: select --without-engine"):
+        made.select_recipe("disc", "anna")
+    made.select_recipe("disc", "anna", without_engine=True)
+    assert made.configuration.recipe is not None
+    assert made.configuration.recipe.name == "disc"
+    assert [entry.result for entry in heard_by(made).said(AuditEntry)] == ["refused", "done"]
+
+
+def test_a_station_that_waits_for_its_engine_can_be_reloaded(tmp_path: Path) -> None:
+    heard = Heard()
+    made = changeover(tmp_path, heard, PLAIN)
+    with (tmp_path / "station.toml").open("a") as file:
+        file.write("[quality]\nmin_mean_grey = 7.0\n")
+    reload(made)
+    assert made.configuration.settings.quality.min_mean_grey == 7.0
+    assert [entry.result for entry in heard.said(AuditEntry)] == ["done"]
+
+
+def test_only_another_recipe_is_one_for_the_challenge_test(tmp_path: Path) -> None:
+    made = with_recipes(tmp_path)
+    recipe = tmp_path / "recipes" / "flange.toml"
+    recipe.write_text(recipe.read_text() + "[quality]\nmin_mean_grey = 7.0\n")
+    reload(made)
+    made.select_recipe("disc", "anna", without_engine=True)
+    changed = [message.recipe_changed for message in heard_by(made).said(ChallengeConfigured)]
+    assert changed == [False, True]
+
+
+def test_a_change_that_fails_at_its_last_step_is_undone(tmp_path: Path) -> None:
+    made = with_recipes(tmp_path)
+    heard, before = heard_by(made), made.configuration
+    heard.broken = EngineError("no memory left")
+    with pytest.raises(ChangeRefused, match="no memory left"):
+        made.select_recipe("disc", "anna", without_engine=True)
+    assert made.configuration is before
+    said = heard.said(object)
+    assert [message.identity.recipe for message in said if isinstance(message, IdentityChanged)] == ["disc", "flange"]
+    assert [message for message in said if isinstance(message, Changing)][-1] == Changing(None)
+
+
+def test_a_recipe_with_frames_of_another_size_is_refused_and_the_camera_set_back(tmp_path: Path) -> None:
+    made = with_recipes(tmp_path, "[cameras.top]\nexposure_time_us = {number}00.0\n")
+    made._frame_shapes = {"top": (8, 8)}
+    with pytest.raises(ChangeRefused, match="a recipe cannot change their size"):
+        made.select_recipe("disc", "anna", without_engine=True)
+    assert [camera.exposure_time_us for camera in heard_by(made).said(CameraSettings)] == [200.0, 100.0]
+
+
+def test_no_change_while_a_plan_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    made = changeover(tmp_path, heard, PLAIN)
+    monkeypatch.setattr(type(made.missing_plan.building), "is_under_way", True)
+    with pytest.raises(ChangeRefused, match="the plan of the engine is being built"):
+        reload(made)
+    assert "station status" in heard.refusal()
+
+
+@pytest.mark.system
+def test_a_version_that_the_station_refuses_is_active_no_longer(tmp_path: Path) -> None:
+    made = changeover(tmp_path, Heard(), STORE)
+    assert made.configuration.engine_store is not None
+    store = EngineStore(made.configuration.engine_store)
+    for size in (64, 96):
+        store.add(write_small_engine(tmp_path / str(size), width=size, height=size), why="test")
+    first = store.find("1")
+    store.activate(first)
+    heard_by(made).broken = EngineError("no memory left")
+    with pytest.raises(ChangeRefused, match="no memory left"):
+        activate(made)
+    assert store.active() == first
+    assert "the station refused: no memory left" in store.events()[-1].why
 
 
 def of_features(directory: Path, camera: str) -> LoadedConfiguration:

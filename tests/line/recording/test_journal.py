@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,52 @@ def test_part_stays_until_it_is_committed(tmp_path: Path) -> None:
         journal.open_part(new_part(1))  # the same number in another session
         journal.commit([("s1", 1), ("unknown", 9)])
     assert [part.key for part in left_over(tmp_path / "j", "s4")] == [("s3", 1)]
+
+
+def test_what_is_left_over_comes_oldest_first(tmp_path: Path) -> None:
+    """By time: each start of a station counts its parts anew."""
+    with Journal(tmp_path / "j", "s1") as journal:
+        journal.open_part(replace(new_part(7), wall_time=1.75e9))
+    with Journal(tmp_path / "j", "s2") as journal:
+        journal.open_part(replace(new_part(1), wall_time=1.75e9 + 60))
+    assert [part.key for part in left_over(tmp_path / "j")] == [("s1", 7), ("s2", 1)]
+
+
+def test_a_journal_that_its_station_removes_while_the_next_one_waits_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock = tmp_path / "j", fcntl.flock
+    with Journal(path, "s1") as journal:
+        journal.open_part(new_part(1))
+
+    def removed_first(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        path.unlink()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    with Journal(path, "s2") as journal:
+        assert journal.recover() == []
+        assert journal.open_part(new_part(2))
+    assert [part.key for part in left_over(path, "s3")] == [("s2", 2)], "else no start would find it after a kill"
+
+
+def test_a_journal_that_was_cut_off_is_kept_aside_and_reported(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", "s1", slots=4) as journal:
+        journal.open_part(new_part(1))
+    os.truncate(tmp_path / "j", SLOT_BYTES * 3)
+    with capture_logs() as logs:
+        assert left_over(tmp_path / "j") == []
+    assert (tmp_path / "j.unreadable").exists()
+    assert "parts that were open are lost" in logs[0]["event"]
+
+
+def test_a_reason_that_this_version_does_not_know_is_no_verdict(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", "s1") as journal:
+        journal.open_part(new_part(1))
+        journal.decide_part(1, Verdict.FAIL, 65_000)  # type: ignore[arg-type]
+    with Journal(tmp_path / "j", "next") as journal:
+        assert (journal.damaged, journal.recover()) == (1, [])
 
 
 def test_full_journal_says_so_and_passes_over_the_part(tmp_path: Path) -> None:
