@@ -182,7 +182,7 @@ def _whole(dataset: Dataset, words: str) -> _Found:
 
 
 def _auto(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) -> _Found:
-    sample = [shrunk(read_image(file.path)) for file in _sample(dataset.files)]
+    sample = _small(_sample(dataset.files), on_progress)
     tried = try_cuts(sample, NEAR_SHARE)
     if not tried:
         return _whole(dataset, f"whole image (in less than {NEAR_SHARE:.0%} of the images one part lies free)")
@@ -210,7 +210,7 @@ def _auto(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) ->
 
 
 def _blob(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) -> _Found:
-    sample = [shrunk(read_image(file.path)) for file in _sample(dataset.files)]
+    sample = _small(_sample(dataset.files), on_progress)
     tried = try_cuts(sample, NEAR_SHARE)
     if tried:
         best = next((each for each in tried if each.located_share >= MIN_LOCATED_SHARE), tried[0])
@@ -295,6 +295,15 @@ def _sample(files: Sequence[ImageFile]) -> Sequence[ImageFile]:
     if len(files) <= SAMPLE:
         return files
     return [files[index] for index in np.linspace(0, len(files) - 1, SAMPLE).round().astype(int)]
+
+
+def _small(files: Sequence[ImageFile], on_progress: OnProgress) -> list[NDArray[np.uint8]]:
+    """As large as they are searched."""
+    images = []
+    for done, file in enumerate(files, start=1):
+        images.append(shrunk(read_image(file.path)))
+        on_progress(done, len(files))
+    return images
 
 
 def _is_enough(left: int, count: int, least_share: float) -> bool:

@@ -84,7 +84,9 @@ def test_round_parts_that_move_are_cropped_but_not_turned(tmp_path: Path) -> Non
     ids=["texture", "ring", "screw", "strip"],
 )
 def test_what_needs_no_location_gets_none(tmp_path: Path, make: Callable[[int], np.ndarray], words: str) -> None:
-    located = locate(open_dataset(write(tmp_path, make)))
+    seen: list[tuple[int, int]] = []
+    located = locate(open_dataset(write(tmp_path, make)), on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, COUNT) for done in range(1, COUNT + 1)]
     assert located.location.spec.method == "none"
     assert words in located.description
     assert len(located.dataset.files) == COUNT
