@@ -21,6 +21,9 @@ SHAPE_MEAN, SHAPE_DEVIATION = 0.05, 0.2
 """Prior of the shape: -0.3 suits normal scores, 0 exponential ones, 0.3 the tail of a log-normal of deviation 1."""
 OUTLIER_CHANCE = 0.001
 """How often a calibration may take the largest good score for an outlier."""
+CHANCE = 1.5
+"""Deviations of an autocorrelation of independent scores. With 2, weak likeness is cut off: where parts have eight
+images 0.84 of the calibrations held (`benchmarks/calibration.py --of neighbours`)."""
 _SHAPES = np.linspace(-0.5, 0.9, 30)  # none of them is 0, where the formulas need their limit
 _SCALES = np.exp(np.linspace(-math.log(4), math.log(4), 33))  # in units of the mean excess
 _EXCEEDING_POINTS = 7
@@ -83,7 +86,7 @@ def tail_limit(scores: Scores, probability: float, confidence: float, effective_
         ValueError: the scores that make the tail are all the same.
     """
     ordered = np.sort(scores)
-    exceeding = min(len(ordered) - 1, max(MIN_TAIL, math.ceil(TAIL_SHARE * len(ordered))))
+    exceeding = _tail_size(len(ordered))
     threshold = ordered[-exceeding - 1]
     excess = ordered[-exceeding:] - threshold
     unit = float(excess.mean())
@@ -125,26 +128,30 @@ def upper_limit(scores: Scores, probability: float, confidence: float, effective
 
 
 def effective_count(scores: Scores) -> float:
-    """As many independent scores say as much as these, which are in capture order.
+    """As many independent scores say as much about the tail as these, which are in capture order.
 
-    n / (1 + 2 sum of autocorrelations), of the normal scores of the ranks so that no outlier decides, summed until the
-    first one that chance explains (2 / sqrt(n)).
+    n / (1 + 2 sum of autocorrelations) of whether a score is in the tail, the largest quarter: what a limit counts are
+    exceedances, and neighbours that resemble each other share them less than they share their scores. Summed until the
+    first one below `CHANCE` / sqrt(n).
     """
     count = len(scores)
-    _, place, ties = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(ties) - (ties - 1) / 2)[place]  # from 1; scores that are the same share their mean
-    normal = special.ndtri((ranks - 0.5) / count)
-    normal = normal - normal.mean()
-    power = float(normal @ normal)
+    in_tail = (scores > np.sort(scores)[-_tail_size(count) - 1]).astype(np.float64)
+    in_tail -= in_tail.mean()
+    power = float(in_tail @ in_tail)
     if not power > 0:
         return 1.0  # all the same: one image, over and over
     total = 0.0
     for lag in range(1, count // 4 + 1):
-        correlation = float(normal[:-lag] @ normal[lag:]) / power
-        if correlation < 2 / math.sqrt(count):
+        correlation = float(in_tail[:-lag] @ in_tail[lag:]) / power
+        if correlation < CHANCE / math.sqrt(count):
             break
         total += correlation
     return count / (1 + 2 * total)
+
+
+def _tail_size(count: int) -> int:
+    """How many of the largest scores make the tail."""
+    return min(count - 1, max(MIN_TAIL, math.ceil(TAIL_SHARE * count)))
 
 
 def outlier_count(scores: Scores, confidence: float) -> int:

@@ -351,3 +351,14 @@ def test_useless_options_are_refused() -> None:
 
 def test_scores_that_are_all_the_same_count_as_one() -> None:
     assert effective_count(np.full(30, 2.5)) == 1.0
+
+
+def test_only_what_neighbours_share_of_the_tail_counts() -> None:
+    """Three quarters drift slowly, as with the light of a day; which image scores high is chance."""
+    rng = np.random.default_rng(3)
+    drift = np.sin(np.arange(400) / 40) + 0.1 * rng.normal(size=400)
+    high = rng.random(400) < 0.25
+    scores = np.where(high, 5.0 + rng.normal(size=400), drift)
+    assert effective_count(scores) > 300
+    together = np.where(np.sort(high), scores, drift)  # the high ones one after the other
+    assert effective_count(np.where(np.sort(high), 5.0 + together, drift)) < 40
