@@ -36,6 +36,8 @@ COMMANDS = {
     "show": ("records.show", "show a part: pictures, heat map, regions, limits, reasons"),
     "sheet": ("records.show", "draw many parts side by side: the contact sheet of a selection"),
     "label": ("records.label", "say what a part was: good or defective, and of which class"),
+    "backup": ("records.backup", "configuration, engines, records and labels in one file, while it runs"),
+    "restore": ("records.backup", "bring a backup back; the station must be stopped"),
     "trace": ("trace", "show every step of one part with its time"),
     "teach": ("teach", "train an engine from a folder of images or from the live line"),
     "recipe": ("recipe", "recipes: list, show, check, select"),

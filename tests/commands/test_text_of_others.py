@@ -325,6 +325,14 @@ def demo(world: World) -> None:
     world.check(SHOWN_OF_FILES)
 
 
+def backup(world: World) -> None:
+    world.run("backup", str(world.folder / "[x]\x1b[2J.tar.gz"), expected="[x]\\x1b[2J.tar.gz")
+
+
+def restore(world: World) -> None:
+    world.run("restore", str(world.folder / "[x]\x1b[2J.tar.gz"), expected="[x]\\x1b[2J.tar.gz")
+
+
 FED: dict[str, Callable[[World], None]] = {
     **{name: partial(one_word, command=name) for name in ("online", "offline", "clear", "reload")},
     "run": run_command,
@@ -336,6 +344,8 @@ FED: dict[str, Callable[[World], None]] = {
     "show": show,
     "sheet": sheet,
     "label": label,
+    "backup": backup,
+    "restore": restore,
     "trace": trace,
     "teach": teach_command,
     "recipe": recipe,

@@ -1,0 +1,77 @@
+"""`station backup`, `station restore`: all that a station is in one file, and back."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from station.backup.making import BackupError, make
+from station.backup.restoring import restore
+from station.commands.options import add_config_option, complain
+from station.configuration.file import ConfigurationError
+from station.configuration.load import load_station
+from station.terminal import console, say
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `backup` and `restore`."""
+    parser = commands.add_parser("backup", help="configuration, engines, records and labels in one file, while it runs")
+    parser.add_argument("file", type=Path, nargs="?", help="default: NAME-TIME.tar.gz in this folder")
+    parser.add_argument("--images", action="store_true", help="with the stored images: may be large")
+    add_config_option(parser)
+    parser.set_defaults(run=_reporting(backup))
+
+    parser = commands.add_parser("restore", help="bring a backup back; the station must be stopped")
+    parser.add_argument("file", type=Path, help="made by `station backup`")
+    parser.add_argument("--replace", action="store_true", help="move aside what is in the way; nothing is deleted")
+    add_config_option(parser)
+    parser.set_defaults(run=_reporting(bring_back))
+
+
+def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    def run_reporting(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except (ConfigurationError, BackupError) as problem:
+            return complain(problem)
+
+    return run_reporting
+
+
+def backup(options: argparse.Namespace) -> int:
+    """Makes a backup and says how large it is."""
+    station = load_station(options.config)
+    name = station.settings.station.name.replace("/", "-")
+    output = options.file or Path(f"{name}-{time.strftime('%Y%m%dT%H%M%S')}.tar.gz")
+    with _bar("backup") as on_progress:
+        listing = make(station, output, images=options.images, on_progress=on_progress)
+    size_mb = output.stat().st_size / 1e6
+    say(f"{output}: {len(listing.files)} files, {size_mb:.1f} MB{'' if options.images else ', without images'}")
+    if listing.gone:
+        say(f"{listing.gone} images were deleted by the disk budget meanwhile and are not in it")
+    return 0
+
+
+def bring_back(options: argparse.Namespace) -> int:
+    """Restores a backup and names what was moved aside."""
+    with _bar("restore") as on_progress:
+        done = restore(options.file, options.config, replace_old=options.replace, on_progress=on_progress)
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(done.listing.made))
+    say(f"restored: {done.listing.station} as of {made}, made by station {done.listing.software}")
+    for path in done.moved_aside:
+        say(f"what was there before: {path}")
+    say(f"next: station check --config {options.config}, then start it")
+    return 0
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn(title), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
