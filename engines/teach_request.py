@@ -56,6 +56,10 @@ class TeachRequest:
     max_reviews_per_hour: float | None = field(
         default=None, metadata=_about("good parts a person can look at; lowers the review budget", "N", float)
     )
+    variants: str = field(
+        default="ask",
+        metadata=_about("removed images that look alike are good parts (keep), defects (remove), ask (default)", "HOW"),
+    )
     seed: int = field(default=0, metadata=_about("same images and same seed give the same model (default 0)", "N", int))
     threads: int = field(default=2, metadata=_about("CPU threads (default 2)", "N", int))
     steps: int | None = field(
@@ -79,7 +83,7 @@ class TeachRequest:
 OPTIONS: Mapping[str, Field[Any]] = {option.name: option for option in fields(TeachRequest)}
 FILES = ("known_good", "known_bad", "veto", "cache")
 """Options that a caller may fill itself: a refresh writes these files."""
-FROM_LINE = ("false_reject_budget", "review_budget", "parts_per_hour", "max_reviews_per_hour", "seed")
+FROM_LINE = ("false_reject_budget", "review_budget", "parts_per_hour", "max_reviews_per_hour", "variants", "seed")
 """What may be chosen for a teaching from the line, too."""
 
 

@@ -19,8 +19,10 @@ MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
-_LATER = ("variants", "sample", "frame", "map_score", "reviews")
+_LATER = ("variants", "sample", "frame", "map_score", "reviews", "possible_variants")
 """Keys of the manifest that came after the first engines of this format."""
+_NOT_WRITTEN_EMPTY = frozenset({"possible_variants"})
+"""Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
@@ -191,6 +193,24 @@ class TrainingRecord(_Strict):
     """True when most images were grey."""
 
 
+VariantsAnswer = Literal["keep", "remove"]
+VARIANTS_ANSWERS: tuple[VariantsAnswer, ...] = ("keep", "remove")
+"""What a person says of images that look alike: good parts, to be learned; or defects, to be left out."""
+
+
+class PossibleVariants(_Strict):
+    """Images that look alike and unlike the rest: a variant until a person says that they are defects."""
+
+    images: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, min_length=1, max_length=100)]
+    """How many images each group has, largest group first."""
+    answer: VariantsAnswer | None = None
+    """What a person said when the engine was taught; `keep`: they were learned. None: nobody was asked yet."""
+    rejected_share_if_good: Share
+    """Of good parts that the limits reject when all these images show good parts."""
+    review_share_if_good: Share
+    """The same, rejected or in review."""
+
+
 _MAP_SCORES = {"spatial": MapScore(hottest_share=0.02, log=True), "memory": MapScore(hottest_share=0.01)}
 """Of engines that were made before the manifest said it."""
 
@@ -256,6 +276,8 @@ class Draft(_Strict):
     reviews: Reviews | None = None
     """None: made before other review budgets were priced."""
     training: TrainingRecord
+    possible_variants: PossibleVariants | None = None
+    """None: no images that were left out look alike, or the engine was made before this was looked for."""
     software: Annotated[dict[Text, Text], Field(max_length=50)]
     """Package -> version that made this engine."""
 
@@ -288,6 +310,11 @@ class Manifest(Draft):
         if size > MAX_DECODED_BYTES:
             raise ValueError(f"its {images} images decode to {size} bytes, at most {MAX_DECODED_BYTES} are allowed")
         return self
+
+    def as_json(self) -> str:
+        """The text of `manifest.json`."""
+        empty = {name for name in _NOT_WRITTEN_EMPTY if not getattr(self, name)}
+        return self.model_dump_json(indent=2, exclude=empty) + "\n"
 
     def content_id(self) -> str:
         """The engine id that this content must have."""

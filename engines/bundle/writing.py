@@ -78,7 +78,7 @@ def write_bundle(
     engine_id = Manifest.model_construct(engine_id="", **content).content_id()  # of everything but the id itself
     manifest = Manifest(engine_id=engine_id, **content)
     check_pictures(path, manifest)
-    files[MANIFEST_FILE] = (manifest.model_dump_json(indent=2) + "\n").encode()
+    files[MANIFEST_FILE] = manifest.as_json().encode()
     Manifest.model_validate_json(files[MANIFEST_FILE])  # never write what cannot be read back
     _write_folder(path, files, dossier)
     return manifest

@@ -35,6 +35,7 @@ from engines.errors import BundleError, EngineError, StoreError
 from engines.signatures.minisign import SecretKey, signature_file
 from engines.signatures.trust import ANYBODY, Signer, Trust
 from engines.store import history, signed, versions
+from engines.store.gate import NOTHING_SAID, Said, answered
 from engines.store.history import Action, Event
 from engines.store.versions import ID_DIGITS, Version
 
@@ -209,10 +210,14 @@ class EngineStore:
             raise StoreError(f'"{beside}" cannot be written: {error.strerror}') from error
         return Exported(digests.sha256, None if kept is None else beside)
 
-    def activate(self, version: Version, *, why: str = "") -> Change:
-        """Make a version the active one, after it has been verified."""
+    def activate(self, version: Version, *, why: str = "", said: Said = NOTHING_SAID) -> Change:
+        """Make a version the active one, after it has been verified and its questions (see `gate`) have an answer."""
         with self._locked():
-            return self._switch(Action.ACTIVATE, version.name, why, self.verify(version))
+            signer = self.verify(version)
+            answer = answered(manifest_of(version), self.events(), version, said)
+            return self._switch(
+                Action.ACTIVATE, version.name, "; ".join(text for text in (why, answer) if text), signer
+            )
 
     def rollback(self, *, why: str = "") -> Change:
         """Go back to the version that was active before, after it has been verified. Again: further back."""

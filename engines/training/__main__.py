@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from engines.bundle.manifest import VARIANTS_ANSWERS, VariantsAnswer
 from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.teach_request import add_options, request_from
@@ -24,6 +25,7 @@ from engines.training.summary import summary_as_dict
 from engines.training.teach import TeachOptions, teach
 
 EXIT_BAD_INPUT = 2
+_ANSWERS: dict[str, VariantsAnswer | None] = {"ask": None, **{answer: answer for answer in VARIANTS_ANSWERS}}
 EXIT_INTERRUPTED = 130
 
 
@@ -70,6 +72,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
                 largest_only=options.largest_only,
                 max_rounds=options.rounds,
                 max_removed_share=options.max_removed_share,
+                variants=_ANSWERS[request.variants],
             ),
             training=TrainOptions(steps=request.steps),
             false_reject_budget=request.false_reject_budget,
@@ -106,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         detector={"choices": sorted(DETECTORS)},
         location={"choices": sorted(METHODS)},
         refine={"choices": REFINEMENTS},
+        variants={"choices": tuple(_ANSWERS)},
         ignore={"type": _readable_by(polygons)},
         template_box={"type": _readable_by(box)},
     )

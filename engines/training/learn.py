@@ -13,24 +13,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import Calibration, ReviewPrice, Reviews
+from engines.bundle.manifest import Calibration, PossibleVariants, ReviewPrice, Reviews
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.calibration.price import price_list
 from engines.training.fitting.crossfit import FOLDS, CrossFit, cross_fit, steps_help
-from engines.training.fitting.train import CLOSED_FORM, TrainOptions, Weights, score, train
+from engines.training.fitting.train import CLOSED_FORM, MAX_CLOSED_FORM_IMAGES, TrainOptions, Weights, score, train
 from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
-from engines.training.images.grouping import twin_groups
+from engines.training.images.grouping import coarsest, part_groups, twin_groups
+from engines.training.images.looks import looks
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
 from engines.training.refinement.records import CellWeights, Checkpoint, Indices, Refinement, RefineOptions, Scores
 from engines.training.refinement.refine import refine
+from engines.training.refinement.variants import possible_variants, with_variants
 
 FINE_TUNE_SHARE = 0.2
 """Of the detector's steps, after each removal of the papers' refinement."""
-LOOK_CELLS = 4
-"""An image's look, for finding alike ones, is its anomaly map at this many cells each way."""
 
 OnStep = Callable[[str, int, int], None]
 """(name of the step, done, total); called on the thread that teaches, often: it must return at once."""
@@ -58,6 +58,8 @@ class Learned:
     calibration: Calibration
     prices: tuple[ReviewPrice, ...] = ()
     """What other review budgets would cost and catch."""
+    possible_variants: PossibleVariants | None = None
+    """What the manifest says of `refinement.variants`."""
 
     def reviews(self, parts_per_hour: float | None) -> Reviews:
         """The price list of the engine. `parts_per_hour`: of its line, where that is known."""
@@ -86,7 +88,9 @@ def learn(
     """
     if len(indices) < MIN_IMAGES:
         raise TrainingError(f"{len(indices)} images to learn from, at least {MIN_IMAGES} are needed: add images")
-    judge = FeatureJudge(detector, features, indices, options.training)
+    # What shares a mark is held out together, so it cannot vouch for itself: until a person calls it good.
+    grouped = part_groups if options.refinement.variants == "keep" else twin_groups
+    judge = FeatureJudge(detector, features, indices, options.training, grouped)
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
 
@@ -105,7 +109,8 @@ def learn(
         )
     kept = indices[refinement.kept]
     weights = _for_all(refinement.weights, indices, features)
-    held_out, used = _train(detector, features, kept, weights, options.training, on_step=on_step)
+    groups = grouped(features, kept)
+    held_out, used = _train(detector, features, kept, weights, options.training, groups=groups, on_step=on_step)
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
     defective, _ = score(detector, features, known_bad)  # the final detector has not learned them
     in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
@@ -120,7 +125,12 @@ def learn(
         is_dirty=refinement.dirt_share > 0 or weights is not None,
     )
     prices = price_list(good, groups, *budgets, defective_scores=labelled)
-    return Learned(refinement, held_out, used, calibration, prices)
+    alike = refinement.variants
+    unlearned = indices[np.setdiff1d(np.concatenate([*alike, refinement.kept[:0]]), refinement.kept)]
+    found = possible_variants(
+        alike, score(detector, features, unlearned)[0], len(kept), calibration, options.refinement.variants
+    )
+    return Learned(refinement, held_out, used, with_variants(calibration, found), prices, found)
 
 
 class FeatureJudge:
@@ -129,7 +139,16 @@ class FeatureJudge:
     Held-out scores are of the closed form where there is one: couplings soak up dirt, and the rounds stay cheap.
     """
 
-    def __init__(self, detector: Detector, features: CachedFeatures, indices: Indices, training: TrainOptions) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        features: CachedFeatures,
+        indices: Indices,
+        training: TrainOptions,
+        grouped: Callable[[CachedFeatures, Indices], Indices] = twin_groups,
+    ) -> None:
+        """`grouped`: which images are held out together."""
+        self._grouped = grouped
         self._detector = detector
         self._features = features
         self._indices = indices
@@ -138,7 +157,7 @@ class FeatureJudge:
 
     @cached_property
     def _groups(self) -> Indices:
-        return twin_groups(self._features, self._indices)
+        return self._grouped(self._features, self._indices)
 
     def own(self, kept: Indices, *, continued: bool) -> Scores:
         """See `Judge.own`; a detector with a closed form is refined by that, as in `unseen`."""
@@ -170,12 +189,15 @@ class FeatureJudge:
         """See `Judge.positive`."""
         return np.asarray(self._detector.positive(torch.from_numpy(scores)).numpy(), np.float64)
 
-    def describe(self, kept: Indices) -> NDArray[np.float32]:
-        """See `Judge.describe`: the anomaly maps of a detector that learned `kept`, coarse."""
-        self.own(kept, continued=False)
-        _, maps = score(self._detector, self._features, self._indices)
-        coarse = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps).unsqueeze(1), LOOK_CELLS)
-        return np.asarray(coarse.flatten(1).numpy(), np.float32)
+    def describe(self, images: Indices, kept: Indices) -> NDArray[np.float32]:
+        """See `Judge.describe`: of the coarsest features, see `looks`."""
+        values = coarsest(self._features)
+        ordinary = kept[:: -(-len(kept) // MAX_CLOSED_FORM_IMAGES)]
+        return looks(values[self._indices[images]], values[self._indices[ordinary]])
+
+    def parts(self) -> Indices:
+        """See `Judge.parts`."""
+        return part_groups(self._features, self._indices)
 
 
 def _train(
@@ -185,6 +207,7 @@ def _train(
     weights: Weights,
     options: TrainOptions,
     *,
+    groups: Indices,
     on_step: OnStep,
 ) -> tuple[CrossFit, bool]:
     """Leave `detector` trained on all kept images; returns held-out scores of the same procedure.
@@ -199,7 +222,6 @@ def _train(
         on_step("train", done, total)
 
     on_step("train", 0, total)
-    groups = twin_groups(features, kept)
     used = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
     if used and detector.has_closed_form:
         used = steps_help(detector, features, kept, options, weights=weights, groups=groups)

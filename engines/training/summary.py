@@ -10,6 +10,7 @@ import numpy as np
 
 from engines.bundle.files import variant_file
 from engines.bundle.manifest import TrainingRecord
+from engines.store.gate import cost_in_words, images_in_words
 from engines.training.images.dataset import Dataset
 from engines.training.learn import Learned
 from engines.training.location.locate import Located
@@ -47,6 +48,8 @@ class Summary:
     """The graphs beside the float32 one, and how near they come to it."""
     seconds: float
     warnings: tuple[str, ...]
+    question: str = ""
+    """What a person has to answer before the engine is activated, see `engines.store.gate`; empty: nothing."""
 
 
 def summarise(
@@ -58,6 +61,7 @@ def summarise(
     seconds: float,
     warnings: tuple[str, ...],
     parts_per_hour: float | None = None,
+    question: str = "",
 ) -> Summary:
     """What the training of an engine came to. `detector`: its name; `seconds`: how long it took."""
     refinement = learned.refinement
@@ -85,6 +89,7 @@ def summarise(
         },
         seconds=round(seconds, 1),
         warnings=warnings,
+        question=question,
     )
 
 
@@ -97,6 +102,13 @@ def warnings_of(located: Located, learned: Learned) -> tuple[str, ...]:
     """What a person should look at before the engine is used."""
     found = [located.near_miss.words] if located.near_miss else []
     found += [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
+    variants = learned.possible_variants
+    if variants is not None and variants.answer is None:
+        found.insert(
+            0,
+            f"{images_in_words(variants)} were not learned: {cost_in_words(variants)}; are they good parts (--variants "
+            "keep) or defects (--variants remove)?",
+        )
     refinement = learned.refinement
     removed, count = len(refinement.removed), len(located.dataset.files)
     if removed > MANY_REMOVED_SHARE * count:
@@ -104,10 +116,6 @@ def warnings_of(located: Located, learned: Learned) -> tuple[str, ...]:
             f"{removed} of {count} images were removed because they do not look like the others: "
             "look at them in the dossier, they may be defects or a product variant"
         )
-    found += [
-        f"{len(group)} removed images look alike: a product variant? If they are good, veto their removal"
-        for group in refinement.variants
-    ]
     if refinement.capped:
         found.append("more images look like outliers than may be removed: the engine may have learned defects")
     if len(refinement.protected):

@@ -17,6 +17,7 @@ from engines.bundle.writing import write_bundle
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE
 from engines.detectors.catalogue import DETECTORS
 from engines.errors import TrainingError
+from engines.store.gate import question
 from engines.training.calibration.calibrate import check_budgets
 from engines.training.dossier.collect import TrainingRun, collect
 from engines.training.dossier.schema import Dossier
@@ -147,6 +148,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             calibration=learned.calibration,
             reviews=learned.reviews(options.parts_per_hour),
             training=training_record(dataset, len(learned.refinement.removed)),
+            possible_variants=learned.possible_variants,
             software=software(),
         )
         manifest = write_bundle(
@@ -171,6 +173,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         seconds=seconds,
         warnings=warnings,
         parts_per_hour=options.parts_per_hour,
+        question=question(manifest, output),
     )
 
 

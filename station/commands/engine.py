@@ -15,10 +15,11 @@ from typing import Any
 from rich.table import Table
 
 from engines.bundle.files import FRAME_FILE, variant_file
-from engines.bundle.manifest import Manifest
+from engines.bundle.manifest import VARIANTS_ANSWERS, Manifest, PossibleVariants
 from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError
 from engines.signatures.secret_key import read_secret_key
+from engines.store.gate import Said, cost_in_words, images_in_words
 from engines.store.signed import beside
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
@@ -58,6 +59,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verifying.add_argument("versions", nargs="*", metavar="VERSION", help=f"{_VERSION_HELP}; none: all")
     activating = action("activate", activate, "use another version: verified, then taken up by the running station")
     activating.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
+    activating.add_argument(
+        "--variants", choices=VARIANTS_ANSWERS, help="images that look alike and were not learned: defects (remove)?"
+    )
     going_back = action("rollback", rollback, "use the version that was active before; again: further back")
     for changing in (activating, going_back):
         changing.add_argument("--why", default="", metavar="TEXT", help="for the history")
@@ -180,7 +184,7 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
 
 def activate(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Verify, switch, and let the running station take it up."""
-    change = store.activate(store.find(options.version), why=options.why)
+    change = store.activate(store.find(options.version), why=options.why, said=Said(options.variants))
     return _take_up(options, configuration, store, change)
 
 
@@ -322,9 +326,16 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "detector": f"{manifest.detector}, input {manifest.input.width} x {manifest.input.height} px",
         "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
         "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
+        **({"possible variants": _variants_in_words(found)} if (found := manifest.possible_variants) else {}),
         "promise": limits.promise,
         **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),
         **graphs,
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
         "beside it": ", ".join(beside),
     }
+
+
+def _variants_in_words(found: PossibleVariants) -> str:
+    said = {"keep": "good parts, learned", "remove": "defects, left out", None: "not learned, and nobody was asked yet"}
+    cost = "" if found.answer == "keep" else f"; {cost_in_words(found)}"
+    return f"{images_in_words(found)}: {said[found.answer]}{cost}"

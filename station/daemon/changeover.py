@@ -21,7 +21,9 @@ import structlog
 
 from drivers.camera.protocol import CameraError
 from drivers.camera.settings import CameraSettings
+from engines.bundle.reading import read_manifest
 from engines.errors import EngineError, PlanUnusable, StoreError
+from engines.store.gate import question
 from engines.store.store import EngineStore
 from engines.store.versions import is_there
 from station.codes import OfflineReason, WarningCode
@@ -189,6 +191,8 @@ class Changeover:
         """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""
 
         def change() -> Made:
+            if open_question := question(read_manifest(engine), engine):
+                raise ChangeRefused(open_question)
             return Made(self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")[1])
 
         if self.configuration.engine_path != engine or self._engine_id():

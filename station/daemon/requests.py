@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
@@ -135,6 +136,8 @@ class Requests:
             raise ControlError("parts_per_hour, max_reviews_per_hour: a number above 0")
         if how.max_reviews_per_hour is not None and how.parts_per_hour is None:
             raise ControlError("max_reviews_per_hour is a share only of a known rate: give parts_per_hour, too")
+        if how.variants not in ("ask", *VARIANTS_ANSWERS):
+            raise ControlError(f"variants = {how.variants!r}: ask, keep or remove")
         configuration = self._changeover.configuration
         try:
             self._teaching.start(

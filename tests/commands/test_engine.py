@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.bundle.manifest import PossibleVariants
 from engines.bundle.reading import FrameGraph, read_bundle
 from engines.bundle.writing import write_bundle
 from engines.store.history import Action, whoami
@@ -72,6 +73,22 @@ def test_looking(config: Path, store: EngineStore) -> None:
     assert manifest_of(second).engine_id in shown
     assert "FAIL above 200" in shown
     assert json.loads(station("engine", "show", "--json", "--config", config))["detector"] == "small"
+
+
+@pytest.mark.system
+def test_an_engine_that_asks_is_activated_with_an_answer(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    plain = read_bundle(store.versions()[0].path)
+    found = PossibleVariants(images=(8,), rejected_share_if_good=0.11, review_share_if_good=0.2)
+    draft = plain.manifest.model_copy(update={"possible_variants": found})
+    write_bundle(tmp_path / "third", draft=draft, model=plain.model, golden=plain.golden)
+    store.add(tmp_path / "third", why="third")
+    shown = station("engine", "show", 3, "--config", config)
+    assert "nobody was asked yet; if they are good parts, up to 11.0%" in shown
+    refused = station("engine", "activate", 3, "--config", config, code=2)
+    assert "8 images that look alike were not learned" in refused
+    assert "--variants keep" in refused
+    station("engine", "activate", 3, "--variants", "remove", "--config", config)
+    assert "possible variants are defects: 8 images" in store.events()[-1].why
 
 
 def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:

@@ -128,10 +128,12 @@ def test_many_and_strange_names_stay_on_a_line() -> None:
         {
             **{"engine_id": "0" * 64, "detector": "spatial", "images": 60, "seconds": 9.0, "preprocessing": "[x]"},
             **{"removed": removed, "dirt_share": 0.0, "masked_share": 0.0, "promise": "", "warnings": ["[y]"]},
+            "question": "[red]why[/]",
             "graphs": {"model_fp16.onnx": "score 0.10%"},
         },
     )
     cells = [str(cell) for cell in table.columns[1].cells]
+    assert cells[0] == "[red]why[/]"
     line = next(cell for cell in cells if cell.startswith("11 of 60"))
     assert "[red]0.png" in line
     assert line.endswith("'line\\nend.png' and 1 more")

@@ -27,6 +27,7 @@ CHOSEN = TeachRequest(
     review_budget=0.05,
     parts_per_hour=3600.0,
     max_reviews_per_hour=90.0,
+    variants="keep",
     seed=-7,
     threads=3,
     steps=0,

@@ -109,6 +109,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
             known_good=_ids(sorted(run.known_good)),
             known_bad=_ids(sorted(run.known_bad)),
         ),
+        possible_variants=learned.possible_variants,
         images=tuple(image_record(image) for image in range(count)),
         command=tuple(plain_name(word) for word in run.command),
     )

@@ -65,6 +65,7 @@ def render(
         protected_count=sum(image.protected for image in dossier.images),
         veto_start="".join(f"{dossier.images[image].name}\n" for image in refinement.known_good),
         command=f"{shlex.join(dossier.command)} --veto veto.txt",
+        command_keep=f"{shlex.join(dossier.command)} --variants keep",
         css=Markup(css),
         js=Markup(js),
         css_sha256=_csp_hash(css),

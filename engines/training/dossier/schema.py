@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from engines.bundle.manifest import Calibration, Reviews, Sha256
+from engines.bundle.manifest import Calibration, PossibleVariants, Reviews, Sha256
 
 SCHEMA_VERSION = 1
 
@@ -86,7 +86,7 @@ class RefinementRecord(_Strict):
     dirt_share: Share
     """Estimated share of contaminated images; 0 when the data looks clean."""
     variants: Annotated[tuple[Ids, ...], Field(strict=False)]
-    """Removed images that resemble each other: possibly a product variant."""
+    """Images that look alike and unlike the others: possibly a product variant. Removed, or not learned everywhere."""
     known_good: Ids
     """Images that a person declared good: never removed."""
     known_bad: Ids
@@ -125,5 +125,7 @@ class Dossier(_Strict):
     refinement: RefinementRecord
     images: Annotated[tuple[ImageRecord, ...], Field(strict=False)]
     """All of them; position = id."""
+    possible_variants: PossibleVariants | None = None
+    """Of `refinement.variants`: what a person said, and what the limits mean when these are good parts."""
     command: Texts
     """Arguments that run this training again from the cached features; empty when not known."""

@@ -21,11 +21,13 @@ def removed_text(dossier: Dossier) -> str:
         lines += [f"{COMMENT} {COMMENT} known good in this training; keep them", ""]
         lines += [dossier.images[image].name for image in known_good]
         lines.append("")
+    group_of = {image: group for group, images in enumerate(dossier.refinement.variants, start=1) for image in images}
     for image in dossier.refinement.removed:
         record = dossier.images[image]
         if record.removed_in_round is None:
             why = "known bad"
         else:
             why = f"round {record.removed_in_round}, score {record.removal_shown:.3f}"
-        lines += [f"{COMMENT} {COMMENT} {why}", f"{COMMENT}{record.name}"]
+        alike = f", looks like the others of group {group_of[image]}" if image in group_of else ""
+        lines += [f"{COMMENT} {COMMENT} {why}{alike}", f"{COMMENT}{record.name}"]
     return "\n".join(lines) + "\n"

@@ -103,14 +103,15 @@ def _mask(
     scores = found.scores
     start = guards.start
     limit, capped = found.limit, found.capped
-    weights = cell_weights(cells, learned)
+    known_good = guards.known_good
+    weights = cell_weights(cells, learned, known_good)
     for _ in range(MASK_ROUNDS):
         scores, cells = judge.unseen(learned, weights)
         wanted = _limit(scores[start], deviations)
         limit = _within_cap(scores, wanted, guards)
         capped = wanted < limit
         kept, removed = _split(scores, limit, guards, learned)
-        weights = cell_weights(cells, kept)
+        weights = cell_weights(cells, kept, known_good)
         returned = np.setdiff1d(kept, learned)
         masked_share = 1 - float(weights[kept].mean())
         rounds = [*rounds, Round(start, scores[start], limit, removed, returned, masked_share)]
@@ -126,9 +127,13 @@ def _split(all_scores: Scores, limit: float, guards: Guards, learned: Indices) -
     return np.setdiff1d(guards.start, above), above[np.isin(above, learned)]
 
 
-def cell_weights(cells: NDArray[np.float32], learned: Indices) -> CellWeights:
-    """1 where a cell is in the ordinary range of its location among the learned images, else 0."""
-    return (_deviations(cells, learned) <= CELL_DEVIATIONS).astype(np.uint8)
+def cell_weights(cells: NDArray[np.float32], learned: Indices, known_good: Indices) -> CellWeights:
+    """1 where a cell is in the ordinary range of its location among the learned images, else 0; 1 all over the images
+    that a person calls good: what is odd about them is what they were vouched for.
+    """
+    weights = (_deviations(cells, learned) <= CELL_DEVIATIONS).astype(np.uint8)
+    weights[known_good] = 1
+    return weights
 
 
 def _deviations(cells: NDArray[np.float32], learned: Indices) -> NDArray[np.float32]:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engines.errors import TrainingError
-from engines.training.images.grouping import connected, pairwise_distances
 from engines.training.refinement.records import Indices, RefineOptions
-
-MIN_VARIANT_IMAGES = 4
-MIN_VARIANT_SHARE = 0.02
-VARIANT_SIMILARITY = 1.0
-"""Removed images are alike when they are nearer to each other than good images typically are to their nearest."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +35,10 @@ class Guards:
         return np.array(sorted(self.options.known_bad), np.intp)
 
     @property
+    def known_good(self) -> Indices:
+        return np.array(sorted(self.options.known_good), np.intp)
+
+    @property
     def start(self) -> Indices:
         """All images but the known-bad ones."""
         return np.setdiff1d(np.arange(self.count), self.known_bad)
@@ -54,24 +51,3 @@ class Guards:
         """How many may still leave."""
         already = len(self.start) - len(kept)
         return max(0, int(self.options.max_removed_share * len(self.start)) - already)
-
-
-def variants(removed: Indices, kept: Indices, looks: NDArray[np.float32]) -> tuple[Indices, ...]:
-    """Groups of removed images that look alike, largest first.
-
-    Defects differ from each other; parts of another variant do not. Images are linked when their distance is below the
-    typical distance of a good image to its nearest good neighbour; linked ones form a group.
-
-    Args:
-        looks: (images, k), what each image looks like.
-    """
-    if len(removed) < MIN_VARIANT_IMAGES or len(kept) < 2:
-        return ()
-    good = pairwise_distances(looks[kept], looks[kept])
-    np.fill_diagonal(good, np.inf)
-    near = float(np.median(good.min(axis=1))) * VARIANT_SIMILARITY
-    linked = pairwise_distances(looks[removed], looks[removed]) <= near
-    at_least = max(MIN_VARIANT_IMAGES, round(MIN_VARIANT_SHARE * (len(removed) + len(kept))))
-    labels = connected(linked)
-    groups = [removed[labels == label] for label in np.unique(labels) if np.sum(labels == label) >= at_least]
-    return tuple(sorted(groups, key=len, reverse=True))

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.manifest import VariantsAnswer
+
 Scores = NDArray[np.float64]
 Indices = NDArray[np.intp]
 CellWeights = NDArray[np.uint8]
@@ -34,6 +36,8 @@ class RefineOptions:
     """Never removed."""
     known_bad: frozenset[int] = frozenset()
     """Always removed, before the first round."""
+    variants: VariantsAnswer | None = None
+    """What a person says of images that look alike and would be left out: `keep` learns them. None: nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ class Refinement:
     dirt_share: float
     """Estimated share of defective images; 0: the data look clean."""
     variants: tuple[Indices, ...]
-    """Removed images that look alike: a product variant rather than defects?"""
+    """Images that look alike and unlike the others: a product variant rather than defects? Removed, or not learned
+    where they differ; with the answer `keep` they are learned. Largest group first."""
     protected: Indices
     """Known-good images that would have left."""
 
@@ -109,8 +114,12 @@ class Judge(Protocol):
         """Scores on a positive scale with a meaningful zero."""
         ...
 
-    def describe(self, kept: Indices) -> NDArray[np.float32]:
-        """(images, k): how each image differs from those `kept`, for finding images that look alike."""
+    def describe(self, images: Indices, kept: Indices) -> NDArray[np.float32]:
+        """(len(images), k): how and where each of `images` differs from those `kept`; 0 where it does not."""
+        ...
+
+    def parts(self) -> Indices:
+        """For each image a number; images with the same number show nearly the same, as those of one part do."""
         ...
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import TrainingError
 from engines.training.refinement.auto import auto_rounds
-from engines.training.refinement.guards import Guards, variants
+from engines.training.refinement.guards import Guards
 from engines.training.refinement.paper import paper_rounds
 from engines.training.refinement.records import (
     REFINEMENTS,
@@ -23,8 +24,11 @@ from engines.training.refinement.records import (
     Round,
     Scores,
 )
+from engines.training.refinement.variants import look_alikes
 
 MAX_REMOVED_SHARE = 0.9
+MAX_TIMES_KEPT = 3
+"""How often images that look alike are taken back, with the answer `keep`."""
 
 
 def refine(
@@ -60,10 +64,19 @@ def refine(
     judge = _Checked(judge)
     if options.method == "none":
         return _untouched(guards)
-    if options.method == "auto":
-        found = auto_rounds(judge, guards, options, checkpoint, on_round)
-    else:
-        found = paper_rounds(judge, guards, options, checkpoint, on_round)
+    found = _rounds(judge, guards, options, checkpoint, on_round)
+    groups = _look_alikes(judge, guards, found)
+    if options.variants == "keep":
+        learned = groups
+        for _ in range(MAX_TIMES_KEPT):  # with one variant learned, another one may show
+            if not groups:
+                break
+            options = replace(options, known_good=options.known_good.union(*(group.tolist() for group in groups)))
+            guards = Guards.of(count, options)
+            found = _rounds(judge, guards, options, None, on_round)
+            groups = _look_alikes(judge, guards, found)
+            learned = (*learned, *groups)
+        groups = learned
     out = np.setdiff1d(guards.start, found.kept)
     return Refinement(
         method=options.method,
@@ -75,9 +88,20 @@ def refine(
         final_limit=found.limit,
         capped=found.capped,
         dirt_share=found.dirt_share,
-        variants=variants(out, found.kept, judge.describe(found.kept)) if len(out) else (),
+        variants=groups,
         protected=_protected(found, guards),
     )
+
+
+def _rounds(
+    judge: Judge, guards: Guards, options: RefineOptions, checkpoint: Checkpoint | None, on_round: Callable[[], None]
+) -> Found:
+    rounds = auto_rounds if options.method == "auto" else paper_rounds
+    return rounds(judge, guards, options, checkpoint, on_round)
+
+
+def _look_alikes(judge: Judge, guards: Guards, found: Found) -> tuple[Indices, ...]:
+    return look_alikes(judge, np.setdiff1d(guards.start, found.kept), found.kept, found.weights)
 
 
 def _untouched(guards: Guards) -> Refinement:
@@ -93,6 +117,7 @@ class _Checked:
         self._judge = judge
         self.positive = judge.positive
         self.describe = judge.describe
+        self.parts = judge.parts
 
     def own(self, kept: Indices, *, continued: bool) -> Scores:
         """See `Judge.own`."""

@@ -50,8 +50,12 @@ class GaussianJudge:
     def positive(self, scores: Scores) -> Scores:
         return scores
 
-    def describe(self, kept: Indices) -> NDArray[np.float32]:
-        return self.maps.reshape(len(self.maps), -1).astype(np.float32) if self.looks is None else self.looks
+    def describe(self, images: Indices, kept: Indices) -> NDArray[np.float32]:
+        looks = self.maps.reshape(len(self.maps), -1) if self.looks is None else self.looks
+        return looks[images].astype(np.float32)
+
+    def parts(self) -> Indices:
+        return np.arange(len(self.maps))
 
 
 @dataclass

@@ -93,6 +93,7 @@ class SmallTraining:
             "held_out": held_out,
             "couplings_used": True,
             "calibration": calibrate(held_out.image_scores, held_out.map_peaks, 0.02),
+            "possible_variants": None,
         }
         return Learned(**{name: self.extra.get(name, value) for name, value in parts.items()})
 

@@ -72,6 +72,7 @@ def test_engines_made_before_keep_their_id_and_are_read(plain: Bundle) -> None:
     """Their manifest has none of these keys, and their id is a hash of what it has."""
     file = plain.path / "manifest.json"
     content = json.loads(file.read_text())
+    assert "possible_variants" not in content  # older software reads an engine that has no question
     del content["variants"], content["sample"], content["frame"], content["reviews"]
     file.write_text(json.dumps(content))
     assert read_bundle(plain.path).manifest == plain.manifest

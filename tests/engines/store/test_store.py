@@ -16,10 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.bundle.manifest import PossibleVariants, VariantsAnswer
 from engines.bundle.reading import read_bundle
+from engines.bundle.writing import write_bundle
 from engines.engine import open_engine
 from engines.errors import BundleError, EngineError, GoldenMismatch, StoreError
 from engines.store import history
+from engines.store.gate import Said
 from engines.store.history import Action, Event
 from engines.store.store import EngineStore, manifest_of
 from tests.bench.engines.small_engine import write_small_engine
@@ -52,6 +55,55 @@ def active_name(store: EngineStore) -> str | None:
 
 def actions(store: EngineStore) -> list[Action]:
     return [event.action for event in store.events()]
+
+
+# ---- the gate ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(store: EngineStore, tmp_path: Path) -> EngineStore:
+    """Version 4 has left out 8 images that look alike; 5 as well, and a person has called them good at teaching."""
+    plain = read_bundle(store.versions()[0].path)
+    answers: dict[int, VariantsAnswer | None] = {4: None, 5: "keep"}
+    for number, answer in answers.items():
+        found = PossibleVariants(images=(8, 5), answer=answer, rejected_share_if_good=0.17, review_share_if_good=0.25)
+        draft = plain.manifest.model_copy(update={"possible_variants": found})
+        write_bundle(tmp_path / str(number), draft=draft, model=plain.model, golden=plain.golden)
+        store.add(tmp_path / str(number), why="test")
+    return store
+
+
+def test_an_engine_with_a_question_is_not_activated_without_an_answer(asking: EngineStore) -> None:
+    asking.activate(asking.find("1"))
+    for said in (Said(), Said("keep")):
+        with pytest.raises(
+            StoreError, match=r"8 and 5 images that look alike were not learned: .* up to 17.0% .* keep"
+        ):
+            asking.activate(asking.find("4"), said=said)
+    assert active_name(asking) == asking.find("1").name
+
+
+def test_the_answer_stands_in_the_history_and_holds_from_then_on(asking: EngineStore) -> None:
+    asking.activate(asking.find("4"), why="new light", said=Said("remove"))
+    assert asking.events()[-1].why == "new light; possible variants are defects: 8 and 5 images that look alike"
+    asking.activate(asking.find("1"))
+    asking.activate(asking.find("4"), why="asked by PLC")
+    assert active_name(asking) == asking.find("4").name
+    with pytest.raises(StoreError, match="were not learned"):  # who thinks better of it
+        asking.activate(asking.find("4"), said=Said("keep"))
+
+
+def test_what_was_learned_on_purpose_asks_nothing_and_is_on_record(asking: EngineStore) -> None:
+    asking.activate(asking.find("5"))
+    assert asking.events()[-1].why == (
+        "possible variants are good parts and were learned: 8 and 5 images that look alike"
+    )
+
+
+def test_an_engine_without_a_question_keeps_the_id_it_had_before_there_were_questions(store: EngineStore) -> None:
+    manifest = manifest_of(store.find("1"))
+    assert manifest.possible_variants is None
+    assert manifest.content_id() == manifest.engine_id
 
 
 # ---- versions ---------------------------------------------------------------------------------------------------

@@ -93,6 +93,42 @@ def test_only_the_images_given_are_used_and_positions_are_theirs() -> None:
     assert len(learned.refinement.kept) == 57
 
 
+VARIANT = np.array([3, 11, 19, 27, 35, 43, 50, 58])
+
+
+def with_variant() -> CachedFeatures:
+    """8 of 60 good parts have the same mark at the same place; 3 are defective, each in its own way."""
+    values = cells(COUNT)
+    values[VARIANT, 1, 2] += 12
+    values[[7, 22, 40], [0, 3, 2], [5, 0, 4]] += 30
+    return cached(values)
+
+
+def test_a_variant_is_asked_about_and_counted_in_the_promise() -> None:
+    learned = learn(CellDetector(), with_variant(), ALL, options())
+    assert set(learned.refinement.removed) >= {*VARIANT, 7, 22, 40}
+    assert learned.possible_variants is not None
+    assert learned.possible_variants.images == (len(VARIANT),)
+    assert learned.possible_variants.answer is None
+    assert learned.possible_variants.rejected_share_if_good > 0.1  # 8 of the 57 good parts
+    assert "8 images that look alike do not count: if they show good parts" in learned.calibration.promise
+
+
+def test_a_variant_that_is_kept_passes_and_counts_in_the_limits() -> None:
+    features = with_variant()
+    detector = CellDetector()
+    learned = learn(detector, features, ALL, options(variants="keep"))
+    assert set(VARIANT) <= set(learned.refinement.kept)
+    assert set(learned.refinement.removed) == {7, 22, 40}
+    assert learned.possible_variants is not None
+    assert learned.possible_variants.answer == "keep"
+    assert "look alike" not in learned.calibration.promise
+    assert learned.calibration.holdout_count == COUNT - 3
+    scores, _ = score(detector, features, ALL)
+    assert (scores[VARIANT] > learned.calibration.review_score).mean() <= 0.2
+    assert scores[[7, 22, 40]].min() > learned.calibration.reject_score
+
+
 def test_known_bad_images_bound_the_escapes() -> None:
     known_bad = frozenset({4, 17, 18})
     learned = learn(CellDetector(), dirty_cells(COUNT, DIRTY), ALL, options(known_bad=known_bad))
@@ -264,11 +300,15 @@ def test_own_scores_of_dirt_are_lower_than_unseen_ones() -> None:
     assert np.array_equal(np.argsort(each.positive(unseen)), np.argsort(unseen))
 
 
-def test_looks_are_alike_where_maps_are() -> None:
+def test_images_with_the_same_oddity_at_the_same_place_point_the_same_way() -> None:
     values = cells(COUNT)
     values[[5, 40], 0, 0] += 50
     values[9, 3, 5] += 50
     each = judge(cached(values))
-    looks = each.describe(ALL)
-    assert looks.shape[0] == COUNT
-    assert np.linalg.norm(looks[5] - looks[40]) < np.linalg.norm(looks[5] - looks[9])
+    images = np.array([5, 9, 40])
+    vectors = each.describe(images, np.setdiff1d(ALL, images))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = vectors @ vectors.T
+    assert cosines[0, 2] > 0.9
+    assert abs(cosines[0, 1]) < 0.2
+    assert np.array_equal(each.parts(), ALL)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.manifest import PossibleVariants
 from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, TrainingError
@@ -141,7 +142,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     closing = "</script></style></textarea></p>"
     training = replace(training, extra={"warnings": (closing,), "command": ("station", closing, HOSTILE[1])})
     dossier, page = write(training, tmp_path)
-    assert page.text.count(closing) == 2
+    assert page.text.count(closing) == 3  # the warning and two commands
     assert len(page.all("script")) == 1
     assert len(page.all("style")) == 1
     assert not [attributes for _, attributes in page.elements if any(name.startswith("on") for name in attributes)]
@@ -177,6 +178,23 @@ def test_location_is_reported_and_shown(tmp_path: Path) -> None:
     assert "pictures/location.jpg" in [image["src"] for image in page.all("img")]
     assert (tmp_path / "pictures" / "location.jpg").is_file()
     assert "\\x231<b>.png" in page.text
+
+
+def test_images_that_look_alike_stand_on_top_with_what_they_cost_and_how_to_answer(tmp_path: Path) -> None:
+    found = PossibleVariants(images=(2,), rejected_share_if_good=0.123, review_share_if_good=0.2)
+    _, page = write(SmallTraining(extra={"possible_variants": found}), tmp_path)
+    text = page.text
+    assert text.index("Images that look alike") < text.index("Refinement") < text.index("Removed images")
+    assert "up to 12.3% of the good parts are rejected, and up to 20.0% rejected or in review" in text
+    assert "--output engine-2 --variants keep" in text
+    assert "looks like the others of group 1" in (tmp_path / "removed.txt").read_text()
+
+
+def test_images_that_look_alike_and_were_learned_ask_nothing(tmp_path: Path) -> None:
+    found = PossibleVariants(images=(2,), answer="keep", rejected_share_if_good=0.01, review_share_if_good=0.1)
+    _, page = write(SmallTraining(extra={"possible_variants": found}), tmp_path)
+    assert "Somebody called them good parts: they were learned" in page.text
+    assert "--variants" not in page.text
 
 
 def test_nothing_removed(tmp_path: Path) -> None:

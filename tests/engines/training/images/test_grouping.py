@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.training.fitting.crossfit import FOLDS, fold_of
-from engines.training.images.grouping import connected, pairwise_distances, twin_groups
+from engines.training.images.grouping import connected, pairwise_distances, part_groups, twin_groups
 
 SHAPE = (4, 4, 8)
 
@@ -43,6 +43,23 @@ def test_copies_are_found_wherever_they_are() -> None:
     expected[41] = expected[55] = 3
     expected[20] = 19
     assert groups(values) == expected
+
+
+@pytest.mark.parametrize("marked", [2, 5, 12])
+def test_parts_that_share_a_mark_are_no_copies(marked: int) -> None:
+    """Deep features see the mark from everywhere and are near each other; the finest ones show where it is."""
+    rng = np.random.default_rng(0)
+    fine = rng.normal(size=(80, 8, 8, 6)).astype(np.float32)
+    fine[:marked, 2:4, 2:4] += 30.0
+    coarse = rng.normal(size=(80, 2, 2, 6)).astype(np.float32)
+    coarse[:marked] += 30.0
+    values = {"fine": fine.astype(np.float16), "coarse": coarse.astype(np.float16)}
+    assert part_groups(values, np.arange(80)).tolist() == list(range(80))
+    if marked == 5:
+        assert set(twin_groups(values, np.arange(80))[:marked]) == {0}
+    for value in values.values():
+        value[70] = value[0]
+    assert np.flatnonzero(part_groups(values, np.arange(80)) != np.arange(80)).tolist() == [70]
 
 
 @pytest.mark.parametrize("strength", [0.9, 0.97, 1.05, 1.1])

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.errors import TrainingError
-from engines.training.refinement.guards import variants
 from engines.training.refinement.records import REFINEMENTS, RefineOptions, Scores
 from engines.training.refinement.refine import refine
 from engines.training.refinement.thresholds import above_median, densest_third
@@ -95,33 +94,6 @@ def test_a_multiple_of_a_negative_median_is_refused(method: str) -> None:
     judge.zero = -20.0
     with pytest.raises(TrainingError, match=r'needs positive finite scores.*or refinement "auto"'):
         refine(judge, len(judge.maps), RefineOptions(method))
-
-
-# Variants
-
-
-def test_removed_images_that_look_alike_are_a_variant_and_scattered_ones_are_not() -> None:
-    rng = np.random.default_rng(0)
-    maps = good_maps(GOOD + 20, seed=0)
-    looks = rng.normal(size=(GOOD + 20, 4)).astype(np.float32)
-    variant, scattered = np.arange(GOOD, GOOD + 10), np.arange(GOOD + 10, GOOD + 20)
-    maps[np.arange(GOOD, GOOD + 20), np.arange(20) % 6, 0] += 20
-    looks[variant] = 30 + 0.3 * looks[variant]
-    looks[scattered] *= 30
-    found = refine(GaussianJudge(maps, looks=looks), len(maps), RefineOptions())
-    assert set(found.removed) >= {*variant, *scattered}
-    (group,) = found.variants
-    assert set(group) == set(variant)
-
-
-def test_the_largest_variant_comes_first_and_pairs_are_none() -> None:
-    looks = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
-    removed = np.arange(86, 100)
-    for start, stop in ((86, 91), (91, 98), (98, 100)):
-        looks[start:stop] = 100 * start + 0.01 * looks[start:stop]
-    groups = variants(removed, np.arange(86), looks)
-    assert [group.tolist() for group in groups] == [list(range(91, 98)), list(range(86, 91))]
-    assert variants(removed[:3], np.arange(86), looks) == ()
 
 
 # Limits

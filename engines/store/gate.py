@@ -1,0 +1,79 @@
+"""What a person has to say before an engine may become the active one: one gate for shell, daemon and pages.
+
+`EngineStore.activate` asks it, so whoever activates an engine gets the same questions. The answer stands in the reason
+of the activation: in the history of the store, and from there in the audit log. It holds for that version from then on,
+so a PLC may activate what a person has answered for. Going back never asks: that engine was active.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.manifest import Manifest, PossibleVariants, VariantsAnswer
+from engines.errors import StoreError
+from engines.store.history import Event
+from engines.store.versions import Version
+
+ARE_DEFECTS = "possible variants are defects"
+WERE_LEARNED = "possible variants are good parts and were learned"
+"""How the answer begins in the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the person who activates an engine says to its questions."""
+
+    variants: VariantsAnswer | None = None
+    """Of `Manifest.possible_variants`; None: nothing."""
+
+
+NOTHING_SAID = Said()
+
+
+def answered(manifest: Manifest, events: Sequence[Event], version: Version, said: Said) -> str:
+    """The answer in words, for the history; empty when this version has no question.
+
+    Raises:
+        StoreError: a question is open; says what to look at and how to answer.
+    """
+    found = manifest.possible_variants
+    if found is None:
+        return ""
+    if found.answer == "keep":
+        return f"{WERE_LEARNED}: {images_in_words(found)}"
+    said_before = any(event.after == version.name and ARE_DEFECTS in event.why for event in events)
+    variants = said.variants or found.answer or ("remove" if said_before else None)
+    if variants == "remove":
+        return f"{ARE_DEFECTS}: {images_in_words(found)}"
+    raise StoreError(f"version {version.name}: {in_question(found, version.path)}")
+
+
+def question(manifest: Manifest, folder: Path) -> str:
+    """What a person has to be asked before the engine in `folder` is used; empty: nothing."""
+    found = manifest.possible_variants
+    return "" if found is None or found.answer is not None else in_question(found, folder)
+
+
+def in_question(found: PossibleVariants, folder: Path) -> str:
+    """The question about these images, with where to look and how to answer."""
+    page = folder / DOSSIER_FOLDER / "dossier.html"
+    return (
+        f"{images_in_words(found)} were not learned: {cost_in_words(found)}; "
+        f"look at them in {page if page.is_file() else 'the dossier of the teaching'}. "
+        "Good parts? Teach again with --variants keep. "
+        "Defects? Activate the engine with --variants remove, or teach with it"
+    )
+
+
+def cost_in_words(found: PossibleVariants) -> str:
+    """What it means to leave them out by mistake."""
+    return f"if they are good parts, up to {found.rejected_share_if_good:.1%} of the good parts are rejected"
+
+
+def images_in_words(found: PossibleVariants) -> str:
+    """`8 images that look alike`, or of several groups `8 and 5 images that look alike`."""
+    *first, last = [str(count) for count in found.images]
+    return f"{', '.join(first)} and {last} images that look alike" if first else f"{last} images that look alike"
