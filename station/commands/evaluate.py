@@ -54,7 +54,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--noise",
         default="0,10,20,30,40,50",
         metavar="PERCENT",
-        help='defective share of the training sets; "clean": the split of the data set itself (default %(default)s)',
+        help="defective share of the training sets; clean: the split of the data set itself; random, by-part: its good "
+        "images divided anew, each by itself or all images of one part together (default %(default)s)",
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="repetitions (default %(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="results, report and features")
@@ -106,8 +107,8 @@ def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
     shown = [r for r in done if r["refine"] == refine]
     for case in dict.fromkeys(_case(r) for r in shown):
         runs = [r for r in shown if _case(r) == case]
-        dataset, detector, contaminated, noise = case
-        named = f"{dataset} {detector}", f"{noise} %" if contaminated else "standard"
+        dataset, detector, protocol, noise = case
+        named = f"{dataset} {detector}", _split_name(protocol, noise)
         good = [_percent([r[name] for r in runs]) for name in ("false_reject", "good_review")]
         table.add_row(*named, "all", *_shares([r["escapes"] for r in runs], good))
         kinds = sorted({kind for r in runs for kind in r["escapes_by_defect"]})
@@ -136,18 +137,22 @@ def trade_off_table(results: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     for case in dict.fromkeys(_case(r) for r in shown):
         runs = [r for r in shown if _case(r) == case]
-        dataset, detector, contaminated, noise = case
+        dataset, detector, protocol, noise = case
         table.add_row(
             f"{dataset} {detector}",
-            f"{noise} %" if contaminated else "standard",
+            _split_name(protocol, noise),
             *(_percent([r["trade_off"][share] for r in runs]) for share in at),
             *(_percent([r["causes"][cause] for r in runs]) for cause in why),
         )
     return table
 
 
-def _case(result: Mapping[str, Any]) -> tuple[str, str, bool, int]:
-    return result["dataset"], result["detector"], result["protocol"] != "standard", result["noise"]
+def _case(result: Mapping[str, Any]) -> tuple[str, str, str, int]:
+    return result["dataset"], result["detector"], result["protocol"], result["noise"]
+
+
+def _split_name(protocol: str, noise: int) -> str:
+    return f"{noise} %" if protocol == "contaminated" else protocol
 
 
 def _shares(found: Sequence[Mapping[str, float] | None], good: Sequence[str]) -> list[str]:
@@ -166,19 +171,18 @@ def _percent(values: Sequence[float]) -> str:
 def _show(output: Path) -> int:
     results = json.loads((output / "results.json").read_text(encoding="utf-8"))
     table = Table(title=f"mean image AUROC; all of it in {output / 'report.md'}")
-    columns = sorted({(r["protocol"] != "standard", r["noise"]) for r in results})
+    columns = sorted({(r["protocol"], r["noise"]) for r in results}, key=lambda each: (each[0] == "contaminated", each))
     table.add_column("detector")
     table.add_column("refinement")
-    for contaminated, noise in columns:
-        table.add_column(f"{noise} %" if contaminated else "standard split", justify="right")
+    for column in columns:
+        table.add_column(_split_name(*column), justify="right")
     for detector, refine in dict.fromkeys((r["detector"], r["refine"]) for r in results):
         cells = []
-        for contaminated, noise in columns:
+        for column in columns:
             found = [
                 r["image_auroc"]
                 for r in results
-                if (r["detector"], r["refine"], r["protocol"] != "standard", r["noise"])
-                == (detector, refine, contaminated, noise)
+                if (r["detector"], r["refine"], r["protocol"], r["noise"]) == (detector, refine, *column)
                 and r["error"] is None
             ]
             cells.append(f"{sum(found) / len(found):.4f}" if found else "–")

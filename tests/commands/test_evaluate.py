@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from engines.training.evaluation.results import STANDARD, Escapes, Result
+from engines.training.evaluation.results import BY_PART, STANDARD, Escapes, Result
 from station.commands.evaluate import trade_off_table, verdict_table
 
 RESULT = Result(
@@ -46,12 +46,14 @@ def test_seeds_are_averaged_and_one_refinement_is_shown() -> None:
     )
     raw = replace(RESULT, refine="none", escapes=Escapes(20, 1.0, 1.0, 1.0, 1.0))
     clean = replace(RESULT, protocol=STANDARD, noise=0, escapes_by_defect={})
-    found = rows(RESULT, other, raw, clean)
+    by_part = replace(clean, protocol=BY_PART)
+    found = rows(RESULT, other, raw, clean, by_part)
     assert [row[1:4] for row in found] == [
         ("40 %", "all", "40.0 %"),
         ("", "[red]blow", "10.0 %"),
         ("", "crack", "40.0 %"),
         ("standard", "all", "30.0 %"),
+        ("by part", "all", "30.0 %"),
     ]
 
 

@@ -16,7 +16,7 @@ from engines.training.evaluation.layouts import RECOGNISED, open_sets
 from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import MAX_NOISE_PERCENT
 from engines.training.evaluation.report import write_report
-from engines.training.evaluation.results import CONTAMINATED, STANDARD, ResultFolder, Run, write_json
+from engines.training.evaluation.results import BY_PART, CONTAMINATED, RANDOM, STANDARD, ResultFolder, Run, write_json
 from engines.training.evaluation.runner import ALL_REFINEMENTS, EvaluateOptions
 from engines.training.evaluation.source import source_sha256
 from engines.training.evaluation.workers import Plan, execute
@@ -24,7 +24,8 @@ from engines.training.progress import JsonReporter, Reporter, RichReporter
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
-CLEAN = "clean"
+SPLITS = {"clean": STANDARD, "random": RANDOM, "by-part": BY_PART}
+"""What `--noise` takes beside percent."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,7 +115,7 @@ def _write_truth(folder: ResultFolder, data: LocatedSet) -> None:
 
 def _grid(options: argparse.Namespace, names: list[str]) -> list[Run]:
     """All runs, seed by seed, so that the first seed of everything is there early."""
-    noises = [(0, STANDARD) if noise == CLEAN else (int(noise), CONTAMINATED) for noise in options.noise]
+    noises = [(0, SPLITS[noise]) if noise in SPLITS else (int(noise), CONTAMINATED) for noise in options.noise]
     return [
         Run(name, detector, refine, noise, seed, protocol)
         for seed in range(options.first_seed, options.first_seed + options.seeds)
@@ -138,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_noises,
         default=_noises("0,10,20,30,40,50"),
         help="shares of defective training images in percent; "
-        f'"{CLEAN}": the split of the data set itself (default 0,10,20,30,40,50)',
+        "clean: the split of the data set itself; random, by-part: divided anew (default 0,10,20,30,40,50)",
     )
     parser.add_argument("--seeds", type=_at_least_one, default=3, help="number of seeds (default 3)")
     parser.add_argument("--first-seed", type=int, default=0)
@@ -173,8 +174,8 @@ def _names(allowed: Iterable[str]) -> Callable[[str], list[str]]:
 
 def _noises(text: str) -> list[str]:
     for noise in text.split(","):
-        if noise != CLEAN and not (noise.isdecimal() and int(noise) <= MAX_NOISE_PERCENT):
-            raise argparse.ArgumentTypeError(f'"{noise}": allowed are 0 to {MAX_NOISE_PERCENT} and "{CLEAN}"')
+        if noise not in SPLITS and not (noise.isdecimal() and int(noise) <= MAX_NOISE_PERCENT):
+            raise argparse.ArgumentTypeError(f'"{noise}": allowed are 0 to {MAX_NOISE_PERCENT}, {", ".join(SPLITS)}')
     return list(dict.fromkeys(text.split(",")))
 
 

@@ -86,6 +86,29 @@ def contaminated_split(data: LabelledSet, noise_percent: int, seed: int) -> Spli
     )
 
 
+def resplit(data: LabelledSet, seed: int, groups: Indices | None = None) -> Split:
+    """All good images of the set mixed and divided anew, as many tested as the set itself tests; clean.
+
+    Papers divide sets with several images of one part at random, so that a part is learned and tested. With `groups`
+    whole groups are tested, until there are enough: the difference is what the papers' figures owe to that.
+
+    Args:
+        groups: a label for every good image, those to train on first; None: each image by itself.
+
+    Raises:
+        TrainingError: nothing is left to learn, as all good images are of one group.
+    """
+    train, _, test_good, test_defective = _parts(data)
+    good = np.concatenate([train, test_good])
+    labels = np.arange(len(good)) if groups is None else groups
+    order = np.random.default_rng(seed).permutation(np.unique(labels))
+    counts = np.array([int(np.count_nonzero(labels == label)) for label in order])
+    tested = np.isin(labels, order[: int(np.searchsorted(np.cumsum(counts), len(test_good))) + 1])
+    if tested.all():
+        raise TrainingError(f"{data.name}: its {len(good)} good images look like one part: no split by part")
+    return Split(good[~tested], np.zeros(int((~tested).sum()), np.bool_), good[tested], test_defective)
+
+
 def training_counts(good: int, dirt: int, noise_percent: int) -> tuple[int, int]:
     """How many good and how many defective images to learn, for this noise and as many good ones as possible."""
     share = noise_percent / 100

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engines.errors import TrainingError
 
-STANDARD, CONTAMINATED = "standard", "contaminated"
+STANDARD, RANDOM, BY_PART, CONTAMINATED = "standard", "random", "by part", "contaminated"
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,13 @@ class Run:
     """Share of defective images in the training set, in percent."""
     seed: int
     protocol: str = CONTAMINATED
-    """"contaminated", or "standard": the split of the data set itself, without noise."""
+    """"contaminated", or without noise: "standard", the split of the data set itself; "random", its good images mixed
+    and divided anew; "by part", likewise, with all images of one part on one side."""
 
     @property
     def name(self) -> str:
         """For files."""
-        noise = "standard" if self.protocol == STANDARD else f"noise{self.noise:02}"
+        noise = f"noise{self.noise:02}" if self.protocol == CONTAMINATED else self.protocol.replace(" ", "-")
         return f"{self.dataset}-{self.detector}-{self.refine}-{noise}-seed{self.seed}"
 
 

@@ -21,8 +21,8 @@ from engines.training.evaluation import metrics
 from engines.training.evaluation.causes import pass_causes, seen_share
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.prepare import LocatedSet, Prepared
-from engines.training.evaluation.protocol import Split, contaminated_split, standard_split
-from engines.training.evaluation.results import STANDARD, Escapes, Result, Run
+from engines.training.evaluation.protocol import Split, contaminated_split, resplit, standard_split
+from engines.training.evaluation.results import BY_PART, RANDOM, STANDARD, Escapes, Result, Run
 from engines.training.fitting.train import TrainOptions, score
 from engines.training.images.grouping import twin_groups
 from engines.training.learn import LearnOptions, learn
@@ -56,7 +56,7 @@ def run_once(
     Raises:
         TrainingError: the run cannot be done, as when refinement leaves too few images.
     """
-    split = _split(run, data)
+    split = _split(run, data, prepared)
     train = split.oracle_train if run.refine == ORACLE else split.train
     train_bad = int(np.count_nonzero(split.train_is_dirty))
     refinement = RefineOptions(method="none" if run.refine == ORACLE else run.refine)
@@ -164,9 +164,18 @@ def _share_with_unlocated(in_review: ObservedShare, is_scored: NDArray[np.bool_]
     return (in_review.count + int(np.count_nonzero(~is_scored))) / len(is_scored)
 
 
-def _split(run: Run, data: LocatedSet) -> Split:
+def _split(run: Run, data: LocatedSet, prepared: Prepared) -> Split:
     if run.protocol == STANDARD:
         return standard_split(data.labels)
+    if run.protocol == RANDOM:
+        return resplit(data.labels, run.seed)
+    if run.protocol == BY_PART:
+        first = len(data.labels.train_good) + len(data.labels.train_defective)
+        good = np.r_[np.arange(len(data.labels.train_good)), np.arange(first, first + len(data.labels.test_good))]
+        groups = -1 - np.arange(len(good))  # an image without a part is by itself
+        there = data.is_located[good]
+        groups[there] = twin_groups(prepared.features, (np.cumsum(data.is_located) - 1)[good[there]])
+        return resplit(data.labels, run.seed, groups)
     return contaminated_split(data.labels, run.noise, run.seed)
 
 

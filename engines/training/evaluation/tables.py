@@ -66,7 +66,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def column_name(column: Column) -> str:
     """For people."""
     protocol, noise = column
-    return "standard split" if protocol == STANDARD else f"{noise} %"
+    return f"{noise} %" if protocol == CONTAMINATED else f"{protocol} split"
 
 
 def spread(values: Iterable[float | None], digits: int = 4) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engines.errors import TrainingError
 from engines.training.evaluation.layouts import LabelledSet, Sample
-from engines.training.evaluation.protocol import contaminated_split, standard_split, training_counts
+from engines.training.evaluation.protocol import contaminated_split, resplit, standard_split, training_counts
 
 NOISES = (0, 10, 20, 30, 40, 50)
 
@@ -55,6 +55,27 @@ def test_nothing_tested_is_learned_and_the_test_is_the_same_at_every_noise(
     assert all(samples[index].defect for index in split.test_defective)
     assert len(split.test_good) == len(data.test_good)
     np.testing.assert_array_equal(contaminated_split(data, noise, seed).train, split.train)
+
+
+@given(data=sets, images_a_part=st.integers(1, 6), seed=st.integers(0, 5))
+def test_a_split_by_part_leaves_no_part_on_both_sides(data: LabelledSet, images_a_part: int, seed: int) -> None:
+    good = [index for index, sample in enumerate(data.samples) if not sample.defect]
+    parts = np.arange(len(good)) // images_a_part
+    part_of = dict(zip(good, parts.tolist(), strict=True))
+    by_part, at_random = resplit(data, seed, parts), resplit(data, seed)
+    assert not {part_of[index] for index in by_part.train} & {part_of[index] for index in by_part.test_good}
+    assert len(at_random.test_good) == len(data.test_good)
+    assert 0 <= len(by_part.test_good) - len(data.test_good) < images_a_part
+    for split in (by_part, at_random):
+        assert sorted([*split.train, *split.test_good]) == good
+        assert not split.train_is_dirty.any()
+        np.testing.assert_array_equal(split.test_defective, standard_split(data).test_defective)
+
+
+def test_one_part_alone_is_not_split() -> None:
+    data = a_set(20, 5, [3])
+    with pytest.raises(TrainingError, match="look like one part"):
+        resplit(data, 0, np.zeros(25, np.intp))
 
 
 @given(data=sets, seed=st.integers(0, 5))

@@ -14,7 +14,7 @@ from engines.preprocess import place
 from engines.training.evaluation.layouts import Sample
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.report import write_report
-from engines.training.evaluation.results import STANDARD, Escapes, Result, ResultFolder, Run
+from engines.training.evaluation.results import BY_PART, STANDARD, Escapes, Result, ResultFolder, Run
 from engines.training.evaluation.tables import Results, escape_table, gap_table, order_claims, removed_table, spread
 from engines.training.images.dataset import ImageFile
 from tests.bench.engines.small_sets import write
@@ -78,6 +78,7 @@ def test_escapes_by_kind_are_read_again_and_tabled(folder: ResultFolder) -> None
 def test_a_standard_run_is_not_a_run_without_noise(folder: ResultFolder) -> None:
     folder.write(result("none", 0, 0, 0.5), {})
     assert folder.find(Run("bottle", "spatial", "none", 0, 0, STANDARD), None) is None
+    assert Run("bottle", "spatial", "none", 0, 0, BY_PART).name == "bottle-spatial-none-by-part-seed0"
 
 
 def test_a_damaged_result_is_named(folder: ResultFolder) -> None:
