@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,7 @@ from station.commands import main as cli
 from station.commands.teach import MAX_NAMES, default_cache, summary_table
 from station.jobs import process
 from station.jobs.teaching import command_again
-from tests.bench.engines.pictures import write_rings
-
-GOOD, SCRATCHED = 24, 2
+from tests.bench.engines.taught import DIRTY, GOOD, IGNORED, KNOWN_BAD, taught_on_rings
 
 
 @pytest.fixture(autouse=True)
@@ -39,43 +38,39 @@ def names_with(dossier: dict[str, Any], fate: str) -> set[str]:
 
 @pytest.mark.system
 def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(process, "NICENESS", 0)  # beside other tests low priority leaves it a tenth of a core
-    images, output = tmp_path / "good parts", tmp_path / "first"
-    write_rings(images, GOOD)
-    write_rings(images, SCRATCHED, first_seed=500, scratch=True)
-    (tmp_path / "bad.txt").write_text("500.png\n501.png\n")
-    arguments = ["teach", "--images", str(images), "--output", str(output), "--steps", "0", "--location", "none"]
-    arguments += ["--ignore", "0,0 0.1,0 0.1,0.1"]
-    assert cli.main([*arguments, "--known-bad", str(tmp_path / "bad.txt")]) == 0
+    taught = taught_on_rings(tmp_path_factory)
+    first = taught.result.engine
+    cache = default_cache()
+    assert cache is not None
+    shutil.copytree(taught.cache, cache, dirs_exist_ok=True)
+    kept_features = {file.name: file.stat().st_ino for file in cache.iterdir()}
+    dossier = dossier_of(first)
+    assert names_with(dossier, "removed") >= {*DIRTY, *KNOWN_BAD}
+    command = f"{shlex.join(dossier['command'])} --veto veto.txt".replace("'", "&#39;")
+    assert command in (first / "dossier" / "dossier.html").read_text()
+
+    (tmp_path / "veto.txt").write_text(f"{KNOWN_BAD[0]}\n")
+    assert cli.main([*dossier["command"][1:], "--veto", str(tmp_path / "veto.txt")]) == 0
     said = capsys.readouterr().out
-    manifest, dossier = read_bundle(output).manifest, dossier_of(output)
+    output = first.with_name("first-2")
+    manifest, second = read_bundle(output).manifest, dossier_of(output)
     assert manifest.engine_id[:12] in said
-    assert manifest.ignore == (((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)),)
+    assert manifest.ignore == (IGNORED,)
     assert "1 regions ignored" in said
     assert manifest.calibration.promise in said
-    assert manifest.reviews is not None
-    assert [price.review_budget for price in manifest.reviews.prices] == [0.01, 0.02, 0.03, 0.05, 0.1, 0.2]
-    assert "0.1 (chosen)" in said
-    removed = names_with(dossier, "removed")
-    assert removed >= {"500.png", "501.png"}
-    assert f"{len(removed)} of {GOOD + SCRATCHED}: 500.png, 501.png" in said
+    removed = names_with(second, "removed")
+    assert removed >= {*DIRTY, *KNOWN_BAD[1:]}
+    assert f"{len(removed)} of {GOOD + len(DIRTY) + len(KNOWN_BAD)}: {KNOWN_BAD[1]}, {KNOWN_BAD[2]}" in said
     assert str(output / "dossier" / "dossier.html") in said
-    kept_features = {file.name: file.stat().st_ino for file in (tmp_path / "cache").rglob("*.npz")}
-    assert len(kept_features) == GOOD + SCRATCHED
-
-    assert (
-        f"{shlex.join(dossier['command'])} --veto veto.txt".replace("'", "&#39;")
-        in (output / "dossier" / "dossier.html").read_text()
-    )
-    (tmp_path / "veto.txt").write_text("500.png\n")
-    assert cli.main([*dossier["command"][1:], "--veto", str(tmp_path / "veto.txt")]) == 0
-    second = dossier_of(tmp_path / "first-2")
-    assert "500.png" in names_with(second, "kept")
-    assert "501.png" in names_with(second, "removed")
+    assert KNOWN_BAD[0] in names_with(second, "kept")
     assert second["command"][-1] == dossier["command"][-1]
-    assert {file.name: file.stat().st_ino for file in (tmp_path / "cache").rglob("*.npz")} == kept_features
+    assert {file.name: file.stat().st_ino for file in cache.rglob("*.npz")} == kept_features
 
 
 @pytest.mark.system

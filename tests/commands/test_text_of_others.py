@@ -133,7 +133,7 @@ def status(world: World) -> None:
             "awaits_confirmation": True,
             "overdue": True,
         }
-        test |= {"awaits_confirmation": True, "last_test": 1, "last_verdict": "", "last_detail": NASTY}
+        test |= {"last_test": 1, "last_verdict": "", "last_detail": NASTY}
         for phase in ("building", "failed", "done"):
             changes = {
                 "challenge": test,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.bundle.location_spec import BlobLocation, TemplateLocation
+from engines.bundle.location_spec import SEARCH_PX, BlobLocation, TemplateLocation
 from engines.bundle.manifest import InputSpec
 from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
@@ -359,4 +359,10 @@ def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "engine"
     write_bundle(path, draft=manifest, model=plain.model, golden=plain.golden, pictures=pictures)  # type: ignore[arg-type]
     with pytest.raises(BundleError, match=r"fill.png: size \(64, 40\), the model takes \(64, 48\)"):
+        read_bundle(path)
+    manifest = plain.manifest.model_copy(update={"location": taught_template().spec})
+    template = np.zeros((10, SEARCH_PX + 1), np.uint8)
+    path = tmp_path / "template"
+    write_bundle(path, draft=manifest, model=plain.model, golden=plain.golden, pictures={"template": template})
+    with pytest.raises(BundleError, match=r"template.png: size \(257, 10\), at most 256 px are allowed"):
         read_bundle(path)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,44 +22,16 @@ from engines.engine import open_engine
 from engines.teach_request import TeachRequest
 from engines.training.__main__ import main
 from station.jobs.process import JobError, JobProgress
-from station.jobs.teaching import TeachResult, teach
+from station.jobs.teaching import teach
 from tests.bench.engines.pictures import SIZE_PX, ring, write_rings
-from tests.bench.made_once import made_once
+from tests.bench.engines.taught import DIRTY, GOOD, KNOWN_BAD, Taught, taught_on_rings
 
 pytestmark = pytest.mark.system
-
-GOOD = 36
-DIRTY = ("500.png", "501.png")
-KNOWN_BAD = ("600.png", "601.png", "602.png")
-
-
-@dataclass(frozen=True)
-class Taught:
-    """What a training left behind."""
-
-    result: TeachResult
-    seen: list[JobProgress]
-    images: Path
-    known_bad: Path
-    cache: Path
 
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
-    """An engine taught on good parts, by mistake two scratched ones, and three more that are known to be bad."""
-
-    def make(folder: Path) -> Taught:
-        images, cache, known_bad = folder / "images", folder / "cache", folder / "bad.txt"
-        write_rings(images, GOOD)
-        write_rings(images, len(DIRTY), first_seed=500, scratch=True)
-        write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
-        known_bad.write_text("\n".join(KNOWN_BAD))
-        seen: list[JobProgress] = []
-        request = TeachRequest(steps=0, threads=1, known_bad=known_bad, cache=cache)
-        result = teach(images, folder / "engine", request, on_progress=seen.append)
-        return Taught(result, seen, images, known_bad, cache)
-
-    return made_once(tmp_path_factory, "taught", make)
+    return taught_on_rings(tmp_path_factory)
 
 
 @pytest.fixture
@@ -115,7 +87,7 @@ def test_the_dossier_is_in_the_engine_and_names_what_left(taught: Taught) -> Non
 
 
 def test_progress_names_every_step_and_ends_each(taught: Taught) -> None:
-    steps = ["images", "locate", "features", "refine", "train", "export"]
+    steps = ["images", "features", "refine", "train", "export"]  # where regions are ignored, nothing is located
     assert list(dict.fromkeys(entry.step for entry in taught.seen)) == steps
     for step in steps:
         last = [entry for entry in taught.seen if entry.step == step][-1]
@@ -134,7 +106,7 @@ def start(taught: Taught, output: Path, *arguments: str) -> subprocess.Popen[str
         [
             *(sys.executable, "-m", "engines.training", "--images", str(taught.images), "--output", str(output)),
             *("--progress", "json", "--steps", "0", "--threads", "1", "--known-bad", str(taught.known_bad)),
-            *("--cache", str(taught.cache), *arguments),
+            *("--ignore", taught.request.ignore, "--cache", str(taught.cache), *arguments),
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -165,7 +137,7 @@ def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(resumable
     assert len(list(resumable.cache.glob("*.checkpoint"))) == 1
 
     seen: list[JobProgress] = []
-    request = TeachRequest(steps=0, threads=1, known_bad=resumable.known_bad, cache=resumable.cache)
+    request = replace(resumable.request, cache=resumable.cache)
     again = teach(resumable.images, tmp_path / "engine", request, on_progress=seen.append)
 
     def rounds(progress: list[JobProgress]) -> int:

@@ -196,7 +196,9 @@ def test_much_dirt_does_not_go_unnoticed(tmp_path: Path) -> None:
         x, y = rng.integers(0, 120, 2)
         image[y : y + 40, x : x + 40] = rng.integers(0, 256, 3)
         cv2.imwrite(str(tmp_path / "images" / f"{seed}.png"), image)
-    _, summary = run(tmp_path / "images")
+    steps: list[str] = []
+    _, summary = teach(tmp_path / "images", tmp_path / "engine", QUICK, lambda step, *_: steps.append(step))
+    assert list(dict.fromkeys(steps)) == ["images", "locate", "features", "refine", "train", "export"]
     assert any("do not look like the others" in warning for warning in summary.warnings)
     assert summary.dirt_share > 0.2
 
