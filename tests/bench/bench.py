@@ -28,7 +28,7 @@ from engines.bundle.reading import read_bundle
 from station.control import ControlError, request
 from station.records.parts import PartRow, count_parts, parts
 from station.records.schema import open_reader
-from station.results import PartCounts
+from station.results import PartCounts, Verdict
 from station.simulation.plant.plc_link import StationLink
 from station.simulation.plant.plc_signals import Control, StationStatus
 from station.simulation.run.processes import end_with_starter
@@ -385,6 +385,14 @@ class Bench:
                 assert row.reject_score is not None
                 assert row.score <= row.reject_score
         return counts
+
+
+def assert_works(bench: Bench) -> None:
+    """A good part passes and a bad one fails."""
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert bench.part(good()).passed
+    failed = bench.part(bad())
+    assert (failed.result, failed.passed, failed.reject) == (Verdict.FAIL, False, True)
 
 
 def _toml(sections: dict[str, dict[str, Any]]) -> str:
