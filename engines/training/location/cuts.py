@@ -8,7 +8,7 @@ of the size says nothing of a box that turns or moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -45,6 +45,8 @@ FEW = 16
 """Images that every cut is tried on first."""
 GOOD_SHARE = 0.93
 """Of the images: cuts that locate fewer are taken only where all do."""
+NEIGHBOURS_COUNT = 0.1
+"""Weight of the next lower and the next higher level in the choice of a level."""
 FINALISTS = 4
 """Ways whose best level is tried on all images."""
 WORTH_OF_A_WAY = 0.003
@@ -97,24 +99,40 @@ def try_cuts(images: Sequence[Picture], least_share: float) -> list[Tried]:
     `images` are scaled down to `SEARCH_PX`. All cuts are tried on few images, the best of them on all.
     """
     few = images[:: -(-len(images) // FEW)]
-    tried: list[Tried] = []
+    best_of_ways: list[Tried] = []
     for way in WAYS:
         try:
             contrasts = [measure_contrast(image, *way) for image in few]
         except PartNotLocated:
             return []
-        for level in _levels(way[0], contrasts):
-            tried += _tried(Cut(*way, level), few, contrasts, 0.8 * least_share, with_brightness=False)
-    best_of_way = {each.cut.way: each.cut for each in reversed(_ordered(tried))}
-    finalists = [each.cut for each in _ordered(tried) if best_of_way[each.cut.way] == each.cut]
+        cuts = [Cut(*way, level) for level in sorted(_levels(way[0], contrasts))]
+        best_of_ways += best_level([
+            _ordered(_tried(cut, few, contrasts, 0.8 * least_share, with_brightness=False)) for cut in cuts
+        ])  # fmt: skip
     final: list[Tried] = []
-    for cut in list(dict.fromkeys(finalists))[:FINALISTS]:
+    for cut in [each.cut for each in _ordered(best_of_ways)][:FINALISTS]:
         contrasts = [measure_contrast(image, *cut.way) for image in images]
         final += _tried(cut, images, contrasts, least_share, with_brightness=True)
+        if final and not final[0].spread.varies:
+            break  # what always lies alike needs no better cut
     return _ordered(final)
 
 
-def _ordered(tried: Sequence[Tried]) -> list[Tried]:
+def best_level(levels: Sequence[Sequence[Tried]]) -> list[Tried]:
+    """The best of the best of each level, from the lowest on; a level whose neighbours fail is about to fail itself.
+    Empty when all do."""
+    explained = np.array([level[0].explained if level else 0.0 for level in levels])
+    padded = np.pad(explained, 1, mode="edge")
+    steady = explained + NEIGHBOURS_COUNT * (padded[:-2] + padded[2:] - 2 * explained)
+    order = sorted(range(len(levels)), key=lambda at: (_is_good(levels[at]), steady[at]), reverse=True)
+    return list(levels[order[0]][:1])
+
+
+def _is_good(level: Sequence[Tried]) -> bool:
+    return bool(level) and level[0].located_share >= GOOD_SHARE
+
+
+def _ordered(tried: Iterable[Tried]) -> list[Tried]:
     def worth(each: Tried) -> tuple[bool, float]:
         return each.located_share >= GOOD_SHARE, each.explained - WORTH_OF_A_WAY * WAYS.index(each.cut.way)
 

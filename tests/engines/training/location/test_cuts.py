@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from engines.location.contrast import shrunk
 from engines.location.location import Location
 from engines.location.pose import Pose
 from engines.training.images.dataset import open_dataset
-from engines.training.location.cuts import CROP_PX, try_cuts, unexplained_share, whole_images
+from engines.training.location.cuts import CROP_PX, best_level, try_cuts, unexplained_share, whole_images
 from engines.training.location.locate import locate
 from tests.bench.engines.drawn_scenes import PRODUCTS, Scene, is_right, picture, turned_by, usual_turn
 from tests.bench.engines.loose_parts import texture
@@ -75,3 +76,14 @@ def test_what_crops_have_in_common_is_explained() -> None:
 def test_whole_images_are_compared_at_the_size_of_crops() -> None:
     colour = np.zeros((60, 120, 3), np.uint8)
     assert whole_images([colour, colour[:50]]).shape == (2, round(CROP_PX * 55 / 120), CROP_PX)
+
+
+def test_a_level_beside_those_that_fail_is_not_taken() -> None:
+    pictures = [shrunk(picture(BY_NAME["plain bar"], seed).image) for seed in range(8)]
+    found = try_cuts(pictures, 0.9)[0]
+    best, good = replace(found, unexplained=0.05), replace(found, unexplained=0.06)
+    assert best_level([[good], [good], [good], [best], []]) == [good]
+    assert best_level([[good], [best], [good]]) == [best]
+    few = replace(found, unexplained=0.0, poses=("not found", *found.poses[1:]))
+    assert best_level([[few], [good], []]) == [good]
+    assert best_level([[], []]) == []
