@@ -113,11 +113,11 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     def row(title: str, text: str) -> None:
         table.add_row(title, text)
 
+    if summary["question"]:
+        table.add_row("question", coloured(summary["question"], "yellow"))
     for warning in summary["warnings"]:
         table.add_row("warning", coloured(warning, "yellow"))
     removed = summary["removed"]
-    if summary["question"]:
-        table.add_row("question", coloured(summary["question"], "yellow"))
     row("id", summary["engine_id"][:12])
     row("taught", f"{summary['detector']} on {summary['images']} images in {summary['seconds']:.0f} s")
     row("part", summary["preprocessing"])

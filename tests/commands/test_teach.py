@@ -75,6 +75,7 @@ def test_a_removal_is_taken_back_by_the_command_of_the_dossier(
 
 @pytest.mark.system
 def test_what_training_refuses_is_reported_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the parser of the process says before it ends, and what the training itself says."""
     output = tmp_path / "engine"
     images = str(tmp_path / "images")
     assert cli.main(["teach", "--images", images, "--output", str(output), "--detector", "magic"]) == 2
@@ -128,7 +129,7 @@ def test_many_and_strange_names_stay_on_a_line() -> None:
         },
     )
     cells = [str(cell) for cell in table.columns[1].cells]
-    assert cells[0] == "[red]why[/]"
+    assert cells[:2] == ["[red]why[/]", "[y]"], "the question on top, then the warnings"
     line = next(cell for cell in cells if cell.startswith("11 of 60"))
     assert "[red]0.png" in line
     assert line.endswith("'line\\nend.png' and 1 more")

@@ -192,8 +192,3 @@ def test_errors_come_through_to_the_station(tmp_path: Path) -> None:
     write_rings(tmp_path / "images", 5)
     with pytest.raises(JobError, match="has 5 images"):
         teach(tmp_path / "images", tmp_path / "engine", TeachRequest())
-
-
-def test_a_process_that_dies_without_a_word_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(JobError, match="invalid choice: 'magic'"):
-        teach(tmp_path / "images", tmp_path / "engine", TeachRequest(detector="magic"))
