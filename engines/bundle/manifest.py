@@ -19,9 +19,9 @@ MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
-_LATER = ("variants", "sample", "frame", "map_score", "reviews", "possible_variants")
+_LATER = ("variants", "sample", "frame", "map_score", "reviews", "possible_variants", "known_defects")
 """Keys of the manifest that came after the first engines of this format."""
-_NOT_WRITTEN_EMPTY = frozenset({"possible_variants"})
+_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects"})
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -215,6 +215,24 @@ _MAP_SCORES = {"spatial": MapScore(hottest_share=0.02, log=True), "memory": MapS
 """Of engines that were made before the manifest said it."""
 
 
+class KnownDefectsRecord(_Strict):
+    """What labelled defects added to the graph, judged by leaving each out with its twins."""
+
+    labelled: Annotated[int, Field(ge=1)]
+    """Images, none of which was learned as good."""
+    masks: Annotated[int, Field(ge=0)]
+    """Of these, with a mask."""
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """0: the graph is as it would be without them."""
+    auroc_before: Share
+    """Labelled images against held-out good ones, by the detector without labels."""
+    auroc_after: Share | None
+    """By heads that saw neither; None: too few images to leave some out."""
+    passed_before: Annotated[int, Field(ge=0)]
+    """Labelled images at or below the review limit that holds without labels."""
+    passed_after: Annotated[int, Field(ge=0)] | None
+
+
 class ModelFile(_Strict):
     """The ONNX graph: `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w)."""
 
@@ -275,6 +293,8 @@ class Draft(_Strict):
     calibration: Calibration
     reviews: Reviews | None = None
     """None: made before other review budgets were priced."""
+    known_defects: KnownDefectsRecord | None = None
+    """None: no labelled defects were given, or the engine was made before they counted."""
     training: TrainingRecord
     possible_variants: PossibleVariants | None = None
     """None: no images that were left out look alike, or the engine was made before this was looked for."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
+from engines.detectors.known_defects import KnownDefects
 
 Features = Mapping[str, Tensor]
 """Name -> what the frozen part of a detector computes of n images. Images are the first axis; the others are the
@@ -37,6 +38,7 @@ class Detector(nn.Module, ABC):
 
     Attributes:
         backbone: the frozen part; its `key` belongs to the key of cached features and to the record of a training.
+        known_defects: what labelled images added to the map; None: nothing.
     """
 
     default_training: ClassVar[TrainDefaults] = TrainDefaults()
@@ -45,6 +47,10 @@ class Detector(nn.Module, ABC):
     map_score: ClassVar[MapScore | None] = None
     """How the image score follows from the map; None: it does not, and zones of a frame cannot be ignored."""
     backbone: Backbone
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known_defects: KnownDefects | None = None
 
     @property
     @abstractmethod
@@ -72,6 +78,13 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         """`image_score` (n,) and `anomaly_map` (n, map_height, map_width), higher is more anomalous."""
+
+    def cells(self, features: Features) -> Tensor | None:  # noqa: ARG002
+        """Whitened features of every cell of the map, (n, map_height, map_width, dim), for a head for known defects.
+
+        None: the detector has none, and labelled defects change nothing.
+        """
+        return None
 
     @abstractmethod
     def positive(self, image_score: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ as in [3]. With z, log_det of the couplings at a location, the deviance per dime
 
 is twice the negative log-likelihood, without the terms that are the same for every image. It is near 1 on good parts.
 The map is the mean over the streams of log e: a geometric mean, so no stream drowns the others. The image score is the
-log of the mean of the hottest cells. What was tried and measured: docs/decisions/0005-spatial-detector.md.
+log of the mean of the hottest cells. What was tried and measured: docs/decisions/0005-spatial-detector.md. Labelled
+defects may add to the map, see `known_defects`.
 
 References:
     [1] T. Defard, A. Setkov, A. Loesch, R. Audigier, "PaDiM: a patch distribution modeling framework for anomaly
@@ -21,6 +22,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,25 +128,27 @@ class SpatialDetector(Detector):
         """See `Detector.loss`: half the deviance, mean over streams and locations."""
         losses = []
         for stream in self.streams:
-            deviance = self._deviance(stream, features[stream.tap])
+            deviance = self._deviance(stream, self._whitened(stream, features[stream.tap]))
             share = _at_stride(weights, stream)
             losses.append(deviance.mean() if share is None else (deviance * share).sum() / share.sum().clamp_min(1.0))
         return torch.stack(losses).mean() / 2
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         """See `Detector.score`."""
+        whitened = [self._whitened(stream, features[stream.tap]) for stream in self.streams]
         logs = []
-        for stream in self.streams:
-            log_deviance = self._deviance(stream, features[stream.tap]).clamp_min(MIN_DEVIANCE).log()
-            if stream.stride != MAP_STRIDE:
-                resized = functional.interpolate(
-                    log_deviance.unsqueeze(1), size=self._map_size, mode="bilinear", align_corners=False
-                )
-                log_deviance = resized[:, 0]
-            logs.append(log_deviance)
+        for stream, z in zip(self.streams, whitened, strict=True):
+            log_deviance = self._deviance(stream, z).clamp_min(MIN_DEVIANCE).log()
+            logs.append(self._on_map(log_deviance.unsqueeze(-1), stream)[..., 0])
         # The reshape changes nothing; it writes the size into the exported graph.
         anomaly_map = torch.stack(logs).mean(dim=0).reshape(-1, *self._map_size)
+        if self.known_defects is not None:
+            anomaly_map = self.known_defects(anomaly_map, self._cells(whitened))
         return self._hottest(anomaly_map), anomaly_map
+
+    def cells(self, features: Features) -> Tensor:
+        """See `Detector.cells`: those of all streams, coarse ones interpolated."""
+        return self._cells([self._whitened(stream, features[stream.tap]) for stream in self.streams])
 
     def positive(self, image_score: Tensor) -> Tensor:
         """See `Detector.positive`: the deviance itself instead of its log."""
@@ -156,9 +160,24 @@ class SpatialDetector(Detector):
         count = math.ceil(height * width * HOTTEST_SHARE)
         return log_map.flatten(1).topk(count, dim=1).values.exp().mean(dim=1).log()
 
-    def _deviance(self, stream: Stream, x: Tensor) -> Tensor:
-        """(n, rows, columns)."""
-        z, _ = self.whitenings[stream.tap](x)
+    def _whitened(self, stream: Stream, x: Tensor) -> Tensor:
+        z: Tensor = self.whitenings[stream.tap](x)[0]
+        return z
+
+    def _cells(self, whitened: Sequence[Tensor]) -> Tensor:
+        on_map = [self._on_map(z, stream) for stream, z in zip(self.streams, whitened, strict=True)]
+        return torch.cat(on_map, dim=-1).reshape(-1, *self._map_size, sum(stream.dim for stream in self.streams))
+
+    def _on_map(self, values: Tensor, stream: Stream) -> Tensor:
+        """(n, rows, columns, dim) of a stream at the size of the map."""
+        if stream.stride == MAP_STRIDE:
+            return values
+        channels = values.permute(0, 3, 1, 2)
+        resized = functional.interpolate(channels, size=self._map_size, mode="bilinear", align_corners=False)
+        return resized.permute(0, 2, 3, 1)
+
+    def _deviance(self, stream: Stream, z: Tensor) -> Tensor:
+        """(n, rows, columns), of whitened features."""
         flow = self.flows[stream.tap]
         assert isinstance(flow, Flow)
         deviance: Tensor

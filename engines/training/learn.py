@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import Calibration, PossibleVariants, ReviewPrice, Reviews
+from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, ReviewPrice, Reviews
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
@@ -24,6 +24,10 @@ from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import coarsest, part_groups, twin_groups
 from engines.training.images.looks import looks
+from engines.training.known_defects.heads import LabelledImages
+from engines.training.known_defects.join import join_known_defects
+from engines.training.known_defects.masks import DefectCells
+from engines.training.known_defects.record import record_of
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
 from engines.training.refinement.records import CellWeights, Checkpoint, Indices, Refinement, RefineOptions, Scores
 from engines.training.refinement.refine import refine
@@ -60,6 +64,8 @@ class Learned:
     """What other review budgets would cost and catch."""
     possible_variants: PossibleVariants | None = None
     """What the manifest says of `refinement.variants`."""
+    known_defects: KnownDefectsRecord | None = None
+    """What the known-bad images added to the detector; None: there are none, or it takes none."""
 
     def reviews(self, parts_per_hour: float | None) -> Reviews:
         """The price list of the engine. `parts_per_hour`: of its line, where that is known."""
@@ -80,8 +86,12 @@ def learn(
     *,
     on_step: OnStep = lambda _step, _done, _total: None,
     checkpoint: Checkpoint | None = None,
+    masks: DefectCells | None = None,
 ) -> Learned:
     """Make a detector of the images `indices` (in the order of capture).
+
+    Args:
+        masks: where known-bad images show their defect, by position.
 
     Raises:
         TrainingError: too few images are left, or a step is impossible; says which.
@@ -91,6 +101,7 @@ def learn(
     # What shares a mark is held out together, so it cannot vouch for itself: until a person calls it good.
     grouped = part_groups if options.refinement.variants == "keep" else twin_groups
     judge = FeatureJudge(detector, features, indices, options.training, grouped)
+    detector.known_defects = None
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
 
@@ -112,25 +123,36 @@ def learn(
     groups = grouped(features, kept)
     held_out, used = _train(detector, features, kept, weights, options.training, groups=groups, on_step=on_step)
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
-    defective, _ = score(detector, features, known_bad)  # the final detector has not learned them
+    labelled = LabelledImages(known_bad, masks or {})
+    joined = join_known_defects(detector, features, kept, held_out, labelled, weights=weights)
     in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
-    good, groups = held_out.image_scores[in_groups], held_out.groups[in_groups]
-    labelled = defective if len(defective) else None
+    in_groups = in_groups[joined.usable[in_groups]]
     budgets = options.false_reject_budget, options.review_budget
-    calibration = calibrate(
-        good,
-        held_out.map_peaks[in_groups],
+
+    def limits(held_out: CrossFit, defective: Scores) -> Calibration:
+        return calibrate(
+            held_out.image_scores[in_groups],
+            held_out.map_peaks[in_groups],
+            *budgets,
+            defective_scores=defective if len(defective) else None,
+            is_dirty=refinement.dirt_share > 0 or weights is not None,
+        )
+
+    calibration = limits(joined.held_out, joined.labelled)
+    known_defects = record_of(joined, held_out, limits(held_out, joined.labelled_before), calibration)
+    detector.known_defects, held_out = joined.head, joined.held_out
+    prices = price_list(
+        held_out.image_scores[in_groups],
+        held_out.groups[in_groups],
         *budgets,
-        defective_scores=labelled,
-        is_dirty=refinement.dirt_share > 0 or weights is not None,
+        defective_scores=joined.labelled if len(known_bad) else None,
     )
-    prices = price_list(good, groups, *budgets, defective_scores=labelled)
     alike = refinement.variants
     unlearned = indices[np.setdiff1d(np.concatenate([*alike, refinement.kept[:0]]), refinement.kept)]
     found = possible_variants(
         alike, score(detector, features, unlearned)[0], len(kept), calibration, options.refinement.variants
     )
-    return Learned(refinement, held_out, used, with_variants(calibration, found), prices, found)
+    return Learned(refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects)
 
 
 class FeatureJudge:

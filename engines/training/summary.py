@@ -9,6 +9,7 @@ from importlib.metadata import version
 import numpy as np
 
 from engines.bundle.files import variant_file
+from engines.bundle.known_defects import said_of
 from engines.bundle.manifest import TrainingRecord
 from engines.store.gate import cost_in_words, images_in_words
 from engines.training.images.dataset import Dataset
@@ -39,6 +40,8 @@ class Summary:
     pixel_score: float
     promise: str
     reviews: dict[str, object]
+    known_defects: str
+    """What labelled defects changed; empty: there are none."""
     """What other review budgets would cost and catch: `Reviews` of the manifest, as JSON."""
     held_out_scores: dict[str, float]
     """Quantiles of the image scores of unseen good images."""
@@ -81,6 +84,7 @@ def summarise(
         pixel_score=learned.calibration.pixel_score,
         promise=learned.calibration.promise,
         reviews=learned.reviews(parts_per_hour).model_dump(mode="json"),
+        known_defects="" if learned.known_defects is None else said_of(learned.known_defects),
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
         parity=released.parity,
         graphs={

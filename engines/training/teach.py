@@ -27,6 +27,7 @@ from engines.training.fitting.train import score
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features
 from engines.training.images.image_names import read_names
+from engines.training.known_defects.masks import read_masks
 from engines.training.learn import Learned, LearnOptions, OnStep, learn
 from engines.training.location.locate import Located, LocateOptions, locate
 from engines.training.location.sheet import location_sheet
@@ -105,8 +106,15 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             location=located.location.content_id, software=software(),
         )  # fmt: skip
         checkpoint = FileCheckpoint(cache, key, messages.append)
+        known_bad = {index: dataset.files[index] for index in learning.refinement.known_bad}
         learned = learn(
-            detector, features, np.arange(len(dataset.files)), learning, on_step=on_step, checkpoint=checkpoint
+            detector,
+            features,
+            np.arange(len(dataset.files)),
+            learning,
+            on_step=on_step,
+            checkpoint=checkpoint,
+            masks=read_masks(known_bad, spec, located.location, detector.map_size),
         )
 
         on_step("export", 0, 3)
@@ -147,6 +155,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             golden_tolerance=GOLDEN_TOLERANCE,
             calibration=learned.calibration,
             reviews=learned.reviews(options.parts_per_hour),
+            known_defects=learned.known_defects,
             training=training_record(dataset, len(learned.refinement.removed)),
             possible_variants=learned.possible_variants,
             software=software(),

@@ -15,6 +15,7 @@ from typing import Any
 from rich.table import Table
 
 from engines.bundle.files import FRAME_FILE, variant_file
+from engines.bundle.known_defects import said_of
 from engines.bundle.manifest import VARIANTS_ANSWERS, Manifest, PossibleVariants
 from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError
@@ -328,6 +329,7 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
         **({"possible variants": _variants_in_words(found)} if (found := manifest.possible_variants) else {}),
         "promise": limits.promise,
+        **({} if manifest.known_defects is None else {"known defects": said_of(manifest.known_defects)}),
         **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),
         **graphs,
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),

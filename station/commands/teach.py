@@ -125,6 +125,8 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("dirt", f"about {summary['dirt_share']:.1%} of the images" if summary["dirt_share"] else "the data look clean")
     row("not learned", f"{summary['masked_share']:.1%} of the places in the other images look defective")
     row("promise", summary["promise"])
+    if summary["known_defects"]:
+        row("known defects", summary["known_defects"])
     for file, parity in summary["graphs"].items():
         row(file, parity)
     row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))

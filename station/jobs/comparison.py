@@ -126,8 +126,12 @@ def compare(
     active: tuple[str, Sequence[Judged]] | None,
     *,
     seen_by_active: int | None = None,
+    known_defects: str = "",
 ) -> Comparison:
-    """What changes when the candidate takes the place of the active engine, which may be none."""
+    """What changes when the candidate takes the place of the active engine, which may be none.
+
+    `known_defects`: what labelled defects changed in the candidate, measured by leaving them out.
+    """
     groups = [part.group for part in parts]
     figures = _figures(candidate, groups)
     agreement = correlation = None
@@ -148,7 +152,7 @@ def compare(
         rank_correlation=correlation,
         changed=tuple(changed),
         seen_by_active=None if active is None else seen_by_active,
-        notes=_notes(figures, active_figures, seen_by_active, groups),
+        notes=_notes(figures, active_figures, seen_by_active, groups, known_defects),
     )
 
 
@@ -247,7 +251,11 @@ def _figures(judged: tuple[str, Sequence[Judged]], groups: Sequence[Group]) -> E
 
 
 def _notes(
-    candidate: EngineFigures, active: EngineFigures | None, seen: int | None, groups: Sequence[Group]
+    candidate: EngineFigures,
+    active: EngineFigures | None,
+    seen: int | None,
+    groups: Sequence[Group],
+    known_defects: str,
 ) -> tuple[str, ...]:
     """What a reader must know before believing the figures."""
     notes = []
@@ -270,8 +278,9 @@ def _notes(
         notes.append(f"Only {candidate.defective} labelled defects: escapes are hardly known.")
     if candidate.defective:
         notes.append(
-            "The training knew these labelled defects as such: it never learned them, but its bound on escapes comes "
-            "from them."
+            "The training knew these labelled defects as such: it never learned them as good, but they may add to its "
+            "score, and its bound on escapes comes from them. How it does on defects that it did not know:"
+            f" {known_defects or 'not measured'}."
         )
     if active is not None and candidate.defective_passed > active.defective_passed:
         notes.append("The candidate lets more labelled defects pass than the active engine.")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.known_defects import said_of
 from engines.bundle.reading import read_bundle
 from engines.errors import BundleError
 from engines.store.store import EngineStore
@@ -215,7 +216,14 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
     if active is not None:
         learned = _learned(active)
         seen = None if learned is None else sum(_sha256(image) in learned for _, image in images)
-    return compare(job.held_out, judged[0], judged[1] if active is not None else None, seen_by_active=seen)
+    known = read_bundle(job.engine).manifest.known_defects
+    return compare(
+        job.held_out,
+        judged[0],
+        judged[1] if active is not None else None,
+        seen_by_active=seen,
+        known_defects="" if known is None else said_of(known),
+    )
 
 
 def _learned(engine: Path) -> frozenset[str] | None:

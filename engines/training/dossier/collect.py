@@ -97,6 +97,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         warnings=tuple(run.warnings),
         location=_mapping(run.location),
         calibration=calibration,
+        known_defects=learned.known_defects,
         reviews=learned.reviews(run.parts_per_hour),
         refinement=RefinementRecord(
             method=refinement.method,

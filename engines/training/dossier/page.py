@@ -12,6 +12,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from engines.bundle.known_defects import said_of
 from engines.bundle.reviews import advice, counted, price_header, price_rows
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import ShownImages
@@ -51,6 +52,7 @@ def render(
         refinement=refinement,
         selection=selection,
         calibration=dossier.calibration.model_dump(mode="json", exclude={"promise"}),
+        known_defects=said_of(dossier.known_defects) if dossier.known_defects else "",
         counted=counted(reviews) if reviews else "",
         price_header=price_header(reviews) if reviews else (),
         price_rows=price_rows(reviews) if reviews else (),

@@ -21,6 +21,8 @@ from engines.errors import DatasetError
 MIN_IMAGES = 20
 MAX_LISTED = 10
 """Names in one error message."""
+MASK_ENDING = "_mask"
+"""`NAME_mask.png` beside `NAME.png` shows where the defect of a known-bad image is, and is no image to learn from."""
 
 SHORT_SIDE_PX = 256
 ELONGATED_SHORT_SIDE_PX = 288
@@ -92,7 +94,7 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
     """
     source = folder / "train" / "good" if (folder / "train" / "good").is_dir() else folder
     found = _list_images(source)
-    paths = found.files
+    paths = _without_masks(found.files)
     if len(paths) < MIN_IMAGES:
         raise DatasetError(
             f'"{source}" has {len(paths)} images ({", ".join(sorted(SUFFIXES))}); teaching needs at least {MIN_IMAGES} '
@@ -203,6 +205,11 @@ def _list_images(source: Path) -> Listing:
         raise DatasetError(
             f'image folder "{source}": {error.strerror}; expected a folder of images or the MVTec layout (train/good)'
         ) from error
+
+
+def _without_masks(paths: Sequence[Path]) -> list[Path]:
+    stems = {path.stem for path in paths}
+    return [path for path in paths if not (path.stem.endswith(MASK_ENDING) and path.stem[: -len(MASK_ENDING)] in stems)]
 
 
 def inspect_image(path: Path) -> ImageFile:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.whitening import LocationWhitening
@@ -137,3 +138,27 @@ def dirty_cells(count: int, dirty: Indices, seed: int = 0) -> CachedFeatures:
 def cached(values: NDArray[np.float32]) -> CachedFeatures:
     """As the feature cache gives them."""
     return {"cells": values.astype(np.float16)}
+
+
+class WhitenedCellDetector(CellDetector):
+    """Takes a head for known defects; the score is that of the worst cell of the map."""
+
+    map_score: ClassVar[MapScore | None] = MapScore(hottest_share=1 / (ROWS * COLUMNS))
+
+    def cells(self, features: Features) -> Tensor:
+        z: Tensor = self.whitening(features["cells"])[0]
+        return z
+
+    def score(self, features: Features) -> tuple[Tensor, Tensor]:
+        _, anomaly_map = super().score(features)
+        if self.known_defects is not None:
+            anomaly_map = self.known_defects(anomaly_map, self.cells(features))
+        return anomaly_map.flatten(1).amax(dim=1), anomaly_map
+
+
+def weakly_defective_cells(good: int, defective: int, further: int, *, strength: float = 4.0) -> NDArray[np.float32]:
+    """Features of good parts, of parts with a cell that is off, all in one direction, and of good ones again."""
+    values = cells(good + defective + further)
+    rows, columns = np.random.default_rng(1).integers(0, (ROWS, COLUMNS), (defective, 2)).T
+    values[np.arange(good, good + defective), rows, columns, 0] += strength
+    return values

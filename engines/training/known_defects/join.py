@@ -1,0 +1,191 @@
+"""Labelled defects become part of a detector: a head, and how much it counts, by leaving labelled images out.
+
+    labelled images ─► heads without some of them, on images they did not see ─► weight that ranks those best
+                    └► head of all of them ─► detector.known_defects
+
+Cross-fitted throughout: a good image is judged by a base model and a head that saw neither it nor its twins, a labelled
+image by a head that saw neither it nor its twins. The limits are drawn from these joined scores, and good images that
+are twins of a labelled one stay out of the sample: they may show the same defect.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engines.bundle.manifest import MapScore
+from engines.detectors.base import Detector
+from engines.detectors.known_defects import KnownDefects
+from engines.training.fitting.crossfit import FOLDS, CrossFit
+from engines.training.fitting.train import Weights, score
+from engines.training.images.features import CachedFeatures
+from engines.training.images.grouping import twin_groups
+from engines.training.known_defects.heads import GoodImages, Heads, LabelledImages
+from engines.training.refinement.records import Indices
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
+"""Spreads of the head's values over those of the anomaly scores, of good images; tried in this order."""
+FEW_WEIGHT = 0.1
+"""Where nothing can be left out: it can help a little and cost next to nothing."""
+MIN_GROUPS = 3
+"""Labelled images, twins counted once, from which leaving one out says something."""
+MAX_PARTS = 10
+"""The labelled images are left out one by one, or in this many parts when they are more."""
+MIN_GOOD = 4
+"""Good images of every fold; with fewer there is no head."""
+LOGIT_SHARE = 0.01
+"""Of the cells: the mean of the hottest is what a head says of an image."""
+MAD_TO_DEVIATION = 1.4826
+MIN_SPREAD = 1e-3
+"""Of logits of good images: less is no spread, and would blow up what a head adds."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What labelled images came to. All scores are on the scale of the detector's own."""
+
+    head: KnownDefects | None
+    """None: the labels improve nothing, and the detector stays as it is."""
+    weight: float
+    """Of `WEIGHTS`; 0 without a head."""
+    by_leaving_out: bool
+    """The weight was chosen so; else there are too few labelled images, or no good ones for it."""
+    held_out: CrossFit
+    """Of the kept images, with what heads add that did not see them."""
+    usable: NDArray[np.bool_]
+    """Of the kept images those that may be calibrated on: no twins of labelled ones."""
+    labelled_before: NDArray[np.float64]
+    """Scores of the labelled images without labels."""
+    labelled: NDArray[np.float64]
+    """The same with a head that did not see them; without one where nothing could be left out."""
+    masked_count: int
+    """Labelled images with a mask."""
+
+
+def join_known_defects(
+    detector: Detector,
+    features: CachedFeatures,
+    kept: Indices,
+    held_out: CrossFit,
+    labelled: LabelledImages,
+    *,
+    weights: Weights,
+) -> Joined:
+    """What a head for the labelled images adds to `detector`, which is not changed.
+
+    Args:
+        detector: trained on `kept`, of which `held_out` are the cross-fitted scores.
+        weights: of the cells of all images of the features.
+    """
+    before, maps = score(detector, features, labelled.indices)
+    groups = twin_groups(features, np.concatenate([kept, labelled.indices]))
+    own = groups[len(kept) :]
+    good = GoodImages(kept, held_out, weights, usable=~np.isin(groups[: len(kept)], own))
+    masked = sum(int(index) in labelled.masks for index in labelled.indices)
+    without = Joined(None, 0.0, False, held_out, good.usable, before, before, masked)
+    heads = Heads(detector, features, good, labelled)
+    fewest = min(int(np.count_nonzero(good.usable & (good.folds == fold))) for fold in range(FOLDS))
+    rule = detector.map_score
+    if not len(labelled.indices) or fewest < MIN_GOOD or rule is None or not heads.are_possible:
+        return without
+    everyone = range(len(labelled.indices))
+    parts = _parts(own)
+    by_leaving_out = len(parts) >= MIN_GROUPS
+    weight, after = _choose(heads, good, maps, parts, rule) if by_leaving_out else (FEW_WEIGHT, before)
+    if weight == 0:
+        return replace(without, by_leaving_out=by_leaving_out, labelled=after)
+    logits = np.empty_like(held_out.maps)
+    for fold in range(FOLDS):
+        logits[good.folds == fold] = heads.on_good(fold, heads.fit(everyone, without_fold=fold))
+    scale = _Scale.of(held_out.image_scores[good.usable], logits[good.usable])
+    joined = scale.joined(held_out.maps, logits, weight)
+    head = heads.of_all
+    return Joined(
+        KnownDefects(torch.from_numpy(head.weight), head.bias, gain=weight * scale.per_logit, start=scale.start),
+        weight,
+        by_leaving_out,
+        CrossFit(_image_scores(joined, rule), joined, held_out.groups),
+        good.usable,
+        before,
+        after,
+        masked,
+    )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How logits become units of the anomaly map, by what good images have of both."""
+
+    per_logit: float
+    """At a weight of 1."""
+    start: float
+    """Logits below add nothing."""
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64], logits: NDArray[np.float32]) -> _Scale:
+        """From good images: `scores` (n,) without a head, `logits` (n, map_height, map_width) of one."""
+        values = _hottest(logits, LOGIT_SHARE).mean(axis=1)
+        return cls(_spread(scores) / max(_spread(values), MIN_SPREAD), float(np.median(values)))
+
+    def joined(self, maps: NDArray[np.float32], logits: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+        """What `KnownDefects` computes, of (n, map_height, map_width) each."""
+        added = np.float32(weight * self.per_logit) * np.maximum(logits - np.float32(self.start), np.float32(0))
+        return np.asarray(maps + added, np.float32)
+
+
+def _choose(
+    heads: Heads, good: GoodImages, maps: NDArray[np.float32], parts: list[list[int]], rule: MapScore
+) -> tuple[float, NDArray[np.float64]]:
+    """The weight that ranks labelled images, left out with their twins, highest among good ones that are left out too.
+
+    Returns it with the scores of the labelled images at this weight. Of equal weights the smallest.
+
+    Args:
+        maps: of the labelled images, without a head.
+        parts: of their positions, each left out at once.
+    """
+    tried = np.empty((len(WEIGHTS), len(maps)))
+    above = np.empty_like(tried)
+    for number, part in enumerate(parts):
+        fold = number % FOLDS
+        learned = [each for each in range(len(maps)) if each not in part]
+        head = heads.fit(learned, without_fold=fold)
+        unseen, usable = good.folds == fold, good.usable[good.folds == fold]
+        logits, of_part = heads.on_good(fold, head)[usable], heads.on_labelled(part, head)
+        scale = _Scale.of(good.held_out.image_scores[unseen][usable], logits)
+        for row, weight in enumerate(WEIGHTS):
+            reached = _image_scores(scale.joined(good.held_out.maps[unseen][usable], logits, weight), rule)
+            tried[row, part] = _image_scores(scale.joined(maps[part], of_part, weight), rule)
+            above[row, part] = np.mean(reached[:, np.newaxis] < tried[row, part], axis=0)
+    best = int(above.mean(axis=1).argmax())
+    return WEIGHTS[best], tried[best]
+
+
+def _parts(groups: NDArray[np.intp]) -> list[list[int]]:
+    """The labelled images in the parts in which they are left out: twins, of the same group, are in one."""
+    _, group = np.unique(groups, return_inverse=True)
+    count = min(MAX_PARTS, int(group.max()) + 1)
+    return [np.flatnonzero(group % count == part).tolist() for part in range(count)]
+
+
+def _image_scores(maps: NDArray[np.float32], rule: MapScore) -> NDArray[np.float64]:
+    """By the detector's own rule."""
+    hottest = _hottest(maps, rule.hottest_share).astype(np.float64)
+    return np.asarray(np.log(np.exp(hottest).mean(axis=1)) if rule.log else hottest.mean(axis=1), np.float64)
+
+
+def _hottest(maps: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """(n, count) of (n, map_height, map_width)."""
+    flat = maps.reshape(len(maps), -1)
+    count = math.ceil(flat.shape[1] * share)
+    return np.partition(flat, flat.shape[1] - count, axis=1)[:, flat.shape[1] - count :]
+
+
+def _spread(values: NDArray[np.floating[Any]]) -> float:
+    """The deviation of a normal distribution with their median absolute deviation."""
+    return MAD_TO_DEVIATION * float(np.median(np.abs(values - np.median(values))))

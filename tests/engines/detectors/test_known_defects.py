@@ -1,0 +1,68 @@
+"""The head for known defects: its formula, and that the exported graph computes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from engines.bundle.manifest import InputSpec
+from engines.detectors.known_defects import KnownDefects, compressed, logits
+from engines.detectors.spatial import SpatialDetector
+from engines.ignored_zones import score_of
+from engines.runtimes.onnx import OnnxRuntime
+from engines.training.release.export import check_parity, export_onnx, map_spec
+
+SPEC = InputSpec(width=96, height=96)
+
+
+def test_compression_keeps_direction_and_bounds_length() -> None:
+    z = torch.tensor([[3.0, 4.0], [300.0, 400.0], [0.0, 0.0]])
+    v = compressed(z)
+    expected = 3 * torch.log(1 + torch.tensor([5.0, 500.0]) / 2**0.5)
+    assert torch.allclose(v.norm(dim=-1)[:2], expected)
+    assert torch.allclose(v[0] / v[0].norm(), z[0] / 5)
+    assert torch.equal(v[2], torch.zeros(2))
+    weight = torch.tensor([0.5, -2.0])
+    assert torch.allclose(logits(z, weight, 1.5, 2), v @ weight + 1.5)
+
+
+def test_only_what_lies_above_the_start_is_added() -> None:
+    z = torch.tensor([1.0, 5.0]).reshape(1, 1, 2, 1)
+    head = KnownDefects(torch.tensor([1.0]), 0.0, gain=2.0, start=3.0)
+    added = head(torch.full((1, 1, 2), 0.25), z) - 0.25
+    assert added[0, 0, 0] == 0
+    assert torch.allclose(added[0, 0, 1], 2 * (3 * torch.log(torch.tensor(6.0)) - 3))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_exported_graph_has_the_head_and_its_score_follows_from_the_map(precision: str) -> None:
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (12, 96, 96, 3), dtype=torch.uint8)
+    detector = SpatialDetector(SPEC).eval()
+    with torch.inference_mode():
+        features = detector.features(images)
+        detector.initialise(features)
+        _, before = detector.score(features)
+        z = detector.cells(features)
+        weight = torch.randn(z.shape[-1]) / 10
+        start = float(np.median(logits(z, weight, 0.0, len(weight)).numpy()))
+        detector.known_defects = KnownDefects(weight, 0.0, gain=0.1, start=start)
+        scores, after = detector.score(features)
+    assert z.shape == (12, 6, 6, sum(stream.dim for stream in detector.streams))
+    assert (after >= before).all()
+    assert (after > before).any()
+    assert detector.map_score is not None
+    found = score_of(after[0].numpy(), after[0].numel(), detector.map_score)
+    assert found == pytest.approx(float(scores[0]), abs=1e-5)
+    graph = export_onnx(detector, SPEC, "float16" if precision == "float16" else "float32")
+    with OnnxRuntime(graph, SPEC, map_spec(detector), threads=1) as runtime:
+        unseen = torch.randint(
+            0, 256, (2, 96, 96, 3), dtype=torch.uint8
+        )  # what was learned has no deviance to speak of
+        if precision == "float32":
+            check_parity(detector, runtime, unseen.numpy())
+        else:
+            with torch.inference_mode():
+                expected = detector(unseen)[1].numpy()
+            assert np.abs(runtime.infer(unseen.numpy())[1] - expected).max() < 0.02 * expected.max()
