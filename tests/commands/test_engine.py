@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.bundle.manifest import PossibleVariants
+from engines.bundle.manifest import PossibleVariants, ReviewPrice, Reviews
 from engines.bundle.reading import FrameGraph, read_bundle
 from engines.bundle.writing import write_bundle
 from engines.store.history import Action, whoami
@@ -89,6 +89,19 @@ def test_an_engine_that_asks_is_activated_with_an_answer(config: Path, store: En
     assert "--variants keep" in refused
     station("engine", "activate", 3, "--variants", "remove", "--config", config)
     assert "possible variants are defects: 8 images" in store.events()[-1].why
+
+
+def test_the_price_of_reviews_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    plain = read_bundle(store.versions()[0].path)
+    price = ReviewPrice(review_budget=0.1, review_score=30.0, rejected=0.005, in_review=0.06, escaped=None)
+    reviews = Reviews(chosen_budget=0.1, parts_per_hour=1200.0, labelled_defects=0, prices=(price,))
+    draft = plain.manifest.model_copy(update={"reviews": reviews})
+    write_bundle(tmp_path / "third", draft=draft, model=plain.model, golden=plain.golden)
+    store.add(tmp_path / "third", why="third")
+    shown = station("engine", "show", "3", "--config", config)
+    assert "5 are rejected and 60 in review" in shown
+    assert "good parts in review per hour (1200 parts)" in shown
+    assert "what --review-budget costs" not in station("engine", "show", "2", "--config", config)
 
 
 def test_a_graph_that_prepares_frames_is_shown(config: Path, store: EngineStore, tmp_path: Path) -> None:
