@@ -92,6 +92,12 @@ class RecordsSection(Section):
     )
     disk_budget_mb: int = Field(10_000, ge=1, description="Space for images; the oldest are deleted first. Rows stay.")
     min_free_mb: int = Field(500, ge=0, description="Images also go while the disk has less free space than this.")
+    keep_rows_days: int = Field(
+        730, ge=1, le=36_500, description="Rows of parts, events and ejections that are older are deleted, with images."
+    )
+    rows_budget_mb: int = Field(
+        20_000, ge=64, description="Space for all rows; the oldest are deleted first. Parts with a label always stay."
+    )
     queue_size: int = Field(256, ge=8, le=65536, description="Parts that may wait for a slow disk with their images.")
 
 

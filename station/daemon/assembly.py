@@ -188,6 +188,8 @@ def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
         pass_image_share=records.pass_image_share,
         disk_budget_mb=records.disk_budget_mb,
         min_free_mb=records.min_free_mb,
+        keep_rows_days=records.keep_rows_days,
+        rows_budget_mb=records.rows_budget_mb,
         queue_size=records.queue_size,
     )
 

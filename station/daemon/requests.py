@@ -16,7 +16,7 @@ from station.daemon.control_server import Handler
 from station.jobs.process import JobError
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge
-from station.line.recording.stage import RecorderHealth
+from station.line.recording.messages import RecorderHealth
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
 

@@ -34,7 +34,8 @@ from station.line.acquisition.cameras import Cameras
 from station.line.ejection.stage import EjectionStage
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal
-from station.line.recording.stage import Recorder, RecorderHealth
+from station.line.recording.messages import RecorderHealth
+from station.line.recording.stage import Recorder
 from station.line.signalling.messages import RaiseFault, SetOnline, Warn
 from station.line.signalling.stage import Signalling
 

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from station.records import audit, challenges, configurations, ejections
+from station.records import audit, challenges, configurations, ejections, old_rows
 
 DATABASE_FILE = "records.db"
 SCHEMA_VERSION = 3
@@ -152,6 +152,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE, configurations.TABLE):
             connection.execute(statement)
         _check_tables(connection, path)
+        for statement in old_rows.INDEXES:
+            connection.execute(statement)
     except sqlite3.Error as problem:
         connection.close()
         if isinstance(problem, sqlite3.OperationalError):

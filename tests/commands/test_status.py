@@ -10,7 +10,7 @@ from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.commands.daemon import status_table
 from station.line.challenge.messages import ChallengeStatus
 from station.line.handshake.messages import StationState
-from station.line.recording.stage import RecorderHealth
+from station.line.recording.messages import RecorderHealth
 from station.line.signalling.ledger import Counters
 from station.line.signalling.snapshot import Snapshot, readable
 from station.terminal import console

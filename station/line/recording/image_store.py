@@ -80,6 +80,14 @@ class ImageStore:
         self._works()
         return view
 
+    def remove(self, paths: Sequence[str]) -> None:
+        """Deletes images, as in `ViewRow.image_path`, whose rows are about to go."""
+        try:
+            for path in paths:
+                self._retention.remove(path.removeprefix(f"{IMAGES_FOLDER}/").removesuffix(IMAGE_SUFFIX))
+        except OSError as problem:
+            self._failed(problem)
+
     def tidy(self) -> list[str]:
         """A small step of housekeeping: the disk budget, and whether a failing disk is back.
 

@@ -1,4 +1,4 @@
-"""What the recorder is given: a type for each kind of row, and two for itself."""
+"""What the recorder is given: a type for each kind of row, and two for itself; and how it does."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ import threading
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from station.codes import WarningCode
 from station.line.recording.waiting_images import Admitted
 from station.records.audit import AuditRow
 from station.records.challenges import ChallengeRow
 from station.records.configurations import KeptFile
 from station.records.ejections import Ejection
 from station.records.events import EventRow
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderHealth:
+    """How recording does. `ok` is False while anything is delayed or skipped."""
+
+    ok: bool
+    warning: WarningCode
+    waiting: int
+    """Parts and events that are not in the database yet."""
+    oldest_s: float
+    """For how long the oldest of them has waited."""
+    lost: int
+    """Rows given up since the start, because too many waited or the database refused them."""
+    replaced: int
+    """How often the database was removed or replaced since the start."""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,15 @@ class Retention:
         deleted: list[str] = []
         while self._bytes_of and len(deleted) < limit and (self._total > self._budget or not self.has_room):
             stem = next(iter(self._bytes_of))
-            self._unlink(stem)
-            self._total -= self._bytes_of.pop(stem)
+            self.remove(stem)
             deleted.append(stem)
-            self._remove_day_if_last(stem)
         return deleted
+
+    def remove(self, stem: str) -> None:
+        """Deletes an image with its map, which may be gone already. Raises OSError."""
+        self._unlink(stem)
+        self._total -= self._bytes_of.pop(stem, 0)
+        self._remove_day_if_last(stem)
 
     def _unlink(self, stem: str) -> None:
         for suffix in (IMAGE_SUFFIX, MAP_SUFFIX):

@@ -43,12 +43,14 @@ from station.line.recording.messages import (
     Flush,
     Message,
     PartToStore,
+    RecorderHealth,
     Row,
     SessionKilled,
     Stop,
     identified,
 )
 from station.line.recording.repeats import Repeats
+from station.line.recording.row_retention import RowRetention
 from station.line.recording.waiting_images import Admitted, WaitingImages
 from station.line.recording.waiting_rows import WaitingRows
 from station.line.recording.writer import RecordWriter
@@ -79,6 +81,8 @@ class RecorderSettings:
     pass_image_share: float = 0.02
     disk_budget_mb: int = 10_000
     min_free_mb: int = 500
+    keep_rows_days: int = 730
+    rows_budget_mb: int = 20_000
     queue_size: int = 256
     """Parts that may wait with their images."""
     waiting_images_mb: int = 512
@@ -87,23 +91,6 @@ class RecorderSettings:
     """Rows that may wait for the database."""
     delayed_s: float = 5.0
     """Age of the oldest row from which on the disk is said to be late."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderHealth:
-    """How recording does. `ok` is False while anything is delayed or skipped."""
-
-    ok: bool
-    warning: WarningCode
-    waiting: int
-    """Parts and events that are not in the database yet."""
-    oldest_s: float
-    """For how long the oldest of them has waited."""
-    lost: int
-    """Rows given up since the start, because too many waited or the database refused them."""
-    replaced: int
-    """How often the database was removed or replaced since the start."""
-    detail: str
 
 
 OnCommitted = Callable[[Sequence[PartKey]], None]
@@ -133,6 +120,13 @@ class Recorder:
             waiting_images_mb=settings.waiting_images_mb,
         )
         self._repeats = Repeats()
+        self._rows = RowRetention(
+            settings.directory,
+            session,
+            keep_days=settings.keep_rows_days,
+            budget_mb=settings.rows_budget_mb,
+            remove_images=self._images.remove,
+        )
         self._lost = 0
         # From here on: the recording thread's own, only read by the others.
         self._writer = RecordWriter(settings.directory / DATABASE_FILE, session_started(session, time.time()))
@@ -359,6 +353,9 @@ class Recorder:
             self._pending.append(self._statement(row))
 
     def _tidy(self) -> None:
+        if not self._pending and not self._stopping:
+            self._pending += self._rows.step()
+        self._pending += [self._statement(note) for note in self._rows.notes()]
         self._report_repeats()
         for path in self._images.tidy():
             self._pending.append(image_deleted(path))
