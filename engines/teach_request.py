@@ -65,6 +65,13 @@ class TeachRequest:
     steps: int | None = field(
         default=None, metadata=_about("training steps, 0: closed form only (default: the detector's own)", "N", int)
     )
+    defect_trials: int = field(
+        default=60,
+        metadata=_about("synthetic defects of each kind, to measure what is found (default 60, 0: none)", "N", int),
+    )
+    pixel_size_mm: float | None = field(
+        default=None, metadata=_about("a camera pixel on the part; sizes of defects are in mm then", "MM", float)
+    )
     int8: bool = field(default=False, metadata=_about("also a graph with the backbone in 8 bits, for a GPU"))
     known_good: Path | None = field(
         default=None, metadata=_about("images never to remove, one name a line", "FILE", Path)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engines.bundle.detection import Detection
 from engines.bundle.location_spec import LocationSpec, NoLocation, PictureName, Polygon
 from engines.parity_report import ParityReport
 from engines.scale import ScoreScale
@@ -19,9 +20,9 @@ MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
-_LATER = ("variants", "sample", "frame", "map_score", "reviews", "possible_variants", "known_defects")
+_LATER = ("variants", "sample", "frame", "map_score", "reviews", "possible_variants", "known_defects", "detection")
 """Keys of the manifest that came after the first engines of this format."""
-_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects"})
+_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects", "detection"})
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -295,6 +296,8 @@ class Draft(_Strict):
     """None: made before other review budgets were priced."""
     known_defects: KnownDefectsRecord | None = None
     """None: no labelled defects were given, or the engine was made before they counted."""
+    detection: Detection | None = None
+    """What the engine finds; None: not measured, or the engine was made before it was."""
     training: TrainingRecord
     possible_variants: PossibleVariants | None = None
     """None: no images that were left out look alike, or the engine was made before this was looked for."""

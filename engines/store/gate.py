@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Manifest, PossibleVariants, VariantsAnswer
 from engines.errors import StoreError
 from engines.store.history import Event
 from engines.store.versions import Version
 
+FINDS_LITTLE = "finds next to nothing"
 ARE_DEFECTS = "possible variants are defects"
 WERE_LEARNED = "possible variants are good parts and were learned"
 """How the answer begins in the history."""
@@ -28,6 +30,8 @@ class Said:
 
     variants: VariantsAnswer | None = None
     """Of `Manifest.possible_variants`; None: nothing."""
+    why: str = ""
+    """The reason to use an engine that finds next to nothing."""
 
 
 NOTHING_SAID = Said()
@@ -39,6 +43,22 @@ def answered(manifest: Manifest, events: Sequence[Event], version: Version, said
     Raises:
         StoreError: a question is open; says what to look at and how to answer.
     """
+    return "; ".join(
+        text for text in (_sees(manifest, events, version, said), _variants(manifest, events, version, said)) if text
+    )
+
+
+def _sees(manifest: Manifest, events: Sequence[Event], version: Version, said: Said) -> str:
+    found = manifest.detection
+    if found is None or not found.finds_next_to_nothing:
+        return ""
+    said_before = any(event.after == version.name and FINDS_LITTLE in event.why for event in events)
+    if said.why.strip() or said_before:
+        return FINDS_LITTLE
+    raise StoreError(f"version {version.name} {blind_in_words(found)}")
+
+
+def _variants(manifest: Manifest, events: Sequence[Event], version: Version, said: Said) -> str:
     found = manifest.possible_variants
     if found is None:
         return ""
@@ -53,8 +73,19 @@ def answered(manifest: Manifest, events: Sequence[Event], version: Version, said
 
 def question(manifest: Manifest, folder: Path) -> str:
     """What a person has to be asked before the engine in `folder` is used; empty: nothing."""
-    found = manifest.possible_variants
-    return "" if found is None or found.answer is not None else in_question(found, folder)
+    found, sees = manifest.possible_variants, manifest.detection
+    asked = [] if found is None or found.answer is not None else [in_question(found, folder)]
+    if sees is not None and sees.finds_next_to_nothing:
+        asked.insert(0, f"the engine {blind_in_words(sees)}")
+    return "; ".join(asked)
+
+
+def blind_in_words(found: Detection) -> str:
+    """What an engine that finds next to nothing does not see, and what to do."""
+    return (
+        f"finds next to nothing ({'; '.join(found.in_words())}): teach with sharper or more alike pictures, or "
+        "activate it with the reason why it is used all the same: station engine activate --why TEXT"
+    )
 
 
 def in_question(found: PossibleVariants, folder: Path) -> str:

@@ -91,6 +91,8 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
         ),
         parts_per_hour=request.parts_per_hour,
         cache=request.cache,
+        defect_trials=request.defect_trials,
+        pixel_size_mm=request.pixel_size_mm,
         int8=request.int8,
         known_good=request.known_good,
         known_bad=request.known_bad,

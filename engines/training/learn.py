@@ -18,7 +18,7 @@ from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.calibration.price import price_list
-from engines.training.fitting.crossfit import FOLDS, CrossFit, cross_fit, steps_help
+from engines.training.fitting.crossfit import FOLDS, CrossFit, OnModel, cross_fit, steps_help
 from engines.training.fitting.train import CLOSED_FORM, MAX_CLOSED_FORM_IMAGES, TrainOptions, Weights, score, train
 from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
@@ -87,11 +87,13 @@ def learn(
     on_step: OnStep = lambda _step, _done, _total: None,
     checkpoint: Checkpoint | None = None,
     masks: DefectCells | None = None,
+    on_model: OnModel | None = None,
 ) -> Learned:
     """Make a detector of the images `indices` (in the order of capture).
 
     Args:
         masks: where known-bad images show their defect, by position.
+        on_model: see `cross_fit`, of the models that the limits come from.
 
     Raises:
         TrainingError: too few images are left, or a step is impossible; says which.
@@ -121,7 +123,9 @@ def learn(
     kept = indices[refinement.kept]
     weights = _for_all(refinement.weights, indices, features)
     groups = grouped(features, kept)
-    held_out, used = _train(detector, features, kept, weights, options.training, groups=groups, on_step=on_step)
+    held_out, used = _train(
+        detector, features, kept, weights, options.training, groups=groups, on_step=on_step, on_model=on_model
+    )
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
     labelled = LabelledImages(known_bad, masks or {})
     joined = join_known_defects(detector, features, kept, held_out, labelled, weights=weights)
@@ -231,6 +235,7 @@ def _train(
     *,
     groups: Indices,
     on_step: OnStep,
+    on_model: OnModel | None,
 ) -> tuple[CrossFit, bool]:
     """Leave `detector` trained on all kept images; returns held-out scores of the same procedure.
 
@@ -249,7 +254,9 @@ def _train(
         used = steps_help(detector, features, kept, options, weights=weights, groups=groups)
     on_fold()
     chosen = options if used else CLOSED_FORM
-    held_out = cross_fit(detector, features, kept, chosen, weights=weights, groups=groups, on_fold=on_fold)
+    held_out = cross_fit(
+        detector, features, kept, chosen, weights=weights, groups=groups, on_fold=on_fold, on_model=on_model
+    )
     train(detector, features, kept, chosen, weights)
     on_step("train", total, total)
     return held_out, used

@@ -65,7 +65,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     going_back = action("rollback", rollback, "use the version that was active before; again: further back")
     for changing in (activating, going_back):
-        changing.add_argument("--why", default="", metavar="TEXT", help="for the history")
+        changing.add_argument(
+            "--why", default="", metavar="TEXT", help="for the history; needed for an engine that finds next to nothing"
+        )
         changing.add_argument("--no-reload", action="store_true", help="do not have the running station load it")
     exporting = action("export", export, "write a version to a single file")
     exporting.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
@@ -185,7 +187,7 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
 
 def activate(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Verify, switch, and let the running station take it up."""
-    change = store.activate(store.find(options.version), why=options.why, said=Said(options.variants))
+    change = store.activate(store.find(options.version), why=options.why, said=Said(options.variants, options.why))
     return _take_up(options, configuration, store, change)
 
 
@@ -328,6 +330,7 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
         "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
         **({"possible variants": _variants_in_words(found)} if (found := manifest.possible_variants) else {}),
+        "finds": "\n".join(manifest.detection.in_words()) if manifest.detection else "not measured",
         "promise": limits.promise,
         **({} if manifest.known_defects is None else {"known defects": said_of(manifest.known_defects)}),
         **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),

@@ -150,7 +150,7 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
         old = job.features / "of an earlier one.npz"
         old.touch()
         os.utime(old, (time.time() - 3600, time.time() - 3600))
-        done = refresh(station, store, job, TeachRequest(), lock=lock)
+        done = refresh(station, store, job, TeachRequest(defect_trials=0), lock=lock)
     assert store.active() == active
     assert store.versions() == (active, done.candidate)
     assert "refresh from" in store.events()[-1].why
@@ -167,7 +167,9 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
 
     store.activate(done.candidate)  # what it learned from is known from now on
     with only_refresh(work_of(station)) as lock:
-        again = refresh(station, store, with_engine(opened(station), reject_score=70.0), TeachRequest(), lock=lock)
+        again = refresh(
+            station, store, with_engine(opened(station), reject_score=70.0), TeachRequest(defect_trials=0), lock=lock
+        )
     assert again.comparison.seen_by_active == 3
 
 

@@ -17,6 +17,9 @@ from engines.training.images.grouping import twin_groups
 FOLDS = 4
 BLOCKS_PER_FOLD = 5
 
+OnModel = Callable[[NDArray[np.intp]], None]
+"""(positions of images that the detector, as it is now, did not learn)."""
+
 
 @dataclass(frozen=True)
 class CrossFit:
@@ -61,6 +64,7 @@ def cross_fit(
     weights: Weights = None,
     groups: NDArray[np.intp] | None = None,
     on_fold: Callable[[], None] = lambda: None,
+    on_model: OnModel | None = None,
 ) -> CrossFit:
     """Train once per fold on the other folds and score the fold. `detector` is left as the last fold made it.
 
@@ -69,6 +73,7 @@ def cross_fit(
         learned: those of `indices` that may be learned from; None: all.
         weights: of the cells of all images of the features.
         groups: `twin_groups` of `indices`, from who fits them more than once; None: found here.
+        on_model: called with the images that were held out while `detector` is the model that did not see them.
 
     Raises:
         TrainingError: all images to learn from are in one fold.
@@ -85,6 +90,8 @@ def cross_fit(
             raise TrainingError(f"{len(seen)} images are left to learn from beside a quarter held out: add images")
         train(detector, features, seen, options, weights)
         image_scores[unseen], maps[unseen] = score(detector, features, indices[unseen])
+        if on_model is not None:
+            on_model(indices[unseen])
         on_fold()
     return CrossFit(image_scores, maps, groups)
 

@@ -9,6 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from engines.bundle.detection import CLEAR, KINDS, Curve, DefectKind, Detectability, Detection
 from engines.bundle.location_spec import LocationSpec
 from engines.bundle.manifest import (
     Calibration,
@@ -29,6 +30,24 @@ HOTTEST_CELL = MapScore(hottest_share=1e-9)
 """The score is that of one cell."""
 
 
+def detection_of(*found: DefectKind) -> Detection:
+    """What an engine says that finds these kinds, with clear contrast, and no other."""
+
+    def curve(kind: DefectKind, size_px: float) -> Curve:
+        is_found = kind in found
+        return Curve(trials=60, found=40 * is_found, half_px=9.0, steepness=3.0, from_px=size_px if is_found else None)
+
+    return Detection(
+        curves=tuple(
+            Detectability(kind=kind, contrast=CLEAR, review=curve(kind, 12.0), reject=curve(kind, 20.0))
+            for kind in KINDS
+        ),
+        smallest_px=2.0,
+        largest_px=100.0,
+        seed=0,
+    )
+
+
 def write_small_engine(
     path: Path,
     *,
@@ -39,6 +58,7 @@ def write_small_engine(
     review_score: float = 30.0,
     pixel_score: float = 30.0,
     map_score: MapScore | None = HOTTEST_CELL,
+    detection: Detection | None = None,
 ) -> Path:
     """Write an engine for images of `width` x `height` px (multiples of 8) whose score is the largest mean absolute
     difference (grey levels) from `reference` over a cell of 8 x 8 px; without a reference, from a uniform 64.
@@ -66,6 +86,7 @@ def write_small_engine(
         input=spec,
         map=map_spec,
         map_score=map_score,
+        detection=detection,
         golden_tolerance=0.01,
         calibration=Calibration(
             reject_score=reject_score,

@@ -48,7 +48,7 @@ def _teach(folder: Path) -> Taught:
     write_rings(images, len(KNOWN_BAD), first_seed=600, scratch=True)
     known_bad.write_text("\n".join(KNOWN_BAD))
     ignore = " ".join(f"{x:g},{y:g}" for x, y in IGNORED)
-    request = TeachRequest(steps=0, threads=1, known_bad=known_bad, cache=cache, ignore=ignore)
+    request = TeachRequest(steps=0, threads=1, known_bad=known_bad, cache=cache, ignore=ignore, defect_trials=20)
     seen: list[JobProgress] = []
     output = folder / "first"
     again = command_again(images, output, replace(request, cache=None))

@@ -74,6 +74,7 @@ def test_engines_made_before_keep_their_id_and_are_read(plain: Bundle) -> None:
     content = json.loads(file.read_text())
     assert "possible_variants" not in content  # older software reads an engine that has no question
     assert "known_defects" not in content
+    assert "detection" not in content
     del content["variants"], content["sample"], content["frame"], content["reviews"]
     file.write_text(json.dumps(content))
     assert read_bundle(plain.path).manifest == plain.manifest

@@ -25,7 +25,7 @@ from engines.store import history
 from engines.store.gate import Said
 from engines.store.history import Action, Event
 from engines.store.store import EngineStore, manifest_of
-from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.engines.small_engine import detection_of, write_small_engine
 from tests.bench.places import ROOT
 
 
@@ -180,6 +180,30 @@ def test_activation_is_a_relative_link_and_is_written_down(store: EngineStore) -
     assert last["time"].endswith("Z")
     with open_engine(store.active_link) as engine:
         assert engine.engine_id == manifest_of(second).engine_id
+
+
+def test_an_engine_that_finds_next_to_nothing_needs_a_written_reason_once(store: EngineStore, tmp_path: Path) -> None:
+    blind = write_small_engine(tmp_path / "blind", width=64, height=64, detection=detection_of("dark spot"))
+    version = store.add(blind, why="test")
+    for said in (Said(), Said(why="  ")):
+        with pytest.raises(
+            StoreError, match=r"next to nothing \(clear: finds dark spots from 12 px; does not find.*--why"
+        ):
+            store.activate(version, why="asked by plc", said=said)
+    assert active_name(store) is None
+    why = "only for the trial of the feeder"
+    store.activate(version, why=why, said=Said(why=why))
+    assert store.events()[-1].why == f"{why}; finds next to nothing"
+    store.activate(store.find("1"), why="asked by plc")
+    store.activate(version, why="asked by plc")  # a person has said why
+    assert active_name(store) == version.name
+
+
+def test_an_engine_that_finds_something_needs_none(store: EngineStore, tmp_path: Path) -> None:
+    found = detection_of("dark spot", "scratch")
+    version = store.add(write_small_engine(tmp_path / "e", width=64, height=64, detection=found), why="test")
+    store.activate(version)
+    assert manifest_of(version).detection == found
 
 
 def test_activating_the_active_one_changes_nothing(store: EngineStore) -> None:

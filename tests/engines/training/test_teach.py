@@ -86,8 +86,27 @@ def test_the_dossier_is_in_the_engine_and_names_what_left(taught: Taught) -> Non
     assert taught.result.engine_id == read_bundle(taught.result.engine).manifest.engine_id
 
 
+def test_the_engine_says_what_it_finds(taught: Taught) -> None:
+    manifest = read_bundle(taught.result.engine).manifest
+    assert manifest.known_defects is not None
+    if manifest.known_defects.weight:  # limits of other scores than those of the trials: no curves
+        assert manifest.detection is None
+        assert taught.result.summary["finds"] == []
+    else:
+        assert manifest.detection is not None
+        assert not manifest.detection.finds_next_to_nothing
+        assert taught.result.summary["finds"] == list(manifest.detection.in_words())
+
+
 def test_progress_names_every_step_and_ends_each(taught: Taught) -> None:
-    steps = ["images", "features", "refine", "train", "export"]  # where regions are ignored, nothing is located
+    steps = [
+        "images",
+        "features",
+        "refine",
+        "train",
+        "defects",
+        "export",
+    ]  # where regions are ignored, nothing is located
     assert list(dict.fromkeys(entry.step for entry in taught.seen)) == steps
     for step in steps:
         last = [entry for entry in taught.seen if entry.step == step][-1]
@@ -106,6 +125,7 @@ def start(taught: Taught, output: Path, *arguments: str) -> subprocess.Popen[str
         [
             *(sys.executable, "-m", "engines.training", "--images", str(taught.images), "--output", str(output)),
             *("--progress", "json", "--steps", "0", "--threads", "1", "--known-bad", str(taught.known_bad)),
+            *("--defect-trials", "20"),
             *("--ignore", taught.request.ignore, "--cache", str(taught.cache), *arguments),
         ],
         stdout=subprocess.PIPE,
