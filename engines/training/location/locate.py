@@ -190,14 +190,17 @@ def _auto(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) ->
     if not best.spread.varies:
         return _whole(dataset, f"whole image (the part always lies alike: it varies in {best.spread})")
     whole = unexplained_share(whole_images(sample))
-    if best.unexplained > LEFT_OF_WHOLE * whole:
-        alike = f"{1 - best.unexplained:.0%} of them are alike, {1 - whole:.0%} of the whole images"
-        return _whole(dataset, f"whole image (what can be cut out is not more alike: {alike})")
+    is_alike = best.unexplained <= LEFT_OF_WHOLE * whole
+    if not is_alike and best.located_share < MIN_LOCATED_SHARE:
+        return _whole(dataset, "whole image (what can be cut out of some images is not more alike than whole images)")
     found = _cut(dataset, best, on_progress)
     left = sum(not isinstance(pose, str) for pose in found.poses)
-    if _is_enough(left, len(dataset.files), MIN_LOCATED_SHARE):
+    is_enough = _is_enough(left, len(dataset.files), MIN_LOCATED_SHARE)
+    if is_alike and is_enough:
         return found
     why = f"the part was found in only {left} of {len(dataset.files)} images"
+    if is_enough:
+        why = f"one thing lies free in {left} of {len(dataset.files)} images, but cut out they are not more alike"
     whole_image = _whole(dataset, f"whole image ({why})")
     if not _is_enough(left, len(dataset.files), NEAR_SHARE):
         return whole_image

@@ -141,6 +141,21 @@ def test_a_part_in_only_some_images_is_a_near_miss_with_pictures(tmp_path: Path)
     assert forced.near_miss is None
 
 
+def test_things_that_have_nothing_in_common_are_a_near_miss(tmp_path: Path) -> None:
+    def patch(seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        image = np.full((160, 160), 128, np.uint8)
+        blocks = np.where(rng.random((8, 8)) < 0.5, 48, 208).astype(np.uint8)
+        x, y = rng.integers(10, 84, 2)
+        image[y : y + 64, x : x + 64] = np.kron(blocks, np.ones((8, 8), np.uint8))
+        return image
+
+    located = locate(open_dataset(write(tmp_path, patch)))
+    assert located.location.spec.method == "none"
+    assert located.near_miss is not None
+    assert "images, but cut out they are not more alike" in located.near_miss.words
+
+
 def test_too_many_without_a_part_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, any_screw)
     write(tmp_path, lambda seed: texture(seed, size=64), count=60, prefix="empty-")
