@@ -8,7 +8,6 @@ from importlib.metadata import version
 
 import numpy as np
 
-from engines.bundle.detection import Detection
 from engines.bundle.files import variant_file
 from engines.bundle.known_defects import said_of
 from engines.bundle.manifest import TrainingRecord
@@ -41,11 +40,11 @@ class Summary:
     pixel_score: float
     promise: str
     reviews: dict[str, object]
+    """What other review budgets would cost and catch: `Reviews` of the manifest, as JSON."""
     known_defects: str
     """What labelled defects changed; empty: there are none."""
-    """What other review budgets would cost and catch: `Reviews` of the manifest, as JSON."""
     finds: tuple[str, ...]
-    """What the engine finds, from which size on, and what it does not see; empty: not measured."""
+    """What the engine finds, from which size on, and what it does not see; or why that was not measured."""
     held_out_scores: dict[str, float]
     """Quantiles of the image scores of unseen good images."""
     parity: float
@@ -64,7 +63,7 @@ def summarise(
     detector: str,
     released: Released,
     *,
-    detection: Detection | None,
+    finds: tuple[str, ...],
     seconds: float,
     warnings: tuple[str, ...],
     parts_per_hour: float | None = None,
@@ -89,7 +88,7 @@ def summarise(
         promise=learned.calibration.promise,
         reviews=learned.reviews(parts_per_hour).model_dump(mode="json"),
         known_defects="" if learned.known_defects is None else said_of(learned.known_defects),
-        finds=detection.in_words() if detection else (),
+        finds=finds,
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
         parity=released.parity,
         graphs={

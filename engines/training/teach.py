@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Draft, InputSpec, Manifest
 from engines.bundle.writing import write_bundle
@@ -40,6 +41,7 @@ from engines.training.refinement.checkpoint import FileCheckpoint, checkpoint_ke
 from engines.training.release.export import export_onnx, map_spec
 from engines.training.release.release import prepared, release
 from engines.training.summary import Summary, software, summarise, training_record, warnings_of
+from engines.training.synthesis.examples import just_found_and_missed
 from engines.training.synthesis.trials import MAX_TRIALS, MIN_TRIALS, TRIALS, Trials
 
 GOLDEN_TOLERANCE = 0.01
@@ -127,9 +129,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             masks=read_masks(known_bad, spec, located.location, detector.map_size),
             on_model=None if trials is None else partial(show_defects, trials, detector, spec, options.threads),
         )
-        detection = None  # with a head for known defects its scores are other ones than those of the trials
-        if trials is not None and not (learned.known_defects and learned.known_defects.weight):
-            detection = trials.detection(learned.calibration, _held_out_scores(learned), options.pixel_size_mm)
+        detection, finds = _detection(trials, learned, options.pixel_size_mm)
 
         on_step("export", 0, 3)
         released = release(
@@ -146,8 +146,9 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         dossier = Path(temporary) / DOSSIER_FOLDER
         duration_s = time.monotonic() - started
         record = _dossier(
-            located, learned, learning, options, model=released.model, duration_s=duration_s, warnings=warnings
-        )
+            located, learned, learning, options, model=released.model, duration_s=duration_s, warnings=warnings,
+            finds=finds,
+        )  # fmt: skip
         shown = np.array(pictured(record), np.intp)
         write_dossier(
             dossier,
@@ -156,6 +157,9 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             dict(zip(shown.tolist(), score(detector, features, shown)[1], strict=True)),
             weights=learned.refinement.weights,
             location_sheet=location_sheet(located),
+            defects=just_found_and_missed(trials, detection, learned.calibration.review_score)
+            if trials is not None and detection is not None
+            else (),
         )
         on_step("export", 2, 3)
         draft = Draft(
@@ -194,7 +198,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         learned,
         options.detector,
         released,
-        detection=detection,
+        finds=finds,
         seconds=seconds,
         warnings=warnings,
         parts_per_hour=options.parts_per_hour,
@@ -252,6 +256,20 @@ def _trials(located: Located, options: TeachOptions, on_step: OnStep) -> Trials 
     )
 
 
+def _detection(
+    trials: Trials | None, learned: Learned, pixel_size_mm: float | None
+) -> tuple[Detection | None, tuple[str, ...]]:
+    """What the engine finds, and the same in words; or None, and why it was not measured."""
+    if trials is None:
+        return None, ("not measured: no synthetic defects were asked for",)
+    if learned.known_defects is not None and learned.known_defects.weight:
+        return None, ("not measured: labelled defects count in the scores, and the synthetic ones were scored without",)
+    detection = trials.detection(learned.calibration, _held_out_scores(learned), pixel_size_mm)
+    if detection is None:
+        return None, ("not measured: the synthetic defects do not fit into the part, or would not show on it",)
+    return detection, detection.in_words()
+
+
 def _held_out_scores(learned: Learned) -> dict[int, float]:
     """Image -> score by the model that did not learn it."""
     return dict(zip(learned.refinement.kept.tolist(), learned.held_out.image_scores.tolist(), strict=True))
@@ -275,6 +293,7 @@ def _dossier(
     model: bytes,
     duration_s: float,
     warnings: tuple[str, ...],
+    finds: tuple[str, ...],
 ) -> Dossier:
     left_out = {entry.file.path.name: entry.reason for entry in located.failed}
     run = TrainingRun(
@@ -285,6 +304,7 @@ def _dossier(
         seed=options.seed,
         duration_s=duration_s,
         warnings=warnings,
+        finds=finds,
         location={"description": located.description, "left_out": left_out},
         known_good=learning.refinement.known_good,
         known_bad=learning.refinement.known_bad,

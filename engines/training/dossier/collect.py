@@ -34,6 +34,8 @@ class TrainingRun:
     seed: int
     duration_s: float
     warnings: Sequence[str] = ()
+    finds: Sequence[str] = ()
+    """What the engine finds and what it does not see, or why that was not measured."""
     location: Any = None
     """As `options`."""
     known_good: Collection[int] = ()
@@ -95,6 +97,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         seed=run.seed,
         duration_s=float(run.duration_s),
         warnings=tuple(run.warnings),
+        finds=tuple(run.finds),
         location=_mapping(run.location),
         calibration=calibration,
         known_defects=learned.known_defects,

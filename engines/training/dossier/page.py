@@ -28,12 +28,14 @@ def render(
     with_map: Collection[int],
     *,
     with_location_sheet: bool,
+    defects: Mapping[str, str],
 ) -> str:
     """The page.
 
     Args:
         plots: name -> file in `plots/`.
         with_map: ids of the images that have a map picture.
+        defects: picture of a synthetic defect, from the dossier's folder -> its caption.
     """
     environment = Environment(
         loader=PackageLoader("engines.training.dossier", "."),
@@ -59,6 +61,7 @@ def render(
         advice=advice(reviews) if reviews else "",
         plots={"convergence": None, "scores": None, **plots},
         with_map=with_map,
+        defects=defects,
         location_picture=LOCATION_PICTURE if with_location_sheet else None,
         legend_picture=LEGEND_PICTURE,
         picture=picture_path,
@@ -78,6 +81,11 @@ def render(
 def picture_path(image: int) -> str:
     """Of the thumbnail, from the dossier's folder; never from a file name."""
     return f"pictures/{image:06}.jpg"
+
+
+def defect_path(number: int) -> str:
+    """Of the picture of a synthetic defect."""
+    return f"pictures/defect-{number:02}.jpg"
 
 
 def map_path(image: int) -> str:

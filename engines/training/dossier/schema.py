@@ -117,6 +117,8 @@ class Dossier(_Strict):
     seed: int
     duration_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     warnings: Texts
+    finds: Texts = ()
+    """What the engine finds and what it does not see; empty in dossiers that were made before it was measured."""
     location: dict[str, JsonValue]
     """How the part is found in the image; empty: it is not looked for."""
     calibration: Calibration

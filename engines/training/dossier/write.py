@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engines.errors import TrainingError
 from engines.overlay import legend
-from engines.training.dossier.page import LEGEND_PICTURE, LOCATION_PICTURE, map_path, picture_path, render
+from engines.training.dossier.page import LEGEND_PICTURE, LOCATION_PICTURE, defect_path, map_path, picture_path, render
 from engines.training.dossier.pictures import overlay, thumbnail, write_jpeg
 from engines.training.dossier.plots import write_plots
 from engines.training.dossier.schema import Dossier
@@ -26,6 +26,7 @@ def write_dossier(
     *,
     weights: NDArray[np.uint8] | None = None,
     location_sheet: NDArray[np.uint8] | None = None,
+    defects: Sequence[tuple[str, NDArray[np.uint8]]] = (),
 ) -> None:
     """Write `dossier.json`, `dossier.html`, `removed.txt`, `pictures/` and `plots/` to the new directory `folder`.
 
@@ -35,6 +36,7 @@ def write_dossier(
         maps: id -> anomaly map that covers this picture; an image without one is shown without.
         weights: (all images, map_height, map_width), 0 where a cell was not learned; None: all were learned.
         location_sheet: RGB picture of how the part was found, see `engines.training.location.sheet`.
+        defects: caption and RGB picture of synthetic defects that are just found and just missed.
 
     Raises:
         TrainingError: `folder` exists and is not empty, or cannot be written.
@@ -59,7 +61,13 @@ def write_dossier(
         write_jpeg(folder / LEGEND_PICTURE, legend(240, 14))
         if location_sheet is not None:
             write_jpeg(folder / LOCATION_PICTURE, location_sheet)
-        page = render(dossier, selection, plots, maps.keys(), with_location_sheet=location_sheet is not None)
+        captions = {}
+        for number, (caption, picture) in enumerate(defects):
+            captions[defect_path(number)] = caption
+            write_jpeg(folder / defect_path(number), picture)
+        page = render(
+            dossier, selection, plots, maps.keys(), with_location_sheet=location_sheet is not None, defects=captions
+        )
         (folder / "dossier.html").write_text(page, "utf-8")
     except OSError as error:
         raise TrainingError(f'cannot write the dossier "{folder}": {error.strerror or error}') from error

@@ -2,7 +2,7 @@
 
 The model of MIL-HDBK-1823A (2009), appendix G, for hit/miss data: the probability of detection is logistic in the log
 of the size. a90 is the size at which it reaches 0.9, a90/95 the upper 95 % confidence bound on a90. The handbook draws
-the bound from the ratio of likelihoods; with 60 trials over six octaves that covers the true size in 71 to 92 % of
+the bound from the ratio of likelihoods; with 60 trials over six octaves that covers the true size in 71 to 98 % of
 simulations, the less the steeper the curve. So it is the 95 % quantile of a90 given the trials, with a prior that
 favours flat curves (its density falls with the square of the steepness): that covers in 95 % or more.
 

@@ -91,11 +91,15 @@ def test_the_engine_says_what_it_finds(taught: Taught) -> None:
     assert manifest.known_defects is not None
     if manifest.known_defects.weight:  # limits of other scores than those of the trials: no curves
         assert manifest.detection is None
-        assert taught.result.summary["finds"] == []
+        assert "labelled defects count in the scores" in taught.result.summary["finds"][0]
     else:
         assert manifest.detection is not None
         assert not manifest.detection.finds_next_to_nothing
         assert taught.result.summary["finds"] == list(manifest.detection.in_words())
+        assert list((taught.result.engine / "dossier" / "pictures").glob("defect-*.jpg"))
+    page = (taught.result.engine / "dossier" / "dossier.html").read_text()
+    assert "What this engine finds" in page
+    assert taught.result.summary["finds"][0] in page
 
 
 def test_progress_names_every_step_and_ends_each(taught: Taught) -> None:
