@@ -157,7 +157,9 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             dict(zip(shown.tolist(), score(detector, features, shown)[1], strict=True)),
             weights=learned.refinement.weights,
             location_sheet=location_sheet(located),
-            defects=just_found_and_missed(trials, detection, learned.calibration.review_score)
+            defects=just_found_and_missed(
+                trials, detection, learned.calibration.review_score, _held_out_scores(learned)
+            )
             if trials is not None and detection is not None
             else (),
         )

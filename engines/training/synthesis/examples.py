@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +20,18 @@ SMALLEST_CUT_PX = 40
 PICTURE_PX = 200
 
 
-def just_found_and_missed(trials: Trials, detection: Detection, review_score: float) -> list[tuple[str, Image]]:
-    """(caption, RGB picture), two a kind where there are both; of clear contrast, at the review limit."""
+def just_found_and_missed(
+    trials: Trials, detection: Detection, review_score: float, clean: Mapping[int, float]
+) -> list[tuple[str, Image]]:
+    """(caption, RGB picture), two a kind where there are both; of clear contrast, at the review limit.
+
+    `clean`: as for `Trials.detection`; pictures above the limit without a defect do not count.
+    """
     pictures = []
     for kind in KINDS:
         of_kind = [
             each for each in trials.done if (each.defect.kind, each.defect.contrast) == (kind, CLEAR)
-            and each.score != NOT_LOCATED
+            and each.score != NOT_LOCATED and clean[each.defect.image] <= review_score
         ]  # fmt: skip
         found = [each for each in of_kind if each.score > review_score]
         missed = [each for each in of_kind if each.score <= review_score]
@@ -51,10 +58,12 @@ def _cut_out(image: Image, mask: NDArray[np.uint8]) -> Image:
     row, column = round(float(rows.mean())), round(float(columns.mean()))
     top, left = max(0, row - half), max(0, column - half)
     window = np.s_[top : row + half, left : column + half]
-    picture: Image = fitted(image[window], PICTURE_PX, PICTURE_PX).copy()
-    height, width = picture.shape[:2]
+    picture: Image = fitted(image[window], PICTURE_PX, PICTURE_PX)
+    larger = max(1, PICTURE_PX // max(picture.shape[:2]))
+    height, width = larger * picture.shape[0], larger * picture.shape[1]
+    picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
     shown = cv2.resize((mask[window] > 0).astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    around = cv2.dilate(shown, np.ones((7, 7), np.uint8))  # beside the defect, so that it can be seen
+    around = cv2.dilate(shown, np.ones((13, 13), np.uint8))  # beside the defect, so that it can be seen
     outlines, _ = cv2.findContours(around, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     outline(picture, [np.asarray(points, np.int32) for points in outlines])
     return picture
