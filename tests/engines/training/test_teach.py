@@ -122,7 +122,7 @@ def start(taught: Taught, output: Path, *arguments: str) -> subprocess.Popen[str
         [
             *(sys.executable, "-m", "engines.training", "--images", str(taught.images), "--output", str(output)),
             *("--progress", "json", "--steps", "0", "--threads", "1", "--known-bad", str(taught.known_bad)),
-            *("--defect-trials", "20"),
+            *("--defect-trials", "0"),
             *("--ignore", taught.request.ignore, "--cache", str(taught.cache), *arguments),
         ],
         stdout=subprocess.PIPE,
@@ -154,7 +154,7 @@ def test_killed_in_refinement_it_goes_on_and_ends_with_the_same_engine(resumable
     assert len(list(resumable.cache.glob("*.checkpoint"))) == 1
 
     seen: list[JobProgress] = []
-    request = replace(resumable.request, cache=resumable.cache)
+    request = replace(resumable.request, cache=resumable.cache, defect_trials=0)
     again = teach(resumable.images, tmp_path / "engine", request, on_progress=seen.append)
 
     def rounds(progress: list[JobProgress]) -> int:

@@ -28,7 +28,9 @@ from tests.bench.engines.pictures import ring, write_rings
 
 GOOD = 40
 DIRTY = ("500.png", "501.png", "502.png")
-QUICK = TeachOptions(detector="cells", threads=1, learning=LearnOptions(training=TrainOptions(steps=0)))
+QUICK = TeachOptions(
+    detector="cells", threads=1, defect_trials=0, learning=LearnOptions(training=TrainOptions(steps=0))
+)
 
 
 @pytest.fixture(autouse=True)
