@@ -4,7 +4,7 @@
 
 Each detector is learned in closed form on a few images and exported as an engine is; the graphs run in ONNX Runtime,
 image by image in turn, so other work on the machine slows all of them alike and the ratio holds. AUROC, escapes and
-training time of the same detectors: `station evaluate --detector ...`, docs/decisions/0005-spatial-detector.md.
+training time of the same detectors: `station evaluate --detector ...`.
 """
 
 from __future__ import annotations
