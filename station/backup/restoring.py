@@ -49,8 +49,8 @@ def restore(archive: Path, config: Path, *, replace_old: bool, on_progress: Call
         BackupError: damaged, not a backup, of a newer station, a station runs there, or files are in the way.
     """
     config = config.absolute()
-    _create(config.parent)
     try:
+        config.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=config.parent, prefix=".restore-") as folder:
             staged = Path(folder)
             listing = _unpack(archive, staged, on_progress)
@@ -68,7 +68,7 @@ def restore(archive: Path, config: Path, *, replace_old: bool, on_progress: Call
                 aside.append(target.with_name(target.name + suffix))
                 target.rename(aside[-1])
             for source, target in moves:
-                _create(target.parent)
+                target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(source, target)  # the store may lie on another disk
     except OSError as problem:
         raise BackupError(f"{archive}: not restored: {problem}") from problem
@@ -172,7 +172,3 @@ def _refuse_running(station: LoadedConfiguration) -> None:
 def _moves(staged: Path, where: dict[str, Path]) -> list[tuple[Path, Path]]:
     moves = [(staged.joinpath(*name.split("/")), target) for name, target in where.items()]
     return [(source, target) for source, target in moves if source.exists()]
-
-
-def _create(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)

@@ -110,6 +110,12 @@ def test_a_backup_is_whole_or_not_there(station: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".backup-*"))
 
 
+def test_a_place_that_cannot_be_made_is_said(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BackupError, match="not restored"):
+        restore(archive, tmp_path / "file" / "station.toml", replace_old=False, on_progress=quiet)
+
+
 # ---- files that are no backup of a station ---------------------------------------------------------------------------
 
 
