@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,6 +79,14 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         """`image_score` (n,) and `anomaly_map` (n, map_height, map_width), higher is more anomalous."""
+
+    def hottest(self, anomaly_map: Tensor) -> Tensor:
+        """The image scores (n,) that follow from maps (n, map_height, map_width) as `map_score` says."""
+        assert self.map_score is not None, "its score does not follow from its map"
+        height, width = self.map_size
+        count = math.ceil(height * width * self.map_score.hottest_share)
+        values = anomaly_map.flatten(1).topk(count, dim=1).values
+        return values.exp().mean(dim=1).log() if self.map_score.log else values.mean(dim=1)
 
     def cells(self, features: Features) -> Tensor | None:  # noqa: ARG002
         """Whitened features of every cell of the map, (n, map_height, map_width, dim), for a head for known defects.

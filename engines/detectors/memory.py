@@ -21,8 +21,6 @@ References:
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -137,8 +135,7 @@ class MemoryDetector(Detector):
         """See `Detector.score`: distance per cell, in units of the spread of good patches."""
         # The reshape changes nothing; it writes the size into the exported graph.
         distances = self._distances(features).reshape(-1, *self._map_size)
-        count = math.ceil(self._map_size[0] * self._map_size[1] * HOTTEST_SHARE)
-        return distances.flatten(1).topk(count, dim=1).values.mean(dim=1), distances
+        return self.hottest(distances), distances
 
     def positive(self, image_score: Tensor) -> Tensor:
         """See `Detector.positive`: distances are."""

@@ -21,7 +21,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -144,7 +143,7 @@ class SpatialDetector(Detector):
         anomaly_map = torch.stack(logs).mean(dim=0).reshape(-1, *self._map_size)
         if self.known_defects is not None:
             anomaly_map = self.known_defects(anomaly_map, self._cells(whitened))
-        return self._hottest(anomaly_map), anomaly_map
+        return self.hottest(anomaly_map), anomaly_map
 
     def cells(self, features: Features) -> Tensor:
         """See `Detector.cells`: those of all streams, coarse ones interpolated."""
@@ -153,12 +152,6 @@ class SpatialDetector(Detector):
     def positive(self, image_score: Tensor) -> Tensor:
         """See `Detector.positive`: the deviance itself instead of its log."""
         return image_score.exp()
-
-    def _hottest(self, log_map: Tensor) -> Tensor:
-        """Log of the mean over the hottest cells, (n,), of a map (n, height, width) in log units."""
-        height, width = self._map_size
-        count = math.ceil(height * width * HOTTEST_SHARE)
-        return log_map.flatten(1).topk(count, dim=1).values.exp().mean(dim=1).log()
 
     def _whitened(self, stream: Stream, x: Tensor) -> Tensor:
         z: Tensor = self.whitenings[stream.tap](x)[0]

@@ -143,7 +143,9 @@ def learn(
         )
 
     calibration = limits(joined.held_out, joined.labelled)
-    known_defects = record_of(joined, held_out, limits(held_out, joined.labelled_before), calibration)
+    known_defects = None
+    if len(joined.labelled):
+        known_defects = record_of(joined, held_out, limits(held_out, joined.labelled_before), calibration)
     detector.known_defects, held_out = joined.head, joined.held_out
     prices = price_list(
         held_out.image_scores[in_groups],

@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from station.commands.daemon import challenge_text
-from station.commands.options import add_config_option, ask, complain
+from station.commands.options import add_config_option, ask, reporting
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def action(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
         added = actions.add_parser(name, help=text)
         add_config_option(added)
-        added.set_defaults(run=_reporting(run))
+        added.set_defaults(run=reporting(run, ConfigurationError, ControlError, RecordingError))
         return added
 
     action("start", start, "begin a test; the station then says which part to put on")
@@ -47,16 +47,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     resetting = action("reset", reset, "maintenance: end a failed test, or one that is under way")
     resetting.add_argument("--who", required=True, metavar="NAME", help="the person who has looked into it")
     resetting.add_argument("--why", default="", metavar="TEXT", help="what was found and done")
-
-
-def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    def run_reporting(options: argparse.Namespace) -> int:
-        try:
-            return run(options)
-        except (ConfigurationError, ControlError, RecordingError) as problem:
-            return complain(problem)
-
-    return run_reporting
 
 
 def start(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,20 @@ def complain(problem: object) -> int:
     """Reports bad input on standard error and returns the exit code for it."""
     say(f"station: {problem}", error=True)
     return EXIT_BAD_INPUT
+
+
+def reporting(
+    run: Callable[[argparse.Namespace], int], *problems: type[Exception]
+) -> Callable[[argparse.Namespace], int]:
+    """The command, with exit code 2 and a sentence for these problems, which a person can set right."""
+
+    def run_reporting(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except problems as problem:
+            return complain(problem)
+
+    return run_reporting
 
 
 def ask(config_path: Path, message: dict[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:

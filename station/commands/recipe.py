@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from engines.errors import EngineError
-from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, reporting
 from station.configuration import load as config
 from station.configuration import recipes
 from station.configuration.load import ConfigurationError, LoadedConfiguration
@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def action(into: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
         added = into.add_parser(name, help=text)
         add_config_option(added)
-        added.set_defaults(run=_reporting(run))
+        added.set_defaults(run=reporting(run, *_BAD_INPUT))
         return added
 
     action(actions, "list", list_recipes, "all recipes, and which one is active").add_argument(
@@ -47,16 +47,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     selecting = action(actions, "select", select, "change to another recipe")
     selecting.add_argument("recipe", metavar="NAME", help="name or number")
     selecting.add_argument("--without-engine", action="store_true", help="also a recipe that is still to be taught")
-
-
-def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    def run_reporting(options: argparse.Namespace) -> int:
-        try:
-            return run(options)
-        except _BAD_INPUT as problem:
-            return complain(problem)
-
-    return run_reporting
 
 
 def list_recipes(options: argparse.Namespace) -> int:

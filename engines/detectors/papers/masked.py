@@ -21,8 +21,6 @@ References:
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -116,8 +114,7 @@ class MaskedDetector(Detector):
         """See `Detector.score`: log deviance per cell, log of the mean of the hottest."""
         # The reshape changes nothing; it writes the size into the exported graph.
         found = self._deviance(features).clamp_min(MIN_DEVIANCE).log().reshape(-1, *self._map_size)
-        count = math.ceil(self._map_size[0] * self._map_size[1] * HOTTEST_SHARE)
-        return found.flatten(1).topk(count, dim=1).values.exp().mean(dim=1).log(), found
+        return self.hottest(found), found
 
     def positive(self, image_score: Tensor) -> Tensor:
         """See `Detector.positive`: the deviance itself instead of its log."""

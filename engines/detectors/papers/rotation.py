@@ -17,8 +17,6 @@ References:
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -117,8 +115,7 @@ class RotationDetector(Detector):
         """See `Detector.score`: mean negative log-probability of the four turns at each cell, and of the hottest."""
         # The reshape changes nothing; it writes the size into the exported graph.
         surprise = self._surprise(features).reshape(-1, *self._map_size)
-        count = math.ceil(self._map_size[0] * self._map_size[1] * HOTTEST_SHARE)
-        return surprise.flatten(1).topk(count, dim=1).values.mean(dim=1), surprise
+        return self.hottest(surprise), surprise
 
     def positive(self, image_score: Tensor) -> Tensor:
         """See `Detector.positive`: surprises are."""

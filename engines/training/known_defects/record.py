@@ -10,16 +10,14 @@ from engines.training.fitting.crossfit import CrossFit
 from engines.training.known_defects.join import Joined
 
 
-def record_of(joined: Joined, held_out: CrossFit, before: Calibration, after: Calibration) -> KnownDefectsRecord | None:
-    """None without labelled images.
+def record_of(joined: Joined, held_out: CrossFit, before: Calibration, after: Calibration) -> KnownDefectsRecord:
+    """What at least one labelled image changed.
 
     Args:
         held_out: of the detector without them.
         before: the limits drawn from it.
         after: the limits drawn from the joined scores.
     """
-    if len(joined.labelled) == 0:
-        return None
     good = joined.usable
     return KnownDefectsRecord(
         labelled=len(joined.labelled),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from station.backup.making import BackupError, make
 from station.backup.restoring import restore
-from station.commands.options import add_config_option, complain
+from station.commands.options import add_config_option, reporting
 from station.configuration.file import ConfigurationError
 from station.configuration.load import load_station
 from station.terminal import console, say
@@ -22,23 +22,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("file", type=Path, nargs="?", help="default: NAME-TIME.tar.gz in this folder")
     parser.add_argument("--images", action="store_true", help="with the stored images: may be large")
     add_config_option(parser)
-    parser.set_defaults(run=_reporting(backup))
+    parser.set_defaults(run=reporting(backup, ConfigurationError, BackupError))
 
     parser = commands.add_parser("restore", help="bring a backup back; the station must be stopped")
     parser.add_argument("file", type=Path, help="made by `station backup`")
     parser.add_argument("--replace", action="store_true", help="move aside what is in the way; nothing is deleted")
     add_config_option(parser)
-    parser.set_defaults(run=_reporting(bring_back))
-
-
-def _reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    def run_reporting(options: argparse.Namespace) -> int:
-        try:
-            return run(options)
-        except (ConfigurationError, BackupError) as problem:
-            return complain(problem)
-
-    return run_reporting
+    parser.set_defaults(run=reporting(bring_back, ConfigurationError, BackupError))
 
 
 def backup(options: argparse.Namespace) -> int:
