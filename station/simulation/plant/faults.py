@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -35,6 +35,19 @@ class FaultKind(str, Enum):
     DOUBLE_TRIGGER = "double-trigger"
     FROZEN_HEARTBEAT = "frozen-heartbeat"
     WRONG_PART_ID = "wrong-part-id"
+
+
+class CameraFault(str, Enum):
+    """What goes wrong with the software camera."""
+
+    INCOMPLETE = "incomplete"
+    DROPPED = "dropped"
+    LATE = "late"
+    CRASH = "crash"
+    """The process that has it open ends within the driver."""
+    UNPLUGGED = "unplugged"
+    PLUGGED = "plugged"
+    """In again."""
 
 
 _LASTS_S = {
@@ -84,6 +97,7 @@ class Misbehaviour:
         self._trigger = trigger
         self._random = random.Random(seed)
         self.begun: Counter[FaultKind] = Counter()
+        self._asked: deque[FaultKind] = deque()
         self._until_s: dict[FaultKind, float] = {}
         self._wrong_ids_due = 0
         self._second_edges_due = 0
@@ -95,8 +109,10 @@ class Misbehaviour:
 
     def alter(self, now_s: float, entries: int, barriers: int, control: Control) -> Wire:
         """`entries` and `barriers`: edges of the two sensors in this scan."""
+        while self._asked:
+            self._begin(self._asked.popleft(), now_s)
         for _ in range(entries):
-            self._begin(now_s)
+            self._draw(now_s)
         second_edge = self._second_barrier_edge(now_s, barriers)
         wire = replace(
             control,
@@ -108,17 +124,23 @@ class Misbehaviour:
         self._before = control
         return Wire(wire, not self._lasts(FaultKind.LOST_CONNECTION, now_s), second_edge)
 
-    def _begin(self, now_s: float) -> None:
+    def ask(self, kind: FaultKind) -> None:
+        """Begins at the next `alter`. Any thread."""
+        self._asked.append(kind)
+
+    def _draw(self, now_s: float) -> None:
         for fault in self._faults:
-            if self._random.random() >= fault.probability:
-                continue
-            self.begun[fault.kind] += 1
-            if fault.kind is FaultKind.WRONG_PART_ID:
-                self._wrong_ids_due += 1
-            elif fault.kind is FaultKind.DOUBLE_TRIGGER:
-                self._second_edges_due += 1
-            else:
-                self._until_s[fault.kind] = now_s + self._random.uniform(*_LASTS_S[fault.kind])
+            if self._random.random() < fault.probability:
+                self._begin(fault.kind, now_s)
+
+    def _begin(self, kind: FaultKind, now_s: float) -> None:
+        self.begun[kind] += 1
+        if kind is FaultKind.WRONG_PART_ID:
+            self._wrong_ids_due += 1
+        elif kind is FaultKind.DOUBLE_TRIGGER:
+            self._second_edges_due += 1
+        else:
+            self._until_s[kind] = now_s + self._random.uniform(*_LASTS_S[kind])
 
     def _lasts(self, kind: FaultKind, now_s: float) -> bool:
         return now_s < self._until_s.get(kind, -math.inf)

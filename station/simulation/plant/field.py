@@ -16,6 +16,7 @@ from station.simulation.parts.pictures import Pixels
 from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import PITCH_COUNTS, VIEW_COUNTS, Belt, Bin, Layout, Passage, Place
 from station.simulation.plant.ejector import FALL_S, LINE, BeltFault, EjectBy, Sabotage, SensorPulses
+from station.simulation.plant.faults import CameraFault
 from station.simulation.plant.plc_signals import FieldInputs, TriggerMode
 
 BELT_LEAD_SCANS = 2
@@ -25,6 +26,8 @@ SENT_LEAD_SCANS = 5
 EXPOSURE_WAIT_S = 0.5
 """A real camera exposes at the edge of its trigger; the process of a software camera may be held up, and then the belt
 waits this long with the part in its view."""
+LATE_MS = 300
+"""How late the frames of a late camera are: in time for their deadline, and behind those of the next parts."""
 STRAY = "stray"
 """Truth of a part that is not of the schedule."""
 
@@ -169,6 +172,28 @@ class Field:
             self._entries.clear()
             self._barriers.clear()
         return inputs
+
+    def fail_camera(self, fault: CameraFault, frames: int) -> None:
+        """Lets something go wrong with the first camera; `frames`: how many of the next ones it concerns."""
+        scene = self._scenes[0]
+        try:
+            match fault:
+                case CameraFault.INCOMPLETE:
+                    scene.fail_incomplete(frames)
+                case CameraFault.DROPPED:
+                    scene.fail_dropped(frames)
+                case CameraFault.LATE:
+                    scene.fail_late(frames, LATE_MS)
+                case CameraFault.CRASH:
+                    scene.crash_driver()
+                case CameraFault.UNPLUGGED:
+                    scene.lose_device()
+                case CameraFault.PLUGGED:
+                    scene.restore_device()
+        except SceneError as problem:  # no camera process is there
+            self._events.emit("fault_not_taken", kind=fault.value, why=str(problem))
+        else:
+            self._events.emit("fault", kind=fault.value)
 
     def set_ejector(self, level: bool) -> None:
         """The ejector is a nozzle: while it is on, a part in front of it goes to the reject bin."""

@@ -4,6 +4,8 @@ The line reads from standard input how many parts may come and reports on standa
 object a line. When standard input closes, it ends: a line never outlives the demo that started it.
 
     in   {"command": "feed", "parts": 60}
+         {"command": "misbehave", "kind": "late-ack"}      the PLC begins one of `faults.FaultKind`
+         {"command": "camera", "kind": "dropped", "frames": 1}   one of `faults.CameraFault`
          {"command": "sabotage", "kind": "taken-off"}      one of `ejector.BeltFault` happens to the next part
     out  {"event": "ready", "environment": {...}}          the scene exists; variables for the camera process
          {"event": "plc", "connected": ..., "trigger_ready": ..., "recipe": ..., ...}         when one of them changes
@@ -12,7 +14,8 @@ object a line. When standard input closes, it ends: a line never outlives the de
          {"event": "unseen", "part_id": 1}                 no camera process listened when the light barrier pulsed
          {"event": "unexposed", "part_id": 1}              it left the camera's view before an exposure
          {"event": "misfire", "at_counts": ...}            the ejector fired and nothing was in front of it
-         {"event": "fault", "kind": ...}                   the PLC begins to misbehave as the schedule asks it to
+         {"event": "fault", "kind": ...}                   the PLC or a camera begins to misbehave as asked
+         {"event": "fault_not_taken", "kind": ..., "why": ...}    no camera process is there
 
 Three threads, as in a real line: the belt moves, the PLC scans every 5 ms (ten times from part to part, where they come
 faster than 20 parts/s), and its communication module exchanges the process image with the station. A station that hangs
@@ -40,7 +43,7 @@ from drivers.camera.simtl import Scene
 from station.simulation.parts.pictures import Pixels
 from station.simulation.parts.schedule import INSPECT, LineSchedule, ScheduledPart
 from station.simulation.plant.ejector import BeltFault, EjectBy
-from station.simulation.plant.faults import Misbehaviour, Wire
+from station.simulation.plant.faults import CameraFault, FaultKind, Misbehaviour, Wire
 from station.simulation.plant.field import Events, Field
 from station.simulation.plant.plc import PlcProgram, PlcSettings
 from station.simulation.plant.plc_link import StationLink
@@ -140,6 +143,10 @@ class Plc:
         self._output = (Control(), Wire(Control()))
         """What the program wants to write, and what is written: one object, because two threads share it."""
 
+    def misbehave(self, kind: FaultKind) -> None:
+        """Begins at the next scan."""
+        self._misbehaviour.ask(kind)
+
     def scan_forever(self) -> None:
         reported: dict[str, bool | int] = {}
         while not self._stop.is_set():
@@ -159,6 +166,7 @@ class Plc:
                     why=judgement.why,
                     result=judgement.result.name,
                     result_after_s=judgement.result_after_s,
+                    at_barrier_s=judgement.at_barrier_s,
                     unmatched_results=self._program.unmatched_results,
                     faults_cleared=self._program.faults_cleared,
                     results_read={result.name: count for result, count in self._program.results_read.items()},
@@ -220,7 +228,7 @@ def _then_stop(loop: Callable[[], None], stop: threading.Event) -> Callable[[], 
     return body
 
 
-def _obey(commands: int, feeder: Feeder, field: Field, stop: threading.Event) -> None:
+def _obey(commands: int, feeder: Feeder, field: Field, plc: Plc, stop: threading.Event) -> None:
     """Reads commands until the other side closes. A plain read would not notice `stop`."""
     pending = b""
     while not stop.is_set():
@@ -236,6 +244,10 @@ def _obey(commands: int, feeder: Feeder, field: Field, stop: threading.Event) ->
                 feeder.allow(int(command["parts"]))
             elif command["command"] == "sabotage":
                 field.sabotage(BeltFault(command["kind"]))
+            elif command["command"] == "misbehave":
+                plc.misbehave(FaultKind(command["kind"]))
+            elif command["command"] == "camera":
+                field.fail_camera(CameraFault(command["kind"]), int(command["frames"]))
 
 
 def run(schedule: LineSchedule, commands: int, output: TextIO, stop: threading.Event) -> None:
@@ -255,7 +267,7 @@ def run(schedule: LineSchedule, commands: int, output: TextIO, stop: threading.E
             for name, loop in (
                 ("plc-scan", plc.scan_forever),
                 ("plc-link", plc.talk_forever),
-                ("commands", lambda: _obey(commands, feeder, field, stop)),
+                ("commands", lambda: _obey(commands, feeder, field, plc, stop)),
             )
         ]
         events.emit("ready", environment=scenes[0].environment(schedule.cameras))

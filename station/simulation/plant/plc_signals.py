@@ -111,6 +111,8 @@ class Judgement:
     result: Result
     result_after_s: float | None
     """From the light barrier to the result, as the PLC saw both."""
+    at_barrier_s: float | None
+    """When it passed the light barrier, on the monotonic clock; None: it never came there."""
 
 
 @dataclass(frozen=True, slots=True)

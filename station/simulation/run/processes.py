@@ -24,6 +24,7 @@ from typing import Any
 from station.control import ControlError, request
 from station.python_command import python_command
 from station.simulation.plant.ejector import BeltFault
+from station.simulation.plant.faults import CameraFault, FaultKind
 
 START_S = 60.0
 CHANGE_TIMEOUT_S = 90.0
@@ -80,7 +81,9 @@ class LineState:
     faults_cleared: int = 0
     """Faults of the station that somebody at the line has cleared."""
     faults: Counter[str] = field(default_factory=Counter)
-    """How often the PLC misbehaved, by kind."""
+    """How often the PLC or a camera misbehaved, by kind."""
+    faults_not_taken: Counter[str] = field(default_factory=Counter)
+    """Faults of a camera that no camera process was there for."""
     last_event_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -195,6 +198,14 @@ class LineProcess(Process):
         """Lets something go wrong at the next part."""
         self._command(command="sabotage", kind=kind.value)
 
+    def misbehave(self, kind: FaultKind) -> None:
+        """Lets the PLC do something wrong now."""
+        self._command(command="misbehave", kind=kind.value)
+
+    def fail_camera(self, fault: CameraFault, frames: int = 1) -> None:
+        """Lets something go wrong with the camera now; `frames`: how many of the next ones it concerns."""
+        self._command(command="camera", kind=fault.value, frames=frames)
+
     def _command(self, **command: str | int) -> None:
         assert self._process.stdin is not None
         try:
@@ -241,6 +252,8 @@ class LineProcess(Process):
                 state.misfires += 1
             case "fault":
                 state.faults[event["kind"]] += 1
+            case "fault_not_taken":
+                state.faults_not_taken[event["kind"]] += 1
 
 
 class StationProcess(Process):

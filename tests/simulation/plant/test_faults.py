@@ -30,6 +30,14 @@ def test_without_faults_everything_goes_through() -> None:
     assert (wire.control, wire.connected, wire.second_edge) == (control, True, False)
 
 
+def test_a_fault_that_is_asked_for_begins_once_at_the_next_scan() -> None:
+    plc = Misbehaviour([], TriggerMode.LINE, 0)
+    plc.ask(FaultKind.LOST_CONNECTION)
+    assert not plc.alter(1.0, 0, 0, Control()).connected
+    assert plc.alter(2.51, 0, 0, Control()).connected
+    assert plc.begun == {FaultKind.LOST_CONNECTION: 1}
+
+
 def test_late_acknowledge_comes_in_the_end() -> None:
     plc, control = faulty(FaultKind.LATE_ACK), Control(results_ack=True)
     assert not plc.alter(1.0, 1, 0, control).control.results_ack

@@ -15,6 +15,7 @@ from drivers.camera.simtl import Scene
 from station.simulation.parts.pictures import Canvas
 from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import VIEW_COUNTS
+from station.simulation.plant.faults import CameraFault
 from station.simulation.plant.field import BELT_LEAD_SCANS, EXPOSURE_WAIT_S, Events, Field
 from tests.bench.waiting import wait_for
 
@@ -92,3 +93,15 @@ def test_ejector_in_front_of_nobody_is_a_misfire(tmp_path: Path) -> None:
         field.set_ejector(True)
         field.set_ejector(True)
     assert [json.loads(line)["event"] for line in output.getvalue().splitlines()] == ["misfire"]
+
+
+def test_faults_of_a_camera_that_is_not_there_are_reported_and_a_plug_is_pulled_all_the_same(tmp_path: Path) -> None:
+    output = io.StringIO()
+    with Scene(tmp_path / "s", 8, 8, 1) as scene:
+        field = Field(SCHEDULE, [scene], Events(output, threading.Event()))
+        for fault in CameraFault:
+            field.fail_camera(fault, 1)
+    events = [json.loads(line) for line in output.getvalue().splitlines()]
+    taken = {event["kind"]: event["event"] for event in events}
+    plugs = {CameraFault.UNPLUGGED.value, CameraFault.PLUGGED.value}
+    assert taken == {fault.value: "fault" if fault.value in plugs else "fault_not_taken" for fault in CameraFault}
