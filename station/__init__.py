@@ -13,6 +13,7 @@ control         the socket through which other processes ask the daemon
 terminal        what commands show: every value is text, colours are ours
 line            the way of a part, one room a stage
 configuration   station.toml and recipes, typed
+live            what the station shows right now, in memory, for the pages
 records         what is on disk, and how to read it
 daemon          starts, wires, watches, changes over and stops the stages
 jobs            what takes minutes, in a process of its own

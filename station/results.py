@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the configuration and the control socket need the words, no
 
     from engines.location.pose import TurnedPlacement
     from engines.preprocess import Placement
+    from engines.scale import ScoreScale
 
 Pixels: TypeAlias = "NDArray[np.uint8]"
 
@@ -184,6 +185,8 @@ class Inspection:
     decided_ns: int = 0
     reject_score: float | None = None
     """The reject limit of this view, on the scale of `Measurement.score`; None when it was not inspected."""
+    pixel_scale: ScoreScale | None = None
+    """Of the cells of `scores.anomaly_map`: how people see them."""
 
     @property
     def camera(self) -> str:

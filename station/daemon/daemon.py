@@ -50,8 +50,11 @@ from station.line.recording.stage import Recorder
 from station.line.signalling.ledger import Ledger
 from station.line.signalling.messages import RaiseFault
 from station.line.signalling.ports import Ports, TrackingFeed
+from station.line.signalling.snapshot import in_codes
 from station.line.signalling.stage import Signalling
 from station.line.signalling.view_matching import ViewMatching
+from station.live.feed import LiveFeed
+from station.live.stage import LiveStage
 from station.records.challenge_memory import read_memory
 from station.records.schema import RecordingError
 
@@ -96,6 +99,7 @@ class _Line:
     signalling: Signalling
     ejection: EjectionStage | None
     plc_requests: PlcRequests
+    live: LiveStage
 
 
 def run(configuration: LoadedConfiguration) -> int:
@@ -179,6 +183,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
         gpu_watch=gpu_watch,
         ejection=line.ejection,
         late_cameras=late_cameras,
+        live=line.live,
     )
 
 
@@ -275,6 +280,7 @@ def _build_line(
             fault=lambda code, detail: routing.post(RaiseFault(code, detail)),
         )
     plc_requests = PlcRequests(routing.post)
+    feed = LiveFeed(recorder.record)
     now = time.monotonic_ns()
     signalling = Signalling(
         Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
@@ -284,7 +290,7 @@ def _build_line(
             publish=link.publish if ejection is None else publisher.publish,
             inspect=inspection.submit,
             fire_camera=cameras.fire,
-            record=recorder.record,
+            record=feed.record,
             event=recorder.event,
             command=plc_requests.submit,
             acknowledged=recorder.acknowledged,
@@ -302,7 +308,16 @@ def _build_line(
         tracks=ejection is not None,
     )
     routing.connect(signalling.post, None if ejection is None else ejection.post, inspection.begin)
-    return _Line(link, cameras, inspection, signalling, ejection, plc_requests)
+    simulated = assembly.is_simulated(configuration)
+    live = LiveStage(
+        configuration.runtime_dir,
+        session,
+        feed,
+        cameras=len(views.cameras),
+        turned_ns=lambda: signalling.last_turn_ns,
+        state=lambda: {**in_codes(signalling.snapshot()), "simulated": simulated},
+    )
+    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live)
 
 
 def _start_line(line: _Line, changeover: Changeover, control: ControlServer, opened: contextlib.ExitStack) -> None:
@@ -313,6 +328,8 @@ def _start_line(line: _Line, changeover: Changeover, control: ControlServer, ope
     opened.callback(line.plc_requests.stop, 2.0)
     line.signalling.start()
     opened.callback(line.signalling.stop, 2.0)
+    line.live.start()
+    opened.callback(line.live.stop, 2.0)
     if line.ejection is not None:
         line.ejection.start()
         opened.callback(line.ejection.stop, 0.0)

@@ -38,6 +38,7 @@ from station.line.recording.messages import RecorderHealth
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import RaiseFault, SetOnline, Warn
 from station.line.signalling.stage import Signalling
+from station.live.stage import LiveStage
 
 log = structlog.get_logger()
 
@@ -75,6 +76,7 @@ class Stages:
     teaching: TeachingFromLine
     plc_requests: PlcRequests
     plans: PlanBuilding
+    live: LiveStage
     gpu_watch: GpuWatch | None = None
     """Where a GPU may run the engine."""
     ejection: EjectionStage | None = None
@@ -254,6 +256,7 @@ class Supervisor:
         code = self._stop_recording() or code
         stopping.step("PLC link", STEP_S, lambda: stages.link.__exit__(None, None, None))
         stopping.step("control", STEP_S, stages.control.close)
+        stopping.step("live memory", STEP_S, lambda: stages.live.stop(timeout_s=3.0))
         stopping.step("journal", STEP_S, stages.journal.close)
         if stopping.hanging:
             code = code or EXIT_STAGE_FAILED

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from station.live.reading import LiveReader, split_part
 from station.results import Verdict
 from tests.bench.bench import Bench, bad, good
 from tests.bench.programs import needs_program
 from tests.bench.shell import station
-from tests.bench.waiting import wait_for
+from tests.bench.waiting import DEADLINE_S, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,31 @@ def test_every_part_is_one_row_with_the_time_of_every_step(bench: Bench) -> None
     assert failed.views[0].image_path is not None
     image = bench.directory / "work" / "records" / failed.views[0].image_path
     wait_for(image.exists, "the image on disk")
+
+
+def test_who_looks_sees_the_last_part_and_the_state(bench: Bench) -> None:
+    reader = LiveReader(bench.directory / "run")
+    part_id = bench.send(bad())
+
+    def shown() -> dict[str, Any]:
+        reader.watch()
+        found = reader.part()
+        return {} if found is None else split_part(found.payload)[0]
+
+    wait_for(lambda: shown().get("part_id") == part_id, "the part in the live memory")
+    part = shown()
+    (view,) = part["views"]
+    assert (part["verdict"], view["camera"], len(view["outlines"])) == ("FAIL", "top", 1)
+    assert min(view["picture"], view["heat"]) > 0
+
+    def state() -> dict[str, Any]:
+        found = reader.state()
+        return {} if found is None else dict(json.loads(found.payload))
+
+    wait_for(lambda: any(line["part_id"] == part_id for line in state().get("parts", [])), "the line of the part")
+    assert state()["simulated"] is True
+    assert state()["cameras"]["top"]["streams"] is True
+    assert reader.beat_age_s() < DEADLINE_S
 
 
 def test_one_canonical_line_per_part(bench: Bench) -> None:

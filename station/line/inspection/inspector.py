@@ -154,7 +154,16 @@ class Inspector:
             measurement = self._measure(frame, quality, result, view)
             decision = decide(measurement, view.limits)
         now_ns = time.monotonic_ns()
-        return Inspection(frame, decision, scores, measurement, started_ns, now_ns, view.limits.reject_score)
+        return Inspection(
+            frame,
+            decision,
+            scores,
+            measurement,
+            started_ns,
+            now_ns,
+            view.limits.reject_score,
+            None if scores is None else self.pixel_scale,
+        )
 
     def _measure(self, frame: Frame, quality: FrameQuality, scores: Scores, view: ViewLimits) -> Measurement:
         regions = measure(

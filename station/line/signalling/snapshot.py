@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from station.codes import ERRORS, OFFLINE_REASONS, WARNINGS, ErrorCode, OfflineReason, WarningCode
+from station.codes import ERRORS, LINE_STOPS, OFFLINE_REASONS, WARNINGS, ErrorCode, OfflineReason, WarningCode
 from station.line.challenge.messages import ChallengeStatus
 from station.line.handshake.messages import StationState
 from station.line.signalling.condition import CameraStatus
 from station.line.signalling.ledger import Counters
 from station.results import Verdict
+
+DETAIL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,36 @@ def readable(snapshot: Snapshot) -> dict[str, Any]:
         "in_flight": snapshot.in_flight,
         "challenge": _readable_challenge(snapshot.challenge),
         "recent": [{**asdict(part), "verdict": part.verdict.name} for part in snapshot.recent],
+    }
+
+
+def in_codes(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot as JSON for pages, which speak several languages: codes, and of others' texts at most DETAIL."""
+    challenge = snapshot.challenge
+    return {
+        "state": snapshot.state.name,
+        "online": snapshot.online,
+        "ready": snapshot.ready,
+        "offline": snapshot.offline_reason.value,
+        "fault": snapshot.error_code.value,
+        "fault_detail": snapshot.error_detail[:DETAIL],
+        "line_stop": snapshot.error_code in LINE_STOPS,
+        "warnings": [code.value for code in snapshot.warnings],
+        "cameras": {
+            name: {"streams": camera.streams, "state": camera.state.value, "detail": camera.detail[:DETAIL]}
+            for name, camera in snapshot.cameras.items()
+        },
+        "counters": asdict(snapshot.counters),
+        "in_flight": snapshot.in_flight,
+        "recipe": snapshot.recipe,
+        "engine": snapshot.engine_id[:12],
+        "challenge": {
+            "state": challenge.state.name,
+            "step": challenge.step,
+            "next_part": challenge.next_part,
+            "awaits_confirmation": challenge.awaits_confirmation,
+            "overdue": challenge.overdue,
+        },
     }
 
 

@@ -129,6 +129,11 @@ class Signalling:
         """Seconds since the loop last turned; the watchdog looks at it."""
         return (self._desk.clock() - self._last_turn_ns) / 1e9
 
+    @property
+    def last_turn_ns(self) -> int:
+        """When the loop last turned."""
+        return self._last_turn_ns
+
     def post(self, message: Message) -> None:
         """Hands over a message; never blocks."""
         self._inbox.put(message)
