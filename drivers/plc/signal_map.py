@@ -24,6 +24,9 @@ from drivers.plc.protocol import PlcInputs, PlcOutputs
 MAP_VERSION = 2
 """2 adds points behind those of version 1 and moves none: ejectors, challenge test, encoder, recipe checksum."""
 
+WHOLE_BITS, WHOLE_REGISTERS = 32, 64
+"""What may be read and written in one request, for PLCs that know whole words only: the map, and behind it 0."""
+
 FLOAT32_MAX: float = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
 
 
@@ -229,8 +232,13 @@ def points_of(area: Area) -> tuple[Point, ...]:
 
 
 def size_of(area: Area) -> int:
-    """Addresses 0 .. size - 1 of the area are readable; those between two points read 0."""
+    """Addresses 0 .. size - 1 of the area are those of points, or lie between two points and read 0."""
     return max(point.address + point.type.size for point in points_of(area))
+
+
+def whole_size_of(area: Area) -> int:
+    """Addresses 0 .. size - 1 of the area are readable; those behind the last point read 0."""
+    return WHOLE_BITS if area in (Area.COIL, Area.DISCRETE_INPUT) else WHOLE_REGISTERS
 
 
 _REGISTERS = points_of(Area.INPUT_REGISTER)

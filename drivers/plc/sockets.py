@@ -9,10 +9,12 @@ from drivers.plc.protocol import PlcError
 
 
 def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; on `::` it takes IPv4 clients, too, whatever the system's default. Raises PlcError."""
     where = f"Modbus server cannot listen on {host}:{port}"
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=64)
+        both = address[0] == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(address[:2], family=family, backlog=64, dualstack_ipv6=both)
     except OSError as error:
         hints = {
             errno.EADDRINUSE: f'the port is in use; stop the other program ("ss -ltnp sport = :{port}" names it) '

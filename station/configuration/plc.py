@@ -17,7 +17,7 @@ from station.configuration.section import Port, Section
 
 _TCP_ONLY = ("host", "port")
 _RTU_ONLY = ("serial_port", "baud_rate", "parity", "stop_bits")
-_SERVER_ONLY = ("writers", "base_address")
+_SERVER_ONLY = ("writers", "one_writer", "base_address")
 _CLIENT_ONLY = (
     "control_address",
     "status_address",
@@ -85,6 +85,11 @@ class PlcSection(Section):
         default_factory=list,
         description="Server over TCP: addresses or networks that may write; empty: any, one at a time.",
     )
+    one_writer: Literal["connection", "address"] = Field(
+        "connection",
+        description="Server over TCP: who is one writer. `connection`: one connection. `address`: all connections of "
+        "one address, for a PLC that uses two.",
+    )
     heartbeat_timeout_s: float = Field(
         3.0, ge=0, le=60, description="Longest time PlcHeartbeat may stand still; 0 disables supervision."
     )
@@ -104,7 +109,7 @@ class PlcSection(Section):
         self._refuse(useless, f'role = "{self.role}"')
         self._refuse(_RTU_ONLY if self.transport == "tcp" else _TCP_ONLY, f'transport = "{self.transport}"')
         if self.transport == "rtu":
-            self._refuse(("writers",), 'transport = "rtu": a serial line has one client')
+            self._refuse(("writers", "one_writer"), 'transport = "rtu": a serial line has one client')
             if not self.serial_port:
                 raise ValueError('transport "rtu" needs `serial_port`, such as "/dev/ttyUSB0"')
         self._check_unit_id()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import time
 
+import station
 from drivers.camera.producer import producer_from_name
 from drivers.camera.settings import CameraSettings
 from drivers.plc.absent import NoPlc
 from drivers.plc.modbus import (
+    Identification,
     ModbusClientLink,
     ModbusClientSettings,
     ModbusRtuServerLink,
@@ -81,16 +83,28 @@ def plc_link(configuration: LoadedConfiguration, on_inputs: OnInputs, on_link_ev
     match plc.role, plc.transport:
         case "server", "tcp":
             listening = ModbusServerSettings(
-                plc.host, plc.port, plc.unit_id, writers=tuple(plc.writers), layout=_layout(plc)
+                plc.host,
+                plc.port,
+                plc.unit_id,
+                writers=tuple(plc.writers),
+                one_writer_per_address=plc.one_writer == "address",
+                layout=_layout(plc),
+                identification=_identification(configuration),
             )
             return ModbusTcpServerLink(listening, on_inputs, on_link_event)
         case "server", "rtu":
-            device = ModbusRtuServerSettings(_serial_line(plc), plc.unit_id, layout=_layout(plc))
+            device = ModbusRtuServerSettings(
+                _serial_line(plc), plc.unit_id, layout=_layout(plc), identification=_identification(configuration)
+            )
             return ModbusRtuServerLink(device, on_inputs, on_link_event)
         case "client", _:
             return _plc_client(plc, on_inputs, on_link_event)
         case _:
             return NoPlc(on_inputs)
+
+
+def _identification(configuration: LoadedConfiguration) -> Identification:
+    return Identification(revision=station.__version__, user_name=configuration.settings.station.name)
 
 
 def check_plc(configuration: LoadedConfiguration) -> str:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from tests.bench.clients import frame, read, write_coil, write_coils, write_register, write_registers
 
 COILS, HOLDING_REGISTERS = 16, 10
+WHOLE_COILS, WHOLE_HOLDING_REGISTERS = 32, 64
+"""Zeros may be written up to here."""
 BURST = 100
 PATIENCE_S = 30.0
 
@@ -81,12 +83,15 @@ def is_legal_write(pdu: bytes) -> bool:
         return bool(address < COILS and value in (0, 0xFF00)) if function == 5 else bool(address < HOLDING_REGISTERS)
     if function in (15, 16) and size >= 6:
         address, count, data = struct.unpack(">HHB", pdu[1:6])
-        most, needed = (COILS, (count + 7) // 8) if function == 15 else (HOLDING_REGISTERS, 2 * count)
+        most, needed = (WHOLE_COILS, (count + 7) // 8) if function == 15 else (WHOLE_HOLDING_REGISTERS, 2 * count)
         return bool(count > 0 and address + count <= most and data == needed == size - 6)
     if function == 23 and size >= 10:
         _, reads, address, count, data = struct.unpack(">HHHHB", pdu[1:10])
         return bool(
-            0 < reads <= 125 and count > 0 and address + count <= HOLDING_REGISTERS and data == 2 * count == size - 10
+            0 < reads <= 125
+            and count > 0
+            and address + count <= WHOLE_HOLDING_REGISTERS
+            and data == 2 * count == size - 10
         )
     return False
 

@@ -58,6 +58,8 @@ def test_each_role_and_transport_has_its_link(tmp_path: Path, plc: str, link: ty
         ('role = "client"\nstatus_address = 65469', "status_address"),
         ('transport = "rtu"\nserial_port = "x"\nstop_bits = 3', "stop_bits"),
         ('writers = ["plc-1"]', "plc-1"),
+        ('role = "client"\none_writer = "address"', "one_writer: without effect"),
+        ('one_writer = "host"', "connection"),
         ('role = "both"', "'server', 'client' or 'off'"),
     ],
 )

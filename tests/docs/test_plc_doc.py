@@ -43,7 +43,7 @@ def test_the_map_can_be_printed() -> None:
 def test_numbers_in_the_text_are_those_of_the_code() -> None:
     page = " ".join(PAGE.read_text().split())
     server, handshake = ModbusServerSettings(), HandshakeSettings()
-    assert f"silent for {server.writer_silence_s:g} s while another wants to write" in page
+    assert f"written nothing for {server.writer_silence_s:g} s when another wants to write" in page
     assert f"At most {server.max_clients} clients" in page
     assert f"without a request for {server.idle_timeout_s:g} s" in page
     assert f"up to {handshake.result_slots} results wait" in page

@@ -3,7 +3,7 @@
     tcp_server.py ─┐                                   client.py   the station reads and writes the PLC's registers
                    ├─ device.py   what a request does               (pymodbus' own client, TCP or serial)
     rtu_server.py ─┘
-      rtu_frames.py   frames of a serial line
+      rtu_frames.py   frames of a serial line         identification.py   what the device says of itself
 
 pymodbus' own server is not used, because of what it does to a PLC that misbehaves (3.16): of several requests
 that arrive together it responds only to the last, it keeps buffering after a frame that is not Modbus, it takes any
@@ -16,6 +16,7 @@ may be called from any one thread and only replaces a reference.
 import logging
 
 from drivers.plc.modbus.client import ModbusClientLink
+from drivers.plc.modbus.identification import Identification
 from drivers.plc.modbus.rtu_server import ModbusRtuServerLink
 from drivers.plc.modbus.settings import (
     ModbusClientSettings,
@@ -27,6 +28,7 @@ from drivers.plc.modbus.settings import (
 from drivers.plc.modbus.tcp_server import ModbusTcpServerLink
 
 __all__ = [
+    "Identification",
     "ModbusClientLink",
     "ModbusClientSettings",
     "ModbusRtuServerLink",

@@ -117,7 +117,8 @@ class ModbusClientLink:
         self._written = None  # the PLC may be another one, or have been restarted
         self._write_status()  # before anything is asked of it, the PLC shall know how things are
         first = self._read_control()
-        self._event("connected", "its registers are read and written from now on")
+        each = "; it closes the connection after each answer: every request opens one" * self._plc.closes_after_answer
+        self._event("connected", "its registers are read and written from now on" + each)
         try:
             self._deliver(first)
             read_at_s = time.monotonic() + self._settings.poll_period_s

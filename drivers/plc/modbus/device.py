@@ -1,7 +1,8 @@
 """The Modbus device: what a request does and what is answered, whatever carries it. One PDU in, one PDU out.
 
-Who may write: the first client that writes, until it disconnects. A client that is gone without a word (cable, power)
-loses the right after `writer_silence_s` to the next one that writes. What is written stays written when the writer
+Who may write: the first client that writes, until it disconnects. A client that writes nothing for `writer_silence_s`
+(gone without a word, or one that only reads) loses the right to the next one that writes. With `one_writer_per_address`
+all connections of one address are one writer. What is written stays written when the writer
 leaves: a PLC that comes back with Trigger still raised makes no second edge, and a PLC that stays away lets its
 heartbeat freeze, on which the handshake withdraws TriggerReady.
 
@@ -34,6 +35,8 @@ from pymodbus.pdu.register_message import (
 )
 
 from drivers.plc.map_memory import IllegalAddress, MapMemory
+from drivers.plc.modbus.identification import ANONYMOUS, Identification, Unidentified
+from drivers.plc.modbus.identification import FUNCTION as IDENTIFICATION
 from drivers.plc.protocol import LinkEvent, OnInputs, OnLinkEvent
 from drivers.plc.signal_map import Area, Layout
 
@@ -57,6 +60,7 @@ class Client:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.last_request_s = 0.0
+        self.last_write_s = 0.0
 
     @property
     def host(self) -> str:
@@ -77,34 +81,42 @@ class Device:
         *,
         writers: tuple[str, ...] = (),
         writer_silence_s: float = math.inf,
+        one_writer_per_address: bool = False,
+        identification: Identification = ANONYMOUS,
     ) -> None:
         """Raises ValueError when one of `writers` is no address or network."""
         self.memory = MapMemory(layout)
         self._silence_s = writer_silence_s
         self._writers = tuple(ipaddress.ip_network(entry) for entry in writers)
+        self._shared = one_writer_per_address
+        self._identification = identification
         self._on_inputs = on_inputs
         self._on_link_event = on_link_event
-        self._writer: Client | None = None
+        self._writing: list[Client] = []
+        """The connections of the writer, the first that wrote first; more than one only where they are shared."""
         self._reported_s: dict[tuple[str, str], float] = {}
         self._decoder = DecodePDU(True)
 
     def is_writer(self, client: Client) -> bool:
-        return client is self._writer
+        return client in self._writing
 
     def answer(self, client: Client, pdu: bytes, now_s: float) -> ModbusPDU:
         """The response to one request, without transaction and unit id."""
         client.last_request_s = now_s
         try:
+            if pdu[0] == IDENTIFICATION:
+                return self._identification.answer(pdu)
             return self._execute(client, self._decode(pdu), now_s)
         except IllegalAddress:
             return ExceptionResponse(pdu[0], ExcCodes.ILLEGAL_ADDRESS)
-        except _Refusal as refusal:
+        except (_Refusal, Unidentified) as refusal:
             return ExceptionResponse(pdu[0], refusal.code)
 
     def disconnected(self, client: Client, why: str) -> None:
-        if client is self._writer:
-            self._writer = None
-            self._on_link_event(LinkEvent("disconnected", client.peer, why))
+        if client in self._writing:
+            self._writing.remove(client)
+            if not self._writing:
+                self._on_link_event(LinkEvent("disconnected", client.peer, why))
 
     def refuse(self, client: Client, why: str, detail: str = "") -> None:
         """Reports a client that does what it may not; once a minute per host, so that a flood does not fill the log."""
@@ -147,14 +159,14 @@ class Device:
                 return ReadInputRegistersResponse(registers=memory.read_input_registers(address, count))
             case 5 | 15:
                 bits = list(request.bits)
-                memory.check_write(Area.COIL, address, len(bits))
+                memory.check_write(Area.COIL, address, bits)
                 self._write(client, now_s, lambda: memory.write_coils(address, bits))
                 if request.function_code == 5:
                     return WriteSingleCoilResponse(address=address, bits=bits)
                 return WriteMultipleCoilsResponse(address=address, count=count)
             case 6 | 16:
                 registers = list(request.registers)
-                memory.check_write(Area.HOLDING_REGISTER, address, len(registers))
+                memory.check_write(Area.HOLDING_REGISTER, address, registers)
                 self._write(client, now_s, lambda: memory.write_holding_registers(address, registers))
                 if request.function_code == 6:
                     return WriteSingleRegisterResponse(address=address, registers=registers)
@@ -167,7 +179,7 @@ class Device:
         assert isinstance(request, ReadWriteMultipleRegistersRequest)
         memory, registers = self.memory, list(request.write_registers)
         memory.read_holding_registers(request.read_address, request.read_count)
-        memory.check_write(Area.HOLDING_REGISTER, request.write_address, len(registers))
+        memory.check_write(Area.HOLDING_REGISTER, request.write_address, registers)
         self._write(client, now_s, lambda: memory.write_holding_registers(request.write_address, registers))
         answer = memory.read_holding_registers(request.read_address, request.read_count)
         return ReadWriteMultipleRegistersResponse(registers=answer)
@@ -175,28 +187,43 @@ class Device:
     def _write(self, client: Client, now_s: float, write: Callable[[], bool]) -> None:
         """Writes when the client may; the station hears of it before the client gets its response."""
         took_over = self._claim(client, now_s)
+        client.last_write_s = now_s
         if write() or took_over:
             self._on_inputs(self.memory.control)
 
     def _claim(self, client: Client, now_s: float) -> bool:
         """True when the client becomes the writer now. Raises _Refusal when it may not write."""
-        writer = self._writer
-        if client is writer:
+        if client in self._writing:
             return False
-        if self._writers and not any(ipaddress.ip_address(client.host) in net for net in self._writers):
+        if self._writers and not any(_address(client.host) in net for net in self._writers):
             self.refuse(client, "wrote, but is not among the configured writers")
             raise _Refusal(ExcCodes.ILLEGAL_FUNCTION)
-        if writer is not None:
-            silent_s = now_s - writer.last_request_s
+        if self._writing:
+            writer = max(self._writing, key=lambda client: client.last_write_s)
+            if self._shared and client.host == writer.host:
+                self._writing.append(client)
+                return False
+            silent_s = now_s - writer.last_write_s
             if silent_s < self._silence_s:
                 self.refuse(client, "wrote, but another client is writing: ", writer.peer)
                 raise _Refusal(ExcCodes.DEVICE_BUSY)
-            why = f"silent for {silent_s:.1f} s; {client.peer} writes now"
-            self.disconnected(writer, why)
-            writer.close(why)
-        self._writer = client
+            self._replace(f"wrote nothing for {silent_s:.1f} s; {client.peer} writes now", now_s)
+        self._writing = [client]
         self._on_link_event(LinkEvent("connected", client.peer, "writes from now on"))
         return True
+
+    def _replace(self, why: str, now_s: float) -> None:
+        """Takes the right to write from all who have it; who still reads stays connected."""
+        for writer in tuple(self._writing):
+            self.disconnected(writer, why)
+            if now_s - writer.last_request_s >= self._silence_s:
+                writer.close(why)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """A station that listens on `::` sees IPv4 clients as `::ffff:192.0.2.1`; here they are what they are."""
+    address = ipaddress.ip_address(host)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_well_formed(pdu: bytes) -> bool:

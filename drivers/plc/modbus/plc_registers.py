@@ -5,6 +5,8 @@ Connections and ports are opened here, for errors that say what to do; pymodbus 
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Sequence
 
@@ -20,6 +22,8 @@ from drivers.plc.sockets import connect
 
 RTU_RETRIES = 2
 """Noise costs a frame now and then. Repeating is harmless: both requests say what is to be or ask what is."""
+_WITH_A_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: hundreds of connections a second must not use up the ports of this computer."""
 
 
 class PromptSerialClient(ModbusSerialClient):
@@ -40,8 +44,16 @@ class RegistersLost(Exception):
     """The PLC does not answer, or not as it should. Says what to do."""
 
 
+class ClosedByPlc(RegistersLost):
+    """The PLC closed the connection before it answered."""
+
+
 class PlcRegisters:
-    """One PLC. Every method but `close` raises RegistersLost; then it must be closed and opened again."""
+    """One PLC. Every method but `close` raises RegistersLost; then it must be closed and opened again.
+
+    Some PLCs close the connection after each answer. A connection that ends after exactly one is such a one: from then
+    on each request has a connection of its own. One that ends later is a loss: the PLC may have been restarted.
+    """
 
     def __init__(self, plc: TcpAddress | SerialLine, unit_id: int, timeout_s: float) -> None:
         self._plc = plc
@@ -50,9 +62,18 @@ class PlcRegisters:
         self._client: ModbusTcpClient | ModbusSerialClient | None = None
         self._gap_s = plc.gap_s if isinstance(plc, SerialLine) else 0.0
         self._silent_since_s = 0.0
+        self._answers = 0
+        """On this connection."""
+        self.closes_after_answer = False
+        """The PLC was seen to close the connection after one answer."""
 
     def open(self) -> None:
         """Connects."""
+        self.closes_after_answer = False
+        self._connect()
+
+    def _connect(self) -> None:
+        self._answers = 0
         try:
             if isinstance(self._plc, SerialLine):
                 serial = PromptSerialClient(
@@ -104,6 +125,25 @@ class PlcRegisters:
         return answer
 
     def _ask_once(self, function: int, address: int, values: Sequence[int]) -> ModbusPDU:
+        if self.closes_after_answer and self._answers:
+            self._connect_again()
+        try:
+            return self._request(function, address, values)
+        except ClosedByPlc:
+            if self._answers != 1:
+                raise
+        self.closes_after_answer = True
+        self._connect_again()
+        return self._request(function, address, values)
+
+    def _connect_again(self) -> None:
+        old = self._client.socket if self._client is not None else None
+        if isinstance(old, socket.socket):
+            old.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITH_A_RESET)
+        self.close()
+        self._connect()
+
+    def _request(self, function: int, address: int, values: Sequence[int]) -> ModbusPDU:
         client = self._client
         if client is None:
             raise RegistersLost(f"{self._plc} is not connected")
@@ -114,11 +154,18 @@ class PlcRegisters:
             else:
                 answer = client.write_registers(address, list(values), device_id=self._unit_id)
         except (ModbusException, OSError) as error:
+            closed = isinstance(error, (ConnectionException, ConnectionError))
+            if closed and not isinstance(self._plc, SerialLine):
+                raise ClosedByPlc(
+                    f"{self._plc} closed the connection and did not answer: check plc.unit_id, and whether the PLC "
+                    "takes another connection"
+                ) from error
             raise RegistersLost(
                 f"no answer from {self._plc}, unit {self._unit_id}, within {self._timeout_s:g} s: "
                 "check the PLC, its wiring and plc.unit_id"
             ) from error
         self._silent_since_s = time.monotonic()
+        self._answers += 1
         return answer
 
 

@@ -25,6 +25,7 @@ _REQUESTS: dict[int, tuple[int, int | None]] = {
     15: (9, 6),
     16: (9, 6),
     23: (13, 10),
+    43: (7, None),
 }
 """Function: size of the frame without what its byte count counts, and where the byte count stands."""
 _ANSWERS: dict[int, tuple[int, int | None]] = {

@@ -34,7 +34,7 @@ class ModbusRtuServerLink:
 
     def __init__(self, settings: ModbusRtuServerSettings, on_inputs: OnInputs, on_link_event: OnLinkEvent) -> None:
         self._settings = settings
-        self._device = Device(settings.layout, on_inputs, on_link_event)
+        self._device = Device(settings.layout, on_inputs, on_link_event, identification=settings.identification)
         self._on_link_event = on_link_event
         self._thread = LoopThread(on_link_event)
 

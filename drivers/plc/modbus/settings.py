@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from drivers.plc.modbus.identification import ANONYMOUS, Identification
 from drivers.plc.signal_map import Layout
 
 START_BIT, DATA_BITS = 1, 8
@@ -23,12 +24,15 @@ class ModbusServerSettings:
     writers: tuple[str, ...] = ()
     """Addresses or networks that may write, such as `192.168.0.10` or `10.0.0.0/24`; empty: any."""
     writer_silence_s: float = 5.0
-    """Longest silence of the writer before another client may take over."""
+    """Longest time without a write of the writer before another client may take over."""
+    one_writer_per_address: bool = False
+    """All connections of one address are one writer, for PLCs that read and write over two."""
     idle_timeout_s: float = 60.0
     """Longest time without a request before a client is disconnected."""
     max_clients: int = 16
     """One more takes the place of the client that has been silent longest (never of the writer)."""
     layout: Layout = field(default_factory=Layout)
+    identification: Identification = ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class ModbusRtuServerSettings:
     reopen_s: float = 1.0
     """Pause between attempts to open a port that is gone."""
     layout: Layout = field(default_factory=Layout)
+    identification: Identification = ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)

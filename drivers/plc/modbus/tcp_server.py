@@ -43,6 +43,8 @@ class ModbusTcpServerLink:
             on_link_event,
             writers=settings.writers,
             writer_silence_s=settings.writer_silence_s,
+            one_writer_per_address=settings.one_writer_per_address,
+            identification=settings.identification,
         )
         self._thread = LoopThread(on_link_event)
         self._port = settings.port

@@ -6,7 +6,7 @@ import struct
 import time
 
 from drivers.plc.protocol import PlcOutputs
-from drivers.plc.signal_map import Area
+from drivers.plc.signal_map import WHOLE_BITS, WHOLE_REGISTERS, Area
 from station.commissioning.conformance.links import COILS, CONTROL_REGISTERS, INPUTS, STATUS_REGISTERS
 from station.commissioning.conformance.plc import Condition, Plc
 from station.commissioning.conformance.registry import Need, NotChecked, Violation, require, rule
@@ -110,9 +110,9 @@ def read_only(plc: Plc) -> None:
     plays="uses addresses that are not in the map",
 )
 def outside(plc: Plc) -> None:
-    for function, size in ((READ_COILS, COILS), (READ_INPUTS, INPUTS), (READ_HOLDING, CONTROL_REGISTERS)):
-        refused(plc, pdu(plc, function, size, 1), ADDRESS, f"function {function} behind the last point")
-    refused(plc, pdu(plc, READ_REGISTERS, STATUS_REGISTERS - 1, 2), ADDRESS, "a read across the end")
+    for function, size in ((READ_COILS, WHOLE_BITS), (READ_INPUTS, WHOLE_BITS), (READ_HOLDING, WHOLE_REGISTERS)):
+        refused(plc, pdu(plc, function, size, 1), ADDRESS, f"function {function} behind the last word")
+    refused(plc, pdu(plc, READ_REGISTERS, WHOLE_REGISTERS - 1, 2), ADDRESS, "a read across the end")
     refused(plc, struct.pack(">BHH", READ_REGISTERS, 0xFFFF, 1), ADDRESS, "a read of address 65535")
     refused(plc, pdu(plc, WRITE_REGISTER, CONTROL_REGISTERS, 1), ADDRESS, "a write behind the last point")
 
@@ -149,7 +149,7 @@ def illegal_values(plc: Plc) -> None:
 
 @rule(
     "map-illegal-function",
-    "Functions other than 1-6, 15, 16, 23 are refused with exception 01.",
+    "Functions other than 1-6, 15, 16, 23 and 43/14 are refused with exception 01.",
     Need.SERVER,
     plays="uses functions that the station does not offer",
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pyModbusTCP.server import DataBank
+from pyModbusTCP.server import DataBank, ModbusServer
 
 from drivers.plc.client_blocks import pieces
 from drivers.plc.modbus import ModbusClientLink, ModbusClientSettings, SerialLine, TcpAddress
@@ -210,6 +210,49 @@ def test_a_probe_reads_and_writes_nothing(station: Station, port: int) -> None:
     assert station.events == []
 
 
+class ClosingServer(PromptServer):
+    """A PLC that closes each connection after `answers` of them."""
+
+    def __init__(self, port: int, bank: DataBank, answers: int = 1) -> None:
+        super().__init__(port, bank)
+
+        class Service(ModbusServer.ModbusService):
+            sent = 0
+
+            def _send_all(self, data: bytes) -> None:
+                super()._send_all(data)
+                self.sent += 1
+                if self.sent == answers:
+                    raise ModbusServer.NetworkError("it has answered often enough")
+
+        self._service.RequestHandlerClass = Service
+
+
+def test_a_plc_that_closes_after_each_answer_is_connected_and_that_is_said(station: Station, port: int) -> None:
+    bank = DataBank()
+    server = ClosingServer(port, bank)
+    with station.link:
+        station.wait_for_kinds("connected")
+        assert "closes the connection after each answer" in station.events[0].detail
+        station.link.publish(PlcOutputs(heartbeat=5))
+        wait_for(lambda: bank.get_holding_registers(STATUS_AT + 1, 1) == [5], "the status")
+        bank.set_holding_registers(CONTROL_AT, [0b11])
+        wait_for(lambda: station.inputs[-1] == PlcInputs(trigger_enable=True, trigger=True), "the control block")
+        assert [event.kind for event in station.events] == ["connected"], "no loss, no reset of the handshake"
+    server.stop()
+
+
+def test_a_plc_that_closes_later_is_lost_and_the_reason_is_said(station: Station, port: int) -> None:
+    bank = DataBank()
+    bank.set_holding_registers(CONTROL_AT, [1])
+    server = ClosingServer(port, bank, answers=5)
+    with station.link:
+        wait_for(lambda: "disconnected" in [event.kind for event in station.events], "the loss")
+        wait_for(lambda: station.inputs[:2] == [PlcInputs(trigger_enable=True), PlcInputs()], "the reset")
+    server.stop()
+    assert "closed the connection and did not answer" in station.events[1].detail
+
+
 def test_a_host_that_answers_with_something_else_is_lost_and_not_believed(station: Station, port: int) -> None:
     with socket.create_server(("127.0.0.1", port)) as listener:
         stop = threading.Event()
@@ -226,7 +269,7 @@ def test_a_host_that_answers_with_something_else_is_lost_and_not_believed(statio
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(PlcError, match="no answer from"):
+        with pytest.raises(PlcError, match=r"no answer from|closed the connection"):
             station.link.probe()
         stop.set()
         thread.join()

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from pyModbusTCP.client import ModbusClient
 
-from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
+from drivers.plc.modbus import Identification, ModbusServerSettings, ModbusTcpServerLink
 from drivers.plc.protocol import PlcError, PlcInputs, PlcLink, PlcOutputs
 from drivers.plc.signal_map import Layout
 from tests.bench.clients import (
@@ -68,7 +68,7 @@ def test_low_word_first_when_the_layout_says_so(start: Callable[..., Server]) ->
     assert server.inputs[-1].part_id == 70_000
 
 
-@pytest.mark.parametrize(("function", "size", "mirror"), [(1, 16, True), (2, 27, False), (3, 10, True), (4, 48, False)])
+@pytest.mark.parametrize(("function", "size", "mirror"), [(1, 32, True), (2, 32, False), (3, 64, True), (4, 64, False)])
 def test_reads_outside_the_map_are_illegal_addresses(client: RawClient, function: int, size: int, mirror: bool) -> None:
     assert client.ask(read(function, 0, size))[0] == function
     assert client.ask(read(function, size - 1, 1))[0] == function
@@ -76,13 +76,90 @@ def test_reads_outside_the_map_are_illegal_addresses(client: RawClient, function
     assert client.ask(read(function, 0, size + 1)) == refused
     assert client.ask(read(function, size, 1)) == refused
     assert client.ask(read(function, 65535, 2)) == refused
-    mirror_size = {1: 27, 3: 48}.get(function, 0)
+    mirror_size = size
     if mirror:
         assert client.ask(read(function, 1000, mirror_size))[0] == function
         assert client.ask(read(function, 1000, mirror_size + 1)) == refused
         assert client.ask(read(function, 999, 2)) == refused
     else:
         assert client.ask(read(function, 1000, 1)) == refused
+
+
+def test_whole_words_are_read_and_written_in_one_request_and_padding_is_0(server: Server, client: RawClient) -> None:
+    server.link.publish(PlcOutputs(count_ejected=3))
+    assert bits(client.ask(read(2, 0, 32)), 32) == [index == 8 for index in range(32)]
+    status = registers(client.ask(read(4, 0, 64)))
+    assert (status[46:48], status[48:]) == ([0, 3], [0] * 16)
+    assert client.ask(write_coils(0, [1] * 16 + [0] * 16))[0] == 15
+    assert client.ask(write_registers(0, [7, *[0] * 63]))[0] == 16
+    assert bits(client.ask(read(1, 0, 32)), 32) == [True] * 16 + [False] * 16
+    assert registers(client.ask(read(3, 0, 64))) == [7] + [0] * 63
+    assert server.inputs[-1].part_at_ejector
+    assert server.inputs[-1].plc_heartbeat == 7
+    assert client.ask(read(2, 30, 2))[0] == 2, "padding alone"
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [
+        write_coils(0, [0] * 16 + [1] + [0] * 15),
+        write_registers(0, [0] * 63 + [1]),
+        write_coil(16, 0xFF00),
+        write_register(10, 1),
+        write_coils(0, [0] * 33),
+        write_registers(0, [0] * 65),
+        struct.pack(">BHHHHB12H", 23, 0, 1, 0, 12, 24, *[0] * 11, 1),
+    ],
+)
+def test_padding_takes_0_only_and_a_refused_write_changes_nothing(server: Server, pdu: bytes) -> None:
+    with RawClient(server.port) as client:
+        client.ask(write_coils(0, [1] * 16))
+        client.ask(write_registers(0, [9] * 10))
+        assert client.ask(pdu) == bytes([pdu[0] | 0x80, ILLEGAL_ADDRESS])
+        assert bits(client.ask(read(1, 0, 16)), 16) == [True] * 16
+        assert registers(client.ask(read(3, 0, 10))) == [9] * 10
+
+
+def test_a_station_that_listens_on_all_ipv6_addresses_takes_ipv4_and_knows_its_writers(
+    start: Callable[..., Server],
+) -> None:
+    try:
+        server = start(host="::", writers=("127.0.0.0/8",))
+    except PlcError as problem:
+        pytest.skip(f"no IPv6 here: {problem}")
+    with RawClient(server.port) as client:
+        assert client.ask(write_coil(0, 0xFF00)) == write_coil(0, 0xFF00)
+    assert server.kinds()[0] == "connected"
+
+
+# ---- identification -------------------------------------------------------------------------------------------------
+
+
+def test_the_device_says_who_it_is(start: Callable[..., Server]) -> None:
+    server = start(identification=Identification(revision="1.2", user_name="Lid\u00a04" + "x" * 60))
+    with RawClient(server.port) as client:
+        answer = client.ask(b"\x2b\x0e\x01\x00")
+        assert answer[:7] == bytes([43, 14, 1, 0x82, 0, 0, 3])
+        assert objects(answer) == {0: b"Edge inspection station", 1: b"inspection-station", 2: b"1.2"}
+        regular = objects(client.ask(b"\x2b\x0e\x02\x00"))
+        assert (regular[2], regular[6]) == (b"1.2", b"Lid?4" + b"x" * 35)
+        assert list(objects(client.ask(b"\x2b\x0e\x03\x02"))) == [2, 4, 6], "from object 2 on"
+        assert objects(client.ask(b"\x2b\x0e\x01\x77")).keys() == {0, 1, 2}, "an unknown first one: from the beginning"
+        assert objects(client.ask(b"\x2b\x0e\x04\x02")) == {2: b"1.2"}
+        assert client.ask(b"\x2b\x0e\x04\x03") == bytes([0xAB, ILLEGAL_ADDRESS])
+        for pdu in (b"\x2b\x0e\x00\x00", b"\x2b\x0e\x05\x00", b"\x2b\x0e\x01", b"\x2b\x0e"):
+            assert client.ask(pdu) == bytes([0xAB, ILLEGAL_VALUE])
+        assert client.ask(b"\x2b\x0d\x00\x00") == bytes([0xAB, ILLEGAL_FUNCTION])
+    assert server.kinds() == [], "who asks this is no writer"
+
+
+def objects(answer: bytes) -> dict[int, bytes]:
+    found, at = {}, 7
+    while at < len(answer):
+        found[answer[at]] = answer[at + 2 : at + 2 + answer[at + 1]]
+        at += 2 + answer[at + 1]
+    assert len(found) == answer[6]
+    return found
 
 
 @pytest.mark.parametrize("function", [1, 2, 3, 4])
@@ -175,7 +252,7 @@ def test_a_write_that_changes_nothing_is_not_reported_except_the_first_of_a_writ
         write_registers(1047, [1]),
         write_registers(65535, [1, 1]),
         struct.pack(">BHHHHBH", 23, 0, 1, 10, 1, 2, 1),
-        struct.pack(">BHHHHBH", 23, 10, 1, 0, 1, 2, 1),
+        struct.pack(">BHHHHBH", 23, 64, 1, 0, 1, 2, 1),
     ],
     ids=lambda pdu: pdu.hex(),
 )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymodbus.pdu import ExceptionResponse
 
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
-from drivers.plc.protocol import PlcInputs
+from drivers.plc.modbus.device import Client, Device
+from drivers.plc.protocol import LinkEvent, PlcInputs
+from drivers.plc.signal_map import Layout
 from tests.bench.clients import (
     RawClient,
     bits,
@@ -73,21 +76,75 @@ def test_a_writer_that_is_silent_too_long_is_replaced(start: Callable[..., Serve
         "disconnected",
         "connected",
     ]
-    assert any("silent" in event.detail for event in server.events)
+    assert any("wrote nothing" in event.detail for event in server.events)
 
 
-def test_a_writer_that_only_reads_stays_the_writer(start: Callable[..., Server]) -> None:
-    silence_s = 0.3
-    server = start(writer_silence_s=silence_s)
-    with RawClient(server.port) as writer, RawClient(server.port) as other:
-        writer.ask(write_coil(0, 0xFF00))
-        end = time.monotonic() + 3 * silence_s
-        while time.monotonic() < end:
-            asked_s = time.monotonic()
-            writer.ask(read(4, 0, 42))
-            if other.ask(write_coil(0, 0)) != bytes([0x85, BUSY]):
-                assert time.monotonic() - asked_s >= silence_s, "the writer was not silent"
-                pytest.skip("this machine held the test up for longer than a writer may be silent")
+class Peer(Client):
+    """A connection of a device that is asked without a socket, at invented times."""
+
+    closed = ""
+
+    def close(self, why: str) -> None:
+        self.closed = why
+
+
+def asked_device(**changes: Any) -> tuple[Device, list[LinkEvent]]:
+    events: list[LinkEvent] = []
+    return Device(Layout(), lambda _: None, events.append, writer_silence_s=5.0, **changes), events
+
+
+def took(device: Device, client: Client, pdu: bytes, now_s: float) -> bool:
+    return not isinstance(device.answer(client, pdu, now_s), ExceptionResponse)
+
+
+def test_who_only_reads_after_one_write_does_not_keep_the_right_to_write() -> None:
+    device, events = asked_device()
+    reader, plc = Peer("192.0.2.1:1"), Peer("192.0.2.2:1")
+    assert took(device, reader, write_coil(0, 0xFF00), 0.0)
+    for now_s in (1.0, 3.0, 4.9):
+        assert took(device, reader, read(4, 0, 42), now_s)
+        assert not took(device, plc, write_coil(0, 0), now_s)
+    assert took(device, plc, write_coil(0, 0), 5.0)
+    assert [event.kind for event in events] == ["connected", "refused", "disconnected", "connected"]
+    assert not reader.closed, "it may go on reading"
+    assert took(device, reader, read(4, 0, 42), 5.1)
+    assert not took(device, reader, write_coil(0, 0xFF00), 5.1)
+
+
+def test_a_writer_that_writes_stays_the_writer() -> None:
+    device, _ = asked_device()
+    writer, other = Peer("192.0.2.1:1"), Peer("192.0.2.2:1")
+    for now_s in (0.0, 4.9, 9.8):
+        assert took(device, writer, write_register(0, 7), now_s)
+        assert not took(device, other, write_coil(0, 0), now_s + 4.8)
+
+
+def test_two_connections_of_one_plc_are_one_writer_where_so_configured() -> None:
+    first, second, other = Peer("192.0.2.1:1"), Peer("192.0.2.1:2"), Peer("192.0.2.2:1")
+    device, events = asked_device(one_writer_per_address=True)
+    assert took(device, first, write_coil(0, 0xFF00), 0.0)
+    assert took(device, second, write_register(0, 7), 1.0)
+    assert device.is_writer(first)
+    assert device.is_writer(second), "neither is closed when too many clients come"
+    device.disconnected(first, "gone")
+    assert not took(device, other, write_coil(0, 0), 2.0), "the PLC is still there"
+    device.disconnected(second, "gone")
+    assert took(device, other, write_coil(0, 0), 2.0)
+    assert [event.kind for event in events] == ["connected", "refused", "disconnected", "connected"]
+    alone, _ = asked_device()
+    assert took(alone, first, write_coil(0, 0xFF00), 0.0)
+    assert not took(alone, second, write_register(0, 7), 1.0)
+
+
+def test_the_connections_of_one_writer_lose_their_right_together() -> None:
+    first, second, other = Peer("192.0.2.1:1"), Peer("192.0.2.1:2"), Peer("192.0.2.2:1")
+    device, _ = asked_device(one_writer_per_address=True)
+    assert took(device, first, write_coil(0, 0xFF00), 0.0)
+    assert took(device, second, write_register(0, 7), 1.0)
+    assert took(device, first, read(4, 0, 42), 5.9)
+    assert took(device, other, write_coil(0, 0), 6.0)
+    assert (bool(first.closed), bool(second.closed)) == (False, True), "who still reads stays"
+    assert not device.is_writer(first)
 
 
 def test_only_listed_addresses_may_write(start: Callable[..., Server]) -> None:

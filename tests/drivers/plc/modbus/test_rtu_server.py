@@ -85,11 +85,11 @@ def test_reads_writes_and_exceptions(device: Device) -> None:
     assert device.ask(write_coil(0, 0xFF00)) == write_coil(0, 0xFF00)
     assert device.ask(write_registers(3, [1, 2])) == struct.pack(">BHH", 16, 3, 2)
     assert device.inputs[-1] == PlcInputs(trigger_enable=True, part_id=65538)
-    assert device.ask(read(4, 48, 1)) == b"\x84\x02"
+    assert device.ask(read(4, 64, 1)) == b"\x84\x02"
     assert device.ask(write_register(10, 1)) == b"\x86\x02"
     assert device.ask(write_coil(0, 1)) == b"\x85\x03"
     assert device.ask(write_registers(0, [1], count=2)) == b"\x90\x03"
-    assert device.ask(b"\x2b\x0e\x01\x00") == b"\xab\x01"
+    assert device.ask(b"\x2b\x0e\x04\x01") == b"\x2b\x0e\x04\x82\x00\x00\x01\x01\x12inspection-station"
     assert device.ask(b"\x08\x00\x00\x12\x34") == b"\x88\x01"
     assert len(device.inputs) == 2
 
