@@ -34,12 +34,12 @@ LONGEST_WAIT_S = 300.0
 
 
 @contextlib.contextmanager
-def own_disk(folder: Path) -> Iterator[Path]:
+def own_disk(folder: Path, megabytes: int = 256) -> Iterator[Path]:
     """An ext4 in a file, mounted; thawed and unmounted again whatever happens."""
     image, mounted = folder / "disk.img", folder / "disk"
     mounted.mkdir()
     with image.open("wb") as file:
-        file.truncate(256_000_000)
+        file.truncate(megabytes * 1_000_000)
     subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
     subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=True)
     try:

@@ -1,0 +1,1 @@
+"""A station through a seeded schedule of faults: `python -m benchmarks.chaos`."""
