@@ -88,7 +88,7 @@ class RecordsSection(Section):
     """What is kept of every part."""
 
     pass_image_share: Share = Field(
-        0.02, description="Share of PASS parts whose image is kept. Images of all others always are."
+        0.02, description="Share of PASS parts whose image is kept, drawn at random. Images of all others always are."
     )
     disk_budget_mb: int = Field(10_000, ge=1, description="Space for images; the oldest are deleted first. Rows stay.")
     min_free_mb: int = Field(500, ge=0, description="Images also go while the disk has less free space than this.")

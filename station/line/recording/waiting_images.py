@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from station.line.recording.retention import MB
+from station.records.sample import in_sample
 from station.results import Inspection, InspectionRecord, Verdict
 
 
@@ -32,7 +33,6 @@ class WaitingImages:
         self._pass_image_share = pass_image_share
         self._queue_size = queue_size
         self._limit_bytes = waiting_images_mb * MB
-        self._pass_count = 0
         self._parts_in = self._bytes_in = 0
         self._parts_out = self._bytes_out = 0
 
@@ -40,7 +40,7 @@ class WaitingImages:
         """Takes the pixels out of a record whose pictures are not to be stored, or for which there is no room."""
         if not record.views:
             return Admitted(record)
-        if record.decision.verdict is Verdict.PASS and not record.late and not self._pass_image_is_due():
+        if record.decision.verdict is Verdict.PASS and not record.late and not self._is_sampled(record):
             return Admitted(_without_pixels(record))
         size = sum(view.frame.pixels.nbytes for view in record.views)
         waiting = self._parts_in - self._parts_out
@@ -57,11 +57,10 @@ class WaitingImages:
             self._parts_out += 1
             self._bytes_out += part.image_bytes
 
-    def _pass_image_is_due(self) -> bool:
-        """Evenly spread: of the first n PASS parts, floor(n * share) have an image."""
-        self._pass_count += 1
-        share = self._pass_image_share
-        return int(self._pass_count * share) > int((self._pass_count - 1) * share)
+    def _is_sampled(self, record: InspectionRecord) -> bool:
+        """Of PASS a random sample, which nothing that the part looks like can change: what people find in it holds for
+        all that passed."""
+        return in_sample(record.session, record.part.acquisition_id, self._pass_image_share)
 
 
 def _without_pixels(record: InspectionRecord) -> InspectionRecord:

@@ -19,6 +19,7 @@ from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.events import events
 from station.records.images import MapScale, read_map
 from station.records.parts import count_parts, parts
+from station.records.sample import in_sample
 from station.records.schema import DATABASE_FILE, open_reader
 from station.results import Decision, PartCounts, Verdict
 from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, new_part, textured
@@ -130,14 +131,16 @@ def test_part_without_a_frame(tmp_path: Path) -> None:
     assert row.signalled_ms == 20.0
 
 
-def test_images_of_pass_parts_are_sampled_evenly_all_others_are_kept(tmp_path: Path) -> None:
+def test_images_of_pass_parts_are_a_random_sample_all_others_are_kept(tmp_path: Path) -> None:
+    sampled = [number for number in range(1, 41) if in_sample(MAKE.session, number, 0.25)]
+    assert 5 <= len(sampled) <= 15
     with recording(tmp_path, pass_image_share=0.25) as recorder:
         for number in range(1, 41):
             recorder.record(MAKE.inspected(number, Verdict.PASS))
         for number, verdict in enumerate((Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR), 41):
             recorder.record(MAKE.inspected(number, verdict))
     with_image = [row.acquisition_id for row in rows(tmp_path) if row.views[0].image_path]
-    assert with_image == [*range(4, 41, 4), 41, 42, 43]
+    assert with_image == [*sampled, 41, 42, 43]
     assert len(list(tmp_path.rglob("*.png"))) == 2 * len(with_image)
 
 
