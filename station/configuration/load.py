@@ -26,7 +26,7 @@ from station.configuration.selection import SelectionError, read_selection
 
 __all__ = ["ConfigurationError"]
 
-RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge")
+RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge", "review")
 """Sections that `station reload` takes up whole; of cameras and reject, what a recipe may set."""
 OF_REPORTS = ("time_zone", "shifts")
 """Keys of [station] that the daemon never reads: commands take them from the file."""

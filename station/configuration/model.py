@@ -101,6 +101,21 @@ class RecordsSection(Section):
     queue_size: int = Field(256, ge=8, le=65536, description="Parts that may wait for a slow disk with their images.")
 
 
+class ReviewSection(Section):
+    """What people look at. Every part in REVIEW is in the queue; the daemon does not need these keys."""
+
+    due_min: int = Field(
+        60, ge=1, le=100_000, description="Minutes until a part in REVIEW that nobody has decided is treated as FAIL."
+    )
+    pass_share: Share = Field(
+        0.002, description="Share of PASS parts that people look at, drawn at random; at most `pass_image_share`."
+    )
+    fail_share: Share = Field(0.02, description="Share of FAIL parts that people look at, drawn at random.")
+    blind_share: Share = Field(
+        0.05, description="Share of the queue that two people decide, neither of them seeing what the other says."
+    )
+
+
 class AccessSection(Section):
     """Who may do what on the control socket. Members of the group of the station's user may look."""
 
@@ -136,6 +151,7 @@ class Configuration(Section):
     challenge: ChallengeSection = Field(default_factory=ChallengeSection, description="The challenge test.")
     reject: RejectSection = Field(default_factory=RejectSection, description="Who pushes bad parts off, and where.")
     records: RecordsSection = Field(default_factory=RecordsSection, description="Records and images.")
+    review: ReviewSection = Field(default_factory=ReviewSection, description="The review queue.")
     access: AccessSection = Field(default_factory=AccessSection, description="Who may do what on the control socket.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
@@ -242,5 +258,6 @@ SECTIONS: dict[str, type[Section]] = {
     "reject": RejectSection,
     "ejectors": EjectorSection,
     "records": RecordsSection,
+    "review": ReviewSection,
     "log": LogSection,
 }

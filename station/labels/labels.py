@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from station.labels.classes import DefectClass, Severity, insert_class
 from station.labels.schema import LabelError, open_reader
+from station.labels.writing import MAX_COMMENT, Reviewer, changing, check_line, class_id, insert, last_of, saw_of
 from station.records.parts import PartRow
 
 Word = Literal["good", "defective"]
-Severity = Literal["critical", "major", "minor", "cosmetic"]
 WORDS: tuple[Word, ...] = get_args(Word)
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-MAX_NAME, MAX_COMMENT = 64, 1000
-"""Letters of a name or class, and of a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +56,6 @@ class Said:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class DefectClass:
-    """A kind of defect that parts may be labelled with."""
-
-    name: str
-    severity: Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Reviewer:
-    """Who labels."""
-
-    name: str
-    role: str
-
-    def __post_init__(self) -> None:
-        _check("name of the reviewer", self.name, MAX_NAME)
-
-
 def decide(
     connection: sqlite3.Connection,
     part: PartRow,
@@ -100,40 +76,42 @@ def decide(
     if camera is not None and camera not in [view.camera for view in part.views]:
         raise LabelError(f'no view of camera "{camera}" is on record for this part')
     if comment:
-        _check("comment", comment, MAX_COMMENT)
-    with _change(connection):
+        check_line("comment", comment, MAX_COMMENT)
+    with changing(connection):
         if defect_class is not None and new_class is not None:
-            _add_class(connection, defect_class, new_class, by)
-        class_id = None if defect_class is None else _class_id(connection, defect_class)
-        last = _last(connection, part, camera)
+            insert_class(connection, DefectClass(defect_class, new_class), by)
+        of_class = None if defect_class is None else class_id(connection, defect_class)
+        last = last_of(connection, part, camera)
         overrules = last is not None and last["reviewer"] != by.name and last["kind"] != "undo"
         kind = "overrule" if overrules else "decide"
-        said = {"label": label, "kind": kind, "camera": camera, "class": class_id, "comment": comment}
-        _insert(connection, part, by, last, said)
+        said = {
+            "label": label,
+            "kind": kind,
+            "camera": camera,
+            "class": of_class,
+            "comment": comment,
+            "saw": saw_of(part),
+        }
+        insert(connection, part, by, last, said)
 
 
 def withdraw(
     connection: sqlite3.Connection, part: PartRow, by: Reviewer, *, camera: str | None = None, comment: str = ""
 ) -> None:
     """Takes the label back: the part has none then. Raises LabelError: it has none now."""
-    with _change(connection):
-        last = _last(connection, part, camera)
+    with changing(connection):
+        last = last_of(connection, part, camera)
         if last is None or last["kind"] == "undo":
             raise LabelError("this part has no label that could be withdrawn")
-        said = {"label": last["label"], "kind": "undo", "camera": camera, "class": last["class"], "comment": comment}
-        _insert(connection, part, by, last, said)
-
-
-def add_class(connection: sqlite3.Connection, name: str, severity: Severity, by: Reviewer) -> None:
-    """A new class of defects. Raises LabelError: there is one of that name."""
-    with _change(connection):
-        _add_class(connection, name, severity, by)
-
-
-def classes(connection: sqlite3.Connection) -> list[DefectClass]:
-    """Those that may be used, by name."""
-    rows = connection.execute("SELECT name, severity FROM classes WHERE retired_at IS NULL ORDER BY name")
-    return [DefectClass(name, severity) for name, severity in rows]
+        said = {
+            "label": last["label"],
+            "kind": "undo",
+            "camera": camera,
+            "class": last["class"],
+            "comment": comment,
+            "saw": saw_of(part),
+        }
+        insert(connection, part, by, last, said)
 
 
 def said_of(connection: sqlite3.Connection, part: PartRow) -> list[Said]:
@@ -160,70 +138,3 @@ def read_labels(file: Path, part: PartRow | None = None) -> list[Label]:
             ]
         except sqlite3.Error as problem:
             raise LabelError(f'labels "{file}" cannot be read: {problem}') from problem
-
-
-@contextmanager
-def _change(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction; nothing of it stays when it fails."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-    except sqlite3.Error as problem:
-        raise LabelError(f"the label was not saved: {problem}") from problem
-
-
-def _add_class(connection: sqlite3.Connection, name: str, severity: Severity, by: Reviewer) -> None:
-    _check("name of the class", name, MAX_NAME)
-    if name.casefold() in [known.name.casefold() for known in classes(connection)]:
-        raise LabelError(f'class "{name}" is there already')
-    connection.execute(
-        "INSERT INTO classes (name, severity, made_by, made_at) VALUES (?, ?, ?, ?)",
-        (name, severity, by.name, time.time()),
-    )
-
-
-def _last(connection: sqlite3.Connection, part: PartRow, camera: str | None) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = connection.execute(
-        "SELECT * FROM decisions WHERE session = ? AND acquisition_id = ? AND camera IS ? ORDER BY id DESC LIMIT 1",
-        (part.session, part.acquisition_id, camera),
-    ).fetchone()
-    return row
-
-
-def _class_id(connection: sqlite3.Connection, name: str) -> int:
-    row = connection.execute("SELECT id FROM classes WHERE name = ? AND retired_at IS NULL", [name]).fetchone()
-    if row is None:
-        known = ", ".join(one.name for one in classes(connection)) or "none yet"
-        raise LabelError(f'no class "{name}"; there are: {known}. A new one needs its severity: --new-class SEVERITY')
-    return int(row["id"])
-
-
-def _insert(
-    connection: sqlite3.Connection, part: PartRow, by: Reviewer, last: sqlite3.Row | None, said: Mapping[str, object]
-) -> None:
-    saw = {"verdict": part.verdict, "score": part.score, "engine_id": part.engine_id, "recipe": part.recipe}
-    values = {
-        "session": part.session,
-        "acquisition_id": part.acquisition_id,
-        "part_id": part.part_id,
-        "wall_time": part.wall_time,
-        "reviewer": by.name,
-        "role": by.role,
-        "at": time.time(),
-        "refers": None if last is None else last["id"],
-        "saw": json.dumps(saw),
-        **said,
-    }
-    names = ", ".join(values)
-    places = ", ".join(f":{name}" for name in values)
-    connection.execute(f"INSERT INTO decisions ({names}) VALUES ({places})", values)
-
-
-def _check(what: str, text: str, most: int) -> None:
-    if not (text.strip() and text.isprintable() and len(text) <= most):
-        raise LabelError(f"{what} {text!r:.80}: one line of 1 to {most} letters is allowed")

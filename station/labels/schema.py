@@ -1,5 +1,8 @@
 """The schema of `labels.db`, and the two ways to open it.
 
+What holds is computed by the views `standing` and `labels`, and the state of a part in the review queue by a trigger:
+it is the same whoever writes, page, command, or another program.
+
 Its owner writes, its group reads. Not in WAL mode: a label is one small row now and then, and a reader that may not
 write (a refresh, a report) needs no files beside it. A label that was reported as saved is on disk.
 """
@@ -7,13 +10,14 @@ write (a refresh, a report) needs no files beside it. A label that was reported 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 from pathlib import Path
 
 LABELS_FILE = "labels.db"
 """In the work folder of the station."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MODE = 0o640
 
 _VERSION_1 = (
@@ -58,6 +62,84 @@ _VERSION_1 = (
             SELECT MAX(id) FROM decisions
             WHERE session = d.session AND acquisition_id = d.acquisition_id AND camera IS d.camera)""",
 )
+
+
+_OF_THE_SAME = "session = {0}.session AND acquisition_id = {0}.acquisition_id"
+_STATE = f"""(
+            SELECT CASE WHEN COUNT(*) = 0 THEN 'open'
+                WHEN SUM(label = 'unsure') > 0 THEN 'unsure'
+                WHEN COUNT(DISTINCT label) > 1 THEN 'disagree'
+                WHEN SUM(blind = 0) > 0 OR COUNT(*) >= items.needs THEN 'answered'
+                ELSE 'open' END
+            FROM standing WHERE {_OF_THE_SAME.format("items")} AND camera IS NULL)"""
+
+_VERSION_2 = (
+    "ALTER TABLE classes ADD COLUMN colour TEXT",  # as #rrggbb; NULL: that of its severity
+    "ALTER TABLE classes ADD COLUMN key INTEGER",  # 1 to 9, on the keyboard of a reviewer
+    "ALTER TABLE decisions ADD COLUMN blind INTEGER NOT NULL DEFAULT 0",  # 1: two people look, neither sees the other
+    "ALTER TABLE decisions ADD COLUMN took_ms INTEGER",
+    "ALTER TABLE decisions ADD COLUMN request TEXT",  # of a page that asks again because no answer came
+    "CREATE UNIQUE INDEX decisions_by_request ON decisions (request) WHERE request IS NOT NULL",
+    # What waits for a person, one row a part.
+    """CREATE TABLE items (
+        id INTEGER PRIMARY KEY,
+        session TEXT NOT NULL,
+        acquisition_id INTEGER NOT NULL,
+        part_id INTEGER NOT NULL,
+        wall_time REAL NOT NULL,  -- of the part
+        verdict TEXT NOT NULL,
+        why TEXT NOT NULL CHECK (why IN ('review', 'sample', 'asked')),
+        inclusion REAL,  -- of a sample: the share of its verdict that it was drawn from
+        made_at REAL NOT NULL,
+        due_at REAL,  -- NULL: nobody waits for the part
+        needs INTEGER NOT NULL DEFAULT 1 CHECK (needs IN (1, 2)),
+        state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'unsure', 'disagree', 'answered')),
+        leased_by TEXT,
+        leased_until REAL,
+        postponed_at REAL,
+        version INTEGER NOT NULL DEFAULT 1,
+        UNIQUE (session, acquisition_id)
+    )""",
+    "CREATE INDEX items_waiting ON items (due_at) WHERE state <> 'answered'",
+    "CREATE INDEX items_by_time ON items (wall_time)",
+    """CREATE TABLE regions (
+        id INTEGER PRIMARY KEY,
+        decision INTEGER NOT NULL REFERENCES decisions (id),
+        camera TEXT NOT NULL,
+        polygon TEXT NOT NULL,  -- JSON [[x, y], ...], 0 to 1 of the frame
+        source TEXT NOT NULL CHECK (source IN ('station', 'corrected', 'drawn'))
+    )""",
+    "CREATE INDEX regions_by_decision ON regions (decision)",
+    # The last part on record that was looked at.
+    "CREATE TABLE taken_in (id INTEGER, session TEXT, acquisition_id INTEGER)",
+    """CREATE TRIGGER regions_are_never_changed BEFORE UPDATE ON regions
+        BEGIN SELECT RAISE(ABORT, 'regions are append-only'); END""",
+    """CREATE TRIGGER regions_are_never_deleted BEFORE DELETE ON regions
+        BEGIN SELECT RAISE(ABORT, 'regions are append-only'); END""",
+    # What still stands: neither withdrawn nor replaced. A blind decision replaces what the same person said before,
+    # any other one what anybody said.
+    f"""CREATE VIEW standing AS
+        SELECT d.* FROM decisions AS d WHERE d.kind <> 'undo' AND NOT EXISTS (
+            SELECT 1 FROM decisions AS later
+            WHERE {_OF_THE_SAME.format("d")} AND later.camera IS d.camera AND later.id > d.id
+                AND (later.blind = 0 OR later.reviewer = d.reviewer))""",
+    # What holds: nothing that is unsure, disputed, or waits for the second of two people.
+    "DROP VIEW labels",
+    f"""CREATE VIEW labels AS
+        SELECT d.id, d.session, d.acquisition_id, d.camera, d.part_id, d.wall_time, d.label, c.name AS class,
+               c.severity, d.comment, d.reviewer, d.role, d.at
+        FROM standing AS d LEFT JOIN classes AS c ON c.id = d.class
+        WHERE d.label <> 'unsure' AND 1 = (
+            SELECT COUNT(DISTINCT label) = 1 AND MAX(id) = d.id AND (d.blind = 0 OR COUNT(*) > 1)
+            FROM standing WHERE {_OF_THE_SAME.format("d")} AND camera IS d.camera)""",
+    f"""CREATE TRIGGER decisions_settle_items AFTER INSERT ON decisions WHEN NEW.camera IS NULL
+        BEGIN UPDATE items SET version = version + 1, leased_by = NULL, leased_until = NULL, state = {_STATE}
+            WHERE {_OF_THE_SAME.format("NEW")}; END""",
+    f"""CREATE TRIGGER items_begin_settled AFTER INSERT ON items
+        BEGIN UPDATE items SET state = {_STATE} WHERE id = NEW.id; END""",
+)
+_STEPS = (_VERSION_1, _VERSION_2)
+"""From each version to the next."""
 
 
 class LabelError(Exception):
@@ -122,7 +204,7 @@ def _create(connection: sqlite3.Connection, file: Path) -> None:
         version = _version(connection)
         if version > SCHEMA_VERSION:
             raise _too_new(file, version)
-        for statement in _VERSION_1 if version == 0 else ():
+        for statement in itertools.chain(*_STEPS[version:]):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         undo.pop_all()

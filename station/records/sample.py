@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-_BITS = 53
+_STEPS = 2.0**53
 """What a float holds exactly: a share of 1.0 takes every part."""
 
 
@@ -16,7 +16,7 @@ def chance(session: str, acquisition_id: int, purpose: str = "") -> float:
     """A number in [0, 1), evenly distributed over parts; another `purpose` draws another one for the same part."""
     name = f"{session}/{acquisition_id}/{purpose}".encode("utf-8", "surrogateescape")
     number = int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
-    return (number >> (64 - _BITS)) / 2**_BITS
+    return (number >> 11) / _STEPS
 
 
 def in_sample(session: str, acquisition_id: int, share: float, purpose: str = "") -> bool:

@@ -28,8 +28,9 @@ from station.jobs.refresh_selection import (
     select,
     with_labels,
 )
-from station.labels.labels import Reviewer, decide
+from station.labels.labels import decide
 from station.labels.schema import LABELS_FILE, open_writer
+from station.labels.writing import Reviewer
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.parts import parts
 from station.records.schema import open_reader

@@ -13,17 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from station.labels.labels import (
-    DefectClass,
-    Reviewer,
-    add_class,
-    classes,
-    decide,
-    read_labels,
-    said_of,
-    withdraw,
-)
+from station.labels.classes import DefectClass, add_class, change_class, classes
+from station.labels.labels import decide, read_labels, said_of, withdraw
 from station.labels.schema import LABELS_FILE, LabelError, open_reader, open_writer
+from station.labels.writing import Reviewer
 from station.records.parts import PartRow, part_row
 from station.results import Verdict
 from tests.bench.sample_parts import PartMaker
@@ -119,6 +112,32 @@ def test_classes_are_known_before_they_are_used(labels: sqlite3.Connection, file
     assert read_labels(file) == []
 
 
+def test_a_class_is_changed_by_another_row_and_old_labels_keep_the_old_one(
+    labels: sqlite3.Connection, file: Path
+) -> None:
+    add_class(labels, "scratch", "minor", ANNA)
+    decide(labels, PART, "defective", ANNA, defect_class="scratch")
+    change_class(labels, "scratch", DefectClass("groove", "critical", "#1f5fa8", 3), BEN)
+    assert classes(labels) == [DefectClass("groove", "critical", "#1f5fa8", 3)]
+    (one,) = read_labels(file)
+    assert (one.defect_class, one.severity) == ("scratch", "minor")
+    for refused, why in (
+        (DefectClass("dent", "major", "red"), 'colour "red"'),
+        (DefectClass("dent", "major", key=10), "key 10"),
+        (DefectClass("Groove", "major"), "is there already"),
+        (DefectClass("dent", "major", key=3), 'key 3 is that of class "groove"'),
+    ):
+        add_class(labels, "chip", "minor", ANNA)
+        with pytest.raises(LabelError, match=why):
+            change_class(labels, "chip", refused, BEN)
+        assert [one.name for one in classes(labels)] == ["chip", "groove"], "nothing was changed"
+        change_class(labels, "chip", None, BEN)
+    change_class(labels, "groove", None, BEN)
+    assert classes(labels) == []
+    with pytest.raises(LabelError, match="somebody may have renamed it"):
+        change_class(labels, "groove", None, BEN)
+
+
 @pytest.mark.parametrize("text", ["", "  ", "two\nlines", "\x1b[31m", "x" * 65])
 def test_names_are_one_line(text: str, labels: sqlite3.Connection) -> None:
     with pytest.raises(LabelError, match="one line of 1 to 64 letters"):
@@ -153,7 +172,7 @@ def test_what_cannot_be_used_is_said(file: Path, tmp_path: Path) -> None:
     with closing(open_writer(file)) as connection:
         connection.execute("PRAGMA user_version = 9")
     for opened in (open_writer, open_reader):
-        with pytest.raises(LabelError, match="schema version 9, this station knows up to 1"):
+        with pytest.raises(LabelError, match="schema version 9, this station knows up to 2"):
             opened(file)
     file.write_bytes(b"no database" * 100)
     with pytest.raises(LabelError, match="cannot be written: file is not a database"):

@@ -9,8 +9,10 @@ from contextlib import closing
 from station.commands.options import BadInput
 from station.commands.records.finding import LAST, add_part_options, find
 from station.commands.records.selecting import add_place_options, place_of, reporting
-from station.labels.labels import SEVERITIES, WORDS, Reviewer, decide, read_labels, withdraw
+from station.labels.classes import SEVERITIES
+from station.labels.labels import WORDS, decide, read_labels, withdraw
 from station.labels.schema import open_writer
+from station.labels.writing import Reviewer
 from station.records import schema as records
 from station.terminal import one_line
 

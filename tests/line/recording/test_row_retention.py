@@ -12,9 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from station.labels import labels as labelling
-from station.labels.labels import Reviewer
 from station.labels.schema import labels_beside
 from station.labels.schema import open_writer as open_labels
+from station.labels.writing import Reviewer
 from station.line.recording.row_retention import BATCH_ROWS, PASS_INTERVAL_S, RowRetention
 from station.line.recording.writer import RecordWriter
 from station.records.events import events
