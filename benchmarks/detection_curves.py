@@ -1,6 +1,6 @@
 """Do synthetic defects say anything about real ones? Engines that see well and badly, on sets with real defects.
 
-    python -m benchmarks.detection_curves --datasets DIR [--images 120] [--trials 20] [--blur 0 3]
+    python -m benchmarks.detection_curves --datasets DIR [--images 120] [--trials 20] [--blur 0 2 4] [--json FILE]
 
 For each set and blur (px, of every picture: a camera out of focus) one engine is taught on some of the good pictures.
 Prints how many synthetic defects it finds at its review limit, in words from which size on, and how many real defects
@@ -10,6 +10,7 @@ pass there; last the rank correlation (Spearman) of the two over all engines. Le
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -48,25 +49,31 @@ def main() -> int:
     parser.add_argument("--datasets", type=Path, required=True, metavar="DIR")
     parser.add_argument("--images", type=int, default=120, help="good pictures to teach from (default %(default)s)")
     parser.add_argument("--trials", type=int, default=20, help="synthetic defects of each kind (default %(default)s)")
-    parser.add_argument("--blur", type=float, nargs="+", default=[0.0, 3.0], metavar="PX")
+    parser.add_argument("--blur", type=float, nargs="+", default=[0.0, 2.0, 4.0], metavar="PX")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    shares = []
+    shares, rows = [], []
     for name in SETS:
         for blur in options.blur:
             with tempfile.TemporaryDirectory(prefix="detection-curves-") as folder:
-                pair = measured(options.datasets / name, blur, Path(folder), options.images, options.trials)
-            shares.append(pair)
-            found, passed = pair
+                found, passed, words = measured(
+                    options.datasets / name, blur, Path(folder), options.images, options.trials
+                )
+            shares.append((found, passed))
+            row = {"set": name, "blur_px": blur, "synthetic_found": round(found, 3), "real_passed": round(passed, 3)}
+            rows.append({**row, "says": words})
             sys.stdout.write(f"{name}, blur {blur:g} px: {found:.2f} of synthetic found, {passed:.2f} of real pass\n")
             sys.stdout.flush()
     rank = spearmanr([found for found, _ in shares], [passed for _, passed in shares]).statistic
     sys.stdout.write(f"rank correlation over {len(shares)} engines: {rank:.2f} (-1: the order of both is the same)\n")
+    if options.json:
+        options.json.write_text(json.dumps({"rank_correlation": round(rank, 3), "engines": rows}, indent=1) + "\n")
     return 0
 
 
-def measured(source: Path, blur: float, folder: Path, count: int, trials_each: int) -> tuple[float, float]:
-    """Share of the synthetic defects that are found, and of the real ones that pass, at the review limit."""
+def measured(source: Path, blur: float, folder: Path, count: int, trials_each: int) -> tuple[float, float, list[str]]:
+    """Share of the synthetic defects found and of the real ones that pass, at the review limit; the sizes in words."""
     good = spread(sorted((source / "train" / "good").iterdir()), count)
     bad = [
         file for kind in sorted((source / "test").iterdir()) if kind.name != "good" for file in sorted(kind.iterdir())
@@ -86,16 +93,16 @@ def measured(source: Path, blur: float, folder: Path, count: int, trials_each: i
         features,
         np.arange(len(located.dataset.files)),
         LearnOptions(refinement=RefineOptions(method="none")),
-        on_model=partial(show_defects, trials, detector, located.input, 1),
+        on_model=partial(show_defects, trials, located.input, 1),
     )
     limit = learned.calibration.review_score
     clean = dict(zip(learned.refinement.kept.tolist(), learned.held_out.image_scores.tolist(), strict=True))
     detection = trials.detection(learned.calibration, clean)
-    if detection is not None:
-        sys.stdout.write("".join(f"  {sentence}\n" for sentence in detection.in_words()))
+    words = [] if detection is None else list(detection.in_words())
+    sys.stdout.write("".join(f"  {sentence}\n" for sentence in words))
     scores = [each.score for each in trials.done if clean[each.defect.image] <= limit]
     real = scored(detector, located, [inspect_image(file) for file in sorted((folder / "bad").iterdir())])
-    return float(np.mean(np.array(scores) > limit)), float(np.mean(real <= limit))
+    return float(np.mean(np.array(scores) > limit)), float(np.mean(real <= limit)), words
 
 
 def scored(detector: Detector, located: Located, files: Sequence[ImageFile]) -> NDArray[np.float32]:

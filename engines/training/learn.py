@@ -5,6 +5,7 @@ Teaching, the refresh job and the evaluation all call `learn`, so what is measur
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +25,7 @@ from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import coarsest, part_groups, twin_groups
 from engines.training.images.looks import looks
+from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
 from engines.training.known_defects.join import join_known_defects
 from engines.training.known_defects.masks import DefectCells
@@ -93,7 +95,7 @@ def learn(
 
     Args:
         masks: where known-bad images show their defect, by position.
-        on_model: see `cross_fit`, of the models that the limits come from.
+        on_model: see `cross_fit`, of the models that the limits come from: with known defects joined, where they are.
 
     Raises:
         TrainingError: too few images are left, or a step is impossible; says which.
@@ -123,12 +125,18 @@ def learn(
     kept = indices[refinement.kept]
     weights = _for_all(refinement.weights, indices, features)
     groups = grouped(features, kept)
-    held_out, used = _train(
-        detector, features, kept, weights, options.training, groups=groups, on_step=on_step, on_model=on_model
-    )
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
-    labelled = LabelledImages(known_bad, masks or {})
-    joined = join_known_defects(detector, features, kept, held_out, labelled, weights=weights)
+    models: list[Detector] = []
+    keep = (lambda model, _unseen: models.append(copy.deepcopy(model))) if len(known_bad) else on_model
+    held_out, used = _train(
+        detector, features, kept, weights, options.training, groups=groups, on_step=on_step, on_model=keep
+    )
+    cells = Cells(detector, features, kept, held_out, weights=weights, models=models)
+    joined = join_known_defects(cells, LabelledImages(known_bad, masks or {}))
+    if on_model is not None:
+        for fold, model in enumerate(models):
+            model.known_defects = joined.of_folds[fold] if joined.of_folds else None
+            on_model(model, kept[cells.folds == fold])
     in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
     in_groups = in_groups[joined.usable[in_groups]]
     budgets = options.false_reject_budget, options.review_budget

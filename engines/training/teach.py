@@ -127,7 +127,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             on_step=on_step,
             checkpoint=checkpoint,
             masks=read_masks(known_bad, spec, located.location, detector.map_size),
-            on_model=None if trials is None else partial(show_defects, trials, detector, spec, options.threads),
+            on_model=None if trials is None else partial(show_defects, trials, spec, options.threads),
         )
         detection, finds = _detection(trials, learned, options.pixel_size_mm)
 
@@ -264,8 +264,6 @@ def _detection(
     """What the engine finds, and the same in words; or None, and why it was not measured."""
     if trials is None:
         return None, ("not measured: no synthetic defects were asked for",)
-    if learned.known_defects is not None and learned.known_defects.weight:
-        return None, ("not measured: labelled defects count in the scores, and the synthetic ones were scored without",)
     detection = trials.detection(learned.calibration, _held_out_scores(learned), pixel_size_mm)
     if detection is None:
         return None, ("not measured: the synthetic defects do not fit into the part, or would not show on it",)
@@ -277,7 +275,7 @@ def _held_out_scores(learned: Learned) -> dict[int, float]:
     return dict(zip(learned.refinement.kept.tolist(), learned.held_out.image_scores.tolist(), strict=True))
 
 
-def show_defects(trials: Trials, detector: Detector, spec: InputSpec, threads: int, unseen: NDArray[np.intp]) -> None:
+def show_defects(trials: Trials, spec: InputSpec, threads: int, detector: Detector, unseen: NDArray[np.intp]) -> None:
     """Shows synthetic defects to a model of cross-fitting, as the graph that it would be released as.
 
     That takes a third of the time of PyTorch.

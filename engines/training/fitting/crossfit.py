@@ -17,8 +17,8 @@ from engines.training.images.grouping import twin_groups
 FOLDS = 4
 BLOCKS_PER_FOLD = 5
 
-OnModel = Callable[[NDArray[np.intp]], None]
-"""(positions of images that the detector, as it is now, did not learn)."""
+OnModel = Callable[[Detector, NDArray[np.intp]], None]
+"""(a model, as it is now; positions of images that it did not learn)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def cross_fit(
         learned: those of `indices` that may be learned from; None: all.
         weights: of the cells of all images of the features.
         groups: `twin_groups` of `indices`, from who fits them more than once; None: found here.
-        on_model: called with the images that were held out while `detector` is the model that did not see them.
+        on_model: called with `detector` while it is the model that did not see the images that were held out.
 
     Raises:
         TrainingError: all images to learn from are in one fold.
@@ -91,7 +91,7 @@ def cross_fit(
         train(detector, features, seen, options, weights)
         image_scores[unseen], maps[unseen] = score(detector, features, indices[unseen])
         if on_model is not None:
-            on_model(indices[unseen])
+            on_model(detector, indices[unseen])
         on_fold()
     return CrossFit(image_scores, maps, groups)
 

@@ -19,14 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import MapScore
-from engines.detectors.base import Detector
 from engines.detectors.known_defects import KnownDefects
 from engines.training.fitting.crossfit import FOLDS, CrossFit
-from engines.training.fitting.train import Weights, score
-from engines.training.images.features import CachedFeatures
-from engines.training.images.grouping import twin_groups
-from engines.training.known_defects.heads import GoodImages, Heads, LabelledImages
-from engines.training.refinement.records import Indices
+from engines.training.known_defects.cells import Cells
+from engines.training.known_defects.heads import Heads, LabelledImages
+from engines.training.known_defects.logistic import Logistic
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Spreads of the head's values over those of the anomaly scores, of good images; tried in this order."""
@@ -65,55 +62,46 @@ class Joined:
     """The same with a head that did not see them; without one where nothing could be left out."""
     masked_count: int
     """Labelled images with a mask."""
+    of_folds: tuple[KnownDefects, ...] = ()
+    """Heads for the models of cross-fitting, which have seen none of what these have not; empty without a head."""
 
 
-def join_known_defects(
-    detector: Detector,
-    features: CachedFeatures,
-    kept: Indices,
-    held_out: CrossFit,
-    labelled: LabelledImages,
-    *,
-    weights: Weights,
-) -> Joined:
-    """What a head for the labelled images adds to `detector`, which is not changed.
-
-    Args:
-        detector: trained on `kept`, of which `held_out` are the cross-fitted scores.
-        weights: of the cells of all images of the features.
-    """
-    before, maps = score(detector, features, labelled.indices)
-    groups = twin_groups(features, np.concatenate([kept, labelled.indices]))
+def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
+    """What a head for the labelled images adds to the detector of `cells`, which is not changed."""
+    detector, kept, held_out = cells.detector, cells.kept, cells.held_out
+    before, maps = cells.score_others(labelled.indices)
+    groups = cells.twin_groups(labelled.indices)
     own = groups[len(kept) :]
-    good = GoodImages(kept, held_out, weights, usable=~np.isin(groups[: len(kept)], own))
+    usable = ~np.isin(groups[: len(kept)], own)
     masked = sum(int(index) in labelled.masks for index in labelled.indices)
-    without = Joined(None, 0.0, False, held_out, good.usable, before, before, masked)
-    heads = Heads(detector, features, good, labelled)
-    fewest = min(int(np.count_nonzero(good.usable & (good.folds == fold))) for fold in range(FOLDS))
+    without = Joined(None, 0.0, False, held_out, usable, before, before, masked)
+    heads = Heads(cells, labelled, maps, usable)
+    fewest = min(int(np.count_nonzero(usable & (cells.folds == fold))) for fold in range(FOLDS))
     rule = detector.map_score
-    if not len(labelled.indices) or fewest < MIN_GOOD or rule is None or not heads.are_possible:
+    if not len(labelled.indices) or fewest < MIN_GOOD or rule is None or not cells.are_there:
         return without
     everyone = range(len(labelled.indices))
     parts = _parts(own)
     by_leaving_out = len(parts) >= MIN_GROUPS
-    weight, after = _choose(heads, good, maps, parts, rule) if by_leaving_out else (FEW_WEIGHT, before)
+    weight, after = _choose(heads, parts, rule) if by_leaving_out else (FEW_WEIGHT, before)
     if weight == 0:
         return replace(without, by_leaving_out=by_leaving_out, labelled=after)
     logits = np.empty_like(held_out.maps)
-    for fold in range(FOLDS):
-        logits[good.folds == fold] = heads.on_good(fold, heads.fit(everyone, without_fold=fold))
-    scale = _Scale.of(held_out.image_scores[good.usable], logits[good.usable])
+    fitted = [heads.fit(everyone, without_fold=fold) for fold in range(FOLDS)]
+    for fold, each in enumerate(fitted):
+        logits[cells.folds == fold] = heads.on_good(fold, each)
+    scale = _Scale.of(held_out.image_scores[usable], logits[usable])
     joined = scale.joined(held_out.maps, logits, weight)
-    head = heads.of_all
     return Joined(
-        KnownDefects(torch.from_numpy(head.weight), head.bias, gain=weight * scale.per_logit, start=scale.start),
+        scale.head(heads.of_all, weight),
         weight,
         by_leaving_out,
-        CrossFit(_image_scores(joined, rule), joined, held_out.groups),
-        good.usable,
+        CrossFit(image_scores_of(joined, rule), joined, held_out.groups),
+        usable,
         before,
         after,
         masked,
+        tuple(scale.head(each, weight) for each in fitted),
     )
 
 
@@ -132,35 +120,39 @@ class _Scale:
         values = _hottest(logits, LOGIT_SHARE).mean(axis=1)
         return cls(_spread(scores) / max(_spread(values), MIN_SPREAD), float(np.median(values)))
 
+    def head(self, found: Logistic, weight: float) -> KnownDefects:
+        """What becomes part of the graph."""
+        vector = torch.from_numpy(found.weight)
+        return KnownDefects(vector, found.bias, gain=weight * self.per_logit, start=self.start)
+
     def joined(self, maps: NDArray[np.float32], logits: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
         """What `KnownDefects` computes, of (n, map_height, map_width) each."""
         added = np.float32(weight * self.per_logit) * np.maximum(logits - np.float32(self.start), np.float32(0))
         return np.asarray(maps + added, np.float32)
 
 
-def _choose(
-    heads: Heads, good: GoodImages, maps: NDArray[np.float32], parts: list[list[int]], rule: MapScore
-) -> tuple[float, NDArray[np.float64]]:
+def _choose(heads: Heads, parts: list[list[int]], rule: MapScore) -> tuple[float, NDArray[np.float64]]:
     """The weight that ranks labelled images, left out with their twins, highest among good ones that are left out too.
 
     Returns it with the scores of the labelled images at this weight. Of equal weights the smallest.
 
     Args:
-        maps: of the labelled images, without a head.
-        parts: of their positions, each left out at once.
+        parts: of the positions of labelled images, each left out at once.
     """
+    cells, maps = heads.cells, heads.maps
     tried = np.empty((len(WEIGHTS), len(maps)))
     above = np.empty_like(tried)
     for number, part in enumerate(parts):
         fold = number % FOLDS
         learned = [each for each in range(len(maps)) if each not in part]
         head = heads.fit(learned, without_fold=fold)
-        unseen, usable = good.folds == fold, good.usable[good.folds == fold]
-        logits, of_part = heads.on_good(fold, head)[usable], heads.on_labelled(part, head)
-        scale = _Scale.of(good.held_out.image_scores[unseen][usable], logits)
+        unseen = cells.folds == fold
+        among, judges = heads.usable[unseen], unseen & heads.usable
+        logits, of_part = heads.on_good(fold, head)[among], heads.on_labelled(part, head)
+        scale = _Scale.of(cells.held_out.image_scores[judges], logits)
         for row, weight in enumerate(WEIGHTS):
-            reached = _image_scores(scale.joined(good.held_out.maps[unseen][usable], logits, weight), rule)
-            tried[row, part] = _image_scores(scale.joined(maps[part], of_part, weight), rule)
+            reached = image_scores_of(scale.joined(cells.held_out.maps[judges], logits, weight), rule)
+            tried[row, part] = image_scores_of(scale.joined(maps[part], of_part, weight), rule)
             above[row, part] = np.mean(reached[:, np.newaxis] < tried[row, part], axis=0)
     best = int(above.mean(axis=1).argmax())
     return WEIGHTS[best], tried[best]
@@ -173,8 +165,8 @@ def _parts(groups: NDArray[np.intp]) -> list[list[int]]:
     return [np.flatnonzero(group % count == part).tolist() for part in range(count)]
 
 
-def _image_scores(maps: NDArray[np.float32], rule: MapScore) -> NDArray[np.float64]:
-    """By the detector's own rule."""
+def image_scores_of(maps: NDArray[np.float32], rule: MapScore) -> NDArray[np.float64]:
+    """The image scores of maps (n, map_height, map_width), by the detector's own rule."""
     hottest = _hottest(maps, rule.hottest_share).astype(np.float64)
     return np.asarray(np.log(np.exp(hottest).mean(axis=1)) if rule.log else hottest.mean(axis=1), np.float64)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engines.detectors.base import Detector
 from engines.training.fitting.crossfit import cross_fit
 from engines.training.fitting.train import CLOSED_FORM, score, train
 from engines.training.images.features import CachedFeatures
+from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
 from engines.training.known_defects.join import FEW_WEIGHT, Joined, join_known_defects
 from engines.training.learn import LearnOptions, learn
@@ -35,7 +37,8 @@ def joined(features: CachedFeatures, labelled: int, detector: CellDetector, *, w
         values = features["cells"].astype(np.float32)
         off = values[indices, ..., 0] - values[:GOOD, ..., 0].mean(axis=0)
         masks = {int(index): image == image.max() for index, image in zip(indices, off, strict=True)}
-    found = join_known_defects(detector, features, KEPT, held_out, LabelledImages(indices, masks), weights=None)
+    cells = Cells(detector, features, KEPT, held_out, weights=None)
+    found = join_known_defects(cells, LabelledImages(indices, masks))
     detector.known_defects = found.head
     return found
 
@@ -113,3 +116,19 @@ def test_learning_says_what_labels_changed_and_the_next_learning_forgets_them() 
     plain = learn(detector, features, KEPT, LearnOptions(RefineOptions("none"), CLOSED_FORM, false_reject_budget=0.05))
     assert plain.known_defects is None
     assert detector.known_defects is None
+
+
+def test_models_are_shown_with_heads_that_have_not_seen_the_images_either() -> None:
+    """So what synthetic defects say of an engine is of the scores that its limits are drawn from."""
+    features = cached(weakly_defective_cells(GOOD, BAD, GOOD))
+    labelled = frozenset(range(GOOD, GOOD + 12))
+    options = LearnOptions(RefineOptions("none", known_bad=labelled), CLOSED_FORM, false_reject_budget=0.05)
+    said: dict[int, float] = {}
+
+    def on_model(model: Detector, unseen: np.ndarray) -> None:
+        assert model.known_defects is not None
+        said.update(zip(unseen.tolist(), score(model, features, unseen)[0].tolist(), strict=True))
+
+    learned = learn(WhitenedCellDetector(), features, np.arange(GOOD + 12), options, on_model=on_model)
+    assert sorted(said) == KEPT.tolist()
+    assert np.allclose([said[each] for each in range(GOOD)], learned.held_out.image_scores, atol=1e-4)
