@@ -48,6 +48,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "measure detectors and refinements on data sets with known truth"),
     "camera": ("camera", "find cameras and look through them"),
     "plc": ("plc", "tools for integrators: watch and test the link to the PLC"),
+    "hmi": ("people.hmi", "serve the pages for people until it is stopped"),
     "demo": ("demo", "run the whole station on a simulated line"),
     "completion": ("main", "print what completes `station` in a shell: bash or zsh"),
 }

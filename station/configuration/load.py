@@ -30,6 +30,8 @@ RELOADABLE = ("recipe", "engine", "decision", "quality", "views", "challenge", "
 """Sections that `station reload` takes up whole; of cameras and reject, what a recipe may set."""
 OF_REPORTS = ("time_zone", "shifts")
 """Keys of [station] that the daemon never reads: commands take them from the file."""
+OF_PAGES = "hmi"
+"""A section that the daemon never reads: `station hmi` does."""
 
 _UNSET = object()
 _SHOWN_CHARACTERS = 60
@@ -199,7 +201,7 @@ def _shown(values: Mapping[tuple[str, ...], Any], path: tuple[str, ...]) -> str:
 
 def _fixed(settings: Configuration) -> dict[str, Any]:
     """What needs a restart, by its key."""
-    sections = settings.model_dump(exclude=set(RELOADABLE))
+    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES})
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {
         name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()

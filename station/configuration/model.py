@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,7 @@ from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.plc import PlcSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
-from station.configuration.section import Section, Share
+from station.configuration.section import Port, Section, Share
 from station.configuration.shifts import ShiftSection, check_shifts, check_time_zone
 
 
@@ -130,6 +131,46 @@ class AccessSection(Section):
     )
 
 
+class HmiSection(Section):
+    """Pages for people, served by `station hmi`, a process of its own. The line needs none of it."""
+
+    host: str = Field(
+        "127.0.0.1", description="Address it listens on. Any but that of this computer needs `certificate` and `key`."
+    )
+    port: Port = Field(8470, description="Port it listens on.")
+    certificate: Path | None = Field(None, strict=False, description="File (PEM) of the certificate and its chain.")
+    key: Path | None = Field(None, strict=False, description="File (PEM) of its private key.")
+    data_dir: Path | None = Field(
+        None, strict=False, description="Folder of accounts and sessions. Unset: `hmi` in the work folder."
+    )
+    open_live: bool = Field(True, description="Live is shown without a login.")
+    display: Literal["auto", "panel", "desktop", "phone"] = Field(
+        "auto", description="Sizes: `panel` is a 10-inch touch panel at the line, `auto` goes by the width."
+    )
+    language: Literal["en", "de"] = Field("en", description="Until a person chooses another one.")
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> HmiSection:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together: give both or none")
+        if self.certificate is None and not is_loopback(self.host):
+            raise ValueError(
+                f'host = "{self.host}" without certificate: passwords would cross the network in clear; give '
+                'certificate and key, or host = "127.0.0.1"'
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Reached from this computer alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class LogSection(Section):
     """Logging to standard error."""
 
@@ -153,6 +194,7 @@ class Configuration(Section):
     records: RecordsSection = Field(default_factory=RecordsSection, description="Records and images.")
     review: ReviewSection = Field(default_factory=ReviewSection, description="The review queue.")
     access: AccessSection = Field(default_factory=AccessSection, description="Who may do what on the control socket.")
+    hmi: HmiSection = Field(default_factory=HmiSection, description="Pages for people.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @model_validator(mode="after")
@@ -259,5 +301,7 @@ SECTIONS: dict[str, type[Section]] = {
     "ejectors": EjectorSection,
     "records": RecordsSection,
     "review": ReviewSection,
+    "access": AccessSection,
+    "hmi": HmiSection,
     "log": LogSection,
 }

@@ -18,8 +18,8 @@ import pytest
 from tests.bench.places import ROOT
 
 SYSTEM = ROOT / "tests" / "system"
-COMPILING = frozenset(("driver_folder", "libcuda", "libnvml", "old_libcuda"))
-"""Fixtures for all tests of a session: the first one that asks starts the compiler."""
+COMPILING = frozenset(("axe", "browser", "driver_folder", "libcuda", "libnvml", "old_libcuda"))
+"""Fixtures for all tests of a session: the first one that asks starts the compiler, the browser or npm."""
 SYSTEM_TIMEOUT_S = 300
 """For processes that wait for a core; all others have the 60 s of pyproject.toml."""
 STARTS = frozenset(("subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"))

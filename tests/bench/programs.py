@@ -13,6 +13,7 @@ import pytest
 
 PACKAGES = {
     "cc": "gcc",
+    "chromium": "chromium",
     "mbpoll": "mbpoll",
     "minisign": "minisign",
     "node": "nodejs",

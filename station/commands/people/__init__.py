@@ -1,0 +1,1 @@
+"""Commands around the pages for people: serving them, and who has an account."""

@@ -1,0 +1,129 @@
+"""Puts the pages together: the table of pages, the guard before each, and what is shown when something goes wrong.
+
+No error shows a traceback: each is a page with a sentence, in the person's language. What was not foreseen has a number
+under which the log has the whole of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Mapping
+from types import ModuleType
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from station.configuration.load import ConfigurationError, LoadedConfiguration
+from station.control import ControlError
+from station.hmi.guard import guarded
+from station.hmi.headers import BodyLimit, Headers
+from station.hmi.line import LineState
+from station.hmi.pages import home, live
+from station.hmi.rendering import STATIC, Rendering, page, words_of
+from station.hmi.rights import ROUTES, Right
+from station.hmi.site import Site
+from station.hmi.words import languages
+from station.labels.schema import LabelError
+from station.records.schema import RecordingError
+from station.reports.seen import Eyes
+from station.reports.shifts import calendar_of
+from station.terminal import one_line
+
+PAGES: tuple[ModuleType, ...] = (home, live)
+"""A page is a module with `routes()`; here is its place, and in `rights.ROUTES` who may open it."""
+FORESEEN = (RecordingError, LabelError, ConfigurationError, ControlError, sqlite3.Error, OSError)
+"""What a person can set right; the message says what."""
+_KEEP = "public, max-age=31536000, immutable"
+
+
+def site_of_station(station: LoadedConfiguration) -> Site:
+    """What the pages of this station share."""
+    words = languages()
+    return Site(
+        station=station,
+        calendar=calendar_of(station.settings.station),
+        eyes=Eyes(station.records_dir, station),
+        line=LineState(station.control_socket),
+        words=words,
+        rendering=Rendering(words),
+    )
+
+
+def build(site: Site, pages: tuple[ModuleType, ...] = PAGES, rights: Mapping[str, Right] = ROUTES) -> Starlette:
+    """The application. Raises MissingRight: a route has no entry in the table of rights."""
+    routes: list[BaseRoute] = [route for each in pages for route in each.routes()]
+    routes.append(Mount("/static", _Files(directory=STATIC), name="static"))
+    app = Starlette(
+        routes=guarded(routes, rights, _trouble),
+        middleware=[Middleware(Headers, encrypted=site.settings.certificate is not None), Middleware(BodyLimit)],
+        exception_handlers={HTTPException: _refused},
+    )
+    app.state.site = site
+    app.state.rights = rights
+    return app
+
+
+class _Files(StaticFiles):
+    """Files that belong to the pages; their address changes with their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = _KEEP
+        return response
+
+
+def _refused(request: Request, problem: Exception) -> Response:
+    """Not found, not allowed, not signed in."""
+    assert isinstance(problem, HTTPException)
+    words = words_of(request)
+    sentences = {
+        400: words.gettext("This request cannot be understood."),
+        401: words.gettext("Sign in to see this page."),
+        403: words.gettext("Your roles do not allow this."),
+        404: words.gettext("There is no such page."),
+        405: words.gettext("This page cannot be used that way."),
+        409: words.gettext("Somebody else was faster."),
+        413: words.gettext("That is more than a page takes."),
+    }
+    if problem.status_code == 401 and request.method == "GET" and "login" in request.app.state.rights:
+        return RedirectResponse(f"{request.app.url_path_for('login')}?next={request.url.path}", 303)
+    sentence = sentences.get(problem.status_code, words.gettext("This request cannot be answered."))
+    detail = "" if problem.detail == _phrase(problem.status_code) else str(problem.detail)
+    return _error_page(request, problem.status_code, sentence, detail)
+
+
+def _trouble(request: Request, problem: Exception) -> Response:
+    """An endpoint has raised it."""
+    if isinstance(problem, FORESEEN):
+        sentence = words_of(request).gettext("This cannot be shown now.")
+        return _error_page(request, 503, sentence, one_line(problem))
+    return _failed(request, problem)
+
+
+def _failed(request: Request, problem: Exception) -> Response:
+    """What nobody has foreseen. The log has the traceback under the number that the page shows."""
+    number = secrets.token_hex(4)
+    structlog.get_logger().error(
+        "page failed", number=number, method=request.method, path=request.url.path, exc_info=problem
+    )
+    words = words_of(request)
+    sentence = words.gettext("The page failed. The line is not concerned.")
+    return _error_page(
+        request, 500, sentence, words.gettext("The log names the cause under %(number)s.") % {"number": number}
+    )
+
+
+def _error_page(request: Request, status: int, sentence: str, detail: str) -> HTMLResponse:
+    return page(request, "error.html", status=status, title=sentence, detail=detail)
+
+
+def _phrase(status: int) -> str:
+    return str(HTTPException(status).detail)

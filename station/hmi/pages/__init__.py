@@ -1,0 +1,1 @@
+"""One module a page: `routes()` returns what it serves. A page asks `station.hmi`'s modules and knows no database."""

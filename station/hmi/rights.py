@@ -1,0 +1,116 @@
+"""Who may do what on the pages: role to rights, and the right that each route needs. The one table.
+
+A route without an entry in `ROUTES` does not start (`app.build`). The daemon checks again what it is asked to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Right(Enum):
+    """What a person may do."""
+
+    EVERYBODY = "everybody"
+    """Without a login."""
+    SIGNED_IN = "signed in"
+    LIVE = "live"
+    LOOK = "look"
+    """Parts and reports."""
+    OPERATE = "operate"
+    """Acknowledge, on and off line, recipe, challenge test."""
+    REVIEW = "review"
+    """Label parts, mark regions, take one's own back."""
+    OVERRULE = "overrule"
+    """Others' labels, classes of defects, quarantine, signing a report."""
+    SETUP_LOOK = "look at set-up"
+    SETUP = "set up"
+    ENGINES_LOOK = "look at engines"
+    ENGINES_CHECK = "verify and compare engines"
+    ENGINES_ACTIVATE = "activate engines"
+    CLEAR = "clear faults"
+    MAINTAIN = "maintain"
+    """Reset a challenge test, teach, refresh."""
+    USERS = "users"
+    AUDIT = "read the audit trail"
+
+
+_LOOKING = {Right.EVERYBODY, Right.SIGNED_IN, Right.LIVE, Right.LOOK}
+_AT_THE_LINE = {*_LOOKING, Right.OPERATE, Right.CLEAR}
+
+ROLES: Mapping[str, frozenset[Right]] = {
+    "viewer": frozenset({Right.EVERYBODY, Right.SIGNED_IN, Right.LIVE}),
+    "operator": frozenset({*_AT_THE_LINE, Right.REVIEW}),
+    "quality": frozenset(
+        {
+            *_LOOKING,
+            Right.OPERATE,
+            Right.REVIEW,
+            Right.OVERRULE,
+            Right.SETUP_LOOK,
+            Right.ENGINES_LOOK,
+            Right.AUDIT,
+        }
+    ),
+    "integrator": frozenset(
+        {
+            *_AT_THE_LINE,
+            Right.REVIEW,
+            Right.SETUP_LOOK,
+            Right.SETUP,
+            Right.ENGINES_LOOK,
+            Right.ENGINES_CHECK,
+            Right.AUDIT,
+        }
+    ),
+    "maintenance": frozenset(
+        {
+            *_AT_THE_LINE,
+            Right.SETUP_LOOK,
+            Right.ENGINES_LOOK,
+            Right.ENGINES_CHECK,
+            Right.ENGINES_ACTIVATE,
+            Right.MAINTAIN,
+            Right.AUDIT,
+        }
+    ),
+    "admin": frozenset({*_LOOKING, Right.USERS, Right.AUDIT}),
+}
+"""By the name of the role; a person may have several."""
+
+ROUTES: Mapping[str, Right] = {
+    "home": Right.EVERYBODY,
+    "static": Right.EVERYBODY,
+    "appearance": Right.EVERYBODY,
+    "state": Right.LIVE,
+    "live": Right.LIVE,
+}
+"""By the name of the route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks."""
+
+    name: str
+    """Empty: nobody has signed in."""
+    roles: tuple[str, ...] = ()
+    open_live: bool = False
+    """Live is there without a login."""
+
+    @property
+    def is_signed_in(self) -> bool:
+        return bool(self.name)
+
+    @property
+    def rights(self) -> Collection[Right]:
+        """Of all roles together."""
+        if not self.is_signed_in:
+            return {Right.EVERYBODY, *([Right.LIVE] if self.open_live else [])}
+        return frozenset().union(*(ROLES.get(role, frozenset()) for role in self.roles))
+
+    def may(self, right: Right) -> bool:
+        """Whether one of the roles has this right."""
+        return right in self.rights

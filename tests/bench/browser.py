@@ -1,0 +1,96 @@
+"""Debian's Chromium, driven by Playwright: it reaches the pages of the test and no other host. axe-core looks at pages.
+
+A page that asks for anything outside of the station fails the test, and so does an error in its console.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from tests.bench.pages import HOST
+from tests.bench.programs import require_program
+
+AXE = "axe-core@4.14.1"
+SIZES = {"phone": (390, 844), "panel": (1280, 800), "desktop": (1920, 1080)}
+SERIOUS = ("serious", "critical")
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+"""Tests run as root in a container: there Chromium has no sandbox and little shared memory."""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a window. Skips the calling test where there is none."""
+    program = require_program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visitor(
+    browser: Browser, *, size: str = "desktop", theme: str = "light", language: str = "en"
+) -> Iterator[BrowserContext]:
+    """Somebody with a browser of his own. At the end: it asked no foreign host, and no script failed."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if theme == "dark" else "light",
+        locale=language,
+        reduced_motion="reduce",
+        has_touch=size != "desktop",
+    )
+    foreign: list[str] = []
+    said: list[str] = []
+
+    def look(route: Route) -> None:
+        if urlsplit(route.request.url).hostname == HOST:
+            route.continue_()
+        else:
+            foreign.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", look)
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    try:
+        yield context
+    finally:
+        context.close()
+    assert not foreign, f"the pages asked a foreign host: {foreign}"
+    assert not said, f"a script failed: {said}"
+
+
+@lru_cache(maxsize=1)
+def axe_source(folder: Path) -> str:
+    """The script of axe-core, from npm; no script of a package runs at installation. Skips without a network."""
+    npm = require_program("npm")
+    install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", AXE]
+    try:
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not get {AXE} within 120 s: no network?")
+    if done.returncode:
+        pytest.skip(f"npm cannot get {AXE}: {done.stderr.strip().splitlines()[-1:]}")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+def serious_findings(page: Page, axe: str) -> list[str]:
+    """What axe-core finds on a page and calls serious or critical: rule and place."""
+    page.evaluate(axe)  # through the debugger, which the policy of the page does not bind
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']} at {node['target']}: {node['failureSummary']}"
+        for rule in found["violations"]
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"]
+    ]

@@ -1,0 +1,138 @@
+"""The pages of a station under test: served by a thread of the test, with records on disk, asked over a real socket."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+
+from station.configuration.load import load_station
+from station.hmi.app import build, site_of_station
+from station.hmi.server import listening, server_of
+from station.hmi.site import Site
+from station.line.recording.stage import Recorder, RecorderSettings
+from station.results import InspectionRecord, Verdict
+from station.simulation.parts.pictures import Canvas
+from station.simulation.run.workspace import configuration
+from tests.bench.sample_parts import PartMaker
+from tests.bench.waiting import wait_for
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass
+class Client:
+    """Somebody with cookies, who asks one address after another and follows nothing by himself."""
+
+    port: int
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def ask(
+        self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        sent = dict(headers or {})
+        if self.cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            got = Answer(response.status, dict(response.getheaders()), response.read())
+            for cookie in response.headers.get_all("Set-Cookie") or ():
+                name, _, value = cookie.split(";")[0].partition("=")
+                self.cookies[name] = value.strip('"')
+            return got
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, headers=headers)
+
+    def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Answer:
+        """As a page of the station sends a form; `headers` come over those of a browser."""
+        sent = {"Origin": self.origin, "Content-Type": "application/x-www-form-urlencoded", **headers}
+        return self.ask("POST", path, body=urlencode(fields).encode(), headers=sent)
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A station with pages; its daemon does not run."""
+
+    folder: Path
+    site: Site
+    app: Starlette
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def client(self) -> Client:
+        return Client(self.port)
+
+    def record(self, parts: list[InspectionRecord], session: str = "s1") -> None:
+        """Puts parts on record as the line does, with an image of each."""
+        settings = RecorderSettings(self.site.records, pass_image_share=1.0, min_free_mb=0)
+        recorder = Recorder(settings, session)
+        recorder.start()
+        for part in parts:
+            recorder.record(part)
+        assert recorder.stop(20)
+
+
+def some_parts(make: PartMaker | None = None, count: int = 12) -> list[InspectionRecord]:
+    """Parts 1001, 1002, ... of every verdict in turn, the last one without a frame."""
+    make = make or PartMaker()
+    verdicts = (Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
+    inspected = [make.inspected(number, verdicts[number % len(verdicts)]) for number in range(1, count)]
+    return [*inspected, make.without_frame(count)]
+
+
+def write_configuration(folder: Path, section: str = "") -> Path:
+    """A station.toml with the lines of `[hmi]`."""
+    text = configuration(Canvas(64, 48, 3), folder / "engine", 1502, trigger="line")
+    config = folder / "station.toml"
+    config.write_text(f"{text}\n[hmi]\n{section}", encoding="utf-8")
+    return config
+
+
+@contextmanager
+def serving(folder: Path, section: str = "", *, app_of: Callable[[Site], Starlette] = build) -> Iterator[Pages]:
+    """The pages of a new station in this folder, until the end of the block."""
+    station = load_station(write_configuration(folder, section))
+    site = site_of_station(station)
+    app = app_of(site)
+    with listening(HOST, 0) as door:
+        server = server_of(app, station)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="pages", daemon=True)
+        thread.start()
+        try:
+            wait_for(lambda: server.started, "the pages")
+            yield Pages(folder, site, app, door.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            assert not thread.is_alive()

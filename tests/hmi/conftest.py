@@ -1,0 +1,35 @@
+"""Pages of a station with a few parts on record; one for all tests of a file that only look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.bench.browser import axe_source, chromium
+from tests.bench.pages import Client, Pages, serving, some_parts
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with serving(tmp_path_factory.mktemp("pages")) as pages:
+        pages.record(some_parts())
+        yield pages
+
+
+@pytest.fixture
+def client(pages: Pages) -> Client:
+    return pages.client()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Starts a process: tests that use it are of the system lane."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return axe_source(tmp_path_factory.mktemp("axe"))
