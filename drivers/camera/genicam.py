@@ -45,6 +45,8 @@ _ONE_IMAGE = (
     gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_IMAGE,
     gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_CHUNK_DATA,
 )
+_NOT_SAID = (gentl.NotAvailableException, gentl.NotImplementedException)
+"""What a producer raises that does not know something of a frame."""
 
 
 class GenicamCamera:
@@ -200,11 +202,15 @@ class GenicamCamera:
         return self._counted_frames + (_optional(lambda: self._acquirer.data_streams[0].num_underrun) or 0)
 
     def _pixels(self, raw: Any) -> Pixels:
-        """Mono8 or RGB8; no pixels at all when the frame is not of a format and size that fit its data."""
+        """Mono8 or RGB8; no pixels at all when there is no image, or none of a format and size that fit its data.
+
+        What a producer says of one frame never ends the process: IndexError is a payload without an image (only chunk
+        data, JPEG), OverflowError a size that no memory has, the others a piece that is not said or does not fit.
+        """
         try:
             name, data, height, width = self._image(raw)
             return normalise(name, data, height, width)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, IndexError, OverflowError, *_NOT_SAID):
             return _NO_PIXELS
 
     def _image(self, raw: Any) -> tuple[str, NDArray[np.uint8], int, int]:
@@ -213,10 +219,20 @@ class GenicamCamera:
             with suppress(gentl.GenericException):  # a producer need not say all of it: harvesters looks elsewhere, too
                 name, height, width = dict_by_ints[raw.pixel_format], raw.height, raw.width
                 row = width * bytes_per_pixel(name) + (_optional(lambda: raw.padding_x) or 0)
-                return name, np.frombuffer(raw.raw_buffer, np.uint8, row * height), height, width
+                offset = _optional(lambda: raw.image_offset) or 0
+                self._check_filled(raw, offset + row * height)
+                return name, np.frombuffer(raw.raw_buffer, np.uint8, row * height, offset), height, width
         # Not public: the public `Buffer` around it lists the attributes of its class anew for each frame.
         image = Buffer._build_payload(buffer=raw, node_map=self._node_map).components[0]  # noqa: SLF001
+        self._check_filled(raw, image.data.nbytes)
         return image.data_format, image.data, image.height, image.width
+
+    @staticmethod
+    def _check_filled(raw: Any, needed: int) -> None:
+        """Raises ValueError where the producer filled fewer bytes: the rest is of an earlier part, and may be good."""
+        filled = _optional(lambda: raw.size_filled)
+        if filled is not None and filled < needed:
+            raise ValueError(f"{filled} bytes were filled, the image needs {needed}")
 
     def _give_back(self) -> None:
         held, self._held = self._held, None

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from drivers.camera.images import write_png
-from drivers.camera.simtl import Scene
+from drivers.camera.simtl import Scene, producer_path
 
 WIDTH, HEIGHT = 64, 48
+_LIE, _MOST_LIES = struct.Struct("<iIQ"), 16
+LIES_BYTES = _LIE.size * _MOST_LIES
+
+
+def can_lie() -> bool:
+    """The software camera that is built knows SIMTL_LIES; an older one would say the truth, and test nothing."""
+    return b"SIMTL_LIES" in producer_path().read_bytes()
+
+
+needs_lies = pytest.mark.skipif(
+    not can_lie(), reason="the software camera is older than its source: python setup.py build_ext --inplace"
+)
+
+
+def lies_about(said: Mapping[int, int | None]) -> bytes:
+    """The file SIMTL_LIES of the software camera: what it says of its frames by BUFFER_INFO_CMD; None: nothing."""
+    lies = b"".join(_LIE.pack(command, 2 if value is None else 1, value or 0) for command, value in said.items())
+    return lies.ljust(LIES_BYTES, b"\0")
 
 
 def numbered_image(number: int) -> np.ndarray:

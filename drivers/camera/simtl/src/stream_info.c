@@ -2,6 +2,7 @@
 #include "answer.h"
 #include "device.h"
 #include "library.h"
+#include "lies.h"
 
 static GC_ERROR stream_info(const struct stream *stream, uint32_t payload_size, int32_t command, struct answer to)
 {
@@ -126,7 +127,8 @@ GENTL_API DSGetBufferInfo(HANDLE stream_handle, HANDLE buffer_handle, int32_t co
     if (buffer && buffer->state == BUFFER_FILLING)
         error = failed(GC_ERR_BUSY, "buffer %p is being filled", buffer_handle);
     else if (buffer)
-        error = buffer_info(buffer, command, (struct answer){type, out, size});
+        error = lies_tell(command, buffer_info(buffer, command, (struct answer){type, out, size}),
+                          (struct answer){type, out, size});
     device_unlock(device);
     return error;
 }

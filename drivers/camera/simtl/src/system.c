@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "interface.h"
 #include "library.h"
+#include "lies.h"
 
 /* ---- library ---------------------------------------------------------------------------------------------------- */
 
@@ -32,6 +33,7 @@ GENTL_API GCInitLib(void)
                        DEVICES_MAX);
     } else {
         library.device_count = count;
+        lies_open();
         __atomic_store_n(&library.is_initialised, true, __ATOMIC_RELEASE);
     }
     library_unlock();

@@ -1,0 +1,1 @@
+"""Mutated input for everything that comes from outside: `python -m benchmarks.fuzz`."""
