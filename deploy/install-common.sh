@@ -7,7 +7,7 @@ prefix=/opt/station
 python=$prefix/.venv/bin/python
 root=
 check=no
-extras=
+teach=
 if_it_fails=
 EXIT_FAILED=1
 EXIT_REFUSED=2
@@ -29,10 +29,10 @@ read_options() {
     while [ $# -gt 0 ]; do
         case $1 in
             --check) check=yes ;;
-            --teach) extras='[train]' ;;
+            --teach) teach=-train ;;
             --root)
                 [ $# -ge 2 ] || { usage >&2; exit "$EXIT_REFUSED"; }
-                root=$2
+                root=$(absolute "$2")
                 shift
                 ;;
             --help | -h) usage; exit 0 ;;
@@ -43,6 +43,16 @@ read_options() {
     if [ -n "$root" ] && [ "$check" = no ]; then
         refuse "--root is for --check only"
     fi
+    if [ -d "${PIP_FIND_LINKS:-}" ]; then
+        PIP_FIND_LINKS=$(absolute "$PIP_FIND_LINKS")
+        export PIP_FIND_LINKS
+    fi
+    # All that follows runs as root: nothing may be found in the folder of the caller, such as a pip.py.
+    cd /
+}
+
+absolute() {
+    CDPATH='' cd -- "$1" && pwd
 }
 
 # Says a step, and does it unless only asked. A step that fails ends the installer: `if_it_fails` says more about it.
@@ -80,7 +90,7 @@ install_packages() {
     title=$1
     shift
     step "$title" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
-    [ "$check" = yes ] || /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    [ "$check" = yes ] || /usr/bin/python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         refuse "$(/usr/bin/python3 --version) is too old: the station needs 3.10" "Debian 12, Ubuntu 22.04 or newer"
 }
 
@@ -114,33 +124,38 @@ make_environment() {
     set --
     [ "$sees_system" = false ] || set -- --system-site-packages
     if ! grep -qs "include-system-site-packages = $sees_system" "$root$prefix/.venv/pyvenv.cfg" ||
-        ! "$root$python" -m pip --version >/dev/null 2>&1; then
-        step "environment in $prefix/.venv" /usr/bin/python3 -m venv --clear "$@" "$prefix/.venv"
+        ! "$root$python" -I -m pip --version >/dev/null 2>&1; then
+        step "environment in $prefix/.venv" /usr/bin/python3 -I -m venv --clear "$@" "$prefix/.venv"
     fi
-    pip_install "the station" "$prefix/source$extras"
+    pip_install "what packages are built with" build
+    pip_install "what the station needs" "station$teach"
+    # Everything that it needs is there, so nothing else may be fetched for it.
+    step "the station" "$python" -I -m pip install --no-deps --no-index --no-build-isolation "$prefix/source"
     step "the command station" ln -sfn "$prefix/.venv/bin/station" /usr/local/bin/station
 }
 
-# pip_install TITLE ARGUMENTS...
+# pip_install TITLE LIST [OPTIONS...]: a list of deploy/hashes, exact versions and the checksums that their files must have.
 pip_install() {
-    title=$1
-    shift
-    step "$title" "$python" -m pip install --constraint "$prefix/source/constraints.txt" "$@"
+    title=$1 list=$2
+    shift 2
+    step "$title" "$python" -I -m pip install --require-hashes --no-build-isolation "$@" \
+        --requirement "$source_dir/deploy/hashes/$list.txt"
 }
 
 # shellcheck disable=SC2120  # the installer for a Jetson has none
-# build_pycuda [HEADERS...]: there is no wheel of it. HEADERS are packages of NVIDIA's on PyPI with the headers of CUDA; without
-# them those of the CUDA toolkit are taken. ../pycuda-settings.py names the folders.
+# build_pycuda [LIST]: there is no wheel of it. LIST names packages of NVIDIA's on PyPI with the headers of CUDA; without
+# it those of the CUDA toolkit are taken. ../pycuda-settings.py names the folders.
 build_pycuda() {
-    if "$root$python" -c 'import pycuda' >/dev/null 2>&1; then
+    if "$root$python" -I -c 'import pycuda' >/dev/null 2>&1; then
         return
     fi
     step "folder to build in" install -d "$prefix/build"
     step "settings of pycuda" install -m 0644 "$source_dir/deploy/pycuda-settings.py" "$prefix/build/.aksetup-defaults.py"
-    [ $# -eq 0 ] || step "headers of CUDA" "$python" -m pip install --no-deps --target "$prefix/build" "$@"
+    [ $# -eq 0 ] || pip_install "headers of CUDA" "$1" --no-deps --target "$prefix/build"
     step "pycuda, built here: takes minutes" env HOME="$prefix/build" \
         XDG_CONFIG_HOME="${XDG_CONFIG_HOME:-${HOME:-/root}/.config}" \
-        "$python" -m pip install --no-cache-dir --constraint "$prefix/source/constraints.txt" 'pycuda>=2024.1'
+        "$python" -I -m pip install --no-cache-dir --require-hashes --no-build-isolation \
+        --requirement "$source_dir/deploy/hashes/pycuda.txt"
     step "what it was built with goes" rm -rf "$prefix/build"
 }
 
@@ -166,7 +181,7 @@ say_how_to_go_on() {
         return
     fi
     echo "Installed. What TensorRT still needs:"
-    runuser -u station -- station check --gpu --config /etc/station/station.toml ||
+    runuser -u station -- /usr/local/bin/station check --gpu --config /etc/station/station.toml ||
         echo "Until then the station runs on the processor (runtime = \"auto\")."
     echo "Next: edit /etc/station/station.toml, then: systemctl enable --now station"
 }

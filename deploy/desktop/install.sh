@@ -22,9 +22,9 @@ driver=$(sed -n 's/.*Kernel Module[^0-9]*\(x86_64\)\{0,1\} *\([0-9][0-9]*\)\.[0-
 [ "$driver" -ge "$OLDEST_DRIVER" ] || refuse "NVIDIA driver $driver is too old: TensorRT needs $OLDEST_DRIVER" "$MEND_DRIVER"
 
 if [ "$driver" -ge "$CUDA_13_DRIVER" ]; then
-    cuda=13 of_cuda=
+    cuda=13
 else
-    cuda=12 of_cuda=-cu12
+    cuda=12
 fi
 echo "NVIDIA driver $driver: CUDA $cuda"
 
@@ -34,10 +34,12 @@ make_user
 copy_source
 make_environment false
 # Headers of the oldest CUDA of that major version: what is built with them runs with every driver for it.
-build_pycuda "nvidia-cuda-runtime$of_cuda==$cuda.0.*" "nvidia-cuda-profiler-api$of_cuda==$cuda.0.*"
+build_pycuda "cuda$cuda"
 install_service "$here/gpu.conf"
-# Last, because it is the one step that needs another index than PyPI.
+# Last, because it needs another index than PyPI: NVIDIA's, and only that one for these names and all that they need. A second
+# index beside the first would take whichever has the higher version, and on PyPI a name may be anybody's.
 if_it_fails="without TensorRT the station is complete, and runs on the processor. Its libraries come from pypi.nvidia.com,
 which this computer has to reach; or from wheels in a folder: PIP_FIND_LINKS=FOLDER $0"
-pip_install "TensorRT" --extra-index-url https://pypi.nvidia.com "tensorrt-cu$cuda>=10.3,<12"
+step "TensorRT" "$python" -I -m pip --isolated install --index-url https://pypi.nvidia.com --only-binary :all: \
+    ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} "tensorrt-cu$cuda>=10.3,<12"
 say_how_to_go_on

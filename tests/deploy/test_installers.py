@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from station.configuration.file import read_toml
 from tests.bench.places import ROOT
 from tests.bench.programs import needs_program
 
@@ -66,28 +67,30 @@ def common(script: str, *, prefix: Path) -> subprocess.CompletedProcess[str]:
 
 @on_x86_64
 @pytest.mark.parametrize(
-    ("driver", "of_cuda", "others"), [(DRIVER_580, "13", "cu12"), (DRIVER_550, "12", "cu13")], ids=["580", "550"]
+    ("driver", "of_cuda", "others"), [(DRIVER_580, "13", "cuda12"), (DRIVER_550, "12", "cuda13")], ids=["580", "550"]
 )
 def test_a_pc_gets_tensorrt_for_its_driver(tmp_path: Path, driver: str, of_cuda: str, others: str) -> None:
     done = plan("desktop", computer(tmp_path, driver=driver))
     (tensorrt,) = commands(done, "tensorrt")
     assert f"tensorrt-cu{of_cuda}>=10.3,<12" in tensorrt
-    assert "--extra-index-url https://pypi.nvidia.com" in tensorrt
-    (headers,) = commands(done, "nvidia-cuda-runtime")
-    assert f"=={of_cuda}.0.*" in headers
+    assert "pip --isolated install --index-url https://pypi.nvidia.com --only-binary" in tensorrt
+    assert "extra-index" not in done.stdout, "of two indexes the one with the higher version wins, whoever that is"
+    assert commands(done, f"/hashes/cuda{of_cuda}.txt")
     assert others not in done.stdout
-    installs = commands(done, "pip install")
+    installs = commands(done, "install --")
     assert installs[-1] == tensorrt, "the one step that needs another index comes last"
     assert all("pypi.nvidia.com" not in install for install in installs[:-1])
-    assert all("--constraint" in install or "--no-deps" in install for install in installs)
+    pip = [install for install in commands(done, "-m pip") if install != tensorrt]
+    assert len(pip) == 5
+    assert all("--require-hashes" in install or "--no-index" in install for install in pip)
     assert "Nothing was done" in done.stdout
 
 
 @on_x86_64
 def test_what_teaching_needs_comes_on_request(tmp_path: Path) -> None:
     root = computer(tmp_path, driver=DRIVER_580)
-    assert not commands(plan("desktop", root), "[train]")
-    assert commands(plan("desktop", root, "--teach"), "/source[train]")
+    assert not commands(plan("desktop", root), "station-train")
+    assert commands(plan("desktop", root, "--teach"), "/hashes/station-train.txt")
 
 
 @pytest.mark.parametrize(("release", "jetpack"), [("36", "6"), ("38", "7"), ("39", "7")])
@@ -98,7 +101,7 @@ def test_a_jetson_takes_tensorrt_from_apt(tmp_path: Path, release: str, jetpack:
     (apt,) = commands(done, "apt-get install")
     assert "nvidia-jetpack python3-libnvinfer" in apt
     assert commands(done, "-m venv --clear --system-site-packages")
-    installs = commands(done, "pip install")
+    installs = commands(done, "-m pip install")
     assert "pycuda" in installs[-1]
     assert "tensorrt" not in "".join(installs)
 
@@ -147,6 +150,50 @@ def test_an_environment_is_kept_when_it_is_whole_and_of_the_right_kind(tmp_path:
     assert commands(plan("jetson", root), "-m venv --clear"), "it is of the other kind"
 
 
+@pytest.mark.parametrize("script", sorted(DEPLOY.rglob("*install*.sh")), ids=lambda path: str(path.relative_to(DEPLOY)))
+def test_python_looks_for_nothing_in_the_folder_of_the_caller(script: Path) -> None:
+    runs = re.findall(r"(?:/usr/bin/python3|\$python\"?) (-[-\w]+)", script.read_text() + "\n")
+    assert set(runs) <= {"-I", "--version"}, "root runs what lies there: a pip.py, a json.py"
+
+
+def test_steps_run_from_the_root_folder(tmp_path: Path) -> None:
+    (tmp_path / "timeit.py").write_text("print('taken from the folder of the caller')")
+    script = f"cd {tmp_path}; read_options; python=python3; step where pwd; step asks python3 -m timeit -n1 -r1"
+    done = common(script, prefix=tmp_path)
+    assert "\n/\n" in done.stdout
+    assert "caller" not in done.stdout
+    relative = common(
+        f"cd {tmp_path}; mkdir wheels; PIP_FIND_LINKS=wheels; read_options; echo $PIP_FIND_LINKS", prefix=tmp_path
+    )
+    assert relative.stdout == f"{tmp_path}/wheels\n"
+
+
+def test_every_package_has_its_version_of_the_constraints_and_checksums() -> None:
+    constrained = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [re.split("[; ]", line)[0].lower().replace("_", "-") for line in constrained if "==" in line]
+    names = {pin.split("==")[0] for pin in pins}
+    versions = {name: {pin for pin in pins if pin.startswith(f"{name}==")} for name in names}
+    project = read_toml(ROOT / "pyproject.toml")[1]["project"]
+    for name, needed in (
+        ("station", project["dependencies"]),
+        ("station-train", project["dependencies"] + project["optional-dependencies"]["train"]),
+        ("pycuda", ["pycuda"]),
+    ):
+        blocks = re.findall(r"^(\S+)==(\S+).*\\\n((?:    --hash=sha256:[0-9a-f]{64}.*\n)+)", hashes(name), re.MULTILINE)
+        lines = [line for line in hashes(name).splitlines() if not line.startswith(" ")]
+        assert len(blocks) == len(lines), "each has a checksum"
+        listed_versions = {f"{block[0]}=={block[1]}" for block in blocks}
+        wrong = {block[0] for block in blocks if block[0] in names and listed_versions.isdisjoint(versions[block[0]])}
+        assert wrong == set(), "run deploy/hashes/write.sh"
+        listed = {block[0] for block in blocks}
+        missing = {re.split("[^a-z0-9-]", need.lower().replace("_", "-"))[0] for need in needed} - listed
+        assert missing == set(), "run deploy/hashes/write.sh"
+
+
+def hashes(name: str) -> str:
+    return (DEPLOY / f"hashes/{name}.txt").read_text()
+
+
 def test_a_configuration_is_never_replaced(tmp_path: Path) -> None:
     root = computer(tmp_path, jetson=JETSON.format(36))
     assert commands(plan("jetson", root), "station.toml")
@@ -175,7 +222,7 @@ def test_what_is_copied_is_whole_and_replaces_the_copy_of_the_last_time(tmp_path
     copy = tmp_path / "source"
     assert not (copy / "old.py").exists()
     needed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert needed - {"deploy/pycuda-settings.py"} <= {path.name for path in copy.iterdir()}
+    assert needed - {"deploy/pycuda-settings.py", "deploy/hashes"} <= {path.name for path in copy.iterdir()}
     assert (copy / "benchmarks/gpu_check.py").exists()
 
 
