@@ -38,6 +38,7 @@ COMMANDS = {
     "label": ("records.label", "say what a part was: good or defective, and of which class"),
     "backup": ("records.backup", "configuration, engines, records and labels in one file, while it runs"),
     "restore": ("records.backup", "bring a backup back; the station must be stopped"),
+    "support-bundle": ("records.backup", "log, configuration, versions and records of an hour in one file"),
     "trace": ("trace", "show every step of one part with its time"),
     "teach": ("teach", "train an engine from a folder of images or from the live line"),
     "recipe": ("recipe", "recipes: list, show, check, select"),

@@ -1,4 +1,4 @@
-"""`station backup`, `station restore`: all that a station is in one file, and back."""
+"""`station backup`, `restore`: all that a station is in one file, and back. `support-bundle`: what others need."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pathlib import Path
 
 from station.backup.making import BackupError, make
 from station.backup.restoring import restore
+from station.backup.support import make_bundle
 from station.commands.options import add_config_option, reporting
 from station.configuration.file import ConfigurationError
 from station.configuration.load import load_station
 from station.terminal import console, say
 
+LONGEST_HOURS = 168.0
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `backup` and `restore`."""
+    """Adds `backup`, `restore` and `support-bundle`."""
     parser = commands.add_parser("backup", help="configuration, engines, records and labels in one file, while it runs")
     parser.add_argument("file", type=Path, nargs="?", help="default: NAME-TIME.tar.gz in this folder")
     parser.add_argument("--images", action="store_true", help="with the stored images: may be large")
@@ -29,6 +32,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--replace", action="store_true", help="move aside what is in the way; nothing is deleted")
     add_config_option(parser)
     parser.set_defaults(run=reporting(bring_back, ConfigurationError, BackupError))
+
+    parser = commands.add_parser(
+        "support-bundle", help="log, configuration, versions and records of an hour in one file"
+    )
+    parser.add_argument("file", type=Path, nargs="?", help="default: support-NAME-TIME.tar.gz in this folder")
+    parser.add_argument(
+        "--hours", type=hours, default=1.0, help="of log and records (default %(default)g, at most 168)"
+    )
+    parser.add_argument("--images", action="store_true", help="with the stored images of that time, the newest 500 MB")
+    parser.add_argument("--unit", default="station", help="of systemd, whose log it is (default %(default)s)")
+    add_config_option(parser)
+    parser.set_defaults(run=reporting(support_bundle, ConfigurationError, BackupError))
 
 
 def backup(options: argparse.Namespace) -> int:
@@ -42,6 +57,30 @@ def backup(options: argparse.Namespace) -> int:
     say(f"{output}: {len(listing.files)} files, {size_mb:.1f} MB{'' if options.images else ', without images'}")
     if listing.gone:
         say(f"{listing.gone} images were deleted by the disk budget meanwhile and are not in it")
+    return 0
+
+
+def hours(text: str) -> float:
+    """Type of `--hours`. Raises argparse.ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < value <= LONGEST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {LONGEST_HOURS:g}")
+    return value
+
+
+def support_bundle(options: argparse.Namespace) -> int:
+    """Makes a bundle and says what it holds and what could not be had."""
+    station = load_station(options.config)
+    name = station.settings.station.name.replace("/", "-")
+    output = options.file or Path(f"support-{name}-{time.strftime('%Y%m%dT%H%M%S')}.tar.gz")
+    bundle = make_bundle(station, output, hours=options.hours, images=options.images, unit=options.unit)
+    say(f"{output}: {len(bundle.made)} files, {output.stat().st_size / 1e6:.1f} MB, {options.hours:g} h")
+    for missing, why in bundle.missing.items():
+        say(f"not in it: {missing}: {why}")
+    say(f"look through it before you send it: tar -tzf {output}")
     return 0
 
 
