@@ -73,6 +73,7 @@ _REFUSALS = (
     queue.Empty,
     queue.Full,
 )
+NO_REPLY = "a stage of the station gave no reply in time: it is stopping, or stands still; see: station status"
 
 
 class Changeover:
@@ -244,7 +245,7 @@ class Changeover:
                 raise ChangeRefused("the plan of the engine is being built; wait until it is done: station status")
             made = change()
         except (ChangeRefused, *_REFUSALS) as problem:
-            why = str(problem) or type(problem).__name__
+            why = str(problem) or NO_REPLY
             self.refusal = f"{action} {asked}, asked by {who}: {why}"
             self._recorder.audit(AuditEntry(who, action, before, asked, "refused", why))
             self._recorder.event("change_refused", "warning", self.refusal)

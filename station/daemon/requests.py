@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
-from station.daemon.changeover import Changeover, ChangeRefused
+from station.daemon.changeover import NO_REPLY, Changeover, ChangeRefused
 from station.daemon.control_server import Handler
 from station.jobs.process import JobError
 from station.jobs.teaching_from_line import TeachingFromLine
@@ -65,7 +66,10 @@ class Requests:
         return {}
 
     def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:
-        snapshot = self._snapshot()
+        try:
+            snapshot = self._snapshot()
+        except queue.Empty:
+            raise ControlError(NO_REPLY) from None
         return {
             "status": {
                 **readable(snapshot),
@@ -107,7 +111,11 @@ class Requests:
             case other:
                 raise ControlError(f"action = {other!r}: start, confirm or reset")
         self._post(message)
-        if refused := message.reply.get(timeout=REPLY_S):
+        try:
+            refused = message.reply.get(timeout=REPLY_S)
+        except queue.Empty:
+            raise ControlError(NO_REPLY) from None
+        if refused:
             raise ControlError(refused)
         return {}
 

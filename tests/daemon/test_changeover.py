@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,19 @@ def test_one_change_at_a_time(tmp_path: Path) -> None:
     made = changeover(tmp_path, Heard(), PLAIN)
     with made._lock, pytest.raises(ChangeRefused, match="another change is under way"):
         reload(made)
+
+
+def test_a_change_while_the_station_stops_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Heard()
+    made = changeover(tmp_path, heard, PLAIN)
+
+    def stopped() -> Heard:
+        raise queue.Empty
+
+    monkeypatch.setattr(heard, "snapshot", stopped)
+    with pytest.raises(ChangeRefused, match="gave no reply in time: it is stopping"):
+        reload(made)
+    assert "it is stopping" in heard.refusal()
 
 
 def test_no_change_before_the_cameras_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from station.codes import OfflineReason
 from station.control import ControlError
+from station.daemon import requests
 from station.daemon.requests import Requests
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
@@ -20,9 +22,12 @@ from tests.bench.changeovers import Heard, changeover
 
 
 class Door:
-    """The handlers of a station without a line, and what they post; a challenge test is refused with `refuses`."""
+    """The handlers of a station without a line, and what they post.
 
-    def __init__(self, directory: Path, refuses: str = "") -> None:
+    A challenge test is refused with `refuses`; None: no stage replies.
+    """
+
+    def __init__(self, directory: Path, refuses: str | None = "") -> None:
         self.posted: list[Message] = []
         self.refuses = refuses
         self.teaching = TeachingFromLine(directory / "teaching", lambda _engine: None)
@@ -31,7 +36,7 @@ class Door:
         self.handlers = Requests(
             "session",
             post=self.post,
-            snapshot=self.no_snapshot,
+            snapshot=self.no_snapshot if refuses is not None else self.stands_still,
             changeover=made,
             teaching=self.teaching,
             health=lambda: recorder.health,
@@ -39,11 +44,14 @@ class Door:
 
     def post(self, message: Message) -> None:
         self.posted.append(message)
-        if isinstance(message, StartChallenge | ResetChallenge):
+        if isinstance(message, StartChallenge | ResetChallenge) and self.refuses is not None:
             message.reply.put(self.refuses)
 
     def no_snapshot(self) -> Snapshot:
         raise AssertionError("only the status needs it")
+
+    def stands_still(self) -> Snapshot:
+        raise queue.Empty
 
     def asks(self, command: str, **request: object) -> Mapping[str, Any]:
         return self.handlers[command]({"command": command, "user": "anna", **request})
@@ -104,6 +112,16 @@ def test_a_challenge_test_is_asked_for_in_the_name_of_the_user(tmp_path: Path) -
 def test_a_challenge_test_that_signalling_refuses_is_an_error_for_whoever_asks(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="no master parts"):
         Door(tmp_path, refuses="no master parts").asks("challenge", action="start")
+
+
+@pytest.mark.parametrize("request_", [{"command": "status"}, {"command": "challenge", "action": "start"}])
+def test_a_stage_that_gives_no_reply_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: dict[str, str]
+) -> None:
+    """A station that stops, or whose signalling stands still: the reply was `Empty: `."""
+    monkeypatch.setattr(requests, "REPLY_S", 0.01)
+    with pytest.raises(ControlError, match="gave no reply in time: it is stopping, or stands still"):
+        Door(tmp_path, refuses=None).asks(**request_)
 
 
 def test_teaching_takes_the_next_parts_of_the_line(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ class Recorder:
             remove_images=self._images.remove,
         )
         self._lost = 0
+        self._lost_why = ""
         # From here on: the recording thread's own, only read by the others.
         self._writer = RecordWriter(settings.directory / DATABASE_FILE, session_started(session, time.time()))
         self._pending: list[Statement] = []
@@ -262,8 +263,8 @@ class Recorder:
             self._inbox.put(row)
             return
         self._lost += 1
-        why = "recording has stopped" if self._stopping else "too many records wait for the disk"
-        log.error("record lost", why=why, lost=self._lost, **identified(row))
+        self._lost_why = "recording has stopped" if self._stopping else "too many waited for the disk"
+        log.error("record lost", why=self._lost_why, lost=self._lost, **identified(row))
 
     def _event(self, kind: str, level: str, detail: str, wall_time: float | None = None) -> EventRow:
         return EventRow(self._session, time.time() if wall_time is None else wall_time, kind, level, detail)
@@ -380,7 +381,7 @@ class Recorder:
         self._pending.clear()
         self._inbox.written()
         if self._lost > self._lost_reported:
-            detail = f"{self._lost - self._lost_reported} records were lost: too many waited for the disk"
+            detail = f"{self._lost - self._lost_reported} records were lost: {self._lost_why}"
             self._lost_reported = self._lost
             self._pending.append(insert_event(self._event("records_lost", "error", detail)))
         if self._writer.replaced > self._replaced_reported:

@@ -108,7 +108,19 @@ def test_more_rows_than_may_wait_are_counted_and_reported(tmp_path: Path, lock: 
     with closing(open_reader(tmp_path)) as reader:
         (event,) = events(reader, kind="records_lost")
     assert event.level == "error"
-    assert event.detail.startswith(f"{lost} records")
+    assert event.detail == f"{lost} records were lost: too many waited for the disk"
+
+
+def test_a_record_that_comes_while_the_recording_stops_is_not_put_down_to_the_disk(tmp_path: Path) -> None:
+    with recording(tmp_path) as recorder:
+        recorder._stopping = True
+        recorder.event("late", "info")
+        recorder._stopping = False
+        recorder.event("next", "info")
+    with closing(open_reader(tmp_path)) as reader:
+        assert [event.detail for event in events(reader, kind="records_lost")] == [
+            "1 records were lost: recording has stopped"
+        ]
 
 
 def test_stop_gives_up_in_time_when_the_database_stays_locked(tmp_path: Path, lock: sqlite3.Connection) -> None:
