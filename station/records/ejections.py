@@ -53,13 +53,17 @@ def insert_ejection(session: str, ejection: Ejection) -> Statement:
     return Statement(_INSERT, {**asdict(ejection), "reason": int(ejection.reason), "session": session})
 
 
-def ejections(connection: sqlite3.Connection, session: str | None = None) -> Iterator[Ejection]:
+def ejections(
+    connection: sqlite3.Connection, session: str | None = None, acquisition_id: int | None = None
+) -> Iterator[Ejection]:
     """Ejections in the order they were written; none from records older than tracking in the station."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ejections'").fetchone():
         return
-    where, values = ("WHERE session = ?", [session]) if session is not None else ("", [])
+    wanted = {"session": session, "acquisition_id": acquisition_id}
+    values = {column: value for column, value in wanted.items() if value is not None}
+    where = " AND ".join(["1", *(f"{column} = :{column}" for column in values)])
     columns = "acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed"
-    for row in connection.execute(f"SELECT {columns} FROM ejections {where} ORDER BY id", values):
-        acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed = row
+    for row in connection.execute(f"SELECT {columns} FROM ejections WHERE {where} ORDER BY id", values):
+        of_part, part_id, ejector, wall_time, error, unit, reason, confirmed = row
         was_confirmed = None if confirmed is None else bool(confirmed)
-        yield Ejection(acquisition_id, part_id, ejector, wall_time, error, unit, ReasonCode(reason), was_confirmed)
+        yield Ejection(of_part, part_id, ejector, wall_time, error, unit, ReasonCode(reason), was_confirmed)

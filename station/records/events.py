@@ -43,14 +43,21 @@ def insert_event(row: EventRow) -> Statement:
 
 
 def events(
-    connection: sqlite3.Connection, *, session: str | None = None, kind: str | None = None
+    connection: sqlite3.Connection,
+    *,
+    session: str | None = None,
+    kind: str | None = None,
+    between: tuple[float, float] | None = None,
 ) -> Iterator[EventRow]:
-    """Events in the order they were written."""
+    """Events in the order they were written; `between`: of this time, in seconds since the epoch."""
     query = "SELECT session, wall_time, kind, level, detail FROM events WHERE 1"
-    values = []
+    values: list[str | float] = []
     for column, value in (("session", session), ("kind", kind)):
         if value is not None:
             query += f" AND {column} = ?"
             values.append(value)
+    if between is not None:
+        query += " AND wall_time BETWEEN ? AND ?"
+        values.extend(between)
     for row in connection.execute(f"{query} ORDER BY id", values):
         yield EventRow(*row)

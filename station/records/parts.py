@@ -325,13 +325,18 @@ def parts(
 
 def chosen_parts(connection: sqlite3.Connection, chosen: str, values: Sequence[Any]) -> Iterator[PartRow]:
     """The parts whose rows of the table a SELECT chooses, with their views, in the order they were written."""
+    return (part for _, part in numbered_parts(connection, chosen, values))
+
+
+def numbered_parts(connection: sqlite3.Connection, chosen: str, values: Sequence[Any]) -> Iterator[tuple[int, PartRow]]:
+    """The same, each with the id of its row."""
     columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
     query = (  # one statement: a part never comes with half of its views
         f"SELECT p.id, {', '.join(columns)} FROM ({chosen}) AS p LEFT JOIN views AS v ON v.part = p.id "
         "ORDER BY p.id, v.id"
     )
-    for _, rows in itertools.groupby(map(tuple, connection.execute(query, values)), key=lambda row: row[0]):
-        yield _part_of(list(rows))
+    for number, rows in itertools.groupby(map(tuple, connection.execute(query, values)), key=lambda row: row[0]):
+        yield number, _part_of(list(rows))
 
 
 def _part_of(rows: Sequence[Sequence[Any]]) -> PartRow:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from station.records import audit, challenges, configurations, ejections, old_rows
+from station.records import audit, challenges, configurations, ejections, old_rows, selection
 
 DATABASE_FILE = "records.db"
 SCHEMA_VERSION = 3
@@ -152,7 +152,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE, configurations.TABLE):
             connection.execute(statement)
         _check_tables(connection, path)
-        for statement in old_rows.INDEXES:
+        for statement in (*old_rows.INDEXES, *selection.INDEXES):
             connection.execute(statement)
     except sqlite3.Error as problem:
         connection.close()

@@ -17,6 +17,8 @@ from station.records.parts import PartRow, ViewRow, parts
 
 ACKNOWLEDGED, RECORDED = "acknowledged_ms", "recorded_ms"
 """Names in the column `extra` of what comes after the verdict."""
+BEFORE_S, AFTER_S = 1.0, 600.0
+"""Where events that concern a part lie: a session of weeks has many others."""
 _NAMED = re.compile(r"\bacquisition (\d+)\b")
 _WITHDRAWN = "results_withdrawn"
 _VIEW_STEPS = (
@@ -69,10 +71,9 @@ class Trace:
 
 def find(connection: sqlite3.Connection, row: PartRow) -> Trace:
     """The trace of a part of these records."""
-    pushed = [
-        ejection for ejection in ejections(connection, row.session) if ejection.acquisition_id == row.acquisition_id
-    ]
-    return trace(row, events(connection, session=row.session), pushed)
+    pushed = ejections(connection, row.session, row.acquisition_id)
+    around = (row.wall_time - BEFORE_S, row.wall_time + AFTER_S)
+    return trace(row, events(connection, session=row.session, between=around), pushed)
 
 
 def candidates(
