@@ -143,6 +143,7 @@ class HmiSection(Section):
     data_dir: Path | None = Field(
         None, strict=False, description="Folder of accounts and sessions. Unset: `hmi` in the work folder."
     )
+    idle_min: int = Field(15, ge=1, le=720, description="Minutes without a request after which a login ends.")
     open_live: bool = Field(True, description="Live is shown without a login.")
     display: Literal["auto", "panel", "desktop", "phone"] = Field(
         "auto", description="Sizes: `panel` is a 10-inch touch panel at the line, `auto` goes by the width."

@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 from collections.abc import Mapping
 from types import ModuleType
+from urllib.parse import urlencode
 
 import structlog
 from starlette.applications import Starlette
@@ -21,12 +22,13 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from station.access.accounts import AccountError, Accounts
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError
 from station.hmi.guard import guarded
 from station.hmi.headers import BodyLimit, Headers
 from station.hmi.line import LineState
-from station.hmi.pages import home, live
+from station.hmi.pages import account, home, live, parts, users
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.site import Site
@@ -37,9 +39,9 @@ from station.reports.seen import Eyes
 from station.reports.shifts import calendar_of
 from station.terminal import one_line
 
-PAGES: tuple[ModuleType, ...] = (home, live)
+PAGES: tuple[ModuleType, ...] = (home, live, parts, account, users)
 """A page is a module with `routes()`; here is its place, and in `rights.ROUTES` who may open it."""
-FORESEEN = (RecordingError, LabelError, ConfigurationError, ControlError, sqlite3.Error, OSError)
+FORESEEN = (RecordingError, AccountError, LabelError, ConfigurationError, ControlError, sqlite3.Error, OSError)
 """What a person can set right; the message says what."""
 _KEEP = "public, max-age=31536000, immutable"
 
@@ -54,7 +56,15 @@ def site_of_station(station: LoadedConfiguration) -> Site:
         line=LineState(station.control_socket),
         words=words,
         rendering=Rendering(words),
+        accounts=accounts_of(station),
     )
+
+
+def accounts_of(station: LoadedConfiguration) -> Accounts:
+    """The accounts of the pages, in the only folder that their process writes."""
+    settings = station.settings.hmi
+    folder = station.work_dir / "hmi" if settings.data_dir is None else station.resolve(settings.data_dir)
+    return Accounts(folder, idle_s=settings.idle_min * 60.0)
 
 
 def build(site: Site, pages: tuple[ModuleType, ...] = PAGES, rights: Mapping[str, Right] = ROUTES) -> Starlette:
@@ -93,8 +103,9 @@ def _refused(request: Request, problem: Exception) -> Response:
         409: words.gettext("Somebody else was faster."),
         413: words.gettext("That is more than a page takes."),
     }
-    if problem.status_code == 401 and request.method == "GET" and "login" in request.app.state.rights:
-        return RedirectResponse(f"{request.app.url_path_for('login')}?next={request.url.path}", 303)
+    if problem.status_code == 401 and request.method == "GET":
+        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"{request.app.url_path_for('login')}?{urlencode({'next': wanted})}", 303)
     sentence = sentences.get(problem.status_code, words.gettext("This request cannot be answered."))
     detail = "" if problem.detail == _phrase(problem.status_code) else str(problem.detail)
     return _error_page(request, problem.status_code, sentence, detail)

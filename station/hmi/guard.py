@@ -7,7 +7,6 @@ route, and for what changes something the `Origin` and the token that is bound t
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -21,7 +20,7 @@ from starlette.websockets import WebSocket
 
 from station.configuration.model import is_loopback
 from station.hmi.rendering import site_of
-from station.hmi.rights import ROLES, Person, Right
+from station.hmi.rights import STEP_UP, Person, Right
 
 Trouble = Callable[[Request, Exception], Response]
 SAFE = ("GET", "HEAD")
@@ -29,7 +28,6 @@ TOKEN_FIELD, TOKEN_HEADER = "csrf", "x-csrf"
 MAX_FIELDS = 200
 WS_REFUSED = 1008
 """Policy violation, RFC 6455 7.4.1."""
-_TOKEN = secrets.token_urlsafe(32)
 
 
 class MissingRight(Exception):
@@ -66,9 +64,11 @@ def _page(
     endpoint: Callable[[Request], Response], name: str, right: Right, trouble: Trouble
 ) -> Callable[[Request], object]:
     async def guard(request: Request) -> Response:
-        _enter(request, name, right)
+        await run_in_threadpool(_enter, request, name, right)
         if request.method not in SAFE:
             request.state.form = await _form(request)
+            if right in STEP_UP:
+                await run_in_threadpool(_prove, request)
         try:
             return await run_in_threadpool(endpoint, request)
         except HTTPException:
@@ -82,7 +82,7 @@ def _page(
 def _socket(endpoint: Callable[[WebSocket], object], name: str, right: Right) -> Callable[[WebSocket], object]:
     async def guard(socket: WebSocket) -> None:
         try:
-            _enter(socket, name, right)
+            await run_in_threadpool(_enter, socket, name, right)
             _same_origin(socket)
         except HTTPException as refusal:
             await socket.close(WS_REFUSED, str(refusal.detail))
@@ -101,9 +101,36 @@ def _enter(connection: HTTPConnection, name: str, right: Right) -> None:
         raise HTTPException(403 if connection.state.person.is_signed_in else 401)
 
 
-def _login(_connection: HTTPConnection) -> tuple[Person, str]:
-    """Who has signed in, and the token of that login. Pages are for this computer alone until there are accounts."""
-    return Person("this computer", tuple(ROLES)), _TOKEN
+def _login(connection: HTTPConnection) -> tuple[Person, str]:
+    """Who has signed in, and the token of that login; nobody has an empty one."""
+    site = site_of(connection)
+    token = connection.cookies.get(cookie_of(connection), "")
+    login = site.accounts.login_of(token) if token else None
+    if login is None:
+        return Person("", open_live=site.settings.open_live), ""
+    return Person(login.name, login.roles), login.csrf
+
+
+def _prove(request: Request) -> None:
+    """Raises HTTPException 403: the password that the form asks once more is wrong."""
+    if not site_of(request).accounts.is_proven(request.state.person.name, field(request, "proof"), address_of(request)):
+        raise HTTPException(403, "the password is wrong; nothing was changed")
+
+
+def cookie_of(connection: HTTPConnection) -> str:
+    """The name of the cookie that carries the login. `__Host-`: a browser takes it from this host alone, encrypted."""
+    return "__Host-station" if site_of(connection).settings.certificate is not None else "station"
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """Where the request comes from."""
+    return connection.client.host if connection.client is not None else ""
+
+
+def inside(path: str) -> str:
+    """The path, if it leads to a page of this station; else to the first page."""
+    is_inside = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if is_inside else "/"
 
 
 def _own_host(connection: HTTPConnection) -> None:

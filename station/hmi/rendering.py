@@ -31,6 +31,8 @@ NAVIGATION = (
     ("maintenance", "Maintenance"),
 )
 """Name of the route and the word; only those that are there and that the person may open are shown."""
+MORE = (("users", "People"), ("audit", "What was done to accounts"))
+"""The same, on the page of one's own account."""
 
 
 class Rendering:
@@ -80,6 +82,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "languages": list(site.words),
         "theme": theme if theme in THEMES else THEMES[0],
         "navigation": [(name, word) for name, word in NAVIGATION if name in known and person.may(known[name])],
+        "navigation_more": [(name, word) for name, word in MORE if person.may(known[name])],
         "here": getattr(request.state, "route", ""),
         "csrf": getattr(request.state, "csrf", ""),
         "path_for": request.app.url_path_for,

@@ -86,8 +86,23 @@ ROUTES: Mapping[str, Right] = {
     "appearance": Right.EVERYBODY,
     "state": Right.LIVE,
     "live": Right.LIVE,
+    "login": Right.EVERYBODY,
+    "welcome": Right.EVERYBODY,
+    "account": Right.SIGNED_IN,
+    "logout": Right.SIGNED_IN,
+    "parts": Right.LOOK,
+    "parts-csv": Right.LOOK,
+    "part": Right.LOOK,
+    "part-picture": Right.LOOK,
+    "part-label": Right.REVIEW,
+    "users": Right.USERS,
+    "users-change": Right.USERS,
+    "audit": Right.AUDIT,
 }
 """By the name of the route."""
+
+STEP_UP = frozenset({Right.USERS, Right.ENGINES_ACTIVATE, Right.SETUP})
+"""What changes something with these rights asks the password once more: the form has a field `proof`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from station.access.accounts import Accounts
 from station.configuration.load import LoadedConfiguration
 from station.configuration.model import HmiSection
 from station.hmi.line import LineState
 from station.hmi.rendering import Rendering
 from station.hmi.words import Words
 from station.labels.schema import labels_beside
-from station.records.schema import open_reader
+from station.records.schema import RecordingError, open_reader
 from station.reports.seen import Eyes
 from station.reports.shifts import Calendar
+
+LOOK_S = 1.0
+"""A reader that stood still let the write-ahead log grow to 216 MB, and the next commit took 226 ms."""
+STEPS = 20_000
+"""Of SQLite's virtual machine, between two looks at the clock: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Site:
     """What the daemon says of itself."""
     words: Mapping[str, Words]
     rendering: Rendering
+    accounts: Accounts
 
     @property
     def settings(self) -> HmiSection:
@@ -51,14 +59,20 @@ class Site:
         """The database of labels."""
         return labels_beside(self.records)
 
-    @property
-    def data_dir(self) -> Path:
-        """The only folder that this process writes."""
-        chosen = self.settings.data_dir
-        return self.station.work_dir / "hmi" if chosen is None else self.station.resolve(chosen)
-
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The records, for one short look: an open one holds the write-ahead log of the line. Raises RecordingError."""
+        """The records, for one short look: a reader that stands still holds the write-ahead log of the line.
+
+        Raises RecordingError, also for a look that takes longer than `LOOK_S`.
+        """
+        end = time.monotonic() + LOOK_S
         with closing(open_reader(self.records)) as connection:
-            yield connection
+            connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+            try:
+                yield connection
+            except sqlite3.OperationalError as problem:
+                if "interrupt" not in str(problem):
+                    raise
+                raise RecordingError(
+                    f"looking through the records took more than {LOOK_S:g} s and was given up; choose a shorter time"
+                ) from problem

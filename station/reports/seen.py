@@ -69,10 +69,13 @@ class Eyes:
         self._station = station
         self._scales: dict[tuple[str, str], ScoreScale | None] = {}
 
-    def look(self, part: PartRow, *, most_px: int = MAX_PX, worst_only: bool = False) -> Seen:
-        """The pictures of a part, their longer side at most `most_px`."""
+    def look(
+        self, part: PartRow, *, most_px: int = MAX_PX, worst_only: bool = False, camera: str | None = None
+    ) -> Seen:
+        """The pictures of a part, their longer side at most `most_px`. `camera`: of this one alone."""
         loaded, note = self._configured(part)
-        rows = part.views if not worst_only else tuple(view for view in (part.worst_view,) if view is not None)
+        worst = part.worst_view if worst_only else None
+        rows = tuple(view for view in part.views if camera in (None, view.camera) and worst in (None, view))
         scale = self._scale(part, loaded) if rows else None
         return Seen(part, tuple(self._view(part, row, loaded, scale, most_px) for row in rows), note)
 

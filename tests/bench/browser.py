@@ -39,9 +39,16 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def visitor(
-    browser: Browser, *, size: str = "desktop", theme: str = "light", language: str = "en"
+    browser: Browser,
+    *,
+    size: str = "desktop",
+    theme: str = "light",
+    language: str = "en",
+    cookie: dict[str, str] | None = None,
 ) -> Iterator[BrowserContext]:
-    """Somebody with a browser of his own. At the end: it asked no foreign host, and no script failed."""
+    """Somebody with a browser of his own; `cookie`: name, value and url of his login. At the end: it asked no foreign
+    host, and no script failed.
+    """
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height},
@@ -50,6 +57,8 @@ def visitor(
         reduced_motion="reduce",
         has_touch=size != "desktop",
     )
+    if cookie is not None:
+        context.add_cookies([cookie])  # type: ignore[list-item]  # a typed dict of the library
     foreign: list[str] = []
     said: list[str] = []
 

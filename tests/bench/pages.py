@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
 
 HOST = "127.0.0.1"
+COOKIE = "station"
+PASSWORD = "several words of a test"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,12 @@ class Client:
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, headers=headers)
 
+    def csrf(self, path: str = "/account") -> str:
+        """The token that stands in the forms of this login."""
+        found = re.search(r'name="csrf" value="([^"]*)"', self.get(path).text)
+        assert found is not None
+        return found.group(1)
+
     def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Answer:
         """As a page of the station sends a form; `headers` come over those of a browser."""
         sent = {"Origin": self.origin, "Content-Type": "application/x-www-form-urlencoded", **headers}
@@ -90,8 +99,17 @@ class Pages:
     def address(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def client(self) -> Client:
-        return Client(self.port)
+    def client(self, role: str = "") -> Client:
+        """Somebody who has signed in with this role; without one nobody has."""
+        return Client(self.port, {COOKIE: self.token(role)} if role else {})
+
+    def token(self, role: str) -> str:
+        """Of a new login; the name of the person is that of his role."""
+        accounts = self.site.accounts
+        if role in [user.name for user in accounts.users()]:
+            return accounts.sign_in(role, PASSWORD, HOST)
+        code = accounts.invite(role, [role], "test", via="test")
+        return accounts.welcome(role, code, PASSWORD, HOST)
 
     def record(self, parts: list[InspectionRecord], session: str = "s1") -> None:
         """Puts parts on record as the line does, with an image of each."""

@@ -20,6 +20,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 @pytest.fixture
 def client(pages: Pages) -> Client:
+    """Nobody has signed in."""
     return pages.client()
 
 

@@ -87,7 +87,7 @@ def test_nothing_on_a_page_is_inline(client: Client) -> None:
 
 
 def test_what_nobody_foresaw_is_a_sentence_with_a_number(odd: Pages) -> None:
-    got = odd.client().get("/odd/fails")
+    got = odd.client("operator").get("/odd/fails")
     assert got.status == 500
     assert "The page failed. The line is not concerned." in got.text
     assert "secret" not in got.text
@@ -101,7 +101,7 @@ def test_there_is_a_sentence_for_what_is_not_there(client: Client) -> None:
 
 
 def test_a_change_needs_the_token_of_the_login_and_a_page_of_this_station(odd: Pages) -> None:
-    client = odd.client()
+    client = odd.client("operator")
     token = client.get("/odd/token").text
     assert client.post("/odd/change", {"what": "it", "csrf": token}).text == "changed it"
     assert client.post("/odd/change", {"what": "it"}).status == 403
@@ -116,7 +116,7 @@ def test_a_page_elsewhere_cannot_let_its_name_point_here(client: Client) -> None
 
 
 def test_a_body_of_more_than_64_kb_is_refused(odd: Pages) -> None:
-    client = odd.client()
+    client = odd.client("operator")
     token = client.get("/odd/token").text
     assert client.post("/odd/change", {"what": "x" * 70_000, "csrf": token}).status == 413
 

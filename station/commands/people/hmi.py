@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from station.commands.options import add_config_option, complain, reporting
 from station.configuration.load import ConfigurationError, load_station
@@ -24,7 +25,8 @@ def serve(options: argparse.Namespace) -> int:
     station = load_station(options.config)
     settings = station.settings.hmi
     try:
-        from station.daemon import logs  # noqa: PLC0415  only this command needs a web server
+        from station.access.accounts_schema import AccountError  # noqa: PLC0415  only this command needs a web server
+        from station.daemon import logs  # noqa: PLC0415
         from station.hmi.app import build, site_of_station  # noqa: PLC0415
         from station.hmi.server import ServingError, address_of, listening, server_of  # noqa: PLC0415
     except ImportError as problem:
@@ -32,10 +34,15 @@ def serve(options: argparse.Namespace) -> int:
     logs.configure(station.settings.log.format, station.settings.log.level)
     try:
         with listening(settings.host, settings.port if options.port is None else options.port) as door:
-            server = server_of(build(site_of_station(station)), station)
-            say(f"pages: {address_of(settings, door.getsockname()[1])}")
+            site = site_of_station(station)
+            server = server_of(build(site), station)
+            address = address_of(settings, door.getsockname()[1])
+            say(f"pages: {address}")
+            if code := site.accounts.first_admin():
+                say(f"nobody has an account yet: open {address}welcome with name admin and code {code}")
+            sys.stdout.flush()
             server.run(sockets=[door])
-    except ServingError as problem:
+    except (ServingError, AccountError) as problem:
         return complain(problem)
     finally:
         logs.close()

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from station.hmi.guard import inside
 from station.hmi.rendering import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, site_of
 
 A_YEAR_S = 365 * 24 * 3600
@@ -35,9 +36,7 @@ def state(request: Request) -> Response:
 def appearance(request: Request) -> Response:
     """`?language=de&theme=dark&back=/parts`: kept in this browser alone."""
     asked = request.query_params
-    back = asked.get("back", "/")
-    inside = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
-    response = RedirectResponse(back if inside else "/", 303)
+    response = RedirectResponse(inside(asked.get("back", "/")), 303)
     for cookie, allowed in ((LANGUAGE_COOKIE, tuple(site_of(request).words)), (THEME_COOKIE, THEMES)):
         if asked.get(cookie) in allowed:
             response.set_cookie(cookie, asked[cookie], max_age=A_YEAR_S, httponly=True, samesite="strict")

@@ -1,0 +1,83 @@
+"""`station user`: who has an account on the pages, for the first one and for who has lost password or admin."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from typing import TYPE_CHECKING
+
+from station.commands.options import add_config_option, complain, reporting
+from station.configuration.load import ConfigurationError, load_station
+from station.terminal import console, one_line, say
+
+if TYPE_CHECKING:
+    from station.access.accounts import Accounts
+
+VIA = "shell"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `user`."""
+    parser = commands.add_parser(
+        "user", help="who has an account on the pages: list, add, roles, lock, unlock, code"
+    )  # fmt: skip
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (
+        ("list", "everybody with roles and state"),
+        ("add", "a new person; prints the one-time code for the first password"),
+        ("roles", "give other roles; ends the logins"),
+        ("lock", "keep out"),
+        ("unlock", "let in again, also after too many wrong tries"),
+        ("code", "a new one-time code: the password is void then"),
+        ("verify", "check that the trail of what was done to accounts is whole"),
+    ):
+        action = actions.add_parser(name, help=text)
+        if name == "verify":
+            action.add_argument("--anchor", default="", metavar="HASH", help="a last hash that was written down")
+        elif name != "list":
+            action.add_argument("name", metavar="NAME")
+        if name in ("add", "roles"):
+            action.add_argument("--role", required=True, metavar="R[,R]",
+                                help="viewer, operator, quality, integrator, maintenance, admin")  # fmt: skip
+        add_config_option(action)
+        action.set_defaults(run=reporting(run, ConfigurationError))
+
+
+def run(options: argparse.Namespace) -> int:
+    """One action. Exit code 1: the trail was changed."""
+    station = load_station(options.config)
+    try:
+        from station.access.accounts import AccountError  # noqa: PLC0415  argon2 is of the extra hmi
+        from station.hmi.app import accounts_of  # noqa: PLC0415
+    except ImportError as problem:
+        return complain(f"accounts need more packages ({problem}); pip install 'edge-inspection-station[hmi]'")
+    try:
+        return _done(accounts_of(station), options)
+    except AccountError as problem:
+        return complain(problem)
+
+
+def _done(accounts: Accounts, options: argparse.Namespace) -> int:
+    by = getpass.getuser()
+    roles = [role.strip() for role in getattr(options, "role", "").split(",")]
+    match options.action:
+        case "list":
+            for user in accounts.users():
+                console().print(f"{one_line(user.name)}: {', '.join(user.roles)}; {user.state}")
+        case "add":
+            code = accounts.invite(options.name, roles, by, via=VIA)
+            say(f"{options.name} chooses a password on the page /welcome with the code {code}, within seven days")
+        case "code":
+            code = accounts.renew_code(options.name, by, via=VIA)
+            say(f"{options.name} chooses a new password on the page /welcome with the code {code}, within seven days")
+        case "roles":
+            accounts.set_roles(options.name, roles, by, via=VIA)
+        case "verify":
+            verified = accounts.verified(options.anchor)
+            say(f"{verified.rows} rows are whole, the last hash is {verified.head}")
+            if verified.broken:
+                say(f"changed: {verified.broken}", error=True)
+                return 1
+        case locking:
+            accounts.set_locked(options.name, by, locked=locking == "lock", via=VIA)
+    return 0

@@ -1,0 +1,170 @@
+"""Parts on record: search, a table of them, one part with everything that is known of it, its pictures, its label."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import cv2
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from engines.overlay import Pixels
+from station.codes import ReasonCode
+from station.hmi import queries
+from station.hmi.guard import field
+from station.hmi.rendering import page, person_of, site_of
+from station.hmi.rights import Right
+from station.labels.schema import LabelError
+from station.records.parts import PartRow
+from station.records.selection import Selection
+from station.reports import trace_picture
+from station.reports.part_picture import limits_of, regions_in_words
+from station.reports.tables import csv_text
+from station.results import Verdict
+
+PAGE, CSV_ROWS = 50, 5000
+FILTER = ("part", "verdict", "reason", "recipe", "since", "until", "shift")
+JPEG_QUALITY = 88
+_HEADER = ("part_id", "session", "acquisition_id", "time", "shift", "verdict", "score", "reject_score",
+           "defect_area_mm2", "reasons", "recipe", "engine_id", "label", "defect_class")  # fmt: skip
+
+
+def routes() -> list[Route]:
+    """A label is the only thing that changes."""
+    part = "/parts/{session}/{acquisition:int}"
+    return [
+        Route("/parts", table, name="parts"),
+        Route("/parts.csv", as_csv, name="parts-csv"),
+        Route(part, detail, name="part"),
+        Route(part + "/label", label, name="part-label", methods=["POST"]),
+        Route(part + "/{camera}/{kind}.jpg", picture, name="part-picture"),
+    ]
+
+
+def table(request: Request) -> Response:
+    """The newest parts of the filter that stands in the address, a page at a time."""
+    site = site_of(request)
+    values: dict[str, Any] = {
+        "asked": request.query_params,
+        "verdicts": list(Verdict.__members__),
+        "reasons": list(ReasonCode),
+        "recipes": queries.recipes_of(site),
+        "shifts": list(site.calendar.names),
+        "filter": _filter(request),
+    }
+    try:
+        selection = queries.selection_of(request.query_params, site.calendar, time.time())
+        found = queries.newest(site, selection, PAGE, queries.mark_in(request.query_params))
+    except queries.WrongFilter as problem:
+        empty = queries.Page([], [], None)
+        return page(request, "parts.html", status=400, problem=str(problem), found=empty, older="", **values)
+    older = ""
+    if found.older is not None:
+        older = f"{_filter(request, before=f'{found.older[0]!r}_{found.older[1]}')}"
+    return page(request, "parts.html", problem="", found=found, older=older, **values)
+
+
+def as_csv(request: Request) -> Response:
+    """The same for a spreadsheet, at most the newest 5,000."""
+    site = site_of(request)
+    try:
+        selection = queries.selection_of(request.query_params, site.calendar, time.time())
+    except queries.WrongFilter as problem:
+        raise HTTPException(400, str(problem)) from problem
+    found = queries.newest(site, selection, CSV_ROWS)
+    rows = [
+        (
+            row.part_id, row.session, row.acquisition_id,
+            site.calendar.local(row.wall_time).isoformat(timespec="milliseconds"),
+            str(site.calendar.shift_at(row.wall_time)), row.verdict, row.score, row.reject_score, row.defect_area_mm2,
+            "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id,
+            None if said is None else said.label, None if said is None else said.defect_class,
+        )
+        for row, said in zip(found.rows, found.labels, strict=True)
+    ]  # fmt: skip
+    headers = {"Content-Disposition": 'attachment; filename="parts.csv"'}
+    return Response(csv_text(_HEADER, rows), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def detail(request: Request, *, status: int = 200, problem: str = "") -> Response:
+    """One part: pictures of every view, why, limits, trace, what people said, its neighbours in the filter."""
+    site, part = site_of(request), _part(request)
+    try:
+        selection = queries.selection_of(request.query_params, site.calendar, time.time())
+    except queries.WrongFilter:
+        selection = Selection()
+    found = queries.found(site, part, selection)
+    seen = site.eyes.look(part, most_px=1)  # what is there, and why not; the pictures come by addresses of their own
+    return page(
+        request,
+        "part.html",
+        status=status,
+        problem=problem,
+        found=found,
+        part=part,
+        seen=seen,
+        when=site.calendar.local(part.wall_time),
+        shift=site.calendar.shift_at(part.wall_time),
+        regions_in_words=regions_in_words,
+        limits_of=limits_of,
+        timeline=Markup(trace_picture.draw(found.trace).svg()),  # ElementTree has escaped its texts
+        filter=_filter(request),
+        classes=queries.classes_of(site),
+        may_label=person_of(request).may(Right.REVIEW),
+    )
+
+
+def label(request: Request) -> Response:
+    """Good, defective with its class, or taken back."""
+    part = _part(request)
+    try:
+        queries.say(
+            site_of(request),
+            person_of(request),
+            part,
+            field(request, "label"),
+            defect_class=field(request, "class"),
+            comment=field(request, "comment").strip(),
+        )
+    except LabelError as problem:
+        return detail(request, status=400, problem=str(problem))
+    return RedirectResponse(f"{request.url.path.removesuffix('/label')}{_filter(request)}", 303)
+
+
+def picture(request: Request) -> Response:
+    """A view as JPEG: `image` as the camera took it, `heat` under its heat map. By part and view, never by a path."""
+    part, kind = _part(request), request.path_params["kind"]
+    seen = site_of(request).eyes.look(part, camera=request.path_params["camera"])
+    pixels = None
+    if seen.views and kind in ("image", "heat"):
+        pixels = seen.views[0].image if kind == "image" else seen.views[0].heated
+    if pixels is None:
+        raise HTTPException(404, "there is no such picture of this part")
+    headers = {"Cache-Control": "private, max-age=600"}
+    return Response(_jpeg(pixels), media_type="image/jpeg", headers=headers)
+
+
+def _part(request: Request) -> PartRow:
+    """The part of the address. Raises HTTPException 404."""
+    session, acquisition_id = request.path_params["session"], request.path_params["acquisition"]
+    part = queries.one(site_of(request), session, acquisition_id)
+    if part is None:
+        raise HTTPException(404, f"no part with acquisition {acquisition_id} of session {session} is on record")
+    return part
+
+
+def _filter(request: Request, **more: str) -> str:
+    """The filter of this address, for links to others: empty or `?...`."""
+    kept = [(name, value) for name in FILTER for value in request.query_params.getlist(name) if value]
+    text = urlencode([*kept, *more.items()])
+    return f"?{text}" if text else ""
+
+
+def _jpeg(pixels: Pixels) -> bytes:
+    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return data.tobytes()

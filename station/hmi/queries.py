@@ -1,0 +1,165 @@
+"""What the pages ask of records and labels: the one place that opens them. Every look is short.
+
+A page cannot hold the write-ahead log of the line: a look that takes longer than a second is given up (`Site.reading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from starlette.datastructures import QueryParams
+
+from station.codes import ReasonCode
+from station.hmi.rights import Person
+from station.hmi.site import Site
+from station.labels.classes import DefectClass, classes
+from station.labels.labels import WORDS, Label, decide, read_labels, withdraw
+from station.labels.schema import LabelError, open_writer
+from station.labels.schema import open_reader as labels_reader
+from station.labels.writing import Reviewer
+from station.records.parts import PartRow, parts
+from station.records.selection import Mark, Selection, mark_of, neighbour, page_of
+from station.reports.shifts import Calendar, TimeError
+from station.reports.trace import Trace, find
+from station.results import Verdict
+
+MAX_ID = 2**63 - 1
+
+
+class WrongFilter(ValueError):
+    """What a person wrote into the filter is not allowed; the message says what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some parts, newest first."""
+
+    rows: Sequence[PartRow]
+    labels: Sequence[Label | None]
+    """Of each part as a whole."""
+    older: Mark | None
+    """Where the next page begins; None: there is none."""
+
+
+def selection_of(asked: QueryParams, calendar: Calendar, now: float) -> Selection:
+    """The filter of an address. Raises WrongFilter."""
+    try:
+        since = calendar.moment(asked["since"], now) if asked.get("since") else None
+        until = calendar.moment(asked["until"], now, is_end=True) if asked.get("until") else None
+        if asked.get("shift"):
+            shift = calendar.find(asked["shift"], now)
+            since = shift.start if since is None else max(since, shift.start)
+            until = shift.end if until is None else min(until, shift.end)
+    except TimeError as problem:
+        raise WrongFilter(str(problem)) from problem
+    unknown = [word for word in asked.getlist("verdict") if word not in Verdict.__members__]
+    if unknown:
+        raise WrongFilter(f'verdict "{unknown[0]}": allowed are {", ".join(Verdict.__members__)}')
+    return Selection(
+        since=since,
+        until=until,
+        verdicts=tuple(Verdict[word] for word in asked.getlist("verdict")),
+        recipe=asked.get("recipe") or None,
+        reason=_reason(asked.get("reason", "")),
+        part_id=_number(asked.get("part", ""), "part"),
+    )
+
+
+def mark_in(asked: QueryParams) -> Mark | None:
+    """Where a page begins. Raises WrongFilter."""
+    text = asked.get("before", "")
+    if not text:
+        return None
+    time, _, number = text.partition("_")
+    try:
+        return float(time), int(number)
+    except ValueError:
+        raise WrongFilter(f'before "{text:.40}": take the link to older parts') from None
+
+
+def newest(site: Site, selection: Selection, limit: int, before: Mark | None = None) -> Page:
+    """One page of the selection. Raises RecordingError, LabelError."""
+    with site.reading() as connection:
+        found = page_of(connection, selection, limit + 1, before)
+    rows = [row for _, row in found[:limit]]
+    said = {(one.session, one.acquisition_id): one for one in read_labels(site.labels) if one.camera is None}
+    labels = [said.get((row.session, row.acquisition_id)) for row in rows]
+    return Page(rows, labels, found[limit - 1][0] if len(found) > limit else None)
+
+
+def recipes_of(site: Site) -> list[str]:
+    """Names that stand in the newest parts, for a choice."""
+    with site.reading() as connection:
+        return sorted({row.recipe for _, row in page_of(connection, Selection(), 200)})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One part with what people said, its trace and its neighbours within the filter."""
+
+    part: PartRow
+    labels: Sequence[Label]
+    trace: Trace
+    newer: PartRow | None
+    older: PartRow | None
+
+
+def one(site: Site, session: str, acquisition_id: int) -> PartRow | None:
+    """A part by its key; None when it is not on record."""
+    if acquisition_id > MAX_ID:
+        return None
+    with site.reading() as connection:
+        return next(iter(parts(connection, session=session, acquisition_id=acquisition_id)), None)
+
+
+def found(site: Site, part: PartRow, selection: Selection) -> Found:
+    """Everything around a part. Raises RecordingError, LabelError."""
+    with site.reading() as connection:
+        mark = mark_of(connection, part)
+        newer, older = (neighbour(connection, selection, mark, newer=way) for way in (True, False))
+        trace = find(connection, part)
+    return Found(part, read_labels(site.labels, part), trace, newer, older)
+
+
+def classes_of(site: Site) -> list[DefectClass]:
+    """Those that a defective part may be labelled with. Raises LabelError."""
+    connection = labels_reader(site.labels)
+    if connection is None:
+        return []
+    with closing(connection):
+        return classes(connection)
+
+
+def say(site: Site, person: Person, part: PartRow, word: str, *, defect_class: str, comment: str) -> None:
+    """Keeps what a person says of a part; `withdraw` takes it back. Raises LabelError."""
+    by = Reviewer(person.name, ", ".join(person.roles))
+    with closing(open_writer(site.labels)) as labels:
+        if word == "withdraw":
+            withdraw(labels, part, by, comment=comment)
+        elif word in WORDS:
+            defective = word == "defective"
+            decide(labels, part, "defective" if defective else "good", by,
+                   defect_class=(defect_class or None) if defective else None, comment=comment)  # fmt: skip
+        else:
+            raise LabelError(f'label "{word:.40}": allowed are {", ".join(WORDS)}, withdraw')
+
+
+def _number(text: str, name: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text) <= MAX_ID):
+        raise WrongFilter(f'{name} "{text:.40}" is no whole number')
+    return int(text)
+
+
+def _reason(text: str) -> ReasonCode | None:
+    number = _number(text, "reason")
+    if number is None:
+        return None
+    try:
+        return ReasonCode(number)
+    except ValueError:
+        raise WrongFilter(f"reason {number} is not known") from None

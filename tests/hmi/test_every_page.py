@@ -1,0 +1,29 @@
+"""Every page in a real browser: nothing serious for axe, in every size, light and dark, and it fits the width."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.bench.browser import SIZES, serious_findings, visitor
+from tests.bench.pages import COOKIE, Pages
+
+OPEN = ("/live", "/login", "/welcome", "/nothing")
+OF_OPERATORS = ("/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
+OF_ADMINS = ("/users", "/audit")
+PATHS = {"": OPEN, "operator": OF_OPERATORS, "admin": OF_ADMINS}
+"""By the role of who looks."""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, size: str, theme: str) -> None:
+    for role, paths in PATHS.items():
+        cookie = {"name": COOKIE, "value": pages.token(role), "url": pages.address} if role else None
+        with visitor(browser, size=size, theme=theme, cookie=cookie) as context:
+            page = context.new_page()
+            for path in paths:
+                page.goto(pages.address + path)
+                assert serious_findings(page, axe) == [], path
+                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert wide <= 0, f"{path} is {wide} px wider than the window"

@@ -1,0 +1,48 @@
+"""Every text of the pages has a German one, with the same places for values, and none is left over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from station.access.accounts import PEOPLE_ROLES
+from station.hmi.rendering import MORE, NAVIGATION
+from station.hmi.words import LOCALE, chosen, languages
+from tests.bench.places import ROOT
+
+HMI = ROOT / "station" / "hmi"
+METHODS = [("**.py", "python"), ("**.html", "jinja2.ext.babel_extract")]
+OF_VALUES = {
+    *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE)), "PASS", "FAIL", "REVIEW", "ERROR", "good", "defective",
+    "invited", "active", "locked", "now", "last", "done", "slowed down", "sign in", "invite", "new code", "roles",
+    "lock", "unlock", "password",
+}  # fmt: skip
+"""Texts that a template gets as a value: `gettext(role)`."""
+
+
+def texts() -> Iterator[str]:
+    options = {"**.html": {"newstyle_gettext": "true", "trimmed": "false"}}
+    for _, _, message, _, _ in extract_from_dir(str(HMI), METHODS, options):
+        yield from [message] if isinstance(message, str) else [text for text in message if text]
+
+
+def test_every_text_has_a_german_one() -> None:
+    with (LOCALE / "de" / "LC_MESSAGES" / "hmi.po").open("rb") as file:
+        german = {entry.id: entry.string for entry in read_po(file, locale="de") if entry.id}
+    needed = {*texts(), *OF_VALUES}
+    assert sorted(needed - set(german)) == []
+    assert sorted(set(map(str, german)) - needed) == [], "no page shows these any more"
+    for text, other in german.items():
+        assert other, text
+        places = re.compile(r"%\(\w+\)s")
+        assert sorted(places.findall(str(text))) == sorted(places.findall(str(other))), text
+
+
+def test_a_person_chooses_then_his_browser_then_the_station() -> None:
+    known = languages()
+    assert chosen("de", "en", "en", known) == "de"
+    assert chosen("xx", "fr;q=1, de;q=0.5", "en", known) == "de"
+    assert chosen(None, "", "de", known) == "de"
