@@ -15,7 +15,10 @@ _Convert = Callable[[NDArray[np.uint8]], Pixels]
 
 def _with(code: int) -> _Convert:
     def convert(pixels: NDArray[np.uint8]) -> Pixels:
-        return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+        try:
+            return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+        except cv2.error as error:  # no width, for instance
+            raise ValueError(f"pixels of shape {pixels.shape} cannot be converted: {error.err}") from error
 
     return convert
 

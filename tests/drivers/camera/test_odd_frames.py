@@ -19,7 +19,7 @@ pytestmark = needs_lies
 SIZE_FILLED, FRAME_WIDTH, FRAME_HEIGHT, X_PADDING = 9, 10, 11, 14
 IMAGE_PRESENT, IMAGE_OFFSET, PAYLOAD_TYPE, PIXEL_FORMAT = 17, 18, 19, 20
 UNKNOWN, CHUNK_ONLY, JPEG, MULTI_PART = 0, 5, 6, 10
-MONO12_PACKED = 0x010C_0006
+MONO12_PACKED, BGR8 = 0x010C_0006, 0x0218_0015
 
 
 @pytest.fixture
@@ -58,6 +58,7 @@ def next_frame(camera: GenicamCamera) -> GrabbedFrame:
         pytest.param({X_PADDING: 1 << 40}, id="rows that end behind the memory"),
         pytest.param({IMAGE_OFFSET: 64}, id="an image that ends behind the memory"),
         pytest.param({PIXEL_FORMAT: MONO12_PACKED}, id="a format that is not taken"),
+        pytest.param({PIXEL_FORMAT: BGR8, FRAME_WIDTH: 0, X_PADDING: 3}, id="colour without a width"),
     ],
 )
 def test_an_odd_frame_has_no_pixels_and_the_camera_goes_on(
