@@ -1,9 +1,9 @@
 """What camera and PLC notice of a records' disk that stands still: a file system of its own, frozen while parts come.
 
-    sudo python -m benchmarks.frozen_disk [--seconds 60] [--journal-on-disk] [--json FILE]
+    sudo python -m benchmarks.frozen_disk [--seconds 60] [--before S] [--journal-on-disk] [--json FILE]
 
 The real daemon with the software camera and a small engine; its work folder lies on an ext4 of 256 MB in a file,
-mounted through a loop device, which works for as long a time (`before`) and is then frozen with fsfreeze. A client
+mounted through a loop device, which works for a while (`before`) and is then frozen with fsfreeze. A client
 reads the status block without a pause, good and bad parts come all the time. `--journal-on-disk` keeps open parts on
 that disk as well, as it was before they lay in memory.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -95,8 +96,8 @@ def send_parts(bench: Bench, until: float) -> dict[int, bool]:
     return sent
 
 
-def measure(seconds: float, *, journal_on_disk: bool) -> dict[str, Any]:
-    """All figures of one run."""
+def measure(seconds: float, *, journal_on_disk: bool, before_s: float) -> dict[str, Any]:
+    """All figures of one run; `before_s`: how long the disk works at first."""
     with tempfile.TemporaryDirectory(prefix="frozen-") as name, own_disk(Path(name)) as disk:
         settings: dict[str, Any] = {
             "station__work_dir": str(disk / "work"),
@@ -107,7 +108,7 @@ def measure(seconds: float, *, journal_on_disk: bool) -> dict[str, Any]:
             bench.start()
             poller = Poller(bench.port)
             began = time.monotonic()
-            sent = send_parts(bench, began + seconds)
+            sent = send_parts(bench, began + before_s)
             subprocess.run(["fsfreeze", "--freeze", str(disk)], check=True)
             frozen = time.monotonic()
             thaw = threading.Timer(seconds, subprocess.run, [["fsfreeze", "--unfreeze", str(disk)]])
@@ -135,16 +136,20 @@ def measure(seconds: float, *, journal_on_disk: bool) -> dict[str, Any]:
                 "wrong_or_missing_on_record": sum(on_record.get(id_) != right[id_].name for id_ in sent),
                 "warnings": warnings,
                 "exit_code": code,
+                "load_average": [round(load, 1) for load in os.getloadavg()],
             }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--before", type=float, metavar="S", help="how long the disk works at first; default: as long")
     parser.add_argument("--journal-on-disk", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found = measure(options.seconds, journal_on_disk=options.journal_on_disk)
+    found = measure(
+        options.seconds, journal_on_disk=options.journal_on_disk, before_s=options.before or options.seconds
+    )
     print(json.dumps(found, indent=2))
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
