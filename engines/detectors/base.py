@@ -45,6 +45,8 @@ class Detector(nn.Module, ABC):
     default_training: ClassVar[TrainDefaults] = TrainDefaults()
     has_closed_form: ClassVar[bool] = True
     """`initialise` alone gives a detector that is worth something."""
+    features_version: ClassVar[int] = 1
+    """Raised when `features` computes other numbers: those that an earlier version kept in a cache are made anew."""
     map_score: ClassVar[MapScore | None] = None
     """How the image score follows from the map; None: it does not, and zones of a frame cannot be ignored."""
     backbone: Backbone

@@ -107,14 +107,14 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             detector,
             dataset,
             spec,
-            detector_key=f"{options.detector} {detector.backbone.key}",
+            detector_key=f"{options.detector} {detector.features_version} {detector.backbone.key}",
             folder=cache,
             on_progress=lambda done, total: on_step("features", done, total),
             location=located.location,
         )
         key = checkpoint_key(
-            data=dataset.sha256, input=spec, detector=options.detector, backbone=detector.backbone.key, learn=learning,
-            location=located.location.content_id, software=software(),
+            data=dataset.sha256, input=spec, detector=f"{options.detector} {detector.features_version}",
+            backbone=detector.backbone.key, learn=learning, location=located.location.content_id, software=software(),
         )  # fmt: skip
         checkpoint = FileCheckpoint(cache, key, messages.append)
         known_bad = {index: dataset.files[index] for index in learning.refinement.known_bad}
