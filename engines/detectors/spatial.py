@@ -2,7 +2,8 @@
 
 Three streams of a frozen trunk, one finer (texture, small defects) and two coarse ones (structure), are projected,
 averaged with their neighbours [4] and whitened in closed form per location (`whitening`, after [1]), then pass a few
-couplings [2] that all locations share, as in [3]. With z, log_det of the couplings at a location, the deviance per dimension
+couplings [2] that all locations share, as in [3]. With z, log_det of the couplings at a location, the deviance per
+dimension
 
     e = (|z|^2 - 2 log_det) / dim
 
