@@ -7,6 +7,7 @@ replies. Loads nothing but the standard library, since every short command pays 
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,12 @@ from typing import Any
 
 MAX_LINE_BYTES = 64 * 1024
 LONGEST_SOCKET_PATH = 100
+
+
+def check_socket_path(path: Path) -> None:
+    """Raises ControlError: the kernel takes no socket of a longer name."""
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        raise ControlError(f"{path}: longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter station.work_dir")
 
 
 class ControlError(Exception):

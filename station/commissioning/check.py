@@ -15,11 +15,12 @@ from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable, SignatureError
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
-from station.configuration.runtime_folder import is_in_memory
+from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.configuration.section import did_you_mean
-from station.control import ControlError, request
+from station.control import ControlError, check_socket_path, request
 from station.daemon import assembly
 from station.line.inspection.loading import LimitsError, load_inspector
+from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, usable_schema
 
 MB = 1024 * 1024
 
@@ -50,7 +51,9 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     if configuration.trust.required != "no":
         yield _trusted_keys(configuration)
     yield _disk(configuration)
+    yield _records(configuration)
     yield _runtime_folder(configuration)
+    yield _control_socket(configuration)
 
 
 def _running(configuration: LoadedConfiguration) -> bool:
@@ -156,8 +159,38 @@ def _disk(configuration: LoadedConfiguration) -> Finding:
     return Finding("disk", True, found)
 
 
+def _records(configuration: LoadedConfiguration) -> Finding:
+    folder = configuration.records_dir
+    if not (folder / DATABASE_FILE).exists():
+        return Finding("records", True, f"none in {folder} yet; the first start makes them")
+    try:
+        schema = usable_schema(folder)
+    except RecordingError as problem:
+        return Finding("records", False, str(problem))
+    if schema == SCHEMA_VERSION:
+        return Finding("records", True, f"{folder}, schema {schema}")
+    found = f"{folder}, schema {schema}: the next start makes it {SCHEMA_VERSION}, which older software does not read; "
+    return Finding("records", True, found + "make a backup first: station backup")
+
+
+def _control_socket(configuration: LoadedConfiguration) -> Finding:
+    try:
+        check_socket_path(configuration.control_socket)
+    except ControlError as problem:
+        return Finding("control socket", False, str(problem))
+    return Finding("control socket", True, str(configuration.control_socket))
+
+
 def _runtime_folder(configuration: LoadedConfiguration) -> Finding:
     folder = configuration.runtime_dir
+    try:
+        make_runtime_folder(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        return Finding(
+            "open parts", False, f"{folder} cannot be written: {problem.strerror}; check [station] runtime_dir"
+        )
     by_systemd = "" if configuration.settings.station.runtime_dir else "; under systemd its RuntimeDirectory"
     if is_in_memory(folder):
         return Finding("open parts", True, f"{folder}, in memory{by_systemd}")

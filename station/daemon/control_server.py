@@ -21,7 +21,7 @@ import structlog
 
 from station.access.rights import needed
 from station.access.roles import Caller, RoleGroups
-from station.control import LONGEST_SOCKET_PATH, MAX_LINE_BYTES, ControlError
+from station.control import MAX_LINE_BYTES, ControlError, check_socket_path
 
 log = structlog.get_logger()
 
@@ -133,8 +133,7 @@ class ControlServer:
 
         `groups`: who may do more than look. `refused` hears, on any thread, who asked for what he may not.
         """
-        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
-            raise ControlError(f"{path}: longer than {LONGEST_SOCKET_PATH} bytes; choose a shorter station.work_dir")
+        check_socket_path(path)
         if path.exists():
             if _is_in_use(path):
                 raise ControlError(f"{path}: another station runs in this work folder; stop it or use another")

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import sys
+import threading
 import time
 import uuid
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from station.daemon.plc_requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing
 from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
+from station.daemon.systemd import Hangups, reload_on_hangup
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import CameraAbsent, Cameras
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
@@ -107,9 +109,9 @@ def run(configuration: LoadedConfiguration) -> int:
     sys.setswitchinterval(GIL_SWITCH_S)
     cv2.setNumThreads(1)  # the engine leaves one core to the line: a second thread of OpenCV waits for it
     settings = configuration.settings
-    stop = stop_on_signals()
+    stop, reload_asked = stop_on_signals(), reload_on_hangup()
     with contextlib.ExitStack() as opened:
-        stages = _start(configuration, opened)
+        stages = _start(configuration, opened, reload_asked)
         longest_way_ms = settings.station.deadline_ms + settings.lead_camera.no_frame_ms
         supervisor = Supervisor(
             stages,
@@ -122,7 +124,7 @@ def run(configuration: LoadedConfiguration) -> int:
     return supervisor.run()
 
 
-def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> Stages:
+def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, reload_asked: threading.Event) -> Stages:
     """Brings the stages up in the order in which they need each other."""
     session = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
     records = _open_records(configuration, session, opened)
@@ -160,6 +162,8 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
     gpu_watch = assembly.gpu_watch(configuration, line.signalling.post)
     if gpu_watch is not None:
         gpu_watch.start()
+    hangups = Hangups(reload_asked, changeover.reload)
+    hangups.start()
     log.info(
         "station runs",
         session=session,
@@ -184,6 +188,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack) -> 
         ejection=line.ejection,
         late_cameras=late_cameras,
         live=line.live,
+        hangups=hangups,
     )
 
 

@@ -27,7 +27,7 @@ from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.late_cameras import LateCameras
 from station.daemon.plc_requests import PlcRequests
-from station.daemon.systemd import Notifier
+from station.daemon.systemd import Hangups, Notifier
 from station.jobs.plan import PlanBuilding
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import Cameras
@@ -77,6 +77,7 @@ class Stages:
     plc_requests: PlcRequests
     plans: PlanBuilding
     live: LiveStage
+    hangups: Hangups
     gpu_watch: GpuWatch | None = None
     """Where a GPU may run the engine."""
     ejection: EjectionStage | None = None
@@ -189,6 +190,7 @@ class Supervisor:
             "acquisition": stages.cameras.is_alive,
             "control": stages.control.is_alive,
             "PLC requests": stages.plc_requests.is_alive,
+            "hangups": stages.hangups.is_alive,
             "ejection": stages.ejection is None or stages.ejection.is_alive,
             "late cameras": stages.late_cameras is None or stages.late_cameras.is_well,
         }
@@ -245,7 +247,7 @@ class Supervisor:
             log.error("parts stayed between camera and ejector", after_s=COAST_S)
         stopping.step("teaching", STEP_S, stages.teaching.close)
         stopping.step("plans", STEP_S, stages.plans.close)
-        if not stages.plc_requests.stop(timeout_s=2.0):
+        if not (stages.plc_requests.stop(timeout_s=2.0) and stages.hangups.stop(timeout_s=2.0)):
             log.error("a change of recipe, engine or configuration did not end in time")
             code = code or EXIT_STAGE_FAILED
         if stages.late_cameras is not None:

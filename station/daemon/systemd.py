@@ -1,10 +1,26 @@
-"""sd_notify(3): READY, STATUS, WATCHDOG and STOPPING, when systemd asks for them; nothing otherwise."""
+"""What systemd and the station say to each other.
+
+To systemd: sd_notify(3) READY, STATUS, WATCHDOG and STOPPING, when it asks for them; nothing otherwise. From it: SIGHUP
+(`systemctl reload station`) asks for a reload; without a handler it would end the daemon at once.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 import time
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+
+from station.daemon.changeover import ChangeRefused
+
+log = structlog.get_logger()
+
+WHO = "SIGHUP"
 
 
 class Notifier:
@@ -44,3 +60,54 @@ class Notifier:
             except OSError:
                 # systemd gone or its socket full: the station goes on; the watchdog fires if it matters
                 return
+
+
+def reload_on_hangup() -> threading.Event:
+    """From here on SIGHUP only sets this flag; one that comes before anybody looks is not lost."""
+    asked = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+
+    signal.signal(signal.SIGHUP, on_signal)
+    return asked
+
+
+class Hangups:
+    """Owns the thread that reloads when the flag is set. Several signals during one reload are one more reload."""
+
+    def __init__(self, asked: threading.Event, reload: Callable[[str], None]) -> None:
+        """`reload` gets who asks; it raises ChangeRefused, which is on record and in `station status` already."""
+        self._asked = asked
+        self._reload = reload
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="hangups")
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the thread after the reload in hand; False when that takes longer."""
+        if self._thread.ident is None:
+            return True
+        self._stopping = True
+        self._asked.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            self._asked.wait()
+            if self._stopping:
+                return
+            self._asked.clear()
+            try:
+                self._reload(WHO)
+            except ChangeRefused as problem:
+                log.warning("reload refused", asked_by=WHO, why=str(problem))
+            except Exception:  # stage boundary: the next signal is heard
+                log.exception("reload failed", asked_by=WHO)

@@ -5,6 +5,7 @@ One row of `parts` per part, one of `views` per camera that has seen it, `events
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -168,11 +169,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """All steps in one transaction: a station that is killed meanwhile finds the old version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise RecordingError(
-            f'"{path}" has schema version {version}, this station knows up to {SCHEMA_VERSION}; '
-            "use the newer station or move the file away"
-        )
+    _check_not_newer(version, path)
     if version == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -181,6 +178,34 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
+
+
+def _check_not_newer(version: int, path: Path) -> None:
+    if version > SCHEMA_VERSION:
+        raise RecordingError(
+            f'"{path}" has schema version {version}, this station knows up to {SCHEMA_VERSION}; use the newer station, '
+            "restore the backup made before the upgrade, or move the file away"
+        )
+
+
+def usable_schema(path: Path) -> int:
+    """The schema version of records that a start would take as they are or convert; changes nothing.
+
+    Raises:
+        RecordingError: a start would refuse them.
+    """
+    file = path / DATABASE_FILE
+    if file.is_dir():
+        raise RecordingError(f'"{file}" is a folder; move it away, the station makes the file')
+    try:
+        connection, version = _connected(file, "mode=ro")
+        with contextlib.closing(connection):
+            _check_not_newer(version, file)
+            if version == SCHEMA_VERSION:
+                _check_tables(connection, file)
+    except sqlite3.Error as problem:
+        raise RecordingError(f'"{file}": {problem}') from problem
+    return version
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:

@@ -20,6 +20,7 @@ PACKAGES = {
     "npm": "npm",
     "pkg-config": "pkg-config",
     "shellcheck": "shellcheck",
+    "systemd-analyze": "systemd",
     "valgrind": "valgrind",
 }
 

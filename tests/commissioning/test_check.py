@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +16,7 @@ from station.commands.main import main
 from station.commissioning.check import Finding, check
 from station.configuration import load as config
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.records.schema import DATABASE_FILE, SCHEMA_VERSION
 from station.results import Verdict
 from tests.bench.cameras import numbered_image
 from tests.bench.engines.signing import make_keys
@@ -52,6 +55,37 @@ def test_a_store_in_a_folder_that_is_not_there(station: Path) -> None:
     found = findings(station, '[engine]\nstore = "/srv/nowhere/engines"\n')["engine"]
     assert not found.ok
     assert "neither it nor /srv/nowhere is there" in found.detail
+
+
+def test_a_work_folder_whose_socket_has_too_long_a_name(station: Path) -> None:
+    found = findings(station)["control socket"]
+    assert (found.ok, found.detail.endswith("control.sock")) == (True, True)
+    found = findings(station, f'[station]\nwork_dir = "{"w" * 100}"\n')["control socket"]
+    assert not found.ok
+    assert "longer than 100 bytes; choose a shorter station.work_dir" in found.detail
+
+
+def test_records_that_a_start_would_refuse_or_convert(station: Path) -> None:
+    assert "the first start makes them" in findings(station)["records"].detail
+    recorder = Recorder(RecorderSettings(station.parent / "work" / "records"), "session")
+    recorder.start()
+    recorder.stop(10)
+    file = station.parent / "work" / "records" / DATABASE_FILE
+    assert findings(station)["records"].ok
+    for version, ok, said in ((2, True, "make a backup first"), (SCHEMA_VERSION + 1, False, "use the newer station")):
+        with closing(sqlite3.connect(file)) as database:
+            database.execute(f"PRAGMA user_version = {version}")
+        found = findings(station)["records"]
+        assert (found.ok, said in found.detail) == (ok, True), found
+    file.write_bytes(b"scribbled" * 1000)
+    assert not findings(station)["records"].ok
+
+
+def test_a_folder_for_open_parts_that_cannot_be_made(station: Path) -> None:
+    (station.parent / "run").write_text("a file is in the way")
+    found = findings(station, '[station]\nruntime_dir = "run"\n')["open parts"]
+    assert not found.ok
+    assert "check [station] runtime_dir" in found.detail
 
 
 def test_the_keys_that_are_trusted(station: Path) -> None:

@@ -51,6 +51,32 @@ ALWAYS = {
 }
 
 
+SCHEMA_3 = {
+    "sessions": "session start_wall_time end_wall_time clean",
+    "parts": "id session acquisition_id part_id source encoder_count wall_time signalled_ms verdict reasons score "
+    "reject_score defect_area_mm2 engine_id recipe recipe_checksum config_checksum challenge late late_verdict "
+    "recovered extra",
+    "views": "id part camera frame_id received_ms inspection_start_ms engine_start_ms engine_end_ms decided_ms verdict "
+    "reasons score raw_score reject_score defect_area_mm2 region_count regions mean_grey saturated_share sharpness "
+    "image_path map_path map_low map_high image_skipped image_deleted",
+    "events": "id session wall_time kind level detail",
+}
+
+
+def test_software_that_knows_this_schema_reads_and_writes_what_newer_software_leaves(tmp_path: Path) -> None:
+    """The way back: within a schema version, tables may come and columns may not. Another column: another version."""
+    with closing(open_writer(tmp_path / DATABASE_FILE)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        for table, columns in SCHEMA_3.items():
+            found = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            assert found == columns.split(), table
+        refusing = (
+            "SELECT sql FROM sqlite_master "
+            "WHERE tbl_name != 'audit' AND (sql LIKE '%UNIQUE INDEX%' OR type = 'trigger')"
+        )
+        assert connection.execute(refusing).fetchall() == [], "it would refuse rows of older software"
+
+
 def write_old(path: Path, version: int, *rows: dict[str, object]) -> None:
     """Records as a station of that time left them."""
     with closing(sqlite3.connect(path)) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -53,13 +54,20 @@ def test_reload_takes_up_new_limits_and_refuses_what_needs_a_restart(bench: Benc
     assert station("reload", "--config", str(bench.config_path)).returncode == 0
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert bench.part(bad()).passed
+    bench.write_config(decision__reject_score=0.5, decision__review_score=0.4)
+    assert bench.process is not None
+    before = bench.status()["config_checksum"]
+    bench.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: bench.status()["config_checksum"] != before, "the reload by SIGHUP")
+    wait_for(lambda: bench.plc.ready, "TriggerReady")
+    assert not bench.part(bad()).passed, "systemctl reload station took the limits up; the signal ended it before"
     bench.write_config(records__queue_size=99)
     refused = station("reload", "--config", str(bench.config_path))
     assert refused.returncode == 2
     assert "need a restart: records" in refused.stderr
     assert bench.terminate() == 0
     checksums = [row.config_checksum for row in bench.rows()]
-    assert len(checksums) == len(set(checksums)) == 2
+    assert len(checksums) == len(set(checksums)) == 3
 
 
 def test_no_warning_is_given_from_start_to_stop(tmp_path: Path) -> None:

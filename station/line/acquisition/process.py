@@ -167,7 +167,7 @@ def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> Open | Finish | N
 def main(arguments: list[str]) -> int:
     fd, daemon = int(arguments[0]), int(arguments[1])
     # The daemon decides when this process ends: by `Finish`, by closing the link, or by its own death.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != daemon:
