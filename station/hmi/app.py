@@ -28,7 +28,7 @@ from station.control import ControlError
 from station.hmi.guard import guarded
 from station.hmi.headers import BodyLimit, Headers
 from station.hmi.line import LineState
-from station.hmi.pages import account, home, live, parts, users
+from station.hmi.pages import account, home, live, parts, review, users
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.site import Site
@@ -39,7 +39,7 @@ from station.reports.seen import Eyes
 from station.reports.shifts import calendar_of
 from station.terminal import one_line
 
-PAGES: tuple[ModuleType, ...] = (home, live, parts, account, users)
+PAGES: tuple[ModuleType, ...] = (home, live, review, parts, account, users)
 """A page is a module with `routes()`; here is its place, and in `rights.ROUTES` who may open it."""
 FORESEEN = (RecordingError, AccountError, LabelError, ConfigurationError, ControlError, sqlite3.Error, OSError)
 """What a person can set right; the message says what."""

@@ -98,6 +98,12 @@ ROUTES: Mapping[str, Right] = {
     "users": Right.USERS,
     "users-change": Right.USERS,
     "audit": Right.AUDIT,
+    "review": Right.REVIEW,
+    "review-picture": Right.REVIEW,
+    "review-decide": Right.REVIEW,
+    "review-undo": Right.REVIEW,
+    "review-later": Right.REVIEW,
+    "review-keep": Right.REVIEW,
 }
 """By the name of the route."""
 

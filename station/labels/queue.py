@@ -144,7 +144,7 @@ def take(connection: sqlite3.Connection, by: Reviewer, *, overrules: bool, now: 
         if row is None:
             return None
         if not row[1]:
-            connection.execute("UPDATE items SET leased_by = NULL, leased_until = NULL WHERE leased_by = :name", values)
+            _release(connection, values)
         return _lease(connection, int(row[0]), values)
 
 
@@ -152,10 +152,18 @@ def take_this(
     connection: sqlite3.Connection, item_id: int, by: Reviewer, *, overrules: bool, now: float
 ) -> Item | None:
     """Leases this part, as after an undo; None: somebody else has it, or may have it. Raises LabelError."""
-    values = {"name": by.name, "overrules": overrules, "now": now, "until": now + LEASE_S, "id": item_id}
+    values = {
+        "name": by.name,
+        "overrules": overrules,
+        "now": now,
+        "until": now + LEASE_S,
+        "id": item_id,
+        "but": item_id,
+    }
     with changing(connection):
         if connection.execute(f"SELECT 1 FROM items WHERE id = :id AND {_FREE}", values).fetchone() is None:
             return None
+        _release(connection, values)
         return _lease(connection, item_id, values)
 
 
@@ -193,6 +201,12 @@ def _one(connection: sqlite3.Connection, where: str, values: tuple[str | int, ..
     if row is None:
         raise LabelError("this part is not in the review queue; ask for a review on the page of the part")
     return Item(*row)
+
+
+def _release(connection: sqlite3.Connection, values: dict[str, object]) -> None:
+    """Everybody has one part in hand."""
+    others = "UPDATE items SET leased_by = NULL, leased_until = NULL WHERE leased_by = :name AND id <> :but"
+    connection.execute(others, {"but": 0, **values})
 
 
 def _lease(connection: sqlite3.Connection, item_id: int, values: dict[str, object]) -> Item:

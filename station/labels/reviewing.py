@@ -126,6 +126,17 @@ def undo(connection: sqlite3.Connection, item_id: int, by: Reviewer, *, now: flo
     return item_of(connection, item_id)
 
 
+def last_said(connection: sqlite3.Connection, by: Reviewer) -> tuple[Item, Said] | None:
+    """What this person said last of a part in the queue and may still take back."""
+    row = connection.execute(
+        "SELECT items.id, s.id, s.label, s.kind, s.refers, s.reviewer, s.at FROM standing AS s JOIN items "
+        "ON items.session = s.session AND items.acquisition_id = s.acquisition_id "
+        "WHERE s.reviewer = ? AND s.camera IS NULL ORDER BY s.id DESC LIMIT 1",
+        [by.name],
+    ).fetchone()
+    return None if row is None else (item_of(connection, row[0]), Said(*row[1:]))
+
+
 def regions_of(connection: sqlite3.Connection, decision: int) -> list[DrawnRegion]:
     """What was drawn with a decision."""
     rows = connection.execute("SELECT camera, polygon, source FROM regions WHERE decision = ? ORDER BY id", [decision])

@@ -195,12 +195,17 @@ def _font_scale(size: float) -> float:
     return 0.72 * size * PNG_SCALE / 22
 
 
-def data_uri(pixels: Pixels) -> str:
-    """RGB pixels as a JPEG within the text of a page. Raises ImageError."""
+def jpeg(pixels: Pixels) -> bytes:
+    """RGB pixels as a JPEG. Raises ImageError."""
     done, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise ImageError(f"pixels of shape {pixels.shape} cannot be encoded")
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+    return data.tobytes()
+
+
+def data_uri(pixels: Pixels) -> str:
+    """RGB pixels as a JPEG within the text of a page. Raises ImageError."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg(pixels)).decode()}"
 
 
 def _number(value: float) -> str:

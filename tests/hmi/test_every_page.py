@@ -9,7 +9,7 @@ from tests.bench.browser import SIZES, serious_findings, visitor
 from tests.bench.pages import COOKIE, Pages
 
 OPEN = ("/live", "/login", "/welcome", "/nothing")
-OF_OPERATORS = ("/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
+OF_OPERATORS = ("/review", "/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
 OF_ADMINS = ("/users", "/audit")
 PATHS = {"": OPEN, "operator": OF_OPERATORS, "admin": OF_ADMINS}
 """By the role of who looks."""

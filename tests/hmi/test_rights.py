@@ -9,7 +9,7 @@ from station.hmi.app import PAGES
 from station.hmi.rights import ROLES, ROUTES, Person, Right
 from tests.bench.pages import Pages
 
-VALUES = {"session": "s1", "acquisition": 2, "camera": "top", "kind": "image"}
+VALUES = {"session": "s1", "acquisition": 2, "camera": "top", "kind": "image", "item": 1}
 REFUSED = (401, 403)
 
 

@@ -18,7 +18,7 @@ METHODS = [("**.py", "python"), ("**.html", "jinja2.ext.babel_extract")]
 OF_VALUES = {
     *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE)), "PASS", "FAIL", "REVIEW", "ERROR", "good", "defective",
     "invited", "active", "locked", "now", "last", "done", "slowed down", "sign in", "invite", "new code", "roles",
-    "lock", "unlock", "password",
+    "lock", "unlock", "password", "critical", "major", "minor", "cosmetic",
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

@@ -92,7 +92,7 @@ def detection_rate(rejected: Sequence[Stratum], passed: Sequence[Stratum]) -> Es
 
     Each stratum is drawn with the distribution whose quantiles are the bounds of Clopper and Pearson, the rejected ones
     on their lower side and the passed ones on their upper: Jeffreys' distribution, which lies between the two, covers
-    too rarely where a sample found nothing (docs/decisions/0029-review-and-reports.md).
+    less than 93 % where a sample that found nothing could have found two (docs/decisions/0029-review-and-reports.md).
     """
     found = sum(one.expected_defective for one in rejected)
     missed = sum(one.expected_defective for one in passed)
