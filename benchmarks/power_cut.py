@@ -44,10 +44,12 @@ from station.results import Verdict
 from station.simulation.run.processes import stopped_in_order
 from tests.bench.bench import Bench, bad, good
 from tests.bench.recorded_disk import Replay, Write, mounted_image, read_writes, recorded_disk
+from tests.bench.waiting import wait_for
 
 MEGABYTES = 64
 POLL_S = 0.02
 STOP_S = 20.0
+SLOW_S, RESULT_S = 60.0, 5.0
 PROMISED_S = 0.2
 
 
@@ -72,7 +74,10 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher")
         self._thread.start()
 
-    def stop(self) -> None:
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
 
@@ -97,14 +102,18 @@ def write_for(seconds: float, folder: Path, disk: Path) -> Seen:
     }
     with Bench(folder, **settings) as bench:
         bench.start()
-        watcher = Watcher(disk / "work" / "records", seen)
         seen.from_ns = time.monotonic_ns()
         end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s:
-            part_id = bench.send(bad() if len(seen.told) % 3 == 0 else good())
-            result = bench.result(part_id)
-            seen.told[part_id] = (time.monotonic_ns(), Verdict(result.result).name)
-        watcher.stop()
+        with Watcher(disk / "work" / "records", seen):
+            while time.monotonic() < end_s:
+                wait_for(lambda: bench.plc.ready, "TriggerReady", SLOW_S)
+                part_id = bench.send(bad() if len(seen.told) % 3 == 0 else good())
+                try:
+                    wait_for(lambda part_id=part_id: part_id in bench.plc.results, "the result", RESULT_S)  # type: ignore[misc]
+                except AssertionError:  # a trigger that came while the station was not ready: nobody was shown anything
+                    continue
+                result = bench.plc.results[part_id][0]
+                seen.told[part_id] = (time.monotonic_ns(), Verdict(result.result).name)
         bench.kill()
         seen.until_ns = time.monotonic_ns()
     return seen

@@ -38,8 +38,8 @@ SAMPLE_S = 5.0
 SAY_S = 60.0
 NOT_READY_S = 90.0
 """Longest time until a station is ready again; a start takes some seconds of a core."""
-STALLED_S = 60.0
-SETTLED_S = 60.0
+STALLED_S = 180.0
+SETTLED_S = 180.0
 BEFORE_S = 1.5
 """A part that was triggered so long before a process ended may not have come to its end in it."""
 AFTER_S = 0.3
@@ -258,7 +258,7 @@ class _Run:
     def end(self) -> int | None:
         """Takes all faults back and ends the station; its exit code."""
         self._doing.close()
-        return self._keeper.end(60.0)
+        return self._keeper.end(SETTLED_S)
 
     # ---- afterwards ---------------------------------------------------------------------------------------------
 
@@ -271,10 +271,11 @@ class _Run:
         figures, problems = settle(self._truths, state, recorded, self._dark)
         taken, growing = memory(self._samples)
         problems += growing + done.problems + self._problems_of_lives(code)
+        slow = []
         if not self._settled:
-            problems.append(f"the station had not settled {SETTLED_S:.0f} s after the last part")
+            slow.append(f"the station had not settled {SETTLED_S:.0f} s after the last part")
         if self._longest_not_ready_s > NOT_READY_S:
-            problems.append(f"the station was not ready for {self._longest_not_ready_s:.0f} s")
+            slow.append(f"the station was not ready for {self._longest_not_ready_s:.0f} s")
         seconds = (self._fed_out_s or time.monotonic()) - self._began_s
         return {
             "asked": {"parts": self._asked.parts, "faults": self._asked.faults, "seed": self._asked.seed},
@@ -291,6 +292,7 @@ class _Run:
             "dark_s": round(sum(gap.until_s - gap.from_s for gap in self._dark), 1),
             "belt_waited_s": state.belt_waited_s,
             "memory": taken,
+            "slow": slow,
             "problems": problems,
         }
 
@@ -311,7 +313,7 @@ class _Run:
         )
 
 
-START_S = 120.0
+START_S = 300.0
 SEEN_S = 0.5
 """Until the PLC sees that a station is gone."""
 

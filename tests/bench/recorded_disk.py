@@ -129,7 +129,8 @@ def recorded_disk(folder: Path, megabytes: int) -> Iterator[Path]:
         try:
             yield mounted
         finally:
-            subprocess.run(["umount", str(mounted)], check=True)
+            if subprocess.run(["umount", str(mounted)], check=False).returncode:  # somebody still has a file open
+                subprocess.run(["umount", "--lazy", str(mounted)], check=True)
     finally:
         subprocess.run(["umount", "--lazy", str(device)], check=False, stderr=subprocess.DEVNULL)
         server.terminate()
