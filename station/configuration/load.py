@@ -36,6 +36,9 @@ OF_PAGES = "hmi"
 _UNSET = object()
 _SHOWN_CHARACTERS = 60
 
+SIMULATED = ("simtl", "viky")
+"""Producers of software cameras."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfiguration:
@@ -89,6 +92,12 @@ class LoadedConfiguration:
     def belt_path(self) -> Path:
         """Where the number of parts between camera and ejector is kept."""
         return self.runtime_dir / "belt.bin"
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether a camera shows parts that are on no line: a software camera, or pictures of a folder."""
+        cameras = self.settings.cameras.values()
+        return any(camera.driver == "folder" or camera.producer in SIMULATED for camera in cameras)
 
     @property
     def engine_store(self) -> Path | None:

@@ -227,12 +227,6 @@ def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:
     )
 
 
-def is_simulated(configuration: LoadedConfiguration) -> bool:
-    """Whether a camera shows parts that are on no line: a software camera, or pictures of a folder."""
-    cameras = configuration.settings.cameras.values()
-    return any(camera.driver == "folder" or camera.producer in ("simtl", "viky") for camera in cameras)
-
-
 def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) -> GpuWatch | None:
     """Watches the GPU, where one may run the engine; None without."""
     if configuration.settings.engine.runtime not in ("auto", "tensorrt"):

@@ -313,7 +313,7 @@ def _build_line(
         tracks=ejection is not None,
     )
     routing.connect(signalling.post, None if ejection is None else ejection.post, inspection.begin)
-    simulated = assembly.is_simulated(configuration)
+    simulated = configuration.is_simulated
     live = LiveStage(
         configuration.runtime_dir,
         session,

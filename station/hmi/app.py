@@ -28,12 +28,15 @@ from station.control import ControlError
 from station.hmi.guard import guarded
 from station.hmi.headers import BodyLimit, Headers
 from station.hmi.line import LineState
+from station.hmi.live.hub import LiveHub
+from station.hmi.live.shift import ShiftCounts
 from station.hmi.pages import account, home, live, parts, review, users
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.site import Site
 from station.hmi.words import languages
 from station.labels.schema import LabelError
+from station.live.reading import LiveReader
 from station.records.schema import RecordingError
 from station.reports.seen import Eyes
 from station.reports.shifts import calendar_of
@@ -49,11 +52,13 @@ _KEEP = "public, max-age=31536000, immutable"
 def site_of_station(station: LoadedConfiguration) -> Site:
     """What the pages of this station share."""
     words = languages()
+    calendar = calendar_of(station.settings.station)
     return Site(
         station=station,
-        calendar=calendar_of(station.settings.station),
+        calendar=calendar,
         eyes=Eyes(station.records_dir, station),
         line=LineState(station.control_socket),
+        live=LiveHub(LiveReader(station.runtime_dir), ShiftCounts(station.records_dir, calendar)),
         words=words,
         rendering=Rendering(words),
         accounts=accounts_of(station),

@@ -57,14 +57,14 @@ def person_of(request: Request) -> Person:
     return getattr(request.state, "person", Person(""))
 
 
-def language_of(request: Request) -> str:
+def language_of(request: HTTPConnection) -> str:
     """The code of the language of this page."""
     site = site_of(request)
     accepted = request.headers.get("accept-language", "")
     return chosen(request.cookies.get(LANGUAGE_COOKIE), accepted, site.settings.language, site.words)
 
 
-def words_of(request: Request) -> Words:
+def words_of(request: HTTPConnection) -> Words:
     """For texts that are made outside of a template."""
     return site_of(request).words[language_of(request)]
 

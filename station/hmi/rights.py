@@ -104,6 +104,12 @@ ROUTES: Mapping[str, Right] = {
     "review-undo": Right.REVIEW,
     "review-later": Right.REVIEW,
     "review-keep": Right.REVIEW,
+    "live-socket": Right.LIVE,
+    "live-part": Right.LIVE,
+    "live-seen": Right.OPERATE,
+    "live-online": Right.OPERATE,
+    "live-offline": Right.OPERATE,
+    "live-clear": Right.CLEAR,
 }
 """By the name of the route."""
 

@@ -13,6 +13,7 @@ from station.access.accounts import Accounts
 from station.configuration.load import LoadedConfiguration
 from station.configuration.model import HmiSection
 from station.hmi.line import LineState
+from station.hmi.live.hub import LiveHub
 from station.hmi.rendering import Rendering
 from station.hmi.words import Words
 from station.labels.schema import labels_beside
@@ -36,6 +37,8 @@ class Site:
     """Pictures of parts."""
     line: LineState
     """What the daemon says of itself."""
+    live: LiveHub
+    """What Live shows."""
     words: Mapping[str, Words]
     rendering: Rendering
     accounts: Accounts

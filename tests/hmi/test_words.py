@@ -9,6 +9,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from station.access.accounts import PEOPLE_ROLES
+from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
 from station.hmi.rendering import MORE, NAVIGATION
 from station.hmi.words import LOCALE, chosen, languages
 from tests.bench.places import ROOT
@@ -23,6 +24,21 @@ OF_VALUES = {
 """Texts that a template gets as a value: `gettext(role)`."""
 
 
+CODES = {
+    text
+    for table in (REASONS, ERRORS, WARNINGS, OFFLINE_REASONS)
+    for code in table.values()
+    for text in (code.text, code.action)
+    if text
+}
+NO_LIVE_MEMORY = {
+    "no station runs; start it with: station run",
+    "the station has not begun to turn",
+    "no station runs since this computer was started; start it with: station run",
+}
+"""Of `station.live.reading`, which speaks English alone."""
+
+
 def texts() -> Iterator[str]:
     options = {"**.html": {"newstyle_gettext": "true", "trimmed": "false"}}
     for _, _, message, _, _ in extract_from_dir(str(HMI), METHODS, options):
@@ -32,7 +48,7 @@ def texts() -> Iterator[str]:
 def test_every_text_has_a_german_one() -> None:
     with (LOCALE / "de" / "LC_MESSAGES" / "hmi.po").open("rb") as file:
         german = {entry.id: entry.string for entry in read_po(file, locale="de") if entry.id}
-    needed = {*texts(), *OF_VALUES}
+    needed = {*texts(), *OF_VALUES, *CODES, *NO_LIVE_MEMORY}
     assert sorted(needed - set(german)) == []
     assert sorted(set(map(str, german)) - needed) == [], "no page shows these any more"
     for text, other in german.items():

@@ -1,0 +1,37 @@
+"""How many parts of this shift are on record."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from station.records.schema import RecordingError, open_reader
+from station.records.selection import Selection
+from station.reports.counts import count, total
+from station.reports.shifts import Calendar
+
+
+class ShiftCounts:
+    """Called on any thread; keeps nothing open."""
+
+    def __init__(self, records: Path, calendar: Calendar) -> None:
+        self._records = records
+        self._calendar = calendar
+
+    def __call__(self) -> Mapping[str, Any]:
+        """The name of the shift and its parts by verdict; empty where the records cannot be read now."""
+        now = time.time()
+        shift = self._calendar.shift_at(now)
+        try:
+            with closing(open_reader(self._records)) as connection:
+                counts = total(count(connection, Selection(since=shift.start), "recipe", self._calendar))
+        except (RecordingError, sqlite3.Error) as problem:
+            structlog.get_logger().warning("parts of the shift are not counted", problem=str(problem))
+            return {}
+        return {"name": shift.name, **{verdict.name: number for verdict, number in counts.verdicts.items()}}
