@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
@@ -41,8 +42,12 @@ def listening(host: str, port: int) -> socket.socket:
     return taken
 
 
-def server_of(app: Starlette, station: LoadedConfiguration) -> uvicorn.Server:
-    """A server for the pages of this station. Raises ServingError."""
+def server_of(app: Starlette, station: LoadedConfiguration, alive: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """A server for the pages of this station; its loop calls `alive` every second. Raises ServingError."""
+
+    async def turned() -> None:
+        alive()
+
     settings = station.settings.hmi
     files = {}
     if settings.certificate is not None and settings.key is not None:
@@ -57,6 +62,8 @@ def server_of(app: Starlette, station: LoadedConfiguration) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         ws_max_size=MAX_SOCKET_BYTES,
         timeout_graceful_shutdown=2,
+        callback_notify=turned,
+        timeout_notify=1,
         **files,  # type: ignore[arg-type]
     )
     try:

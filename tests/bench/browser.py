@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from tests.bench.pages import HOST
 from tests.bench.programs import require_program
@@ -21,8 +21,14 @@ from tests.bench.programs import require_program
 AXE = "axe-core@4.14.1"
 SIZES = {"phone": (390, 844), "panel": (1280, 800), "desktop": (1920, 1080)}
 SERIOUS = ("serious", "critical")
-ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-"""Tests run as root in a container: there Chromium has no sandbox and little shared memory."""
+PATIENCE_MS = 200_000.0
+"""Far longer than a page takes: only a failure, or a machine with much else to do, waits for its end."""
+ARGUMENTS = (
+    "--no-sandbox",  # tests run as root in a container, with little shared memory
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",
+)
 
 
 @contextmanager
@@ -57,19 +63,17 @@ def visitor(
         reduced_motion="reduce",
         has_touch=size != "desktop",
     )
+    context.set_default_timeout(PATIENCE_MS)
     if cookie is not None:
         context.add_cookies([cookie])  # type: ignore[list-item]  # a typed dict of the library
     foreign: list[str] = []
     said: list[str] = []
 
-    def look(route: Route) -> None:
-        if urlsplit(route.request.url).hostname == HOST:
-            route.continue_()
-        else:
-            foreign.append(route.request.url)
-            route.abort()
+    def look(request: Request) -> None:
+        if urlsplit(request.url).hostname != HOST:
+            foreign.append(request.url)
 
-    context.route("**/*", look)
+    context.on("request", look)
     context.on("weberror", lambda error: said.append(str(error.error)))
     try:
         yield context

@@ -93,6 +93,7 @@ def test_one_part_with_everything(operator: Client) -> None:
     assert newer is not None
     assert newer.group(1) == "/parts/s1/6?verdict=FAIL"  # the next one that failed
     assert 'rel="next"' not in text
+    assert re.findall(r'<polygon class="region" points="([^"]*)"', text) == ["25.5,36.5 34.5,36.5 34.5,44.5"]
 
 
 def test_the_picture_is_that_of_the_view_and_never_a_path(operator: Client) -> None:

@@ -27,6 +27,7 @@ def serve(options: argparse.Namespace) -> int:
     try:
         from station.access.accounts_schema import AccountError  # noqa: PLC0415  only this command needs a web server
         from station.daemon import logs  # noqa: PLC0415
+        from station.daemon.systemd import Notifier  # noqa: PLC0415
         from station.hmi.app import build, site_of_station  # noqa: PLC0415
         from station.hmi.server import ServingError, address_of, listening, server_of  # noqa: PLC0415
     except ImportError as problem:
@@ -35,12 +36,14 @@ def serve(options: argparse.Namespace) -> int:
     try:
         with listening(settings.host, settings.port if options.port is None else options.port) as door:
             site = site_of_station(station)
-            server = server_of(build(site), station)
+            notifier = Notifier()
+            server = server_of(build(site), station, notifier.alive)
             address = address_of(settings, door.getsockname()[1])
             say(f"pages: {address}")
             if code := site.accounts.first_admin():
                 say(f"nobody has an account yet: open {address}welcome with name admin and code {code}")
             sys.stdout.flush()
+            notifier.ready(f"pages on {address}")
             server.run(sockets=[door])
     except (ServingError, AccountError) as problem:
         return complain(problem)

@@ -17,6 +17,7 @@ from engines.overlay import Pixels
 from station.codes import ReasonCode
 from station.hmi import queries
 from station.hmi.guard import field
+from station.hmi.marks import marks_of
 from station.hmi.rendering import page, person_of, site_of
 from station.hmi.rights import Right
 from station.labels.schema import LabelError
@@ -99,7 +100,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
     except queries.WrongFilter:
         selection = Selection()
     found = queries.found(site, part, selection)
-    seen = site.eyes.look(part, most_px=1)  # what is there, and why not; the pictures come by addresses of their own
+    seen = site.eyes.look(part)  # what is there, and why not; the pictures come by addresses of their own
     return page(
         request,
         "part.html",
@@ -112,6 +113,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
         shift=site.calendar.shift_at(part.wall_time),
         regions_in_words=regions_in_words,
         limits_of=limits_of,
+        marks_of=marks_of,
         timeline=Markup(trace_picture.draw(found.trace).svg()),  # ElementTree has escaped its texts
         filter=_filter(request),
         classes=queries.classes_of(site),

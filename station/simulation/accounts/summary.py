@@ -29,7 +29,10 @@ def print_summary(console: Console, report: Mapping[str, Any], workspace: Worksp
             )
         )
     console.print(
-        f"report: {workspace.report}\nrejected parts: {workspace.contact_sheet}", highlight=False, soft_wrap=True
+        f"report: {workspace.report}\nrejected parts: {workspace.contact_sheet}\n"
+        f"look at every part in a browser: station hmi --config {workspace.configuration}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 
