@@ -167,9 +167,10 @@ install_service() {
         step "configuration to begin with" install -m 0640 -g station "$source_dir/deploy/station.toml" \
             /etc/station/station.toml
     fi
-    step "service, pages and weekly refresh" install -m 0644 "$source_dir/systemd/station.service" \
+    step "service, pages, weekly refresh and reports" install -m 0644 "$source_dir/systemd/station.service" \
         "$source_dir/systemd/station-hmi.service" \
-        "$source_dir/systemd/station-refresh.service" "$source_dir/systemd/station-refresh.timer" /etc/systemd/system
+        "$source_dir/systemd/station-refresh.service" "$source_dir/systemd/station-refresh.timer" \
+        "$source_dir/systemd/station-report.service" "$source_dir/systemd/station-report.timer" /etc/systemd/system
     step "what the GPU needs before it" install -D -m 0644 "$1" /etc/systemd/system/station.service.d/gpu.conf
     if systemd_runs || [ -n "$root" ]; then
         step "systemd reads it" systemctl daemon-reload

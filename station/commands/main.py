@@ -34,6 +34,10 @@ COMMANDS = {
     "parts": ("records.parts", "list parts on record, by time, verdict, recipe, reason"),
     "counts": ("records.parts", "count parts by shift, hour, recipe, reason or engine"),
     "show": ("records.show", "show a part: pictures, heat map, regions, limits, reasons"),
+    "report": (
+        "records.report",
+        "what a shift or a period was worth, with every figure's interval: page, PDF, CSV, Parquet",
+    ),
     "sheet": ("records.show", "draw many parts side by side: the contact sheet of a selection"),
     "label": ("records.label", "say what a part was: good or defective, and of which class"),
     "backup": ("records.backup", "configuration, engines, records and labels in one file, while it runs"),

@@ -1,0 +1,87 @@
+"""`station report`: what a shift or a period was worth, as page, PDF, table or rows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from station.commands.options import BadInput, complain
+from station.commands.records.selecting import add_place_options, place_of, reporting, selection_of
+from station.configuration.load import load_station
+from station.reports.production.making import WRITERS, make, write
+from station.reports.production.reading import Period
+from station.reports.production.rows import MissingPackage
+from station.reports.shifts import Calendar
+from station.terminal import one_line, say
+
+NICE = 19
+_LAST = "last"
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `report`."""
+    parser = commands.add_parser(
+        "report",
+        help="what a shift or a period was worth, with every figure's interval: page, PDF, CSV, Parquet",
+        description="Computes true detection rate, false reject rate, false accept risk, cycle time, review load and "
+        "traceability from records and labels. What nobody has looked at is not known, and the report says so.",
+    )
+    parser.add_argument("--shift", metavar="NAME", help="now, last (the default), a name, or NAME@2026-11-29")
+    parser.add_argument("--since", metavar="TIME", help='as 06:00, 2026-11-29, "2026-11-29 06:00", 8h or 7d ago')
+    parser.add_argument("--until", metavar="TIME", help="before this time; a day: to its end; default: now")
+    parser.add_argument("--recipe", metavar="NAME", help="only parts of this recipe")
+    parser.add_argument("--output", type=Path, nargs="+", metavar="FILE",
+                        help=f"one or several, by the end of the name: {', '.join(WRITERS)}; "
+                        "default: page, PDF and CSV in the folder reports of the work folder")  # fmt: skip
+    add_place_options(parser)
+    parser.set_defaults(run=reporting(report), verdict=None, reason=None)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Writes the files and prints the figures that stand on top."""
+    os.nice(NICE)
+    wrong = [file for file in options.output or () if file.suffix not in WRITERS]
+    if wrong:
+        raise BadInput(f"--output {wrong[0]}: the name must end in {', '.join(WRITERS)}")
+    place, now = place_of(options), time.time()
+    period = _period(options, place.calendar, now)
+    name, deadline_ms = "station", 500.0
+    if options.config.exists():
+        station = load_station(options.config).settings.station
+        name, deadline_ms = station.name, float(station.deadline_ms)
+    made, parts = make(place.records, period, station=name, deadline_ms=deadline_ms, now=now, recipe=options.recipe)
+    for one in made.figures:
+        if one.is_key:
+            say(f"{one.name}: {one.value}{f' ({one.interval})' if one.interval else ''}; n: {one.of}")
+    failed = 0
+    for file in options.output or _default_files(place.records.parent, period):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write(file, made, parts, place.calendar)
+            say(f"wrote {file}")
+        except (MissingPackage, OSError) as problem:
+            failed = complain(f'report "{file}" was not written: {problem}')
+    return failed
+
+
+def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Period:
+    """A shift, or from one time to another. Raises BadInput, TimeError."""
+    if options.since is None and options.until is None:
+        shift = calendar.find(options.shift or _LAST, now)
+        return Period(f"shift {shift}", shift.start, shift.end)
+    if options.since is None and options.shift is None:
+        raise BadInput("--until needs --since, or a --shift that it ends")
+    chosen = selection_of(options, calendar)
+    assert chosen.since is not None  # of --since or --shift
+    until = now if chosen.until is None else chosen.until
+    if until <= chosen.since:
+        raise BadInput(f"{calendar.local(chosen.since):%Y-%m-%d %H:%M} has not come yet: there is nothing to report")
+    begin, end = calendar.local(chosen.since), calendar.local(until)
+    return Period(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", chosen.since, until)
+
+
+def _default_files(work_dir: Path, period: Period) -> list[Path]:
+    stem = "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in one_line(period.name))
+    return [work_dir / "reports" / f"{stem}{end}" for end in (".html", ".csv", ".pdf")]

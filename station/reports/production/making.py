@@ -1,0 +1,110 @@
+"""Makes a report: reads a period, computes its figures, and writes the files that were asked for."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from station.labels import schema as labels
+from station.records import schema as records
+from station.records.images import write_atomic
+from station.reports.production.figures import (
+    Report,
+    classes_of,
+    figures_of,
+    pareto_of,
+    trend_of,
+)
+from station.reports.production.page import csv, page
+from station.reports.production.pdf import pdf
+from station.reports.production.reading import (
+    Parts,
+    Period,
+    read_missed,
+    read_parts,
+    read_regions,
+    read_said,
+)
+from station.reports.production.rows import parquet
+from station.reports.shifts import Calendar
+
+WRITERS: dict[str, Callable[[Report, Parts, Calendar], bytes]] = {
+    ".html": lambda report, _parts, calendar: page(report, calendar).encode(),
+    ".csv": lambda report, _parts, _calendar: csv(report).encode(),
+    ".pdf": lambda report, _parts, calendar: pdf(report, calendar),
+    ".parquet": lambda _report, parts, _calendar: parquet(parts),
+}
+"""By the end of the name."""
+CAMERA_NOTE = (
+    "Labels see what the camera sees: a defect that no picture shows is in none of these figures. Parts that were "
+    "treated as FAIL because nobody decided count as rejected, and not as defective."
+)
+
+
+def make(
+    folder: Path,
+    period: Period,
+    *,
+    station: str,
+    deadline_ms: float,
+    now: float,
+    recipe: str | None,
+) -> tuple[Report, Parts]:
+    """The report of the records in this folder. Raises RecordingError, LabelError, sqlite3.Error."""
+    before = Period("before", 2 * period.since - period.until, period.since)
+    with closing(records.open_reader(folder)) as connection:
+        parts = read_parts(connection, period, recipe)
+        missed = read_missed(connection, period)
+        centres = read_regions(connection, period)
+        earlier = _counts(connection, before, recipe)
+    connection_of_labels = labels.open_reader(labels.labels_beside(folder))
+    try:
+        said = read_said(connection_of_labels, period, now)
+    finally:
+        if connection_of_labels is not None:
+            connection_of_labels.close()
+    hours = (min(period.until, now) - period.since) / 3600
+    report = Report(
+        station=station,
+        period=period,
+        figures=tuple(figures_of(parts, said, missed, deadline_ms=deadline_ms, hours=hours)),
+        pareto=pareto_of(parts),
+        classes=classes_of(said),
+        trend=trend_of(parts, period, earlier),
+        centres=centres,
+        incomplete=tuple(parts.incomplete),
+        facts=_facts(parts),
+        notes=(CAMERA_NOTE,),
+    )
+    return report, parts
+
+
+def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:
+    """Writes the file that its name asks for, whole or not at all. Raises ValueError, OSError, MissingPackage."""
+    if file.suffix not in WRITERS:
+        raise ValueError(f'report "{file}": the name must end in {", ".join(WRITERS)}')
+    write_atomic(file, WRITERS[file.suffix](report, parts, calendar))
+
+
+def _counts(connection: sqlite3.Connection, period: Period, recipe: str | None) -> tuple[int, int]:
+    """(rejected, all) of a period."""
+    query = (
+        "SELECT SUM(verdict IN ('FAIL', 'REVIEW')), COUNT(*) FROM parts WHERE wall_time >= ? AND wall_time < ? "
+        f"AND challenge IS NULL{'' if recipe is None else ' AND recipe = ?'}"
+    )
+    chosen = [] if recipe is None else [recipe]
+    rejected, all_parts = connection.execute(query, (period.since, period.until, *chosen)).fetchone()
+    return int(rejected or 0), int(all_parts)
+
+
+def _facts(parts: Parts) -> tuple[tuple[str, str], ...]:
+    """Which products, engines and settings judged these parts."""
+    recipes = ((f"recipe {name}", f"{count} parts") for name, count in Counter(parts.recipe).most_common())
+    engines = (
+        (f"engine {name[:12] or 'none'}", f"{count} parts") for name, count in Counter(parts.engine_id).most_common()
+    )
+    settings = (("settings " + checksum[:8], "") for checksum in sorted(parts.settings))
+    return (*recipes, *engines, *settings)
