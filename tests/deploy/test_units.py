@@ -50,3 +50,16 @@ def test_memory_that_ends_takes_the_refresh_first_and_the_station_last() -> None
 
 def test_systemctl_reload_reloads() -> None:
     assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in (ROOT / "systemd/station.service").read_text()
+
+
+def test_the_pages_look_where_the_station_writes() -> None:
+    """systemd names the folder to both; without it the pages would look for the live memory in /dev/shm."""
+    station, pages = (
+        [
+            line
+            for line in (ROOT / "systemd" / f"{name}.service").read_text().splitlines()
+            if line.startswith("RuntimeDirectory") or line.startswith(("User=", "Group="))
+        ]
+        for name in ("station", "station-hmi")
+    )
+    assert sorted(station) == sorted(pages)
