@@ -47,8 +47,6 @@ class Detector(nn.Module, ABC):
     """`initialise` alone gives a detector that is worth something."""
     features_version: ClassVar[int] = 1
     """Raised when `features` computes other numbers: those that an earlier version kept in a cache are made anew."""
-    neighbourhood: ClassVar[int] = 1
-    """Places of the frozen network, each way, whose mean is one place of the features: it shows a defect beside it."""
     map_score: ClassVar[MapScore | None] = None
     """How the image score follows from the map; None: it does not, and zones of a frame cannot be ignored."""
     backbone: Backbone

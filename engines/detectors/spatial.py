@@ -54,6 +54,8 @@ LITE_STREAMS = (Stream("e8", 16, 64), Stream("b14", 32, 160), Stream("b15", 32, 
 FILE_DIMS = {False: 160, True: 64}
 """Of a backbone from a file, for its coarsest maps and for its finer ones."""
 MAP_STRIDE = 16
+NEIGHBOURHOOD = 3
+"""Locations, each way: their mean shifts less with texture and position of the part than one location does."""
 HOTTEST_SHARE = 0.02
 MIN_DEVIANCE = 0.05
 PROJECTION_SEED = 20260
@@ -73,8 +75,6 @@ class SpatialDetector(Detector):
     """
 
     features_version = 2
-    neighbourhood = 3
-    """The mean shifts less with texture and position of the part than one location does."""
     default_training = TrainDefaults(steps=60, learning_rate=2e-3, weight_decay=1e-4)
     map_score = MapScore(hottest_share=HOTTEST_SHARE, log=True)
 
@@ -114,7 +114,7 @@ class SpatialDetector(Detector):
                 value = functional.avg_pool2d(value, kernel_size=finer, stride=finer)
             projected = self.projections[stream.tap](value)
             averaged = functional.avg_pool2d(
-                projected, self.neighbourhood, stride=1, padding=self.neighbourhood // 2, count_include_pad=False
+                projected, NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2, count_include_pad=False
             )
             found[stream.tap] = averaged.permute(0, 2, 3, 1)
         return found

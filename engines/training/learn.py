@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, ReviewPrice, Reviews
 from engines.detectors.base import Detector
@@ -124,7 +123,7 @@ def learn(
             "too many images do not look like the others: check that most show good parts, or add images"
         )
     kept = indices[refinement.kept]
-    weights = _for_all(spared(refinement.weights, detector.neighbourhood), indices, features)
+    weights = _for_all(refinement.weights, indices, features)
     groups = grouped(features, kept)
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
     models: list[Detector] = []
@@ -271,17 +270,6 @@ def _train(
     train(detector, features, kept, chosen, weights)
     on_step("train", total, total)
     return held_out, used
-
-
-def spared(weights: CellWeights | None, neighbourhood: int) -> CellWeights | None:
-    """Weights (n, map_height, map_width) without the places that see a defect beside them.
-
-    Only what is learned in the end leaves them out: rounds of refinement that do lose too much to judge by.
-    """
-    if weights is None or neighbourhood == 1:
-        return weights
-    least: CellWeights = ndimage.minimum_filter(weights, size=(1, neighbourhood, neighbourhood), mode="nearest")
-    return least
 
 
 def _for_all(weights: CellWeights | None, indices: Indices, features: CachedFeatures) -> Weights:

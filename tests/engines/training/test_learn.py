@@ -183,36 +183,6 @@ def test_defects_in_images_that_stay_are_not_learned() -> None:
     assert weights[learned.refinement.kept].mean() > 0.9
 
 
-class WideDetector(MeanDetector):
-    """Its features are those of the network already averaged, and the rows and columns it learned from are kept."""
-
-    neighbourhood = 3
-    learned_from: Tensor | None = None
-
-    def initialise(self, features: Features, weights: Tensor | None = None) -> None:
-        super().initialise(features, weights)
-        self.learned_from = weights
-
-
-def test_places_that_see_a_defect_beside_them_are_not_learned() -> None:
-    features = cached(cells(COUNT))
-    features["cells"][DIRTY] += 30
-    small = np.arange(5, 50, 4)
-    small = small[~np.isin(small, DIRTY)]
-    rows, columns = small % ROWS, small % COLUMNS
-    features["cells"][small, rows, columns] += 30
-    detector = WideDetector()
-    learned = learn(detector, features, ALL, options(training=CLOSED_FORM))
-    flagged, used = learned.refinement.weights, detector.learned_from
-    assert flagged is not None
-    assert used is not None
-    for image, weights in zip(learned.refinement.kept, used.numpy(), strict=True):
-        beside = np.pad(flagged[image], 1, mode="edge")
-        sees = np.lib.stride_tricks.sliding_window_view(beside, (3, 3)).min(axis=(2, 3))
-        assert (weights == sees).all()
-    assert 0.3 < used.numpy().mean() < flagged[learned.refinement.kept].mean()
-
-
 @pytest.mark.parametrize("method", ["auto", "irp", "osr", "none"])
 def test_every_step_is_reported_from_nothing_to_its_end(method: str) -> None:
     seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
