@@ -129,8 +129,9 @@ class GenicamCamera:
             vendor=self._listing.vendor,
             model=self._listing.model,
             serial_number=self._listing.serial_number,
-            width=self._features.get("Width"),
-            height=self._features.get("Height"),
+            # Read back from the camera: a feature such as binning has changed them.
+            width=self._features.get("Width", from_device=True),
+            height=self._features.get("Height", from_device=True),
             pixel_format=normalised_format(self._format),
         )
 

@@ -48,6 +48,19 @@ def read_selection(work_dir: Path) -> SelectedRecipe | None:
         raise SelectionError(f"{path}: is damaged; select the recipe anew: station recipe select") from problem
 
 
+def restore_selection(work_dir: Path, before: SelectedRecipe | None) -> None:
+    """The file as it was: `before`, or none. Raises SelectionError."""
+    if before is not None:
+        write_selection(work_dir, before)
+        return
+    path = work_dir / FILE
+    try:
+        path.unlink(missing_ok=True)
+        sync_directory(work_dir)
+    except OSError as problem:
+        raise SelectionError(f"{path}: cannot be removed: {problem.strerror}") from problem
+
+
 def write_selection(work_dir: Path, selection: SelectedRecipe) -> None:
     """Replaces the file in one step: after a kill or a power cut it is the old one or this one, whole.
 

@@ -30,7 +30,13 @@ from station.codes import OfflineReason, WarningCode
 from station.configuration import load as config
 from station.configuration.cameras import CameraFeatures
 from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
-from station.configuration.selection import SelectedRecipe, SelectionError, write_selection
+from station.configuration.selection import (
+    SelectedRecipe,
+    SelectionError,
+    read_selection,
+    restore_selection,
+    write_selection,
+)
 from station.daemon import assembly
 from station.daemon.change_record import Made, differences, keep_files
 from station.daemon.missing_plan import MissingPlan
@@ -283,6 +289,7 @@ class Changeover:
             if time.monotonic() > give_up_s:
                 raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
             if new.recipe != old.recipe:
+                undo.callback(self._select_as_before, new.work_dir, _selected(new.work_dir))
                 self._keep_for_restart(new, who)
                 self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
             undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
@@ -334,6 +341,12 @@ class Changeover:
         if new.recipe is not None:
             write_selection(new.work_dir, SelectedRecipe(recipe=new.recipe.name, who=who, wall_time=time.time()))
 
+    def _select_as_before(self, work_dir: Path, before: SelectedRecipe | None) -> None:
+        try:
+            restore_selection(work_dir, before)
+        except SelectionError as problem:
+            log.error("a restart takes the recipe that was refused: select this one anew", problem=str(problem))
+
     def _engine_id(self) -> str:
         return self._signalling.snapshot().engine_id[:12]
 
@@ -342,6 +355,14 @@ def identity(session: str, configuration: LoadedConfiguration) -> Identity:
     """What the register map and the records show of a station with this configuration."""
     recipe = configuration.settings.recipe
     return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)
+
+
+def _selected(work_dir: Path) -> SelectedRecipe | None:
+    """What a restart takes; a file that is damaged is replaced, so it is as good as none."""
+    try:
+        return read_selection(work_dir)
+    except SelectionError:
+        return None
 
 
 def _recipe_of(configuration: LoadedConfiguration) -> str:

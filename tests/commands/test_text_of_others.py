@@ -329,6 +329,20 @@ def backup(world: World) -> None:
     world.run("backup", str(world.folder / "[x]\x1b[2J.tar.gz"), expected="[x]\\x1b[2J.tar.gz")
 
 
+def support_bundle(world: World) -> None:
+    world.run("support-bundle", str(world.folder / "[x]\x1b[2J.tar.gz"), expected="[x]\\x1b[2J.tar.gz")
+
+
+def pages(world: World) -> None:
+    """Serves, and says nothing of anybody else; but for a configuration that is not there."""
+    assert cli.main(["hmi", "--config", str(world.folder / "[x]\x1b[2J.toml")]) == 2
+    world.check("[x]\\x1b[2J.toml")
+
+
+def user(world: World) -> None:
+    world.run("user", "lock", "[x]\x1b[2J", expected="[x]\\x1b[2J")
+
+
 def restore(world: World) -> None:
     world.run("restore", str(world.folder / "[x]\x1b[2J.tar.gz"), expected="[x]\\x1b[2J.tar.gz")
 
@@ -345,7 +359,10 @@ FED: dict[str, Callable[[World], None]] = {
     "sheet": sheet,
     "label": label,
     "backup": backup,
+    "support-bundle": support_bundle,
     "restore": restore,
+    "hmi": pages,
+    "user": user,
     "trace": trace,
     "teach": teach_command,
     "recipe": recipe,
@@ -365,7 +382,14 @@ def test_every_command_is_fed() -> None:
     assert FED.keys() == COMMANDS.keys()
 
 
-@pytest.mark.parametrize("command", FED)
+STARTS_A_PROCESS = {"support-bundle"}
+"""journalctl."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(name, marks=[pytest.mark.system] if name in STARTS_A_PROCESS else []) for name in FED],
+)
 def test_text_of_others_is_text(command: str, world: World) -> None:
     FED[command](world)
 

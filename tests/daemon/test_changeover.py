@@ -15,6 +15,7 @@ from engines.errors import EngineError
 from engines.store.store import EngineStore
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
+from station.configuration.selection import read_selection
 from station.daemon import changeover as module
 from station.daemon.changeover import Changeover, ChangeRefused, check_features
 from station.line.challenge.messages import ChallengeConfigured
@@ -146,9 +147,18 @@ def test_a_change_that_fails_at_its_last_step_is_undone(tmp_path: Path) -> None:
     with pytest.raises(ChangeRefused, match="no memory left"):
         made.select_recipe("disc", "anna", without_engine=True)
     assert made.configuration is before
+    assert read_selection(before.work_dir) is None, "a restart keeps the old recipe, too"
     said = heard.said(object)
     assert [message.identity.recipe for message in said if isinstance(message, IdentityChanged)] == ["disc", "flange"]
     assert [message for message in said if isinstance(message, Changing)][-1] == Changing(None)
+    heard.broken = None
+    made.select_recipe("disc", "anna", without_engine=True)
+    heard.broken = EngineError("no memory left")
+    with pytest.raises(ChangeRefused, match="no memory left"):
+        made.select_recipe("flange", "anna", without_engine=True)
+    selected = read_selection(before.work_dir)
+    assert selected is not None
+    assert selected.recipe == "disc"
 
 
 def test_a_recipe_with_frames_of_another_size_is_refused_and_the_camera_set_back(tmp_path: Path) -> None:
