@@ -1,0 +1,42 @@
+"""`station user`, and an address that `station hmi` cannot have."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from station.commands.main import main
+from station.hmi.server import ServingError, listening
+from tests.bench.pages import HOST, write_configuration
+
+
+def test_people_are_added_given_roles_locked_and_the_trail_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ["--config", str(write_configuration(tmp_path))]
+
+    def said(*words: str, code: int = 0) -> str:
+        assert main(["user", *words, *config]) == code
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    assert re.search(r"code [A-Z2-9]{4}(-[A-Z2-9]{4}){3}", said("add", "anna", "--role", "operator,quality"))
+    said("roles", "anna", "--role", "viewer")
+    said("lock", "anna")
+    assert said("list") == "anna: viewer; locked\n"
+    assert "anna" in said("add", "anna", "--role", "viewer", code=2)
+    assert "allowed are viewer, operator" in said("add", "ben", "--role", "root", code=2)
+    assert "there is no person" in said("lock", "ben", code=2)
+    assert "3 rows are whole" in said("verify")
+    assert "cut off" in said("verify", "--anchor", "ab" * 32, code=1)
+
+
+def test_an_address_that_is_taken_is_refused_in_words() -> None:
+    with socket.socket() as other:
+        other.bind((HOST, 0))
+        other.listen()
+        with pytest.raises(ServingError, match="cannot be taken"):
+            listening(HOST, other.getsockname()[1])
