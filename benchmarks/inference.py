@@ -57,6 +57,10 @@ class BackboneAlone(SpatialDetector):
         mean = torch.stack([value.mean(dim=(1, 2, 3)) for value in features.values()]).mean(dim=0)
         return mean, mean[:, None, None] + torch.zeros(self.map_size)
 
+    def layers(self, anomaly_map: Tensor, features: Features) -> Tensor:  # noqa: ARG002
+        """The mean everywhere."""
+        return anomaly_map[:, None, :1, :1] + torch.zeros(map_spec(self).shape)
+
 
 def few_images(folder: Path, limit: int) -> tuple[InputSpec, NDArray[np.uint8]]:
     """The input that teaching chooses for a data set, and some of its good images as the model sees them."""

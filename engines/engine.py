@@ -22,6 +22,7 @@ from engines.preprocess import Fitted, Placement, place, prepare
 from engines.runtimes.names import Asked, Precision
 from engines.runtimes.opening import Opened, RuntimeOptions, open_runtime
 from engines.runtimes.protocol import Inferred
+from engines.runtimes.signature import scored_map, shown_map
 
 ASPECT_TOLERANCE = 0.02
 """Relative difference of width / height between the taught images and a camera that is still the same view."""
@@ -38,14 +39,15 @@ class EngineOutput:
     image_score: float
     """Higher is more anomalous; NaN when any cell of the map is not finite."""
     anomaly_map: NDArray[np.float32]
-    """(map_height, map_width); covers exactly the image. What the model did not see has the map's lowest value."""
+    """(rows, columns) of the map that is shown; covers exactly the image. What the model did not see has its lowest
+    value."""
     start_ns: int
     end_ns: int
     """CLOCK_MONOTONIC around the bare call of the runtime; the same for images that were scored together. Where the
     runtime prepares frames that is part of it.
     """
     model_map: NDArray[np.float32]
-    """(map_height, map_width) over the model's input."""
+    """(map_height, map_width) over the model's input: the map that the score follows from."""
     placement: Placement | TurnedPlacement
     """Where the image lies in that input."""
 
@@ -138,17 +140,18 @@ class Engine:
         start_ns = time.monotonic_ns()
         image_scores, maps = infer()
         end_ns = time.monotonic_ns()
+        size = self.manifest.map
         return [
             EngineOutput(
                 # A NaN may get lost in a maximum: what is not finite anywhere must not look like a score.
-                image_score=float(image_score) if bool(np.isfinite(anomaly_map).all()) else float("nan"),
-                anomaly_map=one.frame_map(anomaly_map),
+                image_score=float(image_score) if bool(np.isfinite(layers).all()) else float("nan"),
+                anomaly_map=one.frame_map(shown_map(layers, size)),
                 start_ns=start_ns,
                 end_ns=end_ns,
-                model_map=anomaly_map,
+                model_map=scored_map(layers, size),
                 placement=one.placement,
             )
-            for one, image_score, anomaly_map in zip(fitted, image_scores, maps, strict=True)
+            for one, image_score, layers in zip(fitted, image_scores, maps, strict=True)
         ]
 
     def check_golden(self, golden: tuple[Golden, ...]) -> None:
@@ -162,7 +165,8 @@ class Engine:
             image_scores, maps = self._runtime.infer(entry.image[np.newaxis])
             score, peak = float(image_scores[0]), float(maps[0].max())
             allowed_score, allowed_peak = self._allowed(entry)
-            if rule is not None and not abs(score_of(maps[0], maps[0].size, rule) - score) <= allowed_score:
+            scored = scored_map(maps[0], self.manifest.map)
+            if rule is not None and not abs(score_of(scored, scored.size, rule) - score) <= allowed_score:
                 rule = None
             for what, value, expected, allowed in (
                 ("image_score", score, entry.image_score, allowed_score),

@@ -6,7 +6,14 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from engines.bundle.detection import Detection
 from engines.bundle.location_spec import LocationSpec, NoLocation, PictureName, Polygon
@@ -65,11 +72,24 @@ class MapSpec(_Strict):
 
     width: Pixels
     height: Pixels
+    detail: Literal[1, 2] = 1
+    """1: one map. 2: a second one beside it, twice as fine, is shown; both have the same highest value."""
 
     @model_validator(mode="after")
     def _bounded(self) -> MapSpec:
-        _check_area(self.width, self.height)
+        _check_area(self.detail * self.width, self.detail * self.height)
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_detail(self, write: SerializerFunctionWrapHandler) -> dict[str, int]:
+        content: dict[str, int] = write(self)
+        return {name: value for name, value in content.items() if (name, value) != ("detail", 1)}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what the graph gives for an image: (height, width), or with detail (2, rows, columns)."""
+        rows, columns = self.detail * self.height, self.detail * self.width
+        return (rows, columns) if self.detail == 1 else (2, rows, columns)
 
 
 class MapScore(_Strict):

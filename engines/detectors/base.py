@@ -6,13 +6,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
 from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 from engines.detectors.known_defects import KnownDefects
+
+DETAIL = "detail"
+"""Name of features that only the shown map is made of: they say nothing of which images are alike."""
 
 Features = Mapping[str, Tensor]
 """Name -> what the frozen part of a detector computes of n images. Images are the first axis; the others are the
@@ -66,7 +69,7 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
-        """Forget what was learned and set everything that has a closed form from these images.
+        """Forget what was learned and set everything that has a closed form from these images, but for the shown map.
 
         Args:
             features: of the images to learn from.
@@ -97,10 +100,24 @@ class Detector(nn.Module, ABC):
         """
         return None
 
+    @property
+    def map_detail(self) -> Literal[1, 2]:
+        """See `MapSpec.detail`."""
+        return 1
+
+    def fit_detail(self, features: Features, weights: Tensor | None = None) -> None:
+        """Learn what only the shown map needs, once, from images and weights as for `initialise`."""
+
+    def layers(self, anomaly_map: Tensor, features: Features) -> Tensor:  # noqa: ARG002
+        """What the graph gives for maps (n, map_height, map_width) of these features: (n, *MapSpec.shape)."""
+        return anomaly_map
+
     @abstractmethod
     def positive(self, image_score: Tensor) -> Tensor:
         """The image scores on a positive scale with a meaningful zero, as "lambda times the median" needs."""
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, height, width, 3) uint8 RGB -> `image_score`, `anomaly_map`."""
-        return self.score(self.features(image))
+        """(n, height, width, 3) uint8 RGB -> `image_score`, `anomaly_map` with its layers."""
+        features = self.features(image)
+        image_score, anomaly_map = self.score(features)
+        return image_score, self.layers(anomaly_map, features)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,8 @@ from torch.nn import functional
 from engines.bundle.manifest import InputSpec, MapScore
 from engines.detectors.backbones.base import BackboneError
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
-from engines.detectors.base import Detector, Features, TrainDefaults
+from engines.detectors.base import DETAIL, Detector, Features, TrainDefaults
+from engines.detectors.detail import DetailedMap
 from engines.detectors.flow import Flow
 from engines.detectors.projection import orthogonal_projection
 from engines.detectors.whitening import LocationWhitening
@@ -57,6 +59,8 @@ MAP_STRIDE = 16
 NEIGHBOURHOOD = 3
 """Locations, each way: their mean shifts less with texture and position of the part than one location does."""
 HOTTEST_SHARE = 0.02
+DETAIL_TAP = "b4"
+"""Of a Lite trunk, stride 8; see `detail`. A backbone from a file has none."""
 MIN_DEVIANCE = 0.05
 PROJECTION_SEED = 20260
 
@@ -74,7 +78,7 @@ class SpatialDetector(Detector):
         BackboneError: the backbone cannot be loaded or does not take this input.
     """
 
-    features_version = 2
+    features_version = 3
     default_training = TrainDefaults(steps=60, learning_rate=2e-3, weight_decay=1e-4)
     map_score = MapScore(hottest_share=HOTTEST_SHARE, log=True)
 
@@ -82,7 +86,7 @@ class SpatialDetector(Detector):
         self, spec: InputSpec, backbone: str = DEFAULT_BACKBONE, *, couplings: int = 2, hidden: int = 96
     ) -> None:
         super().__init__()
-        self.backbone = load_backbone(backbone, tuple(stream.tap for stream in LITE_STREAMS))
+        self.backbone = load_backbone(backbone, (DETAIL_TAP, *(stream.tap for stream in LITE_STREAMS)))
         self.backbone.check_input(spec.height, spec.width)
         self.streams = _streams(self.backbone.channels, self.backbone.strides)
         self.couplings, self.hidden = couplings, hidden
@@ -96,6 +100,9 @@ class SpatialDetector(Detector):
             self.projections[stream.tap] = orthogonal_projection(channels, stream.dim, generator)
             rows, columns = spec.height // stream.stride, spec.width // stream.stride
             self.whitenings[stream.tap] = LocationWhitening(rows, columns, stream.dim)
+        self.detail: DetailedMap | None = None
+        if self.streams == LITE_STREAMS:
+            self.detail = DetailedMap(*self._map_size, self.backbone.channels[DETAIL_TAP])
         self.reset_flows(0)
 
     @property
@@ -117,6 +124,8 @@ class SpatialDetector(Detector):
                 projected, NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2, count_include_pad=False
             )
             found[stream.tap] = averaged.permute(0, 2, 3, 1)
+        if self.detail is not None:
+            found[DETAIL] = taps[DETAIL_TAP].permute(0, 2, 3, 1)
         return found
 
     def reset_flows(self, seed: int) -> None:
@@ -158,6 +167,23 @@ class SpatialDetector(Detector):
     def cells(self, features: Features) -> Tensor:
         """See `Detector.cells`: those of all streams, coarse ones interpolated."""
         return self._cells([self._whitened(stream, features[stream.tap]) for stream in self.streams])
+
+    @property
+    def map_detail(self) -> Literal[1, 2]:
+        """See `Detector.map_detail`."""
+        return 1 if self.detail is None else 2
+
+    def fit_detail(self, features: Features, weights: Tensor | None = None) -> None:
+        """See `Detector.fit_detail`."""
+        if self.detail is not None:
+            self.detail.fit(features[DETAIL], weights)
+
+    def layers(self, anomaly_map: Tensor, features: Features) -> Tensor:
+        """See `Detector.layers`."""
+        if self.detail is None:
+            return anomaly_map
+        layers: Tensor = self.detail(anomaly_map, features[DETAIL])
+        return layers
 
     def positive(self, image_score: Tensor) -> Tensor:
         """See `Detector.positive`: the deviance itself instead of its log."""

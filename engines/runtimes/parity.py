@@ -62,7 +62,8 @@ def compare(
     expected_scores, expected_maps = _infer(reference, images)
     scores, maps = _infer(candidate, images)
     finite = np.isfinite(expected_scores) & np.isfinite(scores)
-    finite &= np.isfinite(expected_maps).all(axis=(1, 2)) & np.isfinite(maps).all(axis=(1, 2))
+    both = np.isfinite(expected_maps) & np.isfinite(maps)
+    finite &= both.all(axis=tuple(range(1, both.ndim)))
     names = [image.name for image, is_finite in zip(images, finite, strict=True) if is_finite]
     expected_scores, scores = expected_scores[finite], scores[finite]
     expected_maps, maps = expected_maps[finite], maps[finite]

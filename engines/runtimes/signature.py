@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engines.bundle.manifest import InputSpec, MapSpec
 from engines.errors import RuntimeFailure
 
@@ -22,9 +25,19 @@ def check_signature(found: Sequence[Tensor], spec: InputSpec, map_spec: MapSpec)
     wanted: list[Tensor] = [
         ("image", "uint8", [spec.height, spec.width, spec.channels]),
         (OUTPUTS[0], "float32", []),
-        (OUTPUTS[1], "float32", [map_spec.height, map_spec.width]),
+        (OUTPUTS[1], "float32", list(map_spec.shape)),
     ]
     if list(found) != wanted:
         raise RuntimeFailure(
             f"the model has inputs and outputs {list(found)}, the manifest says {wanted}; teach it again"
         )
+
+
+def scored_map(layers: NDArray[np.float32], size: MapSpec) -> NDArray[np.float32]:
+    """The map (..., height, width) that the score follows from, of what the graph gives, (..., *size.shape)."""
+    return layers if size.detail == 1 else layers[..., 0, :: size.detail, :: size.detail]
+
+
+def shown_map(layers: NDArray[np.float32], size: MapSpec) -> NDArray[np.float32]:
+    """The map that people see and regions are measured on, of what the graph gives, (..., *size.shape)."""
+    return layers if size.detail == 1 else layers[..., 1, :, :]

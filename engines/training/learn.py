@@ -20,7 +20,15 @@ from engines.errors import TrainingError
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.calibration.price import price_list
 from engines.training.fitting.crossfit import FOLDS, CrossFit, OnModel, cross_fit, steps_help
-from engines.training.fitting.train import CLOSED_FORM, MAX_CLOSED_FORM_IMAGES, TrainOptions, Weights, score, train
+from engines.training.fitting.train import (
+    CLOSED_FORM,
+    MAX_CLOSED_FORM_IMAGES,
+    TrainOptions,
+    Weights,
+    fit_detail,
+    score,
+    train,
+)
 from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import coarsest, part_groups, twin_groups
@@ -131,6 +139,7 @@ def learn(
     held_out, used = _train(
         detector, features, kept, weights, options.training, groups=groups, on_step=on_step, on_model=keep
     )
+    fit_detail(detector, features, kept, weights)
     cells = Cells(detector, features, kept, held_out, weights=weights, models=models)
     joined = join_known_defects(cells, LabelledImages(known_bad, masks or {}))
     if on_model is not None:

@@ -29,7 +29,7 @@ from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
 from engines.training.dossier.write import write_dossier
 from engines.training.fitting.crossfit import FOLDS
-from engines.training.fitting.train import score
+from engines.training.fitting.train import shown_maps
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features
 from engines.training.images.image_names import read_names
@@ -154,7 +154,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             dossier,
             record,
             lambda index: prepared(located, index),
-            dict(zip(shown.tolist(), score(detector, features, shown)[1], strict=True)),
+            dict(zip(shown.tolist(), shown_maps(detector, features, shown), strict=True)),
             weights=learned.refinement.weights,
             location_sheet=location_sheet(located),
             defects=just_found_and_missed(

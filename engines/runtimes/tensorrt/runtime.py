@@ -183,7 +183,7 @@ class TensorRtRuntime:
         self._closing.callback(loaded.close)
         self._closing.callback(self._contexts.clear)
         trt, spec, map_spec = self._trt, self._spec, self._map_spec
-        image_shape, map_shape = (spec.height, spec.width, spec.channels), (map_spec.height, map_spec.width)
+        image_shape, map_shape = (spec.height, spec.width, spec.channels), map_spec.shape
         loaded.check(
             {
                 IMAGE: (True, trt.DataType.UINT8, (-1, *image_shape)),

@@ -23,7 +23,7 @@ from engines.training.evaluation.pixels import evaluation_size, map_on_image, re
 from engines.training.evaluation.prepare import LocatedSet, Prepared
 from engines.training.evaluation.protocol import Split, contaminated_split, resplit, standard_split
 from engines.training.evaluation.results import BY_PART, RANDOM, STANDARD, Escapes, Result, Run
-from engines.training.fitting.train import TrainOptions, score
+from engines.training.fitting.train import TrainOptions, score, shown_maps
 from engines.training.images.grouping import twin_groups
 from engines.training.learn import LearnOptions, learn
 from engines.training.refinement.records import REFINEMENTS, RefineOptions
@@ -70,7 +70,7 @@ def run_once(
     training_s = time.monotonic() - started
     removed = train[learned.refinement.removed]
     is_scored = data.is_located[split.test]
-    found, maps = score(prepared.detector, prepared.features, row[split.test[is_scored]])
+    found, _ = score(prepared.detector, prepared.features, row[split.test[is_scored]])
     # Where no part is found the line calls for a review: worst in rank, and neither passed nor rejected.
     scores = np.full(len(split.test), found.max() + 1)
     scores[is_scored] = found
@@ -82,6 +82,7 @@ def run_once(
         defective[is_defective_scored],
         twin_groups(prepared.features, row[split.test_good[is_good_scored]]),
     )
+    maps = shown_maps(prepared.detector, prepared.features, row[split.test[is_scored]])
     shown = {int(index): anomaly_map for index, anomaly_map in zip(split.test[is_scored], maps, strict=True)}
     pixel_auroc, aupro = _pixel_figures(data, shown)
     causes = pass_causes(

@@ -15,6 +15,8 @@ from engines.training.images.features import CachedFeatures, take
 SCORE_BATCH = 32
 MAX_CLOSED_FORM_IMAGES = 1000
 """More change nothing in the statistics and would not fit into memory."""
+MAX_DETAIL_IMAGES = 200
+"""A mean per place and one small covariance need no more."""
 CELLS_PER_STEP = 3200
 """Map cells in one batch: so a step takes the same time whatever the size of the input."""
 
@@ -95,6 +97,26 @@ def score(
             image_scores.append(image_score)
             maps.append(anomaly_map)
     return torch.cat(image_scores).double().numpy(), torch.cat(maps).numpy()
+
+
+def fit_detail(
+    detector: Detector, features: CachedFeatures, indices: NDArray[np.intp], weights: Weights = None
+) -> None:
+    """Learn what only the shown map needs, from at most `MAX_DETAIL_IMAGES` of the images."""
+    if detector.map_detail > 1:
+        spread = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MAX_DETAIL_IMAGES)).astype(np.intp))
+        detector.fit_detail(take(features, indices[spread], detail=True), _taken(weights, indices[spread]))
+
+
+def shown_maps(detector: Detector, features: CachedFeatures, indices: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The maps that people see of the images `indices`, (len(indices), rows, columns): see `shown_map`."""
+    maps = [torch.empty(0, *(detector.map_detail * size for size in detector.map_size))]
+    with torch.inference_mode():
+        for start in range(0, len(indices), SCORE_BATCH):
+            taken = take(features, indices[start : start + SCORE_BATCH], detail=True)
+            layers = detector.layers(detector.score(taken)[1], taken)
+            maps.append(layers[:, -1] if detector.map_detail > 1 else layers)
+    return torch.cat(maps).numpy()
 
 
 def held_out_loss(

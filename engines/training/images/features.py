@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors.base import Detector
+from engines.detectors.base import DETAIL, Detector
 from engines.errors import DatasetError, PartNotLocated, TrainingError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.preprocess import prepare
@@ -78,9 +78,15 @@ def cached_features(
     return features
 
 
-def take(features: CachedFeatures, indices: Sequence[int] | NDArray[np.intp]) -> dict[str, torch.Tensor]:
-    """The features of some images as float32 tensors."""
-    return {name: torch.from_numpy(np.asarray(array[indices], np.float32)) for name, array in features.items()}
+def take(
+    features: CachedFeatures, indices: Sequence[int] | NDArray[np.intp], *, detail: bool = False
+) -> dict[str, torch.Tensor]:
+    """The features of some images as float32 tensors; with `detail` also those that only the shown map is made of."""
+    return {
+        name: torch.from_numpy(np.asarray(array[indices], np.float32))
+        for name, array in features.items()
+        if detail or name != DETAIL
+    }
 
 
 def _entries(

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.detectors.base import DETAIL
+
 NEIGHBOUR = 15
 """How many images further lies what counts as merely similar: more than the copies there are of one part."""
 TWIN_RATIO = 0.7
@@ -48,7 +50,8 @@ def part_groups(features: Mapping[str, NDArray[np.float16]], indices: NDArray[np
         return np.arange(len(indices))
     twins, neighbour = _twins(features, indices)
     pairs = np.argwhere(np.triu(twins))
-    everywhere = _twins_everywhere(max(features.values(), key=lambda array: array[0].size), indices, pairs, neighbour)
+    compared = [array for name, array in features.items() if name != DETAIL]
+    everywhere = _twins_everywhere(max(compared, key=lambda array: array[0].size), indices, pairs, neighbour)
     linked = np.zeros_like(twins)
     linked[tuple(pairs[everywhere].T)] = True
     return _labels(linked | linked.T)
@@ -115,7 +118,7 @@ def _twins_everywhere(
 
 def coarsest(features: Mapping[str, NDArray[np.float16]]) -> NDArray[np.float16]:
     """The features with the fewest numbers an image: what an image looks like as a whole."""
-    return min(features.values(), key=lambda array: array[0].size)
+    return min((array for name, array in features.items() if name != DETAIL), key=lambda array: array[0].size)
 
 
 def pairwise_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

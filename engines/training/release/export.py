@@ -172,4 +172,4 @@ def _infer_singly(runtime: OnnxRuntime, images: NDArray[np.uint8]) -> tuple[NDAr
 def map_spec(detector: Detector) -> MapSpec:
     """The size of the detector's anomaly map as the manifest says it."""
     height, width = detector.map_size
-    return MapSpec(width=width, height=height)
+    return MapSpec(width=width, height=height, detail=detector.map_detail)

@@ -16,6 +16,7 @@ from engines.detectors.catalogue import DETECTORS, MEASURED, DetectorFactory
 from engines.detectors.differnet import DiffernetDetector
 from engines.ignored_zones import score_of
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.signature import scored_map
 from engines.training.release.export import check_half, check_parity, export_onnx, map_spec
 from tests.bench.engines.pictures import ring
 
@@ -61,9 +62,10 @@ def trained(name: str, seed: int = 0) -> Detector:
 
 
 def scored(detector: Detector, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scores, and the maps that they follow from."""
     with torch.inference_mode():
-        score, anomaly_map = detector(images)
-    return score.numpy(), anomaly_map.numpy()
+        score, layers = detector(images)
+    return score.numpy(), scored_map(layers.numpy(), map_spec(detector))
 
 
 @every_detector
