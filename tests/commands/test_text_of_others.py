@@ -339,6 +339,11 @@ def pages(world: World) -> None:
     world.check("[x]\\x1b[2J.toml")
 
 
+def report(world: World) -> None:
+    assert cli.main(["report", "--config", str(world.folder / "[x]\x1b[2J.toml")]) == 2
+    world.check("[x]\\x1b[2J.toml")
+
+
 def user(world: World) -> None:
     world.run("user", "lock", "[x]\x1b[2J", expected="[x]\\x1b[2J")
 
@@ -362,6 +367,7 @@ FED: dict[str, Callable[[World], None]] = {
     "support-bundle": support_bundle,
     "restore": restore,
     "hmi": pages,
+    "report": report,
     "user": user,
     "trace": trace,
     "teach": teach_command,
