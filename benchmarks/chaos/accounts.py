@@ -75,10 +75,11 @@ def settle(
         serial for serial, result in signalled.items() if result != "NONE" and result not in by_id[serial]
     )
     without_pass = sorted(good_bin - {row.part_id for row in recorded.rows if row.verdict == "PASS"})
+    unseen = set(line.unseen)
     heard = {
         serial: judgement["at_barrier_s"]
         for serial, judgement in line.judgements.items()
-        if judgement["at_barrier_s"] is not None and serial not in set(line.unseen)
+        if judgement["at_barrier_s"] is not None and serial not in unseen
     }
     unexplained = [
         serial for serial, at_s in heard.items() if serial not in by_id and not any(_within(at_s, gap) for gap in dark)
