@@ -50,6 +50,9 @@ class EngineOutput:
     """(map_height, map_width) over the model's input: the map that the score follows from."""
     placement: Placement | TurnedPlacement
     """Where the image lies in that input."""
+    kind: str = ""
+    """The kind of defect that the worst place looks like, or `unknown`; empty: the engine knows no kinds. It says
+    nothing of whether there is a defect."""
 
 
 class Engine:
@@ -141,6 +144,7 @@ class Engine:
         image_scores, maps = infer()
         end_ns = time.monotonic_ns()
         size = self.manifest.map
+        kinds = self._kinds(len(fitted))
         return [
             EngineOutput(
                 # A NaN may get lost in a maximum: what is not finite anywhere must not look like a score.
@@ -150,9 +154,17 @@ class Engine:
                 end_ns=end_ns,
                 model_map=scored_map(layers, size),
                 placement=one.placement,
+                kind=kind,
             )
-            for one, image_score, layers in zip(fitted, image_scores, maps, strict=True)
+            for one, image_score, layers, kind in zip(fitted, image_scores, maps, kinds, strict=True)
         ]
+
+    def _kinds(self, count: int) -> list[str]:
+        """Of the images that were scored last."""
+        likenesses, known = self._runtime.kinds, self.manifest.kinds
+        if likenesses is None or known is None:
+            return [""] * count
+        return [known.name_of(row) for row in likenesses.tolist()]
 
     def check_golden(self, golden: tuple[Golden, ...]) -> None:
         """Run the golden images: what the model sees, so without location. Also finds `score_rule` true or not.
@@ -180,6 +192,13 @@ class Engine:
                     )
 
         self.score_rule = rule
+        said, named = self._runtime.kinds, self.manifest.kinds
+        graph, manifest = (0 if said is None else said.shape[1]), (0 if named is None else len(named.names))
+        if graph != manifest:
+            raise GoldenMismatch(
+                f'engine "{self.path}": its graph knows {graph} kinds of defects, its manifest names {manifest}; '
+                "teach again"
+            )
 
     def place(self, height: int, width: int) -> Placement | None:
         """Where images of this size (px) lie in the model's input; None: where the part is found, image by image."""

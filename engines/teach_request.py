@@ -76,7 +76,10 @@ class TeachRequest:
     known_good: Path | None = field(
         default=None, metadata=_about("images never to remove, one name a line", "FILE", Path)
     )
-    known_bad: Path | None = field(default=None, metadata=_about("defective images, one name a line", "FILE", Path))
+    known_bad: Path | None = field(
+        default=None,
+        metadata=_about("defective images, one name a line; behind a tab the kind of defect", "FILE", Path),
+    )
     veto: Path | None = field(default=None, metadata=_about("removed images that are good after all", "FILE", Path))
     cache: Path | None = field(
         default=None, metadata=_about("folder that keeps features and rounds between runs", "DIR", Path)

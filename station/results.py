@@ -68,6 +68,8 @@ class Scores:
     """The map over the model's input, before it was laid over the frame."""
     placement: Placement | TurnedPlacement | None = None
     """Where the frame lies in that input."""
+    kind: str = ""
+    """The kind of defect that the worst place looks like; empty: the engine knows none. Never part of a decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,15 @@ def highest_scored(views: Sequence[Inspection]) -> Inspection | None:
     """The view with the highest score, which is the part's; None when no view was scored."""
     scored = [(view.measurement.score, view) for view in views if view.measurement is not None]
     return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def kind_of(views: Sequence[Inspection]) -> str:
+    """The kind of defect suggested for a part: of its view with the highest score among those that do not pass.
+
+    Empty where every view passes, or the engine knows no kinds.
+    """
+    worst = highest_scored([view for view in views if view.decision.verdict in (Verdict.FAIL, Verdict.REVIEW)])
+    return "" if worst is None or worst.scores is None else worst.scores.kind
 
 
 def score_of(views: Sequence[Inspection]) -> float | None:

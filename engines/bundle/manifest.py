@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -27,9 +28,12 @@ MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
-_LATER = ("variants", "sample", "frame", "map_score", "reviews", "possible_variants", "known_defects", "detection")
+_LATER = (
+    *("variants", "sample", "frame", "map_score", "reviews"),
+    *("possible_variants", "known_defects", "kinds", "detection"),
+)
 """Keys of the manifest that came after the first engines of this format."""
-_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects", "detection"})
+_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects", "kinds", "detection"})
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -254,8 +258,46 @@ class KnownDefectsRecord(_Strict):
     passed_after: Annotated[int, Field(ge=0)] | None
 
 
+MAX_KINDS = 32
+KindName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
+UNKNOWN_KIND = "unknown"
+"""What is said of a defect that looks like no kind enough."""
+
+
+class KindsRecord(_Strict):
+    """The kinds of defects that the graph knows, in the order of its output `kinds`. A suggestion, never a verdict."""
+
+    names: Annotated[tuple[KindName, ...], Field(strict=False, min_length=2, max_length=MAX_KINDS)]
+    labelled: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, max_length=MAX_KINDS)]
+    """Images of each."""
+    least_likeness: Annotated[float, Field(ge=-1, le=1)]
+    """Below, the kind is unknown."""
+    left_out: Annotated[int, Field(ge=0)]
+    """Labelled images that were compared with kinds made without them and their twins; the others are the only ones."""
+    right: Annotated[int, Field(ge=0)]
+    """Of these, named rightly."""
+    unknown: Annotated[int, Field(ge=0)]
+    """Of these, unknown."""
+
+    @model_validator(mode="after")
+    def _alike(self) -> KindsRecord:
+        if len(self.names) != len(self.labelled) or len(set(self.names)) != len(self.names):
+            raise ValueError(
+                f"{len(self.names)} names, of {len(set(self.names))} kinds, and {len(self.labelled)} counts"
+            )
+        return self
+
+    def name_of(self, likeness: Sequence[float]) -> str:
+        """The kind of the largest of these likenesses, one for each of `names`; or `UNKNOWN_KIND`."""
+        best = max(range(len(likeness)), key=lambda each: likeness[each])
+        return self.names[best] if likeness[best] >= self.least_likeness else UNKNOWN_KIND  # NaN is not
+
+
 class ModelFile(_Strict):
-    """The ONNX graph: `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w)."""
+    """The ONNX graph: `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w).
+
+    With kinds of defects there is a third output, `kinds` float32 (n, kinds).
+    """
 
     file: Literal["model.onnx"] = "model.onnx"
     sha256: Sha256
@@ -316,6 +358,8 @@ class Draft(_Strict):
     """None: made before other review budgets were priced."""
     known_defects: KnownDefectsRecord | None = None
     """None: no labelled defects were given, or the engine was made before they counted."""
+    kinds: KindsRecord | None = None
+    """None: no two kinds of labelled defects were named, or the engine was made before they could be."""
     detection: Detection | None = None
     """What the engine finds; None: not measured, or the engine was made before it was."""
     training: TrainingRecord

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
+from engines.detectors.kinds import Kinds
 from engines.detectors.known_defects import KnownDefects
 
 DETAIL = "detail"
@@ -43,6 +44,7 @@ class Detector(nn.Module, ABC):
     Attributes:
         backbone: the frozen part; its `key` belongs to the key of cached features and to the record of a training.
         known_defects: what labelled images added to the map; None: nothing.
+        kinds: distinguishes kinds of labelled defects; None: no kinds were named.
     """
 
     default_training: ClassVar[TrainDefaults] = TrainDefaults()
@@ -57,6 +59,7 @@ class Detector(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.known_defects: KnownDefects | None = None
+        self.kinds: Kinds | None = None
 
     @property
     @abstractmethod
@@ -112,12 +115,20 @@ class Detector(nn.Module, ABC):
         """What the graph gives for maps (n, map_height, map_width) of these features: (n, *MapSpec.shape)."""
         return anomaly_map
 
+    def score_with_cells(self, features: Features) -> tuple[Tensor, Tensor, Tensor | None]:
+        """`score` and `cells`; a detector that computes one on the way to the other does so once."""
+        return (*self.score(features), self.cells(features))
+
     @abstractmethod
     def positive(self, image_score: Tensor) -> Tensor:
         """The image scores on a positive scale with a meaningful zero, as "lambda times the median" needs."""
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, height, width, 3) uint8 RGB -> `image_score`, `anomaly_map` with its layers."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(n, height, width, 3) uint8 RGB -> `image_score`, `anomaly_map` with its layers, and `kinds` (n, kinds) where
+        there are some."""
         features = self.features(image)
-        image_score, anomaly_map = self.score(features)
-        return image_score, self.layers(anomaly_map, features)
+        if self.kinds is None:
+            image_score, anomaly_map = self.score(features)
+            return image_score, self.layers(anomaly_map, features)
+        image_score, anomaly_map, cells = self.score_with_cells(features)
+        return image_score, self.layers(anomaly_map, features), self.kinds(anomaly_map, cells)

@@ -153,6 +153,13 @@ class SpatialDetector(Detector):
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         """See `Detector.score`."""
+        return self._scored(features, with_cells=self.known_defects is not None)[:2]
+
+    def score_with_cells(self, features: Features) -> tuple[Tensor, Tensor, Tensor | None]:
+        """See `Detector.score_with_cells`."""
+        return self._scored(features, with_cells=True)
+
+    def _scored(self, features: Features, *, with_cells: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         whitened = [self._whitened(stream, features[stream.tap]) for stream in self.streams]
         logs = []
         for stream, z in zip(self.streams, whitened, strict=True):
@@ -160,9 +167,10 @@ class SpatialDetector(Detector):
             logs.append(self._on_map(log_deviance.unsqueeze(-1), stream)[..., 0])
         # The reshape changes nothing; it writes the size into the exported graph.
         anomaly_map = torch.stack(logs).mean(dim=0).reshape(-1, *self._map_size)
+        cells = self._cells(whitened) if with_cells else None
         if self.known_defects is not None:
-            anomaly_map = self.known_defects(anomaly_map, self._cells(whitened))
-        return self.hottest(anomaly_map), anomaly_map
+            anomaly_map = self.known_defects(anomaly_map, cells)
+        return self.hottest(anomaly_map), anomaly_map, cells
 
     def cells(self, features: Features) -> Tensor:
         """See `Detector.cells`: those of all streams, coarse ones interpolated."""

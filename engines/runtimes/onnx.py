@@ -11,7 +11,7 @@ from engines.bundle.manifest import InputSpec, MapSpec
 from engines.bundle.reading import Bundle
 from engines.errors import RuntimeFailure
 from engines.runtimes.onnxruntime_quiet import model_in_memory_only, ort
-from engines.runtimes.signature import OUTPUTS, Tensor, check_signature
+from engines.runtimes.signature import KINDS, OUTPUTS, Tensor, check_signature
 
 _TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
@@ -22,7 +22,7 @@ def runtime_name(precision: str = "float32") -> str:
 
 
 class OnnxRuntime:
-    """Runs an ONNX graph `image` -> `image_score`, `anomaly_map` on the CPU.
+    """Runs an ONNX graph `image` -> `image_score`, `anomaly_map`, maybe `kinds`, on the CPU.
 
     Args:
         model: the serialised graph.
@@ -51,16 +51,20 @@ class OnnxRuntime:
             )
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise RuntimeFailure(f"ONNX Runtime {ort.__version__} cannot load the model: {error}") from error
-        check_signature(_signature(self._session), spec, map_spec)
+        kinds = check_signature(_signature(self._session), spec, map_spec)
+        self._outputs = [*OUTPUTS, KINDS] if kinds else [*OUTPUTS]
+        self.kinds: NDArray[np.float32] | None = None
+        """See `Runtime.kinds`."""
 
     def infer(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Runtime.infer`."""
         if self._session is None:
             raise RuntimeFailure("the runtime is closed")
         try:
-            image_score, anomaly_map = self._session.run(list(OUTPUTS), {"image": images})
+            image_score, anomaly_map, *kinds = self._session.run(self._outputs, {"image": images})
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise RuntimeFailure(f"ONNX Runtime failed on input {images.shape} {images.dtype}: {error}") from error
+        self.kinds = kinds[0] if kinds else None
         return image_score, anomaly_map
 
     def close(self) -> None:

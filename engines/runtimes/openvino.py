@@ -15,7 +15,7 @@ from engines.errors import RuntimeFailure
 from engines.parity_report import FLOAT32
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import Side, compare, parity_images, require_parity
-from engines.runtimes.signature import OUTPUTS, Tensor, check_signature
+from engines.runtimes.signature import KINDS, OUTPUTS, Tensor, check_signature
 
 if TYPE_CHECKING:
     import openvino
@@ -58,11 +58,13 @@ class OpenVinoRuntime:
     def __init__(self, model: bytes, spec: InputSpec, map_spec: MapSpec, *, threads: int) -> None:
         library = load_openvino()
         self._request: openvino.InferRequest | None = None
+        self.kinds: NDArray[np.float32] | None = None
+        """See `Runtime.kinds`."""
         self.name = f"OpenVINO {library.get_version().partition('-')[0]} float32"
         try:
             core = library.Core()
             network = core.read_model(model)
-            check_signature(_signature(network), spec, map_spec)
+            self._has_kinds = check_signature(_signature(network), spec, map_spec) > 0
             network.reshape({"image": [1, spec.height, spec.width, spec.channels]})
             compiled = core.compile_model(network, "CPU", _settings(threads))
             precision = compiled.get_property("INFERENCE_PRECISION_HINT")
@@ -78,14 +80,17 @@ class OpenVinoRuntime:
         """See `Runtime.infer`."""
         if self._request is None:
             raise RuntimeFailure("the runtime is closed")
-        scores, maps = [], []
+        scores, maps, kinds = [], [], []
         try:
             for image in images:
                 found = self._request.infer({"image": image[np.newaxis]})
                 scores.append(found[OUTPUTS[0]])
                 maps.append(found[OUTPUTS[1]])
+                if self._has_kinds:
+                    kinds.append(found[KINDS])
         except RuntimeError as error:
             raise RuntimeFailure(f"{self.name} failed on input {images.shape} {images.dtype}: {error}") from error
+        self.kinds = np.concatenate(kinds) if kinds else None
         return np.concatenate(scores), np.concatenate(maps)
 
     def close(self) -> None:

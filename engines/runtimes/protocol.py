@@ -16,6 +16,14 @@ Inferred = tuple[NDArray[np.float32], NDArray[np.float32]]
 class Runtime(Protocol):
     """Executes one model. Not thread safe: one thread owns it."""
 
+    @property
+    def kinds(self) -> NDArray[np.float32] | None:
+        """Of the images that were scored last: their likeness to each kind of defect, (n, kinds).
+
+        None: the model knows no kinds.
+        """
+        ...
+
     def infer(self, images: NDArray[np.uint8]) -> Inferred:
         """Score a batch of images in the model's input size.
 

@@ -6,7 +6,7 @@ Teaching, the refresh job and the evaluation all call `learn`, so what is measur
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -36,6 +36,7 @@ from engines.training.images.looks import looks
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
 from engines.training.known_defects.join import join_known_defects
+from engines.training.known_defects.kinds import FoundKinds, kinds_of
 from engines.training.known_defects.masks import DefectCells
 from engines.training.known_defects.record import record_of
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
@@ -76,6 +77,8 @@ class Learned:
     """What the manifest says of `refinement.variants`."""
     known_defects: KnownDefectsRecord | None = None
     """What the known-bad images added to the detector; None: there are none, or it takes none."""
+    kinds: FoundKinds | None = None
+    """Kinds of defects that the detector knows; None: fewer than two were named."""
 
     def reviews(self, parts_per_hour: float | None) -> Reviews:
         """The price list of the engine. `parts_per_hour`: of its line, where that is known."""
@@ -97,12 +100,14 @@ def learn(
     on_step: OnStep = lambda _step, _done, _total: None,
     checkpoint: Checkpoint | None = None,
     masks: DefectCells | None = None,
+    kinds: Mapping[int, str] | None = None,
     on_model: OnModel | None = None,
 ) -> Learned:
     """Make a detector of the images `indices` (in the order of capture).
 
     Args:
         masks: where known-bad images show their defect, by position.
+        kinds: what the defects of known-bad images are called, by position.
         on_model: see `cross_fit`, of the models that the limits come from: with known defects joined, where they are.
 
     Raises:
@@ -113,7 +118,7 @@ def learn(
     # What shares a mark is held out together, so it cannot vouch for itself: until a person calls it good.
     grouped = part_groups if options.refinement.variants == "keep" else twin_groups
     judge = FeatureJudge(detector, features, indices, options.training, grouped)
-    detector.known_defects = None
+    detector.known_defects = detector.kinds = None
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
 
@@ -163,6 +168,7 @@ def learn(
     known_defects = None
     if len(joined.labelled):
         known_defects = record_of(joined, held_out, limits(held_out, joined.labelled_before), calibration)
+    found_kinds = kinds_of(cells, joined.head, known_bad, kinds or {}, joined.groups)
     detector.known_defects, held_out = joined.head, joined.held_out
     prices = price_list(
         held_out.image_scores[in_groups],
@@ -175,7 +181,10 @@ def learn(
     found = possible_variants(
         alike, score(detector, features, unlearned)[0], len(kept), calibration, options.refinement.variants
     )
-    return Learned(refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects)
+    detector.kinds = None if found_kinds is None else found_kinds.head
+    return Learned(
+        refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds
+    )
 
 
 class FeatureJudge:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import numpy as np
 
 from engines.bundle.files import variant_file
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import kinds_in_words, said_of
 from engines.bundle.manifest import TrainingRecord
 from engines.store.gate import cost_in_words, images_in_words
 from engines.training.images.dataset import Dataset
@@ -43,6 +43,8 @@ class Summary:
     """What other review budgets would cost and catch: `Reviews` of the manifest, as JSON."""
     known_defects: str
     """What labelled defects changed; empty: there are none."""
+    kinds: str
+    """Which kinds of defects the engine suggests; empty: none were named."""
     finds: tuple[str, ...]
     """What the engine finds, from which size on, and what it does not see; or why that was not measured."""
     held_out_scores: dict[str, float]
@@ -88,6 +90,7 @@ def summarise(
         promise=learned.calibration.promise,
         reviews=learned.reviews(parts_per_hour).model_dump(mode="json"),
         known_defects="" if learned.known_defects is None else said_of(learned.known_defects),
+        kinds="" if learned.kinds is None else kinds_in_words(learned.kinds.record),
         finds=finds,
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
         parity=released.parity,

@@ -32,7 +32,7 @@ from engines.training.fitting.crossfit import FOLDS
 from engines.training.fitting.train import shown_maps
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features
-from engines.training.images.image_names import read_names
+from engines.training.images.image_names import read_kinds
 from engines.training.known_defects.masks import read_masks
 from engines.training.learn import Learned, LearnOptions, OnStep, learn
 from engines.training.location.locate import Located, LocateOptions, locate
@@ -68,7 +68,8 @@ class TeachOptions:
     known_good: Path | None = None
     """Names of images that refinement may not remove, one per line."""
     known_bad: Path | None = None
-    """Names of images that must not be learned, one per line; they measure how many defects escape."""
+    """Names of images that must not be learned, one per line, behind a tab the kind of their defect; they measure how
+    many defects escape."""
     defect_trials: int = TRIALS
     """Synthetic defects of each kind and contrast; 0: what the engine finds is not measured."""
     pixel_size_mm: float | None = None
@@ -98,7 +99,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
     located = locate(found, options.location, lambda done, total: on_step("locate", done, total))
     dataset = located.dataset
     spec = located.input
-    learning = _with_known(found, located, options)
+    learning, kinds = _with_known(found, located, options)
     detector = DETECTORS[options.detector](spec, options.backbone)
     detector.eval()
     with tempfile.TemporaryDirectory(prefix="station-teach-") as temporary:
@@ -127,6 +128,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             on_step=on_step,
             checkpoint=checkpoint,
             masks=read_masks(known_bad, spec, located.location, detector.map_size),
+            kinds=kinds,
             on_model=None if trials is None else partial(show_defects, trials, spec, options.threads),
         )
         detection, finds = _detection(trials, learned, options.pixel_size_mm)
@@ -176,6 +178,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             calibration=learned.calibration,
             reviews=learned.reviews(options.parts_per_hour),
             known_defects=learned.known_defects,
+            kinds=None if learned.kinds is None else learned.kinds.record,
             detection=detection,
             training=training_record(dataset, len(learned.refinement.removed)),
             possible_variants=learned.possible_variants,
@@ -228,21 +231,26 @@ def _check_options(output: Path, options: TeachOptions) -> None:
         raise TrainingError(f'engine "{output}" exists already; choose another directory or remove it first')
 
 
-def _with_known(found: Dataset, located: Located, options: TeachOptions) -> LearnOptions:
-    """The learning options with the images that people know something of, as positions, and the seed."""
+def _with_known(found: Dataset, located: Located, options: TeachOptions) -> tuple[LearnOptions, dict[int, str]]:
+    """The learning options with the seed and the images that people know something of, as positions; their kinds."""
     names = [file.path.name for file in found.files]
     position = {file.path: index for index, file in enumerate(located.dataset.files)}
 
-    def positions(file: Path | None, what: str) -> frozenset[int]:
-        named = read_names(file, names, what) if file else frozenset()
-        paths = [found.files[index].path for index in named]  # the part may not have been found in some of them
-        return frozenset(position[path] for path in paths if path in position)
+    def positions(file: Path | None, what: str) -> dict[int, str]:
+        named = read_kinds(file, names, what) if file else {}
+        paths = {found.files[index].path: kind for index, kind in named.items()}
+        # The part may not have been found in some of them.
+        return {position[path]: kind for path, kind in paths.items() if path in position}
 
-    good = positions(options.known_good, "known-good file") | positions(options.veto, "veto file")
-    bad = positions(options.known_bad, "known-bad file") - positions(options.veto, "veto file")
-    refinement = replace(options.learning.refinement, known_good=good, known_bad=bad)
+    good, vetoed = positions(options.known_good, "known-good file"), positions(options.veto, "veto file")
+    bad = positions(options.known_bad, "known-bad file")
+    known_bad = frozenset(bad) - frozenset(vetoed)
+    refinement = replace(
+        options.learning.refinement, known_good=frozenset(good) | frozenset(vetoed), known_bad=known_bad
+    )
     training = replace(options.learning.training, seed=options.seed)
-    return replace(options.learning, refinement=refinement, training=training)
+    kinds = {index: bad[index] for index in sorted(known_bad) if bad[index]}
+    return replace(options.learning, refinement=refinement, training=training), kinds
 
 
 def _trials(located: Located, options: TeachOptions, on_step: OnStep) -> Trials | None:

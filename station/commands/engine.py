@@ -15,7 +15,7 @@ from typing import Any
 from rich.table import Table
 
 from engines.bundle.files import FRAME_FILE, variant_file
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import kinds_in_words, said_of
 from engines.bundle.manifest import VARIANTS_ANSWERS, Manifest, PossibleVariants
 from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError
@@ -333,6 +333,7 @@ def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
         "finds": "\n".join(manifest.detection.in_words()) if manifest.detection else "not measured",
         "promise": limits.promise,
         **({} if manifest.known_defects is None else {"known defects": said_of(manifest.known_defects)}),
+        **({} if manifest.kinds is None else {"kinds of defect": kinds_in_words(manifest.kinds)}),
         **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),
         **graphs,
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),

@@ -25,12 +25,14 @@ from station.jobs.refresh_selection import (
     Label,
     RefreshError,
     RefreshSelection,
+    classes_on_record,
     from_folder,
     from_records,
     labels_on_record,
     read_labels,
     read_veto,
     select,
+    with_classes,
     with_labels,
 )
 from station.jobs.teaching import as_arguments
@@ -98,17 +100,21 @@ def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> 
     else:
         records = options.records or configuration.records_dir
         parts = from_records(records, recipe=configuration.settings.recipe.name, newest=options.parts)
-        parts = with_labels(parts, _kept_labels(options, configuration))
+        kept, classes = _kept_labels(options, configuration)
+        parts = with_classes(with_labels(parts, kept), classes)
     labels = read_labels(options.labels) if options.labels is not None else {}
     vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
     return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
 
 
-def _kept_labels(options: argparse.Namespace, configuration: LoadedConfiguration) -> dict[str, Label]:
-    """Of `station label`, which keeps them beside the folder of the records."""
+def _kept_labels(
+    options: argparse.Namespace, configuration: LoadedConfiguration
+) -> tuple[dict[str, Label], dict[str, str]]:
+    """Labels and classes of defects of `station label`, which keeps them beside the folder of the records."""
     if options.images is not None:
-        return {}
-    return labels_on_record(labels_beside(options.records or configuration.records_dir))
+        return {}, {}
+    file = labels_beside(options.records or configuration.records_dir)
+    return labels_on_record(file), classes_on_record(file)
 
 
 def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str:
@@ -117,7 +123,7 @@ def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str
         file.read_bytes() if file is not None and file.is_file() else b"" for file in (options.labels, options.veto)
     ]
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
-    kept = sorted(_kept_labels(options, configuration).items())
+    kept = [sorted(each.items()) for each in _kept_labels(options, configuration)]
     return repr((source, said, kept, options.parts, _request(options)))
 
 

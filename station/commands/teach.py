@@ -129,6 +129,8 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("promise", summary["promise"])
     if summary["known_defects"]:
         row("known defects", summary["known_defects"])
+    if summary["kinds"]:
+        row("kinds of defect", summary["kinds"])
     for file, parity in summary["graphs"].items():
         row(file, parity)
     row("dossier", str(output / DOSSIER_FOLDER / "dossier.html"))

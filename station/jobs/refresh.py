@@ -290,7 +290,9 @@ def _take_over(image: Path, target: Path) -> None:
 
 
 def _write_list(file: Path, parts: Sequence[PartImage]) -> None:
-    file.write_text("".join(f"{part.name}\n" for part in parts), encoding="utf-8")
+    """One name a line; behind a tab the class of the defect."""
+    lines = (f"{part.name}\t{part.defect_class}".rstrip("\t") for part in parts)
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _sha256(file: Path) -> str:

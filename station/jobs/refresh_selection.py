@@ -23,6 +23,7 @@ from pathlib import Path
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
 from engines.text_file import text_of
+from station.labels.labels import Label as KeptLabel
 from station.labels.labels import read_labels as read_kept_labels
 from station.labels.schema import LabelError
 from station.records.images import is_whole_png
@@ -77,6 +78,8 @@ class PartImage:
     label: Label | None = None
     camera: str = ""
     """Empty for a folder."""
+    defect_class: str = ""
+    """Of a part that is labelled defective, where a person named one."""
 
     @property
     def group(self) -> Group:
@@ -181,14 +184,20 @@ def labels_on_record(file: Path) -> dict[str, Label]:
 
     Raises RefreshError.
     """
+    return {name: Label(one.label) for name, one in _on_record(file)}
+
+
+def classes_on_record(file: Path) -> dict[str, str]:
+    """The classes of defects among these labels, by the same names. Raises RefreshError."""
+    return {name: one.defect_class for name, one in _on_record(file) if one.defect_class}
+
+
+def _on_record(file: Path) -> list[tuple[str, KeptLabel]]:
     try:
         found = read_kept_labels(file)
     except LabelError as problem:
         raise RefreshError(str(problem)) from problem
-    return {
-        f"{one.session}/{one.acquisition_id}" + (f"/{one.camera}" if one.camera else ""): Label(one.label)
-        for one in found
-    }
+    return [(f"{one.session}/{one.acquisition_id}" + (f"/{one.camera}" if one.camera else ""), one) for one in found]
 
 
 def with_labels(
@@ -207,6 +216,14 @@ def with_labels(
         )
     labelled = (replace(part, label=_label(part, labels) or part.label) for part in parts)
     return [replace(part, label=Label.GOOD) if part.name in vetoed else part for part in labelled]
+
+
+def with_classes(parts: Sequence[PartImage], classes: Mapping[str, str]) -> list[PartImage]:
+    """The parts with the classes of their defects; they count only where the part is labelled defective."""
+    return [
+        replace(part, defect_class=next((classes[name] for name in _label_names(part) if name in classes), ""))
+        for part in parts
+    ]
 
 
 def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> RefreshSelection:

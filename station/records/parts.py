@@ -26,8 +26,12 @@ from station.results import (
     Region,
     Verdict,
     defect_area_mm2,
+    kind_of,
     score_of,
 )
+
+KIND = "kind"
+"""Name in the column `extra` of the kind of defect that the engine suggests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,11 @@ class PartRow:
         return _reasons(self.reasons)
 
     @property
+    def kind(self) -> str:
+        """Of the defect, as the engine suggests it; empty: the part passes, or the engine knows no kinds."""
+        return str(json.loads(self.extra).get(KIND, ""))
+
+    @property
     def engine_ms(self) -> float | None:
         """In the bare calls of the engine; views that were scored together share one."""
         calls = {(view.engine_start_ms, view.engine_end_ms) for view in self.views}
@@ -164,7 +173,7 @@ def part_row(record: InspectionRecord, *, recovered: bool = False) -> PartRow:
         engine_id=record.engine_id,
         recipe=record.recipe,
         config_checksum=record.config_checksum,
-        extra=json.dumps(record.extra),
+        extra=json.dumps(record.extra | ({KIND: kind} if (kind := kind_of(views)) else {})),
         signalled_ms=_after(part.time_ns)(record.signalled_ns),
         reject_score=_finite(record.reject_score),
         score=None if score is None else _finite(score),

@@ -128,6 +128,8 @@ def facts(seen: Seen, calendar: Calendar) -> list[str]:
         lines[-1] += f"; a late answer said {part.late_verdict}, it was never applied"
     if part.recovered:
         lines[-1] += "; written after a restart, from the journal"
+    if part.kind:
+        lines.append(f"looks like: {one_line(part.kind)} (a suggestion of the engine)")
     return lines + ([seen.note] if seen.note else [])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engines.bundle.location_spec import BlobLocation
+from engines.bundle.manifest import UNKNOWN_KIND, KindsRecord
 from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.engine import Engine, EngineOutput, open_engine
@@ -171,3 +172,32 @@ def test_running_an_engine_imports_no_training_code() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+KINDS = KindsRecord(names=("spot", "hole"), labelled=(5, 5), least_likeness=0.3, left_out=10, right=9, unknown=1)
+
+
+def test_the_kind_of_the_worst_place_is_named_or_unknown(tmp_path: Path) -> None:
+    path = write_small_engine(tmp_path / "engine", width=64, height=48, kinds=KINDS)
+    spot, faint = uniform(48, 64), uniform(48, 64)
+    spot[8:16, 48:56] = 200  # a likeness of 136 / 255
+    faint[8:16, 48:56] = 100
+    for runtime in ("onnx", "openvino"):
+        with open_engine(path, runtime=runtime, threads=1) as engine:
+            assert engine.manifest.kinds == KINDS
+            outputs = engine.score_batch([spot, faint])
+            assert [each.kind for each in outputs if isinstance(each, EngineOutput)] == ["spot", UNKNOWN_KIND]
+
+
+def test_an_engine_without_kinds_names_none(path: Path) -> None:
+    with open_engine(path, threads=1) as engine:
+        assert engine.score(uniform(48, 64)).kind == ""
+    assert "kinds" not in (path / "manifest.json").read_text()  # so older software reads it
+
+
+def test_a_graph_that_tells_other_kinds_apart_than_the_manifest_names_is_refused(path: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(path)
+    draft = bundle.manifest.model_copy(update={"kinds": KINDS})
+    write_bundle(tmp_path / "other", draft=draft, model=bundle.model, golden=bundle.golden)
+    with pytest.raises(GoldenMismatch, match="knows 0 kinds of defects, its manifest names 2"):
+        open_engine(tmp_path / "other", threads=1)

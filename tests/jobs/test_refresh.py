@@ -20,7 +20,15 @@ from engines.teach_request import TeachRequest
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh import Job, discard, only_refresh, open_job, refresh
-from station.jobs.refresh_selection import Label, RefreshError, RefreshSelection, from_records, select, with_labels
+from station.jobs.refresh_selection import (
+    Label,
+    RefreshError,
+    RefreshSelection,
+    from_records,
+    select,
+    with_classes,
+    with_labels,
+)
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Pixels, Verdict
 from tests.bench.engines.pictures import SIZE_PX, ring
@@ -69,7 +77,8 @@ def work_of(configuration: LoadedConfiguration) -> Path:
 
 def selection_of(configuration: LoadedConfiguration) -> RefreshSelection:
     labels = {f"s1/{number}": Label.DEFECTIVE for number in (47, 48)} | {"s1/1": Label.GOOD}
-    return select(with_labels(from_records(configuration.records_dir, recipe="default", newest=100), labels))
+    parts = with_labels(from_records(configuration.records_dir, recipe="default", newest=100), labels)
+    return select(with_classes(parts, {"s1/47": "deep scratch"}))
 
 
 def opened(configuration: LoadedConfiguration, key: str = "key") -> Job:
@@ -101,7 +110,9 @@ def test_a_job_holds_the_images_and_says_what_is_known(station: LoadedConfigurat
     names = {path.name for path in (job.folder / "images").iterdir()}
     assert names == {part.name for part in job.training}
     assert {path.name for path in (job.folder / "held_out").iterdir()} == {part.name for part in job.held_out}
-    bad = (job.folder / "known_bad.txt").read_text().split()
+    rows = [line.split("\t") for line in (job.folder / "known_bad.txt").read_text().splitlines()]
+    bad = [row[0] for row in rows]
+    assert sorted(row[1] for row in rows if row[1:]) == ["deep scratch"]  # the kind, for teaching
     assert sorted(bad) == sorted(part.name for part in job.training if part.label is Label.DEFECTIVE)
     assert len(bad) == 2
     # The disk budget of the station may delete its images now.

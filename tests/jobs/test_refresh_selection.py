@@ -20,12 +20,14 @@ from station.jobs.refresh_selection import (
     Label,
     PartImage,
     RefreshError,
+    classes_on_record,
     from_folder,
     from_records,
     labels_on_record,
     read_labels,
     read_veto,
     select,
+    with_classes,
     with_labels,
 )
 from station.labels.labels import decide
@@ -252,17 +254,20 @@ def test_kept_labels_are_taken_and_those_of_a_file_have_the_last_word(tmp_path: 
         recorder.record(PartMaker("s1").seen_by(number, {"top": Verdict.PASS, "side": Verdict.PASS}))
     assert recorder.stop(30)
     file = tmp_path / LABELS_FILE
-    assert labels_on_record(file) == {}
+    assert labels_on_record(file) == classes_on_record(file) == {}
     anna = Reviewer("anna", "operator")
     with closing(open_reader(records)) as reading, closing(open_writer(file)) as writing:
         first, second, _ = parts(reading)
         decide(writing, first, "defective", anna)
         decide(writing, first, "good", anna)  # a correction
-        decide(writing, second, "defective", anna, camera="side")
-    kept = labels_on_record(file)
+        decide(writing, second, "defective", anna, camera="side", defect_class="scratch", new_class="minor")
+    kept, classes = labels_on_record(file), classes_on_record(file)
+    assert classes == {"s1/2/side": "scratch"}
     assert kept == {"s1/1": Label.GOOD, "s1/2/side": Label.DEFECTIVE}
     found = with_labels(from_records(records, recipe="default", newest=100), kept)
     assert [part.label for part in found] == [Label.GOOD, Label.GOOD, None, Label.DEFECTIVE, None, None]
+    named = with_classes(found, classes)
+    assert [part.defect_class for part in named] == ["", "", "", "scratch", "", ""]
     found = with_labels(found, {"1001": Label.DEFECTIVE, "s1/3": Label.GOOD})
     bad, good = Label.DEFECTIVE, Label.GOOD
     assert [part.label for part in found] == [bad, bad, None, bad, good, good]

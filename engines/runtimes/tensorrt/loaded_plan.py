@@ -66,6 +66,12 @@ class LoadedPlan:
         if found != dict(wanted):
             raise RuntimeFailure(f"the plan has {found}, the manifest says {dict(wanted)}; build it again")
 
+    def kinds_of(self, output: str) -> int:
+        """How many kinds of defects the plan knows: numbers an image in this output; 0 without it."""
+        engine: tensorrt.ICudaEngine = self._objects[1]
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        return int(tuple(engine.get_tensor_shape(output))[-1]) if output in names else 0
+
     def context(self, addresses: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> Any:
         """An `IExecutionContext` that reads and writes at `addresses`, with inputs of `shapes`. Raises NotDone.
 

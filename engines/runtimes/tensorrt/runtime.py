@@ -39,7 +39,7 @@ from engines.runtimes.tensorrt.probe import Gpu
 if TYPE_CHECKING:
     import tensorrt
 
-IMAGE, SCORE, MAP = "image", "image_score", "anomaly_map"
+IMAGE, SCORE, MAP, KINDS = "image", "image_score", "anomaly_map", "kinds"
 
 _abandoned: list[TensorRtRuntime] = []
 """Runtimes whose GPU failed, with all that they hold."""
@@ -95,6 +95,8 @@ class TensorRtRuntime:
         self._contexts: dict[int, tensorrt.IExecutionContext] = {}
         self._frames: FrameStage | None = None
         self._graphs: dict[_Work, CapturedGraph] = {}
+        self._kinds: Buffer | None = None
+        self._likenesses: list[NDArray[np.float32]] = []
         self._closed = False
         self._lost = False
         self.notes: tuple[str, ...] = ()
@@ -119,6 +121,11 @@ class TensorRtRuntime:
     def frame_shape(self) -> tuple[int, ...] | None:
         """See `FrameRuntime.frame_shape`."""
         return self._frames.shape if self._frames else None
+
+    @property
+    def kinds(self) -> NDArray[np.float32] | None:
+        """See `Runtime.kinds`."""
+        return np.concatenate(self._likenesses) if self._likenesses else None
 
     def infer(self, images: NDArray[np.uint8]) -> Inferred:
         """See `Runtime.infer`.
@@ -184,17 +191,20 @@ class TensorRtRuntime:
         self._closing.callback(self._contexts.clear)
         trt, spec, map_spec = self._trt, self._spec, self._map_spec
         image_shape, map_shape = (spec.height, spec.width, spec.channels), map_spec.shape
-        loaded.check(
-            {
-                IMAGE: (True, trt.DataType.UINT8, (-1, *image_shape)),
-                SCORE: (False, trt.DataType.FLOAT, (-1,)),
-                MAP: (False, trt.DataType.FLOAT, (-1, *map_shape)),
-            }
-        )
+        wanted = {
+            IMAGE: (True, trt.DataType.UINT8, (-1, *image_shape)),
+            SCORE: (False, trt.DataType.FLOAT, (-1,)),
+            MAP: (False, trt.DataType.FLOAT, (-1, *map_shape)),
+        }
+        kinds = loaded.kinds_of(KINDS)
+        loaded.check({**wanted, KINDS: (False, trt.DataType.FLOAT, (-1, kinds))} if kinds else wanted)
         self._image = self._buffer((self._max_batch, *image_shape), np.uint8)
         self._score = self._buffer((self._max_batch,), np.float32)
         self._map = self._buffer((self._max_batch, *map_shape), np.float32)
         addresses = {IMAGE: self._image.address, SCORE: self._score.address, MAP: self._map.address}
+        if kinds:
+            self._kinds = self._buffer((self._max_batch, kinds), np.float32)
+            addresses[KINDS] = self._kinds.address
         for count in range(1, self._max_batch + 1):
             self._contexts[count] = loaded.context(addresses, {IMAGE: (count, *image_shape)})
         if frame_plan is not None:
@@ -202,6 +212,7 @@ class TensorRtRuntime:
             self._closing.callback(stage.close)
             self._frames = stage
         self._warm_up(graphs=graphs)
+        self._likenesses.clear()
         self._log.lines.clear()
 
     def _buffer(self, shape: tuple[int, ...], dtype: Any) -> Buffer:
@@ -266,6 +277,7 @@ class TensorRtRuntime:
 
     def _in_turn(self, images: Any, work: Callable[[Any], Inferred]) -> Inferred:
         """As many at a time as one call takes."""
+        self._likenesses.clear()
         results = [
             self._guarded("an inference", partial(work, images[start : start + self._max_batch]))
             for start in range(0, len(images), self._max_batch)
@@ -305,8 +317,12 @@ class TensorRtRuntime:
         # What does not arrive must not look like the answer of the part before.
         self._score.host[:count] = np.nan
         self._map.host[:count] = np.nan
+        if self._kinds is not None:
+            self._kinds.host[:count] = np.nan
         self._start(work)
         self._device.synchronize()
+        if self._kinds is not None:
+            self._likenesses.append(self._kinds.host[:count].copy())
         return self._score.host[:count].copy(), self._map.host[:count].copy()
 
     def _start(self, work: _Work) -> None:
@@ -327,6 +343,8 @@ class TensorRtRuntime:
             raise NotDone(f"{work.number} images were not enqueued")
         self._score.download(work.number)
         self._map.download(work.number)
+        if self._kinds is not None:
+            self._kinds.download(work.number)
 
     def _guarded(self, what: str, work: Callable[[], Any]) -> Any:
         """Work with the GPU on behalf of one thread; whatever it says becomes an error with its kind."""

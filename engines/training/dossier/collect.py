@@ -101,6 +101,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         location=_mapping(run.location),
         calibration=calibration,
         known_defects=learned.known_defects,
+        kinds=None if learned.kinds is None else learned.kinds.record,
         reviews=learned.reviews(run.parts_per_hour),
         refinement=RefinementRecord(
             method=refinement.method,

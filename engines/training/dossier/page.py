@@ -12,7 +12,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import kinds_in_words, said_of
 from engines.bundle.reviews import advice, counted, price_header, price_rows
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import ShownImages
@@ -55,6 +55,7 @@ def render(
         selection=selection,
         calibration=dossier.calibration.model_dump(mode="json", exclude={"promise"}),
         known_defects=said_of(dossier.known_defects) if dossier.known_defects else "",
+        kinds=kinds_in_words(dossier.kinds) if dossier.kinds else "",
         counted=counted(reviews) if reviews else "",
         price_header=price_header(reviews) if reviews else (),
         price_rows=price_rows(reviews) if reviews else (),

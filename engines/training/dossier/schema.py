@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, Reviews, Sha256
+from engines.bundle.manifest import Calibration, KindsRecord, KnownDefectsRecord, PossibleVariants, Reviews, Sha256
 
 SCHEMA_VERSION = 1
 
@@ -123,6 +123,7 @@ class Dossier(_Strict):
     """How the part is found in the image; empty: it is not looked for."""
     calibration: Calibration
     known_defects: KnownDefectsRecord | None = None
+    kinds: KindsRecord | None = None
     reviews: Reviews | None = None
     """What other review budgets cost and catch; None in dossiers that were made before it was counted."""
     refinement: RefinementRecord

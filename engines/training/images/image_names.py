@@ -1,5 +1,7 @@
 """Files that name images, one per line: known-good ones, known-bad ones, removals taken back.
 
+Behind a tab may stand what kind of defect an image shows.
+
 File names are anything but tame, so they are spelled by `plain_name`.
 """
 
@@ -16,10 +18,19 @@ from engines.training.as_json import plain_name
 COMMENT = "#"
 MAX_BYTES = 16 << 20
 MAX_LISTED = 10
+MAX_KIND = 64
+"""Letters of the name of a kind of defect."""
 
 
 def read_names(file: Path, names: Sequence[str], what: str) -> frozenset[int]:
-    """Positions in `names` (file names as they are) of the images that `file` lists.
+    """Positions in `names` of the images that `file` lists. See `read_kinds`."""
+    return frozenset(read_kinds(file, names, what))
+
+
+def read_kinds(file: Path, names: Sequence[str], what: str) -> dict[int, str]:
+    """Positions in `names` (file names as they are) of the images that `file` lists, with the kind of their defect.
+
+    A kind is what stands behind a tab; "" where nothing does.
 
     Blank lines and lines that begin with `#` are skipped.
 
@@ -29,7 +40,7 @@ def read_names(file: Path, names: Sequence[str], what: str) -> frozenset[int]:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise TrainingError(f'{what} "{file}": {file.stat().st_size} bytes, at most {MAX_BYTES}')
-        lines = [line.strip() for line in text_of(file.read_bytes()).split("\n")]
+        rows = [line.strip().partition("\t") for line in text_of(file.read_bytes()).split("\n")]
     except OSError as error:
         raise TrainingError(f'{what} "{file}": {error.strerror}; expected one image name per line') from error
     except UnicodeDecodeError as error:
@@ -37,12 +48,17 @@ def read_names(file: Path, names: Sequence[str], what: str) -> frozenset[int]:
     positions: dict[str, list[int]] = defaultdict(list)
     for position, name in enumerate(names):
         positions[plain_name(name)].append(position)
-    wanted = [line for line in lines if line and not line.startswith(COMMENT)]
-    unknown = [line for line in wanted if line not in positions]
+    wanted = {name.strip(): kind.strip() for name, _, kind in rows if name and not name.startswith(COMMENT)}
+    unknown = [name for name in wanted if name not in positions]
     if unknown:
         more = f" and {len(unknown) - MAX_LISTED} more" if len(unknown) > MAX_LISTED else ""
         raise TrainingError(
             f'{what} "{file}": no image of the data set is called {", ".join(map(ascii, unknown[:MAX_LISTED]))}'
             f"{more}; write names as the dossier spells them, one per line"
         )
-    return frozenset(position for line in wanted for position in positions[line])
+    strange = [kind for kind in wanted.values() if len(kind) > MAX_KIND or not kind.isprintable()]
+    if strange:
+        raise TrainingError(
+            f'{what} "{file}": kind {strange[0]!a:.80}: one line of at most {MAX_KIND} letters is allowed'
+        )
+    return {position: kind for name, kind in wanted.items() for position in positions[name]}

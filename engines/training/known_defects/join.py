@@ -62,6 +62,8 @@ class Joined:
     """The same with a head that did not see them; without one where nothing could be left out."""
     masked_count: int
     """Labelled images with a mask."""
+    groups: NDArray[np.intp]
+    """Of the labelled images; twins have the same."""
     of_folds: tuple[KnownDefects, ...] = ()
     """Heads for the models of cross-fitting, which have seen none of what these have not; empty without a head."""
 
@@ -74,7 +76,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
     own = groups[len(kept) :]
     usable = ~np.isin(groups[: len(kept)], own)
     masked = sum(int(index) in labelled.masks for index in labelled.indices)
-    without = Joined(None, 0.0, False, held_out, usable, before, before, masked)
+    without = Joined(None, 0.0, False, held_out, usable, before, before, masked, own)
     heads = Heads(cells, labelled, maps, usable)
     fewest = min(int(np.count_nonzero(usable & (cells.folds == fold))) for fold in range(FOLDS))
     rule = detector.map_score
@@ -101,6 +103,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
         before,
         after,
         masked,
+        own,
         tuple(scale.head(each, weight) for each in fitted),
     )
 

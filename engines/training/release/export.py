@@ -22,6 +22,7 @@ from engines.detectors.base import Detector
 from engines.detectors.flow import Subnet
 from engines.errors import ExportError
 from engines.runtimes.onnx import OnnxRuntime
+from engines.runtimes.signature import KINDS, OUTPUTS
 from engines.training.release.matrix_products import without_float32_products
 
 OPSET = 17
@@ -45,6 +46,8 @@ class HalfCheck:
 
 def export_onnx(detector: Detector, spec: InputSpec, precision: Precision = "float32") -> bytes:
     """The graph `image` uint8 (n, height, width, 3) -> `image_score` (n,), `anomaly_map` (n, h, w); n is free.
+
+    Where the detector knows kinds of defects there is a third output, `kinds` (n, kinds).
 
     With "float16" the convolutions of the backbone and the subnets of the couplings are in half precision. The state of
     a flow, exponentials, log-determinants, distances and scores stay in float32, where half would lose small
@@ -88,14 +91,14 @@ class _CastFirst(nn.Module):
         super().__init__()
         self.detector = detector
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = self.detector(image.float())
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.detector(image.float())
         return found
 
 
 def _trace(detector: Detector, spec: InputSpec, custom_opsets: dict[str, int]) -> bytes:
     example = torch.zeros((1, spec.height, spec.width, 3), dtype=torch.uint8)
-    names = ("image", "image_score", "anomaly_map")
+    names = ("image", *OUTPUTS, *((KINDS,) if detector.kinds is not None else ()))
     with tempfile.TemporaryDirectory(prefix="station-export-") as folder, warnings.catch_warnings(), torch.no_grad():
         # The exporter that replaces this one needs another package and gives the same graph; torch is pinned.
         warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*legacy TorchScript-based ONNX.*")
@@ -129,7 +132,7 @@ def check_parity(detector: Detector, runtime: OnnxRuntime, images: NDArray[np.ui
     """
     with torch.inference_mode():
         expected = [value.numpy() for value in detector(torch.from_numpy(images))]
-    found = runtime.infer(images)
+    found = [*runtime.infer(images)] + ([] if runtime.kinds is None else [runtime.kinds])
     difference = max(
         float((np.abs(a - b) / np.maximum(1.0, np.abs(a))).max()) for a, b in zip(expected, found, strict=True)
     )

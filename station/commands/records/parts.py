@@ -108,6 +108,7 @@ def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, 
         "reasons": [
             {"code": int(reason.code), "name": reason.code.name, "text": str(reason)} for reason in row.reason_list
         ],
+        "kind": row.kind or None,
         "recipe": row.recipe,
         "engine_id": row.engine_id,
         "challenge": row.challenge,
@@ -120,6 +121,8 @@ def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, 
 
 def _row(row: PartRow, calendar: Calendar) -> tuple[object, ...]:
     why = "; ".join(one_line(reason) for reason in row.reason_list)
+    if row.kind:
+        why = f"{why}; looks like: {one_line(row.kind)}"
     if row.challenge is not None:
         why = f"challenge test {row.challenge}" + (f": {why}" if why else "")
     score = None if row.score is None else f"{row.score:.3f}"

@@ -199,5 +199,11 @@ def _open_engine(path: Path, section: EngineSection, threads: int, instead: str)
 
 def _scores(output: EngineOutput) -> Scores:
     return Scores(
-        output.image_score, output.anomaly_map, output.start_ns, output.end_ns, output.model_map, output.placement
+        output.image_score,
+        output.anomaly_map,
+        output.start_ns,
+        output.end_ns,
+        output.model_map,
+        output.placement,
+        output.kind,
     )

@@ -344,7 +344,7 @@ class Recorder:
         self._waiting_images.stored(admitted)
         if not part.is_recovered:  # the clock of another process says nothing now
             recorded_ms = (time.monotonic_ns() - record.part.time_ns) / 1e6
-            row = replace(row, extra=json.dumps({**record.extra, "recorded_ms": f"{recorded_ms:.3f}"}))
+            row = replace(row, extra=json.dumps({**json.loads(row.extra), "recorded_ms": f"{recorded_ms:.3f}"}))
         log_part(row)
         return insert_part(row)
 

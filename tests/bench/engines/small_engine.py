@@ -15,6 +15,7 @@ from engines.bundle.manifest import (
     Calibration,
     Draft,
     InputSpec,
+    KindsRecord,
     MapScore,
     MapSpec,
     TrainingRecord,
@@ -59,15 +60,18 @@ def write_small_engine(
     pixel_score: float = 30.0,
     map_score: MapScore | None = HOTTEST_CELL,
     detection: Detection | None = None,
+    kinds: KindsRecord | None = None,
 ) -> Path:
     """Write an engine for images of `width` x `height` px (multiples of 8) whose score is the largest mean absolute
     difference (grey levels) from `reference` over a cell of 8 x 8 px; without a reference, from a uniform 64.
+
+    With two `kinds` its graph is as sure of the first as the score is large: likeness 1 at a score of 255.
     """
     if reference is None:
         reference = np.full((height, width, 3), 64, np.uint8)
     if reference.ndim == 2:
         reference = np.repeat(reference[:, :, np.newaxis], 3, axis=2)
-    model = small_model(reference)
+    model = small_model(reference, kinds=kinds is not None)
     spec, map_spec = InputSpec(width=width, height=height), MapSpec(width=width // CELL_PX, height=height // CELL_PX)
 
     bright = reference.copy()
@@ -87,6 +91,7 @@ def write_small_engine(
         map=map_spec,
         map_score=map_score,
         detection=detection,
+        kinds=kinds,
         golden_tolerance=0.01,
         calibration=Calibration(
             reject_score=reject_score,
@@ -143,8 +148,8 @@ def write_located_engine(path: Path, good: NDArray[np.uint8], location: Location
     return path
 
 
-def small_model(reference: NDArray[np.uint8]) -> bytes:
-    """The ONNX graph: |image - reference|, mean over colours and cells, maximum as score."""
+def small_model(reference: NDArray[np.uint8], *, kinds: bool = False) -> bytes:
+    """The ONNX graph: |image - reference|, mean over colours and cells, maximum as score; maybe two kinds."""
     height, width, _ = reference.shape
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
@@ -158,6 +163,13 @@ def small_model(reference: NDArray[np.uint8]) -> bytes:
         helper.make_node("Squeeze", ["cells", "one"], ["anomaly_map"]),
         helper.make_node("ReduceMax", ["anomaly_map", "rows_columns"], ["image_score"], keepdims=0),
     ]
+    outputs = []
+    if kinds:
+        nodes += [
+            helper.make_node("Unsqueeze", ["image_score", "one"], ["column"]),
+            helper.make_node("Mul", ["column", "sure"], ["kinds"]),
+        ]
+        outputs.append(helper.make_tensor_value_info("kinds", TensorProto.FLOAT, ["n", 2]))
     graph = helper.make_graph(
         nodes,
         "small",
@@ -165,10 +177,12 @@ def small_model(reference: NDArray[np.uint8]) -> bytes:
         [
             helper.make_tensor_value_info("image_score", TensorProto.FLOAT, ["n"]),
             helper.make_tensor_value_info("anomaly_map", TensorProto.FLOAT, ["n", height // CELL_PX, width // CELL_PX]),
+            *outputs,
         ],
         [
             numpy_helper.from_array(reference.astype(np.float32), "reference"),
             numpy_helper.from_array(np.array([1], np.int64), "one"),
+            *([numpy_helper.from_array(np.array([[1, -1]], np.float32) / 255, "sure")] if kinds else []),
             numpy_helper.from_array(np.array([1, 2], np.int64), "rows_columns"),
         ],
     )

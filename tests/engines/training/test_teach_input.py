@@ -162,7 +162,7 @@ class OverflowingDetector(CellDetector):
 class OtherGraphDetector(CellDetector):
     """What is exported is not what was trained."""
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         if torch.onnx.is_in_onnx_export():
             image = image // 2
         return super().forward(image)

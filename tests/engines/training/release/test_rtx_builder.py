@@ -4,6 +4,7 @@ a GPU: strongly typed, as many images as the profile says, for four generations 
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import platform
@@ -21,6 +22,9 @@ from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
 from engines.detectors.catalogue import DETECTORS, DetectorFactory
 from engines.detectors.differnet import DiffernetDetector
+from engines.detectors.kinds import Kinds
+from engines.detectors.known_defects import KnownDefects
+from engines.detectors.spatial import SpatialDetector
 from engines.location.location import Location
 from engines.training.release.export import export_onnx
 from engines.training.release.frame_graph import make_frame_graph
@@ -107,6 +111,18 @@ def test_the_other_graphs_build_in_tensorrt_rtx(name: str, precision: str, tmp_p
     (found,) = build(graph_of(name, precision), tmp_path, ["SM89"])
     assert not found.problems
     assert found.plan_bytes > 100_000
+
+
+def test_a_head_for_known_defects_and_kinds_builds_in_tensorrt_rtx_for_every_generation(tmp_path: Path) -> None:
+    detector = copy.deepcopy(trained("spatial"))
+    assert isinstance(detector, SpatialDetector)
+    dim = sum(stream.dim for stream in detector.streams)
+    detector.known_defects = KnownDefects(torch.randn(dim) / 10, 0.0, gain=0.1, start=0.0)
+    unit = torch.nn.functional.normalize(torch.randn(3, dim), dim=1)
+    detector.kinds = Kinds(torch.randn(dim) / 10, unit, detector.map_size)
+    for entry in build(export_onnx(detector, SPEC, "float16"), tmp_path, TARGETS):
+        assert not entry.problems, entry
+        assert entry.plan_bytes > 100_000, entry
 
 
 @pytest.mark.parametrize(("width", "height", "grey"), [(500, 333, True), (97, 128, False)])
