@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import UNKNOWN_KIND
+from engines.bundle.kinds import UNKNOWN_KIND
 from engines.training.evaluation.layouts import open_sets
 from engines.training.evaluation.prepare import open_images, prepare
 from engines.training.evaluation.protocol import standard_split

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.bundle.manifest import KindsRecord, KnownDefectsRecord
+from engines.bundle.manifest import KnownDefectsRecord
 
 
 def said_of(known: KnownDefectsRecord) -> str:
@@ -18,15 +18,4 @@ def said_of(known: KnownDefectsRecord) -> str:
     return (
         f"{what}: weight {known.weight:g}. Each left out with its twins, {known.passed_after} of {known.labelled} "
         f"pass ({known.passed_before} without labels), AUROC {known.auroc_after:.3f} ({known.auroc_before:.3f})"
-    )
-
-
-def kinds_in_words(kinds: KindsRecord) -> str:
-    """Which kinds of defects the engine suggests, and how often it was right on images that were left out."""
-    named = ", ".join(f"{name} ({count})" for name, count in zip(kinds.names, kinds.labelled, strict=True))
-    if not kinds.left_out:
-        return f"{named}: suggested where a part does not pass; one image a kind, so how often it is right is not known"
-    return (
-        f"{named}: suggested where a part does not pass. Each of {kinds.left_out} left out with its twins, "
-        f"{kinds.right} are named rightly, {kinds.unknown} are unknown"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from engines.bundle.detection import Detection
+from engines.bundle.kinds import KindsRecord
 from engines.bundle.location_spec import LocationSpec, NoLocation, PictureName, Polygon
 from engines.parity_report import ParityReport
 from engines.scale import ScoreScale
@@ -256,41 +256,6 @@ class KnownDefectsRecord(_Strict):
     passed_before: Annotated[int, Field(ge=0)]
     """Labelled images at or below the review limit that holds without labels."""
     passed_after: Annotated[int, Field(ge=0)] | None
-
-
-MAX_KINDS = 32
-KindName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
-UNKNOWN_KIND = "unknown"
-"""What is said of a defect that looks like no kind enough."""
-
-
-class KindsRecord(_Strict):
-    """The kinds of defects that the graph knows, in the order of its output `kinds`. A suggestion, never a verdict."""
-
-    names: Annotated[tuple[KindName, ...], Field(strict=False, min_length=2, max_length=MAX_KINDS)]
-    labelled: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, max_length=MAX_KINDS)]
-    """Images of each."""
-    least_likeness: Annotated[float, Field(ge=-1, le=1)]
-    """Below, the kind is unknown."""
-    left_out: Annotated[int, Field(ge=0)]
-    """Labelled images that were compared with kinds made without them and their twins; the others are the only ones."""
-    right: Annotated[int, Field(ge=0)]
-    """Of these, named rightly."""
-    unknown: Annotated[int, Field(ge=0)]
-    """Of these, unknown."""
-
-    @model_validator(mode="after")
-    def _alike(self) -> KindsRecord:
-        if len(self.names) != len(self.labelled) or len(set(self.names)) != len(self.names):
-            raise ValueError(
-                f"{len(self.names)} names, of {len(set(self.names))} kinds, and {len(self.labelled)} counts"
-            )
-        return self
-
-    def name_of(self, likeness: Sequence[float]) -> str:
-        """The kind of the largest of these likenesses, one for each of `names`; or `UNKNOWN_KIND`."""
-        best = max(range(len(likeness)), key=lambda each: likeness[each])
-        return self.names[best] if likeness[best] >= self.least_likeness else UNKNOWN_KIND  # NaN is not
 
 
 class ModelFile(_Strict):

@@ -9,7 +9,8 @@ from importlib.metadata import version
 import numpy as np
 
 from engines.bundle.files import variant_file
-from engines.bundle.known_defects import kinds_in_words, said_of
+from engines.bundle.kinds import kinds_in_words
+from engines.bundle.known_defects import said_of
 from engines.bundle.manifest import TrainingRecord
 from engines.store.gate import cost_in_words, images_in_words
 from engines.training.images.dataset import Dataset

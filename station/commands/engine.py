@@ -15,7 +15,8 @@ from typing import Any
 from rich.table import Table
 
 from engines.bundle.files import FRAME_FILE, variant_file
-from engines.bundle.known_defects import kinds_in_words, said_of
+from engines.bundle.kinds import kinds_in_words
+from engines.bundle.known_defects import said_of
 from engines.bundle.manifest import VARIANTS_ANSWERS, Manifest, PossibleVariants
 from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines.bundle.kinds import UNKNOWN_KIND, KindsRecord
 from engines.bundle.location_spec import BlobLocation
-from engines.bundle.manifest import UNKNOWN_KIND, KindsRecord
 from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.engine import Engine, EngineOutput, open_engine

@@ -12,7 +12,8 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from engines.bundle.known_defects import kinds_in_words, said_of
+from engines.bundle.kinds import kinds_in_words
+from engines.bundle.known_defects import said_of
 from engines.bundle.reviews import advice, counted, price_header, price_rows
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import ShownImages

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from engines.bundle.manifest import Calibration, KindsRecord, KnownDefectsRecord, PossibleVariants, Reviews, Sha256
+from engines.bundle.kinds import KindsRecord
+from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, Reviews, Sha256
 
 SCHEMA_VERSION = 1
 

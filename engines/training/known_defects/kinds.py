@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.bundle.manifest import MAX_KINDS, KindsRecord
+from engines.bundle.kinds import MAX_KINDS, KindsRecord
 from engines.detectors.kinds import Kinds, look
 from engines.detectors.known_defects import KnownDefects
 from engines.training.known_defects.cells import Cells

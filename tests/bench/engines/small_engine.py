@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from engines.bundle.detection import CLEAR, KINDS, Curve, DefectKind, Detectability, Detection
+from engines.bundle.kinds import KindsRecord
 from engines.bundle.location_spec import LocationSpec
 from engines.bundle.manifest import (
     Calibration,
     Draft,
     InputSpec,
-    KindsRecord,
     MapScore,
     MapSpec,
     TrainingRecord,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from engines.bundle.known_defects import kinds_in_words
-from engines.bundle.manifest import UNKNOWN_KIND
+from engines.bundle.kinds import UNKNOWN_KIND, kinds_in_words
 from engines.detectors.kinds import Kinds
 from engines.training.fitting.train import CLOSED_FORM
 from engines.training.known_defects.kinds import FoundKinds, fit_kinds
