@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from engines.cores import usable_cores
 from station import __version__
 from station.backup.making import BackupError
 from station.configuration import recipes
@@ -118,7 +119,7 @@ def versions() -> dict[str, Any]:
         "python": sys.version,
         "computer": " ".join(os.uname()[::2]),
         "processor": os.uname().machine,
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "gpu_driver": driver.read_text().splitlines()[0] if driver.exists() else None,
         "packages": dict(sorted(packages.items())),
     }
