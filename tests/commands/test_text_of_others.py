@@ -271,11 +271,11 @@ def engine(world: World) -> None:
 
 
 def teach_command(world: World) -> None:
-    texts = dict.fromkeys(("preprocessing", "detector", "promise"), NASTY)
+    texts = dict.fromkeys(("preprocessing", "detector", "promise", "known_defects", "kinds"), NASTY)
     numbers = dict.fromkeys(("dirt_share", "masked_share", "reject_score", "review_score", "pixel_score"), 0.5)
     summary = Summary(
         images=30, removed=(NASTY,), couplings_used=True, held_out_scores={}, parity=0.0, graphs={NASTY: NASTY},
-        reviews={}, finds=(NASTY,), known_defects=NASTY, seconds=1.0, warnings=(NASTY,), **texts, **numbers,  # type: ignore[arg-type]
+        reviews={}, finds=(NASTY,), seconds=1.0, warnings=(NASTY,), **texts, **numbers,  # type: ignore[arg-type]
     )  # fmt: skip
     console().print(teach.summary_table(Path(NASTY), {"engine_id": "e" * 64, **asdict(summary)}))
     world.check()
