@@ -67,7 +67,7 @@ def test_mbpoll_reads_the_map_and_drives_one_handshake(station: SmallStation) ->
     bits = plc.read(plc.DISCRETE_INPUT, 0, 20)
     assert [index for index, bit in enumerate(bits) if bit] == [0, REJECT]
     assert plc.read(plc.COIL, 1000, 20) == bits
-    assert "Illegal data address" in plc.refused("-t", "0", "-r", "0", "-c", "17", "127.0.0.1")
+    assert "Illegal data address" in plc.refused("-t", "0", "-r", "0", "-c", "33", "127.0.0.1")
     assert "Illegal data address" in plc.refused("-t", "4", "-r", "1000", "127.0.0.1", "5")
 
     plc.write(plc.HOLDING_REGISTER, 0, 1)
