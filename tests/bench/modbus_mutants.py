@@ -80,7 +80,10 @@ def is_legal_write(pdu: bytes) -> bool:
     function, size = pdu[0], len(pdu)
     if function in (5, 6) and size == 5:
         address, value = struct.unpack(">HH", pdu[1:])
-        return bool(address < COILS and value in (0, 0xFF00)) if function == 5 else bool(address < HOLDING_REGISTERS)
+        values, size_of_map, whole = (0, 0xFF00), COILS, WHOLE_COILS
+        if function == 6:
+            values, size_of_map, whole = (value, 0), HOLDING_REGISTERS, WHOLE_HOLDING_REGISTERS
+        return bool(value in values and (address < size_of_map or (address < whole and value == 0)))
     if function in (15, 16) and size >= 6:
         address, count, data = struct.unpack(">HHB", pdu[1:6])
         most, needed = (WHOLE_COILS, (count + 7) // 8) if function == 15 else (WHOLE_HOLDING_REGISTERS, 2 * count)

@@ -26,11 +26,12 @@ def test_what_the_fuzzer_takes_for_a_legal_write() -> None:
     legal = [write_coil(15, 0), write_register(9, 1), write_coils(0, [1] * 16), write_registers(3, [1] * 7)]
     illegal = [
         read(3, 0, 1),
-        write_coil(16, 0),
+        write_coil(32, 0),
+        write_coil(16, 0xFF00),
         write_coil(0, 1),
         write_register(10, 1),
-        write_coils(1, [1] * 16),
-        write_registers(3, [1] * 8),
+        write_coils(1, [1] * 32),
+        write_registers(3, [1] * 62),
         write_registers(3, [1], size=3),
         write_registers(3, []),
     ]
