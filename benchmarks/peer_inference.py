@@ -1,6 +1,6 @@
 """From a camera frame to score and map: our default detector beside those of anomalib, in turn, in one run.
 
-    python benchmarks/peer_inference.py ../shared/datasets/mvtec_ad/bottle --peer-env /work/peers [--json FILE]
+    python benchmarks/peer_inference.py DIR --peer-env ENV [--json FILE]
 
 Every detector gets the same frame in 8 bits and gives a score and a map, one frame at a time. Ours is what the station
 does on a processor: `preprocess.prepare` and the exported graph in ONNX Runtime. The peers are exported by
