@@ -23,7 +23,7 @@ from station.hmi.rights import Right
 from station.hmi.words import Words
 from station.results import Verdict
 
-VERDICTS = ("PASS", "FAIL", "REVIEW", "ERROR")
+VERDICTS = tuple(verdict.name for verdict in Verdict)
 SILENT_S = 10.0
 """A page that asks for nothing within this time, or does not take what it asked for, has gone."""
 LOGIN_S = 60.0

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from station.labels.dispositions import Disposition, dispositions
 from station.records.configurations import kept_files
 from station.records.events import MISSED
+from station.results import Verdict
 
 STEP = 5000
-VERDICTS = ("PASS", "FAIL", "REVIEW", "ERROR")
+VERDICTS = tuple(verdict.name for verdict in Verdict)
 
 
 @dataclass(frozen=True, slots=True)
