@@ -12,13 +12,22 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 EXIT_USAGE = 2
+CANCEL_CHECK_S = 0.2
+"""How often a job that prints nothing is looked at for a cancellation: it may print nothing for long, while it imports
+its libraries for instance.
+"""
+TERMINATE_S = 4.0
+"""A cancelled job may take this long to remove its temporary files, then it is killed. Shorter than a step of the
+daemon's stop, which waits for it.
+"""
 NICENESS = 10
 """A job gives way to a line that works beside it."""
 
@@ -61,7 +70,7 @@ def run_job(
         threads: CPU threads of its numerics.
         keep_open: file descriptors that the process holds too, a lock for instance.
         on_progress: called in this thread.
-        cancelled: when set, the process is stopped; looked at with each line of the process.
+        cancelled: when set, the process is stopped within `CANCEL_CHECK_S`, whether it prints lines or not.
 
     Raises:
         JobError: the process reported an error, died, or was cancelled.
@@ -80,24 +89,29 @@ def run_job(
     own = os.getpriority(os.PRIO_PROCESS, 0)  # nobody may raise a priority without privilege
     os.setpriority(os.PRIO_PROCESS, process.pid, max(own, NICENESS))
     stderr: list[str] = []
-    reader = threading.Thread(target=_drain, args=(process.stderr, stderr), name="job-stderr", daemon=True)
-    reader.start()
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    readers = (
+        threading.Thread(target=_drain, args=(process.stderr, stderr), name="job-stderr", daemon=True),
+        threading.Thread(target=_forward, args=(process.stdout, lines), name="job-stdout", daemon=True),
+    )
+    for reader in readers:
+        reader.start()
     last: dict[str, Any] = {}
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in _until_end(lines, cancelled):
             message = _parse(line)
             if message is None:
                 continue
             last = message
             if "step" in message:
                 on_progress(JobProgress(message["step"], message["done"], message["total"], float(message["left_s"])))
-            if cancelled is not None and cancelled.is_set():
-                raise JobError(f"{what} was cancelled; nothing was written")
+        if cancelled is not None and cancelled.is_set():
+            raise JobError(f"{what} was cancelled; nothing was written")
         code = process.wait()
     finally:
         _stop(process)
-        reader.join(timeout=5)
+        for reader in readers:
+            reader.join(timeout=TERMINATE_S)
     if code == 0:
         return last
     if last.get("event") == "error":
@@ -107,6 +121,26 @@ def run_job(
     if code == EXIT_USAGE and refused:
         raise JobError(why)
     raise JobError(f"the process of {what} ended with code {code}: {tail or 'no output'}")
+
+
+def _until_end(lines: queue.SimpleQueue[str | None], cancelled: threading.Event | None) -> Iterator[str]:
+    """The lines of the process until it closes its output or the job is cancelled."""
+    while cancelled is None or not cancelled.is_set():
+        try:
+            line = lines.get(timeout=CANCEL_CHECK_S)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        yield line
+
+
+def _forward(stream: Any, lines: queue.SimpleQueue[str | None]) -> None:
+    """Passes on each line, None at the end. Its own thread waits for the pipe, so that the job can be cancelled."""
+    with stream:
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
 
 
 def _parse(line: str) -> dict[str, Any] | None:
@@ -120,9 +154,10 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 def _drain(stream: Any, lines: list[str]) -> None:
     """Keeps the pipe empty, or the process would block; keeps the end, for the error message."""
-    for line in stream:
-        lines.append(line)
-        del lines[:-50]
+    with stream:
+        for line in stream:
+            lines.append(line)
+            del lines[:-50]
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -130,10 +165,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(timeout=10)
+            process.wait(timeout=TERMINATE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()

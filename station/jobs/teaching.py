@@ -47,7 +47,7 @@ def teach(
         shown_command: starts this training again, for the dossier; empty takes the command of the training process.
         keep_open: file descriptors that the training process holds too, a lock for instance.
         on_progress: called in this thread.
-        cancelled: when set, the training process is stopped (looked at with each sign of progress).
+        cancelled: when set, the training process is stopped within a second.
 
     Raises:
         JobError: bad images or options, cancelled, the process died, or this installation cannot train.

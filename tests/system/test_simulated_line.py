@@ -26,6 +26,13 @@ RATE_PER_S, TRANSIT_S = 3.0, 2.0
 TRUTHS = [GOOD, "spot", GOOD, GOOD, "spot", "spot", GOOD, GOOD, "spot", GOOD, GOOD, GOOD]
 
 
+ATTEMPTS = 4
+
+
+class HeldUpError(Exception):
+    """The line stopped for another reason than what was broken: the station saw something too late, and says so."""
+
+
 class TrackedLine:
     """A simulated line in front of a station that tracks by itself."""
 
@@ -87,9 +94,15 @@ class TrackedLine:
             return list(ejections(connection))
 
     def stopped_because(self, code: ErrorCode) -> str:
-        """Waits for the line stop; what the station says of it."""
+        """Waits for the line stop; returns what the station says of it.
+
+        Raises:
+            HeldUpError: it says that it saw a trigger too late, as on a machine with other work.
+        """
         wait_for(lambda: self.line.state.line_stop, "LineStop", 60)
         said: str = self.station.status()["error"]
+        if said.startswith(ERRORS[ErrorCode.PART_NOT_PLACED].text):
+            raise HeldUpError(said)
         assert said.startswith(ERRORS[code].text), said
         return said
 
@@ -139,7 +152,21 @@ def test_defective_parts_are_pushed_off_and_no_good_one_is(tmp_path: Path, by: E
 
 
 def test_every_fault_stops_the_line_says_why_and_the_line_goes_on(tmp_path: Path) -> None:
-    with TrackedLine(tmp_path, EjectBy.STATION) as line:
+    """Begun anew on a new line where the station was held up."""
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        try:
+            break_everything(folder)
+        except HeldUpError as held_up:
+            print(held_up)  # noqa: T201
+        else:
+            return
+    pytest.fail(f"held up in each of {ATTEMPTS} attempts")
+
+
+def break_everything(folder: Path) -> None:
+    with TrackedLine(folder, EjectBy.STATION) as line:
         line.line.sabotage(BeltFault.BLOCKED_EJECTOR)
         line.line.feed(2)
         assert "part 2 " in line.stopped_because(ErrorCode.REJECT_NOT_CONFIRMED)
