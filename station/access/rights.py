@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, Role] = {
     "challenge": Role.OPERATE,
     "reload": Role.MAINTAIN,
     "teach": Role.MAINTAIN,
+    "engine": Role.MAINTAIN,
+    "refresh": Role.MAINTAIN,
 }
 ACTIONS: Mapping[tuple[str, str], Role] = {("challenge", "reset"): Role.MAINTAIN}
 """Actions of a command that need more than the command."""

@@ -27,6 +27,8 @@ class Caller:
 
     user: str
     role: Role
+    is_station: bool = False
+    """The station's own user, or root: may ask on behalf of a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class RoleGroups:
     def caller(self, uid: int, gid: int) -> Caller:
         """Who that is and what he may do. The station's own user and root may everything."""
         user, groups = _account(uid, gid)
-        return Caller(user, Role.MAINTAIN if uid in (0, os.geteuid()) else self.role_of(groups))
+        if uid in (0, os.geteuid()):
+            return Caller(user, Role.MAINTAIN, is_station=True)
+        return Caller(user, self.role_of(groups))
 
     def role_of(self, groups: Collection[str]) -> Role:
         """The highest role of these groups; who reached the socket may look."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from station.access.people import on_behalf_of
 from station.access.rights import needed
 from station.access.roles import Caller, RoleGroups
 from station.control import MAX_LINE_BYTES, ControlError, check_socket_path
@@ -26,7 +27,7 @@ from station.control import MAX_LINE_BYTES, ControlError, check_socket_path
 log = structlog.get_logger()
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""Takes the request, with the name of the user who sends it under `user`."""
+"""Takes the request, with the name of the user who sends it, or of the person on whose behalf, under `user`."""
 CLIENT_TIMEOUT_S = 2.0
 MOST_CLIENTS = 16
 """At the same time; each has a thread."""
@@ -108,12 +109,36 @@ class _Server(socketserver.ThreadingUnixStreamServer):
                 f"(sudo usermod -aG GROUP {caller.user}, then sign in again)",
             }
         try:
-            return {"ok": True, **handler({**request, "user": caller.user})}
+            user = self._person_or_user(request, caller)
+            return {"ok": True, **handler({**request, "user": user})}
         except ControlError as problem:
             return {"ok": False, "error": str(problem)}
         except Exception as problem:
             log.exception("control request failed", command=command)
             return {"ok": False, "error": f"{type(problem).__name__}: {problem}"}
+
+    def _person_or_user(self, request: Mapping[str, Any], caller: Caller) -> str:
+        """Under whose name a request goes on record: the person on whose behalf the pages ask, else who sends it.
+
+        Raises ControlError: the caller may not ask on behalf of anybody, or the roles of that person do not allow it.
+        """
+        try:
+            person = on_behalf_of(request)
+        except ValueError as wrong:
+            raise ControlError(str(wrong)) from wrong
+        if person is None:
+            return caller.user
+        if not caller.is_station:
+            problem = "only the pages of the station, as its own user, may ask on behalf of a person"
+            self._refused(f"{caller.user}: {problem}")
+            raise ControlError(problem)
+        if not person.may(request):
+            asked = " ".join(str(request[key]) for key in ("command", "action") if key in request)
+            roles = ", ".join(person.roles) or "no role"
+            problem = f'"{asked}" is not allowed to {person.name} ({roles}); nothing was changed'
+            self._refused(problem)
+            raise ControlError(problem)
+        return person.name
 
 
 class ControlServer:

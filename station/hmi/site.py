@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from station.access.accounts import Accounts
+from station.access.people import ON_BEHALF
 from station.configuration.load import LoadedConfiguration
 from station.configuration.model import HmiSection
+from station.control import request
 from station.hmi.line import LineState
 from station.hmi.live.hub import LiveHub
 from station.hmi.rendering import Rendering
+from station.hmi.rights import Person
 from station.hmi.words import Words
 from station.labels.schema import labels_beside
 from station.records.schema import RecordingError, open_reader
@@ -61,6 +65,11 @@ class Site:
     def labels(self) -> Path:
         """The database of labels."""
         return labels_beside(self.records)
+
+    def ask(self, person: Person, message: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
+        """Asks the daemon on behalf of a person, whose roles it checks again. Raises ControlError: it refused."""
+        behalf = {"name": person.name, "roles": list(person.roles)}
+        return request(self.station.control_socket, {**message, ON_BEHALF: behalf}, timeout_s)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -19,7 +19,7 @@ from station.control import ControlError, request
 from station.daemon.control_server import ControlServer
 
 GROUPS = RoleGroups(frozenset({"shift"}), frozenset({"service", "quality"}))
-ALL = ("status", "online", "offline", "clear", "recipe", "challenge", "reload", "teach")
+ALL = ("status", "online", "offline", "clear", "recipe", "challenge", "reload", "teach", "engine", "refresh")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,8 @@ class TestAsAnotherUser:
         for command in ALL:
             answer = self.ask(path, f'{{"command": "{command}"}}')
             assert ('"ok": true' in answer) == (rights.COMMANDS[command] <= Role.OPERATE), (command, answer)
-        assert heard == ["nobody may operate and asked for reload", "nobody may operate and asked for teach"]
+        closed = [command for command in ALL if rights.COMMANDS[command] is Role.MAINTAIN]
+        assert heard == [f"nobody may operate and asked for {command}" for command in closed]
 
     def test_the_refusal_names_the_groups(self, server: tuple[Path, RoleGroups]) -> None:
         answer = self.ask(server[0], '{"command": "challenge", "action": "reset", "who": "x", "user": "root"}')

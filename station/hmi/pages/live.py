@@ -15,7 +15,6 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from station.control import ControlError
-from station.control import request as ask_station
 from station.hmi.guard import field
 from station.hmi.live.hub import Have, TooMany
 from station.hmi.rendering import language_of, page, person_of, site_of, words_of
@@ -141,7 +140,7 @@ def _asking(what: str) -> Callable[[Request], Response]:
     def asked(request: Request) -> Response:
         words = words_of(request)
         try:
-            ask_station(site_of(request).station.control_socket, {"command": what}, CONTROL_S)
+            site_of(request).ask(person_of(request), {"command": what}, CONTROL_S)
         except (ControlError, ValueError) as problem:
             return _said(request, words.gettext("refused: %(why)s") % {"why": problem}, 409)
         return _said(request, words.gettext("done"))
