@@ -18,9 +18,9 @@ from engines.bundle.writing import write_bundle
 from engines.store.store import EngineStore
 from engines.training.summary import Summary
 from station.codes import ReasonCode
-from station.commands import evaluate, refresh, teach
 from station.commands import main as cli
 from station.commands.camera import camera_table
+from station.commands.engines import evaluate, refresh, teach
 from station.commands.main import COMMANDS
 from station.configuration import load as config
 from station.control import ControlError

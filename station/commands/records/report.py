@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from station.commands.options import BadInput, complain
+from station.commands.options import EXIT_BAD_INPUT, BadInput, complain
+from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import add_place_options, place_of, reporting, selection_of
 from station.configuration.load import load_station
-from station.reports.production.making import WRITERS, make, write
+from station.reports.production.making import WRITERS, Order, make, write
 from station.reports.production.reading import Period
 from station.reports.production.rows import MissingPackage
+from station.reports.production.stored import DATA, FOLDER, stem_of
 from station.reports.shifts import Calendar
-from station.terminal import one_line, say
+from station.terminal import say
 
 NICE = 19
 _LAST = "last"
@@ -34,7 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--recipe", metavar="NAME", help="only parts of this recipe")
     parser.add_argument("--output", type=Path, nargs="+", metavar="FILE",
                         help=f"one or several, by the end of the name: {', '.join(WRITERS)}; "
-                        "default: page, PDF and CSV in the folder reports of the work folder")  # fmt: skip
+                        "default: page, PDF, CSV and data in the folder reports of the work folder")  # fmt: skip
+    parser.add_argument("--by", default="", metavar="NAME", help="who has asked for it; stands in the report")
+    add_progress_option(parser)
     add_place_options(parser)
     parser.set_defaults(run=reporting(report), verdict=None, reason=None)
 
@@ -45,25 +50,40 @@ def report(options: argparse.Namespace) -> int:
     wrong = [file for file in options.output or () if file.suffix not in WRITERS]
     if wrong:
         raise BadInput(f"--output {wrong[0]}: the name must end in {', '.join(WRITERS)}")
-    place, now = place_of(options), time.time()
-    period = _period(options, place.calendar, now)
+    place, now, signs = place_of(options), time.time(), signs_of(options)
+    order = _order(options, place.calendar, now)
     name, deadline_ms = "station", 500.0
     if options.config.exists():
         station = load_station(options.config).settings.station
         name, deadline_ms = station.name, float(station.deadline_ms)
-    made, parts = make(place.records, period, station=name, deadline_ms=deadline_ms, now=now, recipe=options.recipe)
-    for one in made.figures:
-        if one.is_key:
-            say(f"{one.name}: {one.value}{f' ({one.interval})' if one.interval else ''}; n: {one.of}")
-    failed = 0
-    for file in options.output or _default_files(place.records.parent, period):
+    made, parts = make(place.records, order, station=name, deadline_ms=deadline_ms, now=now, on_step=signs)
+    if options.progress is None:
+        for one in made.figures:
+            if one.is_key:
+                say(f"{one.name}: {one.value}{f' ({one.interval})' if one.interval else ''}; n: {one.of}")
+    files = options.output or _default_files(place.records.parent, order.period)
+    failed: list[str] = []
+    for number, file in enumerate(files):
+        signs(f"write {file.suffix[1:]}", number, len(files))
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             write(file, made, parts, place.calendar)
-            say(f"wrote {file}")
+            if options.progress is None:
+                say(f"wrote {file}")
         except (MissingPackage, OSError) as problem:
-            failed = complain(f'report "{file}" was not written: {problem}')
-    return failed
+            failed.append(f'report "{file}" was not written: {problem}')
+            complain(failed[-1])
+    end(options, report=files[0].stem, failed=failed)
+    return EXIT_BAD_INPUT if failed else 0
+
+
+def _order(options: argparse.Namespace, calendar: Calendar, now: float) -> Order:
+    """What is asked for; the name of the period names the recipe, too. Raises BadInput, TimeError."""
+    period = _period(options, calendar, now)
+    if options.recipe is not None:
+        period = replace(period, name=f"{period.name}, recipe {options.recipe}")
+    kind = "shift" if options.since is None and options.until is None else "period"
+    return Order(period, options.recipe, kind, options.by.strip())
 
 
 def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Period:
@@ -83,5 +103,5 @@ def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Peri
 
 
 def _default_files(work_dir: Path, period: Period) -> list[Path]:
-    stem = "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in one_line(period.name))
-    return [work_dir / "reports" / f"{stem}{end}" for end in (".html", ".csv", ".pdf")]
+    stem = stem_of(period.name)
+    return [work_dir / FOLDER / f"{stem}{end}" for end in (DATA, ".html", ".csv", ".pdf")]

@@ -78,6 +78,13 @@ class Report:
     incomplete: tuple[tuple[str, int], ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    kind: str = "period"
+    """`shift` or `period`."""
+    recipe: str = ""
+    """Empty: parts of all recipes."""
+    made_at: float = 0.0
+    made_by: str = ""
+    """Empty: by a timer, or from a shell."""
 
 
 def strata_of(parts: Parts, said: Said) -> dict[str, Stratum]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from station.labels import schema as labels
@@ -29,6 +30,7 @@ from station.reports.production.reading import (
     read_said,
 )
 from station.reports.production.rows import parquet
+from station.reports.production.stored import DATA, as_json
 from station.reports.shifts import Calendar
 
 WRITERS: dict[str, Callable[[Report, Parts, Calendar], bytes]] = {
@@ -36,8 +38,25 @@ WRITERS: dict[str, Callable[[Report, Parts, Calendar], bytes]] = {
     ".csv": lambda report, _parts, _calendar: csv(report).encode(),
     ".pdf": lambda report, _parts, calendar: pdf(report, calendar),
     ".parquet": lambda _report, parts, _calendar: parquet(parts),
+    DATA: lambda report, _parts, _calendar: as_json(report),
 }
 """By the end of the name."""
+READING = "parts"
+OnStep = Callable[[str, int, int], None]
+"""Takes the step, what is done of it, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for."""
+
+    period: Period
+    recipe: str | None = None
+    """None: all of them."""
+    kind: str = "period"
+    by: str = ""
+
+
 CAMERA_NOTE = (
     "Labels see what the camera sees: a defect that no picture shows is in none of these figures. Parts that were "
     "treated as FAIL because nobody decided count as rejected, and not as defective."
@@ -46,17 +65,19 @@ CAMERA_NOTE = (
 
 def make(
     folder: Path,
-    period: Period,
+    order: Order,
     *,
     station: str,
     deadline_ms: float,
     now: float,
-    recipe: str | None,
+    on_step: OnStep = lambda _step, _done, _total: None,
 ) -> tuple[Report, Parts]:
     """The report of the records in this folder. Raises RecordingError, LabelError, sqlite3.Error."""
+    period, recipe = order.period, order.recipe
     before = Period("before", 2 * period.since - period.until, period.since)
     with closing(records.open_reader(folder)) as connection:
-        parts = read_parts(connection, period, recipe)
+        total = _counts(connection, period, recipe)[1]
+        parts = read_parts(connection, period, recipe, lambda done: on_step(READING, done, total))
         missed = read_missed(connection, period)
         centres = read_regions(connection, period)
         earlier = _counts(connection, before, recipe)
@@ -78,6 +99,10 @@ def make(
         incomplete=tuple(parts.incomplete),
         facts=_facts(parts),
         notes=(CAMERA_NOTE,),
+        kind=order.kind,
+        recipe=recipe or "",
+        made_at=now,
+        made_by=order.by,
     )
     return report, parts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,9 +88,17 @@ class Said:
     """What two people said blindly of the same part."""
 
 
-def read_parts(records: sqlite3.Connection, period: Period, recipe: str | None = None) -> Parts:
-    """Raises sqlite3.Error."""
-    rows = [row for step in _steps(records, period, recipe) for row in step]
+def read_parts(
+    records: sqlite3.Connection,
+    period: Period,
+    recipe: str | None = None,
+    on_step: Callable[[int], None] = lambda _done: None,
+) -> Parts:
+    """`on_step` takes how many parts are read. Raises sqlite3.Error."""
+    rows: list[Any] = []
+    for step in _steps(records, period, recipe):
+        rows += step
+        on_step(len(rows))
     rows.sort(key=lambda row: (row["wall_time"], row["id"]))
     kept = {one.checksum for one in kept_files(records)}
     found = Parts(

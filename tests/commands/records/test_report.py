@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -16,6 +18,7 @@ from station.labels.reviewing import Opinion, review
 from station.labels.schema import labels_beside, open_writer
 from station.labels.writing import Reviewer, changing
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.reports.production.stored import StoredReportError, as_json, read_report, stem_of, stored
 from station.results import Verdict
 from tests.bench.sample_parts import WALL_TIME, PartMaker
 
@@ -134,3 +137,37 @@ def test_bad_input_is_a_sentence(
 ) -> None:
     assert main(["report", "--records", str(folder), "--config", "none.toml", *arguments]) == 2
     assert why in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_data_of_a_report_are_the_whole_of_it_and_the_signs_of_progress_lines_of_json(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    label(folder, range(1, 101), "good", why="sample")
+    file = tmp_path / "r.json"
+    assert report(folder, file, more=("--progress", "json", "--by", EVIL)) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["step"] for line in lines[:-1]] == ["parts", "write json"]
+    assert lines[-1] == {"event": "done", "report": "r", "failed": []}
+    found = read_report(file)
+    assert (found.made_by, found.kind, found.recipe) == (EVIL, "period", "")
+    assert as_json(found) == file.read_bytes()
+    file.write_text(file.read_text()[:-20])
+    with pytest.raises(StoredReportError, match="damaged or of another version"):
+        read_report(file)
+
+
+def test_reports_are_listed_newest_first_and_names_never_meet(tmp_path: Path) -> None:
+    assert stored(tmp_path / "none", [".json"]) == []
+    for number, stem in enumerate(("b", "a")):
+        for end in (".json", ".csv", ".exe"):
+            (tmp_path / f"{stem}{end}").write_text("x")
+            os.utime(tmp_path / f"{stem}{end}", (number, number))
+    (tmp_path / "c.json").symlink_to(tmp_path / "a.json")
+    assert [(one.stem, one.ends) for one in stored(tmp_path, [".json", ".csv"])] == [
+        ("a", (".csv", ".json")),
+        ("b", (".csv", ".json")),
+    ]
+    assert stem_of("shift day 2026-11-29") == "shift_day_2026-11-29"
+    odd = ["a/b", "a\\b", "a b", "ä b", "../x", "x" * 300, "y" * 300]
+    assert len({stem_of(name) for name in odd}) == len(odd)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,120}", stem_of(name)) for name in odd)

@@ -15,7 +15,7 @@ import pytest
 from engines.bundle.reading import read_bundle
 from engines.teach_request import TeachRequest
 from station.commands import main as cli
-from station.commands.teach import MAX_NAMES, default_cache, summary_table
+from station.commands.engines.teach import MAX_NAMES, default_cache, summary_table
 from station.jobs import process
 from station.jobs.teaching import command_again
 from tests.bench.engines.taught import DIRTY, GOOD, IGNORED, KNOWN_BAD, taught_on_rings

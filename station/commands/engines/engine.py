@@ -25,9 +25,9 @@ from engines.store.gate import Said, cost_in_words, images_in_words
 from engines.store.signed import beside
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
+from station.commands.engines.plan import add_build_parser
+from station.commands.engines.teach import price_table
 from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
-from station.commands.plan import add_build_parser
-from station.commands.teach import price_table
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request

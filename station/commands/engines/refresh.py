@@ -13,7 +13,7 @@ from rich.table import Table
 from engines.cores import usable_cores
 from engines.errors import EngineError
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
-from station.commands.engine import store_of
+from station.commands.engines.engine import store_of
 from station.commands.options import add_config_option, complain, positive
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration

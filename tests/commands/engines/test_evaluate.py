@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from engines.training.evaluation.results import BY_PART, STANDARD, Escapes, Result
-from station.commands.evaluate import trade_off_table, verdict_table
+from station.commands.engines.evaluate import trade_off_table, verdict_table
 
 RESULT = Result(
     "tiles", "spatial", "lite0", "auto", 40, 0, "contaminated", "", "",

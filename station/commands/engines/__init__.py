@@ -1,0 +1,1 @@
+"""Commands about engines: teach and refresh them, what is in the store, plans, measuring detectors."""
