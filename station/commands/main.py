@@ -40,6 +40,8 @@ COMMANDS = {
     ),
     "sheet": ("records.show", "draw many parts side by side: the contact sheet of a selection"),
     "label": ("records.label", "say what a part was: good or defective, and of which class"),
+    "quarantine": ("records.keeping", "parts kept as evidence: list, keep, release"),
+    "evidence": ("records.keeping", "everything that is known of a part in one file, with checksums"),
     "backup": ("records.backup", "configuration, engines, records and labels in one file, while it runs"),
     "restore": ("records.backup", "bring a backup back; the station must be stopped"),
     "support-bundle": ("records.backup", "log, configuration, versions and records of an hour in one file"),

@@ -91,13 +91,17 @@ class RecordsSection(Section):
     pass_image_share: Share = Field(
         0.02, description="Share of PASS parts whose image is kept, drawn at random. Images of all others always are."
     )
-    disk_budget_mb: int = Field(10_000, ge=1, description="Space for images; the oldest are deleted first. Rows stay.")
+    disk_budget_mb: int = Field(
+        10_000, ge=1, description="Space for images; the oldest are deleted first. Rows stay, and the quarantine."
+    )
     min_free_mb: int = Field(500, ge=0, description="Images also go while the disk has less free space than this.")
     keep_rows_days: int = Field(
         730, ge=1, le=36_500, description="Rows of parts, events and ejections that are older are deleted, with images."
     )
     rows_budget_mb: int = Field(
-        20_000, ge=64, description="Space for all rows; the oldest are deleted first. Parts with a label always stay."
+        20_000,
+        ge=64,
+        description="Space for all rows; the oldest are deleted first. Parts with a label or in the quarantine stay.",
     )
     queue_size: int = Field(256, ge=8, le=65536, description="Parts that may wait for a slow disk with their images.")
 

@@ -16,11 +16,13 @@ from station.hmi.rights import Person
 from station.hmi.site import Site
 from station.labels.classes import DefectClass, classes
 from station.labels.labels import WORDS, Label, decide, read_labels, withdraw
+from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
 from station.labels.writing import Reviewer
 from station.records.parts import PartRow, parts
 from station.records.selection import Mark, Selection, mark_of, neighbour, page_of
+from station.reports import evidence
 from station.reports.shifts import Calendar, TimeError
 from station.reports.trace import Trace, find
 from station.results import Verdict
@@ -104,6 +106,8 @@ class Found:
     trace: Trace
     newer: PartRow | None
     older: PartRow | None
+    kept: Kept | None
+    """In the quarantine."""
 
 
 def one(site: Site, session: str, acquisition_id: int) -> PartRow | None:
@@ -120,7 +124,16 @@ def found(site: Site, part: PartRow, selection: Selection) -> Found:
         mark = mark_of(connection, part)
         newer, older = (neighbour(connection, selection, mark, newer=way) for way in (True, False))
         trace = find(connection, part)
-    return Found(part, read_labels(site.labels, part), trace, newer, older)
+    kept = next(iter(quarantined(site.labels, part)), None)
+    return Found(part, read_labels(site.labels, part), trace, newer, older, kept)
+
+
+def evidence_of(site: Site, part: PartRow, made_by: str) -> bytes:
+    """The evidence file of a part. Raises RecordingError, LabelError."""
+    source = evidence.Source(site.eyes, site.labels, site.calendar, site.name)
+    with site.reading() as connection:
+        files = evidence.collect(connection, source, part, made_by)
+    return evidence.as_zip(files)
 
 
 def classes_of(site: Site) -> list[DefectClass]:
@@ -144,6 +157,13 @@ def say(site: Site, person: Person, part: PartRow, word: str, *, defect_class: s
                    defect_class=(defect_class or None) if defective else None, comment=comment)  # fmt: skip
         else:
             raise LabelError(f'label "{word:.40}": allowed are {", ".join(WORDS)}, withdraw')
+
+
+def keep_or_release(site: Site, person: Person, part: PartRow, *, keeps: bool, why: str) -> None:
+    """Puts a part into the quarantine, or lets it go. Raises LabelError."""
+    by = Reviewer(person.name, ", ".join(person.roles))
+    with closing(open_writer(site.labels)) as labels:
+        (keep if keeps else release)(labels, part, by, why)
 
 
 def _number(text: str, name: str) -> int | None:

@@ -95,6 +95,8 @@ ROUTES: Mapping[str, Right] = {
     "part": Right.LOOK,
     "part-picture": Right.LOOK,
     "part-label": Right.REVIEW,
+    "part-evidence": Right.LOOK,
+    "part-quarantine": Right.OVERRULE,
     "users": Right.USERS,
     "users-change": Right.USERS,
     "audit": Right.AUDIT,

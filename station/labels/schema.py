@@ -17,7 +17,7 @@ from pathlib import Path
 
 LABELS_FILE = "labels.db"
 """In the work folder of the station."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MODE = 0o640
 
 _VERSION_1 = (
@@ -138,7 +138,31 @@ _VERSION_2 = (
     f"""CREATE TRIGGER items_begin_settled AFTER INSERT ON items
         BEGIN UPDATE items SET state = {_STATE} WHERE id = NEW.id; END""",
 )
-_STEPS = (_VERSION_1, _VERSION_2)
+
+_VERSION_3 = (
+    # What is kept as evidence: one row for each time that a part was put into the quarantine or let go.
+    """CREATE TABLE quarantine (
+        id INTEGER PRIMARY KEY,
+        session TEXT NOT NULL,
+        acquisition_id INTEGER NOT NULL,
+        part_id INTEGER NOT NULL,
+        wall_time REAL NOT NULL,  -- of the part
+        kept INTEGER NOT NULL CHECK (kept IN (0, 1)),  -- 0: released
+        why TEXT NOT NULL,
+        reviewer TEXT NOT NULL,
+        role TEXT NOT NULL,
+        at REAL NOT NULL
+    )""",
+    "CREATE INDEX quarantine_by_part ON quarantine (session, acquisition_id, id)",
+    """CREATE TRIGGER quarantine_is_never_changed BEFORE UPDATE ON quarantine
+        BEGIN SELECT RAISE(ABORT, 'the quarantine is append-only'); END""",
+    """CREATE TRIGGER quarantine_is_never_deleted BEFORE DELETE ON quarantine
+        BEGIN SELECT RAISE(ABORT, 'the quarantine is append-only'); END""",
+    f"""CREATE VIEW quarantined AS
+        SELECT * FROM quarantine AS q WHERE kept AND id = (
+            SELECT MAX(id) FROM quarantine WHERE {_OF_THE_SAME.format("q")})""",
+)
+_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """From each version to the next."""
 
 

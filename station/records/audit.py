@@ -75,3 +75,10 @@ def audit_rows(connection: sqlite3.Connection, newest: int) -> Iterator[AuditRow
     columns = ", ".join(field.name for field in fields(AuditRow))
     rows = connection.execute(f"SELECT {columns} FROM audit ORDER BY id DESC LIMIT ?", [newest]).fetchall()
     return (AuditRow(*row) for row in reversed(rows))
+
+
+def audit_between(connection: sqlite3.Connection, since: float, until: float) -> list[AuditRow]:
+    """The entries of a time, seconds since the epoch, oldest first."""
+    columns = ", ".join(field.name for field in fields(AuditRow))
+    query = f"SELECT {columns} FROM audit WHERE wall_time BETWEEN ? AND ? ORDER BY id"
+    return [AuditRow(*row) for row in connection.execute(query, (since, until))]

@@ -14,12 +14,15 @@ INDEXES = (
     "CREATE INDEX IF NOT EXISTS ejections_by_time ON ejections (wall_time)",
 )
 
-_MAY_GO = """NOT EXISTS (
-    SELECT 1 FROM decisions WHERE decisions.session = parts.session
-    AND decisions.acquisition_id = parts.acquisition_id)"""
-"""Of a row of `parts`, beside the table `decisions` of the labels: whether nobody needs it any more. A part that people
-have said something of stays. Whoever else needs parts longer (a quarantine, a connector that has not sent them) adds a
-condition here."""
+NEEDED_BY = ("decisions", "quarantined")
+"""Tables and views of the labels: a part that people have said something of stays, and one in the quarantine. Whoever
+else needs parts longer (a connector that has not sent them) joins them."""
+_MAY_GO = " AND ".join(
+    f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.session = parts.session "
+    f"AND {table}.acquisition_id = parts.acquisition_id)"
+    for table in NEEDED_BY
+)
+"""Of a row of `parts`: whether nobody needs it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Batch:
 def oldest(connection: sqlite3.Connection, before: float, after: tuple[float, int], limit: int) -> Batch:
     """At most `limit` rows of each table, older than `before` (seconds since the epoch), of parts those behind `after`.
 
-    `connection`: a reader of the records that also sees the table `decisions` of the labels.
+    `connection`: a reader of the records that also sees `NEEDED_BY`.
     """
     where = "(wall_time, id) > (?, ?) AND wall_time < ? ORDER BY wall_time, id LIMIT ?"
     found = connection.execute(

@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_manifest
 from engines.errors import EngineError
 from engines.overlay import Pixels, fitted, heated
@@ -79,6 +80,11 @@ class Eyes:
         scale = self._scale(part, loaded) if rows else None
         return Seen(part, tuple(self._view(part, row, loaded, scale, most_px) for row in rows), note)
 
+    def engine_of(self, part: PartRow) -> Path | None:
+        """The folder of the engine that judged a part; None when it is not on this station."""
+        loaded, _ = self._configured(part)
+        return next((folder for folder, _ in _engines(part.engine_id, loaded or self._station)), None)
+
     def _view(
         self, part: PartRow, row: ViewRow, loaded: LoadedConfiguration | None, scale: ScoreScale | None, most_px: int
     ) -> SeenView:
@@ -95,7 +101,7 @@ class Eyes:
             why = f"no heat map: engine {engine} is not on this station, so the scale of its map is not known"
             return SeenView(row, image, "", None, why, share, limits)
         try:
-            anomaly_map = read_map(self._file(row.map_path), MapScale(row.map_low, row.map_high))
+            anomaly_map = read_map(self.file_of(row.map_path), MapScale(row.map_low, row.map_high))
         except (ImageError, OSError):
             return SeenView(row, image, "", None, f"the heat map is gone: {one_line(row.map_path)}", share, limits)
         return SeenView(row, image, "", heated(image, anomaly_map, scale), "", share, limits)
@@ -105,7 +111,7 @@ class Eyes:
         if row.image_path is None:
             return None, _why_not_stored(row)
         try:
-            data = np.fromfile(self._file(row.image_path), np.uint8)
+            data = np.fromfile(self.file_of(row.image_path), np.uint8)
         except OSError:
             return None, f"the image is gone: {one_line(row.image_path)}"
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
@@ -113,8 +119,8 @@ class Eyes:
             return None, f"the image cannot be read: {one_line(row.image_path)}"
         return np.asarray(image[..., ::-1], np.uint8), ""
 
-    def _file(self, path: str) -> Path:
-        """Raises OSError for a path that leads out of the records."""
+    def file_of(self, path: str) -> Path:
+        """Where an image or map lies that a view names. Raises OSError for a path that leads out of the records."""
         file = (self._records / path).resolve()
         if not file.is_relative_to(self._records.resolve()):
             raise FileNotFoundError(path)
@@ -137,7 +143,8 @@ class Eyes:
         """How a raw value of the maps of a part's engine is shown; None when the engine is not found."""
         key = (part.recipe, part.engine_id)
         if key not in self._scales:
-            self._scales[key] = next(_scales(part.engine_id, loaded or self._station), None)
+            engines = _engines(part.engine_id, loaded or self._station)
+            self._scales[key] = next((manifest.calibration.pixel_scale for _, manifest in engines), None)
         return self._scales[key]
 
 
@@ -157,8 +164,8 @@ def _why_not_stored(row: ViewRow) -> str:
     return "the image was not kept"
 
 
-def _scales(engine_id: str, loaded: LoadedConfiguration | None) -> Iterator[ScoreScale]:
-    """Of every folder that holds this engine."""
+def _engines(engine_id: str, loaded: LoadedConfiguration | None) -> Iterator[tuple[Path, Manifest]]:
+    """Every folder that holds this engine."""
     if loaded is None or not _ENGINE_ID.fullmatch(engine_id):
         return
     engine = loaded.settings.engine
@@ -171,4 +178,4 @@ def _scales(engine_id: str, loaded: LoadedConfiguration | None) -> Iterator[Scor
         except EngineError:
             continue
         if manifest.engine_id == engine_id:
-            yield manifest.calibration.pixel_scale
+            yield folder, manifest

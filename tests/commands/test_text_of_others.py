@@ -348,6 +348,20 @@ def user(world: World) -> None:
     world.run("user", "lock", "[x]\x1b[2J", expected="[x]\\x1b[2J")
 
 
+def quarantine(world: World) -> None:
+    recorded(world)
+    assert cli.main(["quarantine", "keep", "1001", "--why", "[x] <b>:smile:", "--config", str(world.config)]) == 0
+    world.said()
+    world.run("quarantine", "list", expected="[x] <b>:smile:")
+    world.run("quarantine", "keep", "[x]\x1b[2J", "--why", "x", expected="[x]\\x1b[2J")
+
+
+def evidence(world: World) -> None:
+    recorded(world)
+    output = world.folder / "[x]\x1b[2J.zip"
+    world.run("evidence", "1001", "--output", str(output), expected="[x]\\x1b[2J.zip")
+
+
 def restore(world: World) -> None:
     world.run("restore", str(world.folder / "[x]\x1b[2J.tar.gz"), expected="[x]\\x1b[2J.tar.gz")
 
@@ -363,6 +377,8 @@ FED: dict[str, Callable[[World], None]] = {
     "show": show,
     "sheet": sheet,
     "label": label,
+    "quarantine": quarantine,
+    "evidence": evidence,
     "backup": backup,
     "support-bundle": support_bundle,
     "restore": restore,

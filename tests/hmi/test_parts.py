@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -130,3 +132,25 @@ def test_a_look_that_takes_too_long_is_given_up(operator: Client, monkeypatch: p
     got = operator.get("/parts")
     assert got.status == 503
     assert "was given up; choose a shorter time" in got.text
+
+
+def test_quality_keeps_a_part_and_takes_its_evidence(pages: Pages) -> None:
+    quality = pages.client("quality")
+    token = quality.csrf()
+    refused = quality.post("/parts/s1/3/quarantine", {"csrf": token, "action": "keep", "why": ""})
+    assert (refused.status, "reason for the quarantine" in refused.text) == (400, True)
+    assert quality.post("/parts/s1/3/quarantine", {"csrf": token, "action": "burn", "why": "x"}).status == 400
+    kept = quality.post("/parts/s1/3/quarantine", {"csrf": token, "action": "keep", "why": EVIL})
+    assert (kept.status, kept.headers["location"]) == (303, "/parts/s1/3#record")
+    text = quality.get("/parts/s1/3").text
+    assert "In the quarantine" in text
+    assert "&lt;script&gt;" in text
+    assert "Release from the quarantine" in text
+    assert "Release from the quarantine" not in pages.client("operator").get("/parts/s1/3").text
+    got = quality.get("/parts/s1/3/evidence.zip")
+    assert (got.status, got.headers["content-type"]) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(got.body)) as archive:
+        assert json.loads(archive.read("labels.json"))["quarantine"][0]["why"] == EVIL
+        assert json.loads(archive.read("about.json"))["made_by"] == "quality"
+    assert quality.post("/parts/s1/3/quarantine", {"csrf": token, "action": "release", "why": "settled"}).status == 303
+    assert "In the quarantine" not in quality.get("/parts/s1/3").text

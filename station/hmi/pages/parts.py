@@ -23,7 +23,7 @@ from station.hmi.rights import Right
 from station.labels.schema import LabelError
 from station.records.parts import PartRow
 from station.records.selection import Selection
-from station.reports import trace_picture
+from station.reports import evidence, trace_picture
 from station.reports.part_picture import limits_of, regions_in_words
 from station.reports.tables import csv_text
 from station.results import Verdict
@@ -36,13 +36,15 @@ _HEADER = ("part_id", "session", "acquisition_id", "time", "shift", "verdict", "
 
 
 def routes() -> list[Route]:
-    """A label is the only thing that changes."""
+    """Labels and the quarantine are the only things that change."""
     part = "/parts/{session}/{acquisition:int}"
     return [
         Route("/parts", table, name="parts"),
         Route("/parts.csv", as_csv, name="parts-csv"),
         Route(part, detail, name="part"),
         Route(part + "/label", label, name="part-label", methods=["POST"]),
+        Route(part + "/evidence.zip", evidence_file, name="part-evidence"),
+        Route(part + "/quarantine", quarantine, name="part-quarantine", methods=["POST"]),
         Route(part + "/{camera}/{kind}.jpg", picture, name="part-picture"),
     ]
 
@@ -118,6 +120,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
         filter=_filter(request),
         classes=queries.classes_of(site),
         may_label=person_of(request).may(Right.REVIEW),
+        may_keep=person_of(request).may(Right.OVERRULE),
     )
 
 
@@ -136,6 +139,28 @@ def label(request: Request) -> Response:
     except LabelError as problem:
         return detail(request, status=400, problem=str(problem))
     return RedirectResponse(f"{request.url.path.removesuffix('/label')}{_filter(request)}", 303)
+
+
+def quarantine(request: Request) -> Response:
+    """Keeps a part as evidence, or lets it go; either needs a reason."""
+    part, action = _part(request), field(request, "action")
+    if action not in ("keep", "release"):
+        return detail(request, status=400, problem=f'"{action:.40}": keep or release')
+    try:
+        queries.keep_or_release(
+            site_of(request), person_of(request), part, keeps=action == "keep", why=field(request, "why").strip()
+        )
+    except LabelError as problem:
+        return detail(request, status=400, problem=str(problem))
+    return RedirectResponse(f"{request.url.path.removesuffix('/quarantine')}{_filter(request)}#record", 303)
+
+
+def evidence_file(request: Request) -> Response:
+    """Everything that is known of a part, as a ZIP with checksums."""
+    part = _part(request)
+    content = queries.evidence_of(site_of(request), part, person_of(request).name)
+    headers = {"Content-Disposition": f'attachment; filename="{evidence.file_name(part)}"'}
+    return Response(content, media_type="application/zip", headers=headers)
 
 
 def picture(request: Request) -> Response:

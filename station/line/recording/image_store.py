@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from station.line.recording.quarantine import QuarantinedImages
 from station.line.recording.retention import Retention
 from station.records.images import IMAGE_SUFFIX, MAP_SUFFIX, ImageError, encode_map, write_atomic, write_image
 from station.records.parts import PartRow, ViewRow
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 
 IMAGES_FOLDER = "images"
 PROBE_INTERVAL_S = 1.0
+CROWDED_SHARE = 0.5
+"""Of the disk budget: a quarantine that takes more leaves little for new images, and somebody should know."""
 _PROBE = bytes(65536)
 
 
@@ -34,11 +37,14 @@ class ImageStore:
         self._images = directory / IMAGES_FOLDER
         self._min_free_mb = min_free_mb
         self._retention = Retention(self._images, budget_mb=budget_mb, min_free_mb=min_free_mb)
+        self._quarantined = QuarantinedImages(directory)
         self._deleted: list[str] = []
         self._probe_at = 0.0
         self.trouble = ""
         """Why images cannot be stored now; empty when they can."""
         self._changes: list[str] = []
+        self._warned = False
+        self._warnings: list[str] = []
 
     def make_folder(self) -> None:
         """Raises OSError."""
@@ -84,7 +90,7 @@ class ImageStore:
         """Deletes images, as in `ViewRow.image_path`, whose rows are about to go."""
         try:
             for path in paths:
-                self._retention.remove(path.removeprefix(f"{IMAGES_FOLDER}/").removesuffix(IMAGE_SUFFIX))
+                self._retention.remove(_stem_of(path))
         except OSError as problem:
             self._failed(problem)
 
@@ -102,6 +108,11 @@ class ImageStore:
             self._failed(problem)
         deleted, self._deleted = self._deleted, []
         return deleted
+
+    def warnings(self) -> list[str]:
+        """What is to be said since the last call, beside `changes`."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def changes(self) -> list[str]:
         """What `trouble` became since the last call: nothing, the last change, or the first and the last one."""
@@ -126,7 +137,24 @@ class ImageStore:
             raise OSError(errno.ENOSPC, f"disk full: {free}")
 
     def _delete_oldest(self) -> None:
-        self._deleted += [f"{IMAGES_FOLDER}/{stem}{IMAGE_SUFFIX}" for stem in self._retention.step()]
+        if not self._retention.must_delete:
+            return
+        kept = self._quarantined.paths()
+        if kept is None:
+            self._warn("no image is deleted, as the labels, where the quarantine stands, cannot be read")
+            return
+        kept_stems = frozenset(_stem_of(path) for path in kept)
+        stems = self._retention.step(kept=kept_stems)
+        self._deleted += [f"{IMAGES_FOLDER}/{stem}{IMAGE_SUFFIX}" for stem in stems]
+        share = self._retention.share_of(kept_stems)
+        crowded = f"images in the quarantine take {share:.0%} of disk_budget_mb: others are deleted early"
+        self._warn(crowded if share > CROWDED_SHARE else "")
+
+    def _warn(self, warning: str) -> None:
+        """Once, when it begins."""
+        if warning and not self._warned:
+            self._warnings.append(warning)
+        self._warned = bool(warning)
 
     def _failed(self, problem: OSError) -> str:
         why = f"{problem.strerror or problem}"
@@ -144,6 +172,11 @@ class ImageStore:
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._directory).as_posix()
+
+
+def _stem_of(path: str) -> str:
+    """Of an image as in `ViewRow.image_path`."""
+    return path.removeprefix(f"{IMAGES_FOLDER}/").removesuffix(IMAGE_SUFFIX)
 
 
 def _stem(row: PartRow, camera: str) -> str:

@@ -1,4 +1,4 @@
-"""The disk budget of the images: the oldest go first, rows stay.
+"""The disk budget of the images: the oldest go first, rows stay, and so does what is in the quarantine.
 
 Images lie in day folders; the pictures of one part share a stem (`2026-11-22/101502.123-...`, then `.png` and
 `.map.png`) that sorts by time. Sizes are summed once at the start and then kept up to date; nothing is scanned later.
@@ -6,9 +6,10 @@ Images lie in day folders; the pictures of one part share a stem (`2026-11-22/10
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from station.records.images import IMAGE_SUFFIX, MAP_SUFFIX, TEMPORARY_SUFFIX
@@ -62,16 +63,29 @@ class Retention:
         self._total = sum(found.values())
         return frozenset(found)
 
+    def share_of(self, stems: Collection[str]) -> float:
+        """Of the budget, what these images take."""
+        return sum(self._bytes_of.get(stem, 0) for stem in stems) / max(self._budget, 1)
+
     def add(self, stem: str, size: int) -> None:
         """An image (with its map) was stored."""
         self._total += size - self._bytes_of.get(stem, 0)
         self._bytes_of[stem] = size
 
-    def step(self, limit: int = 32) -> list[str]:
-        """Deletes the oldest images while budget or free space ask for it, at most `limit`. Returns their stems."""
+    @property
+    def must_delete(self) -> bool:
+        """Budget or free space ask for it."""
+        return bool(self._bytes_of) and (self._total > self._budget or not self.has_room)
+
+    def step(self, limit: int = 32, kept: Collection[str] = ()) -> list[str]:
+        """Deletes the oldest images while budget or free space ask for it, at most `limit`, but for the stems `kept`.
+        Returns the stems that went.
+        """
         deleted: list[str] = []
-        while self._bytes_of and len(deleted) < limit and (self._total > self._budget or not self.has_room):
-            stem = next(iter(self._bytes_of))
+        may_go = (stem for stem in tuple(itertools.islice(self._bytes_of, limit + len(kept))) if stem not in kept)
+        for stem in may_go:
+            if len(deleted) == limit or not self.must_delete:
+                break
             self.remove(stem)
             deleted.append(stem)
         return deleted

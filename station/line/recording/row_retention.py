@@ -16,10 +16,10 @@ from pathlib import Path
 
 import structlog
 
-from station.labels.schema import labels_beside
+from station.line.recording.quarantine import records_beside_labels
 from station.records.events import EventRow
 from station.records.old_rows import Batch, deleted, oldest, used_bytes
-from station.records.schema import RecordingError, open_reader
+from station.records.schema import RecordingError
 from station.records.statement import Statement
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class RowRetention:
         if now < self._next_pass:
             return []
         try:
-            with closing(self._reader()) as connection:
+            with closing(records_beside_labels(self._directory)) as connection:
                 batch = self._batch(connection)
         except (sqlite3.Error, RecordingError) as problem:
             log.warning("old rows stay for now", problem=str(problem))
@@ -108,20 +108,6 @@ class RowRetention:
         self._is_over = is_over
         return None if batch.is_empty else batch
 
-    def _reader(self) -> sqlite3.Connection:
-        """Of the records, beside the decisions of the labels."""
-        connection = open_reader(self._directory)
-        try:
-            labels = labels_beside(self._directory)
-            if labels.exists():
-                connection.execute("ATTACH ? AS labels", (f"{labels.absolute().as_uri()}?mode=ro",))
-            else:
-                connection.execute("CREATE TEMP TABLE decisions (session, acquisition_id)")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
     def _watch_clock(self, now: float) -> None:
         offset = self._wall() - now
         if abs(offset - self._offset) > CLOCK_STEP_S:
@@ -138,7 +124,8 @@ class RowRetention:
             self._note(
                 "rows_over_budget",
                 "warning",
-                f"the rows take more than rows_budget_mb = {self._budget // _MB}: all {self._kept} parts have labels",
+                f"the rows take more than rows_budget_mb = {self._budget // _MB}: "
+                f"all {self._kept} parts have labels or are in the quarantine",
             )
         self._after = _BEGIN
         self._gone = [0, 0, 0]

@@ -360,6 +360,8 @@ class Recorder:
         self._report_repeats()
         for path in self._images.tidy():
             self._pending.append(image_deleted(path))
+        for warning in self._images.warnings():
+            self._pending.append(insert_event(self._event("images_kept", "warning", warning)))
         for trouble in self._images.changes():
             kind, level = ("images_skipped", "warning") if trouble else ("images_stored", "info")
             if self._repeats.keeps(kind):

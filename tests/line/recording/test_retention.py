@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from station.labels.quarantine import keep
+from station.labels.schema import labels_beside
+from station.labels.schema import open_writer as open_labels
+from station.labels.writing import Reviewer
 from station.line.recording.retention import MB, Retention
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.records.events import events
 from station.records.parts import PartRow, parts
 from station.records.schema import open_reader
 from station.results import Verdict
@@ -122,3 +127,41 @@ def test_recorder_keeps_the_rows_of_deleted_images(tmp_path: Path) -> None:
     assert sorted(f"images/{stem}.png" for stem in stems(tmp_path / "images")) == [
         row.views[0].image_path for row in found if row.views[0].image_path
     ]
+
+
+def test_images_in_the_quarantine_stay_and_what_then_takes_too_much_is_said(tmp_path: Path) -> None:
+    """Also of a part that is put there while the station runs."""
+    records = tmp_path / "records"
+    maker = PartMaker(pixels=lambda seed: textured(seed, (400, 250, 3)))  # 0.3 MB, does not compress
+    recorder = Recorder(RecorderSettings(records, disk_budget_mb=1, min_free_mb=0), "s1")
+    recorder.start()
+    anna = Reviewer("anna", "quality")
+    for number in range(1, 11):
+        recorder.record(maker.inspected(number, Verdict.FAIL))
+        assert recorder.flush(20)
+        if number in (1, 2, 3, 4):
+            with closing(open_labels(labels_beside(records))) as labels:
+                keep(labels, recorded(records)[-1], anna, "shown to the customer")
+    assert recorder.stop(20)
+    kept = [row.acquisition_id for row in recorded(records) if row.views[0].image_path is not None]
+    assert kept[:3] == [1, 2, 3]
+    assert len(kept) < 7
+    with closing(open_reader(records)) as reader:
+        said = [event.detail for event in events(reader, session="s1") if event.kind == "images_kept"]
+    assert said
+    assert "images in the quarantine take" in said[0]
+
+
+def test_no_image_is_deleted_while_the_quarantine_is_not_known(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    labels_beside(records).write_bytes(b"this is no database, though it is as long as the header of one would be" * 4)
+    maker = PartMaker(pixels=lambda seed: textured(seed, (400, 250, 3)))
+    recorder = Recorder(RecorderSettings(records, disk_budget_mb=1, min_free_mb=0), "s1")
+    recorder.start()
+    for number in range(1, 7):
+        recorder.record(maker.inspected(number, Verdict.FAIL))
+    assert recorder.flush(20)
+    assert recorder.stop(20)
+    assert [row.views[0].image_deleted for row in recorded(records)] == [False] * 6
+    with closing(open_reader(records)) as reader:
+        assert [event.kind for event in events(reader, session="s1")].count("images_kept") == 1

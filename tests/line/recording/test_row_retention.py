@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from station.labels import labels as labelling
+from station.labels.quarantine import keep, release
 from station.labels.schema import labels_beside
 from station.labels.schema import open_writer as open_labels
 from station.labels.writing import Reviewer
@@ -185,13 +186,47 @@ def test_a_part_with_a_label_stays(tmp_path: Path) -> None:
     assert numbers[3:] == list(range(2501, 3000))
 
 
+def test_a_part_in_the_quarantine_stays_until_it_is_released(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    records.mkdir()
+    fill(records, 3000, step_s=DAY)
+    anna = Reviewer("anna", "quality")
+    with closing(open_labels(labels_beside(records))) as connection, closing(open_reader(records)) as reader:
+        found = {row.acquisition_id: row for row in parts(reader) if row.acquisition_id in (7, 900)}
+        keep(connection, found[7], anna, "customer's complaint")
+        keep(connection, found[900], anna, "another one")
+        release(connection, found[900], anna, "settled")
+    keeping = Housekeeping(records, keep_days=500)
+    keeping.work_after_an_hour()
+    with closing(open_reader(records)) as connection:
+        numbers = [row.acquisition_id for row in parts(connection)]
+    assert numbers == [7, *range(2501, 3000)]
+
+
+def test_labels_of_before_the_quarantine_are_read(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    records.mkdir()
+    fill(records, 600, step_s=DAY)
+    label(records, 5)
+    with closing(sqlite3.connect(labels_beside(records))) as connection:
+        connection.execute("DROP VIEW quarantined")
+        connection.execute("DROP TABLE quarantine")
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
+    keeping = Housekeeping(records, keep_days=500)
+    keeping.work_after_an_hour()
+    assert counted(records)[0] == 500
+
+
 def test_where_all_must_stay_it_is_said(tmp_path: Path) -> None:
     records = tmp_path / "records"
     records.mkdir()
     fill(records, 40, step_s=1.0, extra='{"x": "' + "x" * 100_000 + '"}')
     label(records, *range(40))
     keeping = Housekeeping(records, budget_mb=1)
-    assert keeping.work()[-1:] == ["the rows take more than rows_budget_mb = 1: all 40 parts have labels"]
+    assert keeping.work()[-1:] == [
+        "the rows take more than rows_budget_mb = 1: all 40 parts have labels or are in the quarantine"
+    ]
     assert counted(records)[0] == 40
 
 

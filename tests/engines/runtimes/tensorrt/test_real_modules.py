@@ -91,6 +91,7 @@ def test_the_rtx_builder_has_what_building_uses(files: dict[str, Used]) -> None:
         assert problems("tensorrt_rtx_bindings", files[name]) == [], name
 
 
+@pytest.mark.system  # pip, where the wheels are not in the cache yet
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="there are no bindings of 10.3 for this Python")
 @pytest.mark.parametrize("package", FULL)
 def test_the_full_bindings_name_what_is_used(files: dict[str, Used], package: str) -> None:
