@@ -45,6 +45,7 @@ from station.line.ejection.setup import ejection_stage
 from station.line.ejection.stage import EjectionStage
 from station.line.handshake.machine import Handshake
 from station.line.handshake.publisher import StatusPublisher
+from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.loading import LimitsError
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal, JournalError
@@ -321,6 +322,7 @@ def _build_line(
         cameras=len(views.cameras),
         turned_ns=lambda: signalling.last_turn_ns,
         state=lambda: {**in_codes(signalling.snapshot()), "simulated": simulated},
+        quality_of=frame_quality,
     )
     return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live)
 

@@ -30,9 +30,10 @@ from station.hmi.headers import BodyLimit, Headers
 from station.hmi.line import LineState
 from station.hmi.live.hub import LiveHub
 from station.hmi.live.shift import ShiftCounts
-from station.hmi.pages import account, home, live, parts, review, users
+from station.hmi.pages import account, home, live, parts, review, setup, users
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
+from station.hmi.setup.pictures import Pictures
 from station.hmi.site import Site
 from station.hmi.words import languages
 from station.labels.schema import LabelError
@@ -42,7 +43,7 @@ from station.reports.seen import Eyes
 from station.reports.shifts import calendar_of
 from station.terminal import one_line
 
-PAGES: tuple[ModuleType, ...] = (home, live, review, parts, account, users)
+PAGES: tuple[ModuleType, ...] = (home, live, review, parts, setup, account, users)
 """A page is a module with `routes()`; here is its place, and in `rights.ROUTES` who may open it."""
 FORESEEN = (RecordingError, AccountError, LabelError, ConfigurationError, ControlError, sqlite3.Error, OSError)
 """What a person can set right; the message says what."""
@@ -59,6 +60,7 @@ def site_of_station(station: LoadedConfiguration) -> Site:
         eyes=Eyes(station.records_dir, station),
         line=LineState(station.control_socket),
         live=LiveHub(LiveReader(station.runtime_dir), ShiftCounts(station.records_dir, calendar)),
+        pictures=Pictures(station.runtime_dir),
         words=words,
         rendering=Rendering(words),
         accounts=accounts_of(station),

@@ -34,6 +34,9 @@ NAVIGATION = (
 MORE = (("users", "People"), ("audit", "What was done to accounts"))
 """The same, on the page of one's own account."""
 
+SETUP_TABS = (("setup", "Cameras"),)
+"""The same, within set-up."""
+
 
 class Rendering:
     """One environment of templates for each language."""
@@ -83,6 +86,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "theme": theme if theme in THEMES else THEMES[0],
         "navigation": [(name, word) for name, word in NAVIGATION if name in known and person.may(known[name])],
         "navigation_more": [(name, word) for name, word in MORE if person.may(known[name])],
+        "setup_tabs": [(name, word) for name, word in SETUP_TABS if name in known and person.may(known[name])],
         "here": getattr(request.state, "route", ""),
         "csrf": getattr(request.state, "csrf", ""),
         "path_for": request.app.url_path_for,

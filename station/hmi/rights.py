@@ -26,6 +26,8 @@ class Right(Enum):
     OVERRULE = "overrule"
     """Others' labels, classes of defects, quarantine, signing a report."""
     SETUP_LOOK = "look at set-up"
+    SETUP_TRY = "try out set-up"
+    """Draw, see the difference and what it would have changed, take a test picture: nothing is changed for the line."""
     SETUP = "set up"
     ENGINES_LOOK = "look at engines"
     ENGINES_CHECK = "verify and compare engines"
@@ -59,6 +61,7 @@ ROLES: Mapping[str, frozenset[Right]] = {
             *_AT_THE_LINE,
             Right.REVIEW,
             Right.SETUP_LOOK,
+            Right.SETUP_TRY,
             Right.SETUP,
             Right.ENGINES_LOOK,
             Right.ENGINES_CHECK,
@@ -112,6 +115,8 @@ ROUTES: Mapping[str, Right] = {
     "live-online": Right.OPERATE,
     "live-offline": Right.OPERATE,
     "live-clear": Right.CLEAR,
+    "setup": Right.SETUP_LOOK,
+    "setup-picture": Right.SETUP_LOOK,
 }
 """By the name of the route."""
 

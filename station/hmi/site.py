@@ -19,6 +19,7 @@ from station.hmi.line import LineState
 from station.hmi.live.hub import LiveHub
 from station.hmi.rendering import Rendering
 from station.hmi.rights import Person
+from station.hmi.setup.pictures import Pictures
 from station.hmi.words import Words
 from station.labels.schema import labels_beside
 from station.records.schema import RecordingError, open_reader
@@ -43,6 +44,8 @@ class Site:
     """What the daemon says of itself."""
     live: LiveHub
     """What Live shows."""
+    pictures: Pictures
+    """What each camera saw last, for set-up."""
     words: Mapping[str, Words]
     rendering: Rendering
     accounts: Accounts

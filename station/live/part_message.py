@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 from engines.overlay import HEAT, OPACITY, shown_map
 from engines.scale import LIMIT
 from station.live.feed import finite
-from station.results import Inspection, InspectionRecord, Pixels, Region, score_of
+from station.live.figures import figures_of
+from station.results import FrameQuality, Inspection, InspectionRecord, Pixels, Region, score_of
+
+QualityOf = Callable[[Pixels], FrameQuality]
+"""Measures a frame that was not inspected."""
 
 PICTURE_PX = 960
 """Longer side of a picture at most."""
@@ -41,19 +45,36 @@ def slot_bytes(cameras: int) -> int:
     return JSON_BYTES + cameras * (PICTURE_BYTES + HEAT_BYTES)
 
 
-def part_message(record: InspectionRecord) -> bytes:
-    """The part with its pictures. Where one cannot be made, its view says why: the verdict is shown in any case."""
+def part_message(record: InspectionRecord, quality_of: QualityOf | None = None) -> bytes:
+    """The part with its pictures. Where one cannot be made, its view says why: the verdict is shown in any case.
+
+    `quality_of`: for views that were not inspected; None: they have no figures.
+    """
     views, blobs = [], []
     for view in record.views:
+        figures: dict[str, Any] | None = None
         try:
             picture, why = _picture(view.frame.pixels)
             heat = _heat(view)
+            figures = _figures(view, quality_of)
         except (cv2.error, ValueError) as problem:
             picture, heat, why = b"", b"", f"the picture cannot be made: {str(problem)[:_DETAIL]}"
-        views.append(_view(view, len(picture), len(heat), why))
+        views.append({**_view(view, len(picture), len(heat), why), "figures": figures})
         blobs += [picture, heat]
-    text = json.dumps({**_part(record), "views": views}, allow_nan=False).encode()
+    return framed({**_part(record), "views": views}, blobs)
+
+
+def framed(head: Mapping[str, Any], blobs: Sequence[bytes]) -> bytes:
+    """JSON and pictures in one piece."""
+    text = json.dumps(head, allow_nan=False).encode()
     return b"".join((struct.pack("<I", len(text)), text, *blobs))
+
+
+def _figures(view: Inspection, quality_of: QualityOf | None) -> dict[str, Any] | None:
+    pixels = view.frame.pixels
+    if view.measurement is not None:
+        return figures_of(pixels, view.measurement.quality)
+    return None if quality_of is None else figures_of(pixels, quality_of(pixels))
 
 
 def _part(record: InspectionRecord) -> dict[str, Any]:

@@ -59,6 +59,11 @@ class LiveReader:
         self._start_id = ""
         self._state = self._part = Area(0, 0)
 
+    @property
+    def start_id(self) -> str:
+        """Of the run of the station that was looked at last; empty: none yet."""
+        return self._start_id
+
     def beat_age_s(self) -> float:
         """How long ago signalling last turned. Raises NoLiveMemory."""
         self._follow()

@@ -20,7 +20,7 @@ import structlog
 
 from station.live.feed import LiveFeed
 from station.live.memory import LiveMemory
-from station.live.part_message import part_message, slot_bytes
+from station.live.part_message import QualityOf, part_message, slot_bytes
 from station.results import InspectionRecord
 
 log = structlog.get_logger()
@@ -46,9 +46,10 @@ class LiveStage:
         cameras: int,
         turned_ns: Callable[[], int],
         state: Callable[[], Mapping[str, Any]],
+        quality_of: QualityOf | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`turned_ns`: when signalling last turned.
+        """`turned_ns`: when signalling last turned. `quality_of`: measures frames that were not inspected.
 
         `state`: of the station, as JSON; raises queue.Empty when signalling does not reply.
         """
@@ -58,6 +59,7 @@ class LiveStage:
         self._feed = feed
         self._turned_ns = turned_ns
         self._state = state
+        self._quality_of = quality_of
         self._clock = clock
         self._thread = threading.Thread(target=self._run, name="live", daemon=True)
         self._stop = threading.Event()
@@ -116,7 +118,7 @@ class LiveStage:
         newest = self._feed.newest
         if newest is not None and newest is not self._shown and self._is_due("picture", PICTURE_S):
             # The part first: whoever reads a line of the strip may ask for its picture.
-            memory.part.publish(part_message(newest))
+            memory.part.publish(part_message(newest, self._quality_of))
             self._shown = newest
         if self._is_due("state", STATE_S):
             try:

@@ -70,7 +70,7 @@ def visitor(
     said: list[str] = []
 
     def look(request: Request) -> None:
-        if urlsplit(request.url).hostname != HOST:
+        if urlsplit(request.url.removeprefix("blob:")).hostname != HOST:  # a blob is made by the page itself
             foreign.append(request.url)
 
     context.on("request", look)

@@ -10,8 +10,9 @@ from tests.bench.pages import COOKIE, Pages
 
 OPEN = ("/live", "/login", "/welcome", "/nothing")
 OF_OPERATORS = ("/review", "/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
+OF_INTEGRATORS = ("/setup",)
 OF_ADMINS = ("/users", "/audit")
-PATHS = {"": OPEN, "operator": OF_OPERATORS, "admin": OF_ADMINS}
+PATHS = {"": OPEN, "operator": OF_OPERATORS, "integrator": OF_INTEGRATORS, "admin": OF_ADMINS}
 """By the role of who looks."""
 
 

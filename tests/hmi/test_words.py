@@ -10,14 +10,15 @@ from babel.messages.pofile import read_po
 
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
-from station.hmi.rendering import MORE, NAVIGATION
+from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
 from station.hmi.words import LOCALE, chosen, languages
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
 METHODS = [("**.py", "python"), ("**.html", "jinja2.ext.babel_extract")]
 OF_VALUES = {
-    *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE)), "PASS", "FAIL", "REVIEW", "ERROR", "good", "defective",
+    *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE, *SETUP_TABS)), "PASS", "FAIL", "REVIEW", "ERROR", "good",
+    "defective",
     "invited", "active", "locked", "now", "last", "done", "slowed down", "sign in", "invite", "new code", "roles",
     "lock", "unlock", "password", "critical", "major", "minor", "cosmetic",
 }  # fmt: skip

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from station.codes import WARNINGS, WarningCode
-from station.simulation.run.processes import end_with_starter
 from tests.bench.bench import Bench, good
 from tests.bench.browser import visitor
-from tests.bench.places import ROOT
+from tests.bench.pages_process import PagesProcess
 from tests.bench.waiting import wait_for
 from tests.hmi.live_watching import now, open_live, passed_as_current, record, wait_lead
 
@@ -69,33 +64,6 @@ class Wire:
                     if not data:
                         return
                     key.data.sendall(data)
-
-
-class PagesProcess:
-    """`station hmi` on a free port."""
-
-    def __init__(self, config: Path) -> None:
-        command = [sys.executable, "-m", "station", "hmi", "--config", str(config), "--port", "0"]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            preexec_fn=end_with_starter,  # noqa: PLW1509  one system call, no lock
-        )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := re.search(r"pages: http://127\.0\.0\.1:(\d+)/", line):
-                self.port = int(found[1])
-                break
-        else:
-            pytest.fail("the pages did not start")
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")
