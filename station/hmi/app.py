@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import ModuleType
 from urllib.parse import urlencode
 
@@ -30,7 +31,16 @@ from station.hmi.headers import BodyLimit, Headers
 from station.hmi.line import LineState
 from station.hmi.live.hub import LiveHub
 from station.hmi.live.shift import ShiftCounts
-from station.hmi.pages import account, home, live, parts, review, setup, users
+from station.hmi.pages import (
+    account,
+    home,
+    live,
+    parts,
+    reports,
+    review,
+    setup,
+    users,
+)
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
@@ -39,13 +49,32 @@ from station.hmi.words import languages
 from station.labels.schema import LabelError
 from station.live.reading import LiveReader
 from station.records.schema import RecordingError
+from station.reports.production.stored import StoredReportError
 from station.reports.seen import Eyes
 from station.reports.shifts import calendar_of
 from station.terminal import one_line
 
-PAGES: tuple[ModuleType, ...] = (home, live, review, parts, setup, account, users)
+PAGES: tuple[ModuleType, ...] = (
+    home,
+    live,
+    review,
+    parts,
+    reports,
+    setup,
+    account,
+    users,
+)
 """A page is a module with `routes()`; here is its place, and in `rights.ROUTES` who may open it."""
-FORESEEN = (RecordingError, AccountError, LabelError, ConfigurationError, ControlError, sqlite3.Error, OSError)
+FORESEEN = (
+    RecordingError,
+    AccountError,
+    LabelError,
+    ConfigurationError,
+    ControlError,
+    StoredReportError,
+    sqlite3.Error,
+    OSError,
+)
 """What a person can set right; the message says what."""
 _KEEP = "public, max-age=31536000, immutable"
 
@@ -82,10 +111,18 @@ def build(site: Site, pages: tuple[ModuleType, ...] = PAGES, rights: Mapping[str
         routes=guarded(routes, rights, _trouble),
         middleware=[Middleware(Headers, encrypted=site.settings.certificate is not None), Middleware(BodyLimit)],
         exception_handlers={HTTPException: _refused},
+        lifespan=_life,
     )
     app.state.site = site
     app.state.rights = rights
     return app
+
+
+@asynccontextmanager
+async def _life(app: Starlette) -> AsyncIterator[None]:
+    """At the end of the pages nothing that they have started goes on."""
+    yield
+    app.state.site.works.close()
 
 
 class _Files(StaticFiles):

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from station.hmi.rendering import Rendering
 from station.hmi.rights import Person
 from station.hmi.setup.pictures import Pictures
 from station.hmi.words import Words
+from station.hmi.work import Works
 from station.labels.schema import labels_beside
 from station.records.schema import RecordingError, open_reader
 from station.reports.seen import Eyes
@@ -49,6 +50,8 @@ class Site:
     words: Mapping[str, Words]
     rendering: Rendering
     accounts: Accounts
+    works: Works = field(default_factory=Works)
+    """What takes longer than a page may."""
 
     @property
     def settings(self) -> HmiSection:

@@ -5,15 +5,33 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
+from station.reports.production.making import Order, make
+from station.reports.production.reading import Period
+from station.reports.production.stored import as_json
 from tests.bench.browser import serious_findings, visitor
 from tests.bench.pages import COOKIE, Pages
+from tests.bench.sample_parts import WALL_TIME
 
 OPEN = ("/live", "/login", "/welcome", "/nothing")
 OF_OPERATORS = ("/review", "/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
+OF_QUALITY = ("/reports", "/reports/of_a_test")
 OF_INTEGRATORS = ("/setup",)
 OF_ADMINS = ("/users", "/audit")
-PATHS = {"": OPEN, "operator": OF_OPERATORS, "integrator": OF_INTEGRATORS, "admin": OF_ADMINS}
+PATHS = {
+    "": OPEN,
+    "operator": OF_OPERATORS,
+    "quality": OF_QUALITY,
+    "integrator": OF_INTEGRATORS,
+    "admin": OF_ADMINS,
+}
 """By the role of who looks."""
+
+
+def store_a_report(pages: Pages) -> None:
+    order = Order(Period("day", WALL_TIME - 3600, WALL_TIME + 3600))
+    report, _ = make(pages.site.records, order, station="x", deadline_ms=500.0, now=WALL_TIME + 7200)
+    (pages.folder / "reports").mkdir(exist_ok=True)
+    (pages.folder / "reports" / "of_a_test.json").write_bytes(as_json(report))
 
 
 @pytest.mark.timeout(900)
@@ -21,6 +39,7 @@ PATHS = {"": OPEN, "operator": OF_OPERATORS, "integrator": OF_INTEGRATORS, "admi
     ("size", "theme"), [("phone", "light"), ("phone", "dark"), ("panel", "dark"), ("desktop", "light")]
 )
 def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, size: str, theme: str) -> None:
+    store_a_report(pages)
     for role, paths in PATHS.items():
         cookie = {"name": COOKIE, "value": pages.token(role), "url": pages.address} if role else None
         with visitor(browser, size=size, theme=theme, cookie=cookie) as context:

@@ -21,6 +21,9 @@ OF_VALUES = {
     "defective",
     "invited", "active", "locked", "now", "last", "done", "slowed down", "sign in", "invite", "new code", "roles",
     "lock", "unlock", "password", "critical", "major", "minor", "cosmetic",
+    "true detection rate", "false reject rate", "false accept risk", "missed", "cycle time", "latency",
+    "over the deadline", "review load", "time to a decision", "waiting", "timed out", "reviewers agree", "traceability",
+    "not known", "shift", "period",
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--output", type=Path, nargs="+", metavar="FILE",
                         help=f"one or several, by the end of the name: {', '.join(WRITERS)}; "
                         "default: page, PDF, CSV and data in the folder reports of the work folder")  # fmt: skip
+    parser.add_argument("--formats", nargs="+", choices=[end[1:] for end in WRITERS], metavar="END",
+                        help="in that folder: pdf, csv, ...")  # fmt: skip
     parser.add_argument("--by", default="", metavar="NAME", help="who has asked for it; stands in the report")
     add_progress_option(parser)
     add_place_options(parser)
@@ -61,7 +64,7 @@ def report(options: argparse.Namespace) -> int:
         for one in made.figures:
             if one.is_key:
                 say(f"{one.name}: {one.value}{f' ({one.interval})' if one.interval else ''}; n: {one.of}")
-    files = options.output or _default_files(place.records.parent, order.period)
+    files = options.output or _default_files(place.records.parent, order.period, options.formats)
     failed: list[str] = []
     for number, file in enumerate(files):
         signs(f"write {file.suffix[1:]}", number, len(files))
@@ -102,6 +105,6 @@ def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Peri
     return Period(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", chosen.since, until)
 
 
-def _default_files(work_dir: Path, period: Period) -> list[Path]:
-    stem = stem_of(period.name)
-    return [work_dir / FOLDER / f"{stem}{end}" for end in (DATA, ".html", ".csv", ".pdf")]
+def _default_files(work_dir: Path, period: Period, formats: Sequence[str] | None) -> list[Path]:
+    ends = (DATA, ".html", ".csv", ".pdf") if formats is None else [f".{end}" for end in formats]
+    return [work_dir / FOLDER / f"{stem_of(period.name)}{end}" for end in ends]
