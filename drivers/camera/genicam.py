@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from drivers.camera.discovery import find, listings, opened_producer
 from drivers.camera.features import Features
-from drivers.camera.genicam_setup import configure, user_output
-from drivers.camera.pixel_formats import bytes_per_pixel, normalise, normalised_format
+from drivers.camera.genicam_setup import check_values, configure, user_output
+from drivers.camera.pixel_formats import has_words, normalise, normalised_format, row_bytes
 from drivers.camera.protocol import (
     CameraInfo,
     CameraLost,
@@ -47,6 +47,7 @@ _ONE_IMAGE = (
 )
 _NOT_SAID = (gentl.NotAvailableException, gentl.NotImplementedException)
 """What a producer raises that does not know something of a frame."""
+_BIG_ENDIAN = gentl.PIXELENDIANNESS_IDS.PIXELENDIANNESS_BIG
 
 
 class GenicamCamera:
@@ -122,6 +123,7 @@ class GenicamCamera:
     def _configure(self) -> None:
         self._chunk_timestamp = configure(self._features, self._settings, self._name)
         self._format: str = self._features.get("PixelFormat")
+        check_values(self._features, self._format, self._settings.significant_bits, self._name)
         self._clock = TriggerClock(self._features)
 
     def _describe(self) -> CameraInfo:
@@ -187,13 +189,15 @@ class GenicamCamera:
         self._counted_frames += 1
         complete = _optional(raw.is_complete) is True
         device_ns = self._device_timestamp(raw, complete=complete)
+        pixels, problem = self._pixels(raw) if complete else (_NO_PIXELS, "")
         return GrabbedFrame(
             frame_id=self._frame_id(raw),
-            pixels=self._pixels(raw) if complete else _NO_PIXELS,
+            pixels=pixels,
             complete=complete,
             trigger_time_ns=self._clock.trigger_time_ns(device_ns, received_ns),
             received_time_ns=received_ns,
             device_timestamp_ns=device_ns,
+            problem=problem,
         )
 
     def _frame_id(self, raw: Any) -> int:
@@ -202,38 +206,55 @@ class GenicamCamera:
             return frame_id
         return self._counted_frames + (_optional(lambda: self._acquirer.data_streams[0].num_underrun) or 0)
 
-    def _pixels(self, raw: Any) -> Pixels:
-        """Mono8 or RGB8; no pixels at all when there is no image, or none of a format and size that fit its data.
+    def _pixels(self, raw: Any) -> tuple[Pixels, str]:
+        """Mono8 or RGB8; no pixels, and why, where there is no image or none of a format and size that fit its data.
 
         What a producer says of one frame never ends the process: IndexError is a payload without an image (only chunk
         data, JPEG), OverflowError a size that no memory has, the others a piece that is not said or does not fit.
         """
         try:
             name, data, height, width = self._image(raw)
-            return normalise(name, data, height, width)
-        except (KeyError, ValueError, IndexError, OverflowError, *_NOT_SAID):
-            return _NO_PIXELS
+            return normalise(name, data, height, width, self._settings.significant_bits), ""
+        except KeyError as problem:
+            (unknown,) = problem.args  # a number that the PFNC has not, or the name of a format
+            name = f"0x{unknown:08x}" if isinstance(unknown, int) else unknown
+            return _NO_PIXELS, f"pixel format {name} is not taken"
+        except IndexError:
+            return _NO_PIXELS, "no image in the payload"
+        except (ValueError, OverflowError) as problem:
+            return _NO_PIXELS, str(problem)
+        except _NOT_SAID as problem:
+            return _NO_PIXELS, f"the producer does not say what the frame is: {problem}"
 
     def _image(self, raw: Any) -> tuple[str, NDArray[np.uint8], int, int]:
         """Pixel format, bytes, height and width; what harvesters builds around a frame takes 0.15 ms."""
         if raw.payload_type in _ONE_IMAGE:
             with suppress(gentl.GenericException):  # a producer need not say all of it: harvesters looks elsewhere, too
                 name, height, width = dict_by_ints[raw.pixel_format], raw.height, raw.width
-                row = width * bytes_per_pixel(name) + (_optional(lambda: raw.padding_x) or 0)
-                offset = _optional(lambda: raw.image_offset) or 0
-                self._check_filled(raw, offset + row * height)
-                return name, np.frombuffer(raw.raw_buffer, np.uint8, row * height, offset), height, width
-        # Not public: the public `Buffer` around it lists the attributes of its class anew for each frame.
+                padding, offset = _optional(lambda: raw.padding_x) or 0, _optional(lambda: raw.image_offset) or 0
+                data = self._rows(raw, name, height, width, padding=padding, offset=offset)
+                return name, data, height, width
+        # Not public: the public `Buffer` around it lists the attributes of its class anew for each frame. Its own
+        # `data` has values of more than 8 bit in another layout.
         image = Buffer._build_payload(buffer=raw, node_map=self._node_map).components[0]  # noqa: SLF001
-        self._check_filled(raw, image.data.nbytes)
-        return image.data_format, image.data, image.height, image.width
+        name, height, width = image.data_format, image.height, image.width
+        data = self._rows(raw, name, height, width, padding=image.x_padding, offset=image.data_offset)
+        return name, data, height, width
+
+    def _rows(self, raw: Any, name: str, height: int, width: int, *, padding: int, offset: int) -> NDArray[np.uint8]:
+        """The bytes of all rows, with what pads them. Raises KeyError, ValueError, OverflowError."""
+        size = (row_bytes(name, width) + padding) * height
+        self._check_filled(raw, offset + size)
+        if has_words(name) and _optional(lambda: raw.pixel_endianness) == _BIG_ENDIAN:
+            raise ValueError(f"{name} with the high byte first is not taken: set the camera to the low byte first")
+        return np.frombuffer(raw.raw_buffer, np.uint8, size, offset)
 
     @staticmethod
     def _check_filled(raw: Any, needed: int) -> None:
         """Raises ValueError where the producer filled fewer bytes: the rest is of an earlier part, and may be good."""
         filled = _optional(lambda: raw.size_filled)
         if filled is not None and filled < needed:
-            raise ValueError(f"{filled} bytes were filled, the image needs {needed}")
+            raise ValueError(f"{filled} bytes are filled, the image needs {needed}")
 
     def _give_back(self) -> None:
         held, self._held = self._held, None

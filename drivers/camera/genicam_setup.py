@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from drivers.camera.features import Features
-from drivers.camera.pixel_formats import SUPPORTED
+from drivers.camera.pixel_formats import SUPPORTED, bits_per_value, row_bytes
 from drivers.camera.protocol import CameraSettingError
 from drivers.camera.settings import CameraSettings
 
@@ -46,6 +46,20 @@ def configure(features: Features, settings: CameraSettings, camera: str) -> Call
     return _set_chunks(features)
 
 
+def check_values(features: Features, pixel_format: str, significant_bits: int | None, camera: str) -> None:
+    """Whether frames of this format and of the size that is set can be read."""
+    bits = bits_per_value(pixel_format)
+    if significant_bits is not None and significant_bits > bits:
+        raise CameraSettingError(
+            f"camera {camera}: significant_bits = {significant_bits} refused: a value of {pixel_format} has {bits}; "
+            f"allowed: 8 to {bits}, or leave it out"
+        )
+    try:
+        row_bytes(pixel_format, features.get("Width", from_device=True))
+    except ValueError as problem:
+        raise CameraSettingError(f"camera {camera}: {problem}; set `width`, or a format that is not packed") from None
+
+
 def user_output(features: Features, line: str, camera: str) -> str:
     """The user output that drives the selected line: the one it is wired to, else the one of the same number."""
     same_number = "UserOutput" + line.removeprefix("Line")
@@ -71,7 +85,10 @@ def _stop_leftover_stream(features: Features) -> None:
 
 
 def _set_pixel_format(features: Features, wanted: str | None, camera: str) -> None:
-    possible = [name for name in features.choices("PixelFormat") if name in SUPPORTED]
+    possible = sorted(
+        (name for name in features.choices("PixelFormat") if name in SUPPORTED),
+        key=lambda name: bits_per_value(name) > 8,  # no bits that are thrown away, where the station may choose
+    )
     if wanted is None:
         current = features.get("PixelFormat")
         wanted = current if current in SUPPORTED else next(iter(possible), current)

@@ -57,7 +57,7 @@ class CameraInfo:
     width: int
     height: int
     pixel_format: str
-    """`Mono8` or `RGB8`: what `GrabbedFrame.pixels` holds, after any Bayer conversion in the driver."""
+    """`Mono8` or `RGB8`: what `GrabbedFrame.pixels` holds, whatever the camera sends."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,6 +78,8 @@ class GrabbedFrame:
     """When the exposure was triggered, on the host's CLOCK_MONOTONIC (best estimate the camera allows)."""
     received_time_ns: int
     device_timestamp_ns: int | None
+    problem: str = ""
+    """Why a complete frame has no pixels."""
 
 
 class Camera(Protocol):

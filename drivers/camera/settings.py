@@ -10,6 +10,15 @@ from typing import Literal
 FeatureValue = bool | int | float | str
 Trigger = Literal["line", "software", "off"]
 
+_DEEP = ("10", "10p", "10Packed", "12", "12p", "12Packed", "16")
+_PATTERNS = ("BayerRG", "BayerGR", "BayerGB", "BayerBG")
+PIXEL_FORMATS = (
+    *("Mono8", "RGB8", "BGR8", "RGBa8", "BGRa8", *(f"{pattern}8" for pattern in _PATTERNS)),
+    *(f"Mono{depth}" for depth in (*_DEEP, "14")),
+    *(f"{pattern}{depth}" for pattern in _PATTERNS for depth in _DEEP),
+)
+"""What the station takes from a camera, by the names of the PFNC: `drivers.camera.pixel_formats` says how."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraSettings:
@@ -27,6 +36,8 @@ class CameraSettings:
     """TriggerSource when `trigger` is `line`."""
     trigger_activation: str = "RisingEdge"
     pixel_format: str | None = None
+    significant_bits: int | None = None
+    """Of a format with more than 8 bit: how many bits of a value count, from the lowest; None: all."""
     width: int | None = None
     height: int | None = None
     exposure_time_us: float | None = None

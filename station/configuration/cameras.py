@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from drivers.camera.settings import PIXEL_FORMATS
 from station.configuration.section import Section
 
 MAX_CAMERAS = 8
@@ -51,8 +53,17 @@ class CameraSection(CameraFeatures):
     trigger_activation: Literal["RisingEdge", "FallingEdge", "AnyEdge"] = Field(
         "RisingEdge", description="TriggerActivation."
     )
-    pixel_format: Literal["Mono8", "RGB8", "BayerRG8", ""] = Field(
-        "", description="PixelFormat; empty: as the camera is set."
+    pixel_format: str = Field(
+        "",
+        description="PixelFormat; empty: as the camera is set. Mono8, RGB8, BGR8, RGBa8, BGRa8, BayerRG8 (GR, GB, "
+        "BG); of more than 8 bit Mono10, 12, 14 and 16, BayerRG10, 12 and 16, packed ones too (Mono12p, Mono12Packed).",
+    )
+    significant_bits: int | None = Field(
+        None,
+        ge=8,
+        le=16,
+        description="For formats of more than 8 bit: how many bits of a value count, from the lowest. The highest 8 of "
+        "them are the pixel, what is brighter is 255. Unset: all of the format.",
     )
     width: int | None = Field(None, ge=16, le=65536, description="Width in px; unset: as the camera is set.")
     height: int | None = Field(None, ge=1, le=65536, description="Height in px; unset: as the camera is set.")
@@ -90,6 +101,14 @@ class CameraSection(CameraFeatures):
     tolerance_counts: int | None = Field(
         None, ge=1, le=2**30, description="The same for `after_counts`, in counts. Less than half the distance."
     )
+
+    @field_validator("pixel_format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name and name not in PIXEL_FORMATS:
+            similar = ", ".join(get_close_matches(name, PIXEL_FORMATS)) or "none"
+            raise ValueError(f"no pixel format that the station takes; similar: {similar}. Names are those of the PFNC")
+        return name
 
     @model_validator(mode="after")
     def _consistent(self) -> CameraSection:

@@ -66,6 +66,7 @@ def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSett
         trigger_line=camera.trigger_line,
         trigger_activation=camera.trigger_activation,
         pixel_format=camera.pixel_format or None,
+        significant_bits=camera.significant_bits,
         width=camera.width,
         height=camera.height,
         exposure_time_us=camera.exposure_time_us,

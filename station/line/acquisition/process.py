@@ -133,6 +133,8 @@ def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:
 
     if not grabbed.complete:
         return lost(ReasonCode.INCOMPLETE_FRAME)
+    if grabbed.problem:
+        return lost(ReasonCode.WRONG_SIZE, grabbed.problem)
     if grabbed.pixels.shape != ring.shape:
         return lost(ReasonCode.WRONG_SIZE, f"pixels of shape {grabbed.pixels.shape}, expected {ring.shape}")
     slot = ring.put(grabbed.pixels)

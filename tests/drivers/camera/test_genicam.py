@@ -94,7 +94,7 @@ def test_an_unplugged_camera_is_not_found(scene: Scene) -> None:
         ({"exposure_time_us": 1e12}, "ExposureTime = 1000000000000.0 refused: allowed: "),
         ({"exposure_time_us": float("nan")}, "ExposureTime = nan refused: allowed: "),
         ({"gain_db": 1000.0}, "Gain = 1000.0 refused: allowed: "),
-        ({"pixel_format": "Mono12p"}, "camera and station both know: Mono8, RGB8, BayerRG8"),
+        ({"pixel_format": "BGR8"}, "camera and station both know: Mono8, RGB8, BayerRG8"),
         ({"trigger": "line", "trigger_line": "Line7"}, "TriggerSource = 'Line7' refused: allowed: Software, Line1"),
         (
             {"trigger": "line", "trigger_activation": "Never"},

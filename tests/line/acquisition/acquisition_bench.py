@@ -96,11 +96,14 @@ def acquiring(inbox: Inbox, settings: CameraSettings, **options: object) -> Iter
 
 
 @contextmanager
-def simtl(inbox: Inbox, scene: Scene, trigger: Trigger = "line", **options: object) -> Iterator[Acquisition]:
+def simtl(
+    inbox: Inbox, scene: Scene, trigger: Trigger = "line", pixel_format: str | None = None, **options: object
+) -> Iterator[Acquisition]:
     settings = CameraSettings(
         producer=producer_from_name("simtl"),
         trigger=trigger,
         exposure_time_us=1000.0,
+        pixel_format=pixel_format,
     )
     with acquiring(inbox, settings, environment=scene.environment(), **options) as acquisition:
         inbox.state(CameraState.STREAMING)

@@ -7,9 +7,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from drivers.camera.images import write_png
+from drivers.camera.pixel_formats import normalise
 from drivers.camera.protocol import GrabbedFrame
 from drivers.camera.settings import CameraSettings, Trigger
 from drivers.camera.simtl import Scene
@@ -24,7 +26,7 @@ from station.line.acquisition.messages import (
 from station.line.acquisition.process import hand_over
 from station.line.acquisition.ring import FrameRing
 from station.line.acquisition.stage import Acquisition
-from tests.bench.cameras import numbered_image
+from tests.bench.cameras import needs_deep_formats, numbered_image
 from tests.bench.waiting import wait_for
 from tests.line.acquisition.acquisition_bench import CLOCK_MAPPING_NS, Inbox, acquiring, expose, playing, simtl
 
@@ -146,6 +148,27 @@ def test_a_frame_of_another_size_is_reported(inbox: Inbox, folder: Path) -> None
         assert (failed.frame_id, failed.code) == (2, ReasonCode.WRONG_SIZE)
         assert "(48, 20)" in failed.detail
         assert inbox.next(FrameArrived).frame.frame_id == 3
+
+
+@needs_deep_formats
+@pytest.mark.parametrize("pixel_format", ["Mono16", "Mono10p", "Mono12Packed", "BayerGB12p"])
+def test_more_than_8_bit_come_out_of_the_camera_process_as_8(inbox: Inbox, scene: Scene, pixel_format: str) -> None:
+    image = numbered_image(4)
+    scene.show(image)
+    with simtl(inbox, scene, "line", pixel_format=pixel_format):
+        scene.pulse_line1()
+        pixels = inbox.next(FrameArrived).frame.pixels
+    expected = image if pixel_format.startswith("Mono") else normalise("BayerGB8", image.ravel(), *image.shape)
+    assert (pixels == expected).all()
+
+
+def test_why_a_frame_has_no_pixels_is_told(folder: Path) -> None:
+    fd = FrameRing.allocate(1, numbered_image(0).shape)
+    ring = FrameRing(fd, 1, numbered_image(0).shape)
+    os.close(fd)
+    grabbed = GrabbedFrame(7, np.empty((0, 0), np.uint8), True, 10, 20, None, problem="100 bytes are filled")
+    assert hand_over(grabbed, ring) == FrameLost(ReasonCode.WRONG_SIZE, "100 bytes are filled", 7, 10, 20)
+    ring.close()
 
 
 # ---- commands ---------------------------------------------------------------------------------------------------

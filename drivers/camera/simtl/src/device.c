@@ -62,7 +62,7 @@ void device_unlock(struct device *device) { pthread_mutex_unlock(&device->lock);
 
 uint32_t device_payload_size(const struct registers *registers)
 {
-    size_t image_size = (size_t)registers->width * registers->height * render_pixel_size(registers->pixel_format);
+    size_t image_size = render_pitch(registers->pixel_format, registers->width) * registers->height;
     return (uint32_t)(image_size + (registers->chunk_mode_active ? CHUNK_SIZE : 0));
 }
 

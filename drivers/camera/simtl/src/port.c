@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "device.h"
 #include "library.h"
+#include "render.h"
 
 /* ---- rules of the registers -------------------------------------------------------------------------------------- */
 
@@ -78,7 +79,7 @@ static bool is_sensible(const struct rule *rule, const struct registers *registe
     if (rule->address == offsetof(struct registers, height) && number > registers->height_max)
         return false;
     if (rule->address == offsetof(struct registers, pixel_format))
-        return number == PFNC_MONO8 || number == PFNC_RGB8 || number == PFNC_BAYER_RG8;
+        return render_knows(number);
     return value >= rule->minimum && value <= rule->maximum; /* NaN is neither */
 }
 

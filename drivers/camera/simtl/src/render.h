@@ -4,8 +4,11 @@
 
 #include "scene.h"
 
-/* Bytes per pixel. */
-size_t render_pixel_size(uint32_t pixel_format);
+/* Whether the camera can send this format (a number of the PFNC). */
+bool render_knows(uint32_t pixel_format);
+
+/* Bytes of one row; of a packed format that does not end with a byte, with the bits behind it. */
+size_t render_pitch(uint32_t pixel_format, uint32_t width);
 
 /* Writes width x height pixels from the upper left corner of `picture`, which is `picture_width` wide. */
 void render(const struct picture *picture, uint32_t picture_width, uint32_t pixel_format, uint32_t width,

@@ -115,7 +115,7 @@ static void fill(const struct exposure *exposure, uint32_t picture_width, struct
     size_t chunk_size = exposure->has_chunk ? CHUNK_SIZE : 0;
     *frame = exposure->frame;
     frame->is_new = true;
-    frame->image_size = (size_t)frame->width * frame->height * render_pixel_size(frame->pixel_format);
+    frame->image_size = render_pitch(frame->pixel_format, frame->width) * frame->height;
     if (buffer->size < frame->image_size + chunk_size) {
         frame->is_incomplete = frame->is_too_large = true;
         frame->image_size = 0;

@@ -324,7 +324,7 @@ static void check_registers(void)
     EXPECT(GC_ERR_INVALID_ADDRESS, GCReadPort(client->port, XML_ADDRESS + 1, &number, &huge));
     number = WIDTH + 1;
     EXPECT(GC_ERR_INVALID_VALUE, GCWritePort(client->port, ADDRESS(width), &number, &size));
-    number = 0x01100007; /* Mono16 */
+    number = 0x01380001; /* Mono32, which no camera sends */
     EXPECT(GC_ERR_INVALID_VALUE, GCWritePort(client->port, ADDRESS(pixel_format), &number, &size));
     double not_a_number = 0.0 / 0.0;
     size_t real_size = sizeof not_a_number;
@@ -337,6 +337,15 @@ static void check_registers(void)
     write_number(client, ADDRESS(width), 20);
     OK(GCReadPort(client->port, ADDRESS(payload_size), &number, &size));
     CHECK(number == 20 * HEIGHT);
+    const struct {
+        uint32_t format;
+        uint32_t pitch;
+    } deep[] = {{0x01100005, 40}, {0x010a0046, 25}, {0x010c0047, 30}, {0x010c0004, 30}}; /* Mono12, 10p, 12p, 10Packed */
+    for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
+        write_number(client, ADDRESS(pixel_format), deep[i].format);
+        OK(GCReadPort(client->port, ADDRESS(payload_size), &number, &size));
+        CHECK(number == deep[i].pitch * HEIGHT);
+    }
     write_number(client, ADDRESS(acquisition_start), 1);
     EXPECT(GC_ERR_ACCESS_DENIED, GCWritePort(client->port, ADDRESS(width), &number, &size));
 
@@ -593,6 +602,41 @@ static void write_file(const char *folder, const char *name, const char *content
     fclose(file);
 }
 
+/* The next picture of the folder; the bytes stay until the next frame of this buffer. */
+static const uint8_t *next_picture(struct client *client)
+{
+    write_number(client, ADDRESS(trigger_software), 1);
+    HANDLE buffer = next_buffer(client);
+    const uint8_t *bytes = (const uint8_t *)(uintptr_t)buffer_number(client, buffer, BUFFER_INFO_BASE);
+    OK(DSQueueBuffer(client->stream, buffer));
+    return bytes;
+}
+
+/* The picture of two grey pixels 7 and 8, packed: 12 bits of 7 are 0x070, of 8 0x080; 10 bits 0x01c and 0x020. The
+ * other picture comes before and after each. */
+static void check_packed(struct client *client)
+{
+    const struct {
+        uint32_t format;
+        const char *bytes;
+    } packed[] = {{0x010c0047, "\x70\x00\x08"},
+                  {0x010c0006, "\7\0\10"},
+                  {0x010c0004, "\7\0\10"},
+                  {0x010a0046, "\x1c\x80\x00"}};
+    next_picture(client);
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
+        write_number(client, ADDRESS(acquisition_stop), 1);
+        write_number(client, ADDRESS(pixel_format), packed[i].format);
+        write_number(client, ADDRESS(acquisition_start), 1);
+        CHECK(memcmp(next_picture(client), packed[i].bytes, 3) == 0);
+        next_picture(client);
+    }
+    write_number(client, ADDRESS(acquisition_stop), 1);
+    write_number(client, ADDRESS(pixel_format), PFNC_RGB8);
+    write_number(client, ADDRESS(acquisition_start), 1);
+    next_picture(client);
+}
+
 static void check_images(const char *folder)
 {
     struct client *client = new_client();
@@ -606,11 +650,9 @@ static void check_images(const char *folder)
     write_number(client, ADDRESS(pixel_format), PFNC_RGB8);
     start_triggered(client, TRIGGER_SOFTWARE);
     const char *expected[] = {"\7\7\7\10\10\10", "\1\2\3\4\5\6", "\7\7\7\10\10\10"};
-    for (int i = 0; i < 3; i++) {
-        write_number(client, ADDRESS(trigger_software), 1);
-        HANDLE buffer = next_buffer(client);
-        CHECK(memcmp((void *)(uintptr_t)buffer_number(client, buffer, BUFFER_INFO_BASE), expected[i], 6) == 0);
-    }
+    for (int i = 0; i < 3; i++)
+        CHECK(memcmp(next_picture(client), expected[i], 6) == 0);
+    check_packed(client);
     write_file(folder, "b.ppm", "P6 2 1 255\n\1\2", 13); /* the file breaks while it is played */
     write_number(client, ADDRESS(trigger_software), 1);
     CHECK(buffer_number(client, next_buffer(client), BUFFER_INFO_IS_INCOMPLETE) == 1);
