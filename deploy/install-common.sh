@@ -161,10 +161,11 @@ build_pycuda() {
 
 # install_service DROP_IN
 install_service() {
-    step "folder of the configuration" install -d -m 0750 -g station /etc/station
+    # Set-up on the pages has the station write station.toml and recipes; the keys stay root's, see station.service.
+    step "folder of the configuration" install -d -m 0750 -o station -g station /etc/station /etc/station/recipes
     step "folder of the keys whose engines are taken" install -d -m 0755 /etc/station/trusted_keys
     if [ ! -e "$root/etc/station/station.toml" ]; then
-        step "configuration to begin with" install -m 0640 -g station "$source_dir/deploy/station.toml" \
+        step "configuration to begin with" install -m 0640 -o station -g station "$source_dir/deploy/station.toml" \
             /etc/station/station.toml
     fi
     step "service, pages, weekly refresh and reports" install -m 0644 "$source_dir/systemd/station.service" \

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "challenge": _AT_THE_LINE,
     "clear": _AT_THE_LINE - {"quality"},
     "reload": frozenset({"integrator", "maintenance"}),
+    "settings": frozenset({"integrator"}),
     "teach": _MAINTENANCE,
     "engine": _MAINTENANCE,
     "refresh": _MAINTENANCE,

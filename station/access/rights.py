@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, Role] = {
     "recipe": Role.OPERATE,
     "challenge": Role.OPERATE,
     "reload": Role.MAINTAIN,
+    "settings": Role.MAINTAIN,
     "teach": Role.MAINTAIN,
     "engine": Role.MAINTAIN,
     "refresh": Role.MAINTAIN,

@@ -17,7 +17,7 @@ from station.configuration import recipes
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.selection import SelectedRecipe, SelectionError, read_selection, write_selection
 from station.control import ControlError, StationNotRunning, request
-from station.daemon.changeover import ChangeRefused, check_features
+from station.daemon.change_record import ChangeRefused, check_features
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.schema import RecordingError
 from station.terminal import coloured, console, say

@@ -39,14 +39,20 @@ def read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
         raise ConfigurationError(path, ["no such file; name it with --config FILE or $STATION_CONFIG"]) from problem
     except OSError as problem:
         raise ConfigurationError(path, [f"cannot be read: {problem.strerror}"]) from problem
+    return raw, parsed(path, raw)
+
+
+def parsed(path: Path, raw: bytes) -> dict[str, Any]:
+    """The content of a TOML file with these bytes. Raises ConfigurationError."""
     try:
-        return raw, tomllib.loads(text_of(raw))
+        content: dict[str, Any] = tomllib.loads(text_of(raw))
     except UnicodeDecodeError as problem:
         raise ConfigurationError(path, [f"is not valid TOML: {problem}; save it as UTF-8"]) from problem
     except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError(path, [f"is not valid TOML: {problem}"]) from problem
     except RecursionError as problem:
         raise ConfigurationError(path, ["is not valid TOML: brackets or tables too deep in each other"]) from problem
+    return content
 
 
 def resolved(path: Path, file: Path) -> Path:

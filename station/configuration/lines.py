@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _DOTTED = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
-_TABLE = re.compile(rf"\s*(\[\[?)\s*({_DOTTED})\s*\]")
-_KEY = re.compile(rf"\s*({_DOTTED})\s*=")
+TABLE = re.compile(rf"\s*(\[\[?)\s*({_DOTTED})\s*\]")
+KEY = re.compile(rf"\s*({_DOTTED})\s*=")
 _LONG_STRING = re.compile(r'"""|\'\'\'')
 
 
@@ -39,22 +39,22 @@ def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         if inside:
             inside = "" if line.count(inside) % 2 else inside
             continue
-        if header := _TABLE.match(line):
-            table = _located(_parts(header[2]), tables)
+        if header := TABLE.match(line):
+            table = located(parts_of(header[2]), tables)
             if header[1] == "[[":
                 tables[table] += 1
                 yield number, table
                 table = (*table, str(tables[table] - 1))
             yield number, table
-        elif key := _KEY.match(line):
-            parts = _parts(key[1])
+        elif key := KEY.match(line):
+            parts = parts_of(key[1])
             for length in range(1, len(parts) + 1):
                 yield number, (*table, *parts[:length])
         for quotes in _LONG_STRING.findall(line):
             inside = "" if inside == quotes else inside or quotes
 
 
-def _located(parts: Sequence[str], tables: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+def located(parts: Sequence[str], tables: Counter[tuple[str, ...]]) -> tuple[str, ...]:
     """A table's location: under an array of tables it belongs to the newest of them."""
     location: tuple[str, ...] = ()
     for part in parts[:-1]:
@@ -64,5 +64,5 @@ def _located(parts: Sequence[str], tables: Counter[tuple[str, ...]]) -> tuple[st
     return (*location, parts[-1])
 
 
-def _parts(dotted: str) -> tuple[str, ...]:
+def parts_of(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip("\"'") for part in re.findall(_KEY_PART, dotted))

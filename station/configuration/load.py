@@ -16,7 +16,7 @@ from engines.signatures.trust import Trust
 from engines.store.versions import active_link, find_version
 from station.configuration import recipes
 from station.configuration.cameras import CameraFeatures
-from station.configuration.file import CONTROL_SOCKET, ConfigurationError, read_toml, resolved
+from station.configuration.file import CONTROL_SOCKET, ConfigurationError, parsed, read_toml, resolved
 from station.configuration.model import Configuration
 from station.configuration.recipes import Recipe
 from station.configuration.reject import EjectorAim, RejectDistances
@@ -33,7 +33,8 @@ OF_REPORTS = ("time_zone", "shifts")
 OF_PAGES = "hmi"
 """A section that the daemon never reads: `station hmi` does."""
 
-_UNSET = object()
+NOT_THERE = object()
+"""In place of a value: the key belongs to a section that is not there."""
 _SHOWN_CHARACTERS = 60
 
 SIMULATED = ("simtl", "viky")
@@ -126,7 +127,11 @@ class LoadedConfiguration:
 
 def load_station(path: Path) -> LoadedConfiguration:
     """station.toml alone, whatever the recipes are like. Raises ConfigurationError with every problem found."""
-    raw, data = read_toml(path)
+    return _of_bytes(path, read_toml(path)[0])
+
+
+def _of_bytes(path: Path, raw: bytes) -> LoadedConfiguration:
+    data = parsed(path, raw)
     settings = validated(Configuration, data, path, raw)
     return LoadedConfiguration(path.resolve(), settings, hashlib.sha256(raw).hexdigest(), raw, data)
 
@@ -152,9 +157,30 @@ def with_recipe(station: LoadedConfiguration, recipe: str | int) -> LoadedConfig
     if station.settings.recipe.active is None and station.recipe is None:
         raise ConfigurationError(station.path, [f'[recipe] active is not set, so there is no recipe "{recipe}"'])
     folder = recipes.folder_of(station.path)
-    chosen = recipes.read(folder, recipe) if isinstance(recipe, str) else recipes.with_number(folder, recipe)
-    settings = validated(Configuration, recipes.layered(station.data, chosen), chosen.path, chosen.raw)
-    return _complete(replace(station, settings=settings, recipe=chosen, warning=""))
+    return _laid_over(
+        station, recipes.read(folder, recipe) if isinstance(recipe, str) else recipes.with_number(folder, recipe)
+    )
+
+
+def with_bytes(active: LoadedConfiguration, path: Path, raw: bytes) -> LoadedConfiguration:
+    """The active configuration as if one of its two files, station.toml or its recipe, held these bytes.
+
+    Raises ConfigurationError with every problem found.
+    """
+    recipe = active.recipe
+    if recipe is not None and path == recipe.path:
+        return _laid_over(active, recipes.of_bytes(path, raw))
+    if path != active.path:
+        raise ConfigurationError(path, [f"is neither {active.path} nor the active recipe"])
+    station = _of_bytes(path, raw)
+    if (station.settings.recipe.active is None) != (recipe is None):
+        raise ConfigurationError(path, ["[recipe] active: whether there are recipes is decided at the start"])
+    return _complete(station) if recipe is None else _laid_over(station, recipe)
+
+
+def _laid_over(station: LoadedConfiguration, recipe: Recipe) -> LoadedConfiguration:
+    settings = validated(Configuration, recipes.layered(station.data, recipe), recipe.path, recipe.raw)
+    return _complete(replace(station, settings=settings, recipe=recipe, warning=""))
 
 
 def _selected(loaded: LoadedConfiguration, start: str) -> tuple[str, str]:
@@ -185,14 +211,32 @@ def changed_for_restart(old: Configuration, new: Configuration) -> list[str]:
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
 
 
-def changed_values(old: Configuration, new: Configuration) -> list[str]:
-    """Every key whose value differs, as `[section] key: old -> new`; a list is one value."""
+@dataclass(frozen=True, slots=True)
+class ChangedValue:
+    """A key whose value differs; a value may be `NOT_THERE`."""
+
+    path: tuple[str, ...]
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        """`[section] key: old -> new`."""
+        return f"[{'.'.join(self.path[:-1])}] {self.path[-1]}: {_shown(self.old)} -> {_shown(self.new)}"
+
+
+def values_changed(old: Configuration, new: Configuration) -> list[ChangedValue]:
+    """Every key whose value differs, in the order of their names; a list is one value."""
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     return [
-        f"[{'.'.join(path[:-1])}] {path[-1]}: {_shown(before, path)} -> {_shown(after, path)}"
+        ChangedValue(path, before.get(path, NOT_THERE), after.get(path, NOT_THERE))
         for path in sorted(before.keys() | after.keys())
-        if before.get(path, _UNSET) != after.get(path, _UNSET)
+        if before.get(path, NOT_THERE) != after.get(path, NOT_THERE)
     ]
+
+
+def changed_values(old: Configuration, new: Configuration) -> list[str]:
+    """The same as text."""
+    return [str(change) for change in values_changed(old, new)]
 
 
 def _flat(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
@@ -203,8 +247,8 @@ def _flat(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[s
     return values
 
 
-def _shown(values: Mapping[tuple[str, ...], Any], path: tuple[str, ...]) -> str:
-    text = json.dumps(values[path]) if path in values else "not there"
+def _shown(value: Any) -> str:
+    text = "not there" if value is NOT_THERE else json.dumps(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 

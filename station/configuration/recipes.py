@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from station.configuration.file import ConfigurationError, read_toml
+from station.configuration.file import ConfigurationError, parsed, read_toml
 from station.configuration.recipe import RECIPE_NAME, RecipeFile, recipe_name
 from station.configuration.section import validated
 
@@ -59,8 +59,13 @@ def read(folder: Path, name: str) -> Recipe:
     if not path.is_file():
         known = ", ".join(names(folder)) or "none"
         raise ConfigurationError(path, [f"there is no such recipe; there are: {known}"])
-    raw, data = read_toml(path)
-    return Recipe(name, path, validated(RecipeFile, data, path, raw), data, raw)
+    return of_bytes(path, read_toml(path)[0])
+
+
+def of_bytes(path: Path, raw: bytes) -> Recipe:
+    """The recipe whose file has these bytes. Raises ConfigurationError with everything that is wrong in them."""
+    data = parsed(path, raw)
+    return Recipe(path.stem, path, validated(RecipeFile, data, path, raw), data, raw)
 
 
 def with_number(folder: Path, number: int) -> Recipe:

@@ -1,4 +1,7 @@
-"""What a change leaves on record: every value that is different, the engine with its reason, and the files."""
+"""What a change leaves on record: every value that is different, the engine with its reason, and the files.
+
+And what is said of a change that is not made.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,17 @@ from engines.errors import StoreError
 from engines.store.history import CHANGES
 from engines.store.store import EngineStore
 from engines.text_file import text_of
+from station.configuration.cameras import CameraFeatures
 from station.configuration.load import LoadedConfiguration, changed_values
 from station.line.recording.stage import Recorder
 from station.records.configurations import KeptFile
 
 MOST_CHANGES = 20
 """In one entry of the audit log."""
+
+
+class ChangeRefused(Exception):
+    """The change was not made; everything is as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +71,23 @@ def _why_of_store(configuration: LoadedConfiguration) -> str:
         + (f"; signed by key {event.signed_by})" if event.signed_by else ")")
         for event in last
     )
+
+
+def check_features(before: LoadedConfiguration, after: LoadedConfiguration) -> None:
+    """Refuses recipes that do not name the same camera features: what one sets would stay with the other."""
+    for name, camera in before.settings.cameras.items():
+        odd = _named_features(camera) ^ _named_features(after.settings.cameras[name])
+        if odd:
+            raise ChangeRefused(
+                f"camera features {', '.join(sorted(odd))} of {name}: set by one of the two recipes only, so it would "
+                "stay as it is; set it in both, or in station.toml"
+            )
+
+
+def _named_features(settings: CameraFeatures) -> set[str]:
+    named = set(settings.features)
+    if settings.exposure_time_us is not None:
+        named.add("ExposureTime")
+    if settings.gain_db is not None:
+        named.add("Gain")
+    return named

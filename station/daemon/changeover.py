@@ -28,7 +28,6 @@ from engines.store.store import EngineStore
 from engines.store.versions import is_there
 from station.codes import OfflineReason, WarningCode
 from station.configuration import load as config
-from station.configuration.cameras import CameraFeatures
 from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
 from station.configuration.selection import (
     SelectedRecipe,
@@ -38,8 +37,9 @@ from station.configuration.selection import (
     write_selection,
 )
 from station.daemon import assembly
-from station.daemon.change_record import Made, differences, keep_files
+from station.daemon.change_record import ChangeRefused, Made, check_features, differences, keep_files
 from station.daemon.missing_plan import MissingPlan
+from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.engine_check import check_engine
 from station.line.acquisition.cameras import Cameras
 from station.line.challenge.messages import ChallengeConfigured
@@ -63,10 +63,6 @@ STARTING_S = 20.0
 """Longest wait for the cameras of a station that is still starting."""
 CAMERA_TIMEOUT_S = 30.0
 RECORDS_TIMEOUT_S = 5.0
-
-
-class ChangeRefused(Exception):
-    """The change was not made; everything is as it was."""
 
 
 _REFUSALS = (
@@ -170,6 +166,17 @@ class Changeover:
 
         self._on_record(change, who, "configuration", "reload", before=self.configuration.checksum[:8])
 
+    def save_settings(self, file: SettingsFile, who: str) -> None:
+        """Another content of station.toml or of the recipe: taken up, then written. Raises ChangeRefused."""
+
+        def change() -> Made:
+            old = self.configuration
+            new = file.checked(old)
+            engines = self._exchange(new, OfflineReason.CHANGING_ENGINE, who, keep=lambda: file.write(old))
+            return Made(file.checksum[:8], f"{file.why}: {differences(old, new, engines)}")
+
+        self._on_record(change, who, "settings", file.kind, before=file.based_on(self.configuration)[:8])
+
     def activate_engine(self, number: int, who: str) -> None:
         """A version of the engine store by its number; the store remembers it. Raises ChangeRefused."""
 
@@ -261,10 +268,17 @@ class Changeover:
         self.refusal = ""
         self._recorder.audit(AuditEntry(who, action, before, made.after, "done", made.detail))
 
-    def _exchange(self, new: LoadedConfiguration, why: OfflineReason, who: str, instead: str = "") -> tuple[str, str]:
+    def _exchange(
+        self,
+        new: LoadedConfiguration,
+        why: OfflineReason,
+        who: str,
+        instead: str = "",
+        keep: Callable[[], Callable[[], None]] | None = None,
+    ) -> tuple[str, str]:
         """The change itself; raises with everything undone. Returns the ids of the engines before and after.
 
-        `instead`: see `load_inspector`.
+        `instead`: see `load_inspector`. `keep`: writes what a restart reads, and returns what puts the old back.
         """
         old = self.configuration
         engine_before = self._engine_id()
@@ -288,7 +302,9 @@ class Changeover:
                 self._set_camera(name, after[name])
             if time.monotonic() > give_up_s:
                 raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
-            if new.recipe != old.recipe:
+            if keep is not None:
+                undo.callback(keep())
+            elif new.recipe != old.recipe:
                 undo.callback(self._select_as_before, new.work_dir, _selected(new.work_dir))
                 self._keep_for_restart(new, who)
                 self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
@@ -368,23 +384,3 @@ def _selected(work_dir: Path) -> SelectedRecipe | None:
 def _recipe_of(configuration: LoadedConfiguration) -> str:
     recipe = configuration.settings.recipe
     return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()
-
-
-def check_features(before: LoadedConfiguration, after: LoadedConfiguration) -> None:
-    """Refuses recipes that do not name the same camera features: what one sets would stay with the other."""
-    for name, camera in before.settings.cameras.items():
-        odd = _named_features(camera) ^ _named_features(after.settings.cameras[name])
-        if odd:
-            raise ChangeRefused(
-                f"camera features {', '.join(sorted(odd))} of {name}: set by one of the two recipes only, so it would "
-                "stay as it is; set it in both, or in station.toml"
-            )
-
-
-def _named_features(settings: CameraFeatures) -> set[str]:
-    named = set(settings.features)
-    if settings.exposure_time_us is not None:
-        named.add("ExposureTime")
-    if settings.gain_db is not None:
-        named.add("Gain")
-    return named

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
-from station.daemon.changeover import Changeover, ChangeRefused
+from station.daemon.change_record import ChangeRefused
+from station.daemon.changeover import Changeover
 from station.line.handshake.messages import Command, CommandRequested
 from station.line.signalling.messages import CommandFinished
 

@@ -12,8 +12,10 @@ from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
-from station.daemon.changeover import NO_REPLY, Changeover, ChangeRefused
+from station.daemon.change_record import ChangeRefused
+from station.daemon.changeover import NO_REPLY, Changeover
 from station.daemon.control_server import Handler
+from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.process import JobError
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge
@@ -56,6 +58,7 @@ class Requests:
             "offline": lambda _: self._posted(SetOnline(False, OfflineReason.BY_OPERATOR)),
             "clear": lambda _: self._posted(ClearFault()),
             "reload": self._reload,
+            "settings": self._settings,
             "recipe": self._select_recipe,
             "teach": self._teach,
             "challenge": self._challenge,
@@ -85,6 +88,11 @@ class Requests:
     def _reload(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Takes up a changed configuration without a restart; refuses what needs one. The old one stays on error."""
         return self._changed(self._changeover.reload, request)
+
+    def _settings(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Another content of station.toml or of the recipe, see `SettingsFile.of`."""
+        file = SettingsFile.of(request)
+        return self._changed(lambda who: self._changeover.save_settings(file, who), request)
 
     def _select_recipe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "recipe", "recipe": "flange", "without_engine": false}`, or its number."""
@@ -125,7 +133,11 @@ class Requests:
         except ChangeRefused as problem:
             raise ControlError(f"refused, everything stays as it was: {problem}") from problem
         configuration = self._changeover.configuration
-        return {"checksum": configuration.checksum, "recipe": configuration.settings.recipe.name}
+        return {
+            "checksum": configuration.checksum,
+            "recipe": configuration.settings.recipe.name,
+            "recipe_checksum": configuration.recipe_checksum,
+        }
 
     def _teach(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine."""

@@ -16,7 +16,7 @@ from types import FrameType
 
 import structlog
 
-from station.daemon.changeover import ChangeRefused
+from station.daemon.change_record import ChangeRefused
 
 log = structlog.get_logger()
 

@@ -23,6 +23,7 @@ PAGES_SAY = {
     "recipe": Right.OPERATE,
     "challenge": Right.OPERATE,
     "clear": Right.CLEAR,
+    "settings": Right.SETUP,
     "teach": Right.MAINTAIN,
     "refresh": Right.MAINTAIN,
     "engine": Right.ENGINES_ACTIVATE,

@@ -19,7 +19,19 @@ from station.control import ControlError, request
 from station.daemon.control_server import ControlServer
 
 GROUPS = RoleGroups(frozenset({"shift"}), frozenset({"service", "quality"}))
-ALL = ("status", "online", "offline", "clear", "recipe", "challenge", "reload", "teach", "engine", "refresh")
+ALL = (
+    "status",
+    "online",
+    "offline",
+    "clear",
+    "recipe",
+    "challenge",
+    "reload",
+    "settings",
+    "teach",
+    "engine",
+    "refresh",
+)
 
 
 @pytest.mark.parametrize(

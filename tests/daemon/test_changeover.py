@@ -17,7 +17,8 @@ from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.configuration.selection import read_selection
 from station.daemon import changeover as module
-from station.daemon.changeover import Changeover, ChangeRefused, check_features
+from station.daemon.change_record import ChangeRefused, check_features
+from station.daemon.changeover import Changeover
 from station.line.challenge.messages import ChallengeConfigured
 from station.line.signalling.messages import Changing, IdentityChanged
 from station.records.audit import AuditEntry
