@@ -45,7 +45,7 @@ polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 0.1]]
 producer = "simtl"
 exposure_time_us = 500.0
 """
-HOLE = {"name": "hole", "polygon": [[0.4, 0.4], [0.6, 0.4], [0.6, 0.6]], "ignore": True}
+HOLE: dict[str, Any] = {"name": "hole", "polygon": [[0.4, 0.4], [0.6, 0.4], [0.6, 0.6]], "ignore": True}
 EDGE: dict[str, Any] = {"name": "edge", "polygon": [[0.0, 0.0], [1.0, 0.0], [1.0, 0.1]]}
 
 
@@ -73,7 +73,7 @@ def test_a_key_is_taken_out_and_its_comment_is_kept() -> None:
 
 def test_zones_that_stay_keep_their_text() -> None:
     wide = {**EDGE, "fail_length_mm": 1.5}
-    new = {"name": "rim", "polygon": [[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]]}
+    new: dict[str, Any] = {"name": "rim", "polygon": [[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]]}
     done = edited_text(TEXT, {("decision", "zones"): [HOLE, wide, new]})
     assert TEXT[: TEXT.index('name = "edge"')] in done
     assert comments_of(done) == comments_of(TEXT)

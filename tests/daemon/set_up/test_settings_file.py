@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from pathlib import Path
 from typing import Any, cast
@@ -152,7 +153,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     def full(_fd: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         replace_file(path, b"new")
     assert [each.name for each in tmp_path.iterdir()] == ["station.toml"]
