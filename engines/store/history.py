@@ -52,10 +52,12 @@ class Event:
     """The id of the trusted key whose signature was checked; empty: there was none."""
 
 
-def event(action: Action, *, before: str | None, after: str | None, why: str, signed_by: str = "") -> Event:
-    """An event of now, by the user of this process."""
+def event(
+    action: Action, *, before: str | None, after: str | None, why: str, signed_by: str = "", who: str = ""
+) -> Event:
+    """An event of now, by `who`; empty: by the user of this process."""
     now = datetime.now(timezone.utc)
-    return Event(f"{now:%Y-%m-%dT%H:%M:%SZ}", whoami(), action, before, after, why, signed_by)
+    return Event(f"{now:%Y-%m-%dT%H:%M:%SZ}", who or whoami(), action, before, after, why, signed_by)
 
 
 def append(file: Path, entry: Event) -> None:

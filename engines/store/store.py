@@ -89,8 +89,11 @@ class EngineStore:
         lock_timeout_s: float = LOCK_TIMEOUT_S,
         check: Callable[[Path], None] = run_golden,
         trust: Trust = ANYBODY,
+        who: str = "",
     ) -> None:
         """Of what is taken in and activated, `trust` says who must have signed it.
+
+        `who`: stands in the history; empty: the user of this process.
 
         `check`: raises EngineError unless the engine in a folder gives the scores that it was released with. It runs
         while the store is locked, and what it runs is not trusted yet: a station uses a process with a time limit.
@@ -98,6 +101,7 @@ class EngineStore:
         self.path = path
         self._check = check
         self._trust = trust
+        self._who = who
         self._lock_timeout_s = lock_timeout_s
 
     @property
@@ -279,7 +283,7 @@ class EngineStore:
                 folder.rename(version.path)
                 sync_directory(self.path)
                 before = versions.active_name(self.path)
-                self._record(history.event(Action.ADD, before=before, after=version.name, why=why, signed_by=signed_by))
+                self._record(self._event(Action.ADD, before, version.name, why, signed_by))
             except (OSError, shutil.Error) as error:
                 raise StoreError(f'store "{self.path}": cannot add an engine: {error}') from error
             finally:
@@ -294,7 +298,7 @@ class EngineStore:
         (folder / signed.SIGNATURE_FILE).replace(there)
         sync_directory(version.path)
         before = versions.active_name(self.path)
-        self._record(history.event(Action.SIGN, before=before, after=version.name, why=why, signed_by=signed_by))
+        self._record(self._event(Action.SIGN, before, version.name, why, signed_by))
 
     def _next_number(self) -> int:
         """One more than any that ever was: a number never means two engines."""
@@ -306,7 +310,7 @@ class EngineStore:
         signed_by = "" if signer is None else signer.key_id
         if before == name:
             return Change(before, name, signed_by)
-        self._record(history.event(action, before=before, after=name, why=why, signed_by=signed_by))
+        self._record(self._event(action, before, name, why, signed_by))
         try:
             if name is None:
                 self.active_link.unlink(missing_ok=True)
@@ -318,6 +322,9 @@ class EngineStore:
         except OSError as error:
             raise StoreError(f'"{self.active_link}" cannot be changed: {error.strerror}') from error
         return Change(before, name, signed_by)
+
+    def _event(self, action: Action, before: str | None, after: str | None, why: str, signed_by: str = "") -> Event:
+        return history.event(action, before=before, after=after, why=why, signed_by=signed_by, who=self._who)
 
     def _record(self, event: Event) -> None:
         try:
@@ -362,7 +369,7 @@ class EngineStore:
         active = versions.active_name(self.path)
         if changes and changes[-1].after != active:
             why = f"{changes[-1].action.value} was not completed, or the link was changed by hand"
-            self._record(history.event(Action.INTERRUPTED, before=changes[-1].after, after=active, why=why))
+            self._record(self._event(Action.INTERRUPTED, changes[-1].after, active, why))
 
 
 def _sync_tree(folder: Path) -> None:

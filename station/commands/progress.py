@@ -38,5 +38,11 @@ def end(options: argparse.Namespace, **result: object) -> None:
         _line({"event": "done", **result})
 
 
+def fail(options: argparse.Namespace, problem: object) -> None:
+    """The last line of a command that has failed; without `--progress` it does nothing."""
+    if options.progress is not None:
+        _line({"event": "error", "message": str(problem)})
+
+
 def _line(message: dict[str, object]) -> None:
     print(json.dumps(message), flush=True)  # noqa: T201

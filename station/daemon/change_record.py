@@ -1,6 +1,6 @@
 """What a change leaves on record: every value that is different, the engine with its reason, and the files.
 
-And what is said of a change that is not made.
+What is said of a change that is not made, and which version of the store is wanted.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from engines.bundle.manifest import VariantsAnswer
 from engines.errors import StoreError
+from engines.store.gate import Said
 from engines.store.history import CHANGES
-from engines.store.store import EngineStore
+from engines.store.store import Change, EngineStore
 from engines.text_file import text_of
 from station.configuration.cameras import CameraFeatures
 from station.configuration.load import LoadedConfiguration, changed_values
@@ -32,6 +34,27 @@ class Made:
     after: str
     """What is active now."""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedEngine:
+    """A version of the engine store that is to be active, and what the person who wants it says to its questions."""
+
+    version: str | None
+    """Number, name, start of the id; None: back to the one that was active before."""
+    why: str = ""
+    variants: VariantsAnswer | None = None
+
+    def __str__(self) -> str:
+        return "the one before" if self.version is None else self.version
+
+
+def switched(store: EngineStore, wanted: WantedEngine, who: str) -> Change:
+    """Makes the wanted version the active one of the store, verified. Raises EngineError; nothing has changed then."""
+    why = wanted.why or f"asked by {who}"
+    if wanted.version is None:
+        return store.rollback(why=why)
+    return store.activate(store.find(wanted.version), why=why, said=Said(wanted.variants, wanted.why))
 
 
 def differences(old: LoadedConfiguration, new: LoadedConfiguration, engines: tuple[str, str]) -> str:

@@ -37,7 +37,15 @@ from station.configuration.selection import (
     write_selection,
 )
 from station.daemon import assembly
-from station.daemon.change_record import ChangeRefused, Made, check_features, differences, keep_files
+from station.daemon.change_record import (
+    ChangeRefused,
+    Made,
+    WantedEngine,
+    check_features,
+    differences,
+    keep_files,
+    switched,
+)
 from station.daemon.missing_plan import MissingPlan
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.engine_check import check_engine
@@ -177,8 +185,8 @@ class Changeover:
 
         self._on_record(change, who, "settings", file.kind, before=file.based_on(self.configuration)[:8])
 
-    def activate_engine(self, number: int, who: str) -> None:
-        """A version of the engine store by its number; the store remembers it. Raises ChangeRefused."""
+    def activate_engine(self, wanted: WantedEngine, who: str) -> None:
+        """Another version of the engine store, which remembers it. Raises ChangeRefused."""
 
         def change() -> Made:
             configuration = self.configuration
@@ -188,8 +196,8 @@ class Changeover:
                 raise ChangeRefused("the engine is a plain folder; slots need [engine] store")
             if pinned is not None:
                 raise ChangeRefused(f"the recipe says [engine] version = {pinned}")
-            store = EngineStore(folder, check=check_engine, trust=configuration.trust)
-            activated = store.activate(store.find(str(number)), why=f"asked by {who}")
+            store = EngineStore(folder, check=check_engine, trust=configuration.trust, who=who)
+            activated = switched(store, wanted, who)
             try:
                 engines = self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
             except BaseException as problem:
@@ -197,9 +205,10 @@ class Changeover:
                     store.refuse(activated, why=f"the station refused: {problem}")
                 raise
             signed = f", signed by key {activated.signed_by}" if activated.signed_by else ""
-            return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}{signed}")
+            why = f": {wanted.why}" if wanted.why else ""
+            return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}{signed}{why}")
 
-        self._on_record(change, who, "engine", str(number), before=self._engine_id())
+        self._on_record(change, who, "engine", str(wanted), before=self._engine_id())
 
     def take_taught_engine(self, engine: Path) -> None:
         """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""

@@ -37,6 +37,7 @@ from station.daemon.requests import Requests
 from station.daemon.routing import Routing
 from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
 from station.daemon.systemd import Hangups, reload_on_hangup
+from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import CameraAbsent, Cameras
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
@@ -140,12 +141,14 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         ejection=line.ejection,
     )
     teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
+    refreshing = RefreshProcess(configuration.path, configuration.work_dir / "refresh" / "asked")
     requests = Requests(
         session,
         post=line.signalling.post,
         snapshot=line.signalling.snapshot,
         changeover=changeover,
         teaching=teaching,
+        refreshing=refreshing,
         health=lambda: records.recorder.health,
     )
     access = configuration.settings.access
@@ -183,6 +186,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         link=line.link,
         control=control,
         teaching=teaching,
+        refreshing=refreshing,
         plc_requests=line.plc_requests,
         plans=changeover.missing_plan.building,
         gpu_watch=gpu_watch,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from station.daemon.change_record import ChangeRefused
+from station.daemon.change_record import ChangeRefused, WantedEngine
 from station.daemon.changeover import Changeover
 from station.line.handshake.messages import Command, CommandRequested
 from station.line.signalling.messages import CommandFinished
@@ -61,7 +61,7 @@ class PlcRequests:
                 case Command.SELECT_RECIPE:
                     self._changeover.select_recipe(request.argument, WHO)
                 case Command.ACTIVATE_ENGINE_SLOT:
-                    self._changeover.activate_engine(request.argument, WHO)
+                    self._changeover.activate_engine(WantedEngine(str(request.argument)), WHO)
                 case Command.RELOAD_CONFIGURATION:
                     self._changeover.reload(WHO)
                 case other:

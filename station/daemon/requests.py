@@ -12,11 +12,12 @@ from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
-from station.daemon.change_record import ChangeRefused
+from station.daemon.change_record import ChangeRefused, WantedEngine
 from station.daemon.changeover import NO_REPLY, Changeover
 from station.daemon.control_server import Handler
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.process import JobError
+from station.jobs.refresh_process import MAX_NAMED, MAX_PARTS, MIN_PARTS, RefreshAsked, RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge
 from station.line.recording.messages import RecorderHealth
@@ -24,6 +25,7 @@ from station.line.signalling.messages import ClearFault, Collect, Message, SetOn
 from station.line.signalling.snapshot import Snapshot, readable
 
 REPLY_S = 5.0
+LONGEST_WHY = 500
 
 
 class Requests:
@@ -40,6 +42,7 @@ class Requests:
         snapshot: Callable[[], Snapshot],
         changeover: Changeover,
         teaching: TeachingFromLine,
+        refreshing: RefreshProcess,
         health: Callable[[], RecorderHealth],
     ) -> None:
         self._session = session
@@ -47,6 +50,7 @@ class Requests:
         self._snapshot = snapshot
         self._changeover = changeover
         self._teaching = teaching
+        self._refreshing = refreshing
         self._health = health
 
     @property
@@ -62,6 +66,8 @@ class Requests:
             "recipe": self._select_recipe,
             "teach": self._teach,
             "challenge": self._challenge,
+            "engine": self._engine,
+            "refresh": self._refresh,
         }
 
     def _posted(self, message: SetOnline | ClearFault) -> dict[str, Any]:
@@ -78,6 +84,7 @@ class Requests:
                 **readable(snapshot),
                 "session": self._session,
                 "teaching": self._teaching.status.as_dict(),
+                "refresh": self._refreshing.status.as_dict(),
                 "refused": self._changeover.refusal,
                 "runtime": self._changeover.runtime,
                 "plan": self._changeover.missing_plan.building.status.as_dict(),
@@ -127,6 +134,48 @@ class Requests:
             raise ControlError(refused)
         return {}
 
+    def _engine(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "engine", "action": "activate", "version": "7", "why": "...", "variants": "remove"}`, or
+        "rollback" with `why`.
+        """
+        why, version, variants = request.get("why", ""), request.get("version"), request.get("variants")
+        if not (isinstance(why, str) and len(why) <= LONGEST_WHY):
+            raise ControlError(f"why: a text of at most {LONGEST_WHY} letters")
+        if variants is not None and variants not in VARIANTS_ANSWERS:
+            raise ControlError(f"variants = {variants!r}: {' or '.join(VARIANTS_ANSWERS)}, or nothing")
+        match request.get("action"):
+            case "activate" if isinstance(version, str) and version:
+                wanted = WantedEngine(version, why.strip(), variants)
+            case "activate":
+                raise ControlError(f"version = {version!r}: number, name or start of the id of a version")
+            case "rollback":
+                wanted = WantedEngine(None, why.strip())
+            case other:
+                raise ControlError(f"action = {other!r}: activate or rollback")
+        return self._changed(lambda who: self._changeover.activate_engine(wanted, who), request)
+
+    def _refresh(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "refresh", "action": "start", "parts": 500, "only": [], "vetoed": []}`, or "stop"."""
+        match request.get("action"):
+            case "start":
+                pass
+            case "stop":
+                self._refreshing.stop()
+                return {}
+            case other:
+                raise ControlError(f"action = {other!r}: start or stop")
+        parts = request.get("parts", 0)
+        only, vetoed = _names(request, "only"), _names(request, "vetoed")
+        if not (isinstance(parts, int) and MIN_PARTS <= (len(only) or parts) <= MAX_PARTS):
+            raise ControlError(f"parts = {len(only) or parts!r}: a whole number from {MIN_PARTS} to {MAX_PARTS}")
+        if self._changeover.configuration.engine_store is None:
+            raise ControlError("a candidate needs [engine] store in station.toml; the engine is a plain folder")
+        try:
+            self._refreshing.start(RefreshAsked(max(parts, len(only)), only, vetoed, str(request["user"])))
+        except JobError as problem:
+            raise ControlError(str(problem)) from problem
+        return {}
+
     def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:
         try:
             change(f"operator {request['user']}")
@@ -170,3 +219,12 @@ class Requests:
             raise ControlError(str(problem)) from problem
         self._post(Collect(self._teaching.take))
         return {}
+
+
+def _names(request: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """A list of names of parts or images, each on a line of its own later. Raises ControlError."""
+    given = request.get(key, [])
+    is_list = isinstance(given, list) and len(given) <= MAX_NAMED
+    if not (is_list and all(isinstance(name, str) and name.isprintable() and name.strip() == name for name in given)):
+        raise ControlError(f"{key}: a list of at most {MAX_NAMED} names")
+    return tuple(given)

@@ -29,6 +29,7 @@ from station.daemon.late_cameras import LateCameras
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.systemd import Hangups, Notifier
 from station.jobs.plan import PlanBuilding
+from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import Cameras
 from station.line.ejection.stage import EjectionStage
@@ -74,6 +75,7 @@ class Stages:
     link: PlcLink
     control: ControlServer
     teaching: TeachingFromLine
+    refreshing: RefreshProcess
     plc_requests: PlcRequests
     plans: PlanBuilding
     live: LiveStage
@@ -246,6 +248,7 @@ class Supervisor:
         if stages.ejection is not None and not stages.ejection.stop(COAST_S):
             log.error("parts stayed between camera and ejector", after_s=COAST_S)
         stopping.step("teaching", STEP_S, stages.teaching.close)
+        stopping.step("refresh", STEP_S, stages.refreshing.close)
         stopping.step("plans", STEP_S, stages.plans.close)
         if not (stages.plc_requests.stop(timeout_s=2.0) and stages.hangups.stop(timeout_s=2.0)):
             log.error("a change of recipe, engine or configuration did not end in time")

@@ -64,6 +64,8 @@ class Changed:
     group: str
     active: Judged
     candidate: Judged
+    camera: str = ""
+    """Of the view; empty for an image of a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,9 @@ def compare(
     changed: list[Changed] = []
     if active is not None:
         pairs = list(zip(parts, active[1], candidate[1], strict=True))
-        changed = [Changed(p.part_id, p.key, p.group.value, a, c) for p, a, c in pairs if a.verdict != c.verdict]
+        changed = [
+            Changed(p.part_id, p.key, p.group.value, a, c, p.camera) for p, a, c in pairs if a.verdict != c.verdict
+        ]
         changed.sort(key=_importance)
         agreement = 1 - len(changed) / len(pairs) if pairs else None
         scored = [(a.score, c.score) for _, a, c in pairs if a.score is not None and c.score is not None]

@@ -38,7 +38,8 @@ from station.jobs.teaching import teach
 from station.records.images import write_atomic
 
 REPORT = "refresh"
-"""Folder beside a candidate's engine: comparison.json, comparison.md."""
+"""Folder beside a candidate's engine: comparison.json, comparison.md, parts.json."""
+PARTS_FILE = "parts.json"
 CONTINUE_WITHIN_S = 24 * 3600.0
 """Longest time after which an interrupted refresh is continued; later, newer parts are worth more."""
 LOWEST_PRIORITY = 19
@@ -162,12 +163,21 @@ def refresh(
     report.mkdir(exist_ok=True)
     write_atomic(report / "comparison.json", comparison.as_json().encode())
     write_atomic(report / "comparison.md", markdown(comparison).encode())
+    write_atomic(report / PARTS_FILE, json.dumps(_keys(job)).encode())
     candidate = store.add(job.engine, why=f"refresh from {len(job.training)} recent parts", extras={REPORT: report})
     done = Refreshed(candidate, comparison, (*job.notes, *_dossier(job.engine).get("warnings", ())))
     with contextlib.suppress(OSError):  # what cannot be tidied up does not undo the candidate
         _forget_unused(job)
     shutil.rmtree(job.folder, ignore_errors=True)
     return done
+
+
+def _keys(job: Job) -> dict[str, list[str]]:
+    """The parts of a job, for whoever wants to teach from the same ones again."""
+    return {
+        "training": list(dict.fromkeys(part.key for part in job.training)),
+        "held_out": list(dict.fromkeys(part.key for part in job.held_out)),
+    }
 
 
 def _train(job: Job, request: TeachRequest, lock: int, shown_command: Sequence[str], on_progress: OnProgress) -> None:
@@ -214,8 +224,8 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
     ]
     seen = None
     if active is not None:
-        learned = _learned(active)
-        seen = None if learned is None else sum(_sha256(image) in learned for _, image in images)
+        learned = learned_from(active)
+        seen = None if learned is None else sum(sha256_of(image) in learned for _, image in images)
     known = read_bundle(job.engine).manifest.known_defects
     return compare(
         job.held_out,
@@ -226,7 +236,7 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
     )
 
 
-def _learned(engine: Path) -> frozenset[str] | None:
+def learned_from(engine: Path) -> frozenset[str] | None:
     """Hashes of the images that an engine learned from; None when nobody wrote them down."""
     try:
         return frozenset(image["sha256"] for image in _dossier(engine)["images"] if image["fate"] == "kept")
@@ -295,5 +305,6 @@ def _write_list(file: Path, parts: Sequence[PartImage]) -> None:
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """As the dossier of an engine names an image that it learned from."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -14,8 +14,10 @@ import hashlib
 import json
 import math
 import re
+import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -27,7 +29,7 @@ from station.labels.labels import Label as KeptLabel
 from station.labels.labels import read_labels as read_kept_labels
 from station.labels.schema import LabelError
 from station.records.images import is_whole_png
-from station.records.parts import parts
+from station.records.parts import PartRow, parts
 from station.records.schema import RecordingError, open_reader
 from station.results import Verdict
 
@@ -39,6 +41,9 @@ MAX_SUSPECT_SHARE = 0.3
 """Of the images to learn from, those of unlabelled REVIEW and FAIL parts. All their images are kept but only few of
 PASS parts, so without a bound defects could become the majority, and what is the majority is learned."""
 MAX_LABEL_BYTES = 64 << 20
+JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
+LONGEST_NUMBER = 19
+"""Digits of an acquisition id."""
 
 
 class RefreshError(Exception):
@@ -121,29 +126,51 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
 
     Raises RefreshError when there are none.
     """
-    try:
-        connection = open_reader(records)
-    except RecordingError as problem:
-        raise RefreshError(f"{problem}; is this the records.db of a station?") from problem
-    folder = (records if records.is_dir() else records.parent).resolve()
-    judged = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
-    try:
-        rows = list(parts(connection, verdicts=judged, recipe=recipe, with_image=True, production=True, newest=newest))
-    finally:
-        connection.close()
-    found = []
-    for row in rows:
-        key = f"{row.session}/{row.acquisition_id}"
-        for view in row.views:
-            image = (folder / (view.image_path or "")).resolve()
-            if image.is_relative_to(folder) and is_whole_png(image):  # the disk budget may have taken it meanwhile
-                found.append(PartImage(key, str(row.part_id), image, view.verdict, camera=view.camera))
+    with closing(_opened(records)) as connection:
+        rows = list(parts(connection, verdicts=JUDGED, recipe=recipe, with_image=True, production=True, newest=newest))
+    found = _images(records, rows)
     if not found:
         raise RefreshError(
             f'records "{records}" hold no image of a judged part of recipe "{recipe}" ({len(rows)} parts name one): '
             "let the line run, and raise records.pass_image_share so that images of PASS parts are kept"
         )
     return found
+
+
+def named_on_record(records: Path, names: Sequence[str], *, recipe: str) -> list[PartImage]:
+    """The views of these parts, SESSION/ACQUISITION_ID, in this order. Raises RefreshError that names a wrong one."""
+    rows = []
+    with closing(_opened(records)) as connection:
+        for name in names:
+            session, _, number = name.rpartition("/")
+            if not (session and number.isascii() and number.isdecimal() and len(number) < LONGEST_NUMBER):
+                raise RefreshError(f'part "{name}": SESSION/ACQUISITION_ID, as the records name it')
+            row = next(parts(connection, session=session, acquisition_id=int(number), production=True), None)
+            if row is None or row.recipe != recipe:
+                raise RefreshError(f'part {name}: no such part of recipe "{recipe}" is on record')
+            rows.append(row)
+    found = _images(records, rows)
+    if not found:
+        raise RefreshError(f"none of these {len(rows)} parts has an image any more; choose newer ones")
+    return found
+
+
+def _opened(records: Path) -> sqlite3.Connection:
+    try:
+        return open_reader(records)
+    except RecordingError as problem:
+        raise RefreshError(f"{problem}; is this the records.db of a station?") from problem
+
+
+def _images(records: Path, rows: Iterable[PartRow]) -> list[PartImage]:
+    """The views whose image is whole: the disk budget may have taken one meanwhile."""
+    folder = (records if records.is_dir() else records.parent).resolve()
+    return [
+        PartImage(f"{row.session}/{row.acquisition_id}", str(row.part_id), image, view.verdict, camera=view.camera)
+        for row in rows
+        for view in row.views
+        if (image := (folder / (view.image_path or "")).resolve()).is_relative_to(folder) and is_whole_png(image)
+    ]
 
 
 def from_folder(folder: Path, *, newest: int) -> list[PartImage]:
@@ -175,8 +202,13 @@ def read_veto(file: Path) -> frozenset[str]:
 
     As its dossier writes them: one a line, lines that begin with `#` are comments. Raises RefreshError.
     """
-    lines = (line.strip() for line in _read_text(file, "veto").splitlines())
-    return frozenset(line for line in lines if line and not line.startswith("#"))
+    return frozenset(read_names(file, "veto"))
+
+
+def read_names(file: Path, what: str) -> list[str]:
+    """One a line; lines that begin with `#` are comments. Raises RefreshError."""
+    lines = (line.strip() for line in _read_text(file, what).splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def labels_on_record(file: Path) -> dict[str, Label]:

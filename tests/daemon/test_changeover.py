@@ -17,7 +17,7 @@ from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.configuration.selection import read_selection
 from station.daemon import changeover as module
-from station.daemon.change_record import ChangeRefused, check_features
+from station.daemon.change_record import ChangeRefused, WantedEngine, check_features
 from station.daemon.changeover import Changeover
 from station.line.challenge.messages import ChallengeConfigured
 from station.line.signalling.messages import Changing, IdentityChanged
@@ -33,7 +33,7 @@ def select(made: Changeover) -> None:
 
 
 def activate(made: Changeover) -> None:
-    made.activate_engine(2, "plc")
+    made.activate_engine(WantedEngine("2"), "plc")
 
 
 def reload(made: Changeover) -> None:

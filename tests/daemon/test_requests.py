@@ -13,6 +13,7 @@ from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon import requests
 from station.daemon.requests import Requests
+from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
 from station.line.recording.stage import Recorder, RecorderSettings
@@ -39,6 +40,7 @@ class Door:
             snapshot=self.no_snapshot if refuses is not None else self.stands_still,
             changeover=made,
             teaching=self.teaching,
+            refreshing=RefreshProcess(directory / "station.toml", directory / "asked"),
             health=lambda: recorder.health,
         ).handlers
 
@@ -77,6 +79,23 @@ def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Mes
         ("recipe", {}, "recipe = None: the name or the number of a recipe"),
         ("recipe", {"recipe": True}, "recipe = True: the name or the number of a recipe"),
         ("recipe", {"recipe": "flange"}, "refused, everything stays as it was: .*active is not set"),
+        ("engine", {"action": "keep"}, "action = 'keep': activate or rollback"),
+        ("engine", {"action": "activate"}, "version = None: number, name or start of the id"),
+        ("engine", {"action": "rollback", "why": 5}, "why: a text of at most 500 letters"),
+        ("engine", {"action": "rollback", "why": "x" * 501}, "why: a text of at most 500 letters"),
+        (
+            "engine",
+            {"action": "activate", "version": "1", "variants": "x"},
+            "variants = 'x': keep or remove, or nothing",
+        ),
+        ("engine", {"action": "activate", "version": "1"}, "refused, everything stays as it was: .*plain folder"),
+        ("refresh", {"action": "begin"}, "action = 'begin': start or stop"),
+        ("refresh", {"action": "start", "parts": 5}, "parts = 5: a whole number from 25 to 100000"),
+        ("refresh", {"action": "start", "parts": "all"}, "parts = 'all': a whole number"),
+        ("refresh", {"action": "start", "only": ["s1/1"]}, "parts = 1: a whole number from 25"),
+        ("refresh", {"action": "start", "parts": 50, "only": ["a\nb"]}, "only: a list of at most 2000 names"),
+        ("refresh", {"action": "start", "parts": 50, "vetoed": "x"}, "vetoed: a list of at most 2000 names"),
+        ("refresh", {"action": "start", "parts": 50}, "a candidate needs .engine. store"),
         ("challenge", {"action": "stop"}, "action = 'stop': start, confirm or reset"),
         ("challenge", {"action": "reset", "who": " "}, "who is missing: the name of the person"),
         ("teach", {"parts": 19, "output": "new"}, "parts = 19: a whole number from 20 to 100000"),

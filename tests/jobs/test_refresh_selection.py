@@ -24,6 +24,7 @@ from station.jobs.refresh_selection import (
     from_folder,
     from_records,
     labels_on_record,
+    named_on_record,
     read_labels,
     read_veto,
     select,
@@ -64,6 +65,27 @@ def test_judged_parts_of_the_recipe_with_an_image(tmp_path: Path) -> None:
     assert [part.key for part in from_records(tmp_path / "records.db", recipe="default", newest=2)] == ["s1/4", "s1/5"]
     with pytest.raises(RefreshError, match=r'no image of a judged part of recipe "other"'):
         from_records(tmp_path, recipe="other", newest=100)
+
+
+def test_parts_that_are_named_one_by_one(tmp_path: Path) -> None:
+    record(tmp_path, [Verdict.PASS, Verdict.ERROR, Verdict.REVIEW, Verdict.FAIL, Verdict.PASS])
+    found = named_on_record(tmp_path, ["s1/5", "s1/3"], recipe="default")
+    assert [(part.key, part.camera) for part in found] == [("s1/5", "top"), ("s1/3", "top")]
+    for name, why in (
+        ("5", "SESSION/ACQUISITION_ID"),
+        ("s1/x", "SESSION/ACQUISITION_ID"),
+        ("s1/" + "9" * 30, "SESSION/ACQUISITION_ID"),
+        ("s1/6", 'no such part of recipe "default"'),
+        ("../1", "no such part"),
+    ):
+        with pytest.raises(RefreshError, match=re.escape(why)):
+            named_on_record(tmp_path, [name], recipe="default")
+    with pytest.raises(RefreshError, match='of recipe "other"'):
+        named_on_record(tmp_path, ["s1/5"], recipe="other")
+    for image in (tmp_path / "images").rglob("*.png"):
+        image.unlink()
+    with pytest.raises(RefreshError, match="none of these 1 parts has an image any more"):
+        named_on_record(tmp_path, ["s1/5"], recipe="default")
 
 
 def test_every_view_is_an_image_of_its_own_and_stays_with_its_part(tmp_path: Path) -> None:

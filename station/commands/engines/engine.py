@@ -25,9 +25,11 @@ from engines.store.gate import Said, cost_in_words, images_in_words
 from engines.store.signed import beside
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
+from station.commands.engines.compare import add_compare_parser
 from station.commands.engines.plan import add_build_parser
 from station.commands.engines.teach import price_table
 from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.commands.progress import add_progress_option, end, signs_of
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request
@@ -59,6 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     showing.add_argument("--json", action="store_true", help="its manifest as JSON")
     verifying = action("verify", verify, "check hashes and golden images of versions")
     verifying.add_argument("versions", nargs="*", metavar="VERSION", help=f"{_VERSION_HELP}; none: all")
+    add_progress_option(verifying)
     activating = action("activate", activate, "use another version: verified, then taken up by the running station")
     activating.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
     activating.add_argument(
@@ -80,6 +83,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     importing.add_argument("--sha256", type=_sha256, metavar="HEX", help="refuse a file that has another SHA-256")
     _add_sign_option(importing, "sign the engine in a folder")
     add_build_parser(actions)
+    add_compare_parser(actions, _with_store)
 
 
 def _sha256(text: str) -> str:
@@ -172,17 +176,20 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
     if not versions:
         raise StoreError(f'store "{store.path}" holds no engine')
     table = Table("version", "", "found")
-    wrong = 0
-    for version in versions:
+    signs, wrong = signs_of(options), []
+    for number, version in enumerate(versions):
+        signs("verify", number, len(versions))
         try:
             signer = store.verify(version)
         except EngineError as problem:
-            wrong += 1
+            wrong.append(f"{version.name}: {problem}")
             table.add_row(version.name, coloured("wrong", "red"), str(problem))
         else:
             by_key = "" if signer is None else f"; signed by {signer}"
             table.add_row(version.name, coloured("ok", "green"), f"hashes and golden images agree{by_key}")
-    console().print(table)
+    if options.progress is None:
+        console().print(table)
+    end(options, verified=[version.name for version in versions], failed=wrong)
     return EXIT_BAD_INPUT if wrong else 0
 
 

@@ -15,21 +15,25 @@ from engines.errors import EngineError
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from station.commands.engines.engine import store_of
 from station.commands.options import add_config_option, complain, positive
+from station.commands.progress import add_progress_option, end, fail, sign
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.comparison import FIGURES, verdict_text
-from station.jobs.process import JobError
+from station.jobs.process import JobError, JobProgress
 from station.jobs.progress import ProgressBar
 from station.jobs.refresh import Refreshed, discard, give_way, only_refresh, open_job, refresh
 from station.jobs.refresh_selection import (
     Label,
+    PartImage,
     RefreshError,
     RefreshSelection,
     classes_on_record,
     from_folder,
     from_records,
     labels_on_record,
+    named_on_record,
     read_labels,
+    read_names,
     read_veto,
     select,
     with_classes,
@@ -59,15 +63,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--images", type=Path, metavar="DIR", help="a folder of images in place of the records")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="part_id,label (CSV or JSON): good or defective")
     parser.add_argument("--veto", type=Path, metavar="FILE", help="removed by an earlier refresh, and good after all")
+    parser.add_argument("--only", type=Path, metavar="FILE", help="SESSION/ACQUISITION_ID of parts, one a line: these")
     parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
     add_options(parser, _OPTIONS, threads={"type": positive, "help": "CPU threads; default: all cores but one"})
     add_config_option(parser)
+    add_progress_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Makes the candidate and shows how it compares."""
     signal.signal(signal.SIGTERM, _terminate)
+    if options.only is not None and options.images is not None:
+        return complain("--only names parts on record; it does not go with --images")
     give_way()
     try:
         configuration = config.load(options.config)
@@ -83,28 +91,46 @@ def run(options: argparse.Namespace) -> int:
                     _request(options),
                     lock=lock,
                     shown_command=_command_again(options),
-                    on_progress=bar.show,
+                    on_progress=bar.show if options.progress is None else _sign,
                 )
             except (KeyboardInterrupt, RefreshError, JobError):  # trying again would end the same way
                 discard(work)
                 raise
     except (RefreshError, JobError, ConfigurationError, EngineError) as problem:
+        fail(options, problem)
         return complain(problem)
-    _show(done, options.config)
+    if options.progress is None:
+        _show(done, options.config)
+    end(options, version=done.candidate.name)
     return 0
+
+
+def _sign(progress: JobProgress) -> None:
+    sign(progress.step, progress.done, progress.total, progress.left_s)
 
 
 def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> RefreshSelection:
     if options.images is not None:
         parts = from_folder(options.images, newest=options.parts)
     else:
-        records = options.records or configuration.records_dir
-        parts = from_records(records, recipe=configuration.settings.recipe.name, newest=options.parts)
         kept, classes = _kept_labels(options, configuration)
-        parts = with_classes(with_labels(parts, kept), classes)
+        parts = with_classes(with_labels(_on_record(options, configuration), kept), classes)
+        if options.only is not None:  # of the others only those that say what defects look like
+            chosen = set(read_names(options.only, "only"))
+            parts = [part for part in parts if part.key in chosen or part.label is Label.DEFECTIVE]
     labels = read_labels(options.labels) if options.labels is not None else {}
     vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
     return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
+
+
+def _on_record(options: argparse.Namespace, configuration: LoadedConfiguration) -> list[PartImage]:
+    """The newest parts; with `--only` those that it names, and the newest beside them."""
+    records, recipe = options.records or configuration.records_dir, configuration.settings.recipe.name
+    if options.only is None:
+        return from_records(records, recipe=recipe, newest=options.parts)
+    named = named_on_record(records, list(dict.fromkeys(read_names(options.only, "only"))), recipe=recipe)
+    there = {part.key for part in named}
+    return [*(p for p in from_records(records, recipe=recipe, newest=options.parts) if p.key not in there), *named]
 
 
 def _kept_labels(
@@ -120,7 +146,8 @@ def _kept_labels(
 def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str:
     """What a call must share with an interrupted one to continue it."""
     said = [
-        file.read_bytes() if file is not None and file.is_file() else b"" for file in (options.labels, options.veto)
+        file.read_bytes() if file is not None and file.is_file() else b""
+        for file in (options.labels, options.veto, options.only)
     ]
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
     kept = [sorted(each.items()) for each in _kept_labels(options, configuration)]
@@ -133,7 +160,7 @@ def _request(options: argparse.Namespace) -> TeachRequest:
 
 
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
-    again = {name: getattr(options, name) for name in ("config", "records", "images", "labels", "parts")}
+    again = {name: getattr(options, name) for name in ("config", "records", "images", "labels", "only", "parts")}
     return ("station", "refresh", *as_arguments(again | request_from(options, _OPTIONS).given()))
 
 

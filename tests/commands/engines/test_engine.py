@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from engines.bundle.writing import write_bundle
 from engines.store.history import Action, whoami
 from engines.store.store import EngineStore, manifest_of
 from station.commands import main as cli
+from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.audit import audit_rows
 from station.records.schema import open_reader
+from station.results import Verdict
 from tests.bench.bench import HEIGHT, WIDTH, Bench, bad, good
 from tests.bench.engines.signing import make_keys
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
 
 ACTIVATE_ENGINE = 7
@@ -122,6 +126,32 @@ def test_verify_names_what_is_damaged(config: Path, store: EngineStore) -> None:
     assert said.count("agree") == 1
     assert "the manifest says" in said
     assert "0002-" in station("engine", "list", "--config", config)  # a damaged one does not hide the others
+
+
+@pytest.mark.system
+def test_compare_shows_each_part_whose_verdict_changes(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    assert "is this the records.db of a station" in station("engine", "compare", "1", "2", "--config", config, code=2)
+    recorder = Recorder(RecorderSettings(tmp_path / "work" / "records", pass_image_share=1.0, min_free_mb=0), "s1")
+    recorder.start()
+    maker = PartMaker("s1", lambda number: bad() if number % 2 else good())
+    for number in range(1, 7):
+        made = maker.inspected(number, Verdict.PASS)
+        recorder.record(replace(made, recipe="flange"))
+    assert recorder.stop(30)
+    file = tmp_path / "new" / "compared.json"
+    shown = station("engine", "compare", "1", "2", "--output", file, "--config", config)
+    assert "3 verdicts change" in shown
+    found = json.loads(file.read_text())
+    assert sorted(each["key"] for each in found["changed"]) == ["s1/1", "s1/3", "s1/5"]
+    assert {each["camera"] for each in found["changed"]} == {"top"}
+    assert {each["active"]["verdict"] for each in found["changed"]} == {"FAIL"}
+    assert {each["candidate"]["verdict"] for each in found["changed"]} == {"REVIEW"}
+    said = station("engine", "compare", "1", "2", "--progress", "json", "--config", config).splitlines()
+    lines, (first, second) = [json.loads(line) for line in said], [version.name for version in store.versions()]
+    assert (lines[-2]["done"], lines[-2]["total"]) == (12, 12)
+    assert lines[-1] == {"event": "done", "changed": 3, "first": first, "second": second}
+    said = station("engine", "verify", "1", "--progress", "json", "--config", config).splitlines()
+    assert json.loads(said[-1]) == {"event": "done", "verified": [first], "failed": []}
 
 
 @pytest.mark.system
