@@ -98,6 +98,7 @@ def settle(
         "on_record": {"triggers": len(recorded.rows), "missed": recorded.missed, **verdicts},
         "of_them_from_the_journal": sum(row.recovered for row in recorded.rows),
         "read_by_the_plc": line.results_read,
+        "withdrawn_while_the_plc_read": line.withdrawn_while_read,
         "pulses_in_dark_times_without_a_row": len(heard.keys() - by_id.keys()) - len(unexplained),
         "pulses_without_a_row_of_their_id": len(unexplained),
         "rows_of_other_ids_and_missed": without_id + repeated + recorded.missed,
@@ -116,6 +117,10 @@ def settle(
     for name, count in line.results_read.items():
         if count > verdicts[name]:
             problems.append(f"the PLC has read {count} results {name}, on record are {verdicts[name]}")
+    if line.withdrawn_while_read > recorded.kinds.get("results_withdrawn", 0):
+        problems.append(
+            f"ResultsValid stood {line.withdrawn_while_read} times without a result, and less was withdrawn"
+        )
     if len(unexplained) > without_id + repeated + recorded.missed:
         problems.append(
             f"{len(unexplained)} pulses have no row of their part id, and only {without_id + repeated} rows with "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,10 @@ def run(options: argparse.Namespace) -> int:
         return complain(problem)
     finally:
         logs.close()
+        # All is stopped, and the exit code is known: a second SIGTERM, while Python takes itself apart, must not make a
+        # death by a signal of it. Python puts back every handler but this one.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _import_structlog_alone() -> None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from types import FrameType
 
 from station import __version__
 
@@ -116,10 +118,18 @@ def complete(options: argparse.Namespace) -> int:
     return 0
 
 
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM before anything has begun is a stop in order, not a death by a signal."""
+    os._exit(0)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. Every command sets `run`, which takes the parsed options and returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     command = next((word for word in words if not word.startswith("-")), "")
+    if command == "run":
+        # Until the daemon listens itself: its imports alone take seconds on a busy computer, and nothing is open yet.
+        signal.signal(signal.SIGTERM, _end_at_once)
     parser = build_parser([command])
     if command and command not in COMMANDS:
         similar = get_close_matches(command, COMMANDS, 1)

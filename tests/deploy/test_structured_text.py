@@ -40,6 +40,7 @@ BELT = BeltLayout(4000.0, 50, 900, 6900)
 """As the constants of the program: 850 counts from entry to barrier, 6000 to the ejector."""
 FAIL = Decision(Verdict.FAIL, (Reason(ReasonCode.SCORE_ABOVE_LIMIT),))
 ONLINE = StationStatus(online=True, can_take_part=True, state=StationState.READY, offline_reason=OfflineReason.NONE)
+OFFLINE = StationStatus()
 PREFIXES = {"C": Area.COIL, "H": Area.HOLDING_REGISTER, "D": Area.DISCRETE_INPUT, "I": Area.INPUT_REGISTER}
 
 
@@ -120,6 +121,10 @@ class Line:
         self.connected = True
         self.second_edges: dict[int, int] = {}
         """Ms from the part to another edge of the light barrier."""
+        self.withdraws_while_read = False
+        """The next result goes between the request for the bits and that for the registers."""
+        self.acknowledged_nothing: bool | None = None
+        """Whether that one was acknowledged."""
         self._fed = 0
         self._ejected = False
         self._second_edge_ms = -1
@@ -153,10 +158,16 @@ class Line:
         barrier |= station.now_ms == self._second_edge_ms
         if barrier and not self.by_plc:
             station.light_barrier()
+        withdrawn = False
         if self.connected:
             image = encode_status(station.handshake.outputs(), Layout())
             if station.alive:
                 v.axStatus[:] = image.bits[: len(v.axStatus)]
+                if withdrawn := self.withdraws_while_read and station.handshake.outputs().results_valid:
+                    self.withdraws_while_read = False
+                    station.handshake.station_changed(OFFLINE, station.now_ms * MS)
+                    image = encode_status(station.handshake.outputs(), Layout())
+                    station.handshake.station_changed(ONLINE, station.now_ms * MS)
                 v.awStatus[:] = image.registers[: len(v.awStatus)]
         self.program.scan(
             station.now_ms,
@@ -168,6 +179,8 @@ class Line:
             xPlcTriggers=self.by_plc,
             **inputs,
         )
+        if withdrawn:
+            self.acknowledged_nothing = bool(v.axControl[2])
         if self.connected:
             station.step(decode_control(v.axControl, v.awControl, Layout()))
         if v.xEject and not self._ejected:
@@ -209,6 +222,14 @@ def test_verdicts_sort_the_parts(by_plc: bool) -> None:
 @pytest.mark.parametrize("by_plc", [False, True])
 def test_results_that_come_after_the_ejector_save_nobody(by_plc: bool) -> None:
     assert good_bin(Line(by_plc=by_plc, answer_after_ms=1600).run(4)) == set()
+
+
+def test_a_result_that_is_withdrawn_between_two_requests_is_not_acknowledged() -> None:
+    """An acknowledgement would take off the one that is shown next, which nobody has read."""
+    line = Line()
+    line.withdraws_while_read = True
+    assert good_bin(line.run(3)) == {2, 3}
+    assert line.acknowledged_nothing is False
 
 
 def test_a_second_edge_before_the_next_id_is_latched_costs_nothing() -> None:

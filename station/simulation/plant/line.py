@@ -168,6 +168,7 @@ class Plc:
                     result_after_s=judgement.result_after_s,
                     at_barrier_s=judgement.at_barrier_s,
                     unmatched_results=self._program.unmatched_results,
+                    withdrawn_while_read=self._program.withdrawn_while_read,
                     faults_cleared=self._program.faults_cleared,
                     results_read={result.name: count for result, count in self._program.results_read.items()},
                 )

@@ -91,6 +91,8 @@ class PlcProgram:
     """Results whose part was not waiting for one: another id, a second answer, or past the ejector."""
     results_read: Counter[Result] = field(default_factory=Counter)
     """All results that the station showed, matched or not."""
+    withdrawn_while_read: int = 0
+    """ResultsValid was 1, and behind it the registers held no result any more."""
     faults_cleared: int = 0
     recipe: RecipeChange = field(default_factory=RecipeChange)
     _register: list[_Part] = field(default_factory=list)
@@ -117,7 +119,12 @@ class PlcProgram:
         if status is None:
             self._announce.clear()  # those parts stay without an id that the station knows
         elif status.results_valid and not self._control.results_ack:
-            self._take_result(now_s, status, alive)
+            if status.result == Result.NONE:
+                # Withdrawn between the request for the bits and the one for the registers: there is nothing to take,
+                # and an acknowledgement would take off what is shown next, unread.
+                self.withdrawn_while_read += 1
+            else:
+                self._take_result(now_s, status, alive)
         before_camera = any(part.barrier_at is None for part in self._register)
         self.recipe.scan(None if status is None else status.command, part_before_camera=before_camera)
         latch, part_id, encoder = self._part_id(inputs.encoder, status)
@@ -125,7 +132,7 @@ class PlcProgram:
             trigger_enable=True,
             buffer_enable=True,
             trigger=now_s < self._trigger_until_s,
-            results_ack=status is not None and status.results_valid,
+            results_ack=self._acknowledges(status),
             clear_exposure_complete=status is not None and status.exposure_complete,
             latch_part_id=latch,
             clear_error=self._clear_error(now_s, status),
@@ -146,6 +153,12 @@ class PlcProgram:
             return Outputs(self._control, alive and _on(status), alive and not _stops(status), judgements)
         belt_runs = not self._holds_belt(now_s, inputs.encoder, status)
         return Outputs(self._control, inputs.encoder < self._ejector_off_at, belt_runs, judgements)
+
+    def _acknowledges(self, status: StationStatus | None) -> bool:
+        """ResultsAck: from the result that was read until ResultsValid has fallen."""
+        if status is None or not status.results_valid:
+            return False
+        return self._control.results_ack or status.result != Result.NONE
 
     def _holds_belt(self, now_s: float, encoder: int, status: StationStatus | None) -> bool:
         """The next part has nearly reached the light barrier, and its picture would not be taken for it."""

@@ -78,6 +78,8 @@ class LineState:
     """Of them, those that the camera itself could not take."""
     results_read: dict[str, int] = field(default_factory=dict)
     """Results that the PLC read, by name."""
+    withdrawn_while_read: int = 0
+    """Results that were withdrawn between two requests of the PLC."""
     faults_cleared: int = 0
     """Faults of the station that somebody at the line has cleared."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -243,6 +245,7 @@ class LineProcess(Process):
             case "judgement":
                 state.judgements[event["part_id"]] = event
                 state.results_read = event["results_read"]
+                state.withdrawn_while_read = event["withdrawn_while_read"]
                 state.faults_cleared = event["faults_cleared"]
             case "unseen":
                 state.unseen.append(event["part_id"])

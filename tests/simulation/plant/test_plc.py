@@ -206,7 +206,6 @@ def test_results_out_of_order_go_to_their_own_parts() -> None:
         (Station({2: Answer(part_id_offset=1000)}), plc.NO_RESULT),
         (Station({2: Answer(bits_agree=False)}), "PASS"),
         (Station(deaf_to={2}), plc.ID_NOT_ACKNOWLEDGED),
-        (Station({2: Answer(Result.NONE)}), "NONE, reason 10"),
     ],
 )
 def test_part_without_its_own_valid_pass_is_pushed_off(station: Station, why: str) -> None:
@@ -214,6 +213,13 @@ def test_part_without_its_own_valid_pass_is_pushed_off(station: Station, why: st
     simulation.run(4)
     assert simulation.rejected == {2}
     assert simulation.judgements[2].why == why
+
+
+def test_a_station_that_shows_no_result_behind_results_valid_lets_nothing_pass() -> None:
+    """Until the bit falls there is nothing to acknowledge: part 2 and all behind it are pushed off."""
+    simulation = Simulation(Station({2: Answer(Result.NONE)}))
+    simulation.run(4)
+    assert simulation.rejected == {2, 3, 4}
 
 
 def test_a_pass_with_the_id_of_the_part_before_does_not_save_a_part() -> None:
@@ -253,6 +259,19 @@ def test_part_taken_off_by_hand_shifts_nobody(place: Place) -> None:
     simulation = Simulation(Station({2: Answer(Result.FAIL), 4: Answer(Result.FAIL)}), taken_off={3: place})
     simulation.run(6)
     assert simulation.ends == {1: Bin.GOOD, 2: Bin.REJECT, 4: Bin.REJECT, 5: Bin.GOOD, 6: Bin.GOOD}
+
+
+def test_a_result_withdrawn_between_two_requests_is_neither_taken_nor_acknowledged() -> None:
+    """The bits still say ResultsValid, the registers hold nothing any more."""
+    program = PlcProgram(PlcSettings(100, 1000))
+    gone = StationStatus(results_valid=True, pass_=True, reject=False, result=0)
+    assert not program.scan(0.0, FieldInputs(), gone).control.results_ack
+    shown = StationStatus(results_valid=True, result=2, inspection_id=7, part_id=7)
+    assert program.scan(0.1, FieldInputs(), shown).control.results_ack
+    assert (program.withdrawn_while_read, program.results_read) == (1, {Result.FAIL: 1})
+    assert program.scan(0.2, FieldInputs(), gone).control.results_ack, "held until ResultsValid has fallen"
+    assert not program.scan(0.3, FieldInputs(), StationStatus()).control.results_ack
+    assert program.withdrawn_while_read == 1
 
 
 def test_connection_lost_and_back() -> None:
