@@ -34,10 +34,12 @@ from station.hmi.live.shift import ShiftCounts
 from station.hmi.pages import (
     account,
     home,
+    limits,
     live,
     parts,
     reports,
     review,
+    settings,
     setup,
     users,
 )
@@ -61,6 +63,8 @@ PAGES: tuple[ModuleType, ...] = (
     parts,
     reports,
     setup,
+    limits,
+    settings,
     account,
     users,
 )

@@ -34,7 +34,7 @@ NAVIGATION = (
 MORE = (("users", "People"), ("audit", "What was done to accounts"))
 """The same, on the page of one's own account."""
 
-SETUP_TABS = (("setup", "Cameras"),)
+SETUP_TABS = (("setup", "Cameras"), ("setup-limits", "Limits"), ("setup-settings", "Settings"))
 """The same, within set-up."""
 
 
@@ -87,6 +87,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "navigation": [(name, word) for name, word in NAVIGATION if name in known and person.may(known[name])],
         "navigation_more": [(name, word) for name, word in MORE if person.may(known[name])],
         "setup_tabs": [(name, word) for name, word in SETUP_TABS if name in known and person.may(known[name])],
+        "what_if": request.app.url_path_for("setup-what-if") if "setup-what-if" in known else "",
         "here": getattr(request.state, "route", ""),
         "csrf": getattr(request.state, "csrf", ""),
         "path_for": request.app.url_path_for,

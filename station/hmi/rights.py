@@ -123,6 +123,11 @@ ROUTES: Mapping[str, Right] = {
     "live-clear": Right.CLEAR,
     "setup": Right.SETUP_LOOK,
     "setup-picture": Right.SETUP_LOOK,
+    "setup-limits": Right.SETUP_LOOK,
+    "setup-settings": Right.SETUP_LOOK,
+    "setup-version": Right.SETUP_LOOK,
+    "setup-difference": Right.SETUP_TRY,
+    "setup-save": Right.SETUP,
 }
 """By the name of the route."""
 

@@ -19,7 +19,7 @@ from engines.errors import EngineError
 from engines.overlay import Pixels, fitted, heated
 from engines.scale import ScoreScale
 from station.configuration.decision import LimitsSection, ViewLimitsSection, ZoneSection
-from station.configuration.load import ConfigurationError, LoadedConfiguration, with_recipe
+from station.configuration.load import ConfigurationError, LoadedConfiguration, load_station, with_recipe
 from station.records.images import ImageError, MapScale, read_map
 from station.records.parts import PartRow, ViewRow
 from station.terminal import one_line
@@ -68,6 +68,7 @@ class Eyes:
         """`station`: its configuration; None: neither limits nor zones are known, and no scale of a map."""
         self._records = records
         self._station = station
+        self._read = _stamp(station)
         self._scales: dict[tuple[str, str], ScoreScale | None] = {}
 
     def look(
@@ -128,16 +129,28 @@ class Eyes:
 
     def _configured(self, part: PartRow) -> tuple[LoadedConfiguration | None, str]:
         """Limits and zones that are in the files now, and what is to be known about them."""
-        if self._station is None:
+        station = self._now()
+        if station is None:
             return None, "Limits and zones are not known: there is no configuration."
         try:
-            has_recipes = self._station.settings.recipe.active is not None
-            loaded = with_recipe(self._station, part.recipe) if has_recipes else self._station
+            has_recipes = station.settings.recipe.active is not None
+            loaded = with_recipe(station, part.recipe) if has_recipes else station
         except ConfigurationError:
             return None, f'Limits and zones are not known: recipe "{one_line(part.recipe)}" cannot be read any more.'
         if (loaded.checksum, loaded.recipe_checksum) != (part.config_checksum, part.recipe_checksum):
             return loaded, "Limits and zones are those of the files now; they have changed since this part was judged."
         return loaded, ""
+
+    def _now(self) -> LoadedConfiguration | None:
+        """station.toml as it is: pages run for months, and settings are saved meanwhile."""
+        station = self._station
+        if station is not None and (stamp := _stamp(station)) != self._read:
+            try:
+                self._station = station = load_station(station.path)
+            except ConfigurationError:
+                return station  # half edited: the one before
+            self._read = stamp
+        return station
 
     def _scale(self, part: PartRow, loaded: LoadedConfiguration | None) -> ScoreScale | None:
         """How a raw value of the maps of a part's engine is shown; None when the engine is not found."""
@@ -146,6 +159,15 @@ class Eyes:
             engines = _engines(part.engine_id, loaded or self._station)
             self._scales[key] = next((manifest.calibration.pixel_scale for _, manifest in engines), None)
         return self._scales[key]
+
+
+def _stamp(station: LoadedConfiguration | None) -> tuple[int, int]:
+    """Changes with the file."""
+    try:
+        found = None if station is None else station.path.stat()
+    except OSError:
+        found = None
+    return (0, 0) if found is None else (found.st_mtime_ns, found.st_ino)
 
 
 def limits_in_words(limits: LimitsSection) -> str:

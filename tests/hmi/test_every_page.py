@@ -15,7 +15,13 @@ from tests.bench.sample_parts import WALL_TIME
 OPEN = ("/live", "/login", "/welcome", "/nothing")
 OF_OPERATORS = ("/review", "/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
 OF_QUALITY = ("/reports", "/reports/of_a_test")
-OF_INTEGRATORS = ("/setup",)
+OF_INTEGRATORS = (
+    "/setup",
+    "/setup/limits",
+    "/setup/settings",
+    "/setup/difference?decision.reject_score=0.7",
+    "/setup/difference?decision.reject_score=x",
+)
 OF_ADMINS = ("/users", "/audit")
 PATHS = {
     "": OPEN,

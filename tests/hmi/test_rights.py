@@ -10,7 +10,16 @@ from station.hmi.app import PAGES
 from station.hmi.rights import ROLES, ROUTES, Person, Right
 from tests.bench.pages import Pages
 
-VALUES = {"session": "s1", "acquisition": 2, "camera": "top", "kind": "image", "item": 1, "key": "s1:2", "name": "none"}
+VALUES = {
+    "checksum": "c",
+    "session": "s1",
+    "acquisition": 2,
+    "camera": "top",
+    "kind": "image",
+    "item": 1,
+    "key": "s1:2",
+    "name": "none",
+}
 REFUSED = (401, 403)
 
 

@@ -17,6 +17,7 @@ from station.hmi.rendering import page, person_of, site_of, words_of
 from station.hmi.rights import Right
 from station.hmi.setup.active import active_of
 from station.hmi.setup.advice import Said, of_focus, of_light
+from station.hmi.setup.changes import Changes, WrongChange, changes_in
 from station.hmi.setup.pictures import Picture
 from station.hmi.words import Words
 from station.live.part_message import framed
@@ -59,7 +60,8 @@ def cameras(request: Request) -> Response:
         problem=problem,
         settings=active.settings.cameras[camera],
         quality=active.settings.quality_on(camera),
-        may_change=person_of(request).may(Right.SETUP),
+        changes=_asked(request, active),
+        may_try=person_of(request).may(Right.SETUP_TRY),
         words=json.dumps(
             {
                 "none": words.gettext("no part yet: nothing to see"),
@@ -69,6 +71,14 @@ def cameras(request: Request) -> Response:
             }
         ),
     )
+
+
+def _asked(request: Request, active: LoadedConfiguration) -> Changes:
+    """What the address would change, for the fields of the page."""
+    try:
+        return changes_in(request.query_params, active)
+    except WrongChange:
+        return {}
 
 
 def picture(request: Request) -> Response:
