@@ -13,10 +13,10 @@ import re
 import shutil
 import tarfile
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 from station.backup.contents import places
@@ -62,7 +62,7 @@ def restore(archive: Path, config: Path, *, replace_old: bool, on_progress: Call
                 names = ", ".join(map(str, in_the_way))
                 raise BackupError(f"already there: {names}; with --replace they are moved aside, nothing is deleted")
             _link(staged, listing)
-            suffix = f".before-{time.strftime('%Y%m%dT%H%M%S')}"
+            suffix = f".before-{datetime.now(timezone.utc):%Y%m%dT%H%M%S%z}"
             aside = []
             for target in in_the_way:
                 aside.append(target.with_name(target.name + suffix))

@@ -6,8 +6,8 @@ import argparse
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from drivers.camera.images import write_png
 from drivers.camera.library import require_genicam
@@ -15,6 +15,8 @@ from drivers.camera.open import open_camera
 from drivers.camera.producer import producer_from_name
 from drivers.camera.protocol import Camera, CameraError, CameraLost, CameraNotFound, GrabbedFrame
 from drivers.camera.settings import CameraSettings
+from station.commands.options import add_config_option, add_json_option, calendar_at, print_json, show
+from station.reports.shifts import Calendar
 from station.terminal import say
 
 _GRAB_MS = 50
@@ -30,7 +32,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument(
             "--producer", default="simtl", metavar="X.cti", help="GenTL producer; also: simtl, viky (default: simtl)"
         )
+        add_config_option(parser)
         parser.set_defaults(run=run)
+    add_json_option(list_parser, "a list of serial_number, vendor, model, user_id")
+    add_json_option(grab_parser, "a list of file, frame_id, width_px, height_px, pixel_format, triggered, took_ms")
     grab_parser.add_argument("--serial", default="", help="DeviceSerialNumber (default: the first camera)")
     grab_parser.add_argument("--count", type=_positive, default=1, metavar="N", help="how many frames (default: 1)")
     grab_parser.add_argument("--software-trigger", action="store_true", help="trigger each frame (default: run freely)")
@@ -42,17 +47,22 @@ def run(options: argparse.Namespace) -> int:
     try:
         producer = producer_from_name(options.producer)
         if options.action == "list":
-            say(camera_table(camera_list(producer)))
+            cameras = camera_list(producer)
+            keys = ("serial_number", "vendor", "model", "user_id")
+            show(options, [dict(zip(keys, one, strict=True)) for one in cameras], camera_table(cameras))
             return 0
         settings = CameraSettings(
             producer=producer,
             serial_number=options.serial or first_serial_number(producer),
             trigger="software" if options.software_trigger else "off",
         )
+        calendar, grabbed = calendar_at(options.config), []
         for path, frame in camera_grab(settings, options.count, options.output):
-            size = f"{frame.pixels.shape[1]} x {frame.pixels.shape[0]} px"
-            kind = "Mono8" if frame.pixels.ndim == 2 else "RGB8"
-            say(f"{path}: frame {frame.frame_id}, {size}, {kind}, {_times(frame)}")
+            grabbed.append(_grabbed(path, frame, calendar))
+            if not options.json:
+                say(_in_words(path, frame, calendar))
+        if options.json:
+            print_json(grabbed)
     except (CameraError, OSError) as error:
         say(f"{type(error).__name__}: {error}", error=True)
         return 2
@@ -120,11 +130,39 @@ def _complete_frame(camera: Camera, timeout_s: float) -> GrabbedFrame:
     )
 
 
-def _times(frame: GrabbedFrame) -> str:
-    """When the frame was triggered, on the wall clock, and how long it took to come."""
-    triggered = datetime.now() - timedelta(microseconds=(time.monotonic_ns() - frame.trigger_time_ns) / 1000)
-    took_ms = (frame.received_time_ns - frame.trigger_time_ns) / 1e6
-    return f"triggered {triggered.isoformat(timespec='milliseconds')}, here {took_ms:.1f} ms later"
+def _triggered(frame: GrabbedFrame) -> float:
+    """When the frame was triggered, on the wall clock: seconds since the epoch."""
+    return time.time() - (time.monotonic_ns() - frame.trigger_time_ns) / 1e9
+
+
+def _took_ms(frame: GrabbedFrame) -> float:
+    return (frame.received_time_ns - frame.trigger_time_ns) / 1e6
+
+
+def _in_words(path: Path, frame: GrabbedFrame, calendar: Calendar) -> str:
+    height, width = frame.pixels.shape[:2]
+    when = calendar.in_words(_triggered(frame), "ms")
+    return (
+        f"{path}: frame {frame.frame_id}, {width} x {height} px, {_format(frame)}, "
+        f"triggered {when}, here {_took_ms(frame):.1f} ms later"
+    )
+
+
+def _grabbed(path: Path, frame: GrabbedFrame, calendar: Calendar) -> dict[str, Any]:
+    height, width = frame.pixels.shape[:2]
+    return {
+        "file": path,
+        "frame_id": int(frame.frame_id),
+        "width_px": width,
+        "height_px": height,
+        "pixel_format": _format(frame),
+        "triggered": calendar.iso(_triggered(frame)),
+        "took_ms": _took_ms(frame),
+    }
+
+
+def _format(frame: GrabbedFrame) -> str:
+    return "Mono8" if frame.pixels.ndim == 2 else "RGB8"
 
 
 def _positive(text: str) -> int:

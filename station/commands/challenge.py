@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -12,16 +10,21 @@ from typing import Any
 from rich.table import Table
 
 from station.commands.daemon import challenge_text
-from station.commands.options import add_config_option, ask, reporting
+from station.commands.options import add_config_option, add_json_option, ask, print_json, reporting
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
 from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader
+from station.reports.shifts import Calendar, calendar_of
 from station.terminal import coloured, console, joined
 
 EXIT_NOT_PASSED = 1
+_STATE_KEYS = "state, step, next_part, awaits_confirmation, overdue, last_test, last_verdict, last_detail"
+_HISTORY_KEYS = (
+    "a list of test, recipe, started_by, start, end, verdict, detail, escape, steps, reset_by, reset, reset_why"
+)
 _COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}
 
 
@@ -33,17 +36,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def action(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
         added = actions.add_parser(name, help=text)
         add_config_option(added)
+        add_json_option(added, _HISTORY_KEYS if name == "history" else _STATE_KEYS)
         added.set_defaults(run=reporting(run, ConfigurationError, ControlError, RecordingError))
         return added
 
     action("start", start, "begin a test; the station then says which part to put on")
     action("confirm", confirm, "the master part that is asked for is put on")
-    action("status", status, "how it stands; exit code 1 when a test is due, runs or failed").add_argument(
-        "--json", action="store_true", help="as JSON"
-    )
+    action("status", status, "how it stands; exit code 1 when a test is due, runs or failed")
     listing = action("history", history, "all tests with the verdict of every part")
     listing.add_argument("--newest", type=int, default=20, metavar="N", help="default: %(default)s")
-    listing.add_argument("--json", action="store_true", help="as JSON")
     resetting = action("reset", reset, "maintenance: end a failed test, or one that is under way")
     resetting.add_argument("--who", required=True, metavar="NAME", help="the person who has looked into it")
     resetting.add_argument("--why", default="", metavar="TEXT", help="what was found and done")
@@ -58,6 +59,9 @@ def start(options: argparse.Namespace) -> int:
 def confirm(options: argparse.Namespace) -> int:
     """Reports to the station that the master part that it asks for lies next."""
     ask(options.config, {"command": "challenge", "action": "confirm"})
+    if options.json:
+        _show(options)
+        return 0
     console().print("confirmed: the next part that is triggered is this master part")
     return 0
 
@@ -76,10 +80,12 @@ def reset(options: argparse.Namespace) -> int:
 
 def history(options: argparse.Namespace) -> int:
     """The tests in the records."""
-    with closing(open_reader(config.load_station(options.config).records_dir)) as connection:
+    station = config.load_station(options.config)
+    calendar = calendar_of(station.settings.station)
+    with closing(open_reader(station.records_dir)) as connection:
         found = runs(connection, options.newest)
     if options.json:
-        print(json.dumps([_as_json(run, recipe) for run, recipe in found], indent=2))  # noqa: T201
+        print_json([_as_json(run, recipe, calendar) for run, recipe in found])
         return 0
     table = Table("test", "when", "recipe", "by", "verdict", "parts", "reset", title="challenge tests, newest last")
     for run, recipe in found:
@@ -87,29 +93,33 @@ def history(options: argparse.Namespace) -> int:
         if run.detail:
             verdict = joined(verdict, f"\n{run.detail}")
         steps = "\n".join(f"{step.part}: {step.verdict.name}, {step.outcome.value}" for step in run.steps)
-        seen_to = f"{run.reset_by} {_when(run.reset_s)}\n{run.reset_why}" if run.reset_s is not None else ""
-        table.add_row(str(run.number), _when(run.start_s), recipe, run.started_by, verdict, steps, seen_to)
+        seen_to = (
+            f"{run.reset_by} {calendar.clock(run.reset_s, 'min')}\n{run.reset_why}" if run.reset_s is not None else ""
+        )
+        table.add_row(
+            str(run.number), calendar.clock(run.start_s, "min"), recipe, run.started_by, verdict, steps, seen_to
+        )
     console().print(table)
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     challenge = ask(options.config, {"command": "status"})["status"]["challenge"]
-    if getattr(options, "json", False):
-        print(json.dumps(challenge, indent=2))  # noqa: T201
+    if options.json:
+        print_json(challenge)
     else:
         none = "no challenge test is configured, or none was ever made"
         console().print(none if challenge["state"] == "none" else challenge_text(challenge))
     return 0 if challenge["state"] in ("none", "passed") or options.action == "start" else EXIT_NOT_PASSED
 
 
-def _as_json(run: Run, recipe: str) -> dict[str, Any]:
+def _as_json(run: Run, recipe: str, calendar: Calendar) -> dict[str, Any]:
     return {
         "test": run.number,
         "recipe": recipe,
         "started_by": run.started_by,
-        "start": run.start_s,
-        "end": run.end_s,
+        "start": calendar.iso(run.start_s),
+        "end": None if run.end_s is None else calendar.iso(run.end_s),
         "verdict": run.verdict.value,
         "detail": run.detail,
         "escape": run.escape,
@@ -124,10 +134,6 @@ def _as_json(run: Run, recipe: str) -> dict[str, Any]:
             for step in run.steps
         ],
         "reset_by": run.reset_by,
-        "reset": run.reset_s,
+        "reset": None if run.reset_s is None else calendar.iso(run.reset_s),
         "reset_why": run.reset_why,
     }
-
-
-def _when(seconds: float | None) -> str:
-    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

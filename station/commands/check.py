@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
 
-from station.commands.options import EXIT_BAD_INPUT, add_config_option, complain, is_missing
+from station.commands.options import (
+    EXIT_BAD_INPUT,
+    add_config_option,
+    add_json_option,
+    complain,
+    is_missing,
+    print_json,
+)
 from station.commissioning.check import check
 from station.commissioning.gpu_check import Judgement, check_gpu
 from station.configuration import load as config
@@ -27,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--gpu", action="store_true", help="instead: can TensorRT run here, and which command installs what is missing"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON list of the findings")
+    add_json_option(parser, "a list of what, ok, detail; with --gpu: what, judgement, found, fix")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="also draw all zones over the newest images: FILE.png or FILE.svg"
     )
@@ -42,8 +48,7 @@ def run(options: argparse.Namespace) -> int:
         configuration = config.load(options.config)
     except ConfigurationError as problem:
         if options.json:
-            found = [{"what": "configuration", "ok": False, "detail": line} for line in problem.problems]
-            print(json.dumps(found))  # noqa: T201
+            print_json([{"what": "configuration", "ok": False, "detail": line} for line in problem.problems])
         return complain(problem)
     if options.picture is not None:
         try:
@@ -55,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     table = Table("what", "", "found", title=f"station check {options.config}")
     findings = list(check(configuration))
     if options.json:
-        print(json.dumps([asdict(finding) for finding in findings]))  # noqa: T201
+        print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             mark = coloured("ok", "green") if finding.ok else coloured("wrong", "red")
@@ -71,9 +76,12 @@ def run_gpu(options: argparse.Namespace) -> int:
     except ConfigurationError as problem:
         return complain(problem)
     shown = console(soft_wrap=True)  # commands must stay on one line, to be copied
-    can_run = True
-    for link in check_gpu(configuration):
-        can_run = can_run and link.judgement is not Judgement.MISSING
+    links = list(check_gpu(configuration))
+    can_run = all(link.judgement is not Judgement.MISSING for link in links)
+    if options.json:
+        print_json([{**asdict(link), "judgement": link.judgement.value} for link in links])
+        return 0 if can_run else EXIT_BAD_INPUT
+    for link in links:
         judgement = coloured(f"{link.judgement.value:8}", _COLOURS[link.judgement])
         shown.print(joined(f"{link.what:15} ", judgement, f" {link.found}"))
         if link.fix:

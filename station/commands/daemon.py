@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, ask, complain
+from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, add_json_option, ask, complain, print_json
 from station.configuration.file import ConfigurationError
 from station.control import ControlError
 from station.terminal import coloured, console, joined
@@ -32,11 +31,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     run_parser.set_defaults(run=run)
     status_parser = commands.add_parser("status", help="show the state of a running station")
     add_config_option(status_parser)
-    status_parser.add_argument("--json", action="store_true", help="as JSON")
+    add_json_option(status_parser, "state, online, ready, offline_reason, error, warnings, cameras, counters, and more")
     status_parser.set_defaults(run=status)
     for command, text in _ONE_WORD.items():
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
+        add_json_option(parser, "command; of reload: checksum, recipe")
         parser.set_defaults(run=send)
 
 
@@ -74,9 +74,11 @@ def _import_structlog_alone() -> None:
 def send(options: argparse.Namespace) -> int:
     """One of the one-word commands."""
     try:
-        ask(options.config, {"command": options.command}, RELOAD_TIMEOUT_S)
+        reply = ask(options.config, {"command": options.command}, RELOAD_TIMEOUT_S)
     except (ConfigurationError, ControlError) as problem:
         return complain(problem)
+    if options.json:
+        print_json({"command": options.command, **{name: value for name, value in reply.items() if name != "ok"}})
     return 0
 
 
@@ -87,7 +89,7 @@ def status(options: argparse.Namespace) -> int:
     except (ConfigurationError, ControlError) as problem:
         return complain(problem)
     if options.json:
-        print(json.dumps(state, indent=2))  # noqa: T201
+        print_json(state)
     else:
         console().print(status_table(state))
     return 0

@@ -7,6 +7,7 @@ Exit codes: 0 the ledger balances, every part has a verdict and nothing without 
 from __future__ import annotations
 
 import argparse
+import json
 import socket
 from pathlib import Path
 from typing import get_args
@@ -14,7 +15,7 @@ from typing import get_args
 from engines.errors import EngineError, RuntimeFailure
 from engines.runtimes.names import Asked
 from engines.runtimes.opening import require_usable
-from station.commands.options import EXIT_BAD_INPUT, BadInput
+from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, print_json
 from station.configuration.cameras import MAX_CAMERAS
 from station.control import ControlError
 from station.jobs.plan import PlanBuildError
@@ -66,15 +67,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
                         help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
+    add_json_option(parser, "ledger, truth, confusion, latency_ms, problems, runtime, and more: the report")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    shown = console()
+    shown = console(stderr=options.json)
     with stopped_in_order():
         try:
-            return Demo(_check(options), shown).run(options.report)
+            setup = _check(options)
+            code = Demo(setup, shown).run(options.report)
         except (BadInput, EngineError, ImageFolderError, WorkspaceError) as problem:
             say(f"station demo: {problem}", error=True)
             return EXIT_BAD_INPUT
@@ -82,6 +85,9 @@ def run(options: argparse.Namespace) -> int:
             say(f"station demo: {problem}", error=True)
             bad_input = isinstance(problem, ProcessEnded) and problem.code == EXIT_BAD_INPUT
             return EXIT_BAD_INPUT if bad_input else EXIT_FAILED
+    if options.json:
+        print_json(json.loads(setup.workspace.report.read_text(encoding="utf-8")))
+    return code
 
 
 def _check(options: argparse.Namespace) -> Setup:

@@ -47,7 +47,7 @@ COMMANDS = {
     "backup": ("records.backup", "configuration, engines, records and labels in one file, while it runs"),
     "restore": ("records.backup", "bring a backup back; the station must be stopped"),
     "support-bundle": ("records.backup", "log, configuration, versions and records of an hour in one file"),
-    "trace": ("trace", "show every step of one part with its time"),
+    "trace": ("records.trace", "show every step of one part with its time"),
     "teach": ("engines.teach", "train an engine from a folder of images or from the live line"),
     "recipe": ("recipe", "recipes: list, show, check, select"),
     "audit": ("records.changes", "who changed recipe, engine or configuration, and with what result"),

@@ -6,14 +6,19 @@ Loads nothing but the standard library and what does likewise, since every comma
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from station.configuration.file import control_socket_of
 from station.control import request
 from station.terminal import say
+
+if TYPE_CHECKING:
+    from station.reports.shifts import Calendar
 
 EXIT_BAD_INPUT = 2
 RELOAD_TIMEOUT_S = 90.0
@@ -56,6 +61,49 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     )
     # Read by shtab, which `station completion` uses: files complete it.
     vars(option)["complete"] = {"bash": "_shtab_compgen_files", "zsh": "_files"}
+
+
+def calendar_at(config: Path) -> Calendar:
+    """The clock beside the station of this configuration; that of this computer where there is none that can be read:
+    a broken file takes no command away that does without it.
+    """
+    from station.configuration.load import ConfigurationError, load_station  # noqa: PLC0415
+    from station.reports.shifts import Calendar, calendar_of  # noqa: PLC0415
+
+    try:
+        return calendar_of(load_station(config).settings.station)
+    except ConfigurationError:
+        return Calendar()
+
+
+def add_json_option(parser: argparse._ActionsContainer, holds: str) -> None:
+    """`--json`: one document of JSON on standard output, and nothing else there. `holds`: its keys, for `--help` and
+    docs/commands.md; what stands behind a semicolon is there in some cases only.
+    """
+    parser.add_argument("--json", action="store_true", help=f"as JSON: {holds}")
+
+
+def print_json(value: object) -> None:
+    """The one way to JSON on standard output. Text of others is escaped; a number that is none is null."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False).replace("\x7f", "\\u007f"))  # noqa: T201
+
+
+def show(options: argparse.Namespace, as_json: object, *lines: str) -> None:
+    """What a command has done: JSON where `--json` asks for it, else these lines."""
+    if options.json:
+        print_json(as_json)
+    for line in () if options.json else lines:
+        say(line)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def positive(text: str) -> int:

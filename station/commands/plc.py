@@ -6,15 +6,16 @@ Exit codes of `simulate`: 0 the books balance; 1 they do not, or the run could n
 from __future__ import annotations
 
 import argparse
-import json
+from dataclasses import fields
 from pathlib import Path
 
-from station.commands.options import BadInput, complain
+from station.commands.options import BadInput, add_config_option, add_json_option, calendar_at, complain, print_json
 from station.commissioning import plc_monitor
 from station.commissioning.conformance import command as conformance_command
 from station.commissioning.conformance import run as conformance_run
 from station.commissioning.plc_client import LinkError, ModbusClient, Order, RtuTransport, SerialPort, TcpTransport
 from station.commissioning.plc_monitor import Reader
+from station.simulation.accounts.books import Books
 from station.simulation.parts import choosing
 from station.simulation.parts.pictures import Canvas, ImageFolderError, open_folder
 from station.simulation.parts.rendered import SIZE_PX
@@ -41,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     monitor = actions.add_parser("monitor", help="every point of a station's map, live; reads only")
     add_connection_options(monitor)
     plc_monitor.add_options(monitor)
+    add_config_option(monitor)
     monitor.set_defaults(run=run_monitor)
     conformance = actions.add_parser(
         "conformance", help="does a station keep the rules of docs/plc.md?", description=conformance_command.DESCRIPTION
@@ -87,7 +89,7 @@ def run_monitor(options: argparse.Namespace) -> int:
     """`station plc monitor`."""
     try:
         with client_of(options) as client:
-            return plc_monitor.monitor(options, client, order_of(options))
+            return plc_monitor.monitor(options, client, order_of(options), calendar_at(options.config))
     except (LinkError, OSError) as problem:
         return complain(problem)
 
@@ -127,7 +129,7 @@ def add_simulate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a station.toml for the station")
     parser.add_argument("--engine", type=Path, default=Path("engine"), metavar="DIR", help="for --write-config")
     parser.add_argument("--wait", type=float, default=120.0, metavar="S", help="for TriggerReady; default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="the books as JSON on standard output")
+    add_json_option(parser, ", ".join(field.name for field in fields(Books)))
 
 
 def run_simulate(options: argparse.Namespace) -> int:
@@ -151,7 +153,7 @@ def run_simulate(options: argparse.Namespace) -> int:
     except (BadInput, ImageFolderError, LinkError, OSError, WorkspaceError) as problem:
         return complain(problem)
     if options.json:
-        print(json.dumps(books.as_json(), indent=2))  # noqa: T201
+        print_json(books.as_json())
     print_books(shown, books)
     return EXIT_UNBALANCED if books.problems else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +10,15 @@ from typing import Any
 from rich.table import Table
 
 from engines.errors import EngineError
-from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, reporting
+from station.commands.options import (
+    EXIT_BAD_INPUT,
+    RELOAD_TIMEOUT_S,
+    add_config_option,
+    add_json_option,
+    print_json,
+    reporting,
+)
+from station.commands.options import show as show_done
 from station.configuration import load as config
 from station.configuration import recipes
 from station.configuration.load import ConfigurationError, LoadedConfiguration
@@ -20,7 +27,7 @@ from station.control import ControlError, StationNotRunning, request
 from station.daemon.change_record import ChangeRefused, check_features
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.schema import RecordingError
-from station.terminal import coloured, console, say
+from station.terminal import coloured, console
 
 _BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, LimitsError, SelectionError)
 SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")
@@ -37,15 +44,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         added.set_defaults(run=reporting(run, *_BAD_INPUT))
         return added
 
-    action(actions, "list", list_recipes, "all recipes, and which one is active").add_argument(
-        "--json", action="store_true", help="as JSON"
-    )
-    action(actions, "show", show, "one recipe, laid over station.toml").add_argument("name", metavar="NAME")
-    action(actions, "check", check, "whether recipes and their engines can be used").add_argument(
-        "names", nargs="*", metavar="NAME", help="none: all of them"
-    )
+    listing = action(actions, "list", list_recipes, "all recipes, and which one is active")
+    add_json_option(listing, "a list of name, number, description, checksum, problem, in_force")
+    showing = action(actions, "show", show, "one recipe, laid over station.toml")
+    showing.add_argument("name", metavar="NAME")
+    add_json_option(showing, f"checksum, {', '.join(SHOWN)}; it always is")
+    checking = action(actions, "check", check, "whether recipes and their engines can be used")
+    checking.add_argument("names", nargs="*", metavar="NAME", help="none: all of them")
+    add_json_option(checking, "a list of name, problems")
     selecting = action(actions, "select", select, "change to another recipe")
     selecting.add_argument("recipe", metavar="NAME", help="name or number")
+    add_json_option(selecting, "recipe, active")
     selecting.add_argument("--without-engine", action="store_true", help="also a recipe that is still to be taught")
 
 
@@ -55,7 +64,7 @@ def list_recipes(options: argparse.Namespace) -> int:
     in_force = _in_force(station)
     rows = [_row(station, name, in_force) for name in recipes.names(recipes.folder_of(station.path))]
     if options.json:
-        print(json.dumps(rows, indent=2))  # noqa: T201
+        print_json(rows)
         return 0
     table = Table("number", "name", "", "description", "checksum", title=f"recipes of {station.path}")
     for row in rows:
@@ -70,7 +79,7 @@ def show(options: argparse.Namespace) -> int:
     """Everything a recipe decides, with what it leaves to station.toml, as JSON."""
     loaded = config.load(options.config, options.name)
     settings = loaded.settings.model_dump(mode="json", include=set(SHOWN), exclude_none=True)
-    print(json.dumps({"checksum": loaded.recipe_checksum, **settings}, indent=2))  # noqa: T201
+    print_json({"checksum": loaded.recipe_checksum, **settings})
     return 0
 
 
@@ -78,14 +87,17 @@ def check(options: argparse.Namespace) -> int:
     """Loads every recipe with its engine; exit code 2 when any is wrong."""
     station = config.load_station(options.config)
     names = options.names or recipes.names(recipes.folder_of(station.path))
-    table = Table("recipe", "", "found", title=f"station recipe check {station.path}")
-    wrong = False
-    for name in names:
-        problems = list(_problems(station, name))
-        wrong = wrong or bool(problems)
-        table.add_row(name, coloured("wrong", "red") if problems else coloured("ok", "green"), "\n".join(problems))
-    console().print(table)
-    return EXIT_BAD_INPUT if wrong or not names else 0
+    if not names:
+        raise ConfigurationError(station.path, [f"there are no recipes: {recipes.folder_of(station.path)}"])
+    found = {name: list(_problems(station, name)) for name in names}
+    if options.json:
+        print_json([{"name": name, "problems": problems} for name, problems in found.items()])
+    else:
+        table = Table("recipe", "", "found", title=f"station recipe check {station.path}")
+        for name, problems in found.items():
+            table.add_row(name, coloured("wrong", "red") if problems else coloured("ok", "green"), "\n".join(problems))
+        console().print(table)
+    return EXIT_BAD_INPUT if any(found.values()) else 0
 
 
 def select(options: argparse.Namespace) -> int:
@@ -101,9 +113,10 @@ def select(options: argparse.Namespace) -> int:
         write_selection(
             station.work_dir, SelectedRecipe(recipe=chosen, who="station recipe select", wall_time=time.time())
         )
-        say(f"{chosen} is selected for the next start: no station runs")
+        said = f"{chosen} is selected for the next start: no station runs"
+        show_done(options, {"recipe": chosen, "active": False}, said)
         return 0
-    say(f"{answer['recipe']} is active")
+    show_done(options, {"recipe": answer["recipe"], "active": True}, f"{answer['recipe']} is active")
     return 0
 
 

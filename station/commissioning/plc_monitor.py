@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from enum import IntEnum
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -33,6 +32,7 @@ from station.commissioning.plc_client import (
     points_in,
 )
 from station.line.handshake.messages import Command, StationState
+from station.reports.shifts import Calendar
 from station.terminal import console, say
 
 HIGHLIGHT_S = 2.0
@@ -55,11 +55,11 @@ class Change:
     before: Value | None
     value: Value
 
-    def as_row(self) -> dict[str, object]:
-        when = datetime.fromtimestamp(self.time_s, timezone.utc).isoformat(timespec="milliseconds")
+    def as_row(self, calendar: Calendar) -> dict[str, object]:
+        """For scripts and spreadsheets, with the time as the clock beside the station shows it."""
         point = self.point
         return {
-            "time": when,
+            "time": calendar.iso(self.time_s),
             "area": point.area.value,
             "address": point.address,
             "name": point.name,
@@ -140,12 +140,12 @@ class Reader:
         return areas
 
 
-def recorder(file: TextIO, *, as_csv: bool, with_head: bool) -> Callable[[list[Change]], None]:
+def recorder(file: TextIO, calendar: Calendar, *, as_csv: bool, with_head: bool) -> Callable[[list[Change]], None]:
     """What appends changes to the file, as CSV or as JSON lines."""
     if not as_csv:
 
         def write_lines(changes: list[Change]) -> None:
-            file.writelines(json.dumps(change.as_row()) + "\n" for change in changes)
+            file.writelines(json.dumps(change.as_row(calendar)) + "\n" for change in changes)
             file.flush()
 
         return write_lines
@@ -155,7 +155,7 @@ def recorder(file: TextIO, *, as_csv: bool, with_head: bool) -> Callable[[list[C
         table.writeheader()
 
     def write_rows(changes: list[Change]) -> None:
-        table.writerows(change.as_row() for change in changes)
+        table.writerows(change.as_row(calendar) for change in changes)
         file.flush()
 
     return write_rows
@@ -163,13 +163,18 @@ def recorder(file: TextIO, *, as_csv: bool, with_head: bool) -> Callable[[list[C
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print all points once and end")
-    parser.add_argument("--json", action="store_true", help="JSON: with --once all points, else a line per change")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="as JSON: a line of time, area, address, name, before, value, words per change; with --once: coil, "
+        "discrete_input, input_register, holding_register",
+    )
     parser.add_argument("--record", type=Path, metavar="FILE", help="append changes: .csv, else JSON lines")
     parser.add_argument("--period", type=float, default=0.1, metavar="S", help="seconds between scans (%(default)s)")
     parser.add_argument("--for", dest="seconds", type=float, metavar="S", help="end after S seconds")
 
 
-def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> int:
+def monitor(options: argparse.Namespace, client: ModbusClient, order: Order, calendar: Calendar) -> int:
     """Shows the map until interrupted. Raises LinkError when the first scan fails, OSError for the file."""
     reader = Reader(client, order)
     try:
@@ -181,9 +186,9 @@ def monitor(options: argparse.Namespace, client: ModbusClient, order: Order) -> 
         if options.record is not None:
             is_new = not options.record.exists() or options.record.stat().st_size == 0
             file = closing.enter_context(options.record.open("a", newline=""))
-            outlets.append(recorder(file, as_csv=options.record.suffix == ".csv", with_head=is_new))
+            outlets.append(recorder(file, calendar, as_csv=options.record.suffix == ".csv", with_head=is_new))
         if options.json and not options.once:
-            outlets.append(recorder(sys.stdout, as_csv=False, with_head=False))
+            outlets.append(recorder(sys.stdout, calendar, as_csv=False, with_head=False))
         for show in outlets:
             show(first)
         if options.once:

@@ -36,6 +36,11 @@ class Label:
     role: str
     at: float
 
+    def as_json(self) -> dict[str, str | None]:
+        """For scripts: what holds, and who says it."""
+        named = {"label": self.label, "defect_class": self.defect_class, "severity": self.severity}
+        return {**named, "camera": self.camera, "why": self.comment, "who": self.reviewer}
+
     def __str__(self) -> str:
         of = f" ({self.defect_class})" if self.defect_class else ""
         view = f", camera {self.camera}" if self.camera else ""

@@ -304,13 +304,17 @@ def parts(
     recipe: str | None = None,
     with_image: bool = False,
     production: bool = False,
+    between: tuple[float, float] | None = None,
     newest: int | None = None,
 ) -> Iterator[PartRow]:
     """Parts in the order they were written: of one session, an id, some verdicts, a recipe, with image, without those
-    of challenge tests; newest n.
+    of challenge tests, triggered from `between[0]` to just before `between[1]`; newest n.
     """
     conditions = ["1"]
     values: list[Any] = []
+    if between is not None:
+        conditions.append("wall_time >= ? AND wall_time < ?")
+        values.extend(between)
     for column, wanted in (("session", session), ("part_id", part_id), ("acquisition_id", acquisition_id)):
         if wanted is not None:
             conditions.append(f"{column} = ?")

@@ -42,12 +42,13 @@ def cell_of(seen: Seen, calendar: Calendar) -> Cell:
     part = seen.part
     view = seen.views[0] if seen.views else None
     camera = f"camera {view.row.camera}, " if view is not None and len(part.views) > 1 else ""
+    when = calendar.clock(part.wall_time)[len("2026-") :]
     return Cell(
         part.verdict,
         view,
         f"part {part.part_id}",
         (
-            f"{calendar.local(part.wall_time):%m-%d %H:%M:%S}, {camera}{score_in_words(part.score, part.reject_score)}",
+            f"{when}, {camera}{score_in_words(part.score, part.reject_score)}",
             "; ".join(one_line(reason) for reason in part.reason_list),
         ),
     )

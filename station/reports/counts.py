@@ -75,7 +75,7 @@ def _named(rows: list[tuple[Any, Verdict, int]], by: By, calendar: Calendar) -> 
                 shift = calendar.shift_at(moment)
             yield str(shift), verdict, number
         elif by == "hour":
-            yield f"{calendar.local(60 * value):%Y-%m-%d %H:00 %z}", verdict, number
+            yield calendar.hour(60 * value), verdict, number
         elif by == "reason":
             yield reason_text(value), verdict, number
         else:

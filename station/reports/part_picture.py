@@ -116,9 +116,9 @@ def draw_legend(drawing: Drawing, x: float, y: float, *, zones: bool) -> None:
 def facts(seen: Seen, calendar: Calendar) -> list[str]:
     """What else there is to know of the part, a line each."""
     part = seen.part
-    when = calendar.local(part.wall_time)
+    when = calendar.in_words(part.wall_time)
     lines = [
-        f"{when:%Y-%m-%d %H:%M:%S %z}, shift {calendar.shift_at(part.wall_time)}, recipe {one_line(part.recipe)}, "
+        f"{when}, shift {calendar.shift_at(part.wall_time)}, recipe {one_line(part.recipe)}, "
         f"engine {one_line(part.engine_id[:12]) or 'none'}",
         f"session {one_line(part.session)}, acquisition {part.acquisition_id}",
     ]

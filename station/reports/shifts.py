@@ -14,17 +14,26 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from station.configuration.model import StationSection
 
 WHOLE_DAY = (("day", time(0)),)
+Precision = Literal["min", "s", "ms"]
+_PRECISIONS: dict[Precision, str] = {"min": "minutes", "s": "seconds", "ms": "milliseconds"}
+_ROUNDED_S = 1e-6
+"""A moment as text is rounded to a microsecond; so found again by its text."""
 _AGO = re.compile(r"([0-9]{1,6})(min|h|d)")
 _SECONDS = {"min": 60, "h": 3600, "d": 86400}
 _YEARS = range(1971, 2200)
 _TIMES = 'as 06:00, 2026-11-29, "2026-11-29 06:00", 2026-11-29T06:00+01:00, or 30min, 8h, 7d ago'
+_WRITTEN = (
+    r"(?P<day>\d{4}-\d\d-\d\d)?[ T]?(?P<minute>\d{1,2}:\d\d)?(:(?P<second>\d\d)(\.(?P<part>\d{3}|\d{6}))?)?"
+    r"(Z|[+-]\d\d:\d\d)?"
+)
+_WRITTEN_AS = "as 06:00, 06:00:12, 2026-11-29, 2026-11-29T06:00:12, 2026-11-29T06:00:12.250+01:00"
 
 
 class TimeError(ValueError):
@@ -63,6 +72,44 @@ class Calendar:
         if self._zone is not None:
             return datetime.fromtimestamp(moment, self._zone)
         return datetime.fromtimestamp(moment).astimezone()
+
+    def in_words(self, moment: float | None, to: Precision = "s") -> str:
+        """The moment for people, in a sentence: `2026-11-29 06:00:00 +01:00`; empty without one.
+
+        `to`: `min`, `s`, `ms`.
+        """
+        return "" if moment is None else f"{self.clock(moment, to)} {self.local(moment).isoformat()[-6:]}"
+
+    def clock(self, moment: float | None, to: Precision = "s") -> str:
+        """The same without the distance from UTC, for tables and pictures, which have little room. Twice a year it is
+        the same for two moments.
+        """
+        if moment is None:
+            return ""
+        return self.local(moment).replace(tzinfo=None).isoformat(" ", _PRECISIONS[to])
+
+    def stamp(self, moment: float) -> str:
+        """The moment in the name of a file: `20261129T060000+0100`."""
+        return f"{self.local(moment):%Y%m%dT%H%M%S%z}"
+
+    def hour(self, moment: float) -> str:
+        """The hour in which the moment lies: `2026-11-29 06:00 +01:00`. One that the clock shows twice is two."""
+        hour = self.local(moment).replace(minute=0, second=0, microsecond=0).isoformat(" ", "minutes")
+        return f"{hour[:-6]} {hour[-6:]}"
+
+    def iso(self, moment: float) -> str:
+        """The moment for scripts: ISO 8601 with the distance from UTC, to the ms."""
+        return self.local(moment).isoformat(timespec="milliseconds")
+
+    def of_text(self, text: str, to: Precision = "s") -> str:
+        """A moment that was written as ISO 8601 with its zone, as `clock` shows it; any other text as it stands."""
+        moment = _moment_of(text)
+        return text if moment is None else self.clock(moment, to)
+
+    def iso_of_text(self, text: str) -> str:
+        """As `of_text`, for scripts."""
+        moment = _moment_of(text)
+        return text if moment is None else self.iso(moment)
 
     def first(self, clock: datetime) -> float:
         """The first moment at which the clock shows at least `clock`."""
@@ -123,6 +170,21 @@ class Calendar:
         except (ValueError, OverflowError) as problem:
             raise TimeError(f'"{text}" is no time; allowed: {_TIMES}') from problem
 
+    def span(self, text: str, now: float) -> tuple[float, float]:
+        """From when to just before when a person means by a time: the day, minute, second or ms that is written.
+
+        Raises TimeError; also for a time that lies some hours ago: it names none.
+        """
+        written = re.fullmatch(_WRITTEN, text.strip())
+        if written is None:
+            raise TimeError(f'"{text}" names no minute and no second; allowed: {_WRITTEN_AS}')
+        start = self.moment(text.strip(), now)
+        if not written["minute"]:
+            return start, self.moment(text.strip(), now, is_end=True)  # a whole day
+        digits = len(written["part"] or "")
+        lasts_s = 10.0**-digits if digits else 1.0 if written["second"] else 60.0
+        return start - _ROUNDED_S, start + lasts_s - _ROUNDED_S
+
     def _of_day(self, name: str, day: str) -> Shift:
         try:
             wanted = date.fromisoformat(day)
@@ -147,3 +209,12 @@ def calendar_of(station: StationSection) -> Calendar:
     """Clock and shifts of a configuration."""
     zone = None if station.time_zone is None else ZoneInfo(station.time_zone)
     return Calendar(zone, [(one.name, time.fromisoformat(one.start)) for one in station.shifts] or WHOLE_DAY)
+
+
+def _moment_of(text: str) -> float | None:
+    """None: no time with its zone."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return None if found.tzinfo is None else found.timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -77,12 +77,25 @@ def find(connection: sqlite3.Connection, row: PartRow) -> Trace:
 
 
 def candidates(
-    connection: sqlite3.Connection, number: int, *, session: str | None, by_acquisition: bool
+    connection: sqlite3.Connection,
+    number: int,
+    *,
+    session: str | None,
+    by_acquisition: bool,
+    between: tuple[float, float] | None = None,
+    newest: int | None = None,
 ) -> list[PartRow]:
-    """All parts with this part id (or AcquisitionId), oldest first."""
-    if by_acquisition:
-        return list(parts(connection, session=session, acquisition_id=number))
-    return list(parts(connection, session=session, part_id=number))
+    """The parts with this part id (or AcquisitionId), oldest first; `newest`: at most this number of them."""
+    part_id, acquisition_id = (None, number) if by_acquisition else (number, None)
+    rows = parts(
+        connection,
+        session=session,
+        part_id=part_id,
+        acquisition_id=acquisition_id,
+        between=between,
+        newest=newest,
+    )
+    return list(rows)
 
 
 def trace(row: PartRow, session_events: Iterator[EventRow], pushed: Iterable[Ejection] = ()) -> Trace:

@@ -138,7 +138,9 @@ def test_text_names_step_verdict_and_older_parts(records: Path, capsys: pytest.C
     code, out, _ = run(capsys, 1002, "--records", records)
     assert code == 0
     assert "ERROR" in out
-    assert "1 older with this number, the last: s1 acquisition 2" in " ".join(out.split())
+    said = " ".join(out.split())
+    assert "the same number, older: FAIL --at 2027-01-15T" in said
+    assert said.endswith("--session s1")
     code, out, _ = run(capsys, 1002, "--records", records, "--session", "s1")
     assert "anomaly score above the reject limit: detail" in out
     assert "acknowledged" in out

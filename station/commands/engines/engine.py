@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from getpass import getpass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from engines.bundle.files import FRAME_FILE, variant_file
-from engines.bundle.kinds import kinds_in_words
-from engines.bundle.known_defects import said_of
-from engines.bundle.manifest import VARIANTS_ANSWERS, Manifest, PossibleVariants
-from engines.bundle.reviews import counted
+from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.errors import EngineError, StoreError
 from engines.signatures.secret_key import read_secret_key
-from engines.store.gate import Said, cost_in_words, images_in_words
+from engines.store.gate import Said
 from engines.store.signed import beside
 from engines.store.store import Change, EngineStore, manifest_of
 from engines.store.versions import Version
 from station.commands.engines.compare import add_compare_parser
+from station.commands.engines.facts import as_json, facts, signer_of
 from station.commands.engines.plan import add_build_parser
 from station.commands.engines.teach import price_table
-from station.commands.options import EXIT_BAD_INPUT, RELOAD_TIMEOUT_S, add_config_option, complain
+from station.commands.options import (
+    EXIT_BAD_INPUT,
+    RELOAD_TIMEOUT_S,
+    add_config_option,
+    add_json_option,
+    complain,
+    print_json,
+)
+from station.commands.options import show as show_done
 from station.commands.progress import add_progress_option, end, signs_of
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError, request
 from station.jobs.engine_check import check_engine
+from station.reports.shifts import calendar_of
 from station.terminal import coloured, console, say
 
 CONFIRM_TIMEOUT_S = 10.0
-_ENGINE_FOLDERS = {"golden", "sample", "location"}
+_JSON = {
+    "list": "store, engines, history",
+    "show": "the manifest of the engine",
+    "verify": "a list of version, ok, detail",
+    "activate": "active, before, in_use, detail",
+    "rollback": "active, before, in_use, detail",
+    "export": "file, version, sha256, signature",
+    "import": "version, signed_by",
+}
 _VERSION_HELP = "number, name or start of the id; `active`; `latest`"
 
 
@@ -51,14 +65,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def action(name: str, run: Callable[[argparse.Namespace, LoadedConfiguration, EngineStore], int], text: str) -> Any:
         added = actions.add_parser(name, help=text)
         add_config_option(added)
+        add_json_option(added, _JSON[name])
         added.set_defaults(run=_with_store(run))
         return added
 
-    listing = action("list", list_engines, "all versions, which one is active, and what was done")
-    listing.add_argument("--json", action="store_true", help="as JSON")
+    action("list", list_engines, "all versions, which one is active, and what was done")
     showing = action("show", show, "one version: what it is, its limits, what it was taught from")
     showing.add_argument("version", nargs="?", default="active", metavar="VERSION", help=_VERSION_HELP)
-    showing.add_argument("--json", action="store_true", help="its manifest as JSON")
     verifying = action("verify", verify, "check hashes and golden images of versions")
     verifying.add_argument("versions", nargs="*", metavar="VERSION", help=f"{_VERSION_HELP}; none: all")
     add_progress_option(verifying)
@@ -120,12 +133,14 @@ def _with_store(
     return run_with_store
 
 
-def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+def list_engines(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """All versions and the last events."""
     active = _active_or_none(store)
+    calendar = calendar_of(configuration.settings.station)
     if options.json:
-        rows = [_as_json(version, active) for version in store.versions()]
-        print(json.dumps({"store": str(store.path), "engines": rows}, indent=2))  # noqa: T201
+        rows = [as_json(version, active, calendar) for version in store.versions()]
+        history = [{**asdict(event), "time": calendar.iso_of_text(event.time)} for event in store.events()]
+        print_json({"store": store.path, "engines": rows, "history": history})
         return 0
     table = Table("version", "", "made", "detector", "images", "removed", title=f"engines in {store.path}")
     for version in store.versions():
@@ -137,32 +152,37 @@ def list_engines(options: argparse.Namespace, _: LoadedConfiguration, store: Eng
             continue
         taught = manifest.training
         counts = str(taught.image_count), str(taught.removed_count)
-        table.add_row(version.name, mark, manifest.created, manifest.detector, *counts)
+        table.add_row(version.name, mark, calendar.of_text(manifest.created), manifest.detector, *counts)
     console().print(table)
     events = Table("when", "who", "what", "from", "to", "why", title="history, newest last")
     for event in store.events()[-10:]:
         why = f"{event.why} (signed by key {event.signed_by})".strip() if event.signed_by else event.why
-        events.add_row(event.time, event.who, event.action.value, event.before or "", event.after or "", why)
+        events.add_row(
+            calendar.of_text(event.time), event.who, event.action.value, event.before or "", event.after or "", why
+        )
     if events.row_count:
         console().print(events)
     return 0
 
 
-def show(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
+def show(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """One version."""
+    calendar = calendar_of(configuration.settings.station)
     version = store.find(options.version)
     manifest = manifest_of(version)
     if options.json:
-        print(json.dumps(manifest.model_dump(mode="json"), indent=2))  # noqa: T201
+        print_json(manifest.model_dump(mode="json"))
         return 0
     table = Table(show_header=False, title=f"engine {version.name}")
-    for key, value in _facts(version, manifest).items():
+    for key, value in facts(version, manifest, calendar).items():
         table.add_row(key, value)
-    table.add_row("signed by", _signer(version, store))
+    table.add_row("signed by", signer_of(version, store))
     for event in store.events():
         if version.name in (event.before, event.after):
             by_key = f" (signed by key {event.signed_by})" if event.signed_by else ""
-            table.add_row(f"{event.time} {event.action.value}", f"{event.who} {event.why}".strip() + by_key)
+            table.add_row(
+                f"{calendar.of_text(event.time)} {event.action.value}", f"{event.who} {event.why}".strip() + by_key
+            )
     shown = console()
     shown.print(table)
     if manifest.reviews is not None:
@@ -175,19 +195,25 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
     versions = [store.find(selector) for selector in options.versions] or store.versions()
     if not versions:
         raise StoreError(f'store "{store.path}" holds no engine')
-    table = Table("version", "", "found")
-    signs, wrong = signs_of(options), []
+    found: list[dict[str, Any]] = []
+    signs = signs_of(options)
     for number, version in enumerate(versions):
         signs("verify", number, len(versions))
         try:
             signer = store.verify(version)
         except EngineError as problem:
-            wrong.append(f"{version.name}: {problem}")
-            table.add_row(version.name, coloured("wrong", "red"), str(problem))
+            found.append({"version": version.name, "ok": False, "detail": str(problem)})
         else:
             by_key = "" if signer is None else f"; signed by {signer}"
-            table.add_row(version.name, coloured("ok", "green"), f"hashes and golden images agree{by_key}")
-    if options.progress is None:
+            found.append({"version": version.name, "ok": True, "detail": f"hashes and golden images agree{by_key}"})
+    wrong = [f"{one['version']}: {one['detail']}" for one in found if not one["ok"]]
+    if options.json:
+        print_json(found)
+    elif options.progress is None:
+        table = Table("version", "", "found")
+        for one in found:
+            mark = coloured("ok", "green") if one["ok"] else coloured("wrong", "red")
+            table.add_row(one["version"], mark, one["detail"])
         console().print(table)
     end(options, verified=[version.name for version in versions], failed=wrong)
     return EXIT_BAD_INPUT if wrong else 0
@@ -209,9 +235,12 @@ def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
     version = store.find(options.version)
     key = None if options.sign is None else read_secret_key(options.sign, _password)
     exported = store.export(version, options.output, sign=key)
-    say(f"{options.output}: engine {version.name}, sha256 {exported.sha256}")
+    lines = [f"{options.output}: engine {version.name}, sha256 {exported.sha256}"]
     if exported.signature is not None:
-        say(f"{exported.signature}: " + ("its signature" if key is None else f"signed with key {key.key_id}"))
+        by = "its signature" if key is None else f"signed with key {key.key_id}"
+        lines.append(f"{exported.signature}: {by}")
+    written = {"file": options.output, "version": version.name, "sha256": exported.sha256}
+    show_done(options, {**written, "signature": exported.signature}, *lines)
     return 0
 
 
@@ -229,7 +258,8 @@ def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: En
         version = store.import_archive(options.source, why=options.why, sha256=options.sha256)
     signer = store.signer(version)
     by_key = "" if signer is None else f", signed by {signer}"
-    say(f"{version.name} is in the store{by_key}; to use it: station engine activate {version.number}")
+    said = f"{version.name} is in the store{by_key}; to use it: station engine activate {version.number}"
+    show_done(options, {"version": version.name, "signed_by": None if signer is None else str(signer)}, said)
     if signer is None and (options.sign is not None or (not is_folder and beside(options.source).exists())):
         say("its signature is by a key that is not trusted here and was not kept: [engine] trusted_keys", error=True)
     return 0
@@ -240,14 +270,6 @@ def _password() -> str:
     return getpass("password of the secret key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
-def _signer(version: Version, store: EngineStore) -> str:
-    try:
-        signer = store.signer(version)
-    except EngineError as problem:
-        return str(problem)
-    return "nobody who is trusted here" if signer is None else f"{signer}: {signer.comment}"
-
-
 def _take_up(
     options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore, change: Change
 ) -> int:
@@ -255,7 +277,8 @@ def _take_up(
     socket = configuration.control_socket
     if options.no_reload or _loaded_engine(socket) is None:
         why = "the station was not asked (--no-reload)" if options.no_reload else "no station runs"
-        say(f"{change.after} is active; {why}: the next start or reload takes it up")
+        said = f"{change.after} is active; {why}: the next start or reload takes it up"
+        show_done(options, _taken_up(change, in_use=False, detail=why), said)
         return 0
     try:
         request(socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
@@ -268,8 +291,15 @@ def _take_up(
     assert change.after is not None
     if not _confirmed(socket, change.after):
         return complain(f"{change.after} is active, but the station uses {_loaded_engine(socket)}: station status")
-    say(f"{change.after} is active, and the station uses it" + (f"; before: {change.before}" if change.before else ""))
+    said = f"{change.after} is active, and the station uses it" + (
+        f"; before: {change.before}" if change.before else ""
+    )
+    show_done(options, _taken_up(change, in_use=True, detail=""), said)
     return 0
+
+
+def _taken_up(change: Change, *, in_use: bool, detail: str) -> dict[str, Any]:
+    return {"active": change.after, "before": change.before, "in_use": in_use, "detail": detail}
 
 
 def _restore(configuration: LoadedConfiguration, store: EngineStore) -> None:
@@ -309,47 +339,3 @@ def _active_or_none(store: EngineStore) -> Version | None:
     except StoreError as problem:
         complain(problem)
         return None
-
-
-def _as_json(version: Version, active: Version | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"version": version.name, "active": version == active, "path": str(version.path)}
-    try:
-        manifest = manifest_of(version)
-    except EngineError as problem:
-        return {**row, "problem": str(problem)}
-    return {**row, "engine_id": manifest.engine_id, "created": manifest.created, "detector": manifest.detector}
-
-
-def _facts(version: Version, manifest: Manifest) -> dict[str, str]:
-    taught, limits = manifest.training, manifest.calibration
-    beside = sorted({entry.name for entry in version.path.iterdir() if entry.is_dir()} - _ENGINE_FOLDERS)
-    graphs = {
-        variant_file(name): f"{entry.parity.candidate}: {entry.parity.summary()}"
-        for name, entry in manifest.variants.items()
-    }
-    if manifest.frame is not None:
-        kind = "grey" if manifest.frame.grey else "colour"
-        graphs[FRAME_FILE] = f"prepares {kind} frames of {manifest.frame.width} x {manifest.frame.height} px on a GPU"
-    return {
-        "id": manifest.engine_id,
-        "folder": str(version.path),
-        "made": manifest.created,
-        "detector": f"{manifest.detector}, input {manifest.input.width} x {manifest.input.height} px",
-        "taught from": f"{taught.image_count} images, {taught.removed_count} of them removed as not like the others",
-        "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
-        **({"possible variants": _variants_in_words(found)} if (found := manifest.possible_variants) else {}),
-        "finds": "\n".join(manifest.detection.in_words()) if manifest.detection else "not measured",
-        "promise": limits.promise,
-        **({} if manifest.known_defects is None else {"known defects": said_of(manifest.known_defects)}),
-        **({} if manifest.kinds is None else {"kinds of defect": kinds_in_words(manifest.kinds)}),
-        **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),
-        **graphs,
-        "made with": ", ".join(f"{package} {version}" for package, version in manifest.software.items()),
-        "beside it": ", ".join(beside),
-    }
-
-
-def _variants_in_words(found: PossibleVariants) -> str:
-    said = {"keep": "good parts, learned", "remove": "defects, left out", None: "not learned, and nobody was asked yet"}
-    cost = "" if found.answer == "keep" else f"; {cost_in_words(found)}"
-    return f"{images_in_words(found)}: {said[found.answer]}{cost}"

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from engines.cores import usable_cores
 from engines.teach_request import name_or_file
-from station.commands.options import complain
+from station.commands.options import add_json_option, complain, print_json
 from station.jobs.process import JobError, run_job
 from station.jobs.progress import ProgressBar
 from station.jobs.teaching import as_arguments
@@ -70,6 +70,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--accept-other-source", action="store_true", help="keep results made by other versions of source or options"
     )
+    add_json_option(parser, "report, failed, results")
     parser.set_defaults(run=run)
 
 
@@ -87,6 +88,11 @@ def run(options: argparse.Namespace) -> int:
             run_job(command, what="the evaluation", threads=1, on_progress=bar.show)
     except JobError as problem:
         return complain(problem)
+    results = json.loads((options.output / "results.json").read_text(encoding="utf-8"))
+    if options.json:
+        failed = sum(result["error"] is not None for result in results)
+        print_json({"report": options.output / "report.md", "failed": failed, "results": results})
+        return 1 if failed else 0
     return _show(options.output)
 
 

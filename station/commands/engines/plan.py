@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -12,13 +13,12 @@ from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
 from engines.store.versions import find_version, is_there
-from station.commands.options import add_config_option, complain
+from station.commands.options import add_config_option, add_json_option, complain, show
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.plan import PlanBuildError, build_plan
 from station.jobs.progress import ProgressBar
 from station.line.inspection.loading import engine_threads
-from station.terminal import say
 
 
 def add_build_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,6 +40,7 @@ def add_build_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser
     )
     parser.add_argument("--precision", choices=get_args(Precision), help="default: [engine] precision")
     parser.add_argument("--again", action="store_true", help="also when there is a plan already")
+    add_json_option(parser, "engine, built, detail")
     add_config_option(parser)
     parser.set_defaults(run=run)
 
@@ -53,19 +54,21 @@ def run(options: argparse.Namespace) -> int:
         maker = PlanMaker(read_bundle(engine), precision)
         found = maker.find()
         if found.state is PlanState.READY and not options.again:
-            say(f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew")
+            said = f"{engine.name}: there is a plan for this GPU already, {found.detail}; --again builds it anew"
+            show(options, {"engine": engine, "built": None, "detail": found.detail}, said)
             return 0
         threads = engine_threads(configuration.settings.engine.threads)
         with ProgressBar(steps_nest=True) as bar:
             built = build_plan(engine, precision=precision, threads=threads, on_progress=bar.show)
     except (ConfigurationError, EngineError, PlanBuildError) as problem:
         return complain(problem)
-    say(
+    lines = [
         f"{engine.name}: plan {built.name} ({built.plan_bytes / 1e6:.1f} MB) by TensorRT {built.tensorrt} {precision} "
         f"for {built.gpu}; against ONNX Runtime: {built.parity}"
-    )
+    ]
     if built.frames:
-        say(f"{engine.name}: frames are prepared {built.frames}")
+        lines.append(f"{engine.name}: frames are prepared {built.frames}")
+    show(options, {"engine": engine, "built": asdict(built), "detail": ""}, *lines)
     return 0
 
 

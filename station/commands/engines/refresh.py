@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ from engines.cores import usable_cores
 from engines.errors import EngineError
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from station.commands.engines.engine import store_of
-from station.commands.options import add_config_option, complain, positive
+from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
 from station.commands.progress import add_progress_option, end, fail, sign
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
@@ -66,6 +66,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--only", type=Path, metavar="FILE", help="SESSION/ACQUISITION_ID of parts, one a line: these")
     parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
     add_options(parser, _OPTIONS, threads={"type": positive, "help": "CPU threads; default: all cores but one"})
+    add_json_option(parser, "candidate, path, notes, comparison")
     add_config_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=run)
@@ -99,7 +100,10 @@ def run(options: argparse.Namespace) -> int:
     except (RefreshError, JobError, ConfigurationError, EngineError) as problem:
         fail(options, problem)
         return complain(problem)
-    if options.progress is None:
+    if options.json:
+        named = {"candidate": done.candidate.name, "path": done.candidate.path, "notes": list(done.notes)}
+        print_json({**named, "comparison": asdict(done.comparison)})
+    elif options.progress is None:
         _show(done, options.config)
     end(options, version=done.candidate.name)
     return 0

@@ -16,7 +16,7 @@ from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Reviews
 from engines.bundle.reviews import advice, price_header, price_rows
 from engines.teach_request import FROM_LINE, OPTIONS, add_options, request_from
-from station.commands.options import add_config_option, ask, complain
+from station.commands.options import add_config_option, add_json_option, ask, complain, print_json
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
 from station.jobs.process import JobError
@@ -42,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--parts", type=int, metavar="N", help="the next N parts of the running station")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the new engine; must not exist yet")
     add_options(parser, FROM_LINE)
+    add_json_option(parser, "engine, engine_id, images, removed, promise, finds, reviews, warnings, question, and more")
     add_config_option(parser)
     folder = parser.add_argument_group("with --images")
     add_options(folder, _FROM_FOLDER)
@@ -64,6 +65,9 @@ def run(options: argparse.Namespace) -> int:
             summary = _from_folder(options, bar) if options.images else _from_line(options, bar)
     except (JobError, ConfigurationError, ControlError) as problem:
         return complain(problem)
+    if options.json:
+        print_json({"engine": options.output, **summary})
+        return 0
     shown = console()
     shown.print(summary_table(options.output, summary))
     shown.print(price_table(Reviews.model_validate_json(json.dumps(summary["reviews"]))))

@@ -6,14 +6,21 @@ import argparse
 import getpass
 from typing import TYPE_CHECKING
 
-from station.commands.options import add_config_option, complain, reporting
+from station.commands.options import add_config_option, add_json_option, complain, reporting, show
 from station.configuration.load import ConfigurationError, load_station
-from station.terminal import console, one_line, say
+from station.terminal import one_line, say
 
 if TYPE_CHECKING:
-    from station.access.accounts import Accounts
+    from station.access.accounts import Accounts, User
 
 VIA = "shell"
+_JSON = {
+    "list": "a list of name, roles, state",
+    "add": "name, code",
+    "code": "name, code",
+    "verify": "rows, head, broken",
+    **dict.fromkeys(("roles", "lock", "unlock"), "name, roles, state"),
+}
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             action.add_argument("--role", required=True, metavar="R[,R]",
                                 help="viewer, operator, quality, integrator, maintenance, admin")  # fmt: skip
         add_config_option(action)
+        add_json_option(action, _JSON[name])
         action.set_defaults(run=reporting(run, ConfigurationError))
 
 
@@ -62,22 +70,36 @@ def _done(accounts: Accounts, options: argparse.Namespace) -> int:
     roles = [role.strip() for role in getattr(options, "role", "").split(",")]
     match options.action:
         case "list":
-            for user in accounts.users():
-                console().print(f"{one_line(user.name)}: {', '.join(user.roles)}; {user.state}")
+            people = accounts.users()
+            lines = [f"{one_line(user.name)}: {', '.join(user.roles)}; {user.state}" for user in people]
+            show(options, [_as_json(user) for user in people], *lines)
         case "add":
             code = accounts.invite(options.name, roles, by, via=VIA)
-            say(f"{options.name} chooses a password on the page /welcome with the code {code}, within seven days")
+            said = f"{options.name} chooses a password on the page /welcome with the code {code}, within seven days"
+            show(options, {"name": options.name, "code": code}, said)
         case "code":
             code = accounts.renew_code(options.name, by, via=VIA)
-            say(f"{options.name} chooses a new password on the page /welcome with the code {code}, within seven days")
+            said = f"{options.name} chooses a new password on the page /welcome with the code {code}, within seven days"
+            show(options, {"name": options.name, "code": code}, said)
         case "roles":
             accounts.set_roles(options.name, roles, by, via=VIA)
+            show(options, _as_json(_user(accounts, options.name)))
         case "verify":
             verified = accounts.verified(options.anchor)
-            say(f"{verified.rows} rows are whole, the last hash is {verified.head}")
+            whole = f"{verified.rows} rows are whole, the last hash is {verified.head}"
+            show(options, {"rows": verified.rows, "head": verified.head, "broken": verified.broken or None}, whole)
             if verified.broken:
                 say(f"changed: {verified.broken}", error=True)
                 return 1
         case locking:
             accounts.set_locked(options.name, by, locked=locking == "lock", via=VIA)
+            show(options, _as_json(_user(accounts, options.name)))
     return 0
+
+
+def _user(accounts: Accounts, name: str) -> User:
+    return next(user for user in accounts.users() if user.name.casefold() == name.casefold())
+
+
+def _as_json(user: User) -> dict[str, object]:
+    return {"name": user.name, "roles": list(user.roles), "state": user.state}

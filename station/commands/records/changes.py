@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 from contextlib import closing
 from dataclasses import asdict
 
 from engines.text_file import text_of
-from station.commands.options import BadInput, positive
+from station.commands.options import BadInput, add_json_option, positive, print_json
 from station.commands.records.selecting import add_place_options, place_of, reporting
 from station.configuration.load import load
 from station.records.audit import audit_rows
@@ -28,17 +27,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds `audit` and `config`."""
     auditing = commands.add_parser("audit", help="who changed recipe, engine or configuration, and with what result")
     auditing.add_argument("--newest", type=positive, default=50, metavar="N", help="default: %(default)s")
-    auditing.add_argument("--json", action="store_true", help="as JSON")
+    add_json_option(auditing, "a list of time, wall_time, who, action, before, after, result, detail")
     add_place_options(auditing)
     auditing.set_defaults(run=reporting(audit))
 
     parser = commands.add_parser("config", help="configurations and recipes that were ever active: list, show, diff")
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="all of them, oldest first")
-    listing.add_argument("--json", action="store_true", help="as JSON")
+    add_json_option(listing, "a list of checksum, kind, name, time, wall_time, content")
     listing.set_defaults(run=reporting(list_files))
     showing = actions.add_parser("show", help="one, whole")
     showing.add_argument("checksum", metavar="CHECKSUM", help="its begin, as `station config list` and rows have it")
+    add_json_option(showing, "checksum, kind, name, time, wall_time, content")
     showing.set_defaults(run=reporting(show))
     comparing = actions.add_parser("diff", help="what differs between two")
     comparing.add_argument("old", metavar="OLD", help="the begin of a checksum")
@@ -49,6 +49,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=FILE_NOW,
         help="the begin of a checksum; none: the file as it is now",
     )
+    add_json_option(comparing, "old, new, lines")
     comparing.set_defaults(run=reporting(diff))
     for action in (listing, showing, comparing):
         add_place_options(action)
@@ -60,12 +61,12 @@ def audit(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         rows = list(audit_rows(connection, options.newest))
     if options.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))  # noqa: T201
+        print_json([{"time": place.calendar.iso(row.wall_time)} | asdict(row) for row in rows])
         return 0
     columns = [(name, False) for name in ("when", "who", "what", "from", "to", "", "why")]
     shown = [
         (
-            _local(row.wall_time, place.calendar),
+            place.calendar.clock(row.wall_time),
             row.who,
             row.action,
             row.before,
@@ -85,19 +86,23 @@ def list_files(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         files = kept_files(connection)
     if options.json:
-        print(json.dumps([asdict(file) for file in files], indent=2))  # noqa: T201
+        print_json([_as_json(file, place.calendar) for file in files])
         return 0
     columns = [(name, False) for name in ("checksum", "kind", "name", "active first")]
-    rows = [(file.checksum[:DIGITS], file.kind, file.name, _local(file.wall_time, place.calendar)) for file in files]
+    rows = [(file.checksum[:DIGITS], file.kind, file.name, place.calendar.clock(file.wall_time)) for file in files]
     console().print(table("", columns, rows))
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
     """A file as it was. Control characters in it are escaped."""
-    with closing(open_reader(place_of(options).records)) as connection:
+    place = place_of(options)
+    with closing(open_reader(place.records)) as connection:
         file = _find(kept_files(connection, options.checksum), options.checksum)
-    say(file.content.rstrip("\n"))
+    if options.json:
+        print_json(_as_json(file, place.calendar))
+    else:
+        say(file.content.rstrip("\n"))
     return 0
 
 
@@ -115,9 +120,16 @@ def diff(options: argparse.Namespace) -> int:
         raise BadInput(f"{kinds}: name two of a kind")
     names = [f"{file.name} {file.checksum[:DIGITS]}" for file in (old, new)]
     before, after = old.content.splitlines(), new.content.splitlines()
-    for line in difflib.unified_diff(before, after, names[0], names[1], lineterm=""):
+    lines = list(difflib.unified_diff(before, after, names[0], names[1], lineterm=""))
+    if options.json:
+        print_json({"old": old.checksum, "new": new.checksum, "lines": lines})
+    for line in () if options.json else lines:
         say(line)
     return 0
+
+
+def _as_json(file: KeptFile, calendar: Calendar) -> dict[str, object]:
+    return {**asdict(file), "time": calendar.iso(file.wall_time)}
 
 
 def _find(files: list[KeptFile], begin: str) -> KeptFile:
@@ -137,7 +149,3 @@ def _file_now(options: argparse.Namespace, like: KeptFile) -> KeptFile:
     recipe = load(options.config, like.name).recipe
     assert recipe is not None  # `load` with a name has a recipe
     return KeptFile(recipe.checksum, "recipe", "now", 0.0, text_of(recipe.raw))
-
-
-def _local(wall_time: float, calendar: Calendar) -> str:
-    return f"{calendar.local(wall_time):%Y-%m-%d %H:%M:%S}"

@@ -1,60 +1,116 @@
-"""Which part a person means: by the PLC's id, by the station's own number, or the last one."""
+"""Which part a person means: by the PLC's id, by the station's own number, or the last one.
+
+A PLC that restarts its counter gives an id again. Then `--at` and `--session` say which part is meant, and whoever does
+not say it is shown those that there are.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sqlite3
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from station.commands.options import BadInput
 from station.records.parts import PartRow, parts
+from station.reports.shifts import Calendar
 from station.reports.trace import candidates
 from station.terminal import one_line
 
 LAST = "last"
-_OTHERS_NAMED = 5
+MOST_NAMED = 20
+"""A line whose PLC has no ids gives all parts the id 0: of millions the newest are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The newest part that has the number, and in words which others have it."""
+    """The newest part that has the number, and those that have it, too."""
 
     part: PartRow
-    others: tuple[str, ...] = ()
+    others: tuple[PartRow, ...] = ()
+    """Newest first."""
+    has_more: bool = False
+    """Older ones, which are not among `others`."""
+
+    @property
+    def all(self) -> tuple[PartRow, ...]:
+        return (self.part, *self.others)
 
 
 def add_part_options(parser: argparse.ArgumentParser) -> None:
-    """PART with `--acquisition` and `--session`."""
+    """PART with `--acquisition`, `--session` and `--at`."""
     parser.add_argument("part", metavar="PART", help="the PLC's id (the newest part that has it), or: last")
     parser.add_argument("--acquisition", action="store_true", help="PART is the station's AcquisitionId")
     parser.add_argument("--session", metavar="S", help="only this run of the station")
+    parser.add_argument(
+        "--at", metavar="TIME", help='triggered then: as 06:00, 06:00:12, 2026-11-29, "2026-11-29 06:00"'
+    )
 
 
-def find(connection: sqlite3.Connection, options: argparse.Namespace) -> Found:
-    """Raises BadInput: there is no such part, or PART is no number."""
+def find(connection: sqlite3.Connection, options: argparse.Namespace, calendar: Calendar) -> Found:
+    """Raises BadInput: there is no such part, or PART is no number. Raises TimeError."""
+    between = None if options.at is None else calendar.span(options.at, time.time())
     where = "" if options.session is None else f" in session {one_line(options.session)}"
+    if between is not None:
+        where += f" at {one_line(options.at)}"
     if options.part == LAST:
-        newest = list(parts(connection, session=options.session, newest=1))
+        newest = list(parts(connection, session=options.session, between=between, newest=1))
         if not newest:
             raise BadInput(f"no part is on record{where}")
         return Found(newest[0])
     if not (options.part.isascii() and options.part.isdecimal() and len(options.part) <= 18):
         raise BadInput(f'PART "{one_line(options.part)}" is neither a whole number nor "{LAST}"')
-    rows = candidates(connection, int(options.part), session=options.session, by_acquisition=options.acquisition)
+    which: dict[str, Any] = {"by_acquisition": options.acquisition, "newest": MOST_NAMED + 1}
+    rows = candidates(connection, int(options.part), session=options.session, between=between, **which)
     if not rows:
-        what = "AcquisitionId" if options.acquisition else "part id"
-        hint = "" if options.acquisition else "; --acquisition takes the station's own number"
-        raise BadInput(f"no part with {what} {options.part}{where} is on record{hint}")
-    return Found(rows[-1], _others(rows[:-1]))
+        raise BadInput(_not_found(connection, options, where, calendar))
+    newest_first = rows[::-1]
+    return Found(newest_first[0], tuple(newest_first[1:MOST_NAMED]), has_more=len(rows) > MOST_NAMED)
 
 
-def _others(rows: list[PartRow]) -> tuple[str, ...]:
-    """Those that have the same number, newest first, as they can be asked for."""
-    if not rows:
-        return ()
-    named = [
-        f"  {row.acquisition_id} --acquisition --session {one_line(row.session)}: {row.verdict}"
-        for row in reversed(rows)
+def _not_found(connection: sqlite3.Connection, options: argparse.Namespace, where: str, calendar: Calendar) -> str:
+    what = "AcquisitionId" if options.acquisition else "part id"
+    hint = "" if options.acquisition else "; --acquisition takes the station's own number"
+    missing = f"no part with {what} {options.part}{where} is on record{hint}"
+    which: dict[str, Any] = {"by_acquisition": options.acquisition, "newest": MOST_NAMED}
+    elsewhere = candidates(connection, int(options.part), session=None, **which) if where else []
+    return "\n".join([missing, *(["there is:"] if elsewhere else []), *in_words(elsewhere[::-1], calendar)])
+
+
+def in_words(rows: Sequence[PartRow], calendar: Calendar) -> list[str]:
+    """A line for each of these parts, with the options that name it alone."""
+    return [
+        f"  {row.verdict:6}  --at {calendar.iso(row.wall_time)} --session {one_line(row.session)}"
+        + ("" if _is_alone(row, rows, calendar) else f" {row.acquisition_id} --acquisition")
+        for row in rows
     ]
-    more = [f"  and {len(named) - _OTHERS_NAMED} older ones"] if len(named) > _OTHERS_NAMED else []
-    return (f"the same number, {len(rows)} older:", *named[:_OTHERS_NAMED], *more)
+
+
+def others_in_words(found: Found, calendar: Calendar) -> list[str]:
+    """What was not shown, for people; empty when the number stands for one part."""
+    if not found.others:
+        return []
+    more = ["  and older ones: --session, --at"] if found.has_more else []
+    return ["the same number, older:", *in_words(found.others, calendar), *more]
+
+
+def as_json(rows: Sequence[PartRow], calendar: Calendar) -> list[dict[str, Any]]:
+    """The same for scripts."""
+    return [
+        {
+            "part_id": row.part_id,
+            "session": row.session,
+            "acquisition_id": row.acquisition_id,
+            "time": calendar.iso(row.wall_time),
+            "verdict": row.verdict,
+        }
+        for row in rows
+    ]
+
+
+def _is_alone(row: PartRow, rows: Sequence[PartRow], calendar: Calendar) -> bool:
+    """Session and ms name it: no other of these parts has both."""
+    same = [one for one in rows if one.session == row.session]
+    return sum(calendar.iso(one.wall_time) == calendar.iso(row.wall_time) for one in same) == 1

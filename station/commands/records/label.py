@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import sys
 from contextlib import closing
 
-from station.commands.options import BadInput
-from station.commands.records.finding import LAST, add_part_options, find
+from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, complain, print_json
+from station.commands.records.finding import LAST, Found, add_part_options, as_json, find, in_words
 from station.commands.records.selecting import add_place_options, place_of, reporting
 from station.labels.classes import SEVERITIES
 from station.labels.labels import WORDS, decide, read_labels, withdraw
 from station.labels.schema import open_writer
 from station.labels.writing import Reviewer
 from station.records import schema as records
-from station.terminal import one_line
+from station.records.parts import PartRow
+from station.reports.shifts import Calendar
+from station.terminal import one_line, say
 
 WITHDRAW = "withdraw"
 ROLE = "shell"
@@ -32,32 +35,58 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--camera", metavar="NAME", help="the label is for this view alone")
     parser.add_argument("--why", default="", metavar="TEXT", help="one line, kept with the label")
     parser.add_argument("--who", metavar="NAME", help="who says so; default: the user of this computer")
+    add_json_option(parser, "part_id, session, acquisition_id, time, verdict, labels; of several parts: candidates")
     add_place_options(parser)
     parser.set_defaults(run=reporting(label))
 
 
 def label(options: argparse.Namespace) -> int:
-    """Keeps the label, then prints it. Of several parts with the id none is labelled."""
+    """Keeps the label, then prints it. Of several parts with the id a person at a terminal chooses; else none is."""
     if options.part == LAST:
         raise BadInput(f'a label needs the number of its part, not "{LAST}": the next part may be there already')
     if options.new_class is not None and options.defect_class is None:
         raise BadInput("--new-class says how severe --class NAME is; name it")
     place = place_of(options)
     with closing(records.open_reader(place.records)) as connection:
-        found = find(connection, options)
-    if found.others:
-        newest = f"{found.part.acquisition_id} --acquisition --session {one_line(found.part.session)}"
-        raise BadInput(
-            f"part id {options.part} stands for more than one part; nothing was labelled. Name one:\n"
-            f"  {newest}: {found.part.verdict}\n" + "\n".join(found.others)
-        )
+        found = find(connection, options, place.calendar)
+    part = found.part if not found.others else _chosen(found, options, place.calendar)
+    if part is None:
+        return EXIT_BAD_INPUT
     by = Reviewer(options.who or getpass.getuser(), ROLE)
     with closing(open_writer(place.labels)) as labels:
         if options.label == WITHDRAW:
-            withdraw(labels, found.part, by, camera=options.camera, comment=options.why)
+            withdraw(labels, part, by, camera=options.camera, comment=options.why)
         else:
-            decide(labels, found.part, options.label, by, defect_class=options.defect_class,
+            decide(labels, part, options.label, by, defect_class=options.defect_class,
                    new_class=options.new_class, camera=options.camera, comment=options.why)  # fmt: skip
-    holds = [one_line(one) for one in read_labels(place.labels, found.part)] or ["has no label"]
-    print(f"part {found.part.part_id} ({found.part.verdict}): {'; '.join(holds)}")  # noqa: T201
+    kept = read_labels(place.labels, part)
+    if options.json:
+        (named,) = as_json((part,), place.calendar)
+        print_json({**named, "labels": [one.as_json() for one in kept]})
+        return 0
+    holds = [one_line(one) for one in kept] or ["has no label"]
+    say(f"part {part.part_id} ({part.verdict}): {'; '.join(holds)}")
     return 0
+
+
+def _chosen(found: Found, options: argparse.Namespace, calendar: Calendar) -> PartRow | None:
+    """Which of several parts is meant: asked at a terminal, else offered with the options that name each of them."""
+    kind = "AcquisitionId" if options.acquisition else "part id"
+    several = f"{kind} {options.part} stands for more than one part"
+    if options.json:
+        print_json({"problem": several, "candidates": as_json(found.all, calendar)})
+        return None
+    lines = in_words(found.all, calendar)
+    older = "\n  and older ones: name their time or session" if found.has_more else ""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        complain(f"{several}; nothing was labelled. Name one by its time or its session:\n" + "\n".join(lines) + older)
+        return None
+    say(f"{several}:")
+    for number, line in enumerate(lines, start=1):
+        say(f"{number:3} {line}")
+    say(f"which one? 1 to {len(lines)}; nothing: none of them{older}")
+    reply = sys.stdin.readline().strip()
+    if reply.isascii() and reply.isdecimal() and 1 <= int(reply) <= len(lines):
+        return found.all[int(reply) - 1]
+    complain("nothing was labelled")
+    return None

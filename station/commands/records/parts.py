@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
 from rich.text import Text
 
-from station.commands.options import positive
+from station.commands.options import add_json_option, positive, print_json
 from station.commands.records.selecting import (
     add_place_options,
     add_selection_options,
@@ -24,12 +24,16 @@ from station.records.selection import newest_of
 from station.reports.counts import ALL_BY, Counts, count, total
 from station.reports.shifts import Calendar
 from station.reports.tables import csv_text, table
-from station.results import Verdict
+from station.results import Reason, Verdict
 from station.terminal import console, one_line
 
 NEWEST = 20
 _ENGINE_DIGITS = 12
 _STYLES = {"PASS": "green", "FAIL": "bold red", "REVIEW": "yellow", "ERROR": "magenta"}
+PART_KEYS = (
+    *("part_id", "session", "acquisition_id", "time", "shift", "verdict", "score", "reject_score", "defect_area_mm2"),
+    *("reasons", "kind", "recipe", "engine_id", "challenge", "late", "label", "defect_class", "images"),
+)
 NO_PARTS = "No part on record is like that."
 
 
@@ -38,19 +42,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("parts", help="list parts on record, by time, verdict, recipe, reason")
     add_selection_options(parser)
     parser.add_argument("--limit", type=positive, default=NEWEST, metavar="N", help="the newest; default: %(default)s")
-    _add_forms(parser)
+    _add_forms(parser, f"a list of {', '.join(PART_KEYS)}")
     parser.set_defaults(run=reporting(list_parts))
 
     parser = commands.add_parser("counts", help="count parts by shift, hour, recipe, reason or engine")
     parser.add_argument("--by", choices=ALL_BY, default="shift", help="default: %(default)s; reason: the first one")
     add_selection_options(parser)
-    _add_forms(parser)
+    _add_forms(parser, "a list of what --by names, parts, pass, fail, review, error, pass_share")
     parser.set_defaults(run=reporting(count_parts))
 
 
-def _add_forms(parser: argparse.ArgumentParser) -> None:
+def _add_forms(parser: argparse.ArgumentParser, holds: str) -> None:
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON")
+    add_json_option(form, holds)
     form.add_argument("--csv", action="store_true", help="as CSV, for a spreadsheet")
     add_place_options(parser)
 
@@ -99,15 +103,13 @@ def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, 
         "part_id": row.part_id,
         "session": row.session,
         "acquisition_id": row.acquisition_id,
-        "time": calendar.local(row.wall_time).isoformat(timespec="milliseconds"),
+        "time": calendar.iso(row.wall_time),
         "shift": str(calendar.shift_at(row.wall_time)),
         "verdict": row.verdict,
         "score": row.score,
         "reject_score": row.reject_score,
         "defect_area_mm2": row.defect_area_mm2,
-        "reasons": [
-            {"code": int(reason.code), "name": reason.code.name, "text": str(reason)} for reason in row.reason_list
-        ],
+        "reasons": reasons_as_json(row.reason_list),
         "kind": row.kind or None,
         "recipe": row.recipe,
         "engine_id": row.engine_id,
@@ -119,6 +121,11 @@ def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, 
     }
 
 
+def reasons_as_json(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
+    """Code, name and text of each."""
+    return [{"code": int(reason.code), "name": reason.code.name, "text": str(reason)} for reason in reasons]
+
+
 def _row(row: PartRow, calendar: Calendar) -> tuple[object, ...]:
     why = "; ".join(one_line(reason) for reason in row.reason_list)
     if row.kind:
@@ -126,7 +133,7 @@ def _row(row: PartRow, calendar: Calendar) -> tuple[object, ...]:
     if row.challenge is not None:
         why = f"challenge test {row.challenge}" + (f": {why}" if why else "")
     score = None if row.score is None else f"{row.score:.3f}"
-    when = f"{calendar.local(row.wall_time):%Y-%m-%d %H:%M:%S}"
+    when = calendar.clock(row.wall_time)
     return when, row.part_id, Text(row.verdict, style=_STYLES[row.verdict]), score, why
 
 
@@ -143,7 +150,7 @@ def _count_as_json(group: Counts, by: str) -> dict[str, Any]:
 
 def _print_data(items: list[dict[str, Any]], options: argparse.Namespace) -> None:
     if options.json:
-        print(json.dumps(items, indent=2))  # noqa: T201
+        print_json(items)
         return
     rows = [
         ["; ".join(reason["text"] for reason in value) if isinstance(value, list) else value for value in item.values()]

@@ -6,10 +6,10 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from station.commands.options import EXIT_BAD_INPUT, BadInput, complain
+from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, complain, print_json
 from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import add_place_options, place_of, reporting, selection_of
 from station.configuration.load import load_station
@@ -43,6 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                         help="in that folder: pdf, csv, ...")  # fmt: skip
     parser.add_argument("--by", default="", metavar="NAME", help="who has asked for it; stands in the report")
     add_progress_option(parser)
+    add_json_option(parser, "period, since, until, figures, written")
     add_place_options(parser)
     parser.set_defaults(run=reporting(report), verdict=None, reason=None)
 
@@ -60,22 +61,30 @@ def report(options: argparse.Namespace) -> int:
         station = load_station(options.config).settings.station
         name, deadline_ms = station.name, float(station.deadline_ms)
     made, parts = make(place.records, order, station=name, deadline_ms=deadline_ms, now=now, on_step=signs)
-    if options.progress is None:
-        for one in made.figures:
-            if one.is_key:
-                say(f"{one.name}: {one.value}{f' ({one.interval})' if one.interval else ''}; n: {one.of}")
+    in_words = options.progress is None and not options.json
+    for one in made.figures if in_words else ():
+        if one.is_key:
+            say(f"{one.name}: {one.value}{f' ({one.interval})' if one.interval else ''}; n: {one.of}")
     files = options.output or _default_files(place.records.parent, order.period, options.formats)
     failed: list[str] = []
+    written: list[Path] = []
     for number, file in enumerate(files):
         signs(f"write {file.suffix[1:]}", number, len(files))
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             write(file, made, parts, place.calendar)
-            if options.progress is None:
+            written.append(file)
+            if in_words:
                 say(f"wrote {file}")
         except (MissingPackage, OSError) as problem:
             failed.append(f'report "{file}" was not written: {problem}')
             complain(failed[-1])
+    if options.json:
+        since, until = (place.calendar.iso(moment) for moment in (order.period.since, order.period.until))
+        figures = [asdict(one) for one in made.figures]
+        print_json(
+            {"period": order.period.name, "since": since, "until": until, "figures": figures, "written": written}
+        )
     end(options, report=files[0].stem, failed=failed)
     return EXIT_BAD_INPUT if failed else 0
 
@@ -100,9 +109,9 @@ def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Peri
     assert chosen.since is not None  # of --since or --shift
     until = now if chosen.until is None else chosen.until
     if until <= chosen.since:
-        raise BadInput(f"{calendar.local(chosen.since):%Y-%m-%d %H:%M} has not come yet: there is nothing to report")
-    begin, end = calendar.local(chosen.since), calendar.local(until)
-    return Period(f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}", chosen.since, until)
+        raise BadInput(f"{calendar.in_words(chosen.since, 'min')} has not come yet: there is nothing to report")
+    begin, end = (calendar.in_words(moment, "min") for moment in (chosen.since, until))
+    return Period(f"{begin} to {end}", chosen.since, until)
 
 
 def _default_files(work_dir: Path, period: Period, formats: Sequence[str] | None) -> list[Path]:

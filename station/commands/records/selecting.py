@@ -68,7 +68,7 @@ def selection_of(options: argparse.Namespace, calendar: Calendar) -> Selection:
         since = shift.start if since is None else max(since, shift.start)
         until = shift.end if until is None else min(until, shift.end)
     if since is not None and until is not None and since >= until:
-        begin, end = (f"{calendar.local(moment):%Y-%m-%d %H:%M}" for moment in (since, until))
+        begin, end = (calendar.in_words(moment, "min") for moment in (since, until))
         raise BadInput(f"from {begin} to {end} there is no time: the begin must be before the end")
     return Selection(since, until, _verdicts(options.verdict), options.recipe, _reason(options.reason))
 

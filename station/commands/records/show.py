@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from station.commands.options import BadInput, complain, positive
+from station.commands.options import BadInput, add_json_option, complain, positive, print_json
+from station.commands.records import finding, parts
 from station.commands.records.finding import Found, add_part_options, find
 from station.commands.records.selecting import (
     Place,
@@ -34,12 +36,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds `show` and `sheet`."""
     parser = commands.add_parser("show", help="show a part: pictures, heat map, regions, limits, reasons")
     add_part_options(parser)
+    add_json_option(parser, "part, labels, views, others, drawn")
     parser.add_argument("--output", type=Path, metavar="FILE", help=f"as picture or page: {', '.join(_FORMS)}")
     add_place_options(parser)
     parser.set_defaults(run=reporting(show))
 
     parser = commands.add_parser("sheet", help="draw many parts side by side: the contact sheet of a selection")
     add_selection_options(parser)
+    add_json_option(parser, "file, parts, without_picture")
     most = contact_sheet.MAX_CELLS
     parser.add_argument("--limit", type=positive, default=most, metavar="N", help=f"the newest; at most {most}")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help=", ".join(SUFFIXES))
@@ -53,12 +57,23 @@ def show(options: argparse.Namespace) -> int:
         raise BadInput(f"--output {options.output}: the name must end in {', '.join(_FORMS)}")
     place = place_of(options)
     with closing(open_reader(place.records)) as connection:
-        found = find(connection, options)
+        found = find(connection, options, place.calendar)
     seen = eyes(options, place).look(found.part)
-    labels = tuple(f"label: {one_line(one)}" for one in read_labels(place.labels, found.part))
+    kept = read_labels(place.labels, found.part)
+    labels = tuple(f"label: {one_line(one)}" for one in kept)
     if options.output is not None:
         write(options.output, seen, place, labels)
-    _print(found, seen, place, options, labels)
+    if options.json:
+        print_json(
+            {
+                **part_as_json(seen, place),
+                "labels": [one.as_json() for one in kept],
+                "others": finding.as_json(found.others, place.calendar),
+                "drawn": options.output,
+            }
+        )
+    else:
+        _print(found, seen, place, options, labels)
     return 0
 
 
@@ -83,13 +98,37 @@ def sheet(options: argparse.Namespace) -> int:
     except OSError as problem:
         return complain(f"--output {options.output}: {problem.strerror}")
     without = sum(cell.view is None or cell.view.image is None for cell in cells)
-    say(f"{options.output}: {len(cells)} parts" + (f", {without} of them without a picture" if without else ""))
+    if options.json:
+        print_json({"file": options.output, "parts": len(cells), "without_picture": without})
+    else:
+        say(f"{options.output}: {len(cells)} parts" + (f", {without} of them without a picture" if without else ""))
     return 0
 
 
 def eyes(options: argparse.Namespace, place: Place) -> Eyes:
     """With the limits and engines of the configuration, where there is one."""
     return Eyes(place.records, load_station(options.config) if options.config.exists() else None)
+
+
+def part_as_json(seen: Seen, place: Place) -> dict[str, Any]:
+    """What there is of a part and its views, for scripts."""
+    part = parts.as_json(seen.part, place.calendar, None)
+    del part["label"], part["defect_class"]  # `labels` has all of them
+    views = [
+        {
+            "camera": view.row.camera,
+            "verdict": view.row.verdict,
+            "score": view.row.score,
+            "reject_score": view.row.reject_score,
+            "reasons": parts.reasons_as_json(view.row.reason_list),
+            "regions": part_picture.regions_in_words(view),
+            "limits": part_picture.limits_of(view),
+            "image": None if view.row.image_path is None or view.image is None else place.records / view.row.image_path,
+            "missing": list(dict.fromkeys(why for why in (view.why_no_image, view.why_no_heat) if why)),
+        }
+        for view in seen.views
+    ]
+    return {"part": part, "views": views}
 
 
 def write(file: Path, seen: Seen, place: Place, labels: tuple[str, ...]) -> None:
@@ -108,7 +147,7 @@ def _print(found: Found, seen: Seen, place: Place, options: argparse.Namespace, 
     score = part_picture.score_in_words(part.score, part.reject_score)
     lines = [f"part {part.part_id}: {part.verdict}, {score}"]
     lines += [f"  {one_line(reason)}" for reason in part.reason_list]
-    lines += [*labels, *part_picture.facts(seen, place.calendar), *found.others]
+    lines += [*labels, *part_picture.facts(seen, place.calendar), *finding.others_in_words(found, place.calendar)]
     for view in seen.views:
         row = view.row
         lines.append(

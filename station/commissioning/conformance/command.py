@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from station.commissioning.conformance.registry import Rule
 from station.commissioning.plc_client import LinkError, ModbusClient, Order, SerialPort, TcpTransport
 from station.terminal import coloured, console, joined
 
+STANDARD_OUTPUT = Path("-")
 DESCRIPTION = (
     "Plays the PLC of a station, a correct one and many that make mistakes, and reports which rules of docs/plc.md "
     "the station keeps. The line must stand still and no other PLC may be connected: parts are triggered, results "
@@ -40,7 +42,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", action="append", default=[], metavar="RULE", help="this rule, or those of a pattern")
     parser.add_argument("--skip", action="append", default=[], metavar="RULE", help="not this rule, or this pattern")
     parser.add_argument("--list", action="store_true", help="print the rules and end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file, too")
+    parser.add_argument(
+        "--json", type=Path, nargs="?", const=STANDARD_OUTPUT, metavar="FILE",
+        help=f"as JSON: {', '.join(run.REPORT_KEYS)}; into FILE, too, or alone on standard output; "
+        "with --list: a list of rule, plays, text",
+    )  # fmt: skip
     parser.add_argument(
         "--parts", choices=tuple(_SOURCES), default="auto", help="what brings a part; auto finds it out (%(default)s)"
     )
@@ -66,7 +72,11 @@ def conformance(options: argparse.Namespace, chosen: Sequence[Rule], client: Mod
     Raises:
         LinkError, OSError: the station is not reached.
     """
-    shown = console()
+    alone = options.json == STANDARD_OUTPUT
+    shown = console(stderr=alone)
+    if options.list and alone:
+        print(json.dumps([{"rule": rule.id, "plays": rule.plays, "text": rule.text} for rule in chosen], indent=2))  # noqa: T201
+        return 0
     if options.list:
         for rule in chosen:
             shown.print(
@@ -86,7 +96,9 @@ def conformance(options: argparse.Namespace, chosen: Sequence[Rule], client: Mod
     finally:
         link.close()
     shown.print(f"{link.name}, parts by {plc.source.value}: {run.summary(findings)}")
-    if options.json is not None:
+    if alone:
+        print(run.as_json(plc, findings))  # noqa: T201
+    elif options.json is not None:
         options.json.write_text(run.as_json(plc, findings))
     return run.exit_code(findings, require_all=options.require_all)
 

@@ -170,6 +170,9 @@ def summary(findings: Sequence[Finding]) -> str:
     return f"{len(findings)} rules: {counted}; {sum(finding.seconds for finding in findings):.0f} s"
 
 
+REPORT_KEYS = ("station", "map_version", "engine_id", "config_checksum", "parts_by", "times", "verdicts", "rules")
+
+
 def as_json(plc: Plc, findings: Sequence[Finding]) -> str:
     """Everything, for machines."""
     status = plc.status

@@ -83,7 +83,7 @@ def as_csv(request: Request) -> Response:
     rows = [
         (
             row.part_id, row.session, row.acquisition_id,
-            site.calendar.local(row.wall_time).isoformat(timespec="milliseconds"),
+            site.calendar.iso(row.wall_time),
             str(site.calendar.shift_at(row.wall_time)), row.verdict, row.score, row.reject_score, row.defect_area_mm2,
             "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id,
             None if said is None else said.label, None if said is None else said.defect_class,
@@ -111,7 +111,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
         found=found,
         part=part,
         seen=seen,
-        when=site.calendar.local(part.wall_time),
+        when=site.calendar.in_words(part.wall_time, "ms"),
         shift=site.calendar.shift_at(part.wall_time),
         regions_in_words=regions_in_words,
         limits_of=limits_of,

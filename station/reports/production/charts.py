@@ -58,10 +58,8 @@ def trend(shown: Trend, calendar: Calendar) -> Drawing:
         size = 5 if is_out else 3
         drawing.rectangle(x - size, y - size, 2 * size, 2 * size, BAD if is_out else INK)
     for number in range(0, len(shown.starts), 4):
-        clock = calendar.local(shown.starts[number])
-        drawing.text(
-            (place(number, 0)[0], height - 18), f"{clock:%d.%m. %H:%M}", size=12, anchor="middle", colour=MUTED
-        )
+        clock = calendar.clock(shown.starts[number], "min")[len("2026-") :]
+        drawing.text((place(number, 0)[0], height - 18), clock, size=12, anchor="middle", colour=MUTED)
     known = "dashed: limits from the period before; large: outside" if shown.centre is not None else "no period before"
     drawing.text((left, 14), f"rejected and in review; {known}", size=12, colour=MUTED)
     return drawing

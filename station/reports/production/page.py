@@ -78,12 +78,12 @@ def csv(report: Report) -> str:
 
 def span(report: Report, calendar: Calendar) -> str:
     """The period as the clock of the station shows it, when the report was made, and by whom."""
-    begin, end = (calendar.local(moment) for moment in (report.period.since, report.period.until))
-    text = f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} ({begin:%z})"
+    begin, end = (calendar.in_words(moment, "min") for moment in (report.period.since, report.period.until))
+    text = f"{begin} to {end}"
     if not report.made_at:
         return text
     by = f" by {one_line(report.made_by)}" if report.made_by else ""
-    return f"{text}; made {calendar.local(report.made_at):%Y-%m-%d %H:%M}{by}"
+    return f"{text}; made {calendar.in_words(report.made_at, 'min')}{by}"
 
 
 def _key(figure: Figure) -> str:

@@ -64,9 +64,9 @@ def test_counts_are_by_what_was_asked_and_hold_production_alone(station: Station
         "night 2026-10-25": (1, 0, 1, 0, 0),
     }
     assert counts(station, "hour", "--until", "2026-10-25T03:00") == {
-        "2026-10-24 22:00 +0200": (1, 1, 0, 0, 0),
-        "2026-10-25 02:00 +0200": (1, 0, 1, 0, 0),
-        "2026-10-25 02:00 +0100": (1, 0, 0, 1, 0),
+        "2026-10-24 22:00 +02:00": (1, 1, 0, 0, 0),
+        "2026-10-25 02:00 +02:00": (1, 0, 1, 0, 0),
+        "2026-10-25 02:00 +01:00": (1, 0, 0, 1, 0),
     }
     assert counts(station, "recipe") == {"default": (4, 1, 2, 0, 1), "other": (1, 0, 0, 1, 0)}
     assert counts(station, "engine") == {"e" * 64: (5, 1, 2, 1, 1)}
