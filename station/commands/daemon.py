@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for command, text in _ONE_WORD.items():
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
-        add_json_option(parser, "command; of reload: checksum, recipe")
+        add_json_option(parser, "command, checksum, recipe" if command == "reload" else "command")
         parser.set_defaults(run=send)
 
 

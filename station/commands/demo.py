@@ -67,7 +67,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
                         help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
-    add_json_option(parser, "ledger, truth, confusion, latency_ms, problems, runtime, and more: the report")
+    add_json_option(parser, "ledger, truth, confusion, latency_ms, problems, runtime, and more")
     parser.set_defaults(run=run)
 
 

@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_json_option(listing, "a list of name, number, description, checksum, problem, in_force")
     showing = action(actions, "show", show, "one recipe, laid over station.toml")
     showing.add_argument("name", metavar="NAME")
-    add_json_option(showing, f"checksum, {', '.join(SHOWN)}; it always is")
+    add_json_option(showing, f"checksum, {', '.join(SHOWN)}; also without --json")
     checking = action(actions, "check", check, "whether recipes and their engines can be used")
     checking.add_argument("names", nargs="*", metavar="NAME", help="none: all of them")
     add_json_option(checking, "a list of name, problems")

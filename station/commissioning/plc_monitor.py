@@ -167,7 +167,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--json",
         action="store_true",
         help="as JSON: a line of time, area, address, name, before, value, words per change; with --once: coil, "
-        "discrete_input, input_register, holding_register",
+        "discrete input, input register, holding register",
     )
     parser.add_argument("--record", type=Path, metavar="FILE", help="append changes: .csv, else JSON lines")
     parser.add_argument("--period", type=float, default=0.1, metavar="S", help="seconds between scans (%(default)s)")

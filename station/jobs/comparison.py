@@ -16,7 +16,8 @@ from drivers.camera.images import read_image
 from drivers.camera.protocol import CameraUnreadable
 from engines.errors import EngineError
 from station.configuration.load import LoadedConfiguration
-from station.jobs.refresh_selection import Group, PartImage, RefreshError
+from station.jobs.refresh_labels import RefreshError
+from station.jobs.refresh_selection import Group, PartImage
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.results import SEVERITY, Frame, Verdict
 from station.terminal import plain

@@ -33,7 +33,8 @@ from engines.teach_request import TeachRequest
 from station.configuration.load import LoadedConfiguration
 from station.jobs.comparison import Comparison, compare, judge, markdown
 from station.jobs.process import JobProgress, OnProgress, ignore_progress
-from station.jobs.refresh_selection import Group, Label, PartImage, RefreshError, RefreshSelection
+from station.jobs.refresh_labels import Label, RefreshError
+from station.jobs.refresh_selection import Group, PartImage, RefreshSelection
 from station.jobs.teaching import teach
 from station.records.images import write_atomic
 

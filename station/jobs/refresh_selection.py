@@ -1,22 +1,16 @@
 """Which parts a refresh learns from and which it keeps for the comparison.
 
-Parts come from the records of a station or from a folder of images. People's labels come from `labels.db`, where
-`station label` keeps them beside the records, and from a file, which has the last word: CSV with the columns
-`part_id,label`, or JSON `{"part id": "good"}`; labels are `good` and `defective`. A part id that several parts have had
-is written as `SESSION/ACQUISITION_ID`; for a folder of images the file name is the part id. A label is for all views of
-the part; for the view of one camera it is given to `SESSION/ACQUISITION_ID/CAMERA`.
+Parts come from the records of a station or from a folder of images, what people say of them from `refresh_labels.py`.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import math
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -24,10 +18,7 @@ from pathlib import Path
 
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
-from engines.text_file import text_of
-from station.labels.labels import Label as KeptLabel
-from station.labels.labels import read_labels as read_kept_labels
-from station.labels.schema import LabelError
+from station.jobs.refresh_labels import Label, RefreshError, read_text
 from station.records.images import is_whole_png
 from station.records.parts import PartRow, parts
 from station.records.schema import RecordingError, open_reader
@@ -40,21 +31,9 @@ HELD_OUT_SHARE = 0.2
 MAX_SUSPECT_SHARE = 0.3
 """Of the images to learn from, those of unlabelled REVIEW and FAIL parts. All their images are kept but only few of
 PASS parts, so without a bound defects could become the majority, and what is the majority is learned."""
-MAX_LABEL_BYTES = 64 << 20
 JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
 LONGEST_NUMBER = 19
 """Digits of an acquisition id."""
-
-
-class RefreshError(Exception):
-    """The refresh cannot be done; the message says why and what to do."""
-
-
-class Label(str, Enum):
-    """What a person said of a part."""
-
-    GOOD = "good"
-    DEFECTIVE = "defective"
 
 
 class Group(str, Enum):
@@ -183,20 +162,6 @@ def from_folder(folder: Path, *, newest: int) -> list[PartImage]:
     return [PartImage(file.name, file.name, file.resolve()) for file in files[-newest:]]
 
 
-def read_labels(file: Path) -> dict[str, Label]:
-    """Labels by part id (or key). Raises RefreshError that names the line."""
-    text = _read_text(file, "labels")
-    labels: dict[str, Label] = {}
-    for where, part_id, value in _json_labels(text, file) if file.suffix == ".json" else _csv_labels(text, file):
-        try:
-            label = Label(value)
-        except ValueError:
-            raise RefreshError(f'labels "{file}", {where}: label {value!r}; allowed: good, defective') from None
-        if labels.setdefault(part_id, label) is not label:
-            raise RefreshError(f'labels "{file}", {where}: part {part_id} is labelled good and defective; keep one')
-    return labels
-
-
 def read_veto(file: Path) -> frozenset[str]:
     """Names of images (`PartImage.name`) that an earlier refresh removed and that are good after all.
 
@@ -207,29 +172,8 @@ def read_veto(file: Path) -> frozenset[str]:
 
 def read_names(file: Path, what: str) -> list[str]:
     """One a line; lines that begin with `#` are comments. Raises RefreshError."""
-    lines = (line.strip() for line in _read_text(file, what).splitlines())
+    lines = (line.strip() for line in read_text(file, what).splitlines())
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def labels_on_record(file: Path) -> dict[str, Label]:
-    """What `station label` has kept, by `SESSION/ACQUISITION_ID[/CAMERA]`; empty without that file.
-
-    Raises RefreshError.
-    """
-    return {name: Label(one.label) for name, one in _on_record(file)}
-
-
-def classes_on_record(file: Path) -> dict[str, str]:
-    """The classes of defects among these labels, by the same names. Raises RefreshError."""
-    return {name: one.defect_class for name, one in _on_record(file) if one.defect_class}
-
-
-def _on_record(file: Path) -> list[tuple[str, KeptLabel]]:
-    try:
-        found = read_kept_labels(file)
-    except LabelError as problem:
-        raise RefreshError(str(problem)) from problem
-    return [(f"{one.session}/{one.acquisition_id}" + (f"/{one.camera}" if one.camera else ""), one) for one in found]
 
 
 def with_labels(
@@ -310,44 +254,3 @@ def _held_out(pool: Sequence[PartImage], at_least: int) -> list[PartImage]:
     count = max(at_least, math.ceil(HELD_OUT_SHARE * len(pool)))
     chosen = set(sorted(part.lot for part in pool)[:count])
     return [part for part in pool if part.lot in chosen]
-
-
-def _read_text(file: Path, what: str) -> str:
-    try:
-        if file.stat().st_size > MAX_LABEL_BYTES:
-            raise RefreshError(f'{what} "{file}": larger than {MAX_LABEL_BYTES} bytes')
-        return text_of(file.read_bytes())
-    except UnicodeDecodeError as problem:
-        raise RefreshError(f'{what} "{file}" cannot be read: {problem}; save it as UTF-8') from problem
-    except OSError as problem:
-        raise RefreshError(f'{what} "{file}" cannot be read: {problem}') from problem
-
-
-def _csv_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:
-    lines = text.splitlines()
-    head = lines[0] if lines else ""
-    separator = max(",;\t", key=head.count)  # a spreadsheet writes what its country takes for a list
-    reader = csv.reader(lines, delimiter=separator)
-    names = [name.strip().casefold() for name in next(reader, [])]
-    if not {"part_id", "label"} <= set(names):
-        raise RefreshError(f'labels "{file}": the first line must name the columns part_id,label; it is {head[:80]!r}')
-    part_id, label = names.index("part_id"), names.index("label")
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) <= max(part_id, label):
-            raise RefreshError(
-                f'labels "{file}", line {reader.line_num}: {len(row)} columns, the first line has {len(names)}'
-            )
-        yield f"line {reader.line_num}", row[part_id].strip(), row[label].strip()
-
-
-def _json_labels(text: str, file: Path) -> Iterator[tuple[str, str, str]]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise RefreshError(f'labels "{file}" is not JSON: {problem}') from problem
-    if not isinstance(found, dict):
-        raise RefreshError(f'labels "{file}": expected an object of part ids and labels: {{"1001": "good"}}')
-    for part_id, label in found.items():
-        yield f"part {part_id}", part_id, str(label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from drivers.camera.simtl import Scene
 from station.commands import camera as camera_tools
 from tests.bench.cameras import numbered_image
 from tests.bench.places import ROOT
+from tests.commands.test_json import check_keys
 
 
 def run(*arguments: str) -> int:
@@ -36,6 +38,15 @@ def test_list_shows_the_cameras_of_viky(capfd: pytest.CaptureFixture[str]) -> No
 def test_list_shows_the_software_camera(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("list") == 0
     assert "SIM0000" in capfd.readouterr().out
+
+
+def test_json_has_the_keys_that_the_help_names(scene: Scene, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--json") == 0
+    check_keys("camera list", json.loads(capfd.readouterr().out))
+    assert run("grab", "--software-trigger", "--count", "2", "--output", str(tmp_path / "o"), "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    check_keys("camera grab", found)
+    assert [Path(one["file"]).is_file() for one in found] == [True, True]
 
 
 def test_list_says_when_there_is_none(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from station.commands.main import main
 from station.hmi.server import ServingError, listening
 from tests.bench.pages import HOST, write_configuration
+from tests.commands.test_json import check_keys
 
 
 def test_people_are_added_given_roles_locked_and_the_trail_is_whole(
@@ -32,6 +34,21 @@ def test_people_are_added_given_roles_locked_and_the_trail_is_whole(
     assert "there is no person" in said("lock", "ben", code=2)
     assert "3 rows are whole" in said("verify")
     assert "cut off" in said("verify", "--anchor", "ab" * 32, code=1)
+
+
+def test_json_has_the_keys_that_the_help_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = ["--config", str(write_configuration(tmp_path)), "--json"]
+    for words in (
+        ("add", "anna", "--role", "operator"),
+        ("roles", "Anna", "--role", "viewer"),
+        ("lock", "anna"),
+        ("unlock", "anna"),
+        ("code", "anna"),
+        ("list",),
+        ("verify",),
+    ):
+        assert main(["user", *words, *config]) == 0
+        check_keys(f"user {words[0]}", json.loads(capsys.readouterr().out))
 
 
 def test_an_address_that_is_taken_is_refused_in_words() -> None:

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from docs.generate.commands import json_of
 from drivers.plc.signal_map import POINTS, Area
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
 from station.commissioning.plc_monitor import HIGHLIGHT_S, Reader, in_words, side_by_side
 from tests.bench.live_station import live_station
 from tests.bench.small_station import SmallStation
 from tests.bench.waiting import wait_for
+from tests.commands.test_json import LEAVES
 
 
 def monitor(port: int, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,6 +43,7 @@ def test_a_real_station_is_shown_whole(tmp_path: Path) -> None:
         assert "ready" in table.stdout, "the state in words"
         values = json.loads(monitor(bench.port, "--once", "--json").stdout)
         assert values["input register"]["MapVersion"] == 2
+        assert ", ".join(values) in (json_of(LEAVES["plc monitor"]) or "")
         assert values["input register"]["EngineId"] == int(bench.engine_id[:8], 16)
         assert values["discrete input"]["Online"] is True
         assert values["discrete input"]["Reject"] is True
@@ -63,6 +66,7 @@ def test_changes_are_recorded_with_time_and_words(tmp_path: Path) -> None:
         rows = list(csv.DictReader(table))
     assert [row["name"] for row in rows].count("MapVersion") == 2, "appended, with one heading"
     result = next(line for line in lines if line["name"] == "Result")
+    assert f"a line of {', '.join(result)} per change" in (json_of(LEAVES["plc monitor"]) or "")
     assert (result["value"], result["words"]) == (2, "fail"), "part id 0 fails in the small station"
     assert any(row["name"] == "ReasonCode" and "reject limit" in row["words"] for row in rows)
     assert rows[0]["time"].endswith("+00:00")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from station.hmi.rights import Person
-from station.jobs.refresh_selection import labels_on_record
+from station.jobs.refresh_labels import labels_on_record
 from station.labels.labels import read_labels
 from station.labels.schema import open_writer
 from station.results import Verdict

@@ -14,7 +14,8 @@ from scipy.stats import spearmanr
 
 from station.configuration import load as config
 from station.jobs.comparison import Judged, auroc, compare, judge, markdown, rank_correlation
-from station.jobs.refresh_selection import Label, PartImage, RefreshError
+from station.jobs.refresh_labels import Label, RefreshError
+from station.jobs.refresh_selection import PartImage
 from tests.bench.engines.small_engine import write_small_engine
 
 SCORES = st.lists(st.integers(0, 9).map(float), min_size=3, max_size=30)

@@ -20,9 +20,11 @@ from engines.teach_request import TeachRequest
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh import Job, discard, only_refresh, open_job, refresh
-from station.jobs.refresh_selection import (
+from station.jobs.refresh_labels import (
     Label,
     RefreshError,
+)
+from station.jobs.refresh_selection import (
     RefreshSelection,
     from_records,
     select,

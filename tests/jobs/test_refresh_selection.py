@@ -6,26 +6,32 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from station.jobs.refresh_labels import (
+    Label,
+    RefreshError,
+    by_name,
+    by_part,
+    classes_on_record,
+    labels_on_record,
+    read_labels,
+)
 from station.jobs.refresh_selection import (
     HELD_OUT_SHARE,
     MAX_SUSPECT_SHARE,
     MIN_TRAINING,
     Group,
-    Label,
     PartImage,
-    RefreshError,
-    classes_on_record,
     from_folder,
     from_records,
-    labels_on_record,
     named_on_record,
-    read_labels,
     read_veto,
     select,
     with_classes,
@@ -37,9 +43,12 @@ from station.labels.writing import Reviewer
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.parts import parts
 from station.records.schema import open_reader
+from station.reports.shifts import Calendar
 from station.results import Verdict
 from tests.bench.engines.pictures import write_rings
-from tests.bench.sample_parts import PartMaker
+from tests.bench.sample_parts import WALL_TIME, PartMaker
+
+CLOCK = Calendar(ZoneInfo("Europe/Berlin"))
 
 
 def record(records: Path, verdicts: Sequence[Verdict], *, session: str = "s1") -> None:
@@ -155,12 +164,18 @@ def test_a_folder(tmp_path: Path) -> None:
         ("labels.csv", "\ufefflabel,part_id\r\ngood,1001\r\ndefective, s1/2 \r\n"),
         ("labels.csv", "Part_ID; label ;by\r\n1001;good;\r\n;;\r\ns1/2;defective;me\r\n"),
         ("labels.csv", "part_id\tlabel\n1001\tgood\ns1/2\tdefective\n"),
+        ("labels.csv", "part_id,session,acquisition_id,label\n1001,,,good\n1002,s1,2,defective\n1003,s1,3,\n"),
         ("labels.json", '{"1001": "good", "s1/2": "defective"}'),
+        (
+            "labels.json",
+            '[{"part_id": 1001, "label": "good"}, '
+            '{"part_id": 1002, "session": "s1", "acquisition_id": 2, "time": null, "label": "defective"}]',
+        ),
     ],
 )
 def test_labels(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
-    labels = read_labels(tmp_path / name)
+    labels = by_name(read_labels(tmp_path / name, CLOCK), tmp_path / name)
     assert labels == {"1001": Label.GOOD, "s1/2": Label.DEFECTIVE}
     labelled = with_labels([part(1), part(2), part(3)], labels)
     assert [part.label for part in labelled] == [Label.GOOD, Label.DEFECTIVE, None]
@@ -179,14 +194,17 @@ def test_labels(tmp_path: Path, name: str, text: str) -> None:
         ("l.json", "[1]", "expected an object"),
         ("l.json", "{", "is not JSON"),
         ("l.json", '{"1": 3}', "label '3'"),
+        ("l.json", '[{"part_id": 1}]', "a list of objects with part_id, label"),
+        ("l.csv", "part_id,label,time\n1,good,8h\n", 'line 2: "8h" names no minute and no second'),
+        ("l.csv", f"part_id,label\n{'1' * 200_000},good\n", "line 2: field larger than field limit"),
     ],
 )
 def test_wrong_labels_are_named(tmp_path: Path, name: str, text: str, expected: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(RefreshError, match=expected):
-        read_labels(tmp_path / name)
+        by_name(read_labels(tmp_path / name, CLOCK), tmp_path / name)
     with pytest.raises(RefreshError, match="cannot be read"):
-        read_labels(tmp_path / "none.csv")
+        read_labels(tmp_path / "none.csv", CLOCK)
 
 
 def test_an_id_that_came_twice_must_be_reported_apart() -> None:
@@ -194,6 +212,59 @@ def test_an_id_that_came_twice_must_be_reported_apart() -> None:
     with pytest.raises(RefreshError, match="2 parts have had this id; label one of s1/1, s2/1"):
         with_labels(again, {"1001": Label.GOOD})
     assert [p.label for p in with_labels(again, {"s2/1": Label.GOOD})] == [None, Label.GOOD]
+
+
+@pytest.fixture
+def repeated(tmp_path: Path) -> Path:
+    """The PLC has started its counter anew a day later: parts 1001 to 1003 are there twice, 1004 once."""
+    for session, count, day in (("s1", 4, 0.0), ("s2", 3, 86_400.0)):
+        recorder = Recorder(RecorderSettings(tmp_path, pass_image_share=1.0, min_free_mb=0), session)
+        recorder.start()
+        maker = PartMaker(session)
+        for number in range(1, count + 1):
+            made = maker.inspected(number, Verdict.PASS)
+            moved = replace(made.part, wall_time=WALL_TIME + day + number)
+            recorder.record(replace(made, part=moved))
+        assert recorder.stop(30)
+    return tmp_path
+
+
+def said_of(records: Path, text: str, name: str = "labels.csv") -> dict[str, Label]:
+    file = records / name
+    file.write_text(text)
+    return by_part(read_labels(file, CLOCK), file, records=records, recipe="default", calendar=CLOCK)
+
+
+def test_an_id_that_came_twice_in_the_file_is_offered_by_time_and_session(repeated: Path) -> None:
+    with pytest.raises(RefreshError) as refused:
+        said_of(repeated, "part_id,label\n1004,good\n1001,defective\n")
+    said = str(refused.value)
+    assert "line 3: several parts have had the id 1001; say which one, with a column time or session:" in said
+    first, second = CLOCK.iso(WALL_TIME + 1), CLOCK.iso(WALL_TIME + 86_401)
+    assert said.splitlines()[1:] == [
+        f"  PASS    time {second}, session s2, acquisition_id 1",
+        f"  PASS    time {first}, session s1, acquisition_id 1",
+    ]
+    for column, value in (("time", first), ("time", CLOCK.clock(WALL_TIME + 1)), ("session", "s1")):
+        labels = said_of(repeated, f"part_id,label,{column}\n1004,good,\n1001,defective,{value}\n")
+        assert labels == {"s1/4": Label.GOOD, "s1/1": Label.DEFECTIVE}
+    entry = {"part_id": 1001, "label": "good", "time": second}
+    assert said_of(repeated, json.dumps([entry]), "l.json") == {"s2/1": Label.GOOD}
+
+
+def test_an_id_whose_other_part_has_no_image_any_more_is_no_less_in_doubt(repeated: Path) -> None:
+    for part_of in from_records(repeated, recipe="default", newest=100):
+        if part_of.key == "s2/1":
+            part_of.image.unlink()
+    with pytest.raises(RefreshError, match="several parts have had the id 1001"):
+        said_of(repeated, "part_id,label\n1001,good\n")
+
+
+def test_what_the_file_names_and_nobody_has_seen_labels_nothing(repeated: Path) -> None:
+    labels = said_of(repeated, "part_id,label,session\n1001,good,s3\n9999,good,\n")
+    known = with_labels(from_records(repeated, recipe="default", newest=100), labels)
+    assert [one.label for one in known] == [None] * 7
+    assert len(labels) == 2  # select notes them
 
 
 @given(
@@ -256,7 +327,7 @@ def test_a_veto_makes_parts_good_whatever_was_said(tmp_path: Path) -> None:
 def test_labels_may_be_json_for_many_parts(tmp_path: Path) -> None:
     many = {str(index): "good" for index in range(5000)}
     (tmp_path / "l.json").write_text(json.dumps(many))
-    assert len(read_labels(tmp_path / "l.json")) == 5000
+    assert len(read_labels(tmp_path / "l.json", CLOCK)) == 5000
 
 
 @pytest.mark.parametrize("left", [0, 100])

@@ -19,6 +19,7 @@ from station.simulation.parts.rendered import SIZE_PX, render
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
 from tests.bench.waiting import wait_for
+from tests.commands.test_json import check_keys
 
 KEYS = {"ledger", "truth", "confusion", "latency_ms", "engine_ms", "overhead_ms", "engine_id", "ejected_part_ids", "image_auroc"}  # fmt: skip # noqa: E501
 
@@ -67,10 +68,12 @@ def test_every_part_is_accounted_for(tmp_path: Path, engine: Path) -> None:
     """Belt, PLC, camera and station are all real processes."""
     work, report_file = tmp_path / "work", tmp_path / "report.json"
     done = demo("--engine", str(engine), "--parts", "16", "--rate", "3",
-                "--work", str(work), "--report", str(report_file))  # fmt: skip
+                "--work", str(work), "--report", str(report_file), "--json")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr + (work / "station.log").read_text()
     report = json.loads(report_file.read_text())
     assert report.keys() >= KEYS
+    assert json.loads(done.stdout) == report
+    check_keys("demo", report)
     assert (report["runtime"]["asked"], report["runtime"]["ran"]) == ("auto", "onnx")
     assert "chosen by auto, because" in report["runtime"]["why"]
     ledger = report["ledger"]

@@ -14,6 +14,7 @@ from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
 from tests.bench.waiting import wait_for
+from tests.commands.test_json import check_keys
 
 
 def pictures(folder: Path) -> Path:
@@ -51,6 +52,7 @@ def test_a_whole_run_against_a_station_started_by_hand(tmp_path: Path) -> None:
                 process.wait()
     assert f"SIMTL_SCENE={work / 'camera'}" in said
     books = json.loads(out)
+    check_keys("plc simulate", books)
     assert books["parts"] == 24
     assert books["station"]["triggers"] >= 24 - books["station"]["missed"]
     assert books["faults"].keys() == {"late-ack"}

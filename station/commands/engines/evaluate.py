@@ -88,12 +88,18 @@ def run(options: argparse.Namespace) -> int:
             run_job(command, what="the evaluation", threads=1, on_progress=bar.show)
     except JobError as problem:
         return complain(problem)
-    results = json.loads((options.output / "results.json").read_text(encoding="utf-8"))
     if options.json:
-        failed = sum(result["error"] is not None for result in results)
-        print_json({"report": options.output / "report.md", "failed": failed, "results": results})
-        return 1 if failed else 0
+        found = as_json(options.output)
+        print_json(found)
+        return 1 if found["failed"] else 0
     return _show(options.output)
+
+
+def as_json(output: Path) -> dict[str, Any]:
+    """Every run and how many failed, for scripts."""
+    results = json.loads((output / "results.json").read_text(encoding="utf-8"))
+    failed = sum(result["error"] is not None for result in results)
+    return {"report": output / "report.md", "failed": failed, "results": results}
 
 
 def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:

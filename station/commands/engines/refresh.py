@@ -22,17 +22,21 @@ from station.jobs.comparison import FIGURES, verdict_text
 from station.jobs.process import JobError, JobProgress
 from station.jobs.progress import ProgressBar
 from station.jobs.refresh import Refreshed, discard, give_way, only_refresh, open_job, refresh
-from station.jobs.refresh_selection import (
+from station.jobs.refresh_labels import (
     Label,
-    PartImage,
     RefreshError,
-    RefreshSelection,
+    by_name,
+    by_part,
     classes_on_record,
+    labels_on_record,
+    read_labels,
+)
+from station.jobs.refresh_selection import (
+    PartImage,
+    RefreshSelection,
     from_folder,
     from_records,
-    labels_on_record,
     named_on_record,
-    read_labels,
     read_names,
     read_veto,
     select,
@@ -41,6 +45,7 @@ from station.jobs.refresh_selection import (
 )
 from station.jobs.teaching import as_arguments
 from station.labels.schema import labels_beside
+from station.reports.shifts import calendar_of
 from station.terminal import console
 
 EXIT_TERMINATED = 143
@@ -101,8 +106,7 @@ def run(options: argparse.Namespace) -> int:
         fail(options, problem)
         return complain(problem)
     if options.json:
-        named = {"candidate": done.candidate.name, "path": done.candidate.path, "notes": list(done.notes)}
-        print_json({**named, "comparison": asdict(done.comparison)})
+        print_json(as_json(done))
     elif options.progress is None:
         _show(done, options.config)
     end(options, version=done.candidate.name)
@@ -122,7 +126,7 @@ def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> 
         if options.only is not None:  # of the others only those that say what defects look like
             chosen = set(read_names(options.only, "only"))
             parts = [part for part in parts if part.key in chosen or part.label is Label.DEFECTIVE]
-    labels = read_labels(options.labels) if options.labels is not None else {}
+    labels = {} if options.labels is None else _labels_of_file(options, configuration)
     vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
     return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
 
@@ -135,6 +139,17 @@ def _on_record(options: argparse.Namespace, configuration: LoadedConfiguration) 
     named = named_on_record(records, list(dict.fromkeys(read_names(options.only, "only"))), recipe=recipe)
     there = {part.key for part in named}
     return [*(p for p in from_records(records, recipe=recipe, newest=options.parts) if p.key not in there), *named]
+
+
+def _labels_of_file(options: argparse.Namespace, configuration: LoadedConfiguration) -> dict[str, Label]:
+    """By the names that `with_labels` knows."""
+    calendar = calendar_of(configuration.settings.station)
+    said = read_labels(options.labels, calendar)
+    if options.images is not None:
+        return by_name(said, options.labels)
+    records = options.records or configuration.records_dir
+    recipe = configuration.settings.recipe.name
+    return by_part(said, options.labels, records=records, recipe=recipe, calendar=calendar)
 
 
 def _kept_labels(
@@ -166,6 +181,12 @@ def _request(options: argparse.Namespace) -> TeachRequest:
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
     again = {name: getattr(options, name) for name in ("config", "records", "images", "labels", "only", "parts")}
     return ("station", "refresh", *as_arguments(again | request_from(options, _OPTIONS).given()))
+
+
+def as_json(done: Refreshed) -> dict[str, object]:
+    """The candidate and how it compares, for scripts."""
+    named = {"candidate": done.candidate.name, "path": done.candidate.path, "notes": list(done.notes)}
+    return {**named, "comparison": asdict(done.comparison)}
 
 
 def _show(done: Refreshed, config_path: Path) -> None:

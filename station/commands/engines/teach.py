@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     except (JobError, ConfigurationError, ControlError) as problem:
         return complain(problem)
     if options.json:
-        print_json({"engine": options.output, **summary})
+        print_json(as_json(options.output, summary))
         return 0
     shown = console()
     shown.print(summary_table(options.output, summary))
@@ -108,6 +108,11 @@ def _from_line(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any]:
     message = {"command": "teach", "parts": options.parts, "output": str(options.output.resolve())}
     ask(options.config, {**message, **{name: getattr(wanted, name) for name in FROM_LINE}})
     return follow_teaching(lambda: ask(options.config, {"command": "status"})["status"]["teaching"], bar.show)
+
+
+def as_json(output: Path, summary: dict[str, Any]) -> dict[str, Any]:
+    """What a teaching gave, for scripts."""
+    return {"engine": output, **summary}
 
 
 def summary_table(output: Path, summary: dict[str, Any]) -> Table:

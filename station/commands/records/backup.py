@@ -119,6 +119,7 @@ def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
     columns = (TextColumn(title), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+    shown = console(stderr=True)
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

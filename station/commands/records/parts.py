@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("counts", help="count parts by shift, hour, recipe, reason or engine")
     parser.add_argument("--by", choices=ALL_BY, default="shift", help="default: %(default)s; reason: the first one")
     add_selection_options(parser)
-    _add_forms(parser, "a list of what --by names, parts, pass, fail, review, error, pass_share")
+    _add_forms(parser, "a list of parts, pass, fail, review, error, pass_share, and what --by names")
     parser.set_defaults(run=reporting(count_parts))
 
 

@@ -21,6 +21,7 @@ from station.line.recording.stage import Recorder, RecorderSettings
 from station.reports.production.stored import StoredReportError, as_json, read_report, stem_of, stored
 from station.results import Verdict
 from tests.bench.sample_parts import WALL_TIME, PartMaker
+from tests.commands.test_json import check_keys
 
 ANNA, BEN = Reviewer("anna", "operator"), Reviewer("ben", "operator")
 PERIOD = ["--since", "2027-01-15T08:00Z", "--until", "2027-01-15T10:00Z"]
@@ -73,6 +74,16 @@ def test_without_labels_nothing_is_claimed(folder: Path, tmp_path: Path) -> None
     assert found["PASS"]["value"] == "300 (90.9 %)"
     assert found["latency"]["value"] == "p50 20, p95 20, p99 20, max 20 ms"
     assert found["cycle time"]["value"] == "p50 1, p95 1, p99 1, max 1 s"
+
+
+def test_json_has_the_keys_that_the_help_names(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert report(folder, tmp_path / "r.csv", more=("--json",)) == 0
+    found = json.loads(capsys.readouterr().out)
+    check_keys("report", found)
+    assert found["written"] == [str(tmp_path / "r.csv")]
 
 
 def test_figures_are_those_of_the_strata(folder: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import station.commissioning.conformance.run  # noqa: F401  registers the rules
 from station.commissioning.conformance.registry import RULES
 from tests.bench.live_station import live_station
 from tests.bench.serial_pair import SerialPair
+from tests.commands.test_json import check_keys
 
 BAUD_RATE = 115_200
 ONLY_OF_A_SERVER = ("map-mirrors", "map-illegal-values", "map-other-unit")
@@ -47,6 +48,7 @@ def verdicts(directory: Path, role: str, transport: str, *options: str) -> dict[
         done = subprocess.run(command, capture_output=True, text=True, timeout=280)
         assert done.returncode == 0, done.stdout + done.stderr
         found = json.loads(report.read_text())
+        check_keys("plc conformance", found)
         assert found["parts_by"] == "Trigger"
         assert found["engine_id"] == bench.engine_id[:8]
     return {rule["rule"]: rule["verdict"] for rule in found["rules"]}
