@@ -86,8 +86,8 @@ def collect(connection: sqlite3.Connection, source: Source, part: PartRow, made_
         "part_id": part.part_id,
         "session": part.session,
         "acquisition_id": part.acquisition_id,
-        "triggered": source.calendar.local(part.wall_time).isoformat(timespec="milliseconds"),
-        "made": source.calendar.local(time.time()).isoformat(timespec="seconds"),
+        "triggered": source.calendar.iso(part.wall_time),
+        "made": source.calendar.iso(time.time()),
         "made_by": made_by,
         "missing": missing,
     }

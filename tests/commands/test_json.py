@@ -41,6 +41,11 @@ ELSEWHERE = {
     "camera list": "tests/commands/test_camera.py",
     "camera grab": "tests/commands/test_camera.py",
     "demo": "tests/system/test_demo.py",
+    **dict.fromkeys(
+        ("quarantine list", "quarantine keep", "quarantine release", "evidence"),
+        "tests/commands/records/test_keeping.py",
+    ),
+    "engine compare": "tests/commands/engines/test_engine.py",
     "engine build": "no GPU here; prints with `show`, as its siblings",
     "plc monitor": "tests/commissioning/test_plc_monitor.py",
     "plc conformance": "tests/system/conformance/test_links.py",

@@ -5,25 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.table import Table
 
 from engines.store.store import EngineStore
 from engines.store.versions import Version
-from station.commands.options import add_config_option, complain, positive
+from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
 from station.commands.progress import Signs, add_progress_option, end, fail, signs_of
 from station.configuration.load import LoadedConfiguration
 from station.jobs.comparison import FIGURES, Comparison, Judged, compare, judge, verdict_text
 from station.jobs.refresh import learned_from, sha256_of
-from station.jobs.refresh_selection import (
-    PartImage,
-    RefreshError,
-    from_records,
-    labels_on_record,
-    with_labels,
-)
+from station.jobs.refresh_labels import RefreshError, labels_on_record
+from station.jobs.refresh_selection import PartImage, from_records, with_labels
 from station.labels.schema import labels_beside
 from station.records.images import write_atomic
 from station.terminal import console
@@ -51,6 +46,7 @@ def add_compare_parser(
     parser.add_argument("--parts", type=positive, default=PARTS, metavar="N", help="the newest N (default %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="all of it as JSON")
     add_config_option(parser)
+    add_json_option(parser, "first, second, comparison")
     add_progress_option(parser)
     parser.set_defaults(run=with_store(run))
 
@@ -70,7 +66,9 @@ def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: 
     except (RefreshError, OSError) as problem:
         fail(options, problem)
         return complain(problem)
-    if options.progress is None:
+    if options.json:
+        print_json({"first": first.name, "second": second.name, "comparison": asdict(comparison)})
+    elif options.progress is None:
         _show(comparison, first, second)
     end(options, changed=len(comparison.changed), first=first.name, second=second.name)
     return 0

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from station.commands.options import BadInput
+from station.commands.options import BadInput, complain, print_json
 from station.records.parts import PartRow, parts
 from station.reports.shifts import Calendar
 from station.reports.trace import candidates
-from station.terminal import one_line
+from station.terminal import one_line, say
 
 LAST = "last"
 MOST_NAMED = 20
@@ -70,6 +71,20 @@ def find(connection: sqlite3.Connection, options: argparse.Namespace, calendar: 
     return Found(newest_first[0], tuple(newest_first[1:MOST_NAMED]), has_more=len(rows) > MOST_NAMED)
 
 
+def find_one(
+    connection: sqlite3.Connection, options: argparse.Namespace, calendar: Calendar, done: str
+) -> PartRow | None:
+    """The part that is meant, where the wrong one would do harm. Of several parts that have the number a person at a
+    terminal chooses; else it is None, and they are offered (with `--json` as JSON).
+
+    `done`: what would be done to it, as "labelled". Raises BadInput, TimeError; also for "last".
+    """
+    if options.part == LAST:
+        raise BadInput(f'name the part by its number, not "{LAST}": the next part may be there already')
+    found = find(connection, options, calendar)
+    return _chosen(found, options, calendar, done) if found.others else found.part
+
+
 def _not_found(connection: sqlite3.Connection, options: argparse.Namespace, where: str, calendar: Calendar) -> str:
     what = "AcquisitionId" if options.acquisition else "part id"
     hint = "" if options.acquisition else "; --acquisition takes the station's own number"
@@ -114,3 +129,26 @@ def _is_alone(row: PartRow, rows: Sequence[PartRow], calendar: Calendar) -> bool
     """Session and ms name it: no other of these parts has both."""
     same = [one for one in rows if one.session == row.session]
     return sum(calendar.iso(one.wall_time) == calendar.iso(row.wall_time) for one in same) == 1
+
+
+def _chosen(found: Found, options: argparse.Namespace, calendar: Calendar, done: str) -> PartRow | None:
+    """Which of several parts is meant: asked at a terminal, else offered with the options that name each of them."""
+    kind = "AcquisitionId" if options.acquisition else "part id"
+    several = f"{kind} {options.part} stands for more than one part"
+    if options.json:
+        print_json({"problem": several, "candidates": as_json(found.all, calendar)})
+        return None
+    lines = in_words(found.all, calendar)
+    older = "\n  and older ones: name their time or session" if found.has_more else ""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        complain(f"{several}; nothing was {done}. Name one by its time or its session:\n" + "\n".join(lines) + older)
+        return None
+    say(f"{several}:")
+    for number, line in enumerate(lines, start=1):
+        say(f"{number:3} {line}")
+    say(f"which one? 1 to {len(lines)}; nothing: none of them{older}")
+    reply = sys.stdin.readline().strip()
+    if reply.isascii() and reply.isdecimal() and 1 <= int(reply) <= len(lines):
+        return found.all[int(reply) - 1]
+    complain(f"nothing was {done}")
+    return None

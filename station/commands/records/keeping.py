@@ -5,23 +5,28 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import sqlite3
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from station.commands.options import BadInput
-from station.commands.records.finding import LAST, Found, add_part_options, find
+from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, print_json, show
+from station.commands.records.finding import add_part_options, as_json, find_one
 from station.commands.records.label import ROLE
-from station.commands.records.selecting import Place, add_place_options, place_of, reporting
+from station.commands.records.selecting import add_place_options, place_of, reporting
 from station.commands.records.show import eyes
 from station.configuration.load import load_station
-from station.labels.quarantine import keep, quarantined, release
+from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import open_writer
-from station.labels.writing import Reviewer
+from station.labels.writing import Labelled, Reviewer
 from station.records import schema as records
 from station.reports.evidence import Source, collect, file_name, write
 from station.reports.tables import table
-from station.terminal import console, one_line, say
+from station.terminal import console, one_line
+
+_PART = "part_id, session, acquisition_id, time, verdict"
+Change = Callable[[sqlite3.Connection, Labelled, Reviewer, str], None]
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser("quarantine", help="parts kept as evidence: list, keep, release")
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="all parts that are kept, and why")
-    listing.add_argument("--json", action="store_true", help="as JSON")
+    add_json_option(listing, f"a list of time, kept_since, {', '.join(field.name for field in fields(Kept))}")
     listing.set_defaults(run=reporting(list_kept))
     keeping = actions.add_parser("keep", help="keep row and images of a part, whatever their age and the disk budget")
     keeping.set_defaults(run=reporting(keep_part))
@@ -37,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     releasing.set_defaults(run=reporting(release_part))
     for action in (keeping, releasing):
         add_part_options(action)
+        add_json_option(action, f"{_PART}, kept; of several parts: candidates")
         action.add_argument("--why", required=True, metavar="TEXT", help="one line, kept for good")
         action.add_argument("--who", metavar="NAME", help="who says so; default: the user of this computer")
     for action in (listing, keeping, releasing):
@@ -44,6 +50,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     parser = commands.add_parser("evidence", help="everything that is known of a part in one file, with checksums")
     add_part_options(parser)
+    add_json_option(parser, f"{_PART}, file, files, missing; of several parts: candidates")
     parser.add_argument("--output", type=Path, metavar="FILE", help="a ZIP; default: a name made of the part's numbers")
     parser.add_argument("--who", metavar="NAME", help="who makes it; default: the user of this computer")
     add_place_options(parser)
@@ -55,15 +62,15 @@ def list_kept(options: argparse.Namespace) -> int:
     place = place_of(options)
     kept = quarantined(place.labels)
     if options.json:
-        print(json.dumps([asdict(one) for one in kept], indent=2))  # noqa: T201
+        clock = place.calendar
+        print_json([{**asdict(one), "time": clock.iso(one.wall_time), "kept_since": clock.iso(one.at)} for one in kept])
         return 0
     columns = [("part", True), ("triggered", False), ("kept since", False), ("by", False), ("why", False)]
-    when = "%Y-%m-%d %H:%M:%S"
     rows = [
         (
             str(one.part_id),
-            f"{place.calendar.local(one.wall_time):{when}}",
-            f"{place.calendar.local(one.at):{when}}",
+            place.calendar.clock(one.wall_time),
+            place.calendar.clock(one.at),
             one.reviewer,
             one.why,
         )
@@ -75,19 +82,24 @@ def list_kept(options: argparse.Namespace) -> int:
 
 def keep_part(options: argparse.Namespace) -> int:
     """Puts one part into the quarantine."""
-    place, found = _one(options)
-    with closing(open_writer(place.labels)) as labels:
-        keep(labels, found.part, Reviewer(options.who or getpass.getuser(), ROLE), options.why)
-    say(f"part {found.part.part_id} is in the quarantine: its row and images stay")
-    return 0
+    return _changed(options, keep, "is in the quarantine: its row and images stay", is_kept=True)
 
 
 def release_part(options: argparse.Namespace) -> int:
     """Lets one part go."""
-    place, found = _one(options)
+    return _changed(options, release, "has left the quarantine", is_kept=False)
+
+
+def _changed(options: argparse.Namespace, change: Change, said: str, *, is_kept: bool) -> int:
+    place = place_of(options)
+    with closing(records.open_reader(place.records)) as connection:
+        part = find_one(connection, options, place.calendar, "changed")
+    if part is None:
+        return EXIT_BAD_INPUT
     with closing(open_writer(place.labels)) as labels:
-        release(labels, found.part, Reviewer(options.who or getpass.getuser(), ROLE), options.why)
-    say(f"part {found.part.part_id} has left the quarantine")
+        change(labels, part, Reviewer(options.who or getpass.getuser(), ROLE), options.why)
+    (named,) = as_json((part,), place.calendar)
+    show(options, {**named, "kept": is_kept}, f"part {part.part_id} {said}")
     return 0
 
 
@@ -97,31 +109,18 @@ def evidence(options: argparse.Namespace) -> int:
     name = load_station(options.config).settings.station.name if options.config.exists() else ""
     source = Source(eyes(options, place), place.labels, place.calendar, name)
     with closing(records.open_reader(place.records)) as connection:
-        found = find(connection, options)
-        files = collect(connection, source, found.part, options.who or getpass.getuser())
-    output = options.output or Path(file_name(found.part))
+        part = find_one(connection, options, place.calendar, "written")
+        if part is None:
+            return EXIT_BAD_INPUT
+        files = collect(connection, source, part, options.who or getpass.getuser())
+    output = options.output or Path(file_name(part))
     try:
         with output.open("xb") as file:
             write(files, file)
     except OSError as problem:
         raise BadInput(f"--output {output}: {problem.strerror}") from problem
     missing = json.loads(files["about.json"])["missing"]
-    lines = [f"{output}: part {found.part.part_id}, {len(files)} files", *(f"  not there: {one}" for one in missing)]
-    say("\n".join(map(one_line, lines)))
+    lines = [f"{output}: part {part.part_id}, {len(files)} files", *(f"  not there: {one}" for one in missing)]
+    (named,) = as_json((part,), place.calendar)
+    show(options, {**named, "file": output, "files": len(files), "missing": missing}, *map(one_line, lines))
     return 0
-
-
-def _one(options: argparse.Namespace) -> tuple[Place, Found]:
-    """The part that is meant, if only one can be. Raises BadInput."""
-    if options.part == LAST:
-        raise BadInput(f'name the part by its number, not "{LAST}": the next part may be there already')
-    place = place_of(options)
-    with closing(records.open_reader(place.records)) as connection:
-        found = find(connection, options)
-    if found.others:
-        newest = f"{found.part.acquisition_id} --acquisition --session {one_line(found.part.session)}"
-        raise BadInput(
-            f"part id {options.part} stands for more than one part; nothing was changed. Name one:\n"
-            f"  {newest}: {found.part.verdict}\n" + "\n".join(found.others)
-        )
-    return place, found

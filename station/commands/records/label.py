@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import sys
 from contextlib import closing
 
-from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, complain, print_json
-from station.commands.records.finding import LAST, Found, add_part_options, as_json, find, in_words
+from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, print_json
+from station.commands.records.finding import add_part_options, as_json, find_one
 from station.commands.records.selecting import add_place_options, place_of, reporting
 from station.labels.classes import SEVERITIES
 from station.labels.labels import WORDS, decide, read_labels, withdraw
 from station.labels.schema import open_writer
 from station.labels.writing import Reviewer
 from station.records import schema as records
-from station.records.parts import PartRow
-from station.reports.shifts import Calendar
 from station.terminal import one_line, say
 
 WITHDRAW = "withdraw"
@@ -42,14 +39,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def label(options: argparse.Namespace) -> int:
     """Keeps the label, then prints it. Of several parts with the id a person at a terminal chooses; else none is."""
-    if options.part == LAST:
-        raise BadInput(f'a label needs the number of its part, not "{LAST}": the next part may be there already')
     if options.new_class is not None and options.defect_class is None:
         raise BadInput("--new-class says how severe --class NAME is; name it")
     place = place_of(options)
     with closing(records.open_reader(place.records)) as connection:
-        found = find(connection, options, place.calendar)
-    part = found.part if not found.others else _chosen(found, options, place.calendar)
+        part = find_one(connection, options, place.calendar, "labelled")
     if part is None:
         return EXIT_BAD_INPUT
     by = Reviewer(options.who or getpass.getuser(), ROLE)
@@ -67,26 +61,3 @@ def label(options: argparse.Namespace) -> int:
     holds = [one_line(one) for one in kept] or ["has no label"]
     say(f"part {part.part_id} ({part.verdict}): {'; '.join(holds)}")
     return 0
-
-
-def _chosen(found: Found, options: argparse.Namespace, calendar: Calendar) -> PartRow | None:
-    """Which of several parts is meant: asked at a terminal, else offered with the options that name each of them."""
-    kind = "AcquisitionId" if options.acquisition else "part id"
-    several = f"{kind} {options.part} stands for more than one part"
-    if options.json:
-        print_json({"problem": several, "candidates": as_json(found.all, calendar)})
-        return None
-    lines = in_words(found.all, calendar)
-    older = "\n  and older ones: name their time or session" if found.has_more else ""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        complain(f"{several}; nothing was labelled. Name one by its time or its session:\n" + "\n".join(lines) + older)
-        return None
-    say(f"{several}:")
-    for number, line in enumerate(lines, start=1):
-        say(f"{number:3} {line}")
-    say(f"which one? 1 to {len(lines)}; nothing: none of them{older}")
-    reply = sys.stdin.readline().strip()
-    if reply.isascii() and reply.isdecimal() and 1 <= int(reply) <= len(lines):
-        return found.all[int(reply) - 1]
-    complain("nothing was labelled")
-    return None

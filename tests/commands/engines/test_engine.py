@@ -26,6 +26,7 @@ from tests.bench.engines.signing import make_keys
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
+from tests.commands.test_json import check_keys
 
 ACTIVATE_ENGINE = 7
 """The command of the PLC."""
@@ -150,6 +151,7 @@ def test_compare_shows_each_part_whose_verdict_changes(config: Path, store: Engi
     lines, (first, second) = [json.loads(line) for line in said], [version.name for version in store.versions()]
     assert (lines[-2]["done"], lines[-2]["total"]) == (12, 12)
     assert lines[-1] == {"event": "done", "changed": 3, "first": first, "second": second}
+    check_keys("engine compare", json.loads(station("engine", "compare", "1", "2", "--json", "--config", config)))
     said = station("engine", "verify", "1", "--progress", "json", "--config", config).splitlines()
     assert json.loads(said[-1]) == {"event": "done", "verified": [first], "failed": []}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.bench.sample_parts import PartMaker
 from tests.commands.records.conftest import Station, record
+from tests.commands.test_json import check_keys
 
 
 def test_a_part_is_kept_listed_and_released(station: Station) -> None:
@@ -31,7 +32,13 @@ def test_of_several_parts_none_is_kept(station: Station) -> None:
     station.capsys.readouterr()
     assert "nothing was changed" in station.refused("quarantine", "keep", 1002, "--why", "claim")
     assert "name the part by its number" in station.refused("quarantine", "keep", "last", "--why", "claim")
+    assert "--session s1" in station.refused("evidence", 1002)
     assert station.data("quarantine", "list") == []
+    words = ("quarantine", "keep", 1002, "--why", "claim", "--session", "s1", "--json")
+    check_keys("quarantine keep", json.loads(station.said(*words)))
+    check_keys("quarantine list", station.data("quarantine", "list"))
+    output = station.config.parent / "proof.zip"
+    check_keys("evidence", json.loads(station.said("evidence", 1002, "--session", "s1", "--output", output, "--json")))
 
 
 def test_the_evidence_holds_what_is_known_and_its_sums_are_right(station: Station, tmp_path: Path) -> None:
