@@ -160,7 +160,7 @@ def test_of_a_number_that_every_part_has_the_newest_are_named(station: Station) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("last", "good"), "a label needs the number of its part"),
+        (("last", "good"), "name the part by its number"),
         ((7, "good"), "no part with part id 7"),
         ((1002, "defective", "--class", "scratch"), 'no class "scratch"; there are: none yet'),
         ((1002, "defective", "--new-class", "minor"), "--new-class says how severe --class NAME is"),
