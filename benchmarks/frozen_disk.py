@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -151,6 +152,8 @@ def measure(seconds: float, *, journal_on_disk: bool, before_s: float) -> dict[s
         }
         with Bench(Path(name), **settings) as bench:
             bench.start()
+            gc.collect()
+            gc.disable()  # the client's own pauses are not the station's
             witness = Witness()
             poller = Poller(bench.port)
             began = time.monotonic()

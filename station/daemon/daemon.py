@@ -35,7 +35,7 @@ from station.daemon.late_cameras import LateCameras
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing
-from station.daemon.supervisor import Stages, Supervisor, stop_on_signals
+from station.daemon.supervisor import Garbage, Stages, Supervisor, stop_on_signals
 from station.daemon.systemd import Hangups, reload_on_hangup
 from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
@@ -112,12 +112,14 @@ def run(configuration: LoadedConfiguration) -> int:
     cv2.setNumThreads(1)  # the engine leaves one core to the line: a second thread of OpenCV waits for it
     settings = configuration.settings
     stop, reload_asked = stop_on_signals(), reload_on_hangup()
+    garbage = Garbage()
     with contextlib.ExitStack() as opened:
         stages = _start(configuration, opened, reload_asked)
         longest_way_ms = settings.station.deadline_ms + settings.lead_camera.no_frame_ms
         supervisor = Supervisor(
             stages,
             stop,
+            garbage,
             engine_hang_s=settings.station.engine_hang_s,
             drain_timeout_s=longest_way_ms / 1000 + 2.0,
             start_online=settings.station.start_online,

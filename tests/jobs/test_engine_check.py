@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +19,7 @@ from engines.store.store import EngineStore
 from station.jobs.engine_check import check_engine
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.faulty_engine import HANGS, faulty, write_faulty_engine
+from tests.bench.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -32,11 +38,48 @@ def test_an_endless_graph_does_not_hold_the_store(tmp_path: Path, endless: Path)
     store = EngineStore(tmp_path / "store", check=check_engine)
     kept = store.add(sound, why="sound")
     store.activate(kept)
-    with pytest.raises(StoreError, match="its golden images are not scored after 1 s"):
+    with pytest.raises(StoreError, match="its golden images are not scored after 1 s of the processor"):
         EngineStore(store.path, check=partial(check_engine, limit_s=1)).add(endless, why="endless")
     assert store.versions() == (kept,)
     assert store.active() == kept
     store.activate(kept)  # the lock is free
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that still run."""
+    files = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for file in files for pid in file.read_text().split()}
+
+
+def test_a_busy_computer_is_no_fault_of_the_engine(tmp_path: Path) -> None:
+    """A refresh gives way to the line: its check may get no processor for longer than the limit."""
+    engine = write_small_engine(tmp_path / "engine", width=64, height=64)
+    ended: list[BaseException | None] = []
+
+    def check() -> None:
+        try:
+            check_engine(engine, limit_s=2)
+        except EngineError as problem:
+            ended.append(problem)
+        else:
+            ended.append(None)
+
+    thread = threading.Thread(target=check)
+    before = children()
+    thread.start()
+    found: list[int] = []
+
+    def is_limited() -> bool:
+        found[:] = children() - before
+        limits = Path(f"/proc/{found[0]}/limits").read_text() if found else ""
+        return bool(limits) and not re.search(r"Max cpu time +unlimited", limits)
+
+    wait_for(is_limited, "the limit of the process")
+    os.kill(found[0], signal.SIGSTOP)
+    time.sleep(2.5)  # longer than the limit
+    os.kill(found[0], signal.SIGCONT)
+    thread.join(60)
+    assert ended == [None]
 
 
 def test_what_is_wrong_with_an_engine_is_said(tmp_path: Path) -> None:

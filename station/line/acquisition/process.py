@@ -9,6 +9,7 @@ crash: so it lives here and not in the daemon. Started by `station.line.acquisit
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import os
 import signal
@@ -174,6 +175,8 @@ def main(arguments: list[str]) -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != daemon:
         return 1
+    gc.collect()
+    gc.freeze()  # modules stay for good: to look through them for cycles would hold up a frame for 30 ms
     link = CameraLink(socket.socket(fileno=fd))
     try:
         received = link.receive(timeout_s=10.0)
