@@ -60,6 +60,8 @@ COAST_S = 5.0
 
 GARBAGE_S = 60.0
 """How often all objects are looked through for cycles."""
+PUT_OFF_S = 1800.0
+"""Longest time by which rows that wait put it off."""
 FEW_ROWS = 50
 _NEVER = 1_000_000_000
 
@@ -145,8 +147,11 @@ class Garbage:
         self._due_s = time.monotonic() + GARBAGE_S
 
     def turn(self, waiting: int, now_s: float) -> None:
-        """Looks through all objects when it is due and few rows wait (`waiting`): then there are few."""
-        if now_s >= self._due_s and waiting < FEW_ROWS:
+        """Looks through all objects when it is due and few rows wait (`waiting`): then there are few.
+
+        On a disk that is always too slow it is done in the end, or cycles would fill the memory.
+        """
+        if now_s >= self._due_s and (waiting < FEW_ROWS or now_s >= self._due_s + PUT_OFF_S):
             self._due_s = now_s + GARBAGE_S
             gc.collect()
 

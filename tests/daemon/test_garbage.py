@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from station.daemon.supervisor import GARBAGE_S, Garbage
+from station.daemon.supervisor import GARBAGE_S, PUT_OFF_S, Garbage
 
 
 @pytest.fixture
@@ -49,6 +49,8 @@ def test_it_is_done_now_and_then_while_few_rows_wait(looked_through: list[int]) 
     garbage.turn(3, now_s + 2 * GARBAGE_S)
     garbage.turn(3, now_s + 2 * GARBAGE_S)
     assert looked_through == [0, 1]
+    garbage.turn(1000, now_s + 3 * GARBAGE_S + PUT_OFF_S)
+    assert looked_through == [0, 1, 1], "a disk that is always too slow"
 
 
 def test_what_was_imported_is_not_looked_at_again(looked_through: list[int]) -> None:

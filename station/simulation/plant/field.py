@@ -20,7 +20,8 @@ from station.simulation.plant.faults import CameraFault
 from station.simulation.plant.plc_signals import FieldInputs, TriggerMode
 
 BELT_LEAD_SCANS = 2
-"""The belt never runs further ahead of the PLC's last scan, nor further in one step."""
+"""The belt never runs further ahead of the last scan that has set its outputs, nor further in one step. At 20 parts/s
+that is 20 mm, and a part reaches 30 mm to either side of its middle."""
 SENT_LEAD_SCANS = 5
 """Nor, where the station pushes, further ahead of what the station knows: communication is real time, too."""
 EXPOSURE_WAIT_S = 0.5
@@ -75,6 +76,7 @@ class Field:
         self._moved_s = time.monotonic()
         self._belt_s = 0.0
         """How long the belt has run: the clock, less the time that it waited."""
+        self._sampled_belt_s = 0.0
         self._scanned_belt_s = 0.0
         self._sent_belt_s = 0.0
         self._waited_s = 0.0
@@ -157,9 +159,9 @@ class Field:
             self._sabotage.ask(kind)
 
     def sample(self) -> FieldInputs:
-        """The PLC's inputs: encoder and the edges since the last scan."""
+        """The PLC's inputs: encoder and the edges since the last scan. `scanned` ends the scan."""
         with self._lock:
-            self._scanned_belt_s = self._belt_s
+            self._sampled_belt_s = self._belt_s
             now_s = time.monotonic()
             inputs = FieldInputs(
                 self._encoder(),
@@ -172,6 +174,14 @@ class Field:
             self._entries.clear()
             self._barriers.clear()
         return inputs
+
+    def scanned(self) -> None:
+        """The scan has set its outputs: the belt may run on from where it was sampled.
+
+        Not from the sample on: a scan that is held up half way would set its ejector two leads behind the scan before,
+        and the part that it is to push off is past the ejector by then.
+        """
+        self._scanned_belt_s = self._sampled_belt_s
 
     def fail_camera(self, fault: CameraFault, frames: int) -> None:
         """Lets something go wrong with the first camera; `frames`: how many of the next ones it concerns."""

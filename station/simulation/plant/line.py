@@ -158,6 +158,7 @@ class Plc:
             if self._station_fires:
                 self._field.set_ejector(outputs.ejector)
             self._write(started_s, inputs, outputs.control)
+            self._field.scanned()
             for judgement in outputs.judgements:
                 self._events.emit(
                     "judgement",
