@@ -38,7 +38,7 @@ from station.daemon.routing import Routing
 from station.daemon.supervisor import Garbage, Stages, Supervisor, stop_on_signals
 from station.daemon.systemd import Hangups, reload_on_hangup
 from station.jobs.refresh_process import RefreshProcess
-from station.jobs.teaching_from_line import TeachingFromLine
+from station.jobs.teaching_from_line import COLLECTED_FOLDER, TeachingFromLine
 from station.line.acquisition.cameras import CameraAbsent, Cameras
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.ejection.belt_memory import BeltMemory, BeltMemoryError
@@ -143,7 +143,8 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         ejection=line.ejection,
     )
     teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
-    refreshing = RefreshProcess(configuration.path, configuration.work_dir / "refresh" / "asked")
+    work = configuration.work_dir
+    refreshing = RefreshProcess(configuration.path, work / "refresh" / "asked", work / "teaching" / COLLECTED_FOLDER)
     requests = Requests(
         session,
         post=line.signalling.post,

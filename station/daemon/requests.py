@@ -155,7 +155,10 @@ class Requests:
         return self._changed(lambda who: self._changeover.activate_engine(wanted, who), request)
 
     def _refresh(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"command": "refresh", "action": "start", "parts": 500, "only": [], "vetoed": []}`, or "stop"."""
+        """`{"command": "refresh", "action": "start", "parts": 500, "only": [], "vetoed": []}`, or "stop".
+
+        With `"collected": true` from the images that were collected last, which `only` names by their files.
+        """
         match request.get("action"):
             case "start":
                 pass
@@ -171,7 +174,9 @@ class Requests:
         if self._changeover.configuration.engine_store is None:
             raise ControlError("a candidate needs [engine] store in station.toml; the engine is a plain folder")
         try:
-            self._refreshing.start(RefreshAsked(max(parts, len(only)), only, vetoed, str(request["user"])))
+            collected = request.get("collected") is True
+            asked = RefreshAsked(max(parts, len(only)), only, vetoed, str(request["user"]), collected)
+            self._refreshing.start(asked)
         except JobError as problem:
             raise ControlError(str(problem)) from problem
         return {}
@@ -189,12 +194,14 @@ class Requests:
         }
 
     def _teach(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine."""
+        """`{"command": "teach", "parts": 60, "output": "engine"}`: the next parts of the line teach an engine; with
+        `"collect": true` and no output their images are only kept.
+        """
         parts = request.get("parts")
-        output = request.get("output")
+        output, collects = request.get("output"), request.get("collect") is True
         if not (isinstance(parts, int) and 20 <= parts <= 100_000):
             raise ControlError(f"parts = {parts!r}: a whole number from 20 to 100000")
-        if not (isinstance(output, str) and output):
+        if not collects and not (isinstance(output, str) and output):
             raise ControlError(f"output = {output!r}: the folder of the new engine")
         how = TeachRequest(**{name: request[name] for name in FROM_LINE if name in request})
         budgets = (how.false_reject_budget, how.review_budget)
@@ -211,7 +218,7 @@ class Requests:
         try:
             self._teaching.start(
                 parts,
-                configuration.resolve(Path(output)),
+                None if collects else configuration.resolve(Path(str(output))),
                 cameras=len(configuration.settings.cameras),
                 request=how,
             )

@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from engines.errors import EngineError
 from station.access.accounts import AccountError, Accounts
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError
@@ -43,6 +44,7 @@ from station.hmi.pages import (
     setup,
     users,
 )
+from station.hmi.pages.maintenance import comparing, engines, teaching
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
@@ -65,6 +67,9 @@ PAGES: tuple[ModuleType, ...] = (
     setup,
     limits,
     settings,
+    engines,
+    comparing,
+    teaching,
     account,
     users,
 )
@@ -76,6 +81,7 @@ FORESEEN = (
     ConfigurationError,
     ControlError,
     StoredReportError,
+    EngineError,
     sqlite3.Error,
     OSError,
 )

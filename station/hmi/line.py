@@ -44,6 +44,11 @@ class LineState:
                 heard = self._heard = self._ask()
             return heard
 
+    def forget(self) -> None:
+        """Something was asked that changes the state: whoever looks next gets it anew."""
+        with self._lock:
+            self._heard = None
+
     def _ask(self) -> Heard:
         try:
             reply = request(self._socket, {"command": "status"}, PATIENCE_S)

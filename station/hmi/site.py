@@ -68,6 +68,12 @@ class Site:
         return self.station.records_dir
 
     @property
+    def own_dir(self) -> Path:
+        """The folder that the process of the pages writes."""
+        chosen = self.settings.data_dir
+        return self.station.work_dir / "hmi" if chosen is None else self.station.resolve(chosen)
+
+    @property
     def labels(self) -> Path:
         """The database of labels."""
         return labels_beside(self.records)
@@ -75,7 +81,10 @@ class Site:
     def ask(self, person: Person, message: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
         """Asks the daemon on behalf of a person, whose roles it checks again. Raises ControlError: it refused."""
         behalf = {"name": person.name, "roles": list(person.roles)}
-        return request(self.station.control_socket, {**message, ON_BEHALF: behalf}, timeout_s)
+        try:
+            return request(self.station.control_socket, {**message, ON_BEHALF: behalf}, timeout_s)
+        finally:
+            self.line.forget()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -49,6 +49,8 @@ class RefreshAsked:
     vetoed: tuple[str, ...] = ()
     """Names of images that an earlier refresh removed and that are good after all."""
     by: str = ""
+    collected: bool = False
+    """From the images that were collected last, not from the records; `only` then names files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ class RefreshStatus:
 class RefreshProcess:
     """Owns one refresh at a time. Threads of the daemon call it."""
 
-    def __init__(self, config: Path, folder: Path) -> None:
-        """`folder`: for the lists that the process gets; it is this one's own."""
+    def __init__(self, config: Path, folder: Path, collected: Path) -> None:
+        """`folder`: for the lists that the process gets; it is this one's own. `collected`: images of the line."""
         self._config = config
         self._folder = folder
+        self._collected = collected
         self._status = RefreshStatus()
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
@@ -110,6 +113,8 @@ class RefreshProcess:
 
     def _arguments(self, asked: RefreshAsked) -> Sequence[str]:
         arguments = ["refresh", f"--config={self._config}", "--progress=json", f"--parts={asked.parts}"]
+        if asked.collected:
+            arguments.append(f"--images={self._collected}")
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(parents=True)

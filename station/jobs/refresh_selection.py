@@ -162,6 +162,14 @@ def from_folder(folder: Path, *, newest: int) -> list[PartImage]:
     return [PartImage(file.name, file.name, file.resolve()) for file in files[-newest:]]
 
 
+def only_named(found: Sequence[PartImage], names: Sequence[str]) -> list[PartImage]:
+    """Those of a folder with these file names. Raises RefreshError: one of them is not there."""
+    by_name = {part.key: part for part in found}
+    if missing := [name for name in names if name not in by_name]:
+        raise RefreshError(f'image "{missing[0]}" is not there (any more); collect the parts again')
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
 def read_veto(file: Path) -> frozenset[str]:
     """Names of images (`PartImage.name`) that an earlier refresh removed and that are good after all.
 

@@ -29,6 +29,10 @@ log = structlog.get_logger()
 
 QUEUE_SIZE = 64
 AS_USUAL = TeachRequest()
+COLLECTED_FOLDER = "good"
+"""Of the images, in the folder of this stage."""
+COLLECTED = "collected"
+"""Detail of what ends without an engine."""
 
 
 class Phase(str, Enum):
@@ -87,16 +91,17 @@ class TeachingFromLine:
             self._wanted -= 1
         return self._wanted > 0
 
-    def start(self, parts: int, output: Path, *, cameras: int = 1, request: TeachRequest = AS_USUAL) -> None:
+    def start(self, parts: int, output: Path | None, *, cameras: int = 1, request: TeachRequest = AS_USUAL) -> None:
         """Begins with the frames of the next `parts` parts, one of each camera, given to `take`.
 
+        `output`: the folder of the new engine; None: only collects, for a person to look first.
         `request`: how to teach; its cache is this stage's own.
 
         Raises JobError when a teaching is already under way.
         """
         if self._thread is not None and self._thread.is_alive():
             raise JobError(f"a teaching is under way ({self._status.phase.value}); wait until it is done")
-        if output.exists():
+        if output is not None and output.exists():
             raise JobError(f"{output}: exists already; choose a new folder for the engine")
         self._cancelled.clear()
         self._drain()
@@ -111,9 +116,12 @@ class TeachingFromLine:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, wanted: int, output: Path, request: TeachRequest) -> None:
+    def _run(self, wanted: int, output: Path | None, request: TeachRequest) -> None:
         try:
             images = self._collect(wanted)
+            if output is None:
+                self._status = replace(self._status, phase=Phase.DONE, detail=COLLECTED)
+                return
             self._status = TeachingStatus(Phase.TRAINING)
             request = replace(request, cache=self._directory / "features")
             result = teach(
@@ -135,7 +143,7 @@ class TeachingFromLine:
 
     def _collect(self, wanted: int) -> Path:
         """Writes the frames as `<n>-<camera>.png`: the nth one of its camera."""
-        images = self._directory / "good"
+        images = self._directory / COLLECTED_FOLDER
         if self._directory.exists():
             shutil.rmtree(self._directory)
         images.mkdir(parents=True)

@@ -129,18 +129,22 @@ def some_parts(make: PartMaker | None = None, count: int = 12) -> list[Inspectio
     return [*inspected, make.without_frame(count)]
 
 
-def write_configuration(folder: Path, section: str = "") -> Path:
-    """A station.toml with the lines of `[hmi]`."""
+def write_configuration(folder: Path, section: str = "", *, store: bool = False) -> Path:
+    """A station.toml with the lines of `[hmi]`; `store`: its engines lie in the store `engines`."""
     text = configuration(Canvas(64, 48, 3), folder / "engine", 1502, trigger="line")
+    if store:
+        text = re.sub(r'(?<=\[engine\]\n)path = "[^"\n]*"', 'store = "engines"', text)
     config = folder / "station.toml"
     config.write_text(f"{text}\n[hmi]\n{section}", encoding="utf-8")
     return config
 
 
 @contextmanager
-def serving(folder: Path, section: str = "", *, app_of: Callable[[Site], Starlette] = build) -> Iterator[Pages]:
-    """The pages of a new station in this folder, until the end of the block."""
-    station = load_station(write_configuration(folder, section))
+def serving(
+    folder: Path, section: str = "", *, store: bool = False, app_of: Callable[[Site], Starlette] = build
+) -> Iterator[Pages]:
+    """The pages of a new station in this folder, until the end of the block. `store`: see `write_configuration`."""
+    station = load_station(write_configuration(folder, section, store=store))
     site = site_of_station(station)
     app = app_of(site)
     with listening(HOST, 0) as door:

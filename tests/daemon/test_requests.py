@@ -40,7 +40,7 @@ class Door:
             snapshot=self.no_snapshot if refuses is not None else self.stands_still,
             changeover=made,
             teaching=self.teaching,
-            refreshing=RefreshProcess(directory / "station.toml", directory / "asked"),
+            refreshing=RefreshProcess(directory / "station.toml", directory / "asked", directory / "good"),
             health=lambda: recorder.health,
         ).handlers
 

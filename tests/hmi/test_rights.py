@@ -19,6 +19,9 @@ VALUES = {
     "item": 1,
     "key": "s1:2",
     "name": "none",
+    "version": "0001-0",
+    "number": 1,
+    "file": "none.png",
 }
 REFUSED = (401, 403)
 

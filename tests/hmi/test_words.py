@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from engines.store.history import Action
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
+from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
 from station.hmi.words import LOCALE, chosen, languages
+from station.jobs.refresh_selection import Group
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
@@ -24,6 +27,10 @@ OF_VALUES = {
     "true detection rate", "false reject rate", "false accept risk", "missed", "cycle time", "latency",
     "over the deadline", "review load", "time to a decision", "waiting", "timed out", "reviewers agree", "traceability",
     "not known", "shift", "period",
+    *(action.value for action in Action), *(word for _, word in TABS), *(group.value for group in Group),
+    "Id", "Made", "Detector", "Taught from", "Limits", "Known defects", "Kinds of defect", "Counted",
+    "Engine", "Good parts rejected", "of those labelled good", "Good parts in review", "Labelled defects that pass",
+    "AUROC",
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

@@ -43,7 +43,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def refreshing(tmp_path: Path, gate: Path) -> RefreshProcess:
-    return RefreshProcess(tmp_path / "station.toml", tmp_path / "asked")
+    return RefreshProcess(tmp_path / "station.toml", tmp_path / "asked", tmp_path / "good")
 
 
 def open_gate(gate: Path, said: str = "") -> None:

@@ -37,6 +37,7 @@ from station.jobs.refresh_selection import (
     from_folder,
     from_records,
     named_on_record,
+    only_named,
     read_names,
     read_veto,
     select,
@@ -68,7 +69,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     source.add_argument("--images", type=Path, metavar="DIR", help="a folder of images in place of the records")
     parser.add_argument("--labels", type=Path, metavar="FILE", help="part_id,label (CSV or JSON): good or defective")
     parser.add_argument("--veto", type=Path, metavar="FILE", help="removed by an earlier refresh, and good after all")
-    parser.add_argument("--only", type=Path, metavar="FILE", help="SESSION/ACQUISITION_ID of parts, one a line: these")
+    parser.add_argument(
+        "--only",
+        type=Path,
+        metavar="FILE",
+        help="these parts, one a line: SESSION/ACQUISITION_ID; with --images: file names",
+    )
     parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
     add_options(parser, _OPTIONS, threads={"type": positive, "help": "CPU threads; default: all cores but one"})
     add_json_option(parser, "candidate, path, notes, comparison")
@@ -80,8 +86,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Makes the candidate and shows how it compares."""
     signal.signal(signal.SIGTERM, _terminate)
-    if options.only is not None and options.images is not None:
-        return complain("--only names parts on record; it does not go with --images")
     give_way()
     try:
         configuration = config.load(options.config)
@@ -120,6 +124,8 @@ def _sign(progress: JobProgress) -> None:
 def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> RefreshSelection:
     if options.images is not None:
         parts = from_folder(options.images, newest=options.parts)
+        if options.only is not None:
+            parts = only_named(parts, read_names(options.only, "only"))
     else:
         kept, classes = _kept_labels(options, configuration)
         parts = with_classes(with_labels(_on_record(options, configuration), kept), classes)

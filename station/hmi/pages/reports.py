@@ -42,9 +42,9 @@ def routes() -> list[Route]:
     """Making one changes nothing of the station."""
     return [
         Route("/reports", overview, name="reports"),
-        Route("/reports/make", make, name="report-make", methods=["POST"]),
-        Route("/reports/{name}", report, name="report"),
-        Route("/reports/{name}/{kind}", file, name="report-file"),
+        Route("/reports/make", make, name="reports-make", methods=["POST"]),
+        Route("/reports/{name}", report, name="reports-one"),
+        Route("/reports/{name}/{kind}", file, name="reports-file"),
         Route("/work.json", work_state, name="work-state"),
         Route("/work/stop", work_stop, name="work-stop", methods=["POST"]),
     ]
