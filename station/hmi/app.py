@@ -43,6 +43,7 @@ from station.hmi.pages import (
     settings,
     setup,
     users,
+    zones,
 )
 from station.hmi.pages.maintenance import comparing, engines, teaching
 from station.hmi.rendering import STATIC, Rendering, page, words_of
@@ -65,6 +66,7 @@ PAGES: tuple[ModuleType, ...] = (
     parts,
     reports,
     setup,
+    zones,
     limits,
     settings,
     engines,

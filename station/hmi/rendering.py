@@ -34,7 +34,12 @@ NAVIGATION = (
 MORE = (("users", "People"), ("audit", "What was done to accounts"))
 """The same, on the page of one's own account."""
 
-SETUP_TABS = (("setup", "Cameras"), ("setup-limits", "Limits"), ("setup-settings", "Settings"))
+SETUP_TABS = (
+    ("setup", "Cameras"),
+    ("setup-zones", "Zones"),
+    ("setup-limits", "Limits"),
+    ("setup-settings", "Settings"),
+)
 """The same, within set-up."""
 
 

@@ -140,6 +140,7 @@ ROUTES: Mapping[str, Right] = {
     "live-clear": Right.CLEAR,
     "setup": Right.SETUP_LOOK,
     "setup-picture": Right.SETUP_LOOK,
+    "setup-zones": Right.SETUP_LOOK,
     "setup-limits": Right.SETUP_LOOK,
     "setup-settings": Right.SETUP_LOOK,
     "setup-version": Right.SETUP_LOOK,

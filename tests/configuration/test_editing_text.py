@@ -86,6 +86,13 @@ def test_zones_that_stay_keep_their_text() -> None:
     assert "# cameras\n[cameras.top]" in done
 
 
+def test_the_first_zone_comes_and_the_last_one_goes() -> None:
+    text = "[cameras.top]\nproducer = 'simtl'  # soft\n"
+    with_zone = edited_text(text, {("decision", "zones"): [HOLE]})
+    assert tomllib.loads(with_zone)["decision"]["zones"] == [HOLE]
+    assert edited_text(with_zone, {("decision", "zones"): None}).rstrip() == text.rstrip()
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

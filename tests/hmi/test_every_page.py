@@ -21,6 +21,7 @@ OF_OPERATORS = ("/review", "/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/
 OF_QUALITY = ("/reports", "/reports/of_a_test")
 OF_INTEGRATORS = (
     "/setup",
+    "/setup/zones",
     "/setup/limits",
     "/setup/settings",
     "/setup/difference?decision.reject_score=0.7",

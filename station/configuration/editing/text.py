@@ -56,7 +56,7 @@ def edited_text(text: str, changes: Mapping[Path, Value | None]) -> str:
         means = tomllib.loads(done)
     except tomllib.TOMLDecodeError:
         means = None
-    if means != wanted:
+    if means is None or _without_empty(means) != _without_empty(wanted):
         keys = "; ".join(".".join(path) + (" taken out" if value is None else f" = {as_toml(value)}")
                          for path, value in changes.items())  # fmt: skip
         raise EditError(f"the file writes this in a way that cannot be changed here; set it by hand: {keys}")
@@ -257,6 +257,12 @@ def _set(data: Any, path: Path, value: Value | None) -> None:
         data.pop(path[-1], None)
     else:
         data[path[-1]] = copy.deepcopy(list(value) if isinstance(value, tuple) else value)
+
+
+def _without_empty(table: dict[str, Any]) -> dict[str, Any]:
+    """Without tables that hold nothing: they may go with the last zone, and mean nothing."""
+    kept = {key: _without_empty(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in kept.items() if value != {}}
 
 
 def _check_table(data: Any, path: Path) -> None:

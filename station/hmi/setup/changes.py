@@ -18,7 +18,6 @@ from station.configuration.recipes import layered
 SET = "set"
 MOST_SETS = 200
 ZONES = "zones"
-CORNERS = 256
 _WHOLE = frozenset({"fail_count", "review_count", "k"})
 _WORDS = frozenset({"action", "rule"})
 _OF_FORMS = ("decision", "quality", "cameras", "views")
@@ -55,8 +54,7 @@ def changes_in(fields: Fields, active: LoadedConfiguration) -> Changes:
     where = dict(given).get("zones_of", "")
     if where:
         path = (*where.split("."), ZONES)
-        drawn = dict(given).get("drawn", "")
-        wanted[path] = _drawn(drawn) if drawn else [zone for each in zones.values() if (zone := _zone(each))]
+        wanted[path] = [zone for each in zones.values() if (zone := _zone(each))]
     if len(wanted) > MOST_SETS:
         raise WrongChange(f"{len(wanted)} changes at once: at most {MOST_SETS}")
     return {path: value for path, value in wanted.items() if not _holds(active, path, value)}
@@ -76,6 +74,19 @@ def now(active: LoadedConfiguration, path: Path) -> Any:
     return without_unset(value) if path[-1] == ZONES else value
 
 
+def zones_on(active: LoadedConfiguration, camera: str) -> list[dict[str, Any]]:
+    """The zones that hold for what a camera sees, wherever they are written."""
+    decision = active.settings.decision_on(camera)
+    return without_unset(decision.model_dump(mode="json")["zones"])
+
+
+def zones_path(active: LoadedConfiguration, camera: str) -> Path:
+    """Where zones of a camera are written: with several cameras each has its own."""
+    of_view = ("decision", "views", camera)
+    is_own = len(active.settings.cameras) > 1 or bool(now(active, (*of_view, ZONES)))
+    return of_view if is_own else ("decision",)
+
+
 def without_unset(zones: Any) -> list[dict[str, Any]]:
     """Zones with the keys that say something."""
     return [
@@ -88,7 +99,7 @@ def without_unset(zones: Any) -> list[dict[str, Any]]:
 def _holds(active: LoadedConfiguration, path: Path, value: Any) -> bool:
     before = now(active, path)
     if path[-1] == ZONES:
-        return bool(before == without_unset(value))
+        return without_unset(value) in (before, zones_on(active, path[2]) if len(path) == 4 else before)
     return isinstance(before, bool) == isinstance(value, bool) and bool(before == value)
 
 
@@ -132,23 +143,8 @@ def number(name: str, text: str, *, whole: bool = False) -> float | int:
     return int(value)
 
 
-def _drawn(text: str) -> list[dict[str, Any]]:
-    """What the script of the page has drawn."""
-    try:
-        zones = json.loads(text, parse_constant=_no_constant)
-        return [
-            {
-                key: [[float(x), float(y)] for x, y in value] if key == "polygon" else value
-                for key, value in zone.items()
-            }
-            for zone in zones
-        ]
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise WrongChange("the zones that were drawn cannot be understood; load the page again") from None
-
-
 def _zone(fields: Mapping[str, str]) -> dict[str, Any] | None:
-    """From the fields of a page without a script; None: it is to go, or was left empty."""
+    """From the fields of the page; None: it is to go, or was left empty."""
     name = fields.get("name", "").strip()
     if fields.get("delete") or not (name or fields.get("polygon", "").strip()):
         return None

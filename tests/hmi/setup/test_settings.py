@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from urllib.parse import urlencode
@@ -42,8 +41,10 @@ def test_what_does_not_differ_is_no_change(active: LoadedConfiguration) -> None:
     assert asked(active, decision__reject_score="0,6") == {"decision.reject_score": 0.6}
     assert asked(active, decision__reject_score="") == {"decision.reject_score": None}
     assert asked(active, decision__limits__fail_count="3") == {"decision.limits.fail_count": 3}
-    hole = {"name": "hole", "polygon": [[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]], "ignore": False}
-    assert asked(active, zones_of="decision", drawn=json.dumps([hole])) == {}
+    hole = {"zone0__name": "hole", "zone0__polygon": "0.1,0.1  0.2,0.1\n0.2,0.2"}
+    assert asked(active, zones_of="decision", **hole) == {}
+    assert asked(active, zones_of="decision.views.top", **hole) == {}
+    assert asked(active, zones_of="decision", **hole, zone0__delete="1") == {"decision.zones": []}
 
 
 def test_an_address_means_what_it_was_made_from(active: LoadedConfiguration) -> None:
@@ -65,8 +66,7 @@ def test_an_address_means_what_it_was_made_from(active: LoadedConfiguration) -> 
         ({"set": "decision..x=1"}, "write it as"),
         ({"set": "decision.reject_score=NaN"}, "is no value"),
         ({"set": "decision.zones=" + "[" * 5000}, "is no value"),
-        ({"zones_of": "decision", "drawn": "[5]"}, "zones that were drawn"),
-        ({"zones_of": "decision", "drawn": '[{"polygon": [[1]]}]'}, "zones that were drawn"),
+        ({"zones_of": "decision", "zone0__name": "a", "zone0__polygon": "1"}, "zone a corner"),
         ({"zones_of": "decision", "zone0__name": "a", "zone0__polygon": "0.1,0.2 x,1"}, "zone a corner"),
     ],
 )
@@ -98,8 +98,8 @@ def test_a_wrong_value_is_refused_as_station_check_does_and_the_way_back_keeps_i
     (back,) = re.findall(r'href="(/setup/limits\?[^"]*)"', got.text)
     form = client.get(back.replace("&amp;", "&")).text
     assert re.search(r'name="decision.review_score" value="0.4"', form)
-    bow = json.dumps([{"name": "b", "polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}])
-    got = client.get("/setup/difference?" + urlencode({"zones_of": "decision", "drawn": bow}))
+    bow = {"zones_of": "decision", "zone0.name": "b", "zone0.polygon": "0,0 1,1 1,0 0,1"}
+    got = client.get("/setup/difference?" + urlencode(bow))
     assert (got.status, "crosses itself" in got.text) == (400, True)
     got = client.get("/setup/difference?set=decision.reject_skore=0.4")
     assert (got.status, "did you mean &#34;reject_score&#34;" in got.text) == (400, True)
