@@ -6,7 +6,7 @@ Errors:
     ├── ProducerError       the GenTL producer (.cti) cannot be loaded
     ├── CameraNotFound      no such serial number; the message lists those found
     ├── CameraSettingError  a feature is missing or refuses its value
-    ├── CameraUnreadable    a folder or an image in it cannot be read
+    ├── CameraUnreadable    a folder, an image in it or a frame cannot be read
     └── CameraLost          the device was there and no longer responds
 """
 
@@ -40,7 +40,7 @@ class CameraSettingError(CameraError):
 
 
 class CameraUnreadable(CameraError):
-    """A folder of images, or an image in it, cannot be read."""
+    """A folder of images, an image in it, or a frame cannot be read."""
 
 
 class CameraLost(CameraError):

@@ -13,7 +13,14 @@ from drivers.camera.images import write_png
 from drivers.camera.library import require_genicam
 from drivers.camera.open import open_camera
 from drivers.camera.producer import producer_from_name
-from drivers.camera.protocol import Camera, CameraError, CameraLost, CameraNotFound, GrabbedFrame
+from drivers.camera.protocol import (
+    Camera,
+    CameraError,
+    CameraLost,
+    CameraNotFound,
+    CameraUnreadable,
+    GrabbedFrame,
+)
 from drivers.camera.settings import CameraSettings
 from station.commands.options import add_config_option, add_json_option, calendar_at, print_json, show
 from station.reports.shifts import Calendar
@@ -121,6 +128,11 @@ def _complete_frame(camera: Camera, timeout_s: float) -> GrabbedFrame:
     incomplete = 0
     while time.monotonic() < deadline:
         frame = camera.grab(_GRAB_MS)
+        if frame is not None and frame.problem:
+            raise CameraUnreadable(
+                f'frame {frame.frame_id} of camera "{camera.info.serial_number}" has no pixels: {frame.problem}; '
+                "check PixelFormat, Width and Height of the camera"
+            )
         if frame is not None and frame.complete:
             return frame
         incomplete += frame is not None

@@ -15,9 +15,12 @@ import drivers.camera.genicam  # noqa: F401  harvesters starts git when it is fi
 from drivers.camera.images import read_image
 from drivers.camera.simtl import Scene
 from station.commands import camera as camera_tools
-from tests.bench.cameras import numbered_image
+from tests.bench.cameras import lies_about, needs_lies, numbered_image
 from tests.bench.places import ROOT
 from tests.commands.test_json import check_keys
+
+SIZE_FILLED = 9
+"""BUFFER_INFO_CMD of GenTL."""
 
 
 def run(*arguments: str) -> int:
@@ -53,6 +56,16 @@ def test_list_says_when_there_is_none(scene: Scene, capfd: pytest.CaptureFixture
     scene.lose_device()
     assert run("list", "--producer", "simtl") == 0
     assert "no camera found" in capfd.readouterr().out
+
+
+@needs_lies
+def test_grab_says_why_a_frame_has_no_pixels(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lies").write_bytes(lies_about({SIZE_FILLED: 100}))
+    monkeypatch.setenv("SIMTL_LIES", str(tmp_path / "lies"))
+    assert run("grab", "--software-trigger", "--output", str(tmp_path / "o")) == 2
+    assert "has no pixels: 100 bytes are filled" in capfd.readouterr().err
 
 
 def test_grab_stores_free_running_frames(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
