@@ -95,6 +95,13 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
+def ago(seconds: float | None) -> str:
+    """`, 5 min ago`; empty where it is not known."""
+    if seconds is None:
+        return ""
+    return ", just now" if seconds < 60 else f", {seconds / 60:.0f} min ago"
+
+
 def challenge_text(challenge: dict[str, Any]) -> Text:
     """How the challenge test stands, in a line."""
     match challenge["state"]:
@@ -117,7 +124,15 @@ def plan_text(plan: dict[str, Any]) -> Text:
     return joined(coloured("none", "red") if plan["phase"] == "failed" else "built", f": {plan['detail']}")
 
 
-_NO_TRIGGER_NOW = "on line, but the PLC has not set TriggerEnable, its heartbeat stands still, or a part is being taken"
+def state_text(state: dict[str, Any]) -> Text:
+    """Whether the next part is taken, and if not why; in a line. One word for one thing: `ready` is TriggerReady."""
+    if state["ready"]:
+        return joined(coloured("ready", "green"), " for the next part")
+    if waits_for := state["waits_for"]:
+        return joined("on line, ", coloured("not ready", "yellow"), f": {waits_for}")
+    if state["online"]:
+        return joined(coloured("takes no part now", "yellow"), f": {state['offline_reason']}; those in flight finish")
+    return joined(coloured("off line", "red"), f": {state['offline_reason']}")
 
 
 def status_table(state: dict[str, Any]) -> Table:
@@ -126,11 +141,10 @@ def status_table(state: dict[str, Any]) -> Table:
 
     table = Table(show_header=False, title="station")
     counters = state["counters"]
-    why_not = _NO_TRIGGER_NOW if state["online"] else state["offline_reason"]
-    ready = [coloured("ready", "green")] if state["ready"] else [coloured("not ready", "red"), f": {why_not}"]
-    table.add_row("state", joined(f"{state['state']}, ", *ready))
-    if not state["online"] and state["offline_action"]:
+    table.add_row("state", state_text(state))
+    if not state["ready"] and state["offline_action"]:
         table.add_row("what to do", state["offline_action"])
+    table.add_row("the PLC reads", f"state {state['state']} (OPC 40100-1), TriggerReady {int(state['ready'])}")
     if state["error"]:
         table.add_row("fault", joined(coloured(state["error"], "red"), f"\n{state['error_action']}"))
     for warning in state["warnings"]:
@@ -152,7 +166,7 @@ def status_table(state: dict[str, Any]) -> Table:
         "recipe", f"{state['recipe']}, number {state['recipe_number']} {state['recipe_checksum'][:8]}".rstrip()
     )
     if state["refused"]:
-        table.add_row("refused", coloured(state["refused"], "yellow"))
+        table.add_row("refused", joined(coloured(state["refused"], "yellow"), ago(state["refused_ago_s"])))
     table.add_row(
         "parts",
         f"{counters['triggers']} triggers = {counters['passed']} pass + {counters['failed']} fail"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +46,7 @@ from station.daemon.change_record import (
     switched,
 )
 from station.daemon.missing_plan import MissingPlan
+from station.daemon.one_change import OneChange
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.engine_check import check_engine
 from station.line.acquisition.cameras import Cameras
@@ -67,8 +67,6 @@ log = structlog.get_logger()
 
 LIMIT_S = 60.0
 """Time limit of a change; callers time out shortly after."""
-STARTING_S = 20.0
-"""Longest wait for the cameras of a station that is still starting."""
 CAMERA_TIMEOUT_S = 30.0
 RECORDS_TIMEOUT_S = 5.0
 
@@ -83,7 +81,6 @@ _REFUSALS = (
     queue.Empty,
     queue.Full,
 )
-NO_REPLY = "a stage of the station gave no reply in time: it is stopping, or stands still; see: station status"
 
 
 class Changeover:
@@ -105,11 +102,10 @@ class Changeover:
         """`ejection`: where the station pushes parts off itself."""
         self.configuration = configuration
         """The active one; nobody else keeps it."""
-        self.refusal = ""
-        """The last change that was refused, and why; empty after the next one that was made."""
         self.runtime = ""
         """What runs the engine, and why; empty: there is none."""
         self.missing_plan = MissingPlan(signalling.post, self._take_built_engine)
+        self.changes = OneChange(recorder, _REFUSALS, lambda: self.missing_plan.building.is_under_way)
         self._session = session
         self._signalling = signalling
         self._inspection = inspection
@@ -117,8 +113,6 @@ class Changeover:
         self._recorder = recorder
         self._ejection = ejection
         self._frame_shapes: dict[str, tuple[int, ...]] = {}
-        self._started = threading.Event()
-        self._lock = threading.Lock()
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
         """All cameras stream, in these shapes; the engine may be installed. Raises EngineError, LimitsError."""
@@ -131,7 +125,7 @@ class Changeover:
         except PlanUnusable as problem:
             missing = problem
         finally:
-            self._started.set()  # also with an engine that is refused: `station reload` tries another one
+            self.changes.started()  # also with an engine that is refused: `station reload` tries another one
         if missing is not None:
             self._without_plan(missing)
         keep_files(self._recorder, self.configuration)
@@ -155,7 +149,7 @@ class Changeover:
             engines = self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
             return Made(_recipe_of(new), differences(old, new, engines))
 
-        self._on_record(change, who, "recipe", str(recipe), before=_recipe_of(self.configuration))
+        self.changes.make(change, who, "recipe", str(recipe), before=_recipe_of(self.configuration))
 
     def reload(self, who: str) -> None:
         """station.toml and the file of the recipe, as they are now. Raises ChangeRefused."""
@@ -172,7 +166,7 @@ class Changeover:
             engines = self._exchange(new, OfflineReason.CHANGING_ENGINE, who)
             return Made(new.checksum[:8], differences(old, new, engines))
 
-        self._on_record(change, who, "configuration", "reload", before=self.configuration.checksum[:8])
+        self.changes.make(change, who, "configuration", "reload", before=self.configuration.checksum[:8])
 
     def save_settings(self, file: SettingsFile, who: str) -> None:
         """Another content of station.toml or of the recipe: taken up, then written. Raises ChangeRefused."""
@@ -183,7 +177,7 @@ class Changeover:
             engines = self._exchange(new, OfflineReason.CHANGING_ENGINE, who, keep=lambda: file.write(old))
             return Made(file.checksum[:8], f"{file.why}: {differences(old, new, engines)}")
 
-        self._on_record(change, who, "settings", file.kind, before=file.based_on(self.configuration)[:8])
+        self.changes.make(change, who, "settings", file.kind, before=file.based_on(self.configuration)[:8])
 
     def activate_engine(self, wanted: WantedEngine, who: str) -> None:
         """Another version of the engine store, which remembers it. Raises ChangeRefused."""
@@ -208,7 +202,7 @@ class Changeover:
             why = f": {wanted.why}" if wanted.why else ""
             return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}{signed}{why}")
 
-        self._on_record(change, who, "engine", str(wanted), before=self._engine_id())
+        self.changes.make(change, who, "engine", str(wanted), before=self._engine_id())
 
     def take_taught_engine(self, engine: Path) -> None:
         """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""
@@ -221,7 +215,7 @@ class Changeover:
         if self.configuration.engine_path != engine or self._engine_id():
             return
         try:
-            self._on_record(change, "station", "engine", str(engine), before="")
+            self.changes.make(change, "station", "engine", str(engine), before="")
         except ChangeRefused as refused:
             if not isinstance(refused.__cause__, PlanUnusable):
                 raise
@@ -241,7 +235,7 @@ class Changeover:
             return Made(self._exchange(self.configuration, OfflineReason.BUILDING_PLAN, "station", instead)[1])
 
         try:
-            self._on_record(change, "station", "plan", str(engine), before="", wait_s=2 * LIMIT_S)
+            self.changes.make(change, "station", "plan", str(engine), before="", wait_s=2 * LIMIT_S)
         except ChangeRefused as refused:
             return str(refused) if self.configuration.engine_path == engine else ""
         return ""
@@ -250,32 +244,6 @@ class Changeover:
         self.missing_plan.begin(problem, self.configuration.engine_path, self.configuration.settings.engine)
 
     # ---- one change ---------------------------------------------------------------------------------------------
-
-    def _on_record(
-        self, change: Callable[[], Made], who: str, action: str, asked: str, *, before: str, wait_s: float = 0.0
-    ) -> None:
-        """Makes a change; one at a time, and with its entry in the audit log.
-
-        `wait_s`: for another one that is under way.
-        """
-        if not self._lock.acquire(timeout=wait_s):
-            raise ChangeRefused("another change is under way; try again")
-        try:
-            if not self._started.wait(STARTING_S):
-                raise ChangeRefused("the station is still starting: its cameras do not stream yet; try again")
-            if self.missing_plan.building.is_under_way:
-                raise ChangeRefused("the plan of the engine is being built; wait until it is done: station status")
-            made = change()
-        except (ChangeRefused, *_REFUSALS) as problem:
-            why = str(problem) or NO_REPLY
-            self.refusal = f"{action} {asked}, asked by {who}: {why}"
-            self._recorder.audit(AuditEntry(who, action, before, asked, "refused", why))
-            self._recorder.event("change_refused", "warning", self.refusal)
-            raise ChangeRefused(why) from problem
-        finally:
-            self._lock.release()
-        self.refusal = ""
-        self._recorder.audit(AuditEntry(who, action, before, made.after, "done", made.detail))
 
     def _exchange(
         self,
@@ -305,12 +273,13 @@ class Changeover:
             self._wait_until_drained()
             if self._ejection is not None:
                 undo.callback(change_tracking_back, self._ejection, tracking_settings(old))
-                change_tracking(self._ejection, tracking_settings(new), give_up_s)
+                change_tracking(self._ejection, tracking_settings(new), give_up_s, self.changes.check)
             for name in [name for name in names if before[name] != after[name]]:
                 undo.callback(self._set_camera_back, name, before[name])
                 self._set_camera(name, after[name])
             if time.monotonic() > give_up_s:
                 raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
+            self.changes.check()  # from here on it is written down: a stop does not call it off any more
             if keep is not None:
                 undo.callback(keep())
             elif new.recipe != old.recipe:
@@ -350,6 +319,7 @@ class Changeover:
         settings = self.configuration.settings
         end = time.monotonic() + max(settings.station.deadline_ms, settings.lead_camera.no_frame_ms) / 1000 + 1.0
         while not self._signalling.snapshot().drained:
+            self.changes.check()
             if time.monotonic() > end:
                 raise ChangeRefused("parts in flight did not finish in time; try again, see: station status")
             time.sleep(0.005)

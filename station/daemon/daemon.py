@@ -192,6 +192,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         refreshing=refreshing,
         plc_requests=line.plc_requests,
         plans=changeover.missing_plan.building,
+        changes=changeover.changes,
         gpu_watch=gpu_watch,
         ejection=line.ejection,
         late_cameras=late_cameras,

@@ -13,8 +13,9 @@ from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon.change_record import ChangeRefused, WantedEngine
-from station.daemon.changeover import NO_REPLY, Changeover
+from station.daemon.changeover import Changeover
 from station.daemon.control_server import Handler
+from station.daemon.one_change import NO_REPLY
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.process import JobError
 from station.jobs.refresh_process import MAX_NAMED, MAX_PARTS, MIN_PARTS, RefreshAsked, RefreshProcess
@@ -85,7 +86,8 @@ class Requests:
                 "session": self._session,
                 "teaching": self._teaching.status.as_dict(),
                 "refresh": self._refreshing.status.as_dict(),
-                "refused": self._changeover.refusal,
+                "refused": self._changeover.changes.refusal,
+                "refused_ago_s": self._changeover.changes.refused_ago_s,
                 "runtime": self._changeover.runtime,
                 "plan": self._changeover.missing_plan.building.status.as_dict(),
                 "records": asdict(self._health()),

@@ -28,6 +28,7 @@ from station.daemon import logs
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.late_cameras import LateCameras
+from station.daemon.one_change import OneChange
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.systemd import Hangups, Notifier
 from station.jobs.plan import PlanBuilding
@@ -55,6 +56,8 @@ RECORDING_S = 10.0
 """Time limit at a stop for writing the rows that wait."""
 STEP_S = 5.0
 """Time limit of every other step of a stop."""
+CHANGE_S = 3.0
+"""For a change that was called off, from wherever it was asked for; it undoes what it has done."""
 COAST_S = 5.0
 """At a stop: time for the parts behind the camera to reach their ejectors."""
 
@@ -87,6 +90,7 @@ class Stages:
     refreshing: RefreshProcess
     plc_requests: PlcRequests
     plans: PlanBuilding
+    changes: OneChange
     live: LiveStage
     hangups: Hangups
     gpu_watch: GpuWatch | None = None
@@ -280,6 +284,7 @@ class Supervisor:
     def _shut_down(self, code: int) -> int:
         stages = self._stages
         stopping = Stopping()
+        stages.changes.stop()  # one that is under way is called off
         if not stages.signalling.stop(self._drain_timeout_s):
             log.error("parts in flight did not drain", after_s=self._drain_timeout_s)
             code = code or EXIT_STAGE_FAILED
@@ -290,6 +295,9 @@ class Supervisor:
         stopping.step("plans", STEP_S, stages.plans.close)
         if not (stages.plc_requests.stop(timeout_s=2.0) and stages.hangups.stop(timeout_s=2.0)):
             log.error("a change of recipe, engine or configuration did not end in time")
+            code = code or EXIT_STAGE_FAILED
+        if not stages.changes.close(CHANGE_S):
+            log.error("a change was under way when the station stopped; the audit log has it as not over")
             code = code or EXIT_STAGE_FAILED
         if stages.late_cameras is not None:
             stopping.step("late cameras", STEP_S, stages.late_cameras.stop)

@@ -6,6 +6,7 @@ The process may take minutes and gigabytes and is allowed to crash; whoever wait
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -14,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from station.jobs.ended import Ended
 from station.jobs.process import JobError, JobProgress, OnProgress, ignore_progress, run_job
 from station.python_command import python_command
 
@@ -100,14 +102,16 @@ class PlanBuildingStatus:
 class PlanBuilding:
     """One build at a time, on a thread that waits for the process; the line never does."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._status = PlanBuildingStatus()
+        self._ended = Ended(clock_s)
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def status(self) -> PlanBuildingStatus:
-        return self._status
+        """How it goes, and for an hour how it went."""
+        return PlanBuildingStatus() if self._ended.is_old else self._status
 
     @property
     def is_under_way(self) -> bool:
@@ -115,6 +119,7 @@ class PlanBuilding:
 
     def start(self, engine: Path, *, precision: str, threads: int, on_end: Callable[[str], None]) -> None:
         """Begin; `on_end` is called on the building thread with what went wrong, empty when there is a plan."""
+        self._ended.forget()
         self._status = PlanBuildingStatus(Phase.BUILDING, "starting")
         self._thread = threading.Thread(
             target=self._run, args=(engine, precision, threads, on_end), name="plan-building"
@@ -141,6 +146,7 @@ class PlanBuilding:
         else:
             log.info("TensorRT plan built", **asdict(built))
             self._status = replace(self._status, phase=Phase.DONE, detail=built.parity)
+        self._ended.mark()
         if not self._cancelled.is_set():
             on_end(problem)
 

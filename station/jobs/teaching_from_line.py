@@ -10,6 +10,7 @@ import contextlib
 import queue
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from typing import Any
 import structlog
 
 from engines.teach_request import TeachRequest
+from station.jobs.ended import Ended
 from station.jobs.process import JobError, JobProgress
 from station.jobs.teaching import command_again, teach
 from station.records.images import write_image
@@ -67,8 +69,11 @@ class TeachingFromLine:
     The signalling thread calls `take`, the threads of the daemon the rest.
     """
 
-    def __init__(self, directory: Path, on_engine: Callable[[Path], None]) -> None:
+    def __init__(
+        self, directory: Path, on_engine: Callable[[Path], None], clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         """`on_engine` is called on the teaching thread with the folder of the finished engine."""
+        self._ended = Ended(clock_s)
         self._directory = directory
         self._on_engine = on_engine
         self._status = TeachingStatus()
@@ -79,7 +84,8 @@ class TeachingFromLine:
 
     @property
     def status(self) -> TeachingStatus:
-        return self._status
+        """How it goes, and for an hour how it went."""
+        return TeachingStatus() if self._ended.is_old else self._status
 
     def take(self, frame: Frame) -> bool:
         """Takes a frame from the line; never blocks. True while more are wanted."""
@@ -106,6 +112,7 @@ class TeachingFromLine:
         self._cancelled.clear()
         self._drain()
         self._wanted = images = parts * cameras
+        self._ended.forget()
         self._status = TeachingStatus(Phase.COLLECTING, "images", 0, images)
         self._thread = threading.Thread(target=self._run, args=(images, output, request), name="teaching")
         self._thread.start()
@@ -136,10 +143,12 @@ class TeachingFromLine:
         except Exception as problem:  # stage boundary: the line goes on without the new engine
             log.exception("teaching failed")
             self._status = replace(self._status, phase=Phase.FAILED, detail=str(problem))
+            self._ended.mark()
             return
         self._status = replace(
             self._status, phase=Phase.DONE, left_s=0.0, detail=result.engine_id, summary=result.summary
         )
+        self._ended.mark()
 
     def _collect(self, wanted: int) -> Path:
         """Writes the frames as `<n>-<camera>.png`: the nth one of its camera."""

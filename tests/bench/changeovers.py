@@ -87,5 +87,5 @@ def changeover(directory: Path, heard: Heard, engine: str, *, started: bool = Tr
         recorder=cast("Recorder", heard),
     )
     if started:
-        made._started.set()
+        made.changes.started()
     return made

@@ -31,7 +31,7 @@ from station.records.schema import open_writer
 from station.results import Verdict
 from tests.bench.engines.small_engine import write_small_engine
 from tests.commands.records.conftest import Station, station
-from tests.commands.test_status import SNAPSHOT
+from tests.commands.test_status import IDLE, SNAPSHOT
 from tests.commands.test_text_of_others import NASTY
 
 __all__ = ["station"]
@@ -128,7 +128,7 @@ def status() -> dict[str, Any]:
     return {
         **readable(SNAPSHOT),
         "records": {"detail": NASTY, "lost": 1, "waiting": 2, "replaced": 0},
-        **{"runtime": NASTY, "plan": {"phase": "idle"}, "refused": NASTY, "teaching": {"phase": "idle"}},
+        **{"runtime": NASTY, "refused": NASTY, "refused_ago_s": 61.0, **IDLE},
     }
 
 

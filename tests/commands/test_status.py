@@ -37,22 +37,53 @@ SNAPSHOT = Snapshot(
 )
 
 
+IDLE = {"plan": {"phase": "idle"}, "teaching": {"phase": "idle"}}
+OWN = {
+    **{"runtime": "", "refused": "", "refused_ago_s": None, **IDLE},
+    "records": asdict(RecorderHealth(False, WarningCode.RECORDS_DELAYED, 12, 7.0, 3, 0, "the disk does not answer")),
+}
+
+
+def shown_of(snapshot: Snapshot, **own: object) -> str:
+    shown_on = console(width=200)
+    with shown_on.capture() as capture:
+        shown_on.print(status_table({**readable(snapshot), **OWN, **own}))
+    return capture.get()
+
+
+WAITS = replace(SNAPSHOT, ready=False, waits_for="TriggerEnable of the PLC is 0")
+OFF = replace(SNAPSHOT, ready=False, online=False, state=StationState.INITIALIZED)
+
+
 @pytest.mark.parametrize(
     ("snapshot", "shown"),
     [
-        (SNAPSHOT, "ready, ready"),
+        (replace(SNAPSHOT, state=StationState.CONTINUOUS_EXECUTION), "ready for the next part"),
         (SNAPSHOT, "the disk does not answer; 12 wait, 3 lost"),
-        (replace(SNAPSHOT, ready=False), "ready, not ready: on line, but the PLC has not set TriggerEnable"),
-        (replace(SNAPSHOT, ready=False, online=False, offline_reason=OfflineReason.BY_OPERATOR), "by a person"),
+        (WAITS, "on line, not ready: TriggerEnable of the PLC is 0"),
+        (WAITS, "state ready (OPC 40100-1), TriggerReady 0"),
+        (replace(OFF, offline_reason=OfflineReason.BY_OPERATOR), "off line: set offline by a person"),
+        (replace(OFF, offline_reason=OfflineReason.CAMERA_DOWN), "check power and cable of the camera"),
+        (
+            replace(OFF, online=True, offline_reason=OfflineReason.CHANGING_RECIPE),
+            "takes no part now: another recipe is being loaded; those in flight finish",
+        ),
     ],
 )
 def test_it_says_why_no_part_is_taken(snapshot: Snapshot, shown: str) -> None:
-    health = RecorderHealth(False, WarningCode.RECORDS_DELAYED, 12, 7.0, 3, 0, "the disk does not answer")
-    daemons_own = {
-        **{"runtime": "", "plan": {"phase": "idle"}, "refused": "", "teaching": {"phase": "idle"}},
-        "records": asdict(health),
-    }
-    shown_on = console(width=200)
-    with shown_on.capture() as capture:
-        shown_on.print(status_table({**readable(snapshot), **daemons_own}))
-    assert shown in capture.get()
+    assert shown in shown_of(snapshot)
+
+
+def test_nothing_says_ready_and_not_ready() -> None:
+    """It said "ready, not ready": the state of OPC 40100-1 and TriggerReady, both as ready."""
+    for snapshot in (SNAPSHOT, WAITS, replace(OFF, offline_reason=OfflineReason.FAULT)):
+        (line,) = [line for line in shown_of(snapshot).splitlines() if " state " in line and "OPC" not in line]
+        assert line.count("ready") <= 1
+        assert ("not ready" in line) <= (not snapshot.ready)
+
+
+def test_a_refusal_has_its_age() -> None:
+    assert "refused" not in shown_of(SNAPSHOT)
+    assert "recipe 3, asked by plc: why, 12 min ago" in shown_of(
+        SNAPSHOT, refused="recipe 3, asked by plc: why", refused_ago_s=730.0
+    )

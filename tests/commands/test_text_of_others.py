@@ -39,7 +39,7 @@ from station.results import Decision, Reason, Verdict
 from station.terminal import console, plain, say
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.sample_parts import WALL_TIME, PartMaker
-from tests.commands.test_status import SNAPSHOT
+from tests.commands.test_status import IDLE, SNAPSHOT
 
 NASTY = "[/x] [bold red]a[decision.limits] \x1b[2J\x1b]0;t\x07\u202e\udcff :smile: {0} <b>&amp;"
 SHOWN = "[/x] [bold red]a[decision.limits] \\x1b[2J\\x1b]0;t\\x07\\u202e\\udcff :smile: {0} <b>&amp;"
@@ -111,7 +111,7 @@ def refusing() -> dict[str, Any]:
 
 def state(**changes: Any) -> Callable[[], dict[str, Any]]:
     own: dict[str, Any] = {"records": {"detail": NASTY, "lost": 1, "waiting": 2, "replaced": 0}}
-    own |= {"runtime": NASTY, "plan": {"phase": "idle"}, "refused": NASTY, "teaching": {"phase": "idle"}}
+    own |= {"runtime": NASTY, "refused": NASTY, "refused_ago_s": 61.0, **IDLE}
     return lambda: {"status": {**readable(SNAPSHOT), **own, **changes}}
 
 

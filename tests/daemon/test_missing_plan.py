@@ -54,7 +54,7 @@ def test_the_end_of_a_build_waits_for_a_change_that_was_faster(tmp_path: Path) -
     heard = Heard()
     made = changeover(tmp_path, heard, ENGINE)
     end = threading.Thread(target=made.missing_plan.ended, args=(made.configuration.engine_path, "no plan"))
-    with made._lock:
+    with made.changes._turn:
         end.start()
         with pytest.raises(queue.Empty):
             heard.get(timeout=0.3)

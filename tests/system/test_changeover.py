@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -50,7 +51,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def two_recipes(directory: Path, **settings: Any) -> Bench:
-    bench = Bench(directory, with_engine=False, recipe__active="dark", **BUSY, **settings)
+    bench = Bench(directory, with_engine=False, recipe__active="dark", **(BUSY | settings))
     for recipe, grey in GREY.items():
         reference = np.full((HEIGHT, WIDTH), grey, np.uint8)
         write_small_engine(directory / recipe, width=WIDTH, height=HEIGHT, reference=reference)
@@ -265,3 +266,21 @@ def test_the_audit_log_is_append_only(bench: Bench) -> None:
                 connection.execute(statement)
     assert audit(bench) == before
     assert [row.action for row in before] == ["start", "recipe"]
+
+
+def test_a_change_that_is_under_way_at_the_stop_is_on_record(tmp_path: Path) -> None:
+    """It waits for a part whose frame never comes; its row was lost, for the recorder had ended before the change."""
+    with two_recipes(tmp_path, camera__no_frame_ms=15_000, station__deadline_ms=16_000) as bench:
+        bench.start()
+        bench.scene.fail_dropped(1)
+        bench.send(part_of("dark"))
+        said: list[int] = []
+        asking = threading.Thread(target=lambda: said.append(station(bench, "recipe", "select", "bright")))
+        asking.start()
+        wait_for(lambda: "recipe is being loaded" in bench.status()["offline_reason"], "the change to be under way")
+        bench.terminate()
+        asking.join(60)
+        assert said == [2]
+        (row,) = [row for row in audit(bench) if row.action == "recipe"]
+        assert (row.result, row.after) == ("refused", "bright")
+        assert "the station is stopping" in row.detail

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -27,8 +28,11 @@ class BeltNotEmpty(Exception):
     """The settings were not taken: parts stay between camera and ejector."""
 
 
-def change_tracking(stage: EjectionStage, settings: TrackingSettings, give_up_s: float) -> None:
+def change_tracking(
+    stage: EjectionStage, settings: TrackingSettings, give_up_s: float, check: Callable[[], None] = lambda: None
+) -> None:
     """Waits until the belt is empty and hands over the settings. `give_up_s`: time limit, of the monotonic clock.
+    `check`: raises what ends the wait.
 
     Raises BeltNotEmpty, and queue.Empty when the stage does not reply: it may take the settings all the same, so call
     `change_tracking_back`.
@@ -37,6 +41,7 @@ def change_tracking(stage: EjectionStage, settings: TrackingSettings, give_up_s:
     while (on_belt := stage.change(settings)) is not None:
         now_s = time.monotonic()
         moved_s = moved_s if on_belt.stands else now_s
+        check()
         if now_s - moved_s > STANDS_S or now_s > give_up_s:
             raise BeltNotEmpty(_what_to_do(on_belt))
         time.sleep(TURN_S)

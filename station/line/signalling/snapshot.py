@@ -51,6 +51,8 @@ class Snapshot:
     """No part is in flight, and none that was announced may still come."""
     challenge: ChallengeStatus
     recent: tuple[RecentPart, ...]
+    waits_for: str = ""
+    """Why TriggerReady is 0 although the station is on line; empty: it is 1, or `offline_reason` says why."""
 
 
 def readable(snapshot: Snapshot) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def readable(snapshot: Snapshot) -> dict[str, Any]:
         "state": snapshot.state.name.lower(),
         "online": snapshot.online,
         "ready": snapshot.ready,
+        "waits_for": snapshot.waits_for,
         "offline_reason": why.text + of_cameras,
         "offline_action": why.action,
         "error": f"{fault.text}: {snapshot.error_detail}" if snapshot.error_code else "",

@@ -65,6 +65,7 @@ class StatusBlock:
             drained=desk.ledger.is_drained,
             challenge=desk.challenge.status,
             recent=recent,
+            waits_for=desk.handshake.waits_for if condition.takes_parts else "",
         )
 
     def _status(self) -> StationStatus:

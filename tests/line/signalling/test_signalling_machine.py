@@ -307,6 +307,15 @@ class Line(RuleBasedStateMachine):
         assert SLOTS - station.journal.free_slots == len(open_ids) + len(records) - len(self.committed)
 
     @invariant()
+    def what_people_read_does_not_contradict_itself(self) -> None:
+        """Ready, or off line with a reason, or on line and waiting for something: one of the three, as the PLC sees."""
+        shown = self.station.signalling._status.snapshot(())
+        assert shown.ready is self.station.outputs.trigger_ready
+        is_off = shown.offline_reason is not OfflineReason.NONE
+        assert [shown.ready, is_off, bool(shown.waits_for)].count(True) == 1, (shown.offline_reason, shown.waits_for)
+        assert shown.online or is_off
+
+    @invariant()
     def balanced(self) -> None:
         counts = self.station.ledger.counters
         assert counts.triggers == counts.passed + counts.failed + counts.review + counts.error + sum(
