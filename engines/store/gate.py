@@ -24,6 +24,10 @@ WERE_LEARNED = "possible variants are good parts and were learned"
 """How the answer begins in the history."""
 
 
+class OpenQuestion(StoreError):
+    """A person has to answer before this engine is used; the message says what and how."""
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What the person who activates an engine says to its questions."""
@@ -41,7 +45,7 @@ def answered(manifest: Manifest, events: Sequence[Event], version: Version, said
     """The answer in words, for the history; empty when this version has no question.
 
     Raises:
-        StoreError: a question is open; says what to look at and how to answer.
+        OpenQuestion: says what to look at and how to answer.
     """
     return "; ".join(
         text for text in (_sees(manifest, events, version, said), _variants(manifest, events, version, said)) if text
@@ -55,7 +59,7 @@ def _sees(manifest: Manifest, events: Sequence[Event], version: Version, said: S
     said_before = any(event.after == version.name and FINDS_LITTLE in event.why for event in events)
     if said.why.strip() or said_before:
         return FINDS_LITTLE
-    raise StoreError(f"version {version.name} {blind_in_words(found)}")
+    raise OpenQuestion(f"version {version.name} {blind_in_words(found)}")
 
 
 def _variants(manifest: Manifest, events: Sequence[Event], version: Version, said: Said) -> str:
@@ -68,14 +72,15 @@ def _variants(manifest: Manifest, events: Sequence[Event], version: Version, sai
     variants = said.variants or found.answer or ("remove" if said_before else None)
     if variants == "remove":
         return f"{ARE_DEFECTS}: {images_in_words(found)}"
-    raise StoreError(f"version {version.name}: {in_question(found, version.path)}")
+    raise OpenQuestion(f"version {version.name}: {in_question(found, version.path)}")
 
 
-def question(manifest: Manifest, folder: Path) -> str:
-    """What a person has to be asked before the engine in `folder` is used; empty: nothing."""
+def question(manifest: Manifest, folder: Path, said: Said = NOTHING_SAID) -> str:
+    """What a person has to be asked before the engine in `folder` is used; empty: nothing, or `said` answers it."""
     found, sees = manifest.possible_variants, manifest.detection
-    asked = [] if found is None or found.answer is not None else [in_question(found, folder)]
-    if sees is not None and sees.finds_next_to_nothing:
+    is_open = found is not None and found.answer is None and said.variants != "remove"
+    asked = [] if found is None or not is_open else [in_question(found, folder)]
+    if sees is not None and sees.finds_next_to_nothing and not said.why.strip():
         asked.insert(0, f"the engine {blind_in_words(sees)}")
     return "; ".join(asked)
 

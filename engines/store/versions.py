@@ -89,6 +89,29 @@ def all_versions(store: Path) -> tuple[Version, ...]:
     return tuple(sorted(found, key=lambda version: (version.number, version.name)))
 
 
+def elsewhere(store: Path) -> dict[str, int]:
+    """The other products of this store that have engines, and how many. Nothing where that cannot be read."""
+    try:
+        beside = [entry.path for entry in os.scandir(store.parent) if entry.is_dir() and entry.name != store.name]
+        found = {Path(path).name: len(all_versions(Path(path))) for path in sorted(beside)}
+    except (OSError, StoreError):
+        return {}
+    return {name: count for name, count in found.items() if count}
+
+
+def moved_in_words(store: Path) -> str:
+    """What to do where a product has no engines because it has another name now; empty: no other product has any."""
+    others = elsewhere(store)
+    if not others:
+        return ""
+    named = ", ".join(f"{name} ({count})" for name, count in others.items())
+    example = next(iter(others))
+    return (
+        f'other products have engines: {named}; if "{store.name}" is the new name of one of them, name it in its '
+        f'recipe, so that its engines and their history stay: [engine] product = "{example}"'
+    )
+
+
 def active_version(store: Path) -> Version | None:
     """The active engine of a store. Raises StoreError when the link leads nowhere or elsewhere."""
     name = active_name(store)
@@ -108,7 +131,9 @@ def find_version(store: Path, selector: str) -> Version:
     """
     versions = all_versions(store)
     if not versions:
-        raise StoreError(f'store "{store}" holds no engine; add one: station engine import, station refresh')
+        moved = moved_in_words(store)
+        hint = f"; {moved}" if moved else ""
+        raise StoreError(f'store "{store}" holds no engine; add one: station engine import, station refresh{hint}')
     if selector == ACTIVE:
         active = active_version(store)
         if active is None:

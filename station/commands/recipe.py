@@ -25,6 +25,7 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.selection import SelectedRecipe, SelectionError, read_selection, write_selection
 from station.control import ControlError, StationNotRunning, request
 from station.daemon.change_record import ChangeRefused, check_features
+from station.jobs.engine_questions import open_question
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.schema import RecordingError
 from station.terminal import coloured, console
@@ -152,6 +153,8 @@ def _problems(station: LoadedConfiguration, name: str) -> Iterator[str]:
         yield f"engine {loaded.engine_path} is not there yet: nothing would pass"
     else:
         inspector.scorer.close()
+        if asked := open_question(loaded):
+            yield asked
     for other in recipes.names(folder):
         try:
             check_features(loaded, config.with_recipe(station, other))

@@ -19,6 +19,7 @@ from station.configuration.runtime_folder import is_in_memory, make_runtime_fold
 from station.configuration.section import did_you_mean
 from station.control import ControlError, check_socket_path, request
 from station.daemon import assembly
+from station.jobs.engine_questions import open_question
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, usable_schema
 
@@ -99,6 +100,8 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
     if inspector is None:
         return _no_engine(configuration, path)
     inspector.scorer.close()
+    if asked := open_question(configuration):
+        return Finding("engine", False, f"not used before somebody answers: {asked}")
     limits = inspector.default.limits
     scores = f"review above {limits.review_score:.3g}, reject above {limits.reject_score:.3g} on the scale from 0 to 1"
     found = f"{inspector.engine_id[:12]}, golden images agree; {scores}; runtime {inspector.runtime}"

@@ -67,6 +67,17 @@ class EngineChoice(Section):
         description="Number of the version in the engine store; unset: the active one, see `station engine`.",
     )
 
+    variants: Literal["remove"] | None = Field(
+        None,
+        description="Reply for an engine that is named here, by `path` or `version`: images that look alike and were "
+        "not learned are defects. For good parts teach again with --variants keep.",
+    )
+    why: str = Field(
+        "",
+        max_length=200,
+        description="Why an engine that is named here and finds next to nothing is used all the same.",
+    )
+
     @field_validator("product")
     @classmethod
     def _a_name(cls, product: str | None) -> str | None:

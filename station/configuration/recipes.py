@@ -16,6 +16,8 @@ SUFFIX = ".toml"
 OWN_KEYS = ("number", "description")
 """What a recipe says of itself; everything else in it is laid over station.toml."""
 _PULSE = {"pulse_counts", "pulse_ms"}
+_REPLIES = ("variants", "why")
+"""About the engine that is named beside them, not about another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,9 @@ def layered(station: Mapping[str, Any], recipe: Recipe) -> dict[str, Any]:
 def _displaced(recipe: RecipeFile) -> tuple[str, ...]:
     """What station.toml says of the engine and a recipe with an engine of its own makes void."""
     if recipe.engine.path is not None:
-        return ("store", "product", "version")
+        return ("store", "product", "version", *_REPLIES)
     if recipe.engine.product is not None or recipe.engine.version is not None:
-        return ("path",)
+        return ("path", *_REPLIES)
     return ()
 
 

@@ -20,9 +20,8 @@ import structlog
 
 from drivers.camera.protocol import CameraError
 from drivers.camera.settings import CameraSettings
-from engines.bundle.reading import read_manifest
 from engines.errors import EngineError, PlanUnusable, StoreError
-from engines.store.gate import question
+from engines.store.gate import OpenQuestion
 from engines.store.store import EngineStore
 from engines.store.versions import is_there
 from station.codes import OfflineReason, WarningCode
@@ -49,6 +48,7 @@ from station.daemon.missing_plan import MissingPlan
 from station.daemon.one_change import OneChange
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.engine_check import check_engine
+from station.jobs.engine_questions import check_answered
 from station.line.acquisition.cameras import Cameras
 from station.line.challenge.messages import ChallengeConfigured
 from station.line.ejection.change import BeltNotEmpty, change_tracking, change_tracking_back
@@ -124,6 +124,8 @@ class Changeover:
                 self._install(inspector)
         except PlanUnusable as problem:
             missing = problem
+        except OpenQuestion as problem:  # off line, no engine: the reply comes by a reload
+            self.changes.refuse("station", "engine", str(self.configuration.engine_path), str(problem))
         finally:
             self.changes.started()  # also with an engine that is refused: `station reload` tries another one
         if missing is not None:
@@ -208,8 +210,6 @@ class Changeover:
         """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""
 
         def change() -> Made:
-            if open_question := question(read_manifest(engine), engine):
-                raise ChangeRefused(open_question)
             return Made(self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")[1])
 
         if self.configuration.engine_path != engine or self._engine_id():
@@ -299,6 +299,7 @@ class Changeover:
     def _load(
         self, configuration: LoadedConfiguration, shapes: dict[str, tuple[int, ...]], instead: str = ""
     ) -> Inspector | None:
+        check_answered(configuration)
         path, settings = configuration.engine_path, configuration.settings
         return load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
 

@@ -112,8 +112,26 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
         raise RefreshError(
             f'records "{records}" hold no image of a judged part of recipe "{recipe}" ({len(rows)} parts name one): '
             "let the line run, and raise records.pass_image_share so that images of PASS parts are kept"
+            + _other_names(records, recipe)
         )
     return found
+
+
+def has_parts(records: Path, recipe: str | None) -> bool:
+    """Whether any part is on record under this name of a recipe. Raises RefreshError."""
+    with closing(_opened(records)) as connection:
+        return connection.execute("SELECT 1 FROM parts WHERE recipe = ? LIMIT 1", [recipe]).fetchone() is not None
+
+
+def _other_names(records: Path, recipe: str) -> str:
+    """What else is on record, where a product may have got another name."""
+    with closing(_opened(records)) as connection:
+        query = "SELECT recipe, COUNT(*) FROM parts WHERE recipe <> ? AND challenge IS NULL GROUP BY recipe"
+        counts = connection.execute(query, [recipe]).fetchall()
+    if not counts:
+        return ""
+    named = ", ".join(f"{name} ({count})" for name, count in counts)
+    return f"; other recipes have parts: {named}; if it is the new name of one of them: --recorded-as {counts[0][0]}"
 
 
 def named_on_record(records: Path, names: Sequence[str], *, recipe: str) -> list[PartImage]:

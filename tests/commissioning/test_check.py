@@ -19,6 +19,7 @@ from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION
 from station.results import Verdict
 from tests.bench.cameras import numbered_image
+from tests.bench.engines.asking import write_asking_engine
 from tests.bench.engines.signing import make_keys
 from tests.bench.sample_parts import PartMaker
 
@@ -173,3 +174,11 @@ def test_a_picture_that_cannot_be_written(
     station.write_text(CAMERA)
     assert main(["check", "--config", str(station), "--picture", str(tmp_path / file)]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_an_engine_about_which_nobody_has_decided(station: Path) -> None:
+    write_asking_engine(station.parent / "engine", width=64, height=48)
+    found = findings(station, '[engine]\npath = "engine"\n')["engine"]
+    assert not found.ok
+    assert "not used before somebody answers: 8 images that look alike" in found.detail
+    assert findings(station, '[engine]\npath = "engine"\nvariants = "remove"\n')["engine"].ok

@@ -23,6 +23,7 @@ from station.line.challenge.messages import ChallengeConfigured
 from station.line.signalling.messages import Changing, IdentityChanged
 from station.records.audit import AuditEntry
 from tests.bench.changeovers import STATION, Heard, changeover
+from tests.bench.engines.asking import write_asking_engine
 from tests.bench.engines.small_engine import write_small_engine
 
 PLAIN, STORE, PINNED = 'path = "engine"', 'store = "engines"', 'store = "engines"\nversion = 3'
@@ -221,3 +222,38 @@ def test_a_feature_that_only_one_recipe_sets_is_refused_both_ways(
 
 def test_a_feature_by_its_own_key_is_the_same_as_by_its_name(tmp_path: Path) -> None:
     check_features(of_features(tmp_path, "gain_db = 3.0"), of_features(tmp_path, "features = { Gain = 2.0 }"))
+
+
+def test_an_engine_by_path_with_an_open_question_is_refused_at_a_reload(tmp_path: Path) -> None:
+    """As the store refuses it at its activation; the reply stands in the configuration."""
+    heard = Heard()
+    made = changeover(tmp_path, heard, PLAIN)
+    write_asking_engine(tmp_path / "engine", width=64, height=48)
+    before = made.configuration
+    with pytest.raises(ChangeRefused, match="8 images that look alike were not learned"):
+        reload(made)
+    (entry,) = heard.said(AuditEntry)
+    assert (entry.result, "look alike" in entry.detail) == ("refused", True)
+    assert made.configuration is before
+    path = tmp_path / "station.toml"
+    path.write_text(path.read_text() + 'variants = "remove"\n')
+    reload(made)
+    (entry,) = heard.said(AuditEntry)
+    assert (entry.result, '[engine] variants: null -> "remove"' in entry.detail) == ("done", True)
+
+
+def test_a_start_with_an_open_question_is_off_line_and_says_so(tmp_path: Path) -> None:
+    """A restart is no way round the question: no engine is loaded, and the station waits for the reply."""
+    heard = Heard()
+    made = changeover(tmp_path, heard, PLAIN, started=False)
+    write_asking_engine(tmp_path / "engine", width=64, height=48)
+    made.started({"top": (48, 64)})
+    refused, started = heard.said(AuditEntry)
+    assert (refused.result, refused.who, started.action) == ("refused", "station", "start")
+    assert "8 images that look alike" in made.changes.refusal
+    assert made.runtime == ""
+    path = tmp_path / "station.toml"
+    path.write_text(path.read_text() + 'variants = "remove"\n')
+    reload(made)
+    assert made.runtime.startswith("onnx")
+    assert made.changes.refusal == ""

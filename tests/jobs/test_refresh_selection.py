@@ -31,6 +31,7 @@ from station.jobs.refresh_selection import (
     PartImage,
     from_folder,
     from_records,
+    has_parts,
     named_on_record,
     read_veto,
     select,
@@ -115,6 +116,14 @@ def test_every_view_is_an_image_of_its_own_and_stays_with_its_part(tmp_path: Pat
     labels = {"1002": Label.GOOD, "s1/1/side": Label.DEFECTIVE}
     labelled = with_labels(found, labels)
     assert [part.label for part in labelled] == [None, Label.DEFECTIVE, Label.GOOD, Label.GOOD]
+
+
+def test_a_recipe_that_has_another_name_now_is_told_from_one_that_has_made_nothing(tmp_path: Path) -> None:
+    record(tmp_path, [Verdict.PASS] * 3)
+    with pytest.raises(RefreshError, match=r"other recipes have parts: default \(3\).*--recorded-as default"):
+        from_records(tmp_path, recipe="flange", newest=100)
+    assert has_parts(tmp_path, "default")
+    assert not has_parts(tmp_path, "flange")
 
 
 def test_images_that_are_gone_or_lie_elsewhere_are_left_out(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from engines.store.store import EngineStore
 from engines.store.versions import Version
+from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
 from station.commands.progress import Signs, add_progress_option, end, fail, signs_of
 from station.configuration.load import LoadedConfiguration
@@ -47,6 +48,7 @@ def add_compare_parser(
     parser.add_argument("--output", type=Path, metavar="FILE", help="all of it as JSON")
     add_config_option(parser)
     add_json_option(parser, "first, second, comparison")
+    add_recipe_option(parser)
     add_progress_option(parser)
     parser.set_defaults(run=with_store(run))
 

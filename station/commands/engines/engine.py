@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from getpass import getpass
@@ -19,15 +18,15 @@ from engines.errors import EngineError, StoreError
 from engines.signatures.secret_key import read_secret_key
 from engines.store.gate import Said
 from engines.store.signed import beside
-from engines.store.store import Change, EngineStore, manifest_of
-from engines.store.versions import Version
+from engines.store.store import EngineStore, manifest_of
+from engines.store.versions import Version, elsewhere, moved_in_words
 from station.commands.engines.compare import add_compare_parser
 from station.commands.engines.facts import as_json, facts, signer_of
 from station.commands.engines.plan import add_build_parser
+from station.commands.engines.taking_up import add_recipe_option, take_up
 from station.commands.engines.teach import price_table
 from station.commands.options import (
     EXIT_BAD_INPUT,
-    RELOAD_TIMEOUT_S,
     add_config_option,
     add_json_option,
     complain,
@@ -37,18 +36,16 @@ from station.commands.options import show as show_done
 from station.commands.progress import add_progress_option, end, signs_of
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
-from station.control import ControlError, request
 from station.jobs.engine_check import check_engine
 from station.reports.shifts import calendar_of
 from station.terminal import coloured, console, say
 
-CONFIRM_TIMEOUT_S = 10.0
 _JSON = {
-    "list": "store, engines, history",
+    "list": "store, engines, history, elsewhere",
     "show": "the manifest of the engine",
     "verify": "a list of version, ok, detail",
-    "activate": "active, before, in_use, detail",
-    "rollback": "active, before, in_use, detail",
+    "activate": "product, active, before, in_use, detail",
+    "rollback": "product, active, before, in_use, detail",
     "export": "file, version, sha256, signature",
     "import": "version, signed_by",
 }
@@ -66,6 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         added = actions.add_parser(name, help=text)
         add_config_option(added)
         add_json_option(added, _JSON[name])
+        add_recipe_option(added)
         added.set_defaults(run=_with_store(run))
         return added
 
@@ -125,7 +123,7 @@ def _with_store(
 ) -> Callable[[argparse.Namespace], int]:
     def run_with_store(options: argparse.Namespace) -> int:
         try:
-            configuration = config.load(options.config)
+            configuration = config.load(options.config, options.recipe)
             return run(options, configuration, store_of(configuration))
         except (ConfigurationError, EngineError) as problem:
             return complain(problem)
@@ -140,7 +138,8 @@ def list_engines(options: argparse.Namespace, configuration: LoadedConfiguration
     if options.json:
         rows = [as_json(version, active, calendar) for version in store.versions()]
         history = [{**asdict(event), "time": calendar.iso_of_text(event.time)} for event in store.events()]
-        print_json({"store": store.path, "engines": rows, "history": history})
+        others = list(elsewhere(store.path))
+        print_json({"store": store.path, "engines": rows, "history": history, "elsewhere": others})
         return 0
     table = Table("version", "", "made", "detector", "images", "removed", title=f"engines in {store.path}")
     for version in store.versions():
@@ -162,6 +161,8 @@ def list_engines(options: argparse.Namespace, configuration: LoadedConfiguration
         )
     if events.row_count:
         console().print(events)
+    if not table.row_count and (hint := moved_in_words(store.path)):
+        say(hint)
     return 0
 
 
@@ -194,7 +195,7 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
     """Hashes and golden images; exit code 2 when any is wrong."""
     versions = [store.find(selector) for selector in options.versions] or store.versions()
     if not versions:
-        raise StoreError(f'store "{store.path}" holds no engine')
+        raise StoreError(f'store "{store.path}" holds no engine{_with_hint(moved_in_words(store.path))}')
     found: list[dict[str, Any]] = []
     signs = signs_of(options)
     for number, version in enumerate(versions):
@@ -222,12 +223,12 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
 def activate(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Verify, switch, and let the running station take it up."""
     change = store.activate(store.find(options.version), why=options.why, said=Said(options.variants, options.why))
-    return _take_up(options, configuration, store, change)
+    return take_up(options, configuration, store, change)
 
 
 def rollback(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """As `activate`, with the version that was active before."""
-    return _take_up(options, configuration, store, store.rollback(why=options.why))
+    return take_up(options, configuration, store, store.rollback(why=options.why))
 
 
 def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
@@ -270,67 +271,8 @@ def _password() -> str:
     return getpass("password of the secret key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
-def _take_up(
-    options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore, change: Change
-) -> int:
-    """Let the running station load the active engine; take the change back when it refuses."""
-    socket = configuration.control_socket
-    if options.no_reload or _loaded_engine(socket) is None:
-        why = "the station was not asked (--no-reload)" if options.no_reload else "no station runs"
-        said = f"{change.after} is active; {why}: the next start or reload takes it up"
-        show_done(options, _taken_up(change, in_use=False, detail=why), said)
-        return 0
-    try:
-        request(socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
-    except ControlError as problem:
-        taken_back = store.refuse(change, why=f"the station refused: {problem}")
-        if taken_back is None:
-            return complain(f"the station did not take up {change.after}: {problem}; it was changed again meanwhile")
-        _restore(configuration, store)
-        return complain(f"the station did not take up {change.after}, {change.before or 'none'} is active: {problem}")
-    assert change.after is not None
-    if not _confirmed(socket, change.after):
-        return complain(f"{change.after} is active, but the station uses {_loaded_engine(socket)}: station status")
-    said = f"{change.after} is active, and the station uses it" + (
-        f"; before: {change.before}" if change.before else ""
-    )
-    show_done(options, _taken_up(change, in_use=True, detail=""), said)
-    return 0
-
-
-def _taken_up(change: Change, *, in_use: bool, detail: str) -> dict[str, Any]:
-    return {"active": change.after, "before": change.before, "in_use": in_use, "detail": detail}
-
-
-def _restore(configuration: LoadedConfiguration, store: EngineStore) -> None:
-    """After a time-out the station may have loaded the new engine after all: load the old one."""
-    active = store.active()
-    loaded = _loaded_engine(configuration.control_socket)
-    if active is None or loaded is None or manifest_of(active).engine_id == loaded:
-        return
-    try:
-        request(configuration.control_socket, {"command": "reload"}, RELOAD_TIMEOUT_S)
-    except ControlError as problem:
-        complain(f"the station could not go back to {active.name} either: {problem}")
-
-
-def _confirmed(socket: Path, name: str) -> bool:
-    """Whether the station says that it uses this version; the swap comes between two parts, so it may take a moment."""
-    end = time.monotonic() + CONFIRM_TIMEOUT_S
-    digits = name.partition("-")[2]
-    while time.monotonic() < end:
-        if (_loaded_engine(socket) or "").startswith(digits):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _loaded_engine(socket: Path) -> str | None:
-    """The id of the engine that the running station uses, empty when it has none; None when no station runs."""
-    try:
-        return str(request(socket, {"command": "status"})["status"]["engine_id"])
-    except ControlError:
-        return None
+def _with_hint(hint: str) -> str:
+    return f"; {hint}" if hint else ""
 
 
 def _active_or_none(store: EngineStore) -> Version | None:

@@ -13,6 +13,7 @@ from engines.runtimes.names import Precision
 from engines.runtimes.tensorrt.plan_maker import PlanMaker
 from engines.runtimes.tensorrt.plan_store import PlanState
 from engines.store.versions import find_version, is_there
+from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, show
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
@@ -42,13 +43,14 @@ def add_build_parser(actions: argparse._SubParsersAction[argparse.ArgumentParser
     parser.add_argument("--again", action="store_true", help="also when there is a plan already")
     add_json_option(parser, "engine, built, detail")
     add_config_option(parser)
+    add_recipe_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Builds, with a bar; exit code 2 when there is no plan that may be used."""
     try:
-        configuration = config.load(options.config)
+        configuration = config.load(options.config, options.recipe)
         engine = _engine_folder(options.engine, configuration)
         precision: Precision = options.precision or configuration.settings.engine.precision
         maker = PlanMaker(read_bundle(engine), precision)

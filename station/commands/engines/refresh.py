@@ -14,6 +14,7 @@ from engines.cores import usable_cores
 from engines.errors import EngineError
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from station.commands.engines.engine import store_of
+from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
 from station.commands.progress import add_progress_option, end, fail, sign
 from station.configuration import load as config
@@ -36,6 +37,7 @@ from station.jobs.refresh_selection import (
     RefreshSelection,
     from_folder,
     from_records,
+    has_parts,
     named_on_record,
     only_named,
     read_names,
@@ -51,6 +53,8 @@ from station.terminal import console
 
 EXIT_TERMINATED = 143
 MAX_SHOWN = 12
+_AGAIN = ("config", "recipe", "recorded_as", "records", "images", "labels", "only", "parts")
+"""What the command of the dossier repeats."""
 _OPTIONS = tuple(name for name in OPTIONS if name not in FILES)
 """The files of a teaching are written by the refresh itself; its `--veto` is for an earlier refresh."""
 
@@ -77,6 +81,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
     add_options(parser, _OPTIONS, threads={"type": positive, "help": "CPU threads; default: all cores but one"})
+    add_recipe_option(parser)
+    parser.add_argument("--recorded-as", metavar="NAME", help="the name that the recipe had when the parts came")
     add_json_option(parser, "candidate, path, notes, comparison")
     add_config_option(parser)
     add_progress_option(parser)
@@ -88,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     give_way()
     try:
-        configuration = config.load(options.config)
+        configuration = config.load(options.config, options.recipe)
         store = store_of(configuration)
         work = configuration.work_dir / "refresh"
         with only_refresh(work) as lock, ProgressBar() as bar:
@@ -134,17 +140,33 @@ def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> 
             parts = [part for part in parts if part.key in chosen or part.label is Label.DEFECTIVE]
     labels = {} if options.labels is None else _labels_of_file(options, configuration)
     vetoed = read_veto(options.veto) if options.veto is not None else frozenset()
-    return select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
+    selection = select(with_labels(parts, labels, vetoed), named={*labels, *vetoed})
+    return replace(selection, notes=(*selection.notes, *_old_name(options, configuration)))
 
 
 def _on_record(options: argparse.Namespace, configuration: LoadedConfiguration) -> list[PartImage]:
     """The newest parts; with `--only` those that it names, and the newest beside them."""
-    records, recipe = options.records or configuration.records_dir, configuration.settings.recipe.name
+    records, recipe = options.records or configuration.records_dir, _recorded_as(options, configuration)
     if options.only is None:
         return from_records(records, recipe=recipe, newest=options.parts)
     named = named_on_record(records, list(dict.fromkeys(read_names(options.only, "only"))), recipe=recipe)
     there = {part.key for part in named}
     return [*(p for p in from_records(records, recipe=recipe, newest=options.parts) if p.key not in there), *named]
+
+
+def _recorded_as(options: argparse.Namespace, configuration: LoadedConfiguration) -> str:
+    """Under which name of the recipe the parts are on record."""
+    return str(options.recorded_as or configuration.settings.recipe.name)
+
+
+def _old_name(options: argparse.Namespace, configuration: LoadedConfiguration) -> tuple[str, ...]:
+    """A note where parts of the product are on record under the name that it had before."""
+    product, name = configuration.settings.engine.product, configuration.settings.recipe.name
+    if options.images is not None or options.recorded_as is not None or product in (None, name):
+        return ()
+    if not has_parts(options.records or configuration.records_dir, product):
+        return ()
+    return (f'Parts that are on record as recipe "{product}" were not used: --recorded-as {product} takes those.',)
 
 
 def _labels_of_file(options: argparse.Namespace, configuration: LoadedConfiguration) -> dict[str, Label]:
@@ -154,7 +176,7 @@ def _labels_of_file(options: argparse.Namespace, configuration: LoadedConfigurat
     if options.images is not None:
         return by_name(said, options.labels)
     records = options.records or configuration.records_dir
-    recipe = configuration.settings.recipe.name
+    recipe = _recorded_as(options, configuration)
     return by_part(said, options.labels, records=records, recipe=recipe, calendar=calendar)
 
 
@@ -176,7 +198,8 @@ def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str
     ]
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
     kept = [sorted(each.items()) for each in _kept_labels(options, configuration)]
-    return repr((source, said, kept, options.parts, _request(options)))
+    recipe = configuration.settings.recipe.name, _recorded_as(options, configuration)
+    return repr((source, recipe, said, kept, options.parts, _request(options)))
 
 
 def _request(options: argparse.Namespace) -> TeachRequest:
@@ -185,7 +208,7 @@ def _request(options: argparse.Namespace) -> TeachRequest:
 
 
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
-    again = {name: getattr(options, name) for name in ("config", "records", "images", "labels", "only", "parts")}
+    again = {name: getattr(options, name) for name in _AGAIN}
     return ("station", "refresh", *as_arguments(again | request_from(options, _OPTIONS).given()))
 
 

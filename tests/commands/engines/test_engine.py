@@ -17,6 +17,7 @@ from engines.bundle.writing import write_bundle
 from engines.store.history import Action, whoami
 from engines.store.store import EngineStore, manifest_of
 from station.commands import main as cli
+from station.daemon.control_server import ControlServer
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.audit import audit_rows
 from station.records.schema import open_reader
@@ -238,6 +239,63 @@ def test_clear_errors(config: Path, tmp_path: Path) -> None:
     assert "no such file" in station("engine", "list", "--config", tmp_path / "none.toml", code=2)
     config.write_text('[cameras.top]\nproducer = "simtl"\n')
     assert "no engine store is configured" in station("engine", "list", "--config", config, code=2)
+
+
+def moved(config: Path, store: EngineStore, *, product: bool = False, name: str = "disc") -> None:
+    """The product, `flange` in station.toml until now, has a recipe of its own under another name."""
+    assert store.active() is not None
+    (config.parent / "recipes").mkdir(exist_ok=True)
+    own = '[engine]\nproduct = "flange"\n' if product else ""
+    (config.parent / "recipes" / f"{name}.toml").write_text(f"number = {1 if name == 'disc' else 2}\n{own}")
+    config.write_text(config.read_text().replace('name = "flange"', 'active = "disc"'))
+
+
+@pytest.mark.system
+def test_a_product_that_has_another_name_now_is_said_and_followed(config: Path, store: EngineStore) -> None:
+    moved(config, store)
+    for words in (("list",), ("activate", "2"), ("show",), ("rollback",)):
+        said = station("engine", *words, "--config", config, code=0 if words == ("list",) else 2)
+        if words != ("rollback",):
+            assert "other products have engines: flange (2)" in said, words
+            assert '[engine] product = "flange"' in said, words
+    listed = json.loads(station("engine", "list", "--json", "--config", config))
+    assert (listed["engines"], listed["elsewhere"]) == ([], ["flange"])
+    moved(config, store, product=True)
+    assert "first" in station("engine", "list", "--config", config), "its history came along"
+    said = station("engine", "activate", "2", "--config", config)
+    assert "of product flange is active; no station runs" in said
+
+
+@pytest.mark.system
+def test_the_engines_of_another_recipe_are_named_by_it(config: Path, store: EngineStore, tmp_path: Path) -> None:
+    moved(config, store)
+    moved(config, store, product=True, name="old")
+    said = json.loads(station("engine", "activate", "2", "--recipe", "old", "--json", "--config", config))
+    assert (said["product"], said["in_use"]) == ("flange", False)
+    assert store.active() == store.versions()[1]
+    assert "no such recipe" in station("engine", "list", "--recipe", "ring", "--config", config, code=2)
+
+
+@pytest.mark.system
+def test_a_station_that_runs_another_recipe_is_not_asked(config: Path, store: EngineStore) -> None:
+    moved(config, store, product=True)
+    socket = config.parent / "work" / "control.sock"
+    socket.parent.mkdir()
+    asked: list[str] = []
+    state = {"recipe": "flange", "engine_id": "e" * 64}
+
+    def reload(_: object) -> dict[str, object]:
+        asked.append("reload")
+        return {}
+
+    server = ControlServer(socket, {"status": lambda _: {"status": state}, "reload": reload})
+    server.start()
+    try:
+        said = station("engine", "activate", "2", "--config", config)
+    finally:
+        server.close()
+    assert asked == []
+    assert 'the station runs recipe "flange", not "disc": taken up when it is selected' in said
 
 
 @pytest.fixture
