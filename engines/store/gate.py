@@ -76,7 +76,7 @@ def _variants(manifest: Manifest, events: Sequence[Event], version: Version, sai
 
 
 def question(manifest: Manifest, folder: Path, said: Said = NOTHING_SAID) -> str:
-    """What a person has to be asked before the engine in `folder` is used; empty: nothing, or `said` answers it."""
+    """What a person has to be asked before the engine in `folder` is used; empty: nothing, or `said` has it."""
     found, sees = manifest.possible_variants, manifest.detection
     is_open = found is not None and found.answer is None and said.variants != "remove"
     asked = [] if found is None or not is_open else [in_question(found, folder)]

@@ -101,7 +101,7 @@ def _engine(configuration: LoadedConfiguration, shapes: Mapping[str, tuple[int, 
         return _no_engine(configuration, path)
     inspector.scorer.close()
     if asked := open_question(configuration):
-        return Finding("engine", False, f"not used before somebody answers: {asked}")
+        return Finding("engine", False, f"not used before somebody has decided: {asked}")
     limits = inspector.default.limits
     scores = f"review above {limits.review_score:.3g}, reject above {limits.reject_score:.3g} on the scale from 0 to 1"
     found = f"{inspector.engine_id[:12]}, golden images agree; {scores}; runtime {inspector.runtime}"

@@ -38,6 +38,7 @@ from station.daemon import assembly
 from station.daemon.change_record import (
     ChangeRefused,
     Made,
+    OneChange,
     WantedEngine,
     check_features,
     differences,
@@ -45,7 +46,6 @@ from station.daemon.change_record import (
     switched,
 )
 from station.daemon.missing_plan import MissingPlan
-from station.daemon.one_change import OneChange
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.engine_check import check_engine
 from station.jobs.engine_questions import check_answered

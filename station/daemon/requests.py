@@ -12,10 +12,9 @@ from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
-from station.daemon.change_record import ChangeRefused, WantedEngine
+from station.daemon.change_record import NO_REPLY, ChangeRefused, WantedEngine
 from station.daemon.changeover import Changeover
 from station.daemon.control_server import Handler
-from station.daemon.one_change import NO_REPLY
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.process import JobError
 from station.jobs.refresh_process import MAX_NAMED, MAX_PARTS, MIN_PARTS, RefreshAsked, RefreshProcess

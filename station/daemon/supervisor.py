@@ -25,10 +25,10 @@ import structlog
 from drivers.plc.protocol import PlcLink
 from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.daemon import logs
+from station.daemon.change_record import OneChange
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.late_cameras import LateCameras
-from station.daemon.one_change import OneChange
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.systemd import Hangups, Notifier
 from station.jobs.plan import PlanBuilding

@@ -180,5 +180,5 @@ def test_an_engine_about_which_nobody_has_decided(station: Path) -> None:
     write_asking_engine(station.parent / "engine", width=64, height=48)
     found = findings(station, '[engine]\npath = "engine"\n')["engine"]
     assert not found.ok
-    assert "not used before somebody answers: 8 images that look alike" in found.detail
+    assert "not used before somebody has decided: 8 images that look alike" in found.detail
     assert findings(station, '[engine]\npath = "engine"\nvariants = "remove"\n')["engine"].ok

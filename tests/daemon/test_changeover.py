@@ -16,7 +16,7 @@ from engines.store.store import EngineStore
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.configuration.selection import read_selection
-from station.daemon import one_change
+from station.daemon import change_record
 from station.daemon.change_record import ChangeRefused, WantedEngine, check_features
 from station.daemon.changeover import Changeover
 from station.line.challenge.messages import ChallengeConfigured
@@ -71,7 +71,7 @@ def test_what_needs_a_restart_is_not_reloaded(tmp_path: Path) -> None:
     assert heard.refusal() == "these changes need a restart: records.queue_size"
 
 
-def test_one_change_at_a_time(tmp_path: Path) -> None:
+def test_change_record_at_a_time(tmp_path: Path) -> None:
     made = changeover(tmp_path, Heard(), PLAIN)
     with made.changes._turn, pytest.raises(ChangeRefused, match="another change is under way"):
         reload(made)
@@ -91,7 +91,7 @@ def test_a_change_while_the_station_stops_is_refused_in_words(tmp_path: Path, mo
 
 
 def test_no_change_before_the_cameras_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_change, "STARTING_S", 0.0)
+    monkeypatch.setattr(change_record, "STARTING_S", 0.0)
     heard = Heard()
     made = changeover(tmp_path, heard, PLAIN, started=False)
     with pytest.raises(ChangeRefused, match="still starting"):

@@ -129,21 +129,6 @@ class Handshake:
         )
 
     @property
-    def waits_for(self) -> str:
-        """Why TriggerReady is 0 although nothing keeps the station off line; empty: it is 1."""
-        if self.ready:
-            return ""
-        if not self._inputs.trigger_enable:
-            return "TriggerEnable of the PLC is 0"
-        if not self._heartbeats.plc_alive:
-            return "PlcHeartbeat stands still"
-        if self._trigger_pending or any(self._exposing.values()):
-            return "a part is being taken"
-        if self._inputs.buffer_enable and self._free_slots == 0:
-            return "all result slots are taken: the PLC has not acknowledged earlier results"
-        return "parts in flight or a master part come first"
-
-    @property
     def plc_alive(self) -> bool:
         """PlcHeartbeat moves, or is not supervised. False is the warning PLC_HEARTBEAT_FROZEN, for PLC and people."""
         return self._heartbeats.plc_alive

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from drivers.plc.protocol import PlcOutputs
 from station.codes import OfflineReason, WarningCode
+from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import ResultsWithdrawn, StationStatus
 from station.line.signalling.desk import Desk
 from station.line.signalling.snapshot import RecentPart, Snapshot
@@ -65,7 +66,7 @@ class StatusBlock:
             drained=desk.ledger.is_drained,
             challenge=desk.challenge.status,
             recent=recent,
-            waits_for=desk.handshake.waits_for if condition.takes_parts else "",
+            waits_for=_waits_for(desk.handshake) if condition.takes_parts else "",
         )
 
     def _status(self) -> StationStatus:
@@ -102,3 +103,16 @@ class StatusBlock:
 def _first_32_bits(checksum: str) -> int:
     """Of a hexadecimal checksum; 0 when there is none."""
     return int(checksum[:8] or "0", 16)
+
+
+def _waits_for(handshake: Handshake) -> str:
+    """Why TriggerReady is 0 although nothing keeps the station off line; empty: it is 1."""
+    if handshake.ready:
+        return ""
+    if not handshake.enabled:
+        return "TriggerEnable of the PLC is 0"
+    if not handshake.plc_alive:
+        return "PlcHeartbeat stands still"
+    if not handshake.has_slot:
+        return "all result slots are full: the PLC has not acknowledged earlier results"
+    return "a part is being taken, or those in flight or a master part come first"

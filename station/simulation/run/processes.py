@@ -277,7 +277,7 @@ class StationProcess(Process):
         self.stop()
 
     def wait_ready(self) -> None:
-        """Waits until the control socket answers. Raises ProcessEnded, TimeoutError."""
+        """Waits until the control socket replies. Raises ProcessEnded, TimeoutError."""
         deadline = time.monotonic() + START_S
         while True:
             self.check()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -203,11 +202,7 @@ def tabs_of(request: Request) -> dict[str, Any]:
 
 def at(request: Request, text: str) -> str:
     """A time of the store, UTC in ISO 8601, as the clock of the station shows it; what is no time stays as it is."""
-    try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return text
-    return f"{site_of(request).calendar.local(moment):%Y-%m-%d %H:%M}"
+    return site_of(request).calendar.of_text(text, "min")
 
 
 def _signer(configuration: LoadedConfiguration, row: Row) -> str:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import EngineError
-from station.daemon.change_record import ChangeRefused, Made
-from station.daemon.one_change import NOT_ENDED, STOPPING, OneChange
+from station.daemon.change_record import NOT_ENDED, STOPPING, ChangeRefused, Made, OneChange
 from station.jobs.ended import SHOWN_S
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.audit import AuditRow, audit_rows
