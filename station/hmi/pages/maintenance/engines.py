@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from engines.bundle.detection import CONTRASTS
-from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.bundle.reviews import advice, price_header, price_rows
 from engines.errors import EngineError
 from engines.store.signed import signer_of_engine
@@ -100,7 +99,6 @@ def engine(request: Request, *, status: int = 200, problem: str = "") -> Respons
         figures=[] if comparison is None else compared.table_of(comparison),
         most=compared.MOST_SHOWN,
         signer=_signer(active_of(site_of(request)), row),
-        answers=VARIANTS_ANSWERS,
         work=site_of(request).works.of("verify"),
         at=lambda text: at(request, text),
         may=may_of(request),
