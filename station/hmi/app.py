@@ -45,7 +45,7 @@ from station.hmi.pages import (
     users,
     zones,
 )
-from station.hmi.pages.maintenance import comparing, engines, teaching
+from station.hmi.pages.maintenance import challenge, comparing, engines, health, teaching
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
@@ -69,6 +69,8 @@ PAGES: tuple[ModuleType, ...] = (
     zones,
     limits,
     settings,
+    health,
+    challenge,
     engines,
     comparing,
     teaching,

@@ -20,6 +20,9 @@ from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
 from station.labels.writing import Reviewer
+from station.records.challenge_runs import Run
+from station.records.challenges import runs
+from station.records.events import EventRow
 from station.records.parts import PartRow, parts
 from station.records.selection import Mark, Selection, mark_of, neighbour, page_of
 from station.reports import evidence
@@ -28,6 +31,8 @@ from station.reports.trace import Trace, find
 from station.results import Verdict
 
 MAX_ID = 2**63 - 1
+NEWEST_PARTS, NEWEST_EVENTS = 500, 40
+STARTS_S = 7 * 24 * 3600.0
 
 
 class WrongFilter(ValueError):
@@ -89,6 +94,44 @@ def newest(site: Site, selection: Selection, limit: int, before: Mark | None = N
     said = {(one.session, one.acquisition_id): one for one in read_labels(site.labels) if one.camera is None}
     labels = [said.get((row.session, row.acquisition_id)) for row in rows]
     return Page(rows, labels, found[limit - 1][0] if len(found) > limit else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What a look at health needs of the records."""
+
+    latencies_ms: Sequence[float]
+    """From trigger to result, of the newest parts that had one."""
+    late: int
+    """Of the newest parts: those whose result came too late."""
+    parts: int
+    """The newest parts."""
+    starts: int
+    """Of the station, within `STARTS_S`."""
+    events: Sequence[EventRow]
+    """The newest ones, newest first."""
+
+
+def happened(site: Site, now: float) -> Happened:
+    """Raises RecordingError."""
+    with site.reading() as connection:
+        rows = connection.execute(
+            "SELECT signalled_ms, late FROM parts ORDER BY id DESC LIMIT ?", (NEWEST_PARTS,)
+        ).fetchall()
+        starts = connection.execute(
+            "SELECT COUNT(*) FROM audit WHERE action = 'start' AND wall_time > ?", (now - STARTS_S,)
+        ).fetchone()[0]
+        found = connection.execute(
+            "SELECT session, wall_time, kind, level, detail FROM events ORDER BY id DESC LIMIT ?", (NEWEST_EVENTS,)
+        ).fetchall()
+    latencies = [float(row[0]) for row in rows if row[0] is not None]
+    return Happened(latencies, sum(bool(row[1]) for row in rows), len(rows), starts, [EventRow(*row) for row in found])
+
+
+def challenge_runs(site: Site, newest: int) -> list[tuple[Run, str]]:
+    """The newest challenge tests with the recipe of their time, newest first. Raises RecordingError."""
+    with site.reading() as connection:
+        return list(reversed(runs(connection, newest)))
 
 
 def recipes_of(site: Site) -> list[str]:

@@ -77,7 +77,16 @@ def test_axe_finds_nothing_serious_in_maintenance(
     assert store is not None
     first, second, third = (row.name for row in reversed(store_at(store).rows))
     compared = f"/compare?first={first}&second={second}"
-    paths = ("/engines", f"/engines/{second}", f"/engines/{third}", "/teach", "/teach?from=line", compared)
+    paths = (
+        "/health",
+        "/challenge",
+        "/engines",
+        f"/engines/{second}",
+        f"/engines/{third}",
+        "/teach",
+        "/teach?from=line",
+        compared,
+    )
     cookie = {"name": COOKIE, "value": engines.token("maintenance"), "url": engines.address}
     with visitor(browser, size=size, theme=theme, cookie=cookie) as context:
         page = context.new_page()

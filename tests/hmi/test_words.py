@@ -15,6 +15,8 @@ from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
 from station.hmi.words import LOCALE, chosen, languages
 from station.jobs.refresh_selection import Group
+from station.line.acquisition.messages import CameraState
+from station.records.challenge_runs import Outcome, RunVerdict
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
@@ -30,7 +32,9 @@ OF_VALUES = {
     *(action.value for action in Action), *(word for _, word in TABS), *(group.value for group in Group),
     "Id", "Made", "Detector", "Taught from", "Limits", "Known defects", "Kinds of defect", "Counted",
     "Engine", "Good parts rejected", "of those labelled good", "Good parts in review", "Labelled defects that pass",
-    "AUROC",
+    "AUROC", "in order", "look at it", "wrong", "it does not answer", "deadline",
+    *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
+    *(run.value for run in RunVerdict),
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

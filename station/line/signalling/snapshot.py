@@ -70,6 +70,9 @@ def readable(snapshot: Snapshot) -> dict[str, Any]:
         "offline_action": why.action,
         "error": f"{fault.text}: {snapshot.error_detail}" if snapshot.error_code else "",
         "error_action": fault.action,
+        "offline_code": snapshot.offline_reason.value,
+        "error_code": snapshot.error_code.value,
+        "warning_codes": [code.value for code in snapshot.warnings],
         "warnings": [WARNINGS[code].text for code in snapshot.warnings],
         "camera": next((camera.state.value for camera in down.values()), "streaming"),
         "cameras": {

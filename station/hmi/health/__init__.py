@@ -1,0 +1,1 @@
+"""How the station does, for the page Health, for the API and for Prometheus: one look, three forms."""
