@@ -40,6 +40,7 @@ COMMANDS = {
         "records.report",
         "what a shift or a period was worth, with every figure's interval: page, PDF, CSV, Parquet",
     ),
+    "what-if": ("records.what_if", "what other limits would have made of stored parts, before anybody sets them"),
     "sheet": ("records.show", "draw many parts side by side: the contact sheet of a selection"),
     "label": ("records.label", "say what a part was: good or defective, and of which class"),
     "quarantine": ("records.keeping", "parts kept as evidence: list, keep, release"),

@@ -43,6 +43,7 @@ from station.hmi.pages import (
     settings,
     setup,
     users,
+    what_if,
     zones,
 )
 from station.hmi.pages.maintenance import challenge, comparing, engines, health, teaching
@@ -68,6 +69,7 @@ PAGES: tuple[ModuleType, ...] = (
     setup,
     zones,
     limits,
+    what_if,
     settings,
     health,
     challenge,

@@ -151,6 +151,9 @@ ROUTES: Mapping[str, Right] = {
     "setup-settings": Right.SETUP_LOOK,
     "setup-version": Right.SETUP_LOOK,
     "setup-difference": Right.SETUP_TRY,
+    "setup-what-if": Right.SETUP_TRY,
+    "setup-what-if-start": Right.SETUP_TRY,
+    "setup-thumbnail": Right.SETUP_TRY,
     "setup-save": Right.SETUP,
 }
 """By the name of the route."""

@@ -339,6 +339,14 @@ def pages(world: World) -> None:
     world.check("[x]\\x1b[2J.toml")
 
 
+def what_if(world: World) -> None:
+    config = ["--config", str(world.folder / "[x]\x1b[2J.toml")]
+    assert cli.main(["what-if", "--set", "decision.reject_score=0.5", *config]) == 2
+    world.check("[x]\\x1b[2J.toml")
+    assert cli.main(["what-if", "--set", "[x]\x1b[2J=0.5", *config]) == 2
+    world.check("[x]\\x1b[2J.toml")
+
+
 def report(world: World) -> None:
     assert cli.main(["report", "--config", str(world.folder / "[x]\x1b[2J.toml")]) == 2
     world.check("[x]\\x1b[2J.toml")
@@ -384,6 +392,7 @@ FED: dict[str, Callable[[World], None]] = {
     "restore": restore,
     "hmi": pages,
     "report": report,
+    "what-if": what_if,
     "user": user,
     "trace": trace,
     "teach": teach_command,

@@ -24,6 +24,7 @@ OF_INTEGRATORS = (
     "/setup/zones",
     "/setup/limits",
     "/setup/settings",
+    "/setup/what-if?decision.reject_score=0.7",
     "/setup/difference?decision.reject_score=0.7",
     "/setup/difference?decision.reject_score=x",
 )

@@ -6,16 +6,15 @@ Fields of a form have the path of the key as their name, and text as their value
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from station.configuration.decision import LimitsSection
+from station.configuration.editing.sets import SET, change_of
 from station.configuration.load import LoadedConfiguration
 from station.configuration.recipes import layered
 
-SET = "set"
 MOST_SETS = 200
 ZONES = "zones"
 _WHOLE = frozenset({"fail_count", "review_count", "k"})
@@ -60,11 +59,6 @@ def changes_in(fields: Fields, active: LoadedConfiguration) -> Changes:
     return {path: value for path, value in wanted.items() if not _holds(active, path, value)}
 
 
-def as_sets(changes: Mapping[Path, Any]) -> list[tuple[str, str]]:
-    """The same for an address or a form."""
-    return [(SET, f"{'.'.join(path)}={json.dumps(value, ensure_ascii=False)}") for path, value in changes.items()]
-
-
 def now(active: LoadedConfiguration, path: Path) -> Any:
     """The value that is written in the files; None: it is in neither, and what is inherited or the default holds."""
     recipe = active.recipe
@@ -104,18 +98,10 @@ def _holds(active: LoadedConfiguration, path: Path, value: Any) -> bool:
 
 
 def _of_set(text: str) -> tuple[Path, Any]:
-    name, found, value = text.partition("=")
-    path = tuple(name.split("."))
-    if not found or not all(path):
-        raise WrongChange(f'"{text:.60}": write it as decision.reject_score=0.55')
     try:
-        return path, json.loads(value, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise WrongChange(f'{name:.60}: "{value:.60}" is no value; numbers are as 0.55, words in quotes') from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
+        return change_of(text)
+    except ValueError as problem:
+        raise WrongChange(str(problem)) from problem
 
 
 def _of_form(name: str, text: str) -> Any:

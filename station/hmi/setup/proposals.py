@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from station.configuration.editing.proposal import Proposal, propose, propose_text, target_of
+from station.configuration.editing.sets import as_sets
 from station.configuration.load import LoadedConfiguration
-from station.hmi.setup.changes import ZONES, Changes, Fields, WrongChange, as_sets, changes_in
+from station.hmi.setup.changes import ZONES, Changes, Fields, WrongChange, changes_in
 from station.hmi.setup.versions import Version, version_of
 from station.hmi.site import Site
 

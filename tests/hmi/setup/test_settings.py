@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 from starlette.datastructures import QueryParams
 
+from station.configuration.editing.sets import as_sets
 from station.configuration.load import LoadedConfiguration, load
-from station.hmi.setup.changes import WrongChange, as_sets, changes_in
+from station.hmi.setup.changes import WrongChange, changes_in
 from tests.bench.bench import bad, good
 from tests.bench.browser import serious_findings, visitor
 from tests.bench.pages import PASSWORD, Pages
