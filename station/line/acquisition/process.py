@@ -176,7 +176,7 @@ def main(arguments: list[str]) -> int:
     if os.getppid() != daemon:
         return 1
     gc.collect()
-    gc.freeze()  # modules stay for good: to look through them for cycles would hold up a frame for 30 ms
+    gc.freeze()  # modules stay for good: to look through them for cycles holds up a frame for 12 ms
     link = CameraLink(socket.socket(fileno=fd))
     try:
         received = link.receive(timeout_s=10.0)
