@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 from drivers.camera.images import read_image
 from drivers.camera.protocol import CameraUnreadable
 from engines.errors import EngineError
+from engines.markdown import as_text
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh_labels import RefreshError
 from station.jobs.refresh_selection import Group, PartImage
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.results import SEVERITY, Frame, Verdict
-from station.terminal import plain
 
 FEW_DEFECTS = 5
 _GOOD = (Group.GOOD, Group.PASSED)
@@ -187,26 +186,21 @@ def markdown(comparison: Comparison) -> str:
     rows += [[title, *(read(figures) for _, figures in engines)] for title, read in FIGURES]
     lines = ["# Candidate engine beside the active one", ""]
     lines += [
-        "Held-out images: " + ", ".join(f"{count} {_as_cell(group)}" for group, count in comparison.held_out.items()),
+        "Held-out images: " + ", ".join(f"{count} {as_text(group)}" for group, count in comparison.held_out.items()),
         "",
     ]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     if comparison.agreement is not None:
         correlation = "unknown" if comparison.rank_correlation is None else f"{comparison.rank_correlation:.3f}"
         lines += ["", f"Same verdict: {comparison.agreement:.1%}. Rank correlation of the scores: {correlation}."]
-    lines += ["", *(f"- {_as_cell(note)}" for note in comparison.notes)]
+    lines += ["", *(f"- {as_text(note)}" for note in comparison.notes)]
     if comparison.changed:
         lines += ["", "| part | known as | active | candidate |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {_as_cell(c.part_id)} | {_as_cell(c.group)} | {verdict_text(c.active)} | {verdict_text(c.candidate)} |"
+            f"| {as_text(c.part_id)} | {as_text(c.group)} | {verdict_text(c.active)} | {verdict_text(c.candidate)} |"
             for c in comparison.changed
         ]
     return "\n".join(lines) + "\n"
-
-
-def _as_cell(text: str) -> str:
-    """What somebody else wrote, as text of one line in Markdown: no cell, tag or heading of its own."""
-    return " ".join(html.escape(plain(text), quote=False).replace("|", "\\|").split())
 
 
 def verdict_text(judged: Judged) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from engines.errors import DatasetError
+from engines.markdown import one_line
 from engines.overlay import coloured, outline
 from engines.training.evaluation import papers
 from engines.training.evaluation.pixels import MAX_SIDE_PX
@@ -85,7 +86,7 @@ def _draw_auroc(results: Results, detector: str) -> Figure:
         published = papers.IRP_AUROC.get(papers.paper_name(dataset))
         if published:
             panel.plot(papers.NOISE_PERCENT, published, PAPER_LINE, label="papers' IRP")
-        panel.set_title(dataset)
+        panel.set_title(_drawn(dataset))
     mean = axes[len(results.datasets)]
     for refine in results.refines:
         values = [
@@ -99,7 +100,7 @@ def _draw_auroc(results: Results, detector: str) -> Figure:
         panel.grid(alpha=0.3)
     axes[0].set_ylabel("image AUROC")
     mean.legend(fontsize="small")
-    figure.suptitle(f"{detector}: mean and deviation over seeds")
+    figure.suptitle(f"{_drawn(detector)}: mean and deviation over seeds")
     return figure
 
 
@@ -122,7 +123,7 @@ def _draw_scores(folder: ResultFolder, shown: Sequence[Result]) -> Figure:
     figure, axes = _panels(len(shown), 5.0, 3.2)
     for panel, result in zip(axes, shown, strict=True):
         scores = folder.arrays(result).get("scores")
-        panel.set_title(_title(result), fontsize="small")
+        panel.set_title(_drawn(_title(result)), fontsize="small")
         if scores is None:
             continue
         bins = np.histogram_bin_edges(scores, bins=40).tolist()
@@ -141,7 +142,7 @@ def _draw_trade_off(folder: ResultFolder, shown: Sequence[Result]) -> Figure:
     """Defects that pass against good images above the limit, at every limit; marks where the calibrated limits lie."""
     figure, axes = _panels(len(shown), 5.0, 3.6)
     for panel, result in zip(axes, shown, strict=True):
-        panel.set_title(_title(result), fontsize="small")
+        panel.set_title(_drawn(_title(result)), fontsize="small")
         scores = folder.arrays(result).get("scores")
         if scores is None:
             continue
@@ -179,12 +180,15 @@ def _draw_mistakes(folder: ResultFolder, result: Result) -> Figure | None:
             panel = figure.add_subplot(2, columns, row * columns + column + 1)
             sample = truth[int(arrays["indices"][position])]
             score = float(arrays["scores"][position])
-            panel.set_title(f"{Path(sample['path']).name}\n{sample['defect'] or 'good'}  {score:.3g}", fontsize=7)
+            name, kind = _drawn(Path(sample["path"]).name), _drawn(sample["defect"] or "good")
+            panel.set_title(f"{name}\n{kind}  {score:.3g}", fontsize=7)
             panel.axis("off")
             picture = _overlay(sample, arrays[f"map{position}"].astype(np.float32), result)
             if picture is not None:
                 panel.imshow(picture)
-    figure.suptitle(f"{_title(result)}\ngood with the highest scores, defective with the lowest", fontsize="small")
+    figure.suptitle(
+        f"{_drawn(_title(result))}\ngood with the highest scores, defective with the lowest", fontsize="small"
+    )
     return figure
 
 
@@ -217,6 +221,11 @@ def _truth(folder: ResultFolder, dataset: str) -> list[dict[str, Any]]:
         return []
     samples: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["samples"]
     return samples
+
+
+def _drawn(text: str) -> str:
+    """Text of others in a picture: a dollar begins no formula there."""
+    return one_line(text).replace("$", r"\$")
 
 
 def _title(result: Result) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from engines.markdown import as_text
 from engines.training.evaluation import papers, tables
 from engines.training.evaluation.plots import SHOWN_FIRST, draw_all
 from engines.training.evaluation.results import Result, ResultFolder, atomic_file
@@ -30,9 +31,10 @@ def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
     parts += [claim + "\n" for claim in tables.order_claims(results)]
     parts += ["## Gap to the oracle (image AUROC; negative: better than the oracle)\n", tables.gap_table(results)]
     for heading, names in pictures.items():
-        parts += [f"## {heading}\n", *(f"![{heading}]({quote(name)})\n" for name in names)]
+        shown = as_text(heading)
+        parts += [f"## {shown}\n", *(f"![{shown}]({quote(name)})\n" for name in names)]
     for dataset in results.datasets:
-        parts.append(f"## {dataset}\n")
+        parts.append(f"## {as_text(dataset)}\n")
         parts += ["Image AUROC\n", tables.set_table(results, dataset, _auroc)]
         known = papers.IRP_AUROC.get(papers.paper_name(dataset))
         if known:
@@ -60,8 +62,8 @@ def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
 def _summary(results: Results) -> str:
     seeds = sorted({result.seed for result in results.all})
     return (
-        f"{len(results.all)} runs, {len(results.failed)} failed; data sets {', '.join(results.datasets)}; "
-        f"detectors {', '.join(results.detectors)}; seeds {', '.join(map(str, seeds))}.\n\n"
+        f"{len(results.all)} runs, {len(results.failed)} failed; data sets {', '.join(map(as_text, results.datasets))}; "
+        f"detectors {', '.join(map(as_text, results.detectors))}; seeds {', '.join(map(str, seeds))}.\n\n"
         "Noise is the share of defective images in the training set. Half of the defective images of each type are the "
         "dirt, the other half and all good test images are tested, at every noise; where dirt is scarce, good images "
         "are left out. The oracle learns the good images of the same training set. Deviations are over seeds.\n"
@@ -80,7 +82,7 @@ def _promised(results: Results) -> str:
     return (
         f"Promised: at most {words} of good parts are rejected, calibrated on training images only. Rejected good "
         f"test images are more than chance explains in {len(refuted)} of {len(judged)} runs"
-        f"{': ' + ', '.join(refuted) if refuted else ''} (copies of one part count once, see results.json).\n"
+        f"{': ' + ', '.join(map(as_text, refuted)) if refuted else ''} (copies of one part count once, see results.json).\n"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from engines.markdown import table
 from engines.training.evaluation import papers
 from engines.training.evaluation.causes import CAUSES
 from engines.training.evaluation.results import CONTAMINATED, STANDARD, Result
@@ -58,9 +59,8 @@ class Results:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; the first column is text, the others numbers."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows)) + "\n"
+    """A table; the first column is text, the others numbers. What others wrote is text in each of them."""
+    return table(list(header), ["---", *["---:"] * (len(header) - 1)], [list(row) for row in rows])
 
 
 def column_name(column: Column) -> str:

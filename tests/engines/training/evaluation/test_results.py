@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError, TrainingError
@@ -117,6 +121,27 @@ def test_tables_average_over_seeds_and_tell_gaps_and_order(folder: ResultFolder)
     assert "| bottle-spatial-auto-noise30-seed0 | too few |" in text
     assert "| papers, bottle | irp | 0.9200 |" in text
     assert (folder.folder / "plots" / "auroc-spatial.png").is_file()
+
+
+NASTY = "a|b `c`\n\x1b[2J [/x] <b> $d$ # e"
+SHOWN = "a|b `c` \\x1b[2J [/x] <b> $d$ # e"
+
+
+def test_names_of_others_are_text_in_report_and_pictures(folder: ResultFolder) -> None:
+    escapes = Escapes(20, 0.3, 0.6, 0.5, 0.2)
+    for seed, error in ((0, None), (1, NASTY)):
+        made = result("none", 30, seed, 0.9, escapes=escapes, escapes_by_defect={NASTY: escapes, "dent": escapes})
+        folder.write(replace(made, dataset=NASTY.replace("/", ""), error=error), {})
+    write_report(folder)
+    text = (folder.folder / "report.md").read_text()
+    assert all(each.isprintable() or each == "\n" for each in text)
+    page = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<b>" not in page
+    assert not re.search(r"<code>c</code>", page)
+    headings = [html.unescape(heading) for heading in re.findall(r"<h2>(.*?)</h2>", page)]
+    assert SHOWN.replace("/", "") in headings
+    cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", page)]
+    assert SHOWN in cells, "the kind of a defect, and why a run failed"
 
 
 def test_spread() -> None:
