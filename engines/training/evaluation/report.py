@@ -61,9 +61,10 @@ def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
 
 def _summary(results: Results) -> str:
     seeds = sorted({result.seed for result in results.all})
+    sets, detectors = (", ".join(map(as_text, names)) for names in (results.datasets, results.detectors))
     return (
-        f"{len(results.all)} runs, {len(results.failed)} failed; data sets {', '.join(map(as_text, results.datasets))}; "
-        f"detectors {', '.join(map(as_text, results.detectors))}; seeds {', '.join(map(str, seeds))}.\n\n"
+        f"{len(results.all)} runs, {len(results.failed)} failed; data sets {sets}; "
+        f"detectors {detectors}; seeds {', '.join(map(str, seeds))}.\n\n"
         "Noise is the share of defective images in the training set. Half of the defective images of each type are the "
         "dirt, the other half and all good test images are tested, at every noise; where dirt is scarce, good images "
         "are left out. The oracle learns the good images of the same training set. Deviations are over seeds.\n"
@@ -78,11 +79,11 @@ def _promised(results: Results) -> str:
     budgets = {result.false_reject_budget for result in results.all if result.false_reject_budget is not None}
     words = " or ".join(f"{100 * budget:g} %" for budget in sorted(budgets))
     judged = [result for result in results.all if result.promise_refuted is not None]
-    refuted = sorted(result.run.name for result in judged if result.promise_refuted)
+    refuted = sorted(as_text(result.run.name) for result in judged if result.promise_refuted)
     return (
         f"Promised: at most {words} of good parts are rejected, calibrated on training images only. Rejected good "
         f"test images are more than chance explains in {len(refuted)} of {len(judged)} runs"
-        f"{': ' + ', '.join(map(as_text, refuted)) if refuted else ''} (copies of one part count once, see results.json).\n"
+        f"{': ' + ', '.join(refuted) if refuted else ''} (copies of one part count once, see results.json).\n"
     )
 
 
