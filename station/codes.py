@@ -84,6 +84,15 @@ class WarningCode(IntEnum):
     CHALLENGE_FAILED = 9
     GPU_SLOWED_DOWN = 10
     RECORDS_LOST = 11
+    LIGHT_CHANGED = 12
+    SHARPNESS_LOST = 13
+    POSITION_CHANGED = 14
+    PARTS_NOT_INSPECTED = 15
+    PRODUCT_CHANGED = 16
+    REJECTS_ABOVE_PROMISE = 17
+    REJECTS_IN_A_ROW = 18
+    SAME_PLACE = 19
+    NOT_WATCHED = 20
 
 
 class OfflineReason(IntEnum):
@@ -233,8 +242,43 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.RECORDS_LOST: CodeText(
         "records were lost: too many waited for the disk, or records.db was removed", "check the disk, then ClearError"
     ),
+    WarningCode.LIGHT_CHANGED: CodeText(
+        "the pictures are brighter or darker than those learned", "check lamp, exposure and stray light"
+    ),
+    WarningCode.SHARPNESS_LOST: CodeText(
+        "the pictures are less sharp than those learned", "clean the lens, check focus and vibration"
+    ),
+    WarningCode.POSITION_CHANGED: CodeText(
+        "parts lie elsewhere in the picture than those learned", "check the trigger's place, guides and camera mount"
+    ),
+    WarningCode.PARTS_NOT_INSPECTED: CodeText(
+        "more parts than normal are not inspected", "check trigger, guides and load: station counts --by reason"
+    ),
+    WarningCode.PRODUCT_CHANGED: CodeText(
+        "good parts look different, light and sharpness being as before",
+        "compare with earlier parts: a new batch, texture or colour? Then refresh the engine",
+    ),
+    WarningCode.REJECTS_ABOVE_PROMISE: CodeText(
+        "more parts are rejected or in review than promised and agreed",
+        "look at the last rejects: real defects, or an engine to refresh?",
+    ),
+    WarningCode.REJECTS_IN_A_ROW: CodeText("rejects in a row", "look at the process before the station"),
+    WarningCode.SAME_PLACE: CodeText(
+        "defects at one place of the picture again and again", "look for dirt on the lens, or a worn tool or gripper"
+    ),
+    WarningCode.NOT_WATCHED: CodeText("nothing watches for drift", "restart the station; the log says what failed"),
     WarningCode.GPU_SLOWED_DOWN: CodeText("the GPU is slowed down by heat or power", "check its fan, air and power"),
 }
+
+DRIFT_WARNINGS = frozenset(
+    {
+        WarningCode.LIGHT_CHANGED,
+        WarningCode.SHARPNESS_LOST,
+        WarningCode.POSITION_CHANGED,
+        WarningCode.PRODUCT_CHANGED,
+    }
+)
+"""For these the PLC bit Drift stands: what the station sees has changed. More rejects are an alarm of their own."""
 
 LINE_STOPS = frozenset(
     {

@@ -160,7 +160,7 @@ STATUS: tuple[Point, ...] = (
         ("CommandFailed", "command_failed", "the command failed; clears with Execute, at the latest after 10 s"),
         ("Fault", "fault", "the station has stopped inspecting, see ErrorCode"),
         ("Warning", "warning", "something is degraded, see WarningCode"),
-        ("Drift", "drift", "scores drift away from those of the training"),
+        ("Drift", "drift", "light, sharpness, place or look of the parts has changed, see WarningCode"),
         ("ChallengeDue", "challenge_due", "a challenge test is due"),
         ("PartIdAck", "part_id_ack", "PartId was taken; falls with LatchPartId"),
         ("Ejector1", "ejector1", "1: ejector 1 pushes now (tracking in the station)"),

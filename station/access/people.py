@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "reload": frozenset({"integrator", "maintenance"}),
     "settings": frozenset({"integrator"}),
     "teach": _MAINTENANCE,
+    "monitoring": _MAINTENANCE,
     "engine": _MAINTENANCE,
     "refresh": _MAINTENANCE,
 }

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, Role] = {
     "reload": Role.MAINTAIN,
     "settings": Role.MAINTAIN,
     "teach": Role.MAINTAIN,
+    "monitoring": Role.MAINTAIN,
     "engine": Role.MAINTAIN,
     "refresh": Role.MAINTAIN,
 }

@@ -33,6 +33,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_config_option(status_parser)
     add_json_option(status_parser, "state, online, ready, offline_reason, error, warnings, cameras, counters, and more")
     status_parser.set_defaults(run=status)
+    watching = commands.add_parser(
+        "monitoring", help="watching for drift: show what is normal and what has changed, learn again"
+    )
+    watching.add_argument("action", nargs="?", choices=("show", "learn"), default="show",
+                          help="learn: what comes from now on is normal, as after a new lamp")  # fmt: skip
+    watching.add_argument("--why", metavar="TEXT", help="learn: what was changed; it stands in the audit log")
+    add_json_option(watching, "state, learned, drift, standing, left_out, streams")
+    add_config_option(watching)
+    watching.set_defaults(run=monitoring)
     for command, text in _ONE_WORD.items():
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
@@ -100,6 +109,50 @@ def ago(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return ", just now" if seconds < 60 else f", {seconds / 60:.0f} min ago"
+
+
+def monitoring(options: argparse.Namespace) -> int:
+    """What is normal, what has changed; or what comes from now on is normal."""
+    learns = options.action == "learn"
+    if learns and not (options.why or "").strip():
+        return complain("--why TEXT is missing: what was changed, so that what comes now is normal")
+    try:
+        if learns:
+            ask(options.config, {"command": "monitoring", "action": "learn", "why": options.why})
+        state = ask(options.config, {"command": "status"})["status"]["monitoring"]
+    except (ConfigurationError, ControlError) as problem:
+        return complain(problem)
+    if options.json:
+        print_json(state)
+    else:
+        console().print(monitoring_table(state))
+    return 0
+
+
+def monitoring_table(state: dict[str, Any]) -> Table:
+    """What `station monitoring` shows."""
+    from station.reports.tables import table  # noqa: PLC0415
+
+    rows = [
+        (
+            stream["name"],
+            coloured("changed", "yellow") if stream["changed"] else _learned(stream["learned"]),
+            stream["detail"],
+        )
+        for stream in state.get("streams", [])
+    ]
+    return table(f"monitoring: {monitoring_text(state)}", [("stream", False), ("", False), ("", False)], rows)
+
+
+def _learned(share: float) -> str:
+    return "ok" if share >= 1 else f"learning {share:.0%}"
+
+
+def monitoring_text(state: dict[str, Any]) -> str:
+    """How it stands, in a line."""
+    if state["state"] == "learning":
+        return f"learning, {state['learned']:.0%}"
+    return "; ".join([state["state"], *state.get("standing", [])])
 
 
 def challenge_text(challenge: dict[str, Any]) -> Text:
@@ -173,6 +226,8 @@ def status_table(state: dict[str, Any]) -> Table:
         f" + {counters['review']} review + {counters['error']} error + {state['in_flight']} in flight;"
         f" {counters['missed']} missed",
     )
+    if "monitoring" in state:
+        table.add_row("monitoring", monitoring_text(state["monitoring"]))
     challenge = state["challenge"]
     if challenge["state"] != "none":
         table.add_row("challenge test", challenge_text(challenge))

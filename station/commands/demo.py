@@ -39,6 +39,8 @@ from station.simulation.run.workspace import WorkspaceError, prepare
 from station.terminal import console, say
 
 DEFAULT_PARTS = 100
+AFTERWARDS_PARTS = 50_000
+"""With --keep: at 4 parts/s three and a half hours."""
 RATES_PER_S = (0.2, 200.0)
 """Above 20 parts/s the line is a fast one, see `LineSchedule.is_fast`: one camera, and the PLC tracks."""
 
@@ -66,6 +68,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                         help=f"cameras, 1 to {MAX_CAMERAS}; a defect is seen by one of them")  # fmt: skip
     parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
                         help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
+    parser.add_argument("--keep", action="store_true",
+                        help="go on with more parts after the account, and serve the pages, until Ctrl-C")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
     add_json_option(parser, "ledger, truth, confusion, latency_ms, problems, runtime, and more")
     parser.set_defaults(run=run)
@@ -109,6 +113,8 @@ def _check(options: argparse.Namespace) -> Setup:
         parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
     else:
         parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=_is_fast(options))
+    if options.keep:
+        parts = choosing.followed_by(parts, AFTERWARDS_PARTS)
     workspace = prepare(options.work)
     schedule = LineSchedule(
         canvas=images.canvas if images else Canvas(SIZE_PX, SIZE_PX, 3),
@@ -124,7 +130,7 @@ def _check(options: argparse.Namespace) -> Setup:
         good_images=_good_images(images) if images else (),
     )
     engine = options.engine.absolute() if options.engine else None
-    return Setup(workspace, images, engine, schedule, options.runtime, options.seed, recipes)
+    return Setup(workspace, images, engine, schedule, options.runtime, options.seed, recipes, options.keep)
 
 
 def _check_options(options: argparse.Namespace) -> None:

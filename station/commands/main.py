@@ -29,6 +29,7 @@ COMMANDS = {
     "status": ("daemon", "show the state of a running station"),
     "online": ("daemon", "take the station on line"),
     "offline": ("daemon", "take the station off line: every part is Reject"),
+    "monitoring": ("daemon", "watching for drift: show what is normal and what has changed, learn again"),
     "clear": ("daemon", "clear a fault after its cause has been fixed"),
     "reload": ("daemon", "take up the changed configuration without a restart"),
     "check": ("check", "check configuration, camera, engine, PLC link and disk"),

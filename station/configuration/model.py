@@ -176,6 +176,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+class MonitoringSection(Section):
+    """Watching for drift: whether the station still sees what it was taught. It never decides about a part."""
+
+    enabled: bool = Field(True, description="Learn what is normal from the first 1,000 parts, then watch.")
+    parts_per_hour: float = Field(
+        3600.0, gt=0, le=1_000_000, description="About as many come; turns years into parts for the run length."
+    )
+    false_alarms_per_year: float = Field(
+        1.0,
+        ge=0.001,
+        le=365,
+        description="As many false alarms of drift and shares are accepted, all streams together.",
+    )
+    defect_share: Share = Field(
+        0.01, description="Share of truly defective parts that is normal here; above it and the promise is an alarm."
+    )
+    not_inspected_share: Share = Field(0.005, description="Share of parts not found, late or without picture: normal.")
+    rejects_in_a_row: int = Field(5, ge=0, le=1000, description="This number of rejects in a row is an alarm; 0: none.")
+
+
 class LogSection(Section):
     """Logging to standard error."""
 
@@ -200,6 +220,7 @@ class Configuration(Section):
     review: ReviewSection = Field(default_factory=ReviewSection, description="The review queue.")
     access: AccessSection = Field(default_factory=AccessSection, description="Who may do what on the control socket.")
     hmi: HmiSection = Field(default_factory=HmiSection, description="Pages for people.")
+    monitoring: MonitoringSection = Field(default_factory=MonitoringSection, description="Watching for drift.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @model_validator(mode="after")
@@ -308,5 +329,6 @@ SECTIONS: dict[str, type[Section]] = {
     "review": ReviewSection,
     "access": AccessSection,
     "hmi": HmiSection,
+    "monitoring": MonitoringSection,
     "log": LogSection,
 }

@@ -36,6 +36,9 @@ from station.line.recording.stage import RecorderSettings
 from station.line.signalling.ledger import LedgerSettings
 from station.line.signalling.messages import Warn
 from station.line.signalling.view_matching import ViewSettings
+from station.monitoring.memory import FILE as MONITORING_FILE
+from station.monitoring.stage import MonitoringSettings
+from station.monitoring.watch import WatchSettings
 from station.records.challenge_runs import MasterPart
 from station.results import Verdict
 
@@ -207,6 +210,17 @@ def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
         rows_budget_mb=records.rows_budget_mb,
         queue_size=records.queue_size,
     )
+
+
+def monitoring_settings(configuration: LoadedConfiguration) -> MonitoringSettings | None:
+    """What is normal, and where what was learned is kept; None: nothing is watched."""
+    section = configuration.settings.monitoring
+    if not section.enabled:
+        return None
+    watch = WatchSettings(
+        section.parts_per_hour, section.false_alarms_per_year, section.defect_share, section.not_inspected_share
+    )
+    return MonitoringSettings(configuration.work_dir / MONITORING_FILE, watch, section.rejects_in_a_row)
 
 
 def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:

@@ -60,6 +60,7 @@ from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, IdentityChanged, Warn
 from station.line.signalling.stage import Signalling
+from station.monitoring.stage import Monitoring
 from station.records.audit import AuditEntry
 from station.results import Identity
 
@@ -98,8 +99,9 @@ class Changeover:
         cameras: Cameras,
         recorder: Recorder,
         ejection: EjectionStage | None = None,
+        monitoring: Monitoring | None = None,
     ) -> None:
-        """`ejection`: where the station pushes parts off itself."""
+        """`ejection`: where the station pushes parts off itself. `monitoring`: learns what each engine promised."""
         self.configuration = configuration
         """The active one; nobody else keeps it."""
         self.runtime = ""
@@ -112,6 +114,7 @@ class Changeover:
         self._cameras = cameras
         self._recorder = recorder
         self._ejection = ejection
+        self._monitoring = monitoring
         self._frame_shapes: dict[str, tuple[int, ...]] = {}
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
@@ -304,6 +307,8 @@ class Changeover:
         return load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
 
     def _install(self, inspector: Inspector | None) -> None:
+        if inspector is not None and self._monitoring is not None:
+            self._monitoring.engine_is(inspector.engine_id, inspector.rejected_share, inspector.doubted_share)
         self._inspection.install(inspector)
         self.runtime = "" if inspector is None else inspector.runtime
         log.info("engine active", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -59,8 +60,10 @@ from station.line.signalling.stage import Signalling
 from station.line.signalling.view_matching import ViewMatching
 from station.live.feed import LiveFeed
 from station.live.stage import LiveStage
+from station.monitoring.stage import Monitoring
 from station.records.challenge_memory import read_memory
 from station.records.schema import RecordingError
+from station.results import InspectionRecord
 
 log = structlog.get_logger()
 
@@ -104,6 +107,7 @@ class _Line:
     ejection: EjectionStage | None
     plc_requests: PlcRequests
     live: LiveStage
+    monitoring: Monitoring | None
 
 
 def run(configuration: LoadedConfiguration) -> int:
@@ -141,6 +145,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         cameras=line.cameras,
         recorder=records.recorder,
         ejection=line.ejection,
+        monitoring=line.monitoring,
     )
     teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
     work = configuration.work_dir
@@ -153,6 +158,8 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         teaching=teaching,
         refreshing=refreshing,
         health=lambda: records.recorder.health,
+        monitoring=line.monitoring,
+        audit=records.recorder.audit,
     )
     access = configuration.settings.access
     control = ControlServer(
@@ -197,6 +204,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         ejection=line.ejection,
         late_cameras=late_cameras,
         live=line.live,
+        monitoring=line.monitoring,
         hangups=hangups,
     )
 
@@ -294,7 +302,8 @@ def _build_line(
             fault=lambda code, detail: routing.post(RaiseFault(code, detail)),
         )
     plc_requests = PlcRequests(routing.post)
-    feed = LiveFeed(recorder.record)
+    monitoring = _monitoring(configuration, routing, recorder)
+    feed = LiveFeed(recorder.record if monitoring is None else _both(recorder.record, monitoring.record))
     now = time.monotonic_ns()
     signalling = Signalling(
         Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
@@ -332,7 +341,24 @@ def _build_line(
         state=lambda: {**in_codes(signalling.snapshot()), "simulated": simulated},
         quality_of=frame_quality,
     )
-    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live)
+    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring)
+
+
+def _monitoring(configuration: LoadedConfiguration, routing: Routing, recorder: Recorder) -> Monitoring | None:
+    settings = assembly.monitoring_settings(configuration)
+    return None if settings is None else Monitoring(settings, routing.post, recorder.event)
+
+
+def _both(
+    first: Callable[[InspectionRecord], None], second: Callable[[InspectionRecord], None]
+) -> Callable[[InspectionRecord], None]:
+    """Hands a record to both, in this order."""
+
+    def record(record: InspectionRecord) -> None:
+        first(record)
+        second(record)
+
+    return record
 
 
 def _start_line(line: _Line, changeover: Changeover, control: ControlServer, opened: contextlib.ExitStack) -> None:
@@ -345,6 +371,9 @@ def _start_line(line: _Line, changeover: Changeover, control: ControlServer, ope
     opened.callback(line.signalling.stop, 2.0)
     line.live.start()
     opened.callback(line.live.stop, 2.0)
+    if line.monitoring is not None:
+        line.monitoring.start()
+        opened.callback(line.monitoring.stop, 2.0)
     if line.ejection is not None:
         line.ejection.start()
         opened.callback(line.ejection.stop, 0.0)

@@ -23,6 +23,8 @@ from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartCh
 from station.line.recording.messages import RecorderHealth
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
+from station.monitoring.stage import Monitoring
+from station.records.audit import AuditEntry
 
 REPLY_S = 5.0
 LONGEST_WHY = 500
@@ -44,6 +46,8 @@ class Requests:
         teaching: TeachingFromLine,
         refreshing: RefreshProcess,
         health: Callable[[], RecorderHealth],
+        monitoring: Monitoring | None,
+        audit: Callable[[AuditEntry], None],
     ) -> None:
         self._session = session
         self._post = post
@@ -52,6 +56,8 @@ class Requests:
         self._teaching = teaching
         self._refreshing = refreshing
         self._health = health
+        self._monitoring = monitoring
+        self._audit = audit
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -68,6 +74,7 @@ class Requests:
             "challenge": self._challenge,
             "engine": self._engine,
             "refresh": self._refresh,
+            "monitoring": self._learn_again,
         }
 
     def _posted(self, message: SetOnline | ClearFault) -> dict[str, Any]:
@@ -90,6 +97,7 @@ class Requests:
                 "runtime": self._changeover.runtime,
                 "plan": self._changeover.missing_plan.building.status.as_dict(),
                 "records": asdict(self._health()),
+                "monitoring": {"state": "off"} if self._monitoring is None else self._monitoring.status,
             }
         }
 
@@ -180,6 +188,21 @@ class Requests:
             self._refreshing.start(asked)
         except JobError as problem:
             raise ControlError(str(problem)) from problem
+        return {}
+
+    def _learn_again(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "monitoring", "action": "learn", "why": "new lamp"}`: what comes from now on is normal."""
+        why = str(request.get("why", "")).strip()
+        if request.get("action") != "learn":
+            raise ControlError(f"action = {request.get('action')!r}: learn")
+        if not why:
+            raise ControlError("why is missing: what was changed, so that what comes now is normal")
+        if self._monitoring is None:
+            raise ControlError("nothing is watched: [monitoring] enabled = false")
+        before = self._monitoring.status["state"]
+        if not self._monitoring.learn_again(REPLY_S):
+            raise ControlError(NO_REPLY)
+        self._audit(AuditEntry(f"operator {request['user']}", "monitoring", before, "learning", "done", why[:1000]))
         return {}
 
     def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from station.line.recording.stage import Recorder
 from station.line.signalling.messages import RaiseFault, SetOnline, Warn
 from station.line.signalling.stage import Signalling
 from station.live.stage import LiveStage
+from station.monitoring.stage import Monitoring
 
 log = structlog.get_logger()
 
@@ -92,6 +93,7 @@ class Stages:
     plans: PlanBuilding
     changes: OneChange
     live: LiveStage
+    monitoring: Monitoring | None
     hangups: Hangups
     gpu_watch: GpuWatch | None = None
     """Where a GPU may run the engine."""
@@ -307,6 +309,8 @@ class Supervisor:
         code = self._stop_recording() or code
         stopping.step("PLC link", STEP_S, lambda: stages.link.__exit__(None, None, None))
         stopping.step("control", STEP_S, stages.control.close)
+        if (monitoring := stages.monitoring) is not None:
+            stopping.step("monitoring", STEP_S, lambda: monitoring.stop(timeout_s=3.0))
         stopping.step("live memory", STEP_S, lambda: stages.live.stop(timeout_s=3.0))
         stopping.step("journal", STEP_S, stages.journal.close)
         if stopping.hanging:

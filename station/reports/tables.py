@@ -17,7 +17,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def table(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[object]]) -> Table:
     """A table of a terminal; `columns`: name, and whether it holds numbers. None shows as nothing."""
-    made = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=Text(one_line(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name, is_number in columns:
         made.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for row in rows:

@@ -356,6 +356,12 @@ def user(world: World) -> None:
     world.run("user", "lock", "[x]\x1b[2J", expected="[x]\\x1b[2J")
 
 
+def monitoring(world: World) -> None:
+    stream = {"name": NASTY, "learned": 1.0, "changed": True, "detail": NASTY}
+    state = {"state": "changed", "learned": 1.0, "drift": True, "standing": [NASTY], "left_out": 0, "streams": [stream]}
+    world.answering(lambda: {"status": {"monitoring": state}}, "monitoring")
+
+
 def quarantine(world: World) -> None:
     recorded(world)
     assert cli.main(["quarantine", "keep", "1001", "--why", "[x] <b>:smile:", "--config", str(world.config)]) == 0
@@ -380,6 +386,7 @@ FED: dict[str, Callable[[World], None]] = {
     "status": status,
     "check": check_command,
     "challenge": challenge,
+    "monitoring": monitoring,
     "parts": parts,
     "counts": counts,
     "show": show,

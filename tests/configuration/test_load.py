@@ -9,6 +9,7 @@ import pytest
 from docs.generate import configuration as config_doc
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, changed_for_restart
+from station.configuration.model import Configuration
 from tests.bench.places import ROOT
 
 CAMERA = '[cameras.top]\nproducer = "simtl"\n'
@@ -132,6 +133,8 @@ def test_a_camera_more_or_less_needs_a_restart(tmp_path: Path) -> None:
 
 def test_every_setting_is_documented() -> None:
     assert config_doc.undocumented() == []
+    page = config_doc.markdown()
+    assert [name for name in Configuration.model_fields if f"## [{name}]" not in page and name != "cameras"] == []
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -19,6 +19,8 @@ from station.line.challenge.messages import ResetChallenge, StartChallenge
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot
+from station.monitoring.stage import Monitoring
+from station.records.audit import AuditEntry
 from tests.bench.changeovers import Heard, changeover
 
 
@@ -28,8 +30,10 @@ class Door:
     A challenge test is refused with `refuses`; None: no stage replies.
     """
 
-    def __init__(self, directory: Path, refuses: str | None = "") -> None:
+    def __init__(self, directory: Path, refuses: str | None = "", monitoring: Monitoring | None = None) -> None:
         self.posted: list[Message] = []
+        self.audited: list[AuditEntry] = []
+        self.monitoring = monitoring
         self.refuses = refuses
         self.teaching = TeachingFromLine(directory / "teaching", lambda _engine: None)
         made = changeover(directory, Heard(), 'path = "engine"')
@@ -42,6 +46,8 @@ class Door:
             teaching=self.teaching,
             refreshing=RefreshProcess(directory / "station.toml", directory / "asked", directory / "good"),
             health=lambda: recorder.health,
+            monitoring=self.monitoring,
+            audit=self.audited.append,
         ).handlers
 
     def post(self, message: Message) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -159,3 +162,24 @@ def test_three_cameras_see_a_part_each_from_its_side(tmp_path: Path, engine: Pat
     assert all(row.verdict == "ERROR" for row in short)
     failed = [view.camera for row in rows for view in row.views if view.verdict == "FAIL"]
     assert len(failed) == len(missing_hole)
+
+
+def test_with_keep_the_line_goes_on_and_pages_show_it(tmp_path: Path, engine: Path) -> None:
+    work = tmp_path / "work"
+    call = command("--engine", str(engine), "--parts", "4", "--rate", "3", "--work", str(work), "--keep")
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        process = subprocess.Popen(call, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
+        try:
+            wait_for(lambda: "the line goes on" in output.read_text(), "the pages", 120)
+            (address,) = re.findall(r"look at it at (http://127\.0\.0\.1:\d+/)live", output.read_text())
+            with urllib.request.urlopen(f"{address}live", timeout=30) as page:
+                assert page.status == 200
+            with closing(open_reader(work / "records")) as connection:
+                wait_for(lambda: len(list(parts(connection))) > 4, "more parts", 60)
+        finally:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+    said = output.read_text()
+    assert (code, "nobody has an account yet" in said) == (0, True), said
+    assert processes_of(tmp_path) == []

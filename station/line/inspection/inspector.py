@@ -115,6 +115,10 @@ class Inspector:
     joining: JoinRule = WORST
     runtime: str = ""
     """What runs the engine, and why."""
+    rejected_share: float = 0.01
+    """Of good parts, as the engine promised at most."""
+    doubted_share: float = 0.1
+    """Of good parts, rejected or in review, as promised."""
 
     @property
     def reject_score(self) -> float:

@@ -95,6 +95,8 @@ def load_inspector(
         views=views,
         joining=join_rule(settings),
         runtime=str(engine.choice),
+        rejected_share=calibration.false_reject_budget,
+        doubted_share=calibration.review_budget,
     )
 
 

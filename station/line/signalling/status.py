@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from drivers.plc.protocol import PlcOutputs
-from station.codes import OfflineReason, WarningCode
+from station.codes import DRIFT_WARNINGS, OfflineReason, WarningCode
 from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import ResultsWithdrawn, StationStatus
 from station.line.signalling.desk import Desk
@@ -91,6 +91,7 @@ class StatusBlock:
             engine_id=_first_32_bits(desk.in_force.engine_id),
             config_checksum=_first_32_bits(identity.config_checksum),
             threshold=desk.in_force.reject_score(),
+            drift=not DRIFT_WARNINGS.isdisjoint(condition.warnings),
             challenge_due=challenge.machine.due_since_s is not None,
             challenge_running=bool(challenge.machine.takes_masters),
             challenge_state=challenge.machine.state,

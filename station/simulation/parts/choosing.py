@@ -10,7 +10,7 @@ import numpy as np
 
 from station.simulation.parts.pictures import GOOD, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
-from station.simulation.parts.schedule import INSPECT, TEACH, ScheduledPart
+from station.simulation.parts.schedule import AFTERWARDS, INSPECT, TEACH, ScheduledPart
 
 DEFECTIVE_SHARE = 0.25
 """Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
@@ -80,6 +80,15 @@ def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -
     return tuple(
         ScheduledPart(serial, INSPECT, image.truth, image=str(image.path.absolute()))
         for serial, image in enumerate(chosen, start=1)
+    )
+
+
+def followed_by(parts: tuple[ScheduledPart, ...], more: int) -> tuple[ScheduledPart, ...]:
+    """The same, and then `more` that look like those inspected, one after the other and again."""
+    inspected = [part for part in parts if part.phase == INSPECT]
+    return parts + tuple(
+        replace(inspected[number % len(inspected)], serial=len(parts) + number + 1, phase=AFTERWARDS, recipe=0)
+        for number in range(more)
     )
 
 

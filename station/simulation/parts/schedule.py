@@ -15,8 +15,8 @@ from station.simulation.plant.ejector import EjectBy
 from station.simulation.plant.faults import Fault, FaultKind
 from station.simulation.plant.plc_signals import TriggerMode
 
-TEACH, INSPECT = "teach", "inspect"
-"""Phases of a schedule."""
+TEACH, INSPECT, AFTERWARDS = "teach", "inspect", "afterwards"
+"""Phases of a schedule; parts that come afterwards are on no account."""
 SCAN_S = 0.005
 """Cycle of the PLC."""
 PACED_RATE_PER_S = 20.0
@@ -31,7 +31,7 @@ class ScheduledPart:
 
     serial: int
     phase: str
-    """`teach` or `inspect`."""
+    """`teach`, `inspect` or `afterwards`."""
     truth: str
     """`good` or the kind of defect."""
     image: str = ""

@@ -32,10 +32,11 @@ from station.simulation.accounts.accounting import as_ledger, join, write_contac
 from station.simulation.accounts.report import by_recipe, problems, report
 from station.simulation.accounts.summary import print_summary
 from station.simulation.parts.pictures import GOOD, ImageParts
-from station.simulation.parts.schedule import INSPECT, TEACH, LineSchedule, ScheduledPart
+from station.simulation.parts.schedule import AFTERWARDS, INSPECT, TEACH, LineSchedule, ScheduledPart
 from station.simulation.plant.belt import PITCH_COUNTS, Layout
 from station.simulation.plant.ejector import section
 from station.simulation.run.engine_plans import build_missing, wait_for_plan
+from station.simulation.run.keeping import keep_going
 from station.simulation.run.live import LiveView
 from station.simulation.run.processes import LineProcess, LineState, StationProcess
 from station.simulation.run.workspace import DEADLINE_MS, Workspace, configuration
@@ -66,6 +67,8 @@ class Setup:
 
     recipes: dict[int, str]
     """Products by the number of their recipe; empty: the configuration is the only one."""
+    keeps: bool = False
+    """The line goes on after the account, and pages show it."""
 
     def engine_of(self, product: str) -> Path:
         """With several recipes."""
@@ -121,6 +124,10 @@ class Demo:
                     if not engines:
                         self._teach_from_line(line, station, engine)
                 status = self._inspect(line, station)
+                if setup.keeps:
+                    code = self._account(line.state, status, report_file)
+                    keep_going(self._console, workspace.folder, line, station, len(setup.phase(AFTERWARDS)))
+                    return code
         return self._account(line.state, status, report_file)
 
     # ---- teaching -----------------------------------------------------------------------------------------------

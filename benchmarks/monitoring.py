@@ -1,0 +1,180 @@
+"""How often drift is seen where there is none; how soon and under which name where there is: simulated and real lines.
+
+    python -m benchmarks.monitoring [--runs 1000] [--sets DIR...] [--json FILE]
+
+In control: `--runs` lines of 3,000 parts after the learning, with a run length set so short that a share of 3,000 / run
+length of them may alarm. Changes: the settings of a station (one false alarm a year at 3,600 parts/h), 100 lines each.
+Real pictures: those of each set, drawn with replacement as the parts of a line, then made darker, blurred, brighter by
+an offset; their numbers are those that the station takes of a frame. Each line learns anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from drivers.imagefiles.listing import list_images
+from drivers.imagefiles.reading import read
+from station.line.inspection.frame_quality import frame_quality
+from station.monitoring.seen import SeenPart, SeenView
+from station.monitoring.watch import Promise, Watch, WatchSettings
+from station.results import Pixels, Verdict
+from tests.monitoring.line import Line
+
+PROMISE = Promise(rejected=0.01, doubted=0.05)
+STATION = WatchSettings(parts_per_hour=3600, false_alarms_per_year=1, defect_share=0.01, not_inspected_share=0.005)
+LEARNING, IN_CONTROL, MOST = 1300, 3000, 20_000
+MOST_PICTURES = 3000
+RUN_LENGTH = 30_000
+CHANGES: dict[str, dict[str, float]] = {
+    "lamp -5 %": {"grey": 114.0},
+    "lamp -10 %": {"grey": 108.0},
+    "lamp -20 %": {"grey": 96.0, "score_shift": 1.0},
+    "lamp -28 %": {"grey": 86.4, "score_shift": 3.0, "rejected": 0.9},
+    "defocus": {"sharpness": 0.05, "score_shift": -1.0},
+    "offset": {"place": 0.55},
+    "new texture": {"score_shift": 1.0, "sharpness": 0.10},
+    "new texture, scores alone": {"score_shift": 1.0},
+    "2 % defects more": {"rejected": 0.03},
+    "10 % defects": {"rejected": 0.1},
+    "parts not found": {"not_inspected": 0.05},
+}
+Change = Callable[[Pixels], Pixels]
+OF_PICTURES: dict[str, Change] = {
+    "lamp -5 %": lambda image: scaled(image, 0.95),
+    "lamp -10 %": lambda image: scaled(image, 0.9),
+    "lamp -20 %": lambda image: scaled(image, 0.8),
+    "lamp -28 %": lambda image: scaled(image, 0.72),
+    "offset +10": lambda image: np.asarray(cv2.add(image, np.full_like(image, 10)), np.uint8),
+    "blur 1 px": lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8),
+    "blur 2 px": lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 2.0), np.uint8),
+}
+
+
+def scaled(image: Pixels, factor: float) -> Pixels:
+    return np.asarray(np.rint(image * factor), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Of one kind of change: parts until it was named, and how often by which name."""
+
+    parts: Sequence[int]
+    named: Sequence[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        found = [parts for parts, name in zip(self.parts, self.named, strict=True) if name]
+        return {
+            "runs": len(self.parts),
+            "found": len(found),
+            "median_parts": float(np.median(found)) if found else None,
+            "p90_parts": float(np.quantile(found, 0.9)) if found else None,
+            "named": {name: list(self.named).count(name) for name in sorted(set(self.named)) if name},
+        }
+
+
+def in_control(runs: int) -> dict[str, Any]:
+    """False alarms of lines that stay as they are."""
+    settings = replace(STATION, false_alarms_per_year=STATION.parts_per_hour * 8760 / RUN_LENGTH)
+    alarms = 0
+    for run in range(runs):
+        random = np.random.default_rng(1000 + run)
+        line = Line(wander=0.005 if run % 2 else 0.0)
+        watch = learned(settings, line.parts(LEARNING, random))
+        alarms += any(found(watch, part) for part in line.parts(IN_CONTROL, random))
+        print(f"\rin control {run + 1}/{runs}: {alarms} alarms", end="", flush=True)
+    allowed = runs * IN_CONTROL / RUN_LENGTH
+    print(f"\rin control: {alarms} of {runs} runs of {IN_CONTROL} parts alarm, at most {allowed:.0f} are promised")
+    return {"runs": runs, "parts": IN_CONTROL, "run_length": RUN_LENGTH, "alarms": alarms, "promised": allowed}
+
+
+def learned(settings: WatchSettings, parts: Iterator[SeenPart]) -> Watch:
+    watch = Watch(settings, PROMISE)
+    for part in parts:
+        watch.add(part)
+    return watch
+
+
+def found(watch: Watch, part: SeenPart) -> bool:
+    watch.add(part)
+    return watch.finding is not None
+
+
+def delay(watch: Watch, parts: Iterator[SeenPart]) -> tuple[int, str]:
+    """Parts until something is named, and the name; empty: nothing was."""
+    for number, part in enumerate(parts, start=1):
+        if found(watch, part) and watch.finding is not None:
+            return number, watch.finding.cause.name.lower()
+    return 0, ""
+
+
+def changes(runs: int) -> dict[str, Any]:
+    """Delays of the changes of lines in numbers."""
+    table = {}
+    for name, change in CHANGES.items():
+        results = []
+        for run in range(runs):
+            random = np.random.default_rng(run)
+            watch = learned(STATION, Line().parts(LEARNING, random))
+            results.append(delay(watch, replace(Line(), **change).parts(MOST, random)))
+        table[name] = Delays([parts for parts, _ in results], [cause for _, cause in results]).as_dict()
+        print(f"{name:28} {table[name]}")
+    return table
+
+
+def pictures(folder: Path, runs: int) -> dict[str, Any]:
+    """Delays on the real pictures of a set: its good training images as a line."""
+    images = [read(path).pixels for path in list_images(folder / "train" / "good").files]
+    normal = [view_of(image) for image in images]
+    table = {}
+    for name, change in {"nothing": lambda image: image, **OF_PICTURES}.items():
+        changed = [view_of(change(image)) for image in images]
+        results = []
+        for run in range(runs):
+            random = np.random.default_rng(run)
+            watch = learned(STATION, drawn(normal, LEARNING, random))
+            results.append(delay(watch, drawn(changed, MOST_PICTURES, random)))
+        table[name] = Delays([parts for parts, _ in results], [cause for _, cause in results]).as_dict()
+        print(f"{folder.name:14} {name:14} {table[name]}")
+    return table
+
+
+def view_of(image: Pixels) -> SeenView:
+    """As the station sees a frame."""
+    quality = frame_quality(image)
+    sharpness = quality.sharpness / max(quality.mean_grey, 1.0) ** 2
+    return SeenView("top", quality.mean_grey, quality.saturated_share, sharpness, None, None)
+
+
+def drawn(views: Sequence[SeenView], count: int, random: np.random.Generator) -> Iterator[SeenPart]:
+    for index in random.integers(0, len(views), count):
+        yield SeenPart("r", "e", Verdict.PASS, False, math.nan, (views[index],))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1000, help="lines in control; a tenth as many of each change")
+    parser.add_argument("--sets", type=Path, nargs="*", default=[], metavar="DIR", help="folders with train/good")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    few = max(options.runs // 10, 1)
+    result = {
+        "in_control": in_control(options.runs),
+        "changes": changes(few),
+        "pictures": {folder.name: pictures(folder, few) for folder in options.sets},
+    }
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

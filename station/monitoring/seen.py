@@ -1,0 +1,94 @@
+"""What is watched of a part: numbers alone, taken out of its record, so that no picture is held."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engines.location.pose import TurnedPlacement
+from station.codes import ReasonCode
+from station.results import Inspection, InspectionRecord, Verdict, score_of
+
+MECHANICS = frozenset(
+    {
+        ReasonCode.PART_NOT_LOCATED,
+        ReasonCode.NO_FRAME,
+        ReasonCode.INCOMPLETE_FRAME,
+        ReasonCode.LOST_FRAME,
+        ReasonCode.FRAME_RING_FULL,
+        ReasonCode.VIEW_MISSING,
+        ReasonCode.VIEW_AMBIGUOUS,
+        ReasonCode.ENGINE_RAISED,
+        ReasonCode.SCORE_NOT_FINITE,
+        ReasonCode.DEADLINE,
+        ReasonCode.OVERLOAD,
+        ReasonCode.RESULT_OVERRUN,
+    }
+)
+"""Why a part on a running line was not inspected: trigger, mechanics, camera or load."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenView:
+    """One picture."""
+
+    camera: str
+    grey: float
+    """Mean, 0 to 255."""
+    saturated: float
+    """Share of its pixels."""
+    sharpness: float
+    """Variance of the Laplacian over the square of the mean grey: a lamp that gets weaker does not change it."""
+    place: tuple[float, float, float] | None
+    """Where the part lies: centre x, y and size, shares of the width of the frame; None: it is not located."""
+    defect: tuple[float, float] | None
+    """Centre of the largest region, as shares of width and height; None: there is no region."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPart:
+    """One part of production, in time."""
+
+    recipe: str
+    engine_id: str
+    verdict: Verdict
+    not_inspected: bool
+    score: float
+    """NaN: it has none."""
+    views: tuple[SeenView, ...]
+
+
+def seen_of(record: InspectionRecord) -> SeenPart | None:
+    """None: the part says nothing of production, as a master part, a late result, or what came while the line stood."""
+    code = record.decision.code
+    not_inspected = code in MECHANICS
+    stands = record.decision.verdict is Verdict.ERROR and not not_inspected
+    if record.late or record.part.challenge or not record.engine_id or stands:
+        return None
+    score = score_of(record.views)
+    return SeenPart(
+        record.recipe,
+        record.engine_id,
+        record.decision.verdict,
+        not_inspected,
+        math.nan if score is None else score,
+        tuple(view for view in map(_view, record.views) if view is not None),
+    )
+
+
+def _view(view: Inspection) -> SeenView | None:
+    if view.measurement is None:
+        return None
+    quality, regions = view.measurement.quality, view.measurement.regions.listed
+    height, width = quality.shape[:2]
+    placement = view.scores.placement if view.scores is not None else None
+    place = None
+    if isinstance(placement, TurnedPlacement):
+        pose = placement.pose
+        place = (pose.x / width, pose.y / width, math.sqrt(pose.width * pose.height) / width)
+    defect = None
+    if regions:
+        x, y = regions[0].centre_px
+        defect = (x / width, y / height)
+    grey = max(quality.mean_grey, 1.0)
+    return SeenView(view.camera, quality.mean_grey, quality.saturated_share, quality.sharpness / grey**2, place, defect)

@@ -1,0 +1,359 @@
+"""The streams that are watched: each learns what is normal from its first values, then holds the others against it.
+
+A stream is on the thread of its watch alone. It notices a change, and notices when everything is as before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Protocol
+
+import numpy as np
+
+from station.monitoring.band import Band, Tolerance, band_of, is_independent, is_steady, spread_of
+from station.monitoring.e_detector import EDetector, alternatives_of
+
+BLOCK = 25
+"""Parts in a block: its median has a fifth of their spread, and takes no notice of a few defects."""
+LEARNED_BLOCKS = 40
+OUTSIDE_SHARE = 0.02
+"""Blocks outside their band that are normal."""
+_OUTSIDE_ALTERNATIVES = (0.1, 0.5, 0.9)
+SIDE_SHARE = 0.6
+"""Parts on one side of the centre, beyond the tolerance, that are normal."""
+_SIDE_ALTERNATIVES = (0.7, 0.8, 0.95)
+LEARNED_SCORES = BLOCK * LEARNED_BLOCKS
+TAIL, TAIL_SHARE = 0.1, 0.15
+"""A tenth of the learned scores lies in each tail; up to this share of later ones is normal, which leaves room for the
+error of a quantile of 1,000 scores (0.01).
+"""
+_TAIL_ALTERNATIVES = (0.25, 0.4, 0.7)
+SUSPECT_BLOCKS = 2
+"""In a row outside the band: too few for an alarm, enough to explain the alarm of another stream."""
+BACK_BLOCKS = 20
+"""Blocks in a row inside the band, after which a change is over."""
+BACK_VALUES = 500
+"""Of a share: the last values among which no more than the normal share happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """For people."""
+
+    name: str
+    learned: float
+    """Share of the learning that is done; 1: it watches."""
+    changed: bool
+    detail: str
+    """What is normal and what is now, in words; empty while it learns."""
+
+
+class Stream(Protocol):
+    """What the watch asks of a stream."""
+
+    name: str
+
+    def add(self, value: float) -> None:
+        """One more part. What is not finite counts as a value of its own kind and is left out."""
+        ...
+
+    @property
+    def changed(self) -> bool: ...
+    @property
+    def has_moved(self) -> bool: ...
+    @property
+    def status(self) -> StreamStatus: ...
+    @property
+    def memory(self) -> dict[str, Any]: ...
+    def restore(self, memory: Mapping[str, Any]) -> None: ...
+    def learn_again(self) -> None: ...
+
+
+class ValueStream:
+    """A value of each picture: grey, sharpness, place. Medians of blocks against the band of the first ones.
+
+    Where parts vary much and independently, the band is wide; there a small change shows in time, as more parts than
+    normal lie on one side of the centre.
+    """
+
+    def __init__(self, name: str, tolerance: Tolerance, run_length_parts: float) -> None:
+        self.name = name
+        self._tolerance = tolerance
+        length = max(run_length_parts / 3, 1.0)
+        self._detector = EDetector(OUTSIDE_SHARE, max(length / BLOCK, 1.0), _OUTSIDE_ALTERNATIVES)
+        self._sides = tuple(EDetector(SIDE_SHARE, length, _SIDE_ALTERNATIVES) for _ in range(2))
+        self.learn_again()
+
+    def learn_again(self) -> None:
+        """What comes now is normal."""
+        self._block: list[float] = []
+        self._learning: list[float] = []
+        self._spreads: list[float] = []
+        self.band: Band | None = None
+        self._follows = False
+        """Part by part, too."""
+        self._last: list[int] = []
+        """-1: a part below the centre by more than the tolerance, 1: above."""
+        self.last = math.nan
+        """Median of the newest block."""
+        self.changed = False
+        self._inside = self._outside = 0
+        """Blocks in a row."""
+        self._restarts = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        for detector in (self._detector, *self._sides):
+            detector.reset()
+
+    @property
+    def has_moved(self) -> bool:
+        """Changed, or as it seems: asked when another stream has changed, which this one may explain."""
+        return self.changed or self._outside >= SUSPECT_BLOCKS
+
+    def add(self, value: float) -> None:
+        """One more picture."""
+        if not math.isfinite(value):
+            return
+        if self.band is not None and self._follows:
+            self._follow(self.band, value)
+        self._block.append(value)
+        if len(self._block) < BLOCK:
+            return
+        self.last = median(self._block)
+        if self.band is None:
+            self._learn(spread_of(self._block))
+        else:
+            self._watch(self.band)
+        self._block.clear()
+
+    def _learn(self, spread: float) -> None:
+        self._learning.append(self.last)
+        self._spreads.append(spread)
+        if len(self._learning) < LEARNED_BLOCKS:
+            return
+        if is_steady(self._learning, self._tolerance):
+            self._follows = is_independent(self._learning, median(self._spreads), BLOCK)
+            self.band = band_of(self._learning, self._tolerance, wanders=not self._follows)
+            self._learning.clear()
+            self._spreads.clear()
+        else:  # something moved meanwhile: the older half is of before
+            del self._learning[: LEARNED_BLOCKS // 2], self._spreads[: LEARNED_BLOCKS // 2]
+            self._restarts += 1
+
+    def _follow(self, band: Band, value: float) -> None:
+        tolerance = self._tolerance.of(band.centre)
+        side = int(value > band.centre + tolerance) - int(value < band.centre - tolerance)
+        self._last.append(side)
+        del self._last[:-BACK_VALUES]
+        if not self.changed:
+            lower, upper = self._sides
+            alarms = (lower.add(side < 0), upper.add(side > 0))
+            self.changed = any(alarms)
+
+    def _watch(self, band: Band) -> None:
+        inside = self.last in band
+        self._inside = self._inside + 1 if inside else 0
+        self._outside = 0 if inside else self._outside + 1
+        if not self.changed:
+            self.changed = self._detector.add(not inside)
+            return
+        if self._inside >= BACK_BLOCKS and max(_shares(self._last)) <= SIDE_SHARE:
+            self.changed = False
+            self._reset()
+
+    @property
+    def status(self) -> StreamStatus:
+        """For people."""
+        if self.band is None:
+            detail = f"not steady: learning began anew {self._restarts} times" if self._restarts else ""
+            return StreamStatus(self.name, len(self._learning) / LEARNED_BLOCKS, False, detail)
+        now = "" if math.isnan(self.last) else f", now {self.last:.4g}"
+        detail = f"normal {self.band.low:.4g} to {self.band.high:.4g}{now}"
+        below, above = _shares(self._last)
+        if max(below, above) > SIDE_SHARE:
+            side = "below" if below > above else "above"
+            detail += f", {max(below, above):.0%} of the last {len(self._last)} {side} {self.band.centre:.4g}"
+        return StreamStatus(self.name, 1.0, self.changed, detail)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """For a restart."""
+        band = self.band
+        return {
+            "block": self._block,
+            "median": None if math.isnan(self.last) else self.last,
+            "learning": self._learning,
+            "spreads": self._spreads,
+            "follows": self._follows,
+            "last": self._last,
+            "sides": [detector.memory for detector in self._sides],
+            "band": None if band is None else [band.low, band.centre, band.high],
+            "changed": self.changed,
+            "inside": self._inside,
+            "outside": self._outside,
+            "restarts": self._restarts,
+            "evidence": self._detector.memory,
+        }
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError: the memory of another kind of stream."""
+        self._block = [float(value) for value in memory["block"]][: BLOCK - 1]
+        self.last = math.nan if memory["median"] is None else float(memory["median"])
+        self._learning = [float(value) for value in memory["learning"]][: LEARNED_BLOCKS - 1]
+        self._spreads = [float(value) for value in memory["spreads"]][: LEARNED_BLOCKS - 1]
+        self._follows = bool(memory["follows"])
+        self._last = [int(value) for value in memory["last"]][-BACK_VALUES:]
+        for detector, values in zip(self._sides, memory["sides"], strict=True):
+            detector.restore(values)
+        self.band = None if memory["band"] is None else Band(*map(float, memory["band"]))
+        self.changed = bool(memory["changed"])
+        self._inside, self._outside = int(memory["inside"]), int(memory["outside"])
+        self._restarts = int(memory["restarts"])
+        self._detector.restore(memory["evidence"])
+
+
+class ShareStream:
+    """Something that happens to a part or not: a reject, a part that was not inspected."""
+
+    def __init__(self, name: str, normal_share: float, run_length_parts: float) -> None:
+        self.name = name
+        self.normal_share = normal_share
+        self._detector = EDetector(normal_share, max(run_length_parts, 1.0), alternatives_of(normal_share))
+        self.learn_again()
+
+    def learn_again(self) -> None:
+        """There is nothing to learn; a change that stands is over."""
+        self._last: list[int] = []
+        self.changed = False
+        self._detector.reset()
+
+    def add(self, value: float) -> None:
+        """1: it happened to this part; 0: it did not."""
+        happened = value > 0
+        self._last.append(int(happened))
+        del self._last[:-BACK_VALUES]
+        if not self.changed:
+            self.changed = self._detector.add(happened)
+        elif len(self._last) == BACK_VALUES and self.share <= self.normal_share:
+            self.changed = False
+            self._detector.reset()
+
+    @property
+    def share(self) -> float:
+        """Among the last values."""
+        return sum(self._last) / len(self._last) if self._last else 0.0
+
+    @property
+    def has_moved(self) -> bool:
+        return self.changed
+
+    @property
+    def status(self) -> StreamStatus:
+        """For people."""
+        detail = f"normal up to {self.normal_share:.2%}, {self.share:.2%} of the last {len(self._last)}"
+        return StreamStatus(self.name, 1.0, self.changed, detail)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """For a restart."""
+        return {"last": self._last, "changed": self.changed, "evidence": self._detector.memory}
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError: the memory of another kind of stream."""
+        self._last = [int(value) for value in memory["last"]][-BACK_VALUES:]
+        self.changed = bool(memory["changed"])
+        self._detector.restore(memory["evidence"])
+
+
+class ScoreStream:
+    """The scores of parts that pass: whether more of them than before lie where the highest or the lowest tenth lay."""
+
+    def __init__(self, name: str, run_length_parts: float) -> None:
+        self.name = name
+        length = max(run_length_parts / 2, 1.0)
+        self._detectors = tuple(EDetector(TAIL_SHARE, length, _TAIL_ALTERNATIVES) for _ in range(2))
+        self.learn_again()
+
+    def learn_again(self) -> None:
+        """What comes now is normal."""
+        self._learning: list[float] = []
+        self.edges: tuple[float, float] | None = None
+        self._last: list[int] = []
+        """-1: in the lower tail, 1: in the upper one."""
+        self.changed = False
+        for detector in self._detectors:
+            detector.reset()
+
+    def add(self, value: float) -> None:
+        """The score of one more part that passes."""
+        if not math.isfinite(value):
+            return
+        if self.edges is None:
+            self._learn(value)
+            return
+        low, high = self.edges
+        side = int(value > high) - int(value < low)
+        self._last.append(side)
+        del self._last[:-BACK_VALUES]
+        if not self.changed:
+            lower, upper = self._detectors
+            alarms = (lower.add(side < 0), upper.add(side > 0))
+            self.changed = any(alarms)
+        elif len(self._last) == BACK_VALUES and max(_shares(self._last)) <= TAIL_SHARE:
+            self.changed = False
+            for detector in self._detectors:
+                detector.reset()
+
+    def _learn(self, value: float) -> None:
+        self._learning.append(value)
+        if len(self._learning) == LEARNED_SCORES:
+            low, high = np.quantile(self._learning, [TAIL, 1 - TAIL])
+            self.edges = (float(low), float(high))
+            self._learning.clear()
+
+    @property
+    def has_moved(self) -> bool:
+        return self.changed
+
+    @property
+    def status(self) -> StreamStatus:
+        """For people."""
+        if self.edges is None:
+            return StreamStatus(self.name, len(self._learning) / LEARNED_SCORES, False, "")
+        low, high = _shares(self._last)
+        detail = (
+            f"{high:.0%} above {self.edges[1]:.3f} and {low:.0%} below {self.edges[0]:.3f}, each normal up to "
+            f"{TAIL_SHARE:.0%}"
+        )
+        return StreamStatus(self.name, 1.0, self.changed, detail)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """For a restart."""
+        return {
+            "learning": self._learning,
+            "edges": None if self.edges is None else list(self.edges),
+            "last": self._last,
+            "changed": self.changed,
+            "evidence": [detector.memory for detector in self._detectors],
+        }
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError: the memory of another kind of stream."""
+        self._learning = [float(value) for value in memory["learning"]][: LEARNED_SCORES - 1]
+        edges = memory["edges"]
+        self.edges = None if edges is None else (float(edges[0]), float(edges[1]))
+        self._last = [int(value) for value in memory["last"]][-BACK_VALUES:]
+        self.changed = bool(memory["changed"])
+        for detector, values in zip(self._detectors, memory["evidence"], strict=True):
+            detector.restore(values)
+
+
+def _shares(sides: Sequence[int]) -> tuple[float, float]:
+    """Of -1 and of 1 among these."""
+    count = max(len(sides), 1)
+    return sum(side < 0 for side in sides) / count, sum(side > 0 for side in sides) / count

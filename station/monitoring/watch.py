@@ -1,0 +1,187 @@
+"""The watch over one engine with one recipe: owns its streams, and names what has changed once they have settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from station.monitoring.band import Tolerance
+from station.monitoring.diagnosis import (
+    DOUBTED,
+    GREY,
+    NOT_INSPECTED,
+    PLACE_X,
+    PLACE_Y,
+    REJECTED,
+    SATURATED,
+    SCORES,
+    SHARPNESS,
+    SIZE,
+    Cause,
+    Finding,
+    diagnose,
+    kind_of,
+    name_of,
+)
+from station.monitoring.seen import SeenPart, SeenView
+from station.monitoring.streams import BLOCK, ScoreStream, ShareStream, Stream, StreamStatus, ValueStream
+from station.results import Verdict
+
+SETTLE_PARTS = 4 * BLOCK
+"""After the first stream has moved: time for those that explain it, a lamp for instance, to move, too."""
+HOURS_A_YEAR = 8760.0
+STREAMS = 12
+"""As many are counted for the run length of each; more cameras share it."""
+_TOLERANCES = {
+    GREY: Tolerance(relative=0.02),
+    SATURATED: Tolerance(absolute=0.01),
+    SHARPNESS: Tolerance(relative=0.15),
+    PLACE_X: Tolerance(absolute=0.02),
+    PLACE_Y: Tolerance(absolute=0.02),
+    SIZE: Tolerance(relative=0.03),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """What is normal, and how rarely a false alarm may come."""
+
+    parts_per_hour: float
+    false_alarms_per_year: float
+    defect_share: float
+    """Of truly defective parts, as agreed for this line."""
+    not_inspected_share: float
+
+    @property
+    def run_length_parts(self) -> float:
+        """Of each stream, so that all together keep the promise."""
+        return self.parts_per_hour * HOURS_A_YEAR * STREAMS / self.false_alarms_per_year
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the engine was taught to keep: shares of good parts."""
+
+    rejected: float
+    doubted: float
+    """Rejected or in review."""
+
+
+class Watch:
+    """Owns the streams of one engine with one recipe."""
+
+    def __init__(self, settings: WatchSettings, promise: Promise) -> None:
+        self._settings = settings
+        self.promise = promise
+        length = settings.run_length_parts
+        self._streams: dict[str, Stream] = {}
+        for stream in (
+            ShareStream(REJECTED, _share(promise.rejected + settings.defect_share), length),
+            ShareStream(DOUBTED, _share(promise.doubted + settings.defect_share), length),
+            ShareStream(NOT_INSPECTED, _share(settings.not_inspected_share), length),
+            ScoreStream(SCORES, length),
+        ):
+            self._streams[stream.name] = stream
+        self._settling = 0
+        """Parts still to come before what has moved is named."""
+        self.finding: Finding | None = None
+        """What has changed and stands."""
+
+    def add(self, part: SeenPart) -> None:
+        """One more part of production."""
+        streams = self._streams
+        streams[NOT_INSPECTED].add(float(part.not_inspected))
+        if not part.not_inspected:
+            rejected = part.verdict is Verdict.FAIL
+            streams[REJECTED].add(float(rejected))
+            streams[DOUBTED].add(float(rejected or part.verdict is Verdict.REVIEW))
+            if part.verdict is Verdict.PASS:
+                streams[SCORES].add(part.score)
+        for view in part.views:
+            self._add_view(view)
+        self._name()
+
+    def _add_view(self, view: SeenView) -> None:
+        values = {GREY: view.grey, SATURATED: view.saturated, SHARPNESS: view.sharpness}
+        if view.place is not None:
+            values.update(zip((PLACE_X, PLACE_Y, SIZE), view.place, strict=True))
+        for kind, value in values.items():
+            self._of_camera(kind, view.camera).add(value)
+
+    def _of_camera(self, kind: str, camera: str) -> Stream:
+        name = name_of(kind, camera)
+        if name not in self._streams:
+            self._streams[name] = ValueStream(name, _TOLERANCES[kind], self._settings.run_length_parts)
+        return self._streams[name]
+
+    def _name(self) -> None:
+        """Names what has changed, once, when the streams have settled; a cause that explains more replaces it."""
+        found = self._diagnosed()
+        if found is None or (self.finding is not None and found.cause is self.finding.cause):
+            self._settling = 0
+            self.finding = found if found is None else self.finding
+            return
+        if not self._settling:
+            self._settling = SETTLE_PARTS
+        self._settling -= 1
+        if not self._settling:
+            self.finding = found
+
+    def _diagnosed(self) -> Finding | None:
+        streams = self._streams.values()
+        if not any(stream.changed for stream in streams):
+            return None
+        return diagnose([stream.status for stream in streams if stream.has_moved], self._sharper)
+
+    @property
+    def _sharper(self) -> frozenset[str]:
+        return frozenset(
+            name
+            for name, stream in self._streams.items()
+            if isinstance(stream, ValueStream)
+            and kind_of(name) == SHARPNESS
+            and stream.band is not None
+            and stream.last > stream.band.high
+        )
+
+    @property
+    def statuses(self) -> list[StreamStatus]:
+        """Of every stream."""
+        return [stream.status for stream in self._streams.values()]
+
+    @property
+    def learned(self) -> float:
+        """Share of the learning that is done, of the stream that is last."""
+        return min(status.learned for status in self.statuses)
+
+    def learn_again(self) -> None:
+        """What comes now is normal: a person has looked at it."""
+        for stream in self._streams.values():
+            stream.learn_again()
+        self._settling = 0
+        self.finding = None
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """For a restart."""
+        return {
+            "settling": self._settling,
+            "finding": None if self.finding is None else [self.finding.cause.name, self.finding.detail],
+            "streams": {name: one.memory for name, one in self._streams.items()},
+        }
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError: not the memory of a watch."""
+        for name, of_stream in memory["streams"].items():
+            kind, _, camera = name.partition(": ")
+            stream = self._of_camera(kind, camera) if kind in _TOLERANCES else self._streams[name]
+            stream.restore(of_stream)
+        self._settling = int(memory["settling"])
+        if memory["finding"] is not None:
+            cause, detail = memory["finding"]
+            self.finding = Finding(Cause[cause], str(detail))
+
+
+def _share(share: float) -> float:
+    return min(max(share, 0.001), 0.9)
