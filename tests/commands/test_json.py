@@ -129,6 +129,7 @@ def status() -> dict[str, Any]:
         **readable(SNAPSHOT),
         "records": {"detail": NASTY, "lost": 1, "waiting": 2, "replaced": 0},
         **{"runtime": NASTY, "refused": NASTY, "refused_ago_s": 61.0, **IDLE},
+        "monitoring": dict.fromkeys(("state", "learned", "drift", "standing", "left_out"), NASTY) | {"streams": []},
     }
 
 
@@ -204,6 +205,7 @@ RUNNING = {
     **{name: (name,) for name in ("online", "offline", "clear", "reload")},
     **{f"challenge {name}": ("challenge", name) for name in ("start", "confirm", "status")},
     "challenge reset": ("challenge", "reset", "--who", "anna"),
+    "monitoring": ("monitoring",),
 }
 
 
