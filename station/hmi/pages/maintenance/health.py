@@ -43,6 +43,6 @@ def health(request: Request) -> Response:
         problem=problem,
         lines=lines_of(seen, settings, words_of(request)),
         events=[] if seen.happened is None else seen.happened.events,
-        at=site.calendar.local(seen.at),
+        at=site.calendar.clock(seen.at),
         **tabs_of(request),
     )
