@@ -12,8 +12,11 @@ from markdown_it import MarkdownIt
 
 from engines.markdown import as_text, one_line, table
 
-TEXTS = ["a|b", "`code`", "a\nb", "\x1b[2J", "[/x]", "[x](http://y)", "<b>", "&amp;", "*a* _b_ __c__", "metal_nut", "~~a~~",
-         "# a", "- a", "+ a", "1. a", "2) a", "> a", "---", "===", "\\", "\\|", "![p](q.png)", "\u202e", "<!-- ", "http://a.b"]  # fmt: skip
+TEXTS = (
+    *("a|b", "`code`", "a\nb", "\x1b[2J", "[/x]", "[x](http://y)", "<b>", "&amp;", "*a* _b_ __c__", "metal_nut"),
+    *("~~a~~", "# a", "- a", "+ a", "1. a", "2) a", "> a", "---", "===", "\\", "\\|", "![p](q.png)", "\u202e"),
+    *("<!-- ", "http://a.b"),
+)
 PAGE = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 
 
