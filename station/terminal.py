@@ -39,24 +39,38 @@ def coloured(text: object, style: str) -> Text:
     """The one way to a colour: a piece of a line, for `console().print` and cells of tables."""
     from rich.text import Text  # noqa: PLC0415
 
-    return Text(plain(text), style=style)
+    return Text(plain(text), style=style, overflow="fold")
 
 
 def joined(*pieces: str | Text) -> Text:
     """A line of pieces, coloured or not."""
     from rich.text import Text  # noqa: PLC0415
 
-    return Text().join(Text(plain(piece)) if isinstance(piece, str) else piece for piece in pieces)
+    return Text(overflow="fold").join(Text(plain(piece)) if isinstance(piece, str) else piece for piece in pieces)
 
 
 def console(**options: Any) -> Console:
-    """A console to which every string is text, also in cells and titles of tables. `options`: of rich's Console."""
+    """A console to which every string is text, also in cells and titles of tables. `options`: of rich's Console.
+
+    Nothing is cut where the terminal is narrow: a word that is too long goes on in the next line, and the title of a
+    table is a line of its own, as wide as the terminal.
+    """
     from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     class TextConsole(Console):
         def render_str(self, text: str, *, style: Any = "", **layout: Any) -> Text:
-            kept = {name: value for name, value in layout.items() if name in ("justify", "overflow")}
-            return Text(plain(text), style=style, **kept)
+            return Text(plain(text), style=style, justify=layout.get("justify"), overflow="fold")
+
+        def print(self, *objects: Any, **layout: Any) -> None:
+            for each in objects:
+                if isinstance(each, Table) and each.title:
+                    super().print(each.title, style="bold")
+                    each.title = None
+            super().print(*objects, **layout)
+
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704  to `station.commands.main`, which ends all commands alike; rich exits with 1
 
     return TextConsole(**options)

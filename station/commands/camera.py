@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
                 say(_in_words(path, frame, calendar))
         if options.json:
             print_json(grabbed)
+    except BrokenPipeError:
+        raise
     except (CameraError, OSError) as error:
         say(f"{type(error).__name__}: {error}", error=True)
         return 2

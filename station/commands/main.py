@@ -14,11 +14,13 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from types import FrameType
+from typing import Any
 
 from station import __version__
+from station.terminal import plain
 
 EXIT_INTERRUPTED = 130
 EXIT_READER_GONE = 141
@@ -71,13 +73,29 @@ COMMANDS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses what it does not know itself, so that the usage shown is that of the command and not of `station`."""
+    """Refuses what it does not know itself, so that the usage shown is that of the command and not of `station`, and
+    says what was probably meant.
+    """
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+            hints = [hint for word in options if (hint := _did_you_mean(word, self._option_string_actions))]
+            self.error(f"unrecognized arguments: {' '.join(map(plain, unknown))}{''.join(hints)}")
         return known, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            said = f'no "{plain(value)}"{_did_you_mean(str(value), known)}; there are: {", ".join(known)}'
+            raise argparse.ArgumentError(action, said)
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`, did you mean "status"?`, or empty."""
+    similar = get_close_matches(word, list(known), 1)
+    return f', did you mean "{similar[0]}"?' if similar else ""
 
 
 def build_parser(only: Collection[str] | None = None) -> argparse.ArgumentParser:
@@ -134,16 +152,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _end_at_once)
     parser = build_parser([command])
     if command and command not in COMMANDS:
-        similar = get_close_matches(command, COMMANDS, 1)
-        hint = f', did you mean "{similar[0]}"?' if similar else ""
-        parser.error(f'no command "{command}"{hint}; there are: {", ".join(COMMANDS)}')
-    options = parser.parse_args(words)
+        hint = _did_you_mean(command, COMMANDS)
+        parser.error(f'no command "{plain(command)}"{hint}; there are: {", ".join(COMMANDS)}')
     try:
-        code: int = options.run(options)
-        sys.stdout.flush()
+        try:
+            code: int = (options := parser.parse_args(words)).run(options)
+        finally:
+            sys.stdout.flush()  # also of `--help`, which ends by SystemExit
     except BrokenPipeError:
         # Whoever read the output has seen enough. What is still buffered goes nowhere, also at the end of Python.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return EXIT_READER_GONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201

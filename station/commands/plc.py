@@ -90,6 +90,8 @@ def run_monitor(options: argparse.Namespace) -> int:
     try:
         with client_of(options) as client:
             return plc_monitor.monitor(options, client, order_of(options), calendar_at(options.config))
+    except BrokenPipeError:  # of standard output: the links raise LinkError
+        raise
     except (LinkError, OSError) as problem:
         return complain(problem)
 
@@ -105,6 +107,8 @@ def run_conformance(options: argparse.Namespace) -> int:
             return conformance_command.conformance(options, chosen, None, order_of(options))
         with client_of(options) as client:
             return conformance_command.conformance(options, chosen, client, order_of(options))
+    except BrokenPipeError:  # of standard output: the links raise LinkError
+        raise
     except (LinkError, OSError) as problem:
         return complain(problem)
 
@@ -150,6 +154,8 @@ def run_simulate(options: argparse.Namespace) -> int:
     except (RunFailed, ProcessEnded, TimeoutError) as problem:
         complain(problem)
         return EXIT_UNBALANCED
+    except BrokenPipeError:
+        raise
     except (BadInput, ImageFolderError, LinkError, OSError, WorkspaceError) as problem:
         return complain(problem)
     if options.json:

@@ -197,3 +197,25 @@ def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixtu
     said = capsys.readouterr().err
     assert 'no command "statsu", did you mean "status"?' in said
     assert all(name in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["engine", "lst"], 'station engine: error: argument ACTION: no "lst", did you mean "list"?; there are: list,'),
+        (["engine", "activate", "1", "--varians", "remove"], 'did you mean "--variants"?'),
+        (["parts", "--jsno"], 'station parts: error: unrecognized arguments: --jsno, did you mean "--json"?'),
+        (["counts", "--by", "shft"], 'no "shft", did you mean "shift"?; there are: shift, hour'),
+        (["label", "1", "godo"], 'no "godo", did you mean "good"?'),
+        (["label", "1", "\x1b[2J"], 'no "\\x1b[2J"; there are: good'),
+    ],
+)
+def test_a_mistyped_action_option_or_value_gets_a_suggestion(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert meant in said
+    assert "\x1b" not in said

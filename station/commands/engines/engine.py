@@ -151,13 +151,18 @@ def list_engines(options: argparse.Namespace, configuration: LoadedConfiguration
             continue
         taught = manifest.training
         counts = str(taught.image_count), str(taught.removed_count)
-        table.add_row(version.name, mark, calendar.of_text(manifest.created), manifest.detector, *counts)
+        table.add_row(version.name, mark, calendar.of_text(manifest.created, "min"), manifest.detector, *counts)
     console().print(table)
     events = Table("when", "who", "what", "from", "to", "why", title="history, newest last")
     for event in store.events()[-10:]:
         why = f"{event.why} (signed by key {event.signed_by})".strip() if event.signed_by else event.why
         events.add_row(
-            calendar.of_text(event.time), event.who, event.action.value, event.before or "", event.after or "", why
+            calendar.of_text(event.time, "min"),
+            event.who,
+            event.action.value,
+            event.before or "",
+            event.after or "",
+            why,
         )
     if events.row_count:
         console().print(events)
@@ -182,7 +187,8 @@ def show(options: argparse.Namespace, configuration: LoadedConfiguration, store:
         if version.name in (event.before, event.after):
             by_key = f" (signed by key {event.signed_by})" if event.signed_by else ""
             table.add_row(
-                f"{calendar.of_text(event.time)} {event.action.value}", f"{event.who} {event.why}".strip() + by_key
+                f"{calendar.of_text(event.time, 'min')} {event.action.value}",
+                f"{event.who} {event.why}".strip() + by_key,
             )
     shown = console()
     shown.print(table)

@@ -76,6 +76,8 @@ def report(options: argparse.Namespace) -> int:
             written.append(file)
             if in_words:
                 say(f"wrote {file}")
+        except BrokenPipeError:
+            raise
         except (MissingPackage, OSError) as problem:
             failed.append(f'report "{file}" was not written: {problem}')
             complain(failed[-1])
