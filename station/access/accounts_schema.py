@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 ACCOUNTS_FILE = "hmi.db"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MODE, FOLDER_MODE = 0o600, 0o750
 
 _VERSION_1 = (
@@ -55,6 +55,21 @@ _VERSION_1 = (
     """CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
         BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END""",
 )
+
+_VERSION_2 = (
+    # Of programs. A token is long and random, so its digest needs no salt.
+    """CREATE TABLE tokens (
+        hash BLOB PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        rights TEXT NOT NULL,  -- JSON list
+        made_by TEXT NOT NULL,
+        made_at REAL NOT NULL,
+        ends_at REAL NOT NULL,
+        used_at REAL
+    )""",
+)
+_STEPS = (_VERSION_1, _VERSION_2)
+"""From each version to the next one."""
 
 
 class AccountError(Exception):
@@ -103,8 +118,9 @@ def _create(connection: sqlite3.Connection, file: Path) -> None:
                 f'accounts "{file}" have schema version {version}, this station knows up to {SCHEMA_VERSION}; '
                 "use the newer station"
             )
-        for statement in _VERSION_1 if version == 0 else ():
-            connection.execute(statement)
+        for step in _STEPS[version:]:
+            for statement in step:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlencode
 
@@ -18,15 +19,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from engines.errors import EngineError
 from station.access.accounts import AccountError, Accounts
+from station.access.tokens import Tokens
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError
+from station.hmi.api import v1
 from station.hmi.guard import guarded
 from station.hmi.headers import BodyLimit, Headers
 from station.hmi.line import LineState
@@ -78,6 +81,7 @@ PAGES: tuple[ModuleType, ...] = (
     teaching,
     account,
     users,
+    v1,
 )
 """A page is a module with `routes()`; here is its place, and in `rights.ROUTES` who may open it."""
 FORESEEN = (
@@ -92,6 +96,8 @@ FORESEEN = (
     OSError,
 )
 """What a person can set right; the message says what."""
+API_BASE = ("/api/", "/metrics", "/healthz")
+"""Addresses of programs: their errors are no pages."""
 _KEEP = "public, max-age=31536000, immutable"
 
 
@@ -109,14 +115,19 @@ def site_of_station(station: LoadedConfiguration) -> Site:
         words=words,
         rendering=Rendering(words),
         accounts=accounts_of(station),
+        tokens=Tokens(own_dir_of(station)),
     )
 
 
+def own_dir_of(station: LoadedConfiguration) -> Path:
+    """The only folder that the process of the pages writes."""
+    chosen = station.settings.hmi.data_dir
+    return station.work_dir / "hmi" if chosen is None else station.resolve(chosen)
+
+
 def accounts_of(station: LoadedConfiguration) -> Accounts:
-    """The accounts of the pages, in the only folder that their process writes."""
-    settings = station.settings.hmi
-    folder = station.work_dir / "hmi" if settings.data_dir is None else station.resolve(settings.data_dir)
-    return Accounts(folder, idle_s=settings.idle_min * 60.0)
+    """The accounts of the pages."""
+    return Accounts(own_dir_of(station), idle_s=station.settings.hmi.idle_min * 60.0)
 
 
 def build(site: Site, pages: tuple[ModuleType, ...] = PAGES, rights: Mapping[str, Right] = ROUTES) -> Starlette:
@@ -163,6 +174,8 @@ def _refused(request: Request, problem: Exception) -> Response:
         409: words.gettext("Somebody else was faster."),
         413: words.gettext("That is more than a page takes."),
     }
+    if request.url.path.startswith(API_BASE):
+        return _problem(problem.status_code, str(problem.detail))
     if problem.status_code == 401 and request.method == "GET":
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{request.app.url_path_for('login')}?{urlencode({'next': wanted})}", 303)
@@ -174,6 +187,8 @@ def _refused(request: Request, problem: Exception) -> Response:
 def _trouble(request: Request, problem: Exception) -> Response:
     """An endpoint has raised it."""
     if isinstance(problem, FORESEEN):
+        if request.url.path.startswith(API_BASE):
+            return _problem(503, one_line(problem))
         sentence = words_of(request).gettext("This cannot be shown now.")
         return _error_page(request, 503, sentence, one_line(problem))
     return _failed(request, problem)
@@ -185,11 +200,19 @@ def _failed(request: Request, problem: Exception) -> Response:
     structlog.get_logger().error(
         "page failed", number=number, method=request.method, path=request.url.path, exc_info=problem
     )
+    if request.url.path.startswith(API_BASE):
+        return _problem(500, f"the log names the cause under {number}")
     words = words_of(request)
     sentence = words.gettext("The page failed. The line is not concerned.")
     return _error_page(
         request, 500, sentence, words.gettext("The log names the cause under %(number)s.") % {"number": number}
     )
+
+
+def _problem(status: int, detail: str) -> Response:
+    """An error for a program, RFC 9457."""
+    body = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": detail}
+    return JSONResponse(body, status, media_type="application/problem+json")
 
 
 def _error_page(request: Request, status: int, sentence: str, detail: str) -> HTMLResponse:

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket
 
 from station.configuration.model import is_loopback
 from station.hmi.rendering import site_of
-from station.hmi.rights import STEP_UP, Person, Right
+from station.hmi.rights import OF_PROGRAMS, STEP_UP, Person, Right
 
 Trouble = Callable[[Request, Exception], Response]
 SAFE = ("GET", "HEAD")
@@ -64,8 +64,12 @@ def _page(
     endpoint: Callable[[Request], Response], name: str, right: Right, trouble: Trouble
 ) -> Callable[[Request], object]:
     async def guard(request: Request) -> Response:
-        await run_in_threadpool(_enter, request, name, right)
-        if request.method not in SAFE:
+        if right in OF_PROGRAMS:
+            await run_in_threadpool(_show_token, request, name, right)
+            request.state.body = await _json_body(request) if request.method not in SAFE else b""
+        else:
+            await run_in_threadpool(_enter, request, name, right)
+        if request.method not in SAFE and right not in OF_PROGRAMS:
             request.state.form = await _form(request)
             if right in STEP_UP:
                 await run_in_threadpool(_prove, request)
@@ -99,6 +103,29 @@ def _enter(connection: HTTPConnection, name: str, right: Right) -> None:
     connection.state.person, connection.state.csrf = _login(connection)
     if not connection.state.person.may(right):
         raise HTTPException(403 if connection.state.person.is_signed_in else 401)
+
+
+def _show_token(request: Request, name: str, right: Right) -> None:
+    """A program shows its token: nothing that a browser sends by itself, so no page elsewhere can use it.
+
+    Raises HTTPException: 400 another host, 401 no token or an old one, 403 it may not.
+    """
+    _own_host(request)
+    request.state.route, request.state.person, request.state.csrf = name, Person(""), ""
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    token = site_of(request).tokens.of(secret.strip()) if kind.lower() == "bearer" and secret.strip() else None
+    if token is None:
+        raise HTTPException(401, "Sign in to see this page. Programs show a token: Authorization: Bearer TOKEN")
+    if OF_PROGRAMS[right] not in token.rights:
+        raise HTTPException(403, f'the token "{token.name}" may not {OF_PROGRAMS[right]}')
+    request.state.token = token
+
+
+async def _json_body(request: Request) -> bytes:
+    """What was sent. Raises HTTPException 415: it does not say that it is JSON."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "send application/json")
+    return await request.body()
 
 
 def _login(connection: HTTPConnection) -> tuple[Person, str]:

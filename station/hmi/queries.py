@@ -26,6 +26,7 @@ from station.records.events import EventRow
 from station.records.parts import PartRow, parts
 from station.records.selection import Mark, Selection, mark_of, neighbour, page_of
 from station.reports import evidence
+from station.reports.counts import By, Counts, count
 from station.reports.shifts import Calendar, TimeError
 from station.reports.trace import Trace, find
 from station.results import Verdict
@@ -126,6 +127,17 @@ def happened(site: Site, now: float) -> Happened:
         ).fetchall()
     latencies = [float(row[0]) for row in rows if row[0] is not None]
     return Happened(latencies, sum(bool(row[1]) for row in rows), len(rows), starts, [EventRow(*row) for row in found])
+
+
+def labels_of(site: Site, part: PartRow) -> list[Label]:
+    """What people say of a part. Raises LabelError."""
+    return read_labels(site.labels, part)
+
+
+def counts_of(site: Site, selection: Selection, by: By) -> list[Counts]:
+    """Parts of production in groups. Raises RecordingError."""
+    with site.reading() as connection:
+        return count(connection, selection, by, site.calendar)
 
 
 def challenge_runs(site: Site, newest: int) -> list[tuple[Run, str]]:

@@ -35,6 +35,9 @@ class Right(Enum):
     CLEAR = "clear faults"
     MAINTAIN = "maintain"
     """Reset a challenge test, teach, refresh."""
+    API_READ = "a token that may read"
+    """Of programs; no role has it."""
+    API_LABEL = "a token that may label"
     USERS = "users"
     AUDIT = "read the audit trail"
 
@@ -106,6 +109,19 @@ ROUTES: Mapping[str, Right] = {
     "reports-make": Right.LOOK,
     "work-state": Right.LOOK,
     "work-stop": Right.LOOK,
+    "api-status": Right.API_READ,
+    "api-health": Right.API_READ,
+    "api-parts": Right.API_READ,
+    "api-part": Right.API_READ,
+    "api-image": Right.API_READ,
+    "api-label": Right.API_LABEL,
+    "api-counts": Right.API_READ,
+    "api-engines": Right.API_READ,
+    "api-reports": Right.API_READ,
+    "api-report": Right.API_READ,
+    "api-metrics": Right.API_READ,
+    "api-openapi": Right.EVERYBODY,
+    "api-healthz": Right.EVERYBODY,
     "maintenance": Right.OPERATE,
     "maintenance-health": Right.ENGINES_LOOK,
     "maintenance-challenge": Right.OPERATE,
@@ -157,6 +173,9 @@ ROUTES: Mapping[str, Right] = {
     "setup-save": Right.SETUP,
 }
 """By the name of the route."""
+
+OF_PROGRAMS: Mapping[Right, str] = {Right.API_READ: "read", Right.API_LABEL: "label"}
+"""Opened by a token with this right, never by the login of a page."""
 
 STEP_UP = frozenset({Right.USERS, Right.ENGINES_ACTIVATE, Right.SETUP})
 """What changes something with these rights asks the password once more: the form has a field `proof`."""

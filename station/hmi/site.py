@@ -12,6 +12,7 @@ from typing import Any
 
 from station.access.accounts import Accounts
 from station.access.people import ON_BEHALF
+from station.access.tokens import Tokens
 from station.configuration.load import LoadedConfiguration
 from station.configuration.model import HmiSection
 from station.control import request
@@ -50,6 +51,8 @@ class Site:
     words: Mapping[str, Words]
     rendering: Rendering
     accounts: Accounts
+    tokens: Tokens
+    """Of programs, for the API."""
     works: Works = field(default_factory=Works)
     """What takes longer than a page may."""
 

@@ -45,7 +45,7 @@ def test_a_route_opens_for_who_has_its_right_and_for_nobody_else(pages: Pages, r
         if method == "GET":
             got = client.get(path)
             at_the_login = got.status == 303 and got.headers["location"].startswith("/login")
-            was_refused = got.status == 403 or at_the_login
+            was_refused = got.status in REFUSED or at_the_login
         else:
             # Without the token, which is asked last: 403 either way, but its sentence tells which.
             said = client.post(path, {"csrf": "wrong"}).text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
@@ -17,14 +16,15 @@ from station.commands.records.selecting import (
     reporting,
     selection_of,
 )
-from station.labels.labels import Label, read_labels
+from station.labels.labels import read_labels
 from station.records.parts import PartRow
 from station.records.schema import open_reader
 from station.records.selection import newest_of
+from station.reports.as_data import count_as_data, part_as_data
 from station.reports.counts import ALL_BY, Counts, count, total
 from station.reports.shifts import Calendar
 from station.reports.tables import csv_text, table
-from station.results import Reason, Verdict
+from station.results import Verdict
 from station.terminal import console, one_line
 
 NEWEST = 20
@@ -68,7 +68,7 @@ def list_parts(options: argparse.Namespace) -> int:
     if options.json or options.csv:
         said = {(one.session, one.acquisition_id): one for one in read_labels(place.labels) if one.camera is None}
         _print_data(
-            [as_json(row, place.calendar, said.get((row.session, row.acquisition_id))) for row in rows], options
+            [part_as_data(row, place.calendar, said.get((row.session, row.acquisition_id))) for row in rows], options
         )
     elif not rows:
         console().print(NO_PARTS)
@@ -86,7 +86,7 @@ def count_parts(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         groups = count(connection, selection, options.by, place.calendar)
     if options.json or options.csv:
-        _print_data([_count_as_json(group, options.by) for group in groups], options)
+        _print_data([count_as_data(group, options.by) for group in groups], options)
     elif not groups:
         console().print(NO_PARTS)
     else:
@@ -95,35 +95,6 @@ def count_parts(options: argparse.Namespace) -> int:
         rows = [_count_row(group, options.by) for group in [*groups, *([total(groups)] if len(groups) > 1 else [])]]
         console().print(table("parts of challenge tests are not counted", columns, rows))
     return 0
-
-
-def as_json(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, Any]:
-    """A part for scripts, with what a person said of it as a whole."""
-    return {
-        "part_id": row.part_id,
-        "session": row.session,
-        "acquisition_id": row.acquisition_id,
-        "time": calendar.iso(row.wall_time),
-        "shift": str(calendar.shift_at(row.wall_time)),
-        "verdict": row.verdict,
-        "score": row.score,
-        "reject_score": row.reject_score,
-        "defect_area_mm2": row.defect_area_mm2,
-        "reasons": reasons_as_json(row.reason_list),
-        "kind": row.kind or None,
-        "recipe": row.recipe,
-        "engine_id": row.engine_id,
-        "challenge": row.challenge,
-        "late": row.late,
-        "label": None if label is None else label.label,
-        "defect_class": None if label is None else label.defect_class,
-        "images": sum(view.image_path is not None for view in row.views),
-    }
-
-
-def reasons_as_json(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
-    """Code, name and text of each."""
-    return [{"code": int(reason.code), "name": reason.code.name, "text": str(reason)} for reason in reasons]
 
 
 def _row(row: PartRow, calendar: Calendar) -> tuple[object, ...]:
@@ -141,11 +112,6 @@ def _count_row(group: Counts, by: str) -> tuple[object, ...]:
     of = group.of[:_ENGINE_DIGITS] if by == "engine" else group.of
     share = "" if group.pass_share is None else f"{group.pass_share:.1%}".removesuffix("%")
     return of, group.parts, *(group.verdicts[verdict] or "-" for verdict in Verdict), share
-
-
-def _count_as_json(group: Counts, by: str) -> dict[str, Any]:
-    numbers = {verdict.name.lower(): number for verdict, number in group.verdicts.items()}
-    return {by: group.of, "parts": group.parts, **numbers, "pass_share": group.pass_share}
 
 
 def _print_data(items: list[dict[str, Any]], options: argparse.Namespace) -> None:

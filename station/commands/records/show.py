@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from station.commands.options import BadInput, add_json_option, complain, positive, print_json
-from station.commands.records import finding, parts
+from station.commands.records import finding
 from station.commands.records.finding import Found, add_part_options, find
 from station.commands.records.selecting import (
     Place,
@@ -23,6 +23,7 @@ from station.labels.labels import read_labels
 from station.records.schema import open_reader
 from station.records.selection import newest_of
 from station.reports import contact_sheet, part_picture
+from station.reports.as_data import part_as_data, reasons_as_data
 from station.reports.drawing import SUFFIXES
 from station.reports.part_page import page
 from station.reports.seen import Eyes, Seen
@@ -112,7 +113,7 @@ def eyes(options: argparse.Namespace, place: Place) -> Eyes:
 
 def part_as_json(seen: Seen, place: Place) -> dict[str, Any]:
     """What there is of a part and its views, for scripts."""
-    part = parts.as_json(seen.part, place.calendar, None)
+    part = part_as_data(seen.part, place.calendar, None)
     del part["label"], part["defect_class"]  # `labels` has all of them
     views = [
         {
@@ -120,7 +121,7 @@ def part_as_json(seen: Seen, place: Place) -> dict[str, Any]:
             "verdict": view.row.verdict,
             "score": view.row.score,
             "reject_score": view.row.reject_score,
-            "reasons": parts.reasons_as_json(view.row.reason_list),
+            "reasons": reasons_as_data(view.row.reason_list),
             "regions": part_picture.regions_in_words(view),
             "limits": part_picture.limits_of(view),
             "image": None if view.row.image_path is None or view.image is None else place.records / view.row.image_path,

@@ -1,0 +1,47 @@
+"""Parts and counts as data for programs: what the commands print with --json, and what the API returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from station.labels.labels import Label
+from station.records.parts import PartRow
+from station.reports.counts import Counts
+from station.reports.shifts import Calendar
+from station.results import Reason
+
+
+def part_as_data(row: PartRow, calendar: Calendar, label: Label | None) -> dict[str, Any]:
+    """A part for scripts, with what a person said of it as a whole."""
+    return {
+        "part_id": row.part_id,
+        "session": row.session,
+        "acquisition_id": row.acquisition_id,
+        "time": calendar.iso(row.wall_time),
+        "shift": str(calendar.shift_at(row.wall_time)),
+        "verdict": row.verdict,
+        "score": row.score,
+        "reject_score": row.reject_score,
+        "defect_area_mm2": row.defect_area_mm2,
+        "reasons": reasons_as_data(row.reason_list),
+        "kind": row.kind or None,
+        "recipe": row.recipe,
+        "engine_id": row.engine_id,
+        "challenge": row.challenge,
+        "late": row.late,
+        "label": None if label is None else label.label,
+        "defect_class": None if label is None else label.defect_class,
+        "images": sum(view.image_path is not None for view in row.views),
+    }
+
+
+def reasons_as_data(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
+    """Code, name and text of each."""
+    return [{"code": int(reason.code), "name": reason.code.name, "text": str(reason)} for reason in reasons]
+
+
+def count_as_data(group: Counts, by: str) -> dict[str, Any]:
+    """A group of counted parts for programs; `by` names what it is a group of."""
+    numbers = {verdict.name.lower(): number for verdict, number in group.verdicts.items()}
+    return {by: group.of, "parts": group.parts, **numbers, "pass_share": group.pass_share}

@@ -1,0 +1,243 @@
+"""The API: every endpoint of its description with whatever is asked, tokens, and labels of programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from station.access.accounts import PEOPLE_ROLES
+from station.access.accounts_schema import AccountError
+from station.access.tokens import Tokens
+from station.hmi.api.endpoints import BASE, ENDPOINTS, Endpoint, openapi
+from station.labels.labels import read_labels
+from station.reports.production.making import Order, make
+from station.reports.production.reading import Period
+from station.reports.production.stored import as_json
+from tests.bench.engine_store import serving_with_store
+from tests.bench.json_schema import misfits
+from tests.bench.pages import Answer, Client, Pages
+from tests.bench.sample_parts import WALL_TIME
+from tests.hmi.maintenance_pages import Daemon, listening_daemon
+from tests.hmi.test_engines import send
+from tests.hmi.test_health import STATUS
+
+KEPT = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    derandomize=True,
+)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with serving_with_store(tmp_path_factory.mktemp("api")) as pages:
+        order = Order(Period("day", WALL_TIME - 3600, WALL_TIME + 3600))
+        report, _ = make(pages.site.records, order, station="x", deadline_ms=500.0, now=WALL_TIME + 7200)
+        (pages.folder / "reports").mkdir()
+        (pages.folder / "reports" / "day.json").write_bytes(as_json(report))
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def secrets(pages: Pages) -> dict[str, str]:
+    """A token of each kind."""
+    return {
+        name: pages.site.tokens.make(name, rights, 10, "test", via="test")
+        for name, rights in (("reader", ["read"]), ("labeller", ["label"]), ("both", ["read", "label"]))
+    }
+
+
+@pytest.fixture
+def daemon(pages: Pages) -> Iterator[Daemon]:
+    with listening_daemon(pages.site.station.control_socket) as daemon:
+        daemon.status |= STATUS | {
+            "ready": True,
+            "state": "ready",
+            "warnings": [],
+            "counters": {"passed": 5, "missed": 1},
+        }
+        pages.site.line.forget()
+        yield daemon
+    pages.site.line.forget()
+
+
+def ask(pages: Pages, method: str, path: str, secret: str, body: object = None, **headers: str) -> Answer:
+    sent = {"Authorization": f"Bearer {secret}"} if secret else {}
+    data = None
+    if method == "POST":
+        data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
+    return Client(pages.port).ask(method, path, body=data, headers=sent | headers)
+
+
+VALUES: dict[str, st.SearchStrategy[str]] = {
+    "session": st.sampled_from(["s1", "s1", "none", "../x"]),
+    "acquisition": st.sampled_from(["2", "3", "12", "999", "99999999999999999999"]),
+    "camera": st.sampled_from(["top", "none", "<b>"]),
+    "kind": st.sampled_from(["image", "heat"]),
+    "name": st.sampled_from(["day", "none", "..%2Fday"]),
+    "limit": st.sampled_from(["1", "3", "1000", "1001", "0", "x"]),
+    "verdict": st.sampled_from(["PASS", "FAIL", "pass", ""]),
+    "by": st.sampled_from(["shift", "hour", "recipe", "reason", "engine", "x"]),
+    "reason": st.sampled_from(["10", "42", "9999", "x", ""]),
+    "since": st.sampled_from(["8h", "2027-01-15", "2027-01-15T08:00:00Z", "x", "9999-01-01", "2027-13-01"]),
+    "before": st.sampled_from(["1800000000.0_3", "x", "nan_1", "1e400_2", "1_999999999999999999999999"]),
+}
+ODD = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[Endpoint, str]:
+    """An endpoint with values for its parameters: some that make sense, some that do not."""
+    each = draw(st.sampled_from([one for one in ENDPOINTS if one.method == "get"]))
+    path, query = each.path, []
+    for parameter in each.parameters:
+        value = draw(st.one_of(VALUES.get(parameter.name, ODD), ODD))
+        if parameter.where == "path":
+            path = path.replace(f"{{{parameter.name}}}", quote(value, safe="") or "x")
+        elif draw(st.booleans()):
+            query.append((parameter.name, value))
+    return each, BASE + path + (f"?{urlencode(query)}" if query else "")
+
+
+def check(each: Endpoint, got: Answer) -> None:
+    """Status and body are those of the description."""
+    operation = openapi()["paths"][each.path][each.method]
+    documented = operation["responses"].get(str(got.status))
+    assert documented is not None or got.status == 404, f"{got.status} is not documented: {got.text[:300]}"
+    kind = got.headers["content-type"].partition(";")[0]
+    if got.status == 404 and documented is None:
+        assert kind == "application/problem+json"
+        return
+    assert documented is not None
+    content = documented["content"]
+    assert kind in content, f"{kind} for {got.status}"
+    if kind != "image/jpeg":
+        assert list(misfits(json.loads(got.text), content[kind]["schema"])) == []
+
+
+@KEPT
+@given(asked=st.lists(requests(), min_size=1, max_size=8))
+def test_whatever_is_asked_is_replied_as_described(
+    pages: Pages, secrets: dict[str, str], daemon: Daemon, asked: list[tuple[Endpoint, str]]
+) -> None:
+    for each, path in asked:
+        check(each, ask(pages, "GET", path, secrets["reader"]))
+
+
+def test_every_endpoint_replies_with_what_is_there(pages: Pages, secrets: dict[str, str], daemon: Daemon) -> None:
+    good = {"session": "s1", "acquisition": "2", "camera": "top", "kind": "image", "name": "day"}
+    for each in ENDPOINTS:
+        if each.method == "get":
+            got = ask(pages, "GET", BASE + each.path.format(**good), secrets["reader"])
+            assert got.status == 200, (each.name, got.text[:300])
+            check(each, got)
+    page = json.loads(ask(pages, "GET", f"{BASE}/parts?limit=5", secrets["reader"]).text)
+    seen = [part["acquisition_id"] for part in page["parts"]]
+    while page["next"]:
+        page = json.loads(ask(pages, "GET", f"{BASE}/parts?limit=5&before={page['next']}", secrets["reader"]).text)
+        seen += [part["acquisition_id"] for part in page["parts"]]
+    assert seen == list(range(12, 0, -1)), "a page goes on where the one before ended"
+
+
+def test_without_a_station_the_records_are_there_and_the_state_is_not(pages: Pages, secrets: dict[str, str]) -> None:
+    pages.site.line.forget()
+    assert ask(pages, "GET", f"{BASE}/status", secrets["reader"]).status == 503
+    assert ask(pages, "GET", f"{BASE}/parts", secrets["reader"]).status == 200
+    assert json.loads(ask(pages, "GET", f"{BASE}/health", secrets["reader"]).text)["station"] == "silent"
+    got = ask(pages, "GET", "/healthz", "")
+    assert (got.status, got.text) == (503, "not ok\n")
+
+
+def test_healthz_needs_no_token_and_says_nothing_else(pages: Pages, daemon: Daemon) -> None:
+    got = ask(pages, "GET", "/healthz", "")
+    assert (got.status, got.text) == (200, "ok\n")
+
+
+def test_only_a_token_with_the_right_opens_the_api(pages: Pages, secrets: dict[str, str]) -> None:
+    part = f"{BASE}/parts/s1/2"
+    for secret in ("", "x", secrets["reader"] + "x", secrets["reader"][:-1]):
+        for path in (part, "/metrics", f"{BASE}/status"):
+            got = ask(pages, "GET", path, secret)
+            assert (got.status, json.loads(got.text)["status"]) == (401, 401)
+    assert ask(pages, "GET", part, secrets["labeller"]).status == 403
+    assert ask(pages, "POST", f"{part}/label", secrets["reader"], {"label": "good"}).status == 403
+    for role in PEOPLE_ROLES:
+        assert pages.client(role).get(part).status == 401, "the login of a page opens nothing here"
+    assert ask(pages, "GET", part, secrets["reader"], Host="evil.example").status == 400
+    assert ask(pages, "GET", f"{BASE}/nothing", secrets["reader"]).headers["content-type"] == "application/problem+json"
+    assert ask(pages, "POST", part, secrets["both"], {}).status == 405
+
+
+def test_a_program_labels_under_its_name(pages: Pages, secrets: dict[str, str]) -> None:
+    path = f"{BASE}/parts/s1/3/label"
+    got = ask(pages, "POST", path, secrets["both"], {"label": "good", "comment": "by a gauge"})
+    assert (got.status, json.loads(got.text)["labels"][0]["reviewer"]) == (200, "token both")
+    (kept,) = [one for one in read_labels(pages.site.labels) if one.acquisition_id == 3]
+    assert (kept.label, kept.reviewer) == ("good", "token both")
+    got = ask(pages, "POST", path, secrets["labeller"], {"label": "withdraw"})
+    assert (got.status, json.loads(got.text)["labels"]) == (200, [])
+
+
+BODIES: list[Any] = [
+    None, [], "good", 5, {}, {"label": 5}, {"label": "bad"}, {"label": "good", "who": "me"},
+    {"label": "defective", "class": "none such"}, {"label": "defective", "class": 5},
+    {"label": "good", "comment": "x" * 1001},
+    {"label": "good", "comment": None},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_a_label_that_is_none_is_refused_and_nothing_is_kept(pages: Pages, secrets: dict[str, str], body: Any) -> None:
+    (endpoint,) = [one for one in ENDPOINTS if one.name == "label"]
+    got = ask(pages, "POST", f"{BASE}/parts/s1/5/label", secrets["both"], body)
+    assert got.status == 400, got.text
+    check(endpoint, got)
+    assert [one for one in read_labels(pages.site.labels) if one.acquisition_id == 5] == []
+
+
+def test_what_is_no_json_or_too_much_is_refused(pages: Pages, secrets: dict[str, str]) -> None:
+    path, headers = f"{BASE}/parts/s1/5/label", {"Authorization": f"Bearer {secrets['both']}"}
+    client = Client(pages.port)
+    assert client.ask("POST", path, body=b"label=good", headers=headers).status == 415
+    headers["Content-Type"] = "application/json"
+    assert client.ask("POST", path, body=b"{", headers=headers).status == 400
+    assert client.ask("POST", path, body=b"[" * 30_000, headers=headers).status == 400
+    assert client.ask("POST", path, body=b"\xff\xfe", headers=headers).status == 400
+    assert client.ask("POST", path, body=b" " * 70_000, headers=headers).status == 413
+    assert ask(pages, "POST", f"{BASE}/parts/s1/999/label", secrets["both"], {"label": "good"}).status == 404
+
+
+def test_an_admin_makes_a_token_that_is_shown_once_and_withdraws_it(pages: Pages) -> None:
+    import re
+
+    client = pages.client("admin")
+    proof = {"proof": "several words of a test"}
+    fields = {"csrf": client.csrf(), "action": "token", "name": "mes", "right-read": "1", "days": "30", **proof}
+    shown = client.post("/users/change", fields).text
+    (secret,) = re.findall(r"station_[A-Za-z0-9_-]{43}", shown)
+    assert secret not in client.get("/users").text
+    assert ask(pages, "GET", f"{BASE}/reports", secret).status == 200
+    for wrong in ({"days": "0"}, {"days": "99999"}, {"days": "x"}, {"name": ""}, {"name": "mes"}):
+        assert client.post("/users/change", fields | wrong).status == 400
+    assert send(client, "/users/change", action="withdraw", name="mes", **proof)[0] == 303
+    assert ask(pages, "GET", f"{BASE}/reports", secret).status == 401
+    deeds = [deed.action for deed in pages.site.accounts.deeds(5)]
+    assert deeds[:2] == ["withdraw token", "new token"]
+
+
+def test_a_token_ends(tmp_path: Any) -> None:
+    now = [0.0]
+    tokens = Tokens(tmp_path, lambda: now[0])
+    secret = tokens.make("mes", ["read"], 1, "anna", via="test")
+    assert tokens.of(secret) is not None
+    now[0] = 86_401.0
+    assert tokens.of(secret) is None
+    with pytest.raises(AccountError, match="rights: one or both of read, label"):
+        tokens.make("x", ["write"], 1, "anna", via="test")
