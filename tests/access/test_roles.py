@@ -31,6 +31,7 @@ ALL = (
     "teach",
     "engine",
     "refresh",
+    "monitoring",
 )
 
 

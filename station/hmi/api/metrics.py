@@ -43,7 +43,7 @@ def families(site: Site) -> Iterator[Family]:
     """What there is to count now."""
     seen = look(site)
     status = seen.status or {}
-    yield _one("up", "gauge", "1 while the station answers.", float(seen.status is not None))
+    yield _one("up", "gauge", "1 while the station replies.", float(seen.status is not None))
     yield _one("beat_age_seconds", "gauge", "Since signalling last turned.", seen.beat_age_s)
     if seen.status is not None:
         yield _one("online", "gauge", "1 while the station is on line.", float(bool(status.get("online"))))

@@ -111,7 +111,7 @@ WHOLE_REPORT = obj(
     name=TEXT, period=TEXT, since=TIME, until=TIME, recipe=TEXT, made=TIME, made_by=TEXT, figures=many(FIGURE)
 )
 HEALTH = obj(
-    station=of("string", enum=["answers", "silent"]),
+    station=of("string", enum=["replies", "silent"]),
     beat_age_s=or_null(NUMBER),
     lines=many(obj(name=TEXT, value=TEXT, state=of("string", enum=["good", "act", "bad", "unknown"]), todo=TEXT)),
 )

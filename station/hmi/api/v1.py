@@ -66,7 +66,7 @@ def health(request: Request) -> Response:
     seen = look(site)
     lines = lines_of(seen, active_of(site).settings, site.words[SOURCE])
     shown = [{"name": one.name, "value": one.value, "state": one.state, "todo": one.todo} for one in lines]
-    says = "silent" if seen.status is None else "answers"
+    says = "silent" if seen.status is None else "replies"
     return JSONResponse({"station": says, "beat_age_s": seen.beat_age_s, "lines": shown})
 
 
@@ -203,7 +203,7 @@ def metrics(request: Request) -> Response:
 
 
 def healthz(request: Request) -> Response:
-    """200 while the station answers and its signalling turns, else 503; no details, so it needs no token."""
+    """200 while the station replies and its signalling turns, else 503; no details, so it needs no token."""
     seen = look(site_of(request))
     well = seen.status is not None and (seen.beat_age_s is None or seen.beat_age_s < BEAT_OLD_S)
     return PlainTextResponse("ok\n" if well else "not ok\n", 200 if well else 503)
