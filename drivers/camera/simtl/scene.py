@@ -290,10 +290,12 @@ class Scene:
             yield
 
     def _send(self, message: str) -> bool:
-        """False when nobody listens: no socket (ENOENT), its process is gone (ECONNREFUSED) or hangs (timeout)."""
+        """False when nobody listens: no socket (ENOENT), its process is gone (ECONNREFUSED) or hangs (timeout), or the
+        camera is just being closed (EPIPE).
+        """
         try:
             self._socket.sendto(message.encode(), self._socket_path)
-        except (FileNotFoundError, ConnectionRefusedError, TimeoutError):
+        except (FileNotFoundError, ConnectionError, TimeoutError):
             return False
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,16 @@ def test_a_writer_that_died_is_an_error_and_no_hang(tmp_path: Path) -> None:
             file.write(b"\x01")
         with pytest.raises(SceneError, match="died while it wrote"):
             scene.output("Line2")
+
+
+def test_a_camera_that_is_just_being_closed_hears_nothing(tmp_path: Path) -> None:
+    """Its socket is still there and takes no more: the simulated line ended by it in a chaos run."""
+    camera = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with camera, Scene(tmp_path / "cam", 20, 10, 1) as scene:
+        camera.bind(str(tmp_path / "cam.0.sock"))
+        assert scene.pulse_line1()
+        camera.shutdown(socket.SHUT_RDWR)
+        assert scene.pulse_line1() is False
 
 
 def test_a_leftover_that_is_no_scene_is_replaced(tmp_path: Path) -> None:
