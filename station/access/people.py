@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "clear": _AT_THE_LINE - {"quality"},
     "reload": frozenset({"integrator", "maintenance"}),
     "settings": frozenset({"integrator"}),
+    "trigger": frozenset({"integrator"}),
+    "points": _AT_THE_LINE - {"operator"},
     "teach": _MAINTENANCE,
     "monitoring": _MAINTENANCE,
     "engine": _MAINTENANCE,

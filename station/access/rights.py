@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, Role] = {
     "challenge": Role.OPERATE,
     "reload": Role.MAINTAIN,
     "settings": Role.MAINTAIN,
+    "trigger": Role.MAINTAIN,
+    "points": Role.LOOK,
     "teach": Role.MAINTAIN,
     "monitoring": Role.MAINTAIN,
     "engine": Role.MAINTAIN,

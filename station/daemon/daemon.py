@@ -36,6 +36,8 @@ from station.daemon.late_cameras import LateCameras
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing
+from station.daemon.set_up.points import Points
+from station.daemon.set_up.trigger_trial import TriggerTests
 from station.daemon.supervisor import Garbage, Stages, Supervisor, stop_on_signals
 from station.daemon.systemd import Hangups, reload_on_hangup
 from station.jobs.refresh_process import RefreshProcess
@@ -108,6 +110,7 @@ class _Line:
     plc_requests: PlcRequests
     live: LiveStage
     monitoring: Monitoring | None
+    points: Points
 
 
 def run(configuration: LoadedConfiguration) -> int:
@@ -161,10 +164,17 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         monitoring=line.monitoring,
         audit=records.recorder.audit,
     )
+    trigger_tests = TriggerTests(
+        line.signalling.post,
+        lambda: changeover.configuration,
+        configuration.runtime_dir,
+        frame_quality,
+        records.recorder.event,
+    )
     access = configuration.settings.access
     control = ControlServer(
         configuration.control_socket,
-        requests.handlers,
+        {**requests.handlers, "points": line.points.reply, "trigger": trigger_tests.reply},
         RoleGroups(frozenset(access.operate), frozenset(access.maintain)),
         lambda detail: records.recorder.event("control_refused", "warning", detail),
     )
@@ -287,9 +297,11 @@ def _build_line(
     views = ViewMatching(assembly.view_settings(configuration))
     parts_in_flight = configuration.settings.station.max_parts_in_flight
     inspection = InspectionStage(routing.post, queue_size=parts_in_flight * len(views.cameras))
-    link = assembly.plc_link(configuration, routing.plc_wrote, routing.post)
+    points = Points()
+    link = assembly.plc_link(configuration, points.wrote(routing.plc_wrote), routing.post)
+    publish = points.shown(link.publish)
     cameras = Cameras(assembly.cameras(configuration), routing.from_camera)
-    publisher = StatusPublisher(link.publish)
+    publisher = StatusPublisher(publish)
     ejection = None
     if configuration.settings.reject.by == "station":
         ejection = ejection_stage(
@@ -310,7 +322,7 @@ def _build_line(
         views,
         Handshake(assembly.handshake_settings(configuration), now),
         Ports(
-            publish=link.publish if ejection is None else publisher.publish,
+            publish=publish if ejection is None else publisher.publish,
             inspect=inspection.submit,
             fire_camera=cameras.fire,
             record=feed.record,
@@ -341,7 +353,7 @@ def _build_line(
         state=lambda: {**in_codes(signalling.snapshot()), "simulated": simulated},
         quality_of=frame_quality,
     )
-    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring)
+    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring, points)
 
 
 def _monitoring(configuration: LoadedConfiguration, routing: Routing, recorder: Recorder) -> Monitoring | None:

@@ -39,6 +39,8 @@ SETUP_TABS = (
     ("setup-zones", "Zones"),
     ("setup-limits", "Limits"),
     ("setup-settings", "Settings"),
+    ("setup-plc", "PLC points"),
+    ("setup-challenge", "Challenge parts"),
 )
 """The same, within set-up."""
 

@@ -54,7 +54,7 @@ def part_message(record: InspectionRecord, quality_of: QualityOf | None = None) 
     for view in record.views:
         figures: dict[str, Any] | None = None
         try:
-            picture, why = _picture(view.frame.pixels)
+            picture, why = picture_of(view.frame.pixels)
             heat = _heat(view)
             figures = _figures(view, quality_of)
         except (cv2.error, ValueError) as problem:
@@ -125,8 +125,8 @@ def _outlines(regions: Sequence[Region], width: int, height: int) -> list[list[l
     return outlines
 
 
-def _picture(pixels: Pixels) -> tuple[bytes, str]:
-    """The frame as JPEG; empty with the reason where it does not work out."""
+def picture_of(pixels: Pixels) -> tuple[bytes, str]:
+    """The frame as JPEG of at most `PICTURE_PX`; empty with the reason where it does not work out."""
     small = _within(pixels, PICTURE_PX)
     if small.ndim == 3:
         small = np.ascontiguousarray(small[..., ::-1])

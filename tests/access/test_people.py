@@ -24,6 +24,8 @@ PAGES_SAY = {
     "challenge": Right.OPERATE,
     "clear": Right.CLEAR,
     "settings": Right.SETUP,
+    "trigger": Right.SETUP_TRY,
+    "points": Right.SETUP_LOOK,
     "teach": Right.MAINTAIN,
     "refresh": Right.MAINTAIN,
     "engine": Right.ENGINES_ACTIVATE,

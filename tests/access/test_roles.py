@@ -28,6 +28,8 @@ ALL = (
     "challenge",
     "reload",
     "settings",
+    "trigger",
+    "points",
     "teach",
     "engine",
     "refresh",

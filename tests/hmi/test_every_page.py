@@ -24,6 +24,8 @@ OF_INTEGRATORS = (
     "/setup/zones",
     "/setup/limits",
     "/setup/settings",
+    "/setup/plc",
+    "/setup/challenge",
     "/setup/what-if?decision.reject_score=0.7",
     "/setup/difference?decision.reject_score=0.7",
     "/setup/difference?decision.reject_score=x",

@@ -68,6 +68,8 @@ def cameras(request: Request) -> Response:
                 "silent": words.gettext("the pages do not answer"),
                 "ago": words.gettext("s ago"),
                 "part": words.gettext("part"),
+                "test": words.gettext("test picture"),
+                "taken": words.gettext("test picture taken after, ms:"),
             }
         ),
     )
@@ -109,6 +111,7 @@ def in_words(seen: Picture, active: LoadedConfiguration, camera: str, words: Wor
         "key": seen.key,
         "age_s": round(seen.age_s, 1),
         "part": seen.part["part_id"],
+        "is_test": seen.is_test,
         "acquisition": seen.part["acquisition_id"],
         "session": seen.part["session"],
         "why": seen.view["why_no_picture"],

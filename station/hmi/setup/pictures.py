@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from station.live.reading import LiveReader, NoLiveMemory, Publication, split_part
+from station.live.trial_picture import FILE
 
 FIRST_S = 0.5
 """Pictures are made only while somebody looks: whoever begins to look waits this long for the first one."""
@@ -33,6 +34,11 @@ class Picture:
     """Since its part had its result."""
 
     @property
+    def is_test(self) -> bool:
+        """Of a trigger test: it shows no part."""
+        return not self.part["session"]
+
+    @property
     def figures(self) -> Mapping[str, Any] | None:
         """None: not known, from a station of another version."""
         found: Mapping[str, Any] | None = self.view.get("figures")
@@ -44,6 +50,7 @@ class Pictures:
 
     def __init__(self, runtime_dir: Path) -> None:
         self._reader = LiveReader(runtime_dir)
+        self._folder = runtime_dir
         self._lock = threading.Lock()
         self._last: Publication | None = None
 
@@ -54,21 +61,36 @@ class Pictures:
             while True:
                 self._reader.watch()
                 self._last = self._newest()
-                if self._last is not None or time.monotonic() > end:
+                if self._last is not None or (self._folder / FILE).exists() or time.monotonic() > end:
                     break
                 time.sleep(STEP_S)
             last = self._last
-        if last is None:
+        test = self._test_picture()
+        if last is None and test is None:
             return None
         try:
-            part, blobs = split_part(last.payload)
+            key, (part, blobs) = "", ({}, []) if last is None else split_part(last.payload)
+            if last is not None:
+                key = f"{last.start_id}:{last.number}"
+            if test is not None and (not part or test[0]["signalled_ns"] > part["signalled_ns"]):
+                part, blobs = test
+                key = f"test:{part['signalled_ns']}"
         except ValueError as problem:
             raise NoLiveMemory(str(problem)) from problem
         age_s = max(0.0, (time.monotonic_ns() - part["signalled_ns"]) / 1e9)
         for number, view in enumerate(part["views"]):
             if view["camera"] == camera:
-                return Picture(f"{last.start_id}:{last.number}", part, view, blobs[2 * number], age_s)
+                return Picture(key, part, view, blobs[2 * number], age_s)
         return None
+
+    def _test_picture(self) -> tuple[dict[str, Any], list[bytes]] | None:
+        """Of the last trigger test; None: there was none, or its file cannot be read."""
+        try:
+            data = (self._folder / FILE).read_bytes()
+            part, blobs = split_part(data)
+        except (OSError, ValueError):
+            return None
+        return (part, blobs) if time.monotonic_ns() - part["signalled_ns"] >= 0 else None
 
     def _newest(self) -> Publication | None:
         """The newest publication of this start; the one that is known when there is no newer one."""

@@ -61,7 +61,7 @@ function missing(why) {
 function age() {
   if (!known || known.part === undefined) return;
   const seconds = ageAt + (performance.now() - heardAt) / 1000;
-  at("age").textContent = `${words.part} ${known.part} · ${seconds.toFixed(1)} ${words.ago}`;
+  at("age").textContent = `${known.is_test ? words.test : `${words.part} ${known.part}`} · ${seconds.toFixed(1)} ${words.ago}`;
   at("age").classList.toggle("old", seconds > OLD_S);
 }
 
@@ -86,6 +86,39 @@ async function follow() {
   setTimeout(follow, ASK_MS);
 }
 
+// A trigger test, once or again and again; the picture comes the usual way.
+const trial = at("trial");
+
+async function take() {
+  try {
+    const body = new URLSearchParams(new FormData(trial));
+    const reply = await fetch(trial.getAttribute("action"), { method: "POST", body, headers: { accept: "application/json" }, redirect: "manual" });
+    const found = await reply.json();
+    const mine = found.cameras?.[root.dataset.camera];
+    at("trial-said").textContent = found.said || mine.why_no_picture || `${words.taken} ${mine.ms}`;
+    if (!reply.ok) at("again-and-again").checked = false;
+    await ask();
+  } catch {
+    at("trial-said").textContent = words.silent;
+    at("again-and-again").checked = false;
+  }
+  if (at("again-and-again").checked) setTimeout(take, ASK_MS);
+}
+
+// The bar on top knows whether the line is off; only then may a camera be fired.
+function allow() {
+  const off = document.getElementById("line")?.classList.contains("off") ?? false;
+  trial.querySelector("button").disabled = !off;
+  at("again-and-again").disabled = !off;
+}
+
+if (trial) {
+  setInterval(allow, 300);
+  trial.addEventListener("submit", (event) => { event.preventDefault(); take(); });
+  at("again-and-again").addEventListener("change", (event) => { if (event.target.checked) take(); });
+}
+
+document.documentElement.classList.add("scripted");
 at("again").addEventListener("click", () => { course = []; best = 0; });
 setInterval(age, 200);
 follow();

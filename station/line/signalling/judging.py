@@ -15,19 +15,21 @@ from station.line.acquisition.messages import FrameFailed
 from station.line.inspection.joining import failed_view, join, missing_views
 from station.line.signalling.closing import Closing
 from station.line.signalling.desk import Desk
+from station.line.signalling.messages import TriggerTest
 from station.line.signalling.opening import Opening
 from station.line.signalling.view_matching import FrameMessage, MissingView
 from station.results import Decision, Frame, Inspection, Part, Reason, Verdict
 
 
 class Judging:
-    """Owns who gets the frames for teaching. Called by the signalling thread."""
+    """Owns who gets the frames for teaching and those of a trigger test. Called by the signalling thread."""
 
     def __init__(self, desk: Desk, opening: Opening, closing: Closing) -> None:
         self._desk = desk
         self._opening = opening
         self._closing = closing
         self._teach: Callable[[Frame], bool] | None = None
+        self._test: TriggerTest | None = None
 
     # ---- frames -------------------------------------------------------------------------------------------------
 
@@ -44,6 +46,9 @@ class Judging:
 
     def frame(self, message: FrameMessage, now: int) -> None:
         """A frame of any camera finds its part, opens one, or belongs to none."""
+        if self._is_of_test(message, now) and self._test is not None and message.camera in self._test.fires:
+            self._test.took(message)
+            return
         if message.camera != self._desk.views.lead:
             self._follower_frame(message, now)
             return
@@ -62,6 +67,27 @@ class Judging:
         self._teach = sink
         self._desk.condition.collect(True)
 
+    # ---- a picture while off line -------------------------------------------------------------------------------
+
+    def try_trigger(self, test: TriggerTest) -> None:
+        """Fires the cameras once, for whoever sets them up. Refused while a part could come of it."""
+        desk = self._desk
+        if desk.condition.may_signal:
+            test.reply.put("the station is on line: take it off line first")
+        elif not desk.ledger.is_empty:
+            test.reply.put("a part is on its way; try again when it has its result")
+        else:
+            self._test = test
+            for camera in test.fires:
+                desk.ports.fire_camera(camera)
+            test.reply.put("")
+
+    def _is_of_test(self, message: FrameMessage, now: int) -> bool:
+        test, desk = self._test, self._desk
+        if test is None or now > test.until_ns or message.camera not in test.cameras:
+            return False
+        return not desk.condition.may_signal and desk.ledger.is_empty
+
     def _lead_frame(self, part: Part, message: FrameMessage, now: int) -> None:
         self._desk.views.lead_arrived(part.acquisition_id)
         self._take(part, message, now)
@@ -76,6 +102,8 @@ class Judging:
             self._belongs_to_none(message, match.why_not)
 
     def _belongs_to_none(self, message: FrameMessage, why: str) -> None:
+        if self._is_of_test(message, self._desk.clock()) and self._test is not None:
+            self._test.took(message)
         whose = f"camera {message.camera}: " if self._has_several else ""
         found = f"{whose}camera frame triggered at {message.trigger_time_ns} ns"
         self._desk.ports.event("frame_" + why, "warning", found)

@@ -84,6 +84,20 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerTest:
+    """Somebody wants a picture of each camera while the station is off line: frames that make no part."""
+
+    cameras: tuple[str, ...]
+    fires: tuple[str, ...]
+    """Those that are triggered by software; the others are waited for."""
+    until_ns: int
+    took: Callable[[FrameArrived | FrameFailed], None]
+    """Gets each frame; must not block."""
+    reply: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    """Why it is refused; empty: the cameras are fired."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Asks for the state; the stage puts it into `reply`."""
 
@@ -114,6 +128,7 @@ Message = (
     | RaiseFault
     | ClearFault
     | Collect
+    | TriggerTest
     | Ask
     | Stop
 )

@@ -65,6 +65,7 @@ from station.line.signalling.messages import (
     RaiseFault,
     SetOnline,
     Stop,
+    TriggerTest,
     Warn,
 )
 from station.line.signalling.opening import Opening
@@ -220,7 +221,7 @@ class Signalling:
         self._take(message)
         self._turned(self._desk.clock())
 
-    def _take(self, message: Message) -> None:  # noqa: PLR0912  one case a message
+    def _take(self, message: Message) -> None:  # noqa: PLR0912, PLR0915  one case a message
         desk = self._desk
         condition = desk.condition
         self._read_wall_clock()
@@ -267,6 +268,8 @@ class Signalling:
                 self._clear_fault()
             case Collect(sink):
                 self._judging.teach(sink)
+            case TriggerTest():
+                self._judging.try_trigger(message)
             case Ask(reply):
                 reply.put(self._status.snapshot(self._closing.recent))
             case Stop():
