@@ -11,13 +11,13 @@ from rich.table import Table
 
 from station.commands.daemon import challenge_text
 from station.commands.options import add_config_option, add_json_option, ask, print_json, reporting
-from station.configuration import load as config
+from station.commands.records.selecting import place_of
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
 from station.records.challenge_runs import Run, RunVerdict
 from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader
-from station.reports.shifts import Calendar, calendar_of
+from station.reports.shifts import Calendar
 from station.terminal import coloured, console, joined
 
 EXIT_NOT_PASSED = 1
@@ -44,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action("confirm", confirm, "the master part that is asked for is put on")
     action("status", status, "how it stands; exit code 1 when a test is due, runs or failed")
     listing = action("history", history, "all tests with the verdict of every part")
+    listing.set_defaults(records=None)
     listing.add_argument("--newest", type=int, default=20, metavar="N", help="default: %(default)s")
     resetting = action("reset", reset, "maintenance: end a failed test, or one that is under way")
     resetting.add_argument("--who", required=True, metavar="NAME", help="the person who has looked into it")
@@ -80,9 +81,9 @@ def reset(options: argparse.Namespace) -> int:
 
 def history(options: argparse.Namespace) -> int:
     """The tests in the records."""
-    station = config.load_station(options.config)
-    calendar = calendar_of(station.settings.station)
-    with closing(open_reader(station.records_dir)) as connection:
+    place = place_of(options)
+    calendar = place.calendar
+    with closing(open_reader(place.records)) as connection:
         found = runs(connection, options.newest)
     if options.json:
         print_json([_as_json(run, recipe, calendar) for run, recipe in found])

@@ -6,6 +6,7 @@ while the file is half edited.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ else:
 from engines.text_file import text_of
 
 DEFAULT_WORK_DIR = "work"
+_MOST_TRIED = 50
+"""Lines before a mistake in which it may have begun: a string or a list over several lines."""
 CONTROL_SOCKET = "control.sock"
 """In the work folder."""
 
@@ -62,9 +65,48 @@ def resolved(path: Path, file: Path) -> Path:
 
 def control_socket_of(file: Path) -> Path:
     """The control socket of the station that runs with this file. Raises ConfigurationError."""
-    _, data = read_toml(file)
-    section = data.get("station", {})
+    return work_dir_of(file) / CONTROL_SOCKET
+
+
+def work_dir_of(file: Path) -> Path:
+    """The work folder of the station of this file, whatever else is wrong with it. Raises ConfigurationError."""
+    section = station_section_of(file)
     work_dir = section.get("work_dir", DEFAULT_WORK_DIR) if isinstance(section, dict) else None
     if not isinstance(work_dir, str):
         raise ConfigurationError(file, [f"[station] work_dir = {work_dir!r}: must be the path of a folder"])
-    return resolved(Path(work_dir), file) / CONTROL_SOCKET
+    return resolved(Path(work_dir), file)
+
+
+def station_section_of(file: Path) -> Any:
+    """What stands under [station], unchecked; also of a file that is no TOML behind it. Raises ConfigurationError."""
+    try:
+        return read_toml(file)[1].get("station", {})
+    except ConfigurationError:
+        data = _before_the_mistake(file)
+        section = data.get("station")
+        is_whole = isinstance(section, dict) and ("work_dir" in section or list(data)[-1] != "station")
+        if not is_whole:
+            raise
+        return section
+
+
+def _before_the_mistake(file: Path) -> dict[str, Any]:
+    """What the lines before the one that is no TOML say; nothing where that cannot be found out."""
+    try:
+        text = text_of(file.read_bytes())
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        found = re.search(r"at line (\d+)", str(problem))
+    except (OSError, UnicodeDecodeError, RecursionError):
+        return {}
+    else:
+        return {}
+    lines = text.splitlines(keepends=True)
+    last = len(lines) if found is None else int(found[1]) - 1
+    for count in range(last, max(last - _MOST_TRIED, 0), -1):
+        try:
+            whole: dict[str, Any] = tomllib.loads("".join(lines[:count]))
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+        return whole
+    return {}

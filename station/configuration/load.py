@@ -39,6 +39,8 @@ _SHOWN_CHARACTERS = 60
 
 SIMULATED = ("simtl", "viky")
 """Producers of software cameras."""
+RECORDS = "records"
+"""In the work folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class LoadedConfiguration:
 
     @property
     def records_dir(self) -> Path:
-        return self.work_dir / "records"
+        return self.work_dir / RECORDS
 
     @property
     def runtime_dir(self) -> Path:

@@ -14,9 +14,8 @@ from pathlib import Path
 from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, print_json, show
 from station.commands.records.finding import add_part_options, as_json, find_one
 from station.commands.records.label import ROLE
-from station.commands.records.selecting import add_place_options, place_of, reporting
+from station.commands.records.selecting import add_place_options, place_of, reporting, station_of
 from station.commands.records.show import eyes
-from station.configuration.load import load_station
 from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import open_writer
 from station.labels.writing import Labelled, Reviewer
@@ -106,7 +105,8 @@ def _changed(options: argparse.Namespace, change: Change, said: str, *, is_kept:
 def evidence(options: argparse.Namespace) -> int:
     """Writes the file; says what is not there any more."""
     place = place_of(options)
-    name = load_station(options.config).settings.station.name if options.config.exists() else ""
+    station = station_of(options)
+    name = "" if station is None else station.settings.station.name
     source = Source(eyes(options, place), place.labels, place.calendar, name)
     with closing(records.open_reader(place.records)) as connection:
         part = find_one(connection, options, place.calendar, "written")

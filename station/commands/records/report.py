@@ -11,8 +11,7 @@ from pathlib import Path
 
 from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, complain, print_json
 from station.commands.progress import add_progress_option, end, signs_of
-from station.commands.records.selecting import add_place_options, place_of, reporting, selection_of
-from station.configuration.load import load_station
+from station.commands.records.selecting import add_place_options, place_of, reporting, selection_of, station_of
 from station.reports.production.making import WRITERS, Order, make, write
 from station.reports.production.reading import Period
 from station.reports.production.rows import MissingPackage
@@ -57,8 +56,8 @@ def report(options: argparse.Namespace) -> int:
     place, now, signs = place_of(options), time.time(), signs_of(options)
     order = _order(options, place.calendar, now)
     name, deadline_ms = "station", 500.0
-    if options.config.exists():
-        station = load_station(options.config).settings.station
+    if (configuration := station_of(options)) is not None:
+        station = configuration.settings.station
         name, deadline_ms = station.name, float(station.deadline_ms)
     made, parts = make(place.records, order, station=name, deadline_ms=deadline_ms, now=now, on_step=signs)
     in_words = options.progress is None and not options.json

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from station.codes import ReasonCode
 from station.commands.options import BadInput, add_config_option, complain
-from station.configuration.load import ConfigurationError, load_station
+from station.configuration.file import station_section_of, work_dir_of
+from station.configuration.load import RECORDS, ConfigurationError, LoadedConfiguration, load_station
+from station.configuration.model import StationSection
 from station.labels.schema import LabelError, labels_beside
 from station.records.schema import RecordingError
 from station.records.selection import Selection
 from station.reports.shifts import Calendar, TimeError, calendar_of
 from station.results import Verdict
+from station.terminal import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,39 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
 
 
 def place_of(options: argparse.Namespace) -> Place:
-    """Raises ConfigurationError. `--records` alone needs no configuration: the clock is then this computer's."""
+    """Raises ConfigurationError. `--records` alone needs no configuration: the clock is then this computer's.
+
+    A mistake in the configuration takes no command away that reads the records: it is said, and they are where
+    [station] says.
+    """
     if options.records is not None and not options.config.exists():
         return Place(_folder(options.records), Calendar())
-    station = load_station(options.config)
+    try:
+        station = load_station(options.config)
+    except ConfigurationError as problem:
+        calendar = _clock_of(options.config)
+        records = options.records or work_dir_of(options.config) / RECORDS
+        say(f"station: {problem}\nstation: shown without what it sets", error=True)
+        return Place(_folder(records), calendar)
     return Place(_folder(options.records or station.records_dir), calendar_of(station.settings.station))
+
+
+def station_of(options: argparse.Namespace) -> LoadedConfiguration | None:
+    """What the configuration sets, for those who can do without; None: there is none, or it has a mistake."""
+    try:
+        return load_station(options.config) if options.config.exists() else None
+    except ConfigurationError:
+        return None
+
+
+def _clock_of(config: Path) -> Calendar:
+    """Time zone and shifts of a configuration with a mistake elsewhere; else the clock of this computer."""
+    try:
+        section = station_section_of(config)
+        kept = {name: section[name] for name in ("time_zone", "shifts") if name in section}
+        return calendar_of(StationSection.model_validate(kept))
+    except (ConfigurationError, TypeError, ValueError):
+        return Calendar()
 
 
 def selection_of(options: argparse.Namespace, calendar: Calendar) -> Selection:

@@ -17,8 +17,8 @@ from station.commands.records.selecting import (
     place_of,
     reporting,
     selection_of,
+    station_of,
 )
-from station.configuration.load import load_station
 from station.labels.labels import read_labels
 from station.records.schema import open_reader
 from station.records.selection import newest_of
@@ -108,7 +108,7 @@ def sheet(options: argparse.Namespace) -> int:
 
 def eyes(options: argparse.Namespace, place: Place) -> Eyes:
     """With the limits and engines of the configuration, where there is one."""
-    return Eyes(place.records, load_station(options.config) if options.config.exists() else None)
+    return Eyes(place.records, station_of(options))
 
 
 def part_as_json(seen: Seen, place: Place) -> dict[str, Any]:
