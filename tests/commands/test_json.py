@@ -51,6 +51,7 @@ ELSEWHERE = {
     "plc conformance": "tests/system/conformance/test_links.py",
     "plc simulate": "tests/system/test_simulate.py",
     "report": "tests/commands/records/test_report.py",
+    "what-if": "tests/jobs/what_if/test_what_if.py",
     "restore": "below",
     "support-bundle": "below",
     **dict.fromkeys(("teach", "refresh", "evaluate"), "below"),

@@ -13,6 +13,7 @@ from station.jobs.what_if.figures import LISTED
 from station.jobs.what_if.images import NoEngine
 from station.results import Region, Verdict
 from tests.bench.bench import HEIGHT, WIDTH, bad, good
+from tests.commands.test_json import check_keys
 from tests.jobs.what_if.world import World, world
 
 PASS, FAIL, REVIEW = Verdict.PASS, Verdict.FAIL, Verdict.REVIEW
@@ -153,6 +154,9 @@ def test_the_command_says_it_in_words_and_refuses_what_is_wrong(
         assert why in capsys.readouterr().err
     assert cli.main(["what-if", "--set", "decision.reject_score=0.7", "--newest", "0", *config]) == 2
     assert "from 1 to 200000" in capsys.readouterr().err
+    capsys.readouterr()
+    assert cli.main(["what-if", "--set", "decision.reject_score=0.7", "--json", *config]) == 0
+    check_keys("what-if", json.loads(capsys.readouterr().out))
     assert cli.main(["what-if", "--set", "decision.reject_score=0.7", "--progress", "json", *config]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[0]["step"] == "parts"
