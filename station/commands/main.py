@@ -17,7 +17,7 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from station import __version__
 from station.terminal import plain
@@ -82,13 +82,16 @@ class _Parser(argparse.ArgumentParser):
         if unknown:
             options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
             hints = [hint for word in options if (hint := _did_you_mean(word, self._option_string_actions))]
-            self.error(f"unrecognized arguments: {' '.join(map(plain, unknown))}{''.join(hints)}")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(hints)}")
         return known, unknown
+
+    def error(self, message: str) -> NoReturn:
+        super().error(plain(message))  # it repeats what was typed, control characters and all
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             known = [str(choice) for choice in action.choices]
-            said = f'no "{plain(value)}"{_did_you_mean(str(value), known)}; there are: {", ".join(known)}'
+            said = f'no "{value}"{_did_you_mean(str(value), known)}; there are: {", ".join(known)}'
             raise argparse.ArgumentError(action, said)
 
 
@@ -153,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser([command])
     if command and command not in COMMANDS:
         hint = _did_you_mean(command, COMMANDS)
-        parser.error(f'no command "{plain(command)}"{hint}; there are: {", ".join(COMMANDS)}')
+        parser.error(f'no command "{command}"{hint}; there are: {", ".join(COMMANDS)}')
     try:
         try:
             code: int = (options := parser.parse_args(words)).run(options)

@@ -93,19 +93,26 @@ def station_section_of(file: Path) -> Any:
 def _before_the_mistake(file: Path) -> dict[str, Any]:
     """What the lines before the one that is no TOML say; nothing where that cannot be found out."""
     try:
-        text = text_of(file.read_bytes())
-        tomllib.loads(text)
+        raw = file.read_bytes()
+    except OSError:
+        return {}
+    try:
+        text = text_of(raw)
+    except UnicodeDecodeError:  # of an editor with another encoding: most of the file is ASCII all the same
+        text = raw.decode("utf-8", "replace")
+    try:
+        whole: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         found = re.search(r"at line (\d+)", str(problem))
-    except (OSError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
         return {}
     else:
-        return {}
+        return whole
     lines = text.splitlines(keepends=True)
     last = len(lines) if found is None else int(found[1]) - 1
     for count in range(last, max(last - _MOST_TRIED, 0), -1):
         try:
-            whole: dict[str, Any] = tomllib.loads("".join(lines[:count]))
+            whole = tomllib.loads("".join(lines[:count]))
         except (tomllib.TOMLDecodeError, RecursionError):
             continue
         return whole

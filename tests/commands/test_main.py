@@ -208,6 +208,8 @@ def test_an_unknown_command_is_refused_with_the_list(capsys: pytest.CaptureFixtu
         (["counts", "--by", "shft"], 'no "shft", did you mean "shift"?; there are: shift, hour'),
         (["label", "1", "godo"], 'no "godo", did you mean "good"?'),
         (["label", "1", "\x1b[2J"], 'no "\\x1b[2J"; there are: good'),
+        (["parts", "--re=\x1b[2J"], "ambiguous option: --re=\\x1b[2J could match"),
+        (["\x1b[2J"], 'no command "\\x1b[2J"'),
     ],
 )
 def test_a_mistyped_action_option_or_value_gets_a_suggestion(

@@ -51,6 +51,8 @@ def test_a_mistake_before_the_work_folder_is_no_guess(tmp_path: Path) -> None:
     path.write_text('[station]\nname = \nwork_dir = "elsewhere"\n')
     with pytest.raises(ConfigurationError, match="is not valid TOML"):
         control_socket_of(path)
+    path.write_bytes('[station]\nwork_dir = "elsewhere"  # größer\n'.encode("latin-1"))
+    assert control_socket_of(path) == tmp_path / "elsewhere" / "control.sock"
     path.write_text('[station]\nwork_dir = "elsewhere"\nname = \n')
     assert control_socket_of(path) == tmp_path / "elsewhere" / "control.sock"
     path.write_text('[station]\nname = "line 4"\n[plc]\nport = \n')
