@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from engines.cores import usable_cores
+from engines.store.store import HISTORY_FILE
 from station import __version__
 from station.backup.making import BackupError
 from station.configuration import recipes
-from station.configuration.file import ConfigurationError, read_toml
-from station.configuration.load import LoadedConfiguration
+from station.configuration.file import CONTROL_SOCKET, ConfigurationError, read_toml, work_dir_of
+from station.configuration.load import RECORDS, load_station
 from station.control import ControlError, request
 from station.records.schema import SCHEMA_VERSION, RecordingError, open_reader
 from station.terminal import plain
@@ -58,7 +59,36 @@ class Bundle:
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def make_bundle(station: LoadedConfiguration, output: Path, *, hours: float, images: bool, unit: str) -> Bundle:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Where the station of a bundle lies, whatever state its configuration is in: a mistake may be why one is made."""
+
+    path: Path
+    """Of its station.toml."""
+    name: str
+    work_dir: Path
+    engines: Path | None = None
+    """The folder of its engine store, with one of each product in it."""
+    mistake: str = ""
+    """Why the configuration cannot be used; empty: it can."""
+
+    @property
+    def records_dir(self) -> Path:
+        return self.work_dir / RECORDS
+
+
+def subject_of(path: Path) -> Subject:
+    """Of this station.toml. Raises ConfigurationError: it does not even say where the station lies."""
+    try:
+        station = load_station(path)
+    except ConfigurationError as problem:
+        return Subject(path, "station", work_dir_of(path), mistake=str(problem))
+    store = station.settings.engine.store
+    engines = None if store is None else station.resolve(store)
+    return Subject(station.path, station.settings.station.name, station.work_dir, engines)
+
+
+def make_bundle(station: Subject, output: Path, *, hours: float, images: bool, unit: str) -> Bundle:
     """Writes the bundle to `output`, readable for its owner only, whole or not at all. `unit`: of systemd, for the log.
 
     Raises:
@@ -67,7 +97,7 @@ def make_bundle(station: LoadedConfiguration, output: Path, *, hours: float, ima
     if output.exists():
         raise BackupError(f"{output} is there already; name another file, or move it away")
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    bundle = Bundle()
+    bundle = Bundle(missing={"configuration": plain(station.mistake)} if station.mistake else {})
     since_s = time.time() - hours * 3600
     try:
         with unfinished.open("xb") as raw, tarfile.open(fileobj=raw, mode="w:gz") as archive:
@@ -76,7 +106,7 @@ def make_bundle(station: LoadedConfiguration, output: Path, *, hours: float, ima
                 _add(archive, bundle, name, content.encode("utf-8", "backslashreplace"))
             if images:
                 _images(station, archive, bundle, since_s)
-            listing = {"station": station.settings.station.name, "hours": hours, "missing": bundle.missing}
+            listing = {"station": station.name, "hours": hours, "missing": bundle.missing}
             _add(archive, bundle, "bundle.json", _json({**listing, "files": bundle.made}).encode())
         unfinished.rename(output)
     except OSError as problem:
@@ -86,7 +116,7 @@ def make_bundle(station: LoadedConfiguration, output: Path, *, hours: float, ima
     return bundle
 
 
-def _pieces(station: LoadedConfiguration, bundle: Bundle, since_s: float, unit: str) -> Iterator[tuple[str, str]]:
+def _pieces(station: Subject, bundle: Bundle, since_s: float, unit: str) -> Iterator[tuple[str, str]]:
     """Name and text of each file, in which what fails leaves a reason and nothing else out."""
 
     def piece(name: str, make: Callable[[], str]) -> Iterator[tuple[str, str]]:
@@ -96,16 +126,16 @@ def _pieces(station: LoadedConfiguration, bundle: Bundle, since_s: float, unit: 
             bundle.missing[name] = plain(problem)
 
     yield from piece("versions.json", lambda: _json(versions()))
-    yield from piece("status.json", lambda: _json(request(station.control_socket, {"command": "status"})))
+    yield from piece("status.json", lambda: _json(request(station.work_dir / CONTROL_SOCKET, {"command": "status"})))
     folder = recipes.folder_of(station.path)
     for path in [station.path, *(sorted(folder.glob("*.toml")) if folder.is_dir() else [])]:
         name = path.name if path == station.path else f"recipes/{path.name}"
         yield from piece(f"configuration/{plain(name)}", partial(without_secrets, path))
     for table in _TABLES:
         yield from piece(f"records/{table}.jsonl", partial(_rows, station, table, since_s))
-    if station.engine_store is not None:
-        history = station.engine_store.parent / "history.jsonl"
-        yield from piece("engines/history.jsonl", lambda: plain(history.read_text("utf-8", "backslashreplace")))
+    for history in [] if station.engines is None else sorted(station.engines.glob(f"*/{HISTORY_FILE}")):
+        name = f"engines/{plain(history.parent.name)}/{HISTORY_FILE}"
+        yield from piece(name, partial(_text_of, history))
     yield from piece("log.txt", lambda: _log(unit, since_s))
 
 
@@ -148,7 +178,11 @@ def _secrets(value: Any, *, is_secret: bool = False) -> Iterator[str]:
         yield from (line for line in (value, *value.splitlines()) if len(line) >= SHORTEST_SECRET)
 
 
-def _rows(station: LoadedConfiguration, table: str, since_s: float) -> str:
+def _text_of(file: Path) -> str:
+    return plain(file.read_text("utf-8", "backslashreplace"))
+
+
+def _rows(station: Subject, table: str, since_s: float) -> str:
     """One JSON object a line, oldest first."""
     recent = "part IN (SELECT id FROM parts WHERE wall_time >= ?)" if table == "views" else "wall_time >= ?"
     query = f"SELECT * FROM {table} WHERE {recent} ORDER BY rowid DESC LIMIT {MOST_ROWS}"
@@ -176,7 +210,7 @@ def _log(unit: str, since_s: float) -> str:
     return plain(done.stdout.decode("utf-8", "backslashreplace"))
 
 
-def _images(station: LoadedConfiguration, archive: tarfile.TarFile, bundle: Bundle, since_s: float) -> None:
+def _images(station: Subject, archive: tarfile.TarFile, bundle: Bundle, since_s: float) -> None:
     query = (
         "SELECT image_path, map_path FROM views JOIN parts ON views.part = parts.id "
         "WHERE parts.wall_time >= ? AND image_path IS NOT NULL ORDER BY views.id DESC"

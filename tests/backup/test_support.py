@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from engines.store.store import EngineStore
 from station.backup.making import BackupError
-from station.backup.support import make_bundle, without_secrets
+from station.backup.support import make_bundle, subject_of, without_secrets
 from station.commands.main import main
 from station.configuration.load import load
 from station.line.recording.stage import Recorder, RecorderSettings
+from tests.bench.engines.small_engine import write_small_engine
 
 pytestmark = pytest.mark.system  # journalctl is a process
 
@@ -65,7 +67,7 @@ def test_a_bundle_of_a_station_that_does_not_run_holds_what_there_is_and_names_t
 
 
 def test_what_others_wrote_is_text(station: Path, tmp_path: Path) -> None:
-    make_bundle(load(station), tmp_path / "bundle.tar.gz", hours=1, images=False, unit="no-such-unit")
+    make_bundle(subject_of(station), tmp_path / "bundle.tar.gz", hours=1, images=False, unit="no-such-unit")
     for name, content in contents(tmp_path / "bundle.tar.gz").items():
         assert b"\x1b" not in content, name
     assert b"[/x]" in contents(tmp_path / "bundle.tar.gz")["records/events.jsonl"]
@@ -74,8 +76,8 @@ def test_what_others_wrote_is_text(station: Path, tmp_path: Path) -> None:
 def test_only_the_hours_asked_for_are_in_it(station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     later_s = time.time() + 7200
     monkeypatch.setattr("time.time", lambda: later_s)
-    make_bundle(load(station), tmp_path / "one.tar.gz", hours=1, images=False, unit="x")
-    make_bundle(load(station), tmp_path / "three.tar.gz", hours=3, images=False, unit="x")
+    make_bundle(subject_of(station), tmp_path / "one.tar.gz", hours=1, images=False, unit="x")
+    make_bundle(subject_of(station), tmp_path / "three.tar.gz", hours=3, images=False, unit="x")
     assert contents(tmp_path / "one.tar.gz")["records/events.jsonl"] == b""
     assert b"hello" in contents(tmp_path / "three.tar.gz")["records/events.jsonl"]
 
@@ -99,8 +101,8 @@ def test_images_are_in_it_only_when_asked_for_and_none_from_outside(station: Pat
                 [camera, path],
             )
         database.commit()
-    make_bundle(load(station), tmp_path / "without.tar.gz", hours=1, images=False, unit="x")
-    bundle = make_bundle(load(station), tmp_path / "with.tar.gz", hours=1, images=True, unit="x")
+    make_bundle(subject_of(station), tmp_path / "without.tar.gz", hours=1, images=False, unit="x")
+    bundle = make_bundle(subject_of(station), tmp_path / "with.tar.gz", hours=1, images=True, unit="x")
     assert "records/images/1.png" not in contents(tmp_path / "without.tar.gz")
     assert len(contents(tmp_path / "without.tar.gz")["records/views.jsonl"].splitlines()) == 2
     assert contents(tmp_path / "with.tar.gz")["records/images/1.png"] == b"pixels"
@@ -138,7 +140,7 @@ user = "s3cret-8"
 def test_a_file_that_is_no_toml_is_left_out_and_named(station: Path, tmp_path: Path) -> None:
     loaded = load(station)
     (station.parent / "recipes" / "flange.toml").write_text('password = "half edited\n')
-    bundle = make_bundle(loaded, tmp_path / "bundle.tar.gz", hours=1, images=False, unit="x")
+    bundle = make_bundle(subject_of(loaded.path), tmp_path / "bundle.tar.gz", hours=1, images=False, unit="x")
     assert "not valid TOML" in bundle.missing["configuration/recipes/flange.toml"]
 
 
@@ -146,9 +148,9 @@ def test_a_bundle_replaces_nothing_and_leaves_nothing_half_done(station: Path, t
     there = tmp_path / "there"
     there.write_text("mine")
     with pytest.raises(BackupError, match="is there already"):
-        make_bundle(load(station), there, hours=1, images=False, unit="x")
+        make_bundle(subject_of(station), there, hours=1, images=False, unit="x")
     with pytest.raises(BackupError, match="No such file"):
-        make_bundle(load(station), tmp_path / "nowhere" / "b.tar.gz", hours=1, images=False, unit="x")
+        make_bundle(subject_of(station), tmp_path / "nowhere" / "b.tar.gz", hours=1, images=False, unit="x")
     assert there.read_text() == "mine"
 
 
@@ -157,3 +159,25 @@ def test_hours_that_cannot_be(hours: str, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         main(["support-bundle", "--hours", hours])
     assert "at most 168" in capsys.readouterr().err or hours == "x"
+
+
+def test_a_mistake_in_the_configuration_is_no_reason_to_have_no_bundle(station: Path, tmp_path: Path) -> None:
+    """It may be why one is made."""
+    station.write_text(CONFIG + "[decison]\nlimit = 1\n")
+    bundle = make_bundle(subject_of(station), tmp_path / "bundle.tar.gz", hours=1, images=False, unit="x")
+    assert "decison" in bundle.missing["configuration"]
+    found = contents(tmp_path / "bundle.tar.gz")
+    assert b"decison" in found["configuration/station.toml"]
+    assert b"hello" in found["records/events.jsonl"]
+
+
+def test_the_history_of_every_product_is_in_it(station: Path, tmp_path: Path) -> None:
+    """It was looked for beside the products, where there is none."""
+    station.write_text(CONFIG + '[engine]\nstore = "engines"\n')
+    engine = write_small_engine(tmp_path / "engine", width=64, height=64)
+    for product in ("flange", "disc"):
+        EngineStore(tmp_path / "engines" / product).add(engine, why=f"first {product}")
+    make_bundle(subject_of(station), tmp_path / "bundle.tar.gz", hours=1, images=False, unit="x")
+    found = contents(tmp_path / "bundle.tar.gz")
+    for product in ("flange", "disc"):
+        assert f"first {product}".encode() in found[f"engines/{product}/history.jsonl"]

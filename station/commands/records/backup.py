@@ -10,7 +10,7 @@ from pathlib import Path
 
 from station.backup.making import BackupError, make
 from station.backup.restoring import restore
-from station.backup.support import make_bundle
+from station.backup.support import make_bundle, subject_of
 from station.commands.options import add_config_option, add_json_option, calendar_at, print_json, reporting
 from station.configuration.file import ConfigurationError
 from station.configuration.load import load_station
@@ -81,9 +81,9 @@ def hours(text: str) -> float:
 
 def support_bundle(options: argparse.Namespace) -> int:
     """Makes a bundle and says what it holds and what could not be had."""
-    station = load_station(options.config)
-    name = station.settings.station.name.replace("/", "-")
-    stamp = calendar_of(station.settings.station).stamp(time.time())
+    station = subject_of(options.config)
+    name = station.name.replace("/", "-")
+    stamp = calendar_at(options.config).stamp(time.time())
     output = options.file or Path(f"support-{name}-{stamp}.tar.gz")
     bundle = make_bundle(station, output, hours=options.hours, images=options.images, unit=options.unit)
     if options.json:
