@@ -29,6 +29,8 @@ STATUS = {
     "online": True, "error_code": 0, "offline_code": 0, "warning_codes": [], "engine_id": "e" * 64, "runtime": "onnx",
     "cameras": {"top": {"state": "streaming", "detail": ""}}, "in_flight": 1, "plan": {"phase": "idle"}, "refused": "",
     "records": {"ok": True, "waiting": 0, "oldest_s": 0.0, "lost": 0},
+    "monitoring": {"state": "watching", "learned": 1.0, "standing": [], "streams": [
+        {"name": "grey: <b>top", "learned": 1.0, "changed": True, "detail": "normal 117 to 122, now 100"}]},
 }  # fmt: skip
 HAPPENED = Happened([20.0] * 99 + [400.0], 0, 100, 1, [])
 WELL = Look(1.0, STATUS, "", 0.1, HAPPENED, "", Disk(50 * 10**9, 100 * 10**9))
@@ -55,6 +57,8 @@ def test_a_station_that_does_well_needs_nobody() -> None:
         ({"cameras": {"top": {"state": "down", "detail": "no link"}}}, "Camera top", "bad", "down: no link"),
         ({"engine_id": ""}, "Engine", "bad", "none"),
         ({"in_flight": 8}, "Parts in flight", "act", "8 / 8"),
+        ({"monitoring": {"state": "off"}}, "Watching for drift", "act", "off"),
+        ({"monitoring": {"state": "changed", "standing": ["darker"]}}, "Watching for drift", "act", "darker"),
         ({"refused": "engine 3: no"}, "Last change", "act", "engine 3: no"),
         ({"plan": {"phase": "failed", "detail": "no GPU"}}, "Plan", "bad", "no GPU"),
         (
@@ -119,6 +123,8 @@ def test_health_of_a_station_that_runs(pages: Pages, daemon: Daemon) -> None:
     text = pages.client("integrator").get("/health").text
     assert text.index("Warning") < text.index("Camera top")
     assert "&lt;script&gt;x" in text
+    assert "grey: &lt;b&gt;top" in text
+    assert "normal 117 to 122, now 100" in text
     assert look(pages.site).status is not None
 
 

@@ -34,6 +34,7 @@ def lines_of(seen: Look, settings: Configuration, words: Words) -> list[Line]:
         *_cameras(seen, words),
         *_plc(seen, settings, words),
         *_engine(seen, words),
+        *_drift(seen, words),
         *_queue(seen, settings, words),
         *_latency(seen, settings, words),
         *_records(seen, words),
@@ -111,6 +112,24 @@ def _engine(seen: Look, words: Words) -> Iterator[Line]:
         yield Line(words.gettext("Plan"), f"{plan.get('step')} {plan.get('done')}/{plan.get('total')}", "act")
     elif plan.get("phase") == "failed":
         yield Line(words.gettext("Plan"), str(plan.get("detail")), "bad")
+
+
+def _drift(seen: Look, words: Words) -> Iterator[Line]:
+    """What has changed stands among the warnings, with what to do; here stands whether anything watches."""
+    name = words.gettext("Watching for drift")
+    state: Mapping[str, Any] = (seen.status or {}).get("monitoring") or {}
+    match state.get("state"):
+        case None:
+            yield Line(name, words.gettext("not known"), "unknown")
+        case "off":
+            yield Line(name, words.gettext("off ([monitoring] enabled)"), "act")
+        case "learning":
+            learned = words.gettext("learns what is normal: %(share)s %%") % {"share": f"{100 * state['learned']:.0f}"}
+            yield Line(name, learned, "good")
+        case "watching":
+            yield Line(name, words.gettext("as it was learned"), "good")
+        case _:
+            yield Line(name, "; ".join(map(str, state.get("standing", ()))), "act")
 
 
 def _queue(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:

@@ -43,6 +43,7 @@ def health(request: Request) -> Response:
         problem=problem,
         lines=lines_of(seen, settings, words_of(request)),
         events=[] if seen.happened is None else seen.happened.events,
+        streams=((seen.status or {}).get("monitoring") or {}).get("streams", []),
         at=site.calendar.clock(seen.at),
         **tabs_of(request),
     )
