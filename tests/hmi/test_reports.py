@@ -7,10 +7,16 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
 from station.hmi.pages import reports
+from station.hmi.report_words import said
+from station.hmi.words import languages
+from station.reports.production.figures import figures_of
+from station.reports.production.making import CAMERA_NOTE
+from station.reports.production.reading import Parts, Said, Word
 from tests.bench.browser import visitor
 from tests.bench.pages import COOKIE, Client, Pages
 from tests.bench.sample_parts import WALL_TIME
@@ -18,6 +24,8 @@ from tests.bench.slow_work import slow_work
 from tests.bench.waiting import wait_for
 
 SINCE, UNTIL = "2027-01-15T08:00Z", "2027-01-15T10:00Z"
+UNCHANGED = r"kappa|Wilson|Clopper-Pearson|bootstrap|p50|p95|p99|max|ms|s$|[0-9.,%() -]|\[review\] \w+"
+"""What is the same in every language."""
 EVIL = "<script>alert(1)</script>"
 
 
@@ -120,3 +128,26 @@ def test_who_leaves_comes_back_to_the_same_work(
         page.get_by_role("button", name="Make").click()
         page.get_by_role("button", name="Give up").click()
         expect(page.locator("#work")).to_contain_text("given up by operator")
+
+
+def test_every_sentence_of_a_report_has_a_german_one(pages: Pages) -> None:
+    parts = Parts(
+        wall_time=np.arange(40.0), signalled_ms=np.full(40, 20.0), verdict=np.array(["PASS"] * 30 + ["FAIL"] * 10),
+        late=np.zeros(40, np.bool_), key=[("s1", n) for n in range(40)], part_id=list(range(40)), recipe=["r"] * 40,
+        engine_id=["e"] * 40, score=np.zeros(40),
+    )  # fmt: skip
+    good, bad = Word("good", None, None), Word("defective", None, None)
+    keys = [("s1", n) for n in range(40)]
+    words = dict.fromkeys(keys[:30], good) | dict.fromkeys(keys[30:], bad)
+    known = Said(words, set(keys), [60.0, 90.0], 120.0, 40, 3, [], [("good", "good"), ("good", "defective")] * 4)
+    nobody = Said({}, set(), [], 0.0, 0, 0, [], [])
+    german = languages()["de"]
+    for said_by in (known, nobody):
+        for figure in figures_of(parts, said_by, 2, deadline_ms=500.0, hours=8.0):
+            for text in (figure.value, figure.interval, figure.of, figure.how):
+                for piece in re.split(r"[;,] ", text):
+                    is_name = re.sub(UNCHANGED, "", piece) == ""
+                    assert is_name or said(text, german) != text, (figure.name, piece)
+                    assert is_name or piece not in said(text, german).split("; "), (figure.name, piece)
+    assert said(CAMERA_NOTE, german) != CAMERA_NOTE
+    assert said("<b>name of others</b>", german) == "<b>name of others</b>"

@@ -13,6 +13,7 @@ from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
 from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
+from station.hmi.report_words import PHRASES
 from station.hmi.words import LOCALE, chosen, languages
 from station.jobs.refresh_selection import Group
 from station.line.acquisition.messages import CameraState
@@ -35,7 +36,7 @@ OF_VALUES = {
     "Engine", "Good parts rejected", "of those labelled good", "Good parts in review", "Labelled defects that pass",
     "AUROC", "in order", "look at it", "wrong", "it does not answer", "deadline",
     *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
-    *(run.value for run in RunVerdict),
+    *(run.value for run in RunVerdict), *PHRASES,
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from station.hmi import queries
 from station.hmi.guard import field, inside
 from station.hmi.rendering import page, person_of, site_of, words_of
+from station.hmi.report_words import said
 from station.hmi.work import WorkRefused
 from station.reports.production.charts import defect_map, pareto, trend
 from station.reports.production.figures import LISTED
@@ -111,6 +112,7 @@ def report(request: Request) -> Response:
         files=FILES,
         span=span(found, calendar),
         listed=LISTED,
+        said=lambda text: said(text, words_of(request)),
         pareto=Markup(pareto(found.pareto).svg()) if found.pareto else "",  # ElementTree has escaped their texts
         trend=Markup(trend(found.trend, calendar).svg()),
         maps=[(camera, Markup(defect_map(centres).svg())) for camera, centres in found.centres.items() if centres],
