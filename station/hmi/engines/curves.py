@@ -42,8 +42,8 @@ def drawn(detection: Detection, contrast: str) -> str:
         y = _TOP + 12 + 24 * number
         drawing.rectangle(_RIGHT + 12, y - 6, 14, 4, colour)
         drawing.text((_RIGHT + 32, y), label, size=11, colour=INK)
-        at = sizes[min(_STEPS, 4 + 6 * number)]  # each number at another size, where the lines lie apart
-        x, height = place(at, _share(one.review, at))
+        size = sizes[min(_STEPS, 4 + 6 * number)]  # each number at another size, where the lines lie apart
+        x, height = place(size, _share(one.review, size))
         drawing.text((x - 3, height - 4), str(number + 1), size=11, colour=colour, bold=True)
     return drawing.svg()
 
