@@ -28,7 +28,7 @@ from station.daemon.change_record import ChangeRefused, check_features
 from station.jobs.engine_questions import open_question
 from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.schema import RecordingError
-from station.terminal import coloured, console
+from station.terminal import coloured, console, say
 
 _BAD_INPUT = (ConfigurationError, ControlError, EngineError, RecordingError, LimitsError, SelectionError)
 SHOWN = ("recipe", "engine", "decision", "quality", "cameras", "views", "reject", "challenge")
@@ -66,6 +66,9 @@ def list_recipes(options: argparse.Namespace) -> int:
     rows = [_row(station, name, in_force) for name in recipes.names(recipes.folder_of(station.path))]
     if options.json:
         print_json(rows)
+        return 0
+    if not rows:
+        say(f"there are no recipes in {recipes.folder_of(station.path)}: {station.path} is the only one")
         return 0
     table = Table("number", "name", "", "description", "checksum", title=f"recipes of {station.path}")
     for row in rows:

@@ -72,7 +72,7 @@ def _done(accounts: Accounts, options: argparse.Namespace) -> int:
         case "list":
             people = accounts.users()
             lines = [f"{one_line(user.name)}: {', '.join(user.roles)}; {user.state}" for user in people]
-            show(options, [_as_json(user) for user in people], *lines)
+            show(options, [_as_json(user) for user in people], *(lines or ["nobody has an account yet"]))
         case "add":
             code = accounts.invite(options.name, roles, by, via=VIA)
             said = f"{options.name} chooses a password on the page /welcome with the code {code}, within seven days"
