@@ -151,28 +151,32 @@ def learn(
         for fold, model in enumerate(models):
             model.known_defects = joined.of_folds[fold] if joined.of_folds else None
             on_model(model, kept[cells.folds == fold])
-    in_groups = np.argsort(held_out.groups, kind="stable")  # copies of one part count as neighbours, so as fewer
-    in_groups = in_groups[joined.usable[in_groups]]
+    aside = _set_aside(refinement, indices, known_bad, lambda images: twin_groups(features, images))
+    in_groups, groups = _in_groups(kept, held_out.groups, joined.usable, aside)
     budgets = options.false_reject_budget, options.review_budget
+
+    def sample(held_out: CrossFit) -> tuple[Scores, Scores]:
+        image_scores, maps = score(detector, features, aside)
+        peaks = np.concatenate([held_out.map_peaks, maps.max(axis=(1, 2), initial=-np.inf)])
+        return np.concatenate([held_out.image_scores, image_scores])[in_groups], peaks[in_groups]
 
     def limits(held_out: CrossFit, defective: Scores) -> Calibration:
         return calibrate(
-            held_out.image_scores[in_groups],
-            held_out.map_peaks[in_groups],
+            *sample(held_out),
             *budgets,
             defective_scores=defective if len(defective) else None,
             is_dirty=refinement.dirt_share > 0 or weights is not None,
         )
 
-    calibration = limits(joined.held_out, joined.labelled)
-    known_defects = None
-    if len(joined.labelled):
-        known_defects = record_of(joined, held_out, limits(held_out, joined.labelled_before), calibration)
     found_kinds = kinds_of(cells, joined.head, known_bad, kinds or {}, joined.groups)
-    detector.known_defects, held_out = joined.head, joined.held_out
+    before = limits(held_out, joined.labelled_before) if len(joined.labelled) else None
+    detector.known_defects = joined.head
+    calibration = limits(joined.held_out, joined.labelled)
+    known_defects = None if before is None else record_of(joined, held_out, before, calibration)
+    held_out = joined.held_out
     prices = price_list(
-        held_out.image_scores[in_groups],
-        held_out.groups[in_groups],
+        sample(held_out)[0],
+        groups,
         *budgets,
         defective_scores=joined.labelled if len(known_bad) else None,
     )
@@ -185,6 +189,36 @@ def learn(
     return Learned(
         refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds
     )
+
+
+def _set_aside(
+    refinement: Refinement, indices: Indices, known_bad: Indices, twins: Callable[[Indices], Indices]
+) -> Indices:
+    """Images that were not learned although the data count as clean: good ones that are rare, as far as anybody knows.
+
+    The limits count them, or the promise would hold for all but the rarest good parts. A possible variant has a promise
+    of its own, and twins of known-bad images may show the same defect.
+
+    Args:
+        twins: see `twin_groups`.
+    """
+    if refinement.dirt_share > 0:
+        return indices[:0]
+    asked = np.concatenate([*refinement.variants, refinement.kept[:0]])
+    aside = np.setdiff1d(indices[np.setdiff1d(refinement.removed, asked)], known_bad)
+    groups = twins(np.concatenate([known_bad, aside]))
+    return aside[~np.isin(groups[len(known_bad) :], groups[: len(known_bad)])]
+
+
+def _in_groups(kept: Indices, groups: Indices, usable: NDArray[np.bool_], aside: Indices) -> tuple[Indices, Indices]:
+    """Positions in `kept` and then `aside` of the images that limits are drawn from, and the part of each.
+
+    In the order of capture, but copies of one part side by side: they count as neighbours, so as fewer.
+    """
+    parts = np.concatenate([kept[groups], aside])
+    order = np.argsort(parts, kind="stable")
+    order = order[np.concatenate([usable, np.ones(len(aside), np.bool_)])[order]]
+    return order, parts[order]
 
 
 class FeatureJudge:

@@ -93,6 +93,19 @@ def test_only_the_images_given_are_used_and_positions_are_theirs() -> None:
     assert len(learned.refinement.kept) == 57
 
 
+def test_what_is_set_aside_of_clean_data_counts_in_the_limits() -> None:
+    """One image in sixty leaves: rare, as far as anybody knows good, and no reason for limits that are too tight."""
+    values = cells(COUNT)
+    values[20, 1, 2] += 9
+    learned = learn(CellDetector(), cached(values), ALL, options())
+    assert learned.refinement.removed.tolist() == [20]
+    assert learned.refinement.dirt_share == 0
+    assert len(learned.held_out.image_scores) == COUNT - 1
+    assert learned.calibration.holdout_count == COUNT
+    known_bad = learn(CellDetector(), cached(values), ALL, options(known_bad=frozenset({20})))
+    assert known_bad.calibration.holdout_count == COUNT - 1
+
+
 VARIANT = np.array([3, 11, 19, 27, 35, 43, 50, 58])
 
 
