@@ -1,12 +1,15 @@
 """Rotation pretext: is it still clear which way up each place of the part is?
 
 A classifier learns which of four turns was applied to a good image [1]; on something that is not like the good ones it
-is less sure, and the log-probability of the turn that was applied is the score [2]. No defect is needed to learn it.
+is less sure, and how far the turn that was applied is ahead of the next is the score, after [2]. No defect is needed to
+learn it.
 
 Where this differs from the papers, and why:
 
 * The features are frozen and the classifier is a linear discriminant in closed form, with class means per location and
   one covariance: seconds in place of a training from scratch, and there is a map.
+* The score of [2] is the log-probability of the right turn. On parts whose way up is clear it is 0 in all images to the
+  last bit, and no limit can be drawn from that. The lead in logits goes on where the probability has reached 1.
 * A frame that is not square cannot be turned by a quarter: then the four are the flips of the frame and their product.
 
 References:
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from engines.bundle.manifest import InputSpec, MapScore
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
@@ -112,22 +116,37 @@ class RotationDetector(Detector):
         return (surprise * weights).sum() / weights.sum().clamp_min(1)
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
-        """See `Detector.score`: mean negative log-probability of the four turns at each cell, and of the hottest."""
+        """See `Detector.score`: by how much the right one of the four turns is behind, mean at each cell, and of the
+        hottest."""
+        logits = self._logits(features)
+        behind = torch.stack(
+            [
+                torch.cat([logits[..., turn, :turn], logits[..., turn, turn + 1 :]], dim=-1).amax(dim=-1)
+                - logits[..., turn, turn]
+                for turn in range(TURNS)
+            ],
+            dim=-1,
+        )
         # The reshape changes nothing; it writes the size into the exported graph.
-        surprise = self._surprise(features).reshape(-1, *self._map_size)
-        return self.hottest(surprise), surprise
+        anomaly_map = behind.mean(dim=-1).permute(2, 0, 1).reshape(-1, *self._map_size)
+        return self.hottest(anomaly_map), anomaly_map
 
     def positive(self, image_score: Tensor) -> Tensor:
-        """See `Detector.positive`: surprises are."""
-        return image_score
+        """See `Detector.positive`: about the surprise, which is never negative."""
+        return functional.softplus(image_score).clamp_min(MIN_SURPRISE)
 
-    def _surprise(self, features: Features) -> Tensor:
-        """(n, rows, columns)."""
+    def _logits(self, features: Features) -> Tensor:
+        """(rows, columns, n, turns, turns): of the turn that was applied, for each that could have been."""
         centred = features["turned"] - self.mean
         # For each location one product: (n * turns, dim) x (dim, turns).
         by_location = centred.permute(2, 3, 0, 1, 4).reshape(*self._map_size, -1, self.dim)
         logits = by_location @ self.direction + self.offset.unsqueeze(2)
-        chances = torch.log_softmax(logits, dim=-1).reshape(*self._map_size, -1, TURNS, TURNS)
+        shaped: Tensor = logits.reshape(*self._map_size, -1, TURNS, TURNS)
+        return shaped
+
+    def _surprise(self, features: Features) -> Tensor:
+        """(n, rows, columns): mean negative log-probability of the right turn."""
+        chances = torch.log_softmax(self._logits(features), dim=-1)
         right = torch.stack([chances[..., turn, turn] for turn in range(TURNS)], dim=-1)
         return (-right.mean(dim=-1)).clamp_min(MIN_SURPRISE).permute(2, 0, 1)
 

@@ -47,7 +47,7 @@ class Round:
     indices: Indices
     """Images that were scored, ascending."""
     scores: Scores
-    """Their scores on the detector's own scale."""
+    """Their scores on the detector's own scale; in the last rounds of `auto` on very dirty data their oddness."""
     limit: float
     """What scored above this left (unless protected or capped)."""
     removed: Indices
@@ -71,7 +71,7 @@ class Refinement:
     """Of all images; None: every cell of every kept image is learned."""
     final_scores: Scores
     """Of all images by the last models, each unseen by the model that scored it where the method knows such; `none`
-    scores nothing (0)."""
+    scores nothing (0). On the scale of the last round."""
     final_limit: float
     capped: bool
     """More images were above the limit than may be removed."""

@@ -71,6 +71,18 @@ def test_turns_that_can_be_told_apart_do_not_surprise() -> None:
     assert (maps.flatten(1).argmax(dim=1) == 1 * detector.map_size[1] + 2).all()
 
 
+def test_scores_differ_where_every_turn_is_certain() -> None:
+    """The probability of the right turn is 1 in all images, and a limit needs scores that differ."""
+    detector = RotationDetector(SPEC)
+    centres = 50 * random_cells(1, 4, 1, detector.dim, seed=5)[0, :, 0]
+    noise = torch.randn(30, 4, *detector.map_size, detector.dim, generator=torch.Generator().manual_seed(6))
+    turned = noise + centres[None, :, None, None]
+    detector.initialise({"turned": turned[:20]})
+    scores, _ = detector.score({"turned": turned[20:]})
+    assert detector.loss({"turned": turned[20:]}) < 1e-5
+    assert len(scores.unique()) == len(scores)
+
+
 def test_what_is_learned_by_contrast_is_the_same_every_time_and_pushes_apart() -> None:
     detector = ContrastiveDetector(SPEC, bank_size=50)
     patches = random_cells(10, *detector.map_size, 192, seed=7)
