@@ -17,6 +17,8 @@ _TABLES: Mapping[str, Mapping[Any, CodeText]] = {
     "warning_code": WARNINGS,
     "reason_code": REASONS,
 }
+_STATES = ("", "Preoperational", "Halted", "Error", "Initialized", "Ready", "SingleExecution", "ContinuousExecution")
+"""Of OPC 40100-1, as its standard spells them."""
 _VERDICTS = {1: "PASS", 2: "FAIL", 3: "REVIEW", 4: "ERROR"}
 
 
@@ -47,16 +49,14 @@ def _row(point: Point, value: Any, writes: bool, words: Words) -> dict[str, Any]
 def _in_words(attribute: str, value: Any, words: Words) -> str:
     if attribute in _TABLES:
         return _of_table(_TABLES[attribute], int(value), words)
-    match attribute:
-        case "result":
-            return words.gettext(_VERDICTS[int(value)]) if int(value) in _VERDICTS else ""
-        case "latency":
-            return f"{value / 10:.1f} ms"
-        case "defect_area":
-            return f"{value / 1000:.3f} mm²"
-        case "engine_id" | "config_checksum" | "recipe_checksum":
-            return f"{int(value):08x}"
-    return ""
+    said = {
+        "result": lambda: words.gettext(_VERDICTS[int(value)]) if int(value) in _VERDICTS else "",
+        "state": lambda: _STATES[int(value)] if 0 <= int(value) < len(_STATES) else "",
+        "latency": lambda: f"{value / 10:.1f} ms",
+        "defect_area": lambda: f"{value / 1000:.3f} mm²",
+        **dict.fromkeys(("engine_id", "config_checksum", "recipe_checksum"), lambda: f"{int(value):08x}"),
+    }.get(attribute)
+    return said() if said is not None else ""
 
 
 def _of_table(table: Mapping[Any, CodeText], code: int, words: Words) -> str:
