@@ -30,8 +30,8 @@ HANG_S = 1.0
 STUCK_S = 60.0
 """Of the clock: an input that waits for ever."""
 MOST_PROBLEMS = 20
-_PLACE = struct.Struct("<Qd")
-"""Number of the input, and when it began (monotonic)."""
+PLACE = struct.Struct("<Qdd")
+"""Number of the input, when it began (monotonic), and the processor's time of its process by then, in s."""
 
 
 @dataclass(slots=True)
@@ -53,10 +53,10 @@ def input_of(seed: int, target: str, number: int) -> random.Random:
 def work(target: str, first: int, last: int, seed: int, place: Path) -> Result:
     """Inputs `first` to `last` (not included), in this process; where it is stands in the file `place`."""
     result, outcomes = Result(), Counter[str]()
-    with place.open("r+b") as file, mmap.mmap(file.fileno(), _PLACE.size) as shared, TARGETS[target][0]() as one:
+    with place.open("r+b") as file, mmap.mmap(file.fileno(), PLACE.size) as shared, TARGETS[target][0]() as one:
         for number in range(first, last):
-            _PLACE.pack_into(shared, 0, number, time.monotonic())
             began = time.process_time()
+            PLACE.pack_into(shared, 0, number, time.monotonic(), began)
             try:
                 outcomes[one(input_of(seed, target, number))] += 1
             except Exception:  # noqa: BLE001  this is what is looked for
@@ -101,7 +101,7 @@ def _load(state: Path, seed: int) -> dict[str, Result]:
 def _chunk(name: str, result: Result, count: int, seed: int, place: Path) -> None:
     """Adds what the next inputs did; of a process that dies, the one that killed it is a problem."""
     first, began_s = result.inputs, time.monotonic()
-    place.write_bytes(_PLACE.pack(first, time.monotonic()))
+    place.write_bytes(PLACE.pack(first, time.monotonic(), 0.0))
     process = subprocess.Popen(
         [
             sys.executable,
@@ -126,8 +126,8 @@ def _chunk(name: str, result: Result, count: int, seed: int, place: Path) -> Non
             output = process.communicate(timeout=5.0)[0]
             break
         except subprocess.TimeoutExpired:
-            _, since_s = _PLACE.unpack(place.read_bytes()[: _PLACE.size])
-            if time.monotonic() - since_s > STUCK_S:
+            _, since_s, cpu_s = PLACE.unpack(place.read_bytes()[: PLACE.size])
+            if time.monotonic() - since_s > STUCK_S and not _is_starved(process.pid, cpu_s):
                 stuck = True
                 process.send_signal(signal.SIGKILL)
     result.seconds = round(result.seconds + time.monotonic() - began_s, 1)
@@ -138,8 +138,20 @@ def _chunk(name: str, result: Result, count: int, seed: int, place: Path) -> Non
         result.problems += done.problems
         result.longest_cpu_ms = max(result.longest_cpu_ms, done.longest_cpu_ms)
         return
-    number, _ = _PLACE.unpack(place.read_bytes()[: _PLACE.size])
+    number, _, _ = PLACE.unpack(place.read_bytes()[: PLACE.size])
     what = f"waited for more than {STUCK_S:.0f} s" if stuck else f"ended its process with {process.returncode}"
     result.problems.append(f"{name} {number}: {what}")
     result.outcomes["of a process that ended"] = result.outcomes.get("of a process that ended", 0) + number + 1 - first
     result.inputs = number + 1
+
+
+def _is_starved(pid: int, cpu_s: float) -> bool:
+    """It would run if the machine let it: at the lowest priority a busy one may not for minutes.
+
+    `cpu_s`: what its process had taken when the input began.
+    """
+    with contextlib.suppress(OSError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        taken_s = (int(fields[10]) + int(fields[11])) / os.sysconf("SC_CLK_TCK")
+        return state == "R" and taken_s - cpu_s < 10 * HANG_S
+    return False

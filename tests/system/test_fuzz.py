@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzz.campaign import Result, input_of, run, work
+from benchmarks.fuzz.campaign import PLACE, Result, input_of, run, work
 from benchmarks.fuzz.mutations import mutated, mutated_text
 from benchmarks.fuzz.targets import TARGETS
 from tests.bench.cameras import needs_lies
@@ -19,7 +19,7 @@ INPUTS = 150
 )
 def test_mutated_input_ends_in_an_outcome_and_never_in_an_exception(target: str, tmp_path: Path) -> None:
     place = tmp_path / "place"
-    place.write_bytes(bytes(16))
+    place.write_bytes(bytes(PLACE.size))
     result = work(target, 0, INPUTS, 3, place)
     assert result.problems == []
     assert result.inputs == sum(result.outcomes.values()) == INPUTS
