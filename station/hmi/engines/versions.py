@@ -14,7 +14,7 @@ from engines.bundle.reviews import counted
 from engines.errors import EngineError, StoreError
 from engines.store import history
 from engines.store.gate import ARE_DEFECTS, FINDS_LITTLE, question
-from engines.store.history import Event
+from engines.store.history import Action, Event
 from engines.store.versions import ID_DIGITS, Version, active_version, all_versions
 
 HISTORY_FILE = "history.jsonl"
@@ -68,6 +68,10 @@ class Store:
     def of(self, version: Row) -> Sequence[Event]:
         """What was done with a version, newest first."""
         return [event for event in self.events if version.name in (event.before, event.after)]
+
+    def added(self, version: Row) -> str:
+        """Why it came into the store."""
+        return next((e.why for e in reversed(self.events) if e.action is Action.ADD and e.after == version.name), "")
 
     def activated(self, version: Row) -> Event | None:
         """When it became the active one the last time."""
