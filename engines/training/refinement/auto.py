@@ -49,7 +49,7 @@ CELL_PEAK_DEVIATIONS = 3.0
 the second, clean KolektorSDD lost so much of its ordinary spread that 0.35 of the defects passed in place of 0.19."""
 MASKED_IMAGE_DEVIATIONS = 4.0
 """And an image leaves: in dirty data more of what is far out is dirt."""
-VERY_DIRTY_TAIL_SHARE = 0.008
+VERY_DIRTY_TAIL_SHARE = 0.007
 """With more outlying cells than that much dirt is weak, and it is what is learned. Images are judged by their oddness
 from here on, see `oddness`."""
 ODD_IMAGE_DEVIATIONS = 2.0
@@ -132,9 +132,7 @@ def _mask(
         rounds = [*rounds, Round(start, scores[start], limit, removed, returned, masked_share)]
         learned = kept
         on_round()
-    share = 1 - len(learned) / len(start)
-    dirt_share = share if very_dirty or share >= MIN_DIRT_SHARE else 0.0
-    return Found(rounds, learned, weights, scores, limit, capped, dirt_share)
+    return Found(rounds, learned, weights, scores, limit, capped, 1 - len(learned) / len(start))
 
 
 def _split(all_scores: Scores, limit: float, guards: Guards, learned: Indices) -> tuple[Indices, Indices]:

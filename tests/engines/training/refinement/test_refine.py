@@ -181,6 +181,7 @@ def test_the_more_outlying_cells_the_nearer_an_image_must_be_to_stay(outlying: f
     found = refine(judge, len(judge.scores), RefineOptions())
     assert sorted(judge.scores[found.removed]) == [far for far in judge.FAR if far > deviations]
     assert (found.weights is None) == (outlying == 0)
+    assert (found.dirt_share == 0) == (outlying == 0)  # few are out in both: only the cells say that they are dirt
 
 
 def test_irp_removes_the_largest_above_the_limit_one_per_round_and_stops() -> None:
