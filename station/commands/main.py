@@ -65,7 +65,7 @@ COMMANDS = {
     "camera": ("camera", "find cameras and look through them"),
     "plc": ("plc", "tools for integrators: watch and test the link to the PLC"),
     "hmi": ("people.hmi", "serve the pages for people until it is stopped"),
-    "user": ("people.user", "who has an account on the pages: list, add, roles, lock, unlock, code"),
+    "user": ("people.user", "who has an account on the pages, and which programs have a token"),
     "demo": ("demo", "run the whole station on a simulated line"),
     "completion": ("main", "print what completes `station` in a shell: bash or zsh"),
 }

@@ -56,7 +56,7 @@ ELSEWHERE = {
     "support-bundle": "below",
     **dict.fromkeys(("teach", "refresh", "evaluate"), "below"),
     **{f"user {name}": "tests/commands/test_user.py" for name in ("add", "code", "verify", "roles", "lock", "unlock")},
-    "user list": "tests/commands/test_user.py",
+    **{f"user {name}": "tests/commands/test_user.py" for name in ("list", "token", "tokens", "withdraw")},
 }
 """What takes minutes, a camera, a PLC or people: where its JSON is looked at."""
 

@@ -268,6 +268,7 @@ def engine(world: World) -> None:
     world.run("engine", "list", expected="[/x]")
     world.run("engine", "show", IN_FILES)
     world.run("engine", "import", str(world.folder / IN_FILES))
+    world.run("engine", "compare", IN_FILES, "1")
 
 
 def teach_command(world: World) -> None:
@@ -354,6 +355,7 @@ def report(world: World) -> None:
 
 def user(world: World) -> None:
     world.run("user", "lock", "[x]\x1b[2J", expected="[x]\\x1b[2J")
+    world.run("user", "withdraw", "[x]\x1b[2J", expected="[x]\\x1b[2J")
 
 
 def monitoring(world: World) -> None:

@@ -34,6 +34,13 @@ def test_people_are_added_given_roles_locked_and_the_trail_is_whole(
     assert "there is no person" in said("lock", "ben", code=2)
     assert "3 rows are whole" in said("verify")
     assert "cut off" in said("verify", "--anchor", "ab" * 32, code=1)
+    assert re.search(r"mes sends .* Bearer station_[A-Za-z0-9_-]{43}\n", said("token", "mes", "--days", "30"))
+    assert re.fullmatch(r"mes: read; until \d{4}-.*\n", said("tokens"))
+    assert "rights: one or both of read, label" in said("token", "erp", "--may", "write", code=2)
+    assert "days: 1 to 730" in said("token", "erp", "--days", "9999", code=2)
+    said("withdraw", "mes")
+    assert "there is no token" in said("withdraw", "mes", code=2)
+    assert said("tokens") == "no program may ask the API yet\n"
 
 
 def test_json_has_the_keys_that_the_help_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +53,9 @@ def test_json_has_the_keys_that_the_help_names(tmp_path: Path, capsys: pytest.Ca
         ("code", "anna"),
         ("list",),
         ("verify",),
+        ("token", "mes", "--may", "read,label"),
+        ("tokens",),
+        ("withdraw", "mes"),
     ):
         assert main(["user", *words, *config]) == 0
         check_keys(f"user {words[0]}", json.loads(capsys.readouterr().out))
