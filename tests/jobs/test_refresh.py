@@ -17,6 +17,8 @@ import pytest
 from engines.engine import open_engine
 from engines.store.store import EngineStore, manifest_of
 from engines.teach_request import TeachRequest
+from station.commands.engines import refresh as refresh_command
+from station.commands.main import build_parser
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh import Job, discard, only_refresh, open_job, refresh
@@ -294,3 +296,21 @@ def test_a_refresh_gives_way_in_processor_and_memory() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.stdout.split() == ["19", "900"], done.stderr
+
+
+def test_the_command_takes_labels_of_a_file_and_names_the_old_product(
+    station: LoadedConfiguration, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("part_id;label;session\n1001;good;\n1047;defective;s1\n1048;defective;\n1049;;\n9999;good;\n")
+    words = ["refresh", "--config", str(station.path), "--labels", str(labels), "--parts", "100"]
+    options = build_parser(["refresh"]).parse_args(words)
+    chosen = refresh_command._select(options, station)
+    by_label = {part.key: part.label for part in (*chosen.training, *chosen.held_out) if part.label is not None}
+    assert by_label == {"s1/1": Label.GOOD, "s1/47": Label.DEFECTIVE, "s1/48": Label.DEFECTIVE}
+    assert any("1 labels name parts that are not among these" in note for note in chosen.notes)
+    other = build_parser(["refresh"]).parse_args([*words, "--recorded-as", "other"])
+    assert refresh_command._key(options, station) != refresh_command._key(other, station)
+    with pytest.raises(RefreshError, match=r"other recipes have parts: default \(\d+\).*--recorded-as default"):
+        refresh_command._select(other, station)
+    assert "--recorded-as=other" in refresh_command._command_again(other)
