@@ -346,15 +346,6 @@ static void check_registers(void)
         OK(GCReadPort(client->port, ADDRESS(payload_size), &number, &size));
         CHECK(number == deep[i].pitch * HEIGHT);
     }
-    const struct {
-        uint32_t format;
-        uint32_t pitch;
-    } deep[] = {{0x01100005, 40}, {0x010a0046, 25}, {0x010c0047, 30}, {0x010c0004, 30}}; /* Mono12, 10p, 12p, 10Packed */
-    for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
-        write_number(client, ADDRESS(pixel_format), deep[i].format);
-        OK(GCReadPort(client->port, ADDRESS(payload_size), &number, &size));
-        CHECK(number == deep[i].pitch * HEIGHT);
-    }
     write_number(client, ADDRESS(acquisition_start), 1);
     EXPECT(GC_ERR_ACCESS_DENIED, GCWritePort(client->port, ADDRESS(width), &number, &size));
 
@@ -644,32 +635,6 @@ static void check_packed(struct client *client)
     write_number(client, ADDRESS(pixel_format), PFNC_RGB8);
     write_number(client, ADDRESS(acquisition_start), 1);
     next_picture(client);
-}
-
-/* The picture of two grey pixels 7 and 8, packed: 12 bits of 7 are 0x070, of 8 0x080; 10 bits 0x01c and 0x020. The
- * third of a row of three has half of its pair behind it. */
-static void check_packed(struct client *client)
-{
-    const struct {
-        uint32_t format;
-        const char *bytes;
-    } packed[] = {{0x010c0047, "\x70\x00\x08"}, {0x010c0006, "\7\0\10"}, {0x010c0004, "\7\0\10"},
-                  {0x010a0046, "\x1c\x80\x00"}};
-    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
-        write_number(client, ADDRESS(acquisition_stop), 1);
-        write_number(client, ADDRESS(pixel_format), packed[i].format);
-        write_number(client, ADDRESS(acquisition_start), 1);
-        write_number(client, ADDRESS(trigger_software), 1);
-        HANDLE buffer = next_buffer(client);
-        CHECK(memcmp((void *)(uintptr_t)buffer_number(client, buffer, BUFFER_INFO_BASE), packed[i].bytes, 3) == 0);
-        write_number(client, ADDRESS(trigger_software), 1); /* the picture of two colours */
-        next_buffer(client);
-    }
-    write_number(client, ADDRESS(acquisition_stop), 1);
-    write_number(client, ADDRESS(pixel_format), PFNC_RGB8);
-    write_number(client, ADDRESS(acquisition_start), 1);
-    write_number(client, ADDRESS(trigger_software), 1);
-    next_buffer(client);
 }
 
 static void check_images(const char *folder)
