@@ -292,9 +292,10 @@ class Supervisor:
             code = code or EXIT_STAGE_FAILED
         if stages.ejection is not None and not stages.ejection.stop(COAST_S):
             log.error("parts stayed between camera and ejector", after_s=COAST_S)
-        stopping.step("teaching", STEP_S, stages.teaching.close)
-        stopping.step("refresh", STEP_S, stages.refreshing.close)
-        stopping.step("plans", STEP_S, stages.plans.close)
+        # Each has a process that may take `jobs.process.TERMINATE_S` to tidy up, and is killed then.
+        stopping.step("teaching", 2 * STEP_S, stages.teaching.close)
+        stopping.step("refresh", 2 * STEP_S, stages.refreshing.close)
+        stopping.step("plans", 2 * STEP_S, stages.plans.close)
         if not (stages.plc_requests.stop(timeout_s=2.0) and stages.hangups.stop(timeout_s=2.0)):
             log.error("a change of recipe, engine or configuration did not end in time")
             code = code or EXIT_STAGE_FAILED

@@ -111,7 +111,7 @@ def run_job(
     finally:
         _stop(process)
         for reader in readers:
-            reader.join(timeout=TERMINATE_S)
+            reader.join(timeout=1.0)  # longer only where a process that it started holds the pipe
     if code == 0:
         return last
     if last.get("event") == "error":
