@@ -53,9 +53,9 @@ VERY_DIRTY_TAIL_SHARE = 0.007
 """With more outlying cells than that much dirt is weak, and it is what is learned. Images are judged by their oddness
 from here on, see `oddness`."""
 ODD_IMAGE_DEVIATIONS = 2.0
-SUSPECT_DEVIATIONS = 0.25
+SUSPECT_DEVIATIONS = 0.5
 """An image this odd loses its cells beyond `SUSPECT_CELL_DEVIATIONS`; the others keep all: they hold up the spread."""
-SUSPECT_CELL_DEVIATIONS = 0.75
+SUSPECT_CELL_DEVIATIONS = 1.0
 HOTTEST_SHARE = 0.02
 MASK_ROUNDS = 3
 MAD_TO_DEVIATION = 1.4826
