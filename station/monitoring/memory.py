@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from station.records.images import write_atomic
 
 FILE = "monitoring.json"
 FORMAT = 1
@@ -30,9 +31,5 @@ def read(file: Path) -> dict[str, Any]:
 
 def write(file: Path, watches: Mapping[str, Any], alarms: Mapping[str, Any]) -> None:
     """Raises OSError."""
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as output:
-        json.dump({"format": FORMAT, "watches": watches, "alarms": alarms}, output)
-        output.flush()
-        os.fsync(output.fileno())
-    temporary.replace(file)
+    kept = {"format": FORMAT, "watches": watches, "alarms": alarms}
+    write_atomic(file, json.dumps(kept).encode())

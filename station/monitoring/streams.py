@@ -72,6 +72,55 @@ class Stream(Protocol):
     def learn_again(self) -> None: ...
 
 
+class Sides:
+    """Values below a lower edge (-1), above an upper one (1), or between (0): whether more than normal lie on one side.
+
+    Owns what the last values were, and the evidence of either side.
+    """
+
+    def __init__(self, normal_share: float, run_length: float, alternatives: Sequence[float]) -> None:
+        """`run_length`: values between two false alarms of either side, at least."""
+        self._normal_share = normal_share
+        self._detectors = tuple(EDetector(normal_share, run_length, alternatives) for _ in range(2))
+        self.last: list[int] = []
+
+    def reset(self) -> None:
+        """Forgets the evidence; the last values stay."""
+        for detector in self._detectors:
+            detector.reset()
+
+    def add(self, side: int, *, weighs: bool) -> bool:
+        """One more value; whether a side alarms now. Not `weighs`: it counts among the last values alone."""
+        self.last.append(side)
+        del self.last[:-BACK_VALUES]
+        if not weighs:
+            return False
+        lower, upper = self._detectors
+        alarms = (lower.add(side < 0), upper.add(side > 0))
+        return any(alarms)
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """Below and above, of the last values."""
+        count = max(len(self.last), 1)
+        return sum(side < 0 for side in self.last) / count, sum(side > 0 for side in self.last) / count
+
+    @property
+    def is_normal(self) -> bool:
+        return max(self.shares) <= self._normal_share
+
+    @property
+    def evidence(self) -> list[list[float]]:
+        """What `restore` takes after a restart, beside `last`."""
+        return [detector.memory for detector in self._detectors]
+
+    def restore(self, last: Sequence[int], evidence: Sequence[Sequence[float]]) -> None:
+        """Raises TypeError, ValueError: not of two sides."""
+        self.last = [int(value) for value in last][-BACK_VALUES:]
+        for detector, values in zip(self._detectors, evidence, strict=True):
+            detector.restore(values)
+
+
 class ValueStream:
     """A value of each picture: grey, sharpness, place. Medians of blocks against the band of the first ones.
 
@@ -84,7 +133,8 @@ class ValueStream:
         self._tolerance = tolerance
         length = max(run_length_parts / 3, 1.0)
         self._detector = EDetector(OUTSIDE_SHARE, max(length / BLOCK, 1.0), _OUTSIDE_ALTERNATIVES)
-        self._sides = tuple(EDetector(SIDE_SHARE, length, _SIDE_ALTERNATIVES) for _ in range(2))
+        self._sides = Sides(SIDE_SHARE, length, _SIDE_ALTERNATIVES)
+        """A part below the centre by more than the tolerance, or above."""
         self.learn_again()
 
     def learn_again(self) -> None:
@@ -95,8 +145,7 @@ class ValueStream:
         self.band: Band | None = None
         self._follows = False
         """Part by part, too."""
-        self._last: list[int] = []
-        """-1: a part below the centre by more than the tolerance, 1: above."""
+        self._sides.last.clear()
         self.last = math.nan
         """Median of the newest block."""
         self.changed = False
@@ -106,8 +155,8 @@ class ValueStream:
         self._reset()
 
     def _reset(self) -> None:
-        for detector in (self._detector, *self._sides):
-            detector.reset()
+        self._detector.reset()
+        self._sides.reset()
 
     @property
     def has_moved(self) -> bool:
@@ -147,12 +196,7 @@ class ValueStream:
     def _follow(self, band: Band, value: float) -> None:
         tolerance = self._tolerance.of(band.centre)
         side = int(value > band.centre + tolerance) - int(value < band.centre - tolerance)
-        self._last.append(side)
-        del self._last[:-BACK_VALUES]
-        if not self.changed:
-            lower, upper = self._sides
-            alarms = (lower.add(side < 0), upper.add(side > 0))
-            self.changed = any(alarms)
+        self.changed |= self._sides.add(side, weighs=not self.changed)
 
     def _watch(self, band: Band) -> None:
         inside = self.last in band
@@ -161,7 +205,7 @@ class ValueStream:
         if not self.changed:
             self.changed = self._detector.add(not inside)
             return
-        if self._inside >= BACK_BLOCKS and max(_shares(self._last)) <= SIDE_SHARE:
+        if self._inside >= BACK_BLOCKS and self._sides.is_normal:
             self.changed = False
             self._reset()
 
@@ -173,10 +217,10 @@ class ValueStream:
             return StreamStatus(self.name, len(self._learning) / LEARNED_BLOCKS, False, detail)
         now = "" if math.isnan(self.last) else f", now {self.last:.4g}"
         detail = f"normal {self.band.low:.4g} to {self.band.high:.4g}{now}"
-        below, above = _shares(self._last)
-        if max(below, above) > SIDE_SHARE:
+        if not self._sides.is_normal:
+            below, above = self._sides.shares
             side = "below" if below > above else "above"
-            detail += f", {max(below, above):.0%} of the last {len(self._last)} {side} {self.band.centre:.4g}"
+            detail += f", {max(below, above):.0%} of the last {len(self._sides.last)} {side} {self.band.centre:.4g}"
         return StreamStatus(self.name, 1.0, self.changed, detail)
 
     @property
@@ -189,8 +233,8 @@ class ValueStream:
             "learning": self._learning,
             "spreads": self._spreads,
             "follows": self._follows,
-            "last": self._last,
-            "sides": [detector.memory for detector in self._sides],
+            "last": self._sides.last,
+            "sides": self._sides.evidence,
             "band": None if band is None else [band.low, band.centre, band.high],
             "changed": self.changed,
             "inside": self._inside,
@@ -206,9 +250,7 @@ class ValueStream:
         self._learning = [float(value) for value in memory["learning"]][: LEARNED_BLOCKS - 1]
         self._spreads = [float(value) for value in memory["spreads"]][: LEARNED_BLOCKS - 1]
         self._follows = bool(memory["follows"])
-        self._last = [int(value) for value in memory["last"]][-BACK_VALUES:]
-        for detector, values in zip(self._sides, memory["sides"], strict=True):
-            detector.restore(values)
+        self._sides.restore(memory["last"], memory["sides"])
         self.band = None if memory["band"] is None else Band(*map(float, memory["band"]))
         self.changed = bool(memory["changed"])
         self._inside, self._outside = int(memory["inside"]), int(memory["outside"])
@@ -275,18 +317,16 @@ class ScoreStream:
     def __init__(self, name: str, run_length_parts: float) -> None:
         self.name = name
         length = max(run_length_parts / 2, 1.0)
-        self._detectors = tuple(EDetector(TAIL_SHARE, length, _TAIL_ALTERNATIVES) for _ in range(2))
+        self._tails = Sides(TAIL_SHARE, length, _TAIL_ALTERNATIVES)
         self.learn_again()
 
     def learn_again(self) -> None:
         """What comes now is normal."""
         self._learning: list[float] = []
         self.edges: tuple[float, float] | None = None
-        self._last: list[int] = []
-        """-1: in the lower tail, 1: in the upper one."""
+        self._tails.last.clear()
+        self._tails.reset()
         self.changed = False
-        for detector in self._detectors:
-            detector.reset()
 
     def add(self, value: float) -> None:
         """The score of one more part that passes."""
@@ -297,16 +337,11 @@ class ScoreStream:
             return
         low, high = self.edges
         side = int(value > high) - int(value < low)
-        self._last.append(side)
-        del self._last[:-BACK_VALUES]
-        if not self.changed:
-            lower, upper = self._detectors
-            alarms = (lower.add(side < 0), upper.add(side > 0))
-            self.changed = any(alarms)
-        elif len(self._last) == BACK_VALUES and max(_shares(self._last)) <= TAIL_SHARE:
+        was_changed = self.changed
+        self.changed |= self._tails.add(side, weighs=not was_changed)
+        if was_changed and len(self._tails.last) == BACK_VALUES and self._tails.is_normal:
             self.changed = False
-            for detector in self._detectors:
-                detector.reset()
+            self._tails.reset()
 
     def _learn(self, value: float) -> None:
         self._learning.append(value)
@@ -324,7 +359,7 @@ class ScoreStream:
         """For people."""
         if self.edges is None:
             return StreamStatus(self.name, len(self._learning) / LEARNED_SCORES, False, "")
-        low, high = _shares(self._last)
+        low, high = self._tails.shares
         detail = (
             f"{high:.0%} above {self.edges[1]:.3f} and {low:.0%} below {self.edges[0]:.3f}, each normal up to "
             f"{TAIL_SHARE:.0%}"
@@ -337,9 +372,9 @@ class ScoreStream:
         return {
             "learning": self._learning,
             "edges": None if self.edges is None else list(self.edges),
-            "last": self._last,
+            "last": self._tails.last,
             "changed": self.changed,
-            "evidence": [detector.memory for detector in self._detectors],
+            "evidence": self._tails.evidence,
         }
 
     def restore(self, memory: Mapping[str, Any]) -> None:
@@ -347,13 +382,5 @@ class ScoreStream:
         self._learning = [float(value) for value in memory["learning"]][: LEARNED_SCORES - 1]
         edges = memory["edges"]
         self.edges = None if edges is None else (float(edges[0]), float(edges[1]))
-        self._last = [int(value) for value in memory["last"]][-BACK_VALUES:]
         self.changed = bool(memory["changed"])
-        for detector, values in zip(self._detectors, memory["evidence"], strict=True):
-            detector.restore(values)
-
-
-def _shares(sides: Sequence[int]) -> tuple[float, float]:
-    """Of -1 and of 1 among these."""
-    count = max(len(sides), 1)
-    return sum(side < 0 for side in sides) / count, sum(side > 0 for side in sides) / count
+        self._tails.restore(memory["last"], memory["evidence"])
