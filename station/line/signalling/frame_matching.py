@@ -6,7 +6,8 @@ the frame's trigger *time*:
 
     latched ─► WAITING ─┬─► a frame of a later trigger time: USED
                         ├─► overtaken: a frame found a newer id: USED, its part has lost its frame
-                        └─► no frame within `no_frame_ms`: EXPIRED; a frame that still comes is late
+                        └─► no frame within `no_frame_ms`: EXPIRED; a frame that still comes is late, and a gap
+                            before the frame of a newer id is this one's: USED
 """
 
 from __future__ import annotations
@@ -48,12 +49,15 @@ class LatchedIds:
 
     def __init__(self) -> None:
         self._latched: deque[LatchedId] = deque(maxlen=LATCH_HISTORY)
+        self._expired_and_gone = 0
+        """Expired ones that fell out, since the last frame."""
 
     def add(self, latched: LatchedId) -> bool:
         """True when another fell out unused for it."""
-        dropped = len(self._latched) == LATCH_HISTORY and self._latched[0].state is LatchState.WAITING
+        fallen_out = self._latched[0].state if len(self._latched) == LATCH_HISTORY else LatchState.USED
+        self._expired_and_gone += fallen_out is LatchState.EXPIRED
         self._latched.append(latched)
-        return dropped
+        return fallen_out is LatchState.WAITING
 
     def waiting(self) -> Iterator[LatchedId]:
         """Those whose frame may still come."""
@@ -73,6 +77,20 @@ class LatchedIds:
                 latched.state = LatchState.USED
                 overtaken.append(latched)
         return overtaken
+
+    def expired_before(self, newest: LatchedId | None) -> int:
+        """Older ones that expired and whose frame has not come late either: it is lost. They are used up now.
+
+        Not those behind `newest`: their frame may still come, or leave a gap before a later one.
+        """
+        expired, self._expired_and_gone = self._expired_and_gone, 0
+        for latched in self._latched:
+            if latched is newest:
+                break
+            if newest is not None and latched.state is LatchState.EXPIRED and latched.time_ns <= newest.time_ns:
+                latched.state = LatchState.USED
+                expired += 1
+        return expired
 
     def expire(self, now_ns: int, no_frame_ns: int) -> list[LatchedId]:
         """Those whose frame should have come by now."""

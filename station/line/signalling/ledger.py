@@ -103,7 +103,6 @@ class Ledger:
         self._next_id = first_id
         self._open: dict[int, _OpenPart] = {}
         self._latched = LatchedIds()
-        self._expired_since_frame = 0
         self._counts = Counter[str]()
         """By the fields of `Counters`."""
         self._errors_in_a_row = 0
@@ -217,7 +216,6 @@ class Ledger:
         """
         latched = self._latched.newest_before(trigger_time_ns)
         without, missed = self._without_frame(latched, lost_before, trigger_time_ns, ready)
-        self._expired_since_frame = 0
         if latched is not None and latched.state is LatchState.EXPIRED:
             latched.state = LatchState.USED
             self._counts["late"] += 1
@@ -274,7 +272,6 @@ class Ledger:
             elif now_ns >= entry.part.deadline_ns:
                 expired.append(Expired(entry.part, ReasonCode.DEADLINE))
         for latched in self._latched.expire(now_ns, no_frame_ns):
-            self._expired_since_frame += 1
             if latched.while_ready:
                 expired.append(Expired(self._open_latched(latched), ReasonCode.NO_FRAME, opened_now=True))
             else:
@@ -295,7 +292,7 @@ class Ledger:
         """Opens a part for every id that a frame has overtaken, and for every further frame the camera lost."""
         parts: list[Part] = []
         missed = 0
-        explained = self._expired_since_frame
+        explained = self._latched.expired_before(newest)
         for latched in self._latched.overtaken_by(newest):
             explained += 1
             if latched.while_ready:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,19 @@ def test_a_frame_after_its_id_expired_is_late_and_never_another_part(ledger: Led
     match = ledger.frame(20 * MS, lost_before=0, ready=True)
     assert match.part is None
     assert match.why_not == "late"
+
+
+def test_a_gap_behind_a_late_frame_is_of_the_id_that_expired_with_it(ledger: Ledger) -> None:
+    """Two ids expire; the first one's frame comes late, the second one's never: it was counted, and once is enough."""
+    ledger.latch(1, 10 * MS, while_ready=False)
+    ledger.latch(2, 60 * MS, while_ready=False)
+    ledger.expire(1100 * MS)
+    assert ledger.counters.missed == 2
+    assert ledger.frame(20 * MS, lost_before=0, ready=True).why_not == "late"
+    ledger.latch(3, 1110 * MS, while_ready=True)
+    match = ledger.frame(1120 * MS, lost_before=1, ready=True)
+    assert match.without_frame == ()
+    assert (ledger.counters.triggers, ledger.counters.missed) == (1, 2), "three pulses"
 
 
 def test_a_second_trigger_of_one_part_has_no_id(ledger: Ledger) -> None:
@@ -287,6 +301,43 @@ def test_parts_that_read_alike_stay_two_in_journal_and_records(tmp_path: Path) -
     assert recorder.stop(20)
     with closing(open_reader(tmp_path)) as reader:
         assert {row.acquisition_id for row in parts(reader)} == {1, 2**32 + 1}
+
+
+PULSE = st.tuples(st.booleans(), st.sampled_from(["in time", "late", "lost"]), st.integers(0, 60))
+"""A part passes the light barrier: the station is ready, what becomes of its frame, and frames that come behind it."""
+
+
+@given(st.lists(PULSE, min_size=1, max_size=80))
+def test_each_pulse_is_counted_once_whatever_becomes_of_its_frame(pulses: list[tuple[bool, str, int]]) -> None:
+    """Frames come in time, long after their id expired or never: triggers and missed ones are the pulses."""
+    ledger = Ledger(LIMITS, wall_offset_ns=0)
+    waiting: deque[tuple[int, str]] = deque()
+    lost = 0
+
+    def deliver(until_ns: int) -> None:
+        nonlocal lost
+        while waiting and waiting[0][0] <= until_ns:
+            time_ns, fate = waiting.popleft()
+            if fate == "lost":
+                lost += 1
+                continue
+            match = ledger.frame(time_ns, lost_before=lost, ready=True)
+            lost = 0
+            for part in (*match.without_frame, *([match.part] if match.part else [])):
+                ledger.close(part.acquisition_id, PASS)
+
+    def expire(now_ns: int) -> None:
+        for expired in ledger.expire(now_ns):
+            ledger.close(expired.part.acquisition_id, Decision.error(expired.code))
+
+    for index, (ready, fate, behind) in enumerate((*pulses, (True, "in time", 0)), start=1):
+        now_ns = index * 50 * MS + (2000 * MS if index > len(pulses) else 0)
+        ledger.latch(index, now_ns, while_ready=ready)
+        waiting.append((now_ns + MS, fate))
+        expire(now_ns)
+        deliver(now_ns + MS if fate == "in time" else now_ns - behind * 50 * MS)
+    assert not waiting
+    assert ledger.counters.triggers + ledger.counters.missed == len(pulses) + 1
 
 
 class RandomLine(RuleBasedStateMachine):
