@@ -14,7 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -38,6 +38,8 @@ from station.terminal import console, say
 HIGHLIGHT_S = 2.0
 """How long a change is highlighted."""
 RETRY_S = 1.0
+WIDEST = 400
+"""Columns: more than the whole map needs."""
 
 _RESULTS = {0: "none", 1: "pass", 2: "fail", 3: "review", 4: "error (not inspected)"}
 _CHALLENGES = {0: "none", 1: "due", 2: "running", 3: "passed", 4: "failed"}
@@ -202,7 +204,8 @@ def monitor(options: argparse.Namespace, client: ModbusClient, order: Order, cal
             for show in outlets:
                 show(changes)
             if view is not None:
-                view.update(side_by_side(reader, client.transport.name, trouble), refresh=True)
+                columns, lines = view.console.size
+                view.update(picture(reader, client.transport.name, trouble, columns, lines), refresh=True)
             elif trouble:
                 say(f"station: {trouble}", error=True)
     return 0
@@ -225,7 +228,27 @@ def _scans(reader: Reader, period_s: float, seconds: float | None) -> Iterator[t
 
 def one_table(reader: Reader, name: str) -> Table:
     """All points, one below the other."""
-    return _table(f"station at {name}", tuple(Area), reader, time.time())
+    return _table(f"station at {name}", _of(reader, *Area), reader, time.time())
+
+
+def picture(reader: Reader, name: str, problem: str, columns: int, lines: int) -> RenderableType:
+    """What a terminal of this size shows: the whole map where it has room, else what changed last."""
+    whole = side_by_side(reader, name, problem)
+    measured = Console(width=WIDEST)
+    if measured.measure(whole).maximum <= columns and len(measured.render_lines(whole)) <= lines:
+        return whole
+    return changed_last(reader, name, problem, lines)
+
+
+def changed_last(reader: Reader, name: str, problem: str, lines: int) -> RenderableType:
+    """Points that changed last, then those that are not 0, in one column of at most `lines` lines."""
+    by_age = sorted(reader.values, key=lambda point: (-reader.changed_s.get(point, 0.0), not reader.values[point]))
+    shown = by_age[: max(1, lines - len(("head", "title", "headings", "last line")))]
+    page = Table.grid()
+    page.add_row(_head(name, problem))
+    page.add_row(_table(f"{len(shown)} of {len(by_age)} points, changed last", shown, reader, time.time()))
+    page.add_row(Text("all of them: a larger terminal, or --once", style="dim"))
+    return page
 
 
 def side_by_side(reader: Reader, name: str, problem: str) -> RenderableType:
@@ -233,32 +256,38 @@ def side_by_side(reader: Reader, name: str, problem: str) -> RenderableType:
     now_s = time.time()
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
-        _table("the PLC writes", (Area.COIL, Area.HOLDING_REGISTER), reader, now_s),
-        _table("status bits", (Area.DISCRETE_INPUT,), reader, now_s),
-        _table("status registers", (Area.INPUT_REGISTER,), reader, now_s),
+        _table("the PLC writes", _of(reader, Area.COIL, Area.HOLDING_REGISTER), reader, now_s),
+        _table("status bits", _of(reader, Area.DISCRETE_INPUT), reader, now_s),
+        _table("status registers", _of(reader, Area.INPUT_REGISTER), reader, now_s),
     )
-    head = Text(f"station at {name}   Ctrl-C ends")
-    if problem:
-        head.append(f"   {problem}: the values are old", style="bold red")
     page = Table.grid()
-    page.add_row(head)
+    page.add_row(_head(name, problem))
     page.add_row(grid)
     return page
 
 
-def _table(title: str, areas: Sequence[Area], reader: Reader, now_s: float) -> Table:
+def _head(name: str, problem: str) -> Text:
+    head = Text(f"station at {name}   Ctrl-C ends")
+    if problem:
+        head.append(f"   {problem}: the values are old", style="bold red")
+    return head
+
+
+def _of(reader: Reader, *areas: Area) -> list[Point]:
+    """Points of these areas that were read, in the order of the map."""
+    return [point for area in areas for point in points_in(area) if point in reader.values]
+
+
+def _table(title: str, points: Sequence[Point], reader: Reader, now_s: float) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in ("", "point", "value", "changed"):
         table.add_column(heading, justify="right" if heading in ("", "changed") else "left", no_wrap=True)
-    for area in areas:
-        for point in points_in(area):
-            if point not in reader.values:
-                continue
-            value, changed_s = reader.values[point], reader.changed_s.get(point)
-            age_s = None if changed_s is None else now_s - changed_s
-            style = "bold reverse" if age_s is not None and age_s < HIGHLIGHT_S else "bold" if value else "dim"
-            where = f"{_SHORT[area]} {point.address}"
-            table.add_row(where, point.name, Text(_shown(point, value), style=style), _age(age_s))
+    for point in points:
+        value, changed_s = reader.values[point], reader.changed_s.get(point)
+        age_s = None if changed_s is None else now_s - changed_s
+        style = "bold reverse" if age_s is not None and age_s < HIGHLIGHT_S else "bold" if value else "dim"
+        where = f"{_SHORT[point.area]} {point.address}"
+        table.add_row(where, point.name, Text(_shown(point, value), style=style), _age(age_s))
     return table
 
 

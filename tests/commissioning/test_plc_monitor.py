@@ -17,7 +17,7 @@ from rich.console import Console
 from docs.generate.commands import json_of
 from drivers.plc.signal_map import POINTS, Area
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
-from station.commissioning.plc_monitor import HIGHLIGHT_S, Reader, in_words, side_by_side
+from station.commissioning.plc_monitor import HIGHLIGHT_S, Reader, in_words, picture
 from tests.bench.live_station import live_station
 from tests.bench.small_station import SmallStation
 from tests.bench.waiting import wait_for
@@ -82,10 +82,26 @@ def test_a_change_stands_out_with_its_age() -> None:
         assert time.time() - reader.changed_s[change.point] < HIGHLIGHT_S
         assert change.point in reader.values
         page = Console(width=200, file=io.StringIO(), force_terminal=True)
-        page.print(side_by_side(reader, "a station", "no answer"))
+        page.print(picture(reader, "a station", "no answer", 200, 100))
         shown = page.file.getvalue()  # type: ignore[attr-defined]
         assert "\x1b[1;7m7 " in shown, "the new value is highlighted"
         assert "no answer: the values are old" in shown
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 24), (80, 200), (80, 8)])
+def test_a_small_terminal_shows_what_changed_last(columns: int, lines: int) -> None:
+    with SmallStation() as station, ModbusClient(TcpTransport("127.0.0.1", station.port)) as plc:
+        reader = Reader(plc, Order())
+        reader.read(time.time())
+        plc.write_registers(0, [7])
+        reader.read(time.time())
+        page = Console(width=columns, file=io.StringIO())
+        page.print(picture(reader, "a station", "no answer", columns, lines))
+    shown = page.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(shown) <= lines
+    assert next(line for line in shown if "point " in line) == shown[2]
+    assert "PlcHeartbeat" in shown[3], "what changed last is first"
+    assert f"of {len(POINTS)} points" in shown[1]
 
 
 def test_words() -> None:
