@@ -72,6 +72,10 @@ class TeachRequest:
     pixel_size_mm: float | None = field(
         default=None, metadata=_about("a camera pixel on the part; sizes of defects are in mm then", "MM", float)
     )
+    reference_pictures: int = field(
+        default=200,
+        metadata=_about("good images kept small, to compare parts with (default 200, the most; 0: none)", "N", int),
+    )
     int8: bool = field(default=False, metadata=_about("also a graph with the backbone in 8 bits, for a GPU"))
     known_good: Path | None = field(
         default=None, metadata=_about("images never to remove, one name a line", "FILE", Path)

@@ -15,7 +15,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,18 @@ _MAX_BYTES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an archive may hold."""
+
+    members: int
+    bytes_of: Callable[[str], int]
+    """The largest size of the member of this name."""
+
+
+ENGINE = Bounds(MAX_MEMBERS, lambda name: _MAX_BYTES.get(name, MAX_GOLDEN_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A file in an archive."""
 
@@ -76,6 +88,15 @@ def export_archive(engine: Path, output: Path) -> Digests:
         BundleError: the engine is damaged, or `output` exists or cannot be written.
     """
     bundle = read_bundle(engine)
+    return _write(output, _archive(bundle.path, bundle.manifest))
+
+
+def write_archive(output: Path, files: Mapping[str, bytes]) -> Digests:
+    """Write these files, in order, to the new archive `output`; returns its hashes. Raises BundleError."""
+    return _write(output, _packed(files))
+
+
+def _write(output: Path, pieces: Iterator[bytes]) -> Digests:
     if output.exists():
         raise BundleError(f'"{output}" exists already; choose another file or remove it first')
     hashes = _Hashes()
@@ -84,7 +105,7 @@ def export_archive(engine: Path, output: Path) -> Digests:
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                for piece in _archive(bundle.path, bundle.manifest):
+                for piece in pieces:
                     stream.write(piece)
                     hashes.update(piece)
                 stream.flush()
@@ -142,7 +163,7 @@ class Archive:
             BundleError: not an archive of an engine; the message says what is wrong. `folder` may hold a part of it.
         """
         try:
-            members = list(_members(self._stream, self._size, self._path))
+            members = list(_members(self._stream, self._size, self._path, ENGINE))
             needed = sum(member.size for member in members)
             free = shutil.disk_usage(folder).free
             if needed > free:
@@ -158,6 +179,17 @@ class Archive:
             problems += [f"{name} does not belong to the engine" for name in sorted(found - named)]
             raise _refused(self._path, ", ".join(problems))
         read_bundle(folder)
+
+    def contents(self, bounds: Bounds) -> dict[str, bytes]:
+        """All members by name, each within its bound and their number, too. Raises BundleError."""
+        found = {}
+        try:
+            for member in list(_members(self._stream, self._size, self._path, bounds)):
+                self._stream.seek(member.offset)
+                found[member.name] = self._stream.read(member.size)
+        except OSError as error:
+            raise BundleError(f'archive "{self._path}": {error.strerror or error}') from error
+        return found
 
 
 @contextmanager
@@ -176,7 +208,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
         yield Archive(path, stream, info.st_size)
 
 
-def _members(stream: BinaryIO, archive_size: int, archive: Path) -> Iterator[Member]:
+def _members(stream: BinaryIO, archive_size: int, archive: Path, bounds: Bounds) -> Iterator[Member]:
     """Every file of the archive in order; raises BundleError at the first header that is not wanted."""
     seen: set[str] = set()
     offset = 0
@@ -192,15 +224,15 @@ def _members(stream: BinaryIO, archive_size: int, archive: Path) -> Iterator[Mem
         except (tarfile.HeaderError, ValueError) as error:
             raise _refused(archive, f"no tar header at byte {offset} ({error})") from error
         name, size = header.name, header.size
-        if len(seen) >= MAX_MEMBERS:
-            raise _refused(archive, f"more than {MAX_MEMBERS} members")
+        if len(seen) >= bounds.members:
+            raise _refused(archive, f"more than {bounds.members} members")
         if header.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
             raise _refused(archive, f"member {name[:100]!r} is of type {header.type!r}; only plain files are allowed")
         if not _NAME.fullmatch(name):
             raise _refused(archive, f"member name {name[:100]!r} is not allowed")
         if name in seen:
             raise _refused(archive, f"member {name} is there twice")
-        allowed = _MAX_BYTES.get(name, MAX_GOLDEN_BYTES)
+        allowed = bounds.bytes_of(name)
         if not 0 <= size <= allowed:
             raise _refused(archive, f"member {name} has {size} bytes, at most {allowed} are allowed")
         offset += _BLOCK
@@ -251,7 +283,23 @@ def _archive(folder: Path, manifest: Manifest) -> Iterator[bytes]:
         padding = -header.size % _BLOCK
         yield bytes(padding)
         size += _BLOCK + header.size + padding
-    yield bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % tarfile.RECORDSIZE)
+    yield _end(size)
+
+
+def _packed(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    size = 0
+    for name, content in files.items():
+        header = tarfile.TarInfo(name)
+        header.size = len(content)
+        padding = -header.size % _BLOCK
+        yield header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(padding)
+        size += _BLOCK + header.size + padding
+    yield _end(size)
+
+
+def _end(size: int) -> bytes:
+    """What ends an archive whose members take `size` bytes."""
+    return bytes(2 * _BLOCK + -(size + 2 * _BLOCK) % tarfile.RECORDSIZE)
 
 
 def _opened(file: Path) -> BinaryIO:

@@ -21,6 +21,8 @@ MANIFEST_FILE = "manifest.json"
 FRAME_FILE = "frame.onnx"
 DOSSIER_FOLDER = "dossier"
 """How the engine came about, for people. No part of the engine: it is the same without."""
+REFERENCE_FOLDER = "reference"
+"""Good pictures to compare parts with, see `engines.bundle.reference`. No part of the engine either."""
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_MODEL_BYTES = 1 << 30
 MAX_GOLDEN_BYTES = 64 << 20
@@ -109,6 +111,18 @@ def sync_directory(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make everything below `folder` survive a power cut. Raises OSError; BundleError: there is a link in it."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise BundleError(f'"{path}" is a link; only plain files are stored')
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sha256_of(data: bytes) -> str:

@@ -120,7 +120,7 @@ def read_bundle(path: Path) -> Bundle:
         manifest=manifest,
         model=model,
         golden=golden,
-        pictures={name: _read_picture(folder, name, manifest) for name in manifest.pictures},
+        pictures=read_pictures(folder, manifest),
         variants={
             name: Graph(_read_graph(folder, variant_file(name), entry.sha256), entry.parity)
             for name, entry in manifest.variants.items()
@@ -197,6 +197,11 @@ def check_pictures(path: Path, manifest: Manifest) -> None:
             f'engine "{path}": location {manifest.location.method} with {len(manifest.ignore)} ignored regions needs '
             f"the pictures {sorted(needed)}, the manifest names {sorted(manifest.pictures)}; teach the engine again"
         )
+
+
+def read_pictures(folder: Path, manifest: Manifest) -> dict[PictureName, NDArray[np.uint8]]:
+    """What the location of the engine in a folder needs, without the rest of the engine. Raises BundleError."""
+    return {name: _read_picture(folder, name, manifest) for name in manifest.pictures}
 
 
 def _read_picture(folder: Path, name: PictureName, manifest: Manifest) -> NDArray[np.uint8]:

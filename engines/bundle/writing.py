@@ -27,6 +27,7 @@ from engines.bundle.location_spec import PictureName
 from engines.bundle.manifest import MODEL_FILE, Draft, FrameFile, GoldenFile, Manifest, ModelFile, Variant, VariantFile
 from engines.bundle.png import encode_png
 from engines.bundle.reading import FrameGraph, Golden, Graph, check_pictures
+from engines.bundle.reference import ReferencePicture, reference_files
 from engines.errors import BundleError
 
 
@@ -41,12 +42,13 @@ def write_bundle(
     sample: Sequence[NDArray[np.uint8]] = (),
     frame: FrameGraph | None = None,
     dossier: Path | None = None,
+    reference: Sequence[ReferencePicture] = (),
 ) -> Manifest:
     """Write an engine to the new directory `path`, whole or not at all, and return its manifest.
 
     Of `draft` only the fields of a `Draft` count: where it is the manifest of another engine, the hashes of that one's
     files are left out. The folder `dossier` is copied to `DOSSIER_FOLDER` beside the manifest and appears together with
-    the engine.
+    the engine, and so do the pictures of `reference`.
 
     Raises:
         BundleError: `path` exists already (and is not an empty directory) or cannot be written.
@@ -80,6 +82,7 @@ def write_bundle(
     check_pictures(path, manifest)
     files[MANIFEST_FILE] = manifest.as_json().encode()
     Manifest.model_validate_json(files[MANIFEST_FILE])  # never write what cannot be read back
+    files |= reference_files(engine_id, draft.input, reference)
     _write_folder(path, files, dossier)
     return manifest
 

@@ -4,6 +4,7 @@
         0001-3f2a9c1b0d4e/     an engine (see `bundle`), never changed; number and start of its id
             signature.minisig  of its archive, when it came with one (see `signed`); not part of the engine
             dossier/, ...      what else was written about it; not part of the engine, not checked, not exported
+            reference/         good pictures to compare parts with; no part of it either, see `reference`
         0002-.../
         active -> 0002-...     exchanged in one step: whoever follows it finds a whole engine
         history.jsonl          see `history`
@@ -27,14 +28,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.bundle.archive import export_archive, open_archive
-from engines.bundle.files import DOSSIER_FOLDER, bundle_files, sync_directory, write_synced
+from engines.bundle.files import DOSSIER_FOLDER, bundle_files, sync_directory, sync_tree, write_synced
 from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_bundle, read_manifest
 from engines.engine import open_engine
-from engines.errors import BundleError, EngineError, StoreError
+from engines.errors import BundleError, StoreError
 from engines.signatures.minisign import SecretKey, signature_file
 from engines.signatures.trust import ANYBODY, Signer, Trust
-from engines.store import history, signed, versions
+from engines.store import history, reference, signed, versions
 from engines.store.gate import NOTHING_SAID, Said, answered
 from engines.store.history import Action, Event
 from engines.store.versions import ID_DIGITS, Version
@@ -61,6 +62,8 @@ class Exported:
     sha256: str
     signature: Path | None
     """The file beside it; None: nobody has signed it."""
+    pictures: Path | None = None
+    """The file with its reference pictures; None: none were asked for, or it has none."""
 
 
 def manifest_of(version: Version) -> Manifest:
@@ -160,25 +163,31 @@ class EngineStore:
 
         return self._install(fill, why)
 
-    def import_folder(self, engine: Path, *, why: str = "", sign: SecretKey | None = None) -> Version:
+    def import_folder(
+        self, engine: Path, *, why: str = "", sign: SecretKey | None = None, pictures: bool = True
+    ) -> Version:
         """Add the engine in a folder that came from outside, signed with `sign` or with the signature in that folder.
 
-        Raises SignatureError when one is required and there is none.
+        `pictures`: with its reference pictures, if any. Raises SignatureError when one is required and there is none.
         """
 
         def fill(folder: Path) -> Signer | None:
-            self._copy(engine, folder, None)
+            if pictures and sign is None:
+                reference.check_may_come(engine, self._trust)
+            self._copy(engine, folder, None, pictures)
             if sign is not None:
                 write_synced(folder / signed.SIGNATURE_FILE, signed.sign_engine(folder, engine.name, sign))
             return signed.signer_of_folder(folder, self._trust, f'folder "{engine}"')
 
         return self._install(fill, why or f"import of folder {engine.name}")
 
-    def import_archive(self, archive: Path, *, why: str = "", sha256: str | None = None) -> Version:
+    def import_archive(
+        self, archive: Path, *, why: str = "", sha256: str | None = None, pictures: bool = True
+    ) -> Version:
         """Add the engine in an untrusted file made by `export`, whose signature lies beside it.
 
         `sha256`: what the file must have, in hex; None: not known. Nothing of a file that is refused for its signature
-        or hash is unpacked.
+        or hash is unpacked. `pictures`: also take the reference pictures that lie beside it, if any.
         """
 
         def fill(folder: Path) -> Signer | None:
@@ -192,16 +201,24 @@ class EngineStore:
             if signer is not None and signature is not None:
                 signed.check_unpacked(archive, digests, folder)
                 write_synced(folder / signed.SIGNATURE_FILE, signature)
+            if pictures:
+                reference.unpack_beside(archive, folder, self._trust)
             return signer
 
         return self._install(fill, why or f"import of {archive.name}")
 
-    def export(self, version: Version, output: Path, *, sign: SecretKey | None = None) -> Exported:
-        """Write a version to one file, and its signature beside it: with `sign`, else the one it came with, if any."""
+    def export(
+        self, version: Version, output: Path, *, sign: SecretKey | None = None, pictures: bool = False
+    ) -> Exported:
+        """Write a version to one file, and its signature beside it: with `sign`, else the one it came with, if any.
+
+        `pictures`: also its reference pictures, to a file of their own, signed with `sign`.
+        """
         manifest = manifest_of(version)
         beside = signed.beside(output)
-        if beside.exists():
-            raise StoreError(f'"{beside}" exists already; choose another file or remove it first')
+        for there in (beside, *([reference.beside(output)] if pictures else [])):
+            if there.exists():
+                raise StoreError(f'"{there}" exists already; choose another file or remove it first')
         kept = signed.read_signature(version.path / signed.SIGNATURE_FILE) if sign is None else None
         digests = export_archive(version.path, output)
         if sign is not None:
@@ -212,7 +229,8 @@ class EngineStore:
                 sync_directory(beside.absolute().parent)
         except OSError as error:
             raise StoreError(f'"{beside}" cannot be written: {error.strerror}') from error
-        return Exported(digests.sha256, None if kept is None else beside)
+        packed = reference.pack_beside(version.path, manifest, output, sign) if pictures else None
+        return Exported(digests.sha256, None if kept is None else beside, packed)
 
     def activate(self, version: Version, *, why: str = "", said: Said = NOTHING_SAID) -> Change:
         """Make a version the active one, after it has been verified and its questions (see `gate`) have an answer."""
@@ -249,10 +267,13 @@ class EngineStore:
                 return known[name]
         return None
 
-    def _copy(self, engine: Path, folder: Path, extras: Mapping[str, Path] | None) -> None:
-        for name in bundle_files(read_bundle(engine).manifest):
+    def _copy(self, engine: Path, folder: Path, extras: Mapping[str, Path] | None, pictures: bool = True) -> None:
+        manifest = read_bundle(engine).manifest
+        for name in bundle_files(manifest):
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(engine / name, folder / name, follow_symlinks=False)
+        if pictures:
+            reference.copy(engine, folder, manifest)
         dossier = engine / DOSSIER_FOLDER
         beside = {DOSSIER_FOLDER: dossier} if dossier.is_dir() else {}
         for name, source in (beside | dict(extras or {})).items():
@@ -274,11 +295,12 @@ class EngineStore:
                     manifest_of(same[-1])
                     self._check(same[-1].path)
                     self._sign(same[-1], folder, signed_by, why)
+                    reference.complete(same[-1].path, folder)
                     return same[-1]
                 self._check(folder)
                 number = self._next_number()
                 version = Version(number, self.path / versions.version_name(number, manifest.engine_id))
-                _sync_tree(folder)
+                sync_tree(folder)
                 folder.chmod(0o755)
                 folder.rename(version.path)
                 sync_directory(self.path)
@@ -370,14 +392,3 @@ class EngineStore:
         if changes and changes[-1].after != active:
             why = f"{changes[-1].action.value} was not completed, or the link was changed by hand"
             self._record(self._event(Action.INTERRUPTED, changes[-1].after, active, why))
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink():
-            raise EngineError(f'"{path}" is a link; only plain files are stored')
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

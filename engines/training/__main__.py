@@ -93,6 +93,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
         cache=request.cache,
         defect_trials=request.defect_trials,
         pixel_size_mm=request.pixel_size_mm,
+        reference_pictures=request.reference_pictures,
         int8=request.int8,
         known_good=request.known_good,
         known_bad=request.known_bad,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Draft, InputSpec, Manifest
+from engines.bundle.reference import MAX_PICTURES
 from engines.bundle.writing import write_bundle
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE
 from engines.detectors.base import Detector
@@ -39,6 +40,7 @@ from engines.training.location.locate import Located, LocateOptions, locate
 from engines.training.location.sheet import location_sheet
 from engines.training.refinement.checkpoint import FileCheckpoint, checkpoint_key
 from engines.training.release.export import export_onnx, map_spec
+from engines.training.release.references import reference_pictures
 from engines.training.release.release import prepared, release
 from engines.training.summary import Summary, software, summarise, training_record, warnings_of
 from engines.training.synthesis.examples import just_found_and_missed
@@ -73,6 +75,8 @@ class TeachOptions:
     defect_trials: int = TRIALS
     """Synthetic defects of each kind and contrast; 0: what the engine finds is not measured."""
     pixel_size_mm: float | None = None
+    reference_pictures: int = MAX_PICTURES
+    """Good images kept as small pictures beside the engine, at most; 0: none."""
     int8: bool = False
     """Also make a graph whose backbone is in 8 bits; it is left out when it differs too much."""
     veto: Path | None = None
@@ -194,6 +198,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             sample=released.sample,
             frame=released.frame,
             dossier=dossier,
+            reference=reference_pictures(located, learned, options.reference_pictures),
         )
         checkpoint.remove()
     on_step("export", 3, 3)
@@ -225,6 +230,8 @@ def _check_options(output: Path, options: TeachOptions) -> None:
         )
     if options.pixel_size_mm is not None and not 0 < options.pixel_size_mm <= 100:
         raise TrainingError(f"pixel size {options.pixel_size_mm} mm: above 0 and at most 100")
+    if not 0 <= options.reference_pictures <= MAX_PICTURES:
+        raise TrainingError(f"reference pictures {options.reference_pictures}: 0 for none, at most {MAX_PICTURES}")
     if options.threads < 1:
         raise TrainingError(f"threads {options.threads}: at least 1")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):

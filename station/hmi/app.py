@@ -59,6 +59,7 @@ from station.hmi.words import languages
 from station.labels.schema import LabelError
 from station.live.reading import LiveReader
 from station.records.schema import RecordingError
+from station.reports.nearest_good import NearestGood
 from station.reports.production.stored import StoredReportError
 from station.reports.seen import Eyes
 from station.reports.shifts import calendar_of
@@ -107,10 +108,12 @@ def site_of_station(station: LoadedConfiguration) -> Site:
     """What the pages of this station share."""
     words = languages()
     calendar = calendar_of(station.settings.station)
+    eyes = Eyes(station.records_dir, station)
     return Site(
         station=station,
         calendar=calendar,
-        eyes=Eyes(station.records_dir, station),
+        eyes=eyes,
+        nearest=NearestGood(eyes),
         line=LineState(station.control_socket),
         live=LiveHub(LiveReader(station.runtime_dir), ShiftCounts(station.records_dir, calendar)),
         pictures=Pictures(station.runtime_dir),

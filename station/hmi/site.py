@@ -25,6 +25,7 @@ from station.hmi.words import Words
 from station.hmi.work import Works
 from station.labels.schema import labels_beside
 from station.records.schema import RecordingError, open_reader
+from station.reports.nearest_good import NearestGood
 from station.reports.seen import Eyes
 from station.reports.shifts import Calendar
 
@@ -42,6 +43,8 @@ class Site:
     calendar: Calendar
     eyes: Eyes
     """Pictures of parts."""
+    nearest: NearestGood
+    """Good parts that they are compared with."""
     line: LineState
     """What the daemon says of itself."""
     live: LiveHub

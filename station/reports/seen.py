@@ -83,8 +83,28 @@ class Eyes:
 
     def engine_of(self, part: PartRow) -> Path | None:
         """The folder of the engine that judged a part; None when it is not on this station."""
+        found = self.bundle_of(part)
+        return None if found is None else found[0]
+
+    def bundle_of(self, part: PartRow) -> tuple[Path, Manifest] | None:
+        """The folder of the engine that judged a part and its manifest; None when it is not on this station."""
         loaded, _ = self._configured(part)
-        return next((folder for folder, _ in _engines(part.engine_id, loaded or self._station)), None)
+        return next(_engines(part.engine_id, loaded or self._station), None)
+
+    def frame_of(self, row: ViewRow) -> tuple[Pixels | None, str]:
+        """The image of a view as RGB in its own size, or why there is none."""
+        return self._image(row)
+
+    def hottest_of(self, row: ViewRow) -> tuple[float, float] | None:
+        """The hottest point of the stored map, (x, y) as shares of the frame; None: there is no map."""
+        if row.map_path is None or row.map_low is None or row.map_high is None:
+            return None
+        try:
+            found = read_map(self.file_of(row.map_path), MapScale(row.map_low, row.map_high))
+        except (ImageError, OSError):
+            return None
+        line, column = np.unravel_index(int(found.argmax()), found.shape)
+        return (float(column) + 0.5) / found.shape[1], (float(line) + 0.5) / found.shape[0]
 
     def _view(
         self, part: PartRow, row: ViewRow, loaded: LoadedConfiguration | None, scale: ScoreScale | None, most_px: int

@@ -33,6 +33,7 @@ CHOSEN = TeachRequest(
     steps=0,
     defect_trials=30,
     pixel_size_mm=0.05,
+    reference_pictures=50,
     int8=True,
     known_good=Path("/lists/-good.txt"),
     known_bad=Path("/lists/bad.txt"),

@@ -46,7 +46,7 @@ _JSON = {
     "verify": "a list of version, ok, detail",
     "activate": "product, active, before, in_use, detail",
     "rollback": "product, active, before, in_use, detail",
-    "export": "file, version, sha256, signature",
+    "export": "file, version, sha256, signature, pictures",
     "import": "version, signed_by",
 }
 _VERSION_HELP = "number, name or start of the id; `active`; `latest`"
@@ -87,11 +87,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     exporting = action("export", export, "write a version to a single file")
     exporting.add_argument("version", metavar="VERSION", help=_VERSION_HELP)
     exporting.add_argument("output", type=Path, metavar="FILE", help="new file, usually NAME.tar")
+    exporting.add_argument(
+        "--pictures", action="store_true", help="also its reference pictures, which show good parts: FILE.pictures"
+    )
     _add_sign_option(exporting, "sign it: FILE.minisig beside it; without, that of the version comes along, if any")
     importing = action("import", import_engine, "add an exported file, or a folder made by `station teach`")
     importing.add_argument("source", type=Path, metavar="PATH", help="file or folder")
     importing.add_argument("--why", default="", metavar="TEXT", help="for the history")
     importing.add_argument("--sha256", type=_sha256, metavar="HEX", help="refuse a file that has another SHA-256")
+    importing.add_argument(
+        "--no-pictures", action="store_true", help="leave out the reference pictures (PATH.pictures, or in the folder)"
+    )
     _add_sign_option(importing, "sign the engine in a folder")
     add_build_parser(actions)
     add_compare_parser(actions, _with_store)
@@ -241,13 +247,17 @@ def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
     """To a file; prints its hash, to be compared on the other side."""
     version = store.find(options.version)
     key = None if options.sign is None else read_secret_key(options.sign, _password)
-    exported = store.export(version, options.output, sign=key)
+    exported = store.export(version, options.output, sign=key, pictures=options.pictures)
     lines = [f"{options.output}: engine {version.name}, sha256 {exported.sha256}"]
     if exported.signature is not None:
         by = "its signature" if key is None else f"signed with key {key.key_id}"
         lines.append(f"{exported.signature}: {by}")
+    if exported.pictures is not None:
+        lines.append(f"{exported.pictures}: its reference pictures, which show good parts")
+    elif options.pictures:
+        lines.append("it keeps no reference pictures: it was taught without, or by older software")
     written = {"file": options.output, "version": version.name, "sha256": exported.sha256}
-    show_done(options, {**written, "signature": exported.signature}, *lines)
+    show_done(options, {**written, "signature": exported.signature, "pictures": exported.pictures}, *lines)
     return 0
 
 
@@ -260,9 +270,11 @@ def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: En
         return complain("--sign is for folders; a file comes with its signature: station engine export --sign")
     if is_folder:
         key = None if options.sign is None else read_secret_key(options.sign, _password)
-        version = store.import_folder(options.source, why=options.why, sign=key)
+        version = store.import_folder(options.source, why=options.why, sign=key, pictures=not options.no_pictures)
     else:
-        version = store.import_archive(options.source, why=options.why, sha256=options.sha256)
+        version = store.import_archive(
+            options.source, why=options.why, sha256=options.sha256, pictures=not options.no_pictures
+        )
     signer = store.signer(version)
     by_key = "" if signer is None else f", signed by {signer}"
     said = f"{version.name} is in the store{by_key}; to use it: station engine activate {version.number}"

@@ -116,6 +116,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
         regions_in_words=regions_in_words,
         limits_of=limits_of,
         marks_of=marks_of,
+        compared_of=lambda view: site.nearest.compare(part, view.row.camera),
         timeline=Markup(trace_picture.draw(found.trace).svg()),  # ElementTree has escaped its texts
         filter=_filter(request),
         classes=queries.classes_of(site),
@@ -164,12 +165,17 @@ def evidence_file(request: Request) -> Response:
 
 
 def picture(request: Request) -> Response:
-    """A view as JPEG: `image` as the camera took it, `heat` under its heat map. By part and view, never by a path."""
-    part, kind = _part(request), request.path_params["kind"]
-    seen = site_of(request).eyes.look(part, camera=request.path_params["camera"])
-    pixels = None
-    if seen.views and kind in ("image", "heat"):
-        pixels = seen.views[0].image if kind == "image" else seen.views[0].heated
+    """A view as JPEG: `image` as the camera took it, `heat` under its heat map; or one of `Compared.picture`, to
+    compare with good parts. By part and view, never by a path.
+    """
+    site, part, kind, camera = site_of(request), _part(request), *(request.path_params[n] for n in ("kind", "camera"))
+    if kind in ("image", "heat"):
+        seen = site.eyes.look(part, camera=camera)
+        pixels = None
+        if seen.views:
+            pixels = seen.views[0].image if kind == "image" else seen.views[0].heated
+    else:
+        pixels = site.nearest.compare(part, camera).picture(kind)
     if pixels is None:
         raise HTTPException(404, "there is no such picture of this part")
     headers = {"Cache-Control": "private, max-age=600"}

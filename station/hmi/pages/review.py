@@ -48,18 +48,21 @@ def queue(request: Request) -> Response:
 
 
 def picture(request: Request) -> Response:
-    """`?session=&part=&view=&layer=`: `plain` as the camera saw it, `heat` under its heat map."""
+    """`?session=&part=&view=&layer=`: `plain` as the camera saw it, `heat` under its heat map, else of `Compared`."""
     asked = request.query_params
     layer, number, view = asked.get("layer", ""), asked.get("part", ""), asked.get("view", "")
-    if layer not in ("plain", "heat") or not all(text.isdecimal() and len(text) < 16 for text in (number, view)):
+    if not all(text.isdecimal() and len(text) < 16 for text in (number, view)):
         raise HTTPException(404)
     part = part_on_record(site_of(request), asked.get("session", ""), int(number))
     if part is None or int(view) >= len(part.views):
         raise HTTPException(404)
-    seen = site_of(request).eyes.look(part, most_px=PICTURE_PX).views[int(view)]
-    pixels = seen.image if layer == "plain" else seen.heated
+    if layer in ("plain", "heat"):
+        seen = site_of(request).eyes.look(part, most_px=PICTURE_PX).views[int(view)]
+        pixels = seen.image if layer == "plain" else seen.heated
+    else:
+        pixels = site_of(request).nearest.compare(part, part.views[int(view)].camera).picture(layer)
     if pixels is None:
-        raise HTTPException(404, seen.why_no_image or seen.why_no_heat)
+        raise HTTPException(404, "there is no such picture of this part")
     return Response(jpeg(pixels), media_type="image/jpeg", headers={"Cache-Control": _KEPT})
 
 
@@ -126,6 +129,7 @@ def _desk(request: Request, wanted: int | None, *, status: int = 200, why: str =
         "desk": desk,
         "seen": None if desk.part is None else site.eyes.look(desk.part, most_px=PICTURE_PX),
         "good": None if desk.good is None else site.eyes.look(desk.good, most_px=PICTURE_PX),
+        "compared_of": lambda view: site.nearest.compare(desk.part, view.row.camera),
         "due_min": _minutes(desk.item.due_at - now) if desk.item and desk.item.due_at else None,
         "oldest_min": _minutes(now - desk.waiting.oldest_at) if desk.waiting.oldest_at else None,
         "why": why,
