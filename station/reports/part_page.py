@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from engines.overlay import Pixels
@@ -21,6 +21,7 @@ from station.reports.drawing import (
     VERDICT_TEXT,
     Drawing,
 )
+from station.reports.nearest_good import Compared
 from station.reports.part_picture import draw_legend, draw_view, facts, limits_of, regions_in_words, score_in_words
 from station.reports.seen import Seen, SeenView
 from station.reports.shifts import Calendar
@@ -38,17 +39,25 @@ _STYLE = "".join(
         f"section{{border-top:1px solid {FAINT};margin-top:1rem;padding-top:1rem}}",
         ".pictures{display:flex;flex-wrap:wrap;gap:1rem}figure{flex:1 1 20rem;margin:0;min-width:0}",
         f"figure svg{{width:100%;height:auto;display:block}}.gone{{padding:2rem;background:{FAINT};text-align:center}}",
+        ".near{display:grid;grid-template-columns:repeat(auto-fit,minmax(7rem,1fr));gap:.75rem;max-width:64rem}",
+        "h3{font-size:1rem;margin:1rem 0 .5rem}",
         f"ul{{margin:.4rem 0;padding-left:1.2rem}}.note{{border-left:4px solid {BAD};padding-left:.6rem}}",
     )
 )
 
 
-def page(seen: Seen, calendar: Calendar, notes: tuple[str, ...] = ()) -> str:
-    """The whole page; `notes`: more lines below the reasons, as the labels of the part."""
+def page(
+    seen: Seen, calendar: Calendar, notes: tuple[str, ...] = (), compared: Mapping[str, Compared] | None = None
+) -> str:
+    """The whole page; `notes`: more lines below the reasons, as the labels of the part; `compared`: by camera."""
     part = seen.part
     style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     reasons = [one_line(reason) for reason in part.reason_list] or ["nothing was found"]
-    views = "".join(_view(view) for view in seen.views) or '<p class="gone">no view of this part is on record</p>'
+    beside = compared or {}
+    views = (
+        "".join(_view(view, beside.get(view.row.camera)) for view in seen.views)
+        or '<p class="gone">no view of this part is on record</p>'
+    )
     legend = Drawing(800, 32)
     draw_legend(legend, 4, 2, zones=any(view.zones for view in seen.views))
     return f"""<!doctype html>
@@ -69,7 +78,7 @@ def page(seen: Seen, calendar: Calendar, notes: tuple[str, ...] = ()) -> str:
 """
 
 
-def _view(view: SeenView) -> str:
+def _view(view: SeenView, compared: Compared | None) -> str:
     row = view.row
     if view.image is None:
         pictures = f'<p class="gone">{escape(view.why_no_image)}</p>'
@@ -83,8 +92,36 @@ def _view(view: SeenView) -> str:
     title = f"camera {escape(one_line(row.camera))}: {escape(score_in_words(row.score, row.reject_score))}"
     return (
         f"<section><h2>{_verdict(row.verdict)} {title}</h2>{pictures}"
-        f"{_items(regions_in_words(view))}{_items(limits_of(view), 'quiet')}</section>"
+        f"{_items(regions_in_words(view))}{_items(limits_of(view), 'quiet')}{_same_place(compared)}</section>"
     )
+
+
+def _same_place(compared: Compared | None) -> str:
+    """The nearest good parts beside it, or why there are none."""
+    if compared is None:
+        return ""
+    head = "<h3>The same place, nearest good parts</h3>"
+    if compared.why:
+        return f'{head}<p class="quiet">{escape(compared.why)}</p>'
+    shown = [("this part", compared.place)]
+    shown += [(f"good {number}, {one.distance:.2f}", one.picture) for number, one in enumerate(compared.good, start=1)]
+    shown.append(("difference", compared.difference))
+    figures = "".join(
+        f"<figure>{_bare(picture)}<figcaption>{escape(caption)}</figcaption></figure>"
+        for caption, picture in shown
+        if picture is not None
+    )
+    said = (
+        f"The nearest of {compared.of} good parts that the engine learned from; the smaller the number, the more "
+        "alike. Colour: more than they differ from each other."
+    )
+    return f'{head}<div class="near">{figures}</div><p class="quiet">{escape(said)}</p>'
+
+
+def _bare(photo: Pixels) -> str:
+    drawing = Drawing(photo.shape[1], photo.shape[0])
+    drawing.photo(0, 0, float(photo.shape[1]), float(photo.shape[0]), photo)
+    return drawing.svg()
 
 
 def _photo(view: SeenView, photo: Pixels, *, bare: bool) -> str:

@@ -90,7 +90,7 @@ def test_one_part_with_everything(operator: Client) -> None:
     assert "Part 1002" in text
     assert "0.500" in text  # its score
     assert "signalled" in text  # the trace
-    assert "keeps no pictures of good parts" in text
+    assert "is no longer on this station, and its pictures of good parts neither" in text
     newer = re.search(r'rel="prev" href="([^"]*)"', text)
     assert newer is not None
     assert newer.group(1) == "/parts/s1/6?verdict=FAIL"  # the next one that failed

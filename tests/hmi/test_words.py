@@ -18,6 +18,7 @@ from station.hmi.words import LOCALE, chosen, languages
 from station.jobs.refresh_selection import Group
 from station.line.acquisition.messages import CameraState
 from station.records.challenge_runs import Outcome, RunVerdict
+from station.reports import nearest_good
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
@@ -37,6 +38,7 @@ OF_VALUES = {
     "AUROC", "in order", "look at it", "wrong", "it does not answer", "deadline",
     *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
     *(run.value for run in RunVerdict), *PHRASES,
+    *nearest_good.REASONS,
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

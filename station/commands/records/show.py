@@ -25,6 +25,7 @@ from station.records.selection import newest_of
 from station.reports import contact_sheet, part_picture
 from station.reports.as_data import part_as_data, reasons_as_data
 from station.reports.drawing import SUFFIXES
+from station.reports.nearest_good import NearestGood
 from station.reports.part_page import page
 from station.reports.seen import Eyes, Seen
 from station.terminal import console, one_line, say
@@ -59,11 +60,12 @@ def show(options: argparse.Namespace) -> int:
     place = place_of(options)
     with closing(open_reader(place.records)) as connection:
         found = find(connection, options, place.calendar)
-    seen = eyes(options, place).look(found.part)
+    looking = eyes(options, place)
+    seen = looking.look(found.part)
     kept = read_labels(place.labels, found.part)
     labels = tuple(f"label: {one_line(one)}" for one in kept)
     if options.output is not None:
-        write(options.output, seen, place, labels)
+        write(options.output, seen, place, labels, looking)
     if options.json:
         print_json(
             {
@@ -132,11 +134,13 @@ def part_as_json(seen: Seen, place: Place) -> dict[str, Any]:
     return {"part": part, "views": views}
 
 
-def write(file: Path, seen: Seen, place: Place, labels: tuple[str, ...]) -> None:
+def write(file: Path, seen: Seen, place: Place, labels: tuple[str, ...], looking: Eyes) -> None:
     """Raises BadInput when the file cannot be written."""
     try:
         if file.suffix == PAGE_SUFFIX:
-            file.write_text(page(seen, place.calendar, labels), encoding="utf-8")
+            nearest = NearestGood(looking)
+            compared = {view.row.camera: nearest.compare(seen.part, view.row.camera) for view in seen.views}
+            file.write_text(page(seen, place.calendar, labels, compared), encoding="utf-8")
         else:
             part_picture.draw(seen, place.calendar, labels).save(file)
     except OSError as problem:

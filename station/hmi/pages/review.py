@@ -129,7 +129,7 @@ def _desk(request: Request, wanted: int | None, *, status: int = 200, why: str =
         "desk": desk,
         "seen": None if desk.part is None else site.eyes.look(desk.part, most_px=PICTURE_PX),
         "good": None if desk.good is None else site.eyes.look(desk.good, most_px=PICTURE_PX),
-        "compared_of": lambda view: site.nearest.compare(desk.part, view.row.camera),
+        "compared_of": lambda part, view: site.nearest.compare(part, view.row.camera),
         "due_min": _minutes(desk.item.due_at - now) if desk.item and desk.item.due_at else None,
         "oldest_min": _minutes(now - desk.waiting.oldest_at) if desk.waiting.oldest_at else None,
         "why": why,

@@ -18,6 +18,7 @@ from engines.bundle.reading import read_manifest
 from engines.overlay import HEAT
 from station.records.schema import DATABASE_FILE
 from station.results import InspectionRecord, Region, Scores, Verdict
+from tests.bench.engines.good_pictures import keep_reference
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.sample_parts import PartMaker
 from tests.commands.records.conftest import Station, at, record
@@ -123,6 +124,19 @@ def test_a_page_is_whole_and_holds_what_others_wrote_as_text(with_engine: Statio
     assert not re.search(r'(href|src)="(?!data:image/jpeg)', text)
     with_engine.said("show", 1051, "--output", file.with_suffix(".svg"))
     assert ElementTree.parse(file.with_suffix(".svg")).getroot().tag.endswith("svg")
+
+
+def test_a_page_shows_the_same_place_of_the_nearest_good_parts(with_engine: Station) -> None:
+    file = with_engine.config.parent / "part.html"
+    with_engine.said("show", 1051, "--output", file)
+    assert "keeps no pictures of good parts" in file.read_text()
+    keep_reference(with_engine.config.parent / "engine", [grey(0), grey(1)])
+    with_engine.said("show", 1051, "--output", file)
+    text = file.read_text()
+    assert "The nearest of 2 good parts" in text
+    assert text.count("<image") == 7, "both pictures, the place on this and on two good parts, difference, legend"
+    with_engine.said("show", 1052, "--output", file)
+    assert "is no longer on this station, and its pictures" in file.read_text()
 
 
 def test_what_is_not_there_is_said(with_engine: Station) -> None:

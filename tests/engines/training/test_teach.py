@@ -18,6 +18,7 @@ import pytest
 
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.reading import read_bundle
+from engines.bundle.reference import read_reference
 from engines.engine import open_engine
 from engines.teach_request import TeachRequest
 from engines.training.__main__ import main
@@ -73,6 +74,17 @@ def test_the_dirt_left_and_the_known_bad_bound_the_escapes(taught: Taught) -> No
     assert escapes is not None
     assert (escapes.defective_count, escapes.escaped_count) == (len(KNOWN_BAD), 0)
     assert not manifest.training.grey
+
+
+def test_good_images_are_kept_beside_the_engine_and_none_that_was_removed(taught: Taught) -> None:
+    engine = taught.result.engine
+    record = json.loads((engine / DOSSIER_FOLDER / "dossier.json").read_text())
+    by_id = {image["id"]: image for image in record["images"]}
+    pictures = read_reference(engine, read_bundle(engine).manifest)
+    assert GOOD // 2 < len(pictures) <= GOOD
+    assert {by_id[one.image]["fate"] for one in pictures} == {"kept"}
+    assert not {by_id[one.image]["name"] for one in pictures} & {*DIRTY, *KNOWN_BAD}
+    assert all(by_id[one.image]["masked_share"] == 0 for one in pictures)
 
 
 def test_the_dossier_is_in_the_engine_and_names_what_left(taught: Taught) -> None:
