@@ -6,13 +6,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.camera.open import open_camera
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable, SignatureError
+from station.commissioning.plant_check import Finding, webhook_finding
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
@@ -24,15 +24,6 @@ from station.line.inspection.loading import LimitsError, load_inspector
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, usable_schema
 
 MB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result for one thing that was looked at; `detail` is for people."""
-
-    what: str
-    ok: bool
-    detail: str
 
 
 def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
@@ -55,6 +46,8 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     yield _records(configuration)
     yield _runtime_folder(configuration)
     yield _control_socket(configuration)
+    if configuration.settings.webhook.url is not None:
+        yield webhook_finding(configuration)
 
 
 def _running(configuration: LoadedConfiguration) -> bool:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Literal
@@ -24,6 +23,8 @@ from station.configuration.decision import (
     overlaid,
 )
 from station.configuration.file import DEFAULT_WORK_DIR
+from station.configuration.northbound.addresses import is_loopback
+from station.configuration.northbound.sections import PlantSection, WebhookSection
 from station.configuration.plc import PlcSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
@@ -166,16 +167,6 @@ class HmiSection(Section):
         return self
 
 
-def is_loopback(host: str) -> bool:
-    """Reached from this computer alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class MonitoringSection(Section):
     """Watching for drift: whether the station still sees what it was taught. It never decides about a part."""
 
@@ -221,6 +212,8 @@ class Configuration(Section):
     access: AccessSection = Field(default_factory=AccessSection, description="Who may do what on the control socket.")
     hmi: HmiSection = Field(default_factory=HmiSection, description="Pages for people.")
     monitoring: MonitoringSection = Field(default_factory=MonitoringSection, description="Watching for drift.")
+    plant: PlantSection = Field(default_factory=PlantSection, description="What is sent to the plant.")
+    webhook: WebhookSection = Field(default_factory=WebhookSection, description="Results by HTTP.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @model_validator(mode="after")
@@ -330,5 +323,7 @@ SECTIONS: dict[str, type[Section]] = {
     "access": AccessSection,
     "hmi": HmiSection,
     "monitoring": MonitoringSection,
+    "plant": PlantSection,
+    "webhook": WebhookSection,
     "log": LogSection,
 }

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from station.configuration.model import is_loopback
+from station.configuration.northbound.addresses import is_loopback
 from station.hmi.rendering import site_of
 from station.hmi.rights import OF_PROGRAMS, STEP_UP, Person, Right
 

@@ -23,7 +23,7 @@ from station.labels.writing import Reviewer
 from station.records.challenge_runs import Run
 from station.records.challenges import runs
 from station.records.events import EventRow
-from station.records.parts import PartRow, parts
+from station.records.parts import PartRow, newest_id, parts
 from station.records.selection import Mark, Selection, mark_of, neighbour, page_of
 from station.reports import evidence
 from station.reports.counts import By, Counts, count
@@ -111,6 +111,8 @@ class Happened:
     """Of the station, within `STARTS_S`."""
     events: Sequence[EventRow]
     """The newest ones, newest first."""
+    newest_id: int = 0
+    """Of the rows of parts."""
 
 
 def happened(site: Site, now: float) -> Happened:
@@ -119,6 +121,7 @@ def happened(site: Site, now: float) -> Happened:
         rows = connection.execute(
             "SELECT signalled_ms, late FROM parts ORDER BY id DESC LIMIT ?", (NEWEST_PARTS,)
         ).fetchall()
+        newest = newest_id(connection)
         starts = connection.execute(
             "SELECT COUNT(*) FROM audit WHERE action = 'start' AND wall_time > ?", (now - STARTS_S,)
         ).fetchone()[0]
@@ -126,7 +129,8 @@ def happened(site: Site, now: float) -> Happened:
             "SELECT session, wall_time, kind, level, detail FROM events ORDER BY id DESC LIMIT ?", (NEWEST_EVENTS,)
         ).fetchall()
     latencies = [float(row[0]) for row in rows if row[0] is not None]
-    return Happened(latencies, sum(bool(row[1]) for row in rows), len(rows), starts, [EventRow(*row) for row in found])
+    late, events = sum(bool(row[1]) for row in rows), [EventRow(*row) for row in found]
+    return Happened(latencies, late, len(rows), starts, events, newest)
 
 
 def labels_of(site: Site, part: PartRow) -> list[Label]:

@@ -15,14 +15,26 @@ INDEXES = (
 )
 
 NEEDED_BY = ("decisions", "quarantined")
-"""Tables and views of the labels: a part that people have said something of stays, and one in the quarantine. Whoever
-else needs parts longer (a connector that has not sent them) joins them."""
+"""Tables and views of the labels: a part that people have said something of stays, and one in the quarantine."""
 _MAY_GO = " AND ".join(
     f"NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.session = parts.session "
     f"AND {table}.acquisition_id = parts.acquisition_id)"
     for table in NEEDED_BY
 )
 """Of a row of `parts`: whether nobody needs it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Parts that a connector has not sent yet, as far as they stay for it."""
+
+    after_id: int
+    """Row id of the last part that was sent."""
+    since: float
+    """Older ones do not stay. Seconds since the epoch."""
+
+
+NOTHING_UNSENT = Unsent(2**63 - 1, float("inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,10 @@ class Batch:
     """Those of the parts that may go, as `ViewRow.image_path`."""
     events: Sequence[int]
     ejections: Sequence[int]
+    waiting: int = 0
+    """Of `kept`: those that stay since they were not sent."""
+    unsent: int = 0
+    """Of `parts`: those that go without having been sent."""
 
     @property
     def is_empty(self) -> bool:
@@ -46,7 +62,13 @@ class Batch:
         return not (self.parts or self.kept or self.events or self.ejections)
 
 
-def oldest(connection: sqlite3.Connection, before: float, after: tuple[float, int], limit: int) -> Batch:
+def oldest(
+    connection: sqlite3.Connection,
+    before: float,
+    after: tuple[float, int],
+    limit: int,
+    unsent: Unsent = NOTHING_UNSENT,
+) -> Batch:
     """At most `limit` rows of each table, older than `before` (seconds since the epoch), of parts those behind `after`.
 
     `connection`: a reader of the records that also sees `NEEDED_BY`.
@@ -55,7 +77,8 @@ def oldest(connection: sqlite3.Connection, before: float, after: tuple[float, in
     found = connection.execute(
         f"SELECT id, wall_time, {_MAY_GO} FROM parts WHERE {where}", (*after, before, limit)
     ).fetchall()
-    parts = [id_ for id_, _, may_go in found if may_go]
+    free = [(id_, wall_time) for id_, wall_time, may_go in found if may_go]
+    parts = [id_ for id_, wall_time in free if id_ <= unsent.after_id or wall_time < unsent.since]
     images = connection.execute(
         "SELECT image_path FROM views WHERE part IN (SELECT value FROM json_each(?)) AND image_path IS NOT NULL "
         "AND NOT image_deleted",
@@ -74,6 +97,8 @@ def oldest(connection: sqlite3.Connection, before: float, after: tuple[float, in
         images=[path for (path,) in images],
         events=[id_ for (id_,) in events],
         ejections=[id_ for (id_,) in ejections],
+        waiting=len(free) - len(parts),
+        unsent=sum(id_ > unsent.after_id for id_ in parts),
     )
 
 

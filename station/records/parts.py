@@ -240,6 +240,11 @@ def image_deleted(image_path: str) -> Statement:
     return Statement(_IMAGE_DELETED, {"image_path": image_path})
 
 
+def newest_id(connection: sqlite3.Connection) -> int:
+    """The row id of the newest part; 0: there is none."""
+    return int(connection.execute("SELECT COALESCE(MAX(id), 0) FROM parts").fetchone()[0])
+
+
 def image_paths(connection: sqlite3.Connection) -> list[str]:
     """The images that rows name."""
     return [path for (path,) in connection.execute("SELECT image_path FROM views WHERE image_path IS NOT NULL")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from station.labels.labels import Label
-from station.records.parts import PartRow
+from station.records.parts import PartRow, ViewRow
 from station.reports.counts import Counts
 from station.reports.shifts import Calendar
 from station.results import Reason
@@ -34,6 +35,25 @@ def part_as_data(row: PartRow, calendar: Calendar, label: Label | None) -> dict[
         "defect_class": None if label is None else label.defect_class,
         "images": sum(view.image_path is not None for view in row.views),
     }
+
+
+def views_as_data(views: Iterable[ViewRow]) -> list[dict[str, Any]]:
+    """What each camera saw of a part."""
+    return [
+        {
+            "camera": view.camera,
+            "verdict": view.verdict,
+            "score": view.score,
+            "reject_score": view.reject_score,
+            "defect_area_mm2": view.defect_area_mm2,
+            "region_count": view.region_count,
+            "regions": json.loads(view.regions),
+            "reasons": reasons_as_data(view.reason_list),
+            "has_image": view.image_path is not None and not view.image_deleted,
+            "has_map": view.map_path is not None and not view.image_deleted,
+        }
+        for view in views
+    ]
 
 
 def reasons_as_data(reasons: Iterable[Reason]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import shutil
 import pytest
 
 PACKAGES = {
+    "openssl": "openssl",
     "cc": "gcc",
     "chromium": "chromium",
     "mbpoll": "mbpoll",

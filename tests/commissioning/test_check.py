@@ -13,7 +13,8 @@ import pytest
 
 from drivers.camera.images import write_png
 from station.commands.main import main
-from station.commissioning.check import Finding, check
+from station.commissioning.check import check
+from station.commissioning.plant_check import Finding
 from station.configuration import load as config
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION

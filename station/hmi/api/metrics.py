@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from station.forwarding.in_words import waiting
 from station.hmi.health.looking import look, quantile
 from station.hmi.site import Site
 
@@ -70,6 +71,13 @@ def families(site: Site) -> Iterator[Family]:
         yield _one("records_lost_total", "counter", "Rows that were given up.", records.get("lost"))
         info = {"engine": str(status.get("engine_id", ""))[:12], "recipe": str(status.get("recipe", ""))}
         yield Family("info", "gauge", "Which engine and recipe are active.", (Sample(1.0, info),))
+    if seen.plant:
+        waits = tuple(Sample(float(waiting(one, seen.newest_id)), {"connector": one.name}) for one in seen.plant)
+        yield Family("unsent_parts", "gauge", "Parts on record that the plant was not sent yet.", waits)
+        fails = tuple(Sample(float(one.failing_since is not None), {"connector": one.name}) for one in seen.plant)
+        yield Family("sending_fails", "gauge", "1 while the receiver takes nothing.", fails)
+        refused = tuple(Sample(float(one.parked), {"connector": one.name}) for one in seen.plant)
+        yield Family("refused_parts", "gauge", "Parts that the receiver refused for good.", refused)
     if seen.disk is not None:
         yield _one("disk_free_bytes", "gauge", "Of the work folder.", float(seen.disk.free_bytes))
         yield _one("disk_total_bytes", "gauge", "Of the work folder.", float(seen.disk.total_bytes))

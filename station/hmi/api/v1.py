@@ -24,9 +24,9 @@ from station.hmi.setup.active import active_of
 from station.hmi.words import SOURCE
 from station.labels.labels import Label
 from station.labels.schema import LabelError
-from station.records.parts import PartRow, ViewRow
+from station.records.parts import PartRow
 from station.records.selection import Selection
-from station.reports.as_data import count_as_data, part_as_data, reasons_as_data
+from station.reports.as_data import count_as_data, part_as_data, views_as_data
 from station.reports.counts import By
 from station.reports.drawing import jpeg
 from station.reports.production.stored import DATA, FOLDER, read_report, stored
@@ -94,7 +94,7 @@ def part(request: Request) -> Response:
     return JSONResponse(
         {
             "part": part_as_data(row, site.calendar, whole),
-            "views": [_view(view) for view in row.views],
+            "views": views_as_data(row.views),
             "labels": [_label(request, label) for label in found.labels],
             "steps": [
                 {"name": step.name, "at_ms": step.at_ms, "took_ms": step.took_ms, "spent_on": step.spent_on}
@@ -242,21 +242,6 @@ def _body(request: Request) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise HTTPException(400, "the body is no JSON object")
     return found
-
-
-def _view(view: ViewRow) -> dict[str, Any]:
-    return {
-        "camera": view.camera,
-        "verdict": view.verdict,
-        "score": view.score,
-        "reject_score": view.reject_score,
-        "defect_area_mm2": view.defect_area_mm2,
-        "region_count": view.region_count,
-        "regions": json.loads(view.regions),
-        "reasons": reasons_as_data(view.reason_list),
-        "has_image": view.image_path is not None and not view.image_deleted,
-        "has_map": view.map_path is not None and not view.image_deleted,
-    }
 
 
 def _label(request: Request, label: Label) -> dict[str, Any]:

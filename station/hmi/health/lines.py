@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from station.codes import ERRORS, OFFLINE_REASONS, WARNINGS, CodeText, ErrorCode, OfflineReason, WarningCode
 from station.configuration.model import Configuration
+from station.forwarding.in_words import is_well, waiting
 from station.hmi.health.looking import Look, State, quantile
 from station.hmi.words import Words
 
@@ -39,6 +40,7 @@ def lines_of(seen: Look, settings: Configuration, words: Words) -> list[Line]:
         *_latency(seen, settings, words),
         *_records(seen, words),
         *_disk(seen, settings, words),
+        *_plant(seen, settings, words),
         *_starts(seen, words),
     ]
     order = {"bad": 0, "act": 1, "unknown": 2, "good": 3}
@@ -188,6 +190,34 @@ def _disk(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:
              "budget": f"{settings.records.disk_budget_mb / 1000:g}"}  # fmt: skip
     todo = words.gettext("make room: images go first below [records] min_free_mb") if state != "good" else ""
     yield Line(name, value % shown, state, todo)
+
+
+def _plant(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:
+    """Results that go to the plant: nothing of it is felt by the line."""
+    name = words.gettext("Results to the plant")
+    if settings.webhook.url is None:
+        return
+    if seen.plant_problem:
+        yield Line(name, seen.plant_problem, "act")
+    elif not seen.plant_runs:
+        todo = words.gettext("start the process that sends: systemctl enable --now station-plant")
+        yield Line(name, words.gettext("not sent: the process does not run"), "act", todo)
+    for one in seen.plant:
+        value = words.gettext("%(sent)s sent, %(waiting)s wait")
+        value = value % {"sent": one.sent, "waiting": waiting(one, seen.newest_id)}
+        if one.failing_since is not None:
+            yield Line(
+                name, f"{value}; {one.detail}", "act", words.gettext("the receiver does not take them; they wait")
+            )
+        else:
+            yield Line(name, value, "good")
+        if one.parked:
+            todo = words.gettext("ask whoever runs the receiver why, then: station plant resend --parked")
+            shown = words.gettext("%(count)s parts were refused by the receiver") % {"count": one.parked}
+            yield Line(name, shown, "act", todo)
+        if one.left_out and not is_well(replace(one, parked=0, failing_since=None), seen.at):
+            shown = words.gettext("%(count)s parts were never sent: they were deleted first") % {"count": one.left_out}
+            yield Line(name, shown, "act", words.gettext("raise [plant] keep_unsent_days or [records] rows_budget_mb"))
 
 
 def _starts(seen: Look, words: Words) -> Iterator[Line]:

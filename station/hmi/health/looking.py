@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from station.forwarding.progress import ForwardingError, Progress, forwarding_beside, is_running, read_progress
 from station.hmi import queries
 from station.hmi.site import Site
 from station.live.reading import LiveReader, NoLiveMemory
@@ -41,6 +42,12 @@ class Look:
     happened: queries.Happened | None
     records_problem: str
     disk: Disk | None
+    plant: Sequence[Progress] = ()
+    """What was sent by each connector that has ever run."""
+    plant_runs: bool = False
+    plant_problem: str = ""
+    newest_id: int = 0
+    """The newest row of the records."""
 
 
 def look(site: Site) -> Look:
@@ -56,7 +63,15 @@ def look(site: Site) -> Look:
         disk = Disk(usage.free, usage.total)
     except OSError:
         disk = None
-    return Look(time.time(), heard.status, heard.problem, _beat_age(site), happened, records_problem, disk)
+    file, plant, plant_problem = forwarding_beside(site.records), list[Progress](), ""
+    try:
+        plant = read_progress(file)
+    except ForwardingError as problem:
+        plant_problem = str(problem)
+    return Look(
+        time.time(), heard.status, heard.problem, _beat_age(site), happened, records_problem, disk,
+        plant, is_running(file), plant_problem, 0 if happened is None else happened.newest_id,
+    )  # fmt: skip
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -12,13 +12,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from station.forwarding.progress import ForwardingError, forwarding_beside, read_progress
 from station.line.recording.quarantine import records_beside_labels
 from station.records.events import EventRow
-from station.records.old_rows import Batch, deleted, oldest, used_bytes
+from station.records.old_rows import NOTHING_UNSENT, Batch, Unsent, deleted, oldest, used_bytes
 from station.records.schema import RecordingError
 from station.records.statement import Statement
 
@@ -45,12 +47,17 @@ class RowRetention:
         keep_days: int,
         budget_mb: int,
         remove_images: Callable[[Sequence[str]], None],
+        keep_unsent_days: int | None = None,
         clocks: tuple[Callable[[], float], Callable[[], float]] = (time.time, time.monotonic),
     ) -> None:
-        """`remove_images` is called with the images of parts that go, before the rows do. `clocks`: wall, monotonic."""
+        """`remove_images` is called with the images of parts that go, before the rows do. `keep_unsent_days`: rows that
+        the plant process has not sent stay for this time, but for the budget; None: nothing is sent. `clocks`: wall,
+        monotonic.
+        """
         self._directory = directory
         self._session = session
         self._keep_s = keep_days * _DAY_S
+        self._keep_unsent_days = keep_unsent_days
         self._budget = budget_mb * _MB
         self._remove_images = remove_images
         self._wall, self._monotonic = clocks
@@ -62,6 +69,8 @@ class RowRetention:
         self._gone = [0, 0, 0]
         """Parts, events, ejections of this pass."""
         self._kept = 0
+        self._unsent = 0
+        """Parts of this pass that went without having been sent."""
         self._was_over = self._is_over = False
 
     def notes(self) -> list[EventRow]:
@@ -87,6 +96,7 @@ class RowRetention:
             return []
         self._after = batch.last
         self._kept += batch.kept
+        self._unsent += batch.unsent
         counted = zip(self._gone, (batch.parts, batch.events, batch.ejections), strict=True)
         self._gone = [count + len(ids) for count, ids in counted]
         self._remove_images(batch.images)
@@ -96,17 +106,34 @@ class RowRetention:
         """The next one; None: nothing has to go, or nothing that has to may."""
         is_over = used_bytes(connection) > self._budget
         if is_over:
-            batch = oldest(connection, _WHENEVER, self._after, BATCH_ROWS)
+            batch = oldest(connection, _WHENEVER, self._after, BATCH_ROWS, self._not_sent(keeps=False))
             if batch.last != _BEGIN:  # there are parts: of the rest what is as old as those
                 events = oldest(connection, batch.last[0], (_WHENEVER, 0), BATCH_ROWS)
-                batch = Batch(batch.parts, batch.kept, batch.last, batch.images, events.events, events.ejections)
+                batch = replace(batch, events=events.events, ejections=events.ejections)
         elif self._monotonic() >= self._trusted_at:
-            batch = oldest(connection, self._wall() - self._keep_s, self._after, BATCH_ROWS)
+            before = self._wall() - self._keep_s
+            batch = oldest(connection, before, self._after, BATCH_ROWS, self._not_sent(keeps=True))
         else:
             return None
         self._was_over = self._was_over or is_over
         self._is_over = is_over
         return None if batch.is_empty else batch
+
+    def _not_sent(self, *, keeps: bool) -> Unsent:
+        """What the plant process has not sent; without `keeps` it is only counted. Cursors that cannot be read keep
+        everything that is young enough.
+        """
+        if self._keep_unsent_days is None:
+            return NOTHING_UNSENT
+        since = self._wall() - self._keep_unsent_days * _DAY_S if keeps else _WHENEVER
+        try:
+            found = read_progress(forwarding_beside(self._directory))
+        except ForwardingError as problem:
+            log.warning("what was sent is not known: young rows stay", problem=str(problem))
+            return Unsent(0, since)
+        if not found:
+            return NOTHING_UNSENT
+        return Unsent(min(one.cursor.last_id for one in found), since)
 
     def _watch_clock(self, now: float) -> None:
         offset = self._wall() - now
@@ -120,6 +147,11 @@ class RowRetention:
             why = "the rows took more than rows_budget_mb" if self._was_over else "older than keep_rows_days"
             what = f"{parts} parts, {events} events and {ejections} ejections were deleted: {why}"
             self._note("rows_deleted", "info", what)
+        if self._unsent:
+            self._note(
+                "parts_not_sent", "warning",
+                f"{self._unsent} parts were deleted that were not sent to the plant: see station plant status",
+            )  # fmt: skip
         if self._is_over and self._kept and self._gone[0] == 0:
             self._note(
                 "rows_over_budget",
@@ -129,7 +161,7 @@ class RowRetention:
             )
         self._after = _BEGIN
         self._gone = [0, 0, 0]
-        self._kept = 0
+        self._kept = self._unsent = 0
         self._was_over = self._is_over = False
         self._next_pass = self._monotonic() + PASS_INTERVAL_S
 

@@ -83,6 +83,8 @@ class RecorderSettings:
     min_free_mb: int = 500
     keep_rows_days: int = 730
     rows_budget_mb: int = 20_000
+    keep_unsent_days: int | None = None
+    """None: nothing is sent to the plant."""
     queue_size: int = 256
     """Parts that may wait with their images."""
     waiting_images_mb: int = 512
@@ -125,6 +127,7 @@ class Recorder:
             session,
             keep_days=settings.keep_rows_days,
             budget_mb=settings.rows_budget_mb,
+            keep_unsent_days=settings.keep_unsent_days,
             remove_images=self._images.remove,
         )
         self._lost = 0

@@ -1,0 +1,54 @@
+"""Looks at the way to the plant: secret, certificates, whether the receiver can be reached, what was sent."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+from station.configuration.load import LoadedConfiguration
+from station.forwarding.in_words import is_well, sentence_of
+from station.forwarding.progress import ForwardingError, forwarding_beside, is_running, read_progress
+from station.northbound.process import webhook_of
+from station.northbound.signing import SecretError
+from station.northbound.webhook import AddressError
+from station.records.parts import newest_id
+from station.records.schema import DATABASE_FILE, RecordingError, open_reader
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result for one thing that was looked at; `detail` is for people."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def webhook_finding(configuration: LoadedConfiguration) -> Finding:
+    """Connects to the receiver and sends nothing: `station plant test` does."""
+    file = forwarding_beside(configuration.records_dir)
+    try:
+        webhook = webhook_of(configuration)
+        found = read_progress(file)
+        newest = _newest(configuration)
+    except (SecretError, AddressError, ForwardingError, RecordingError) as problem:
+        return Finding("webhook", False, str(problem))
+    assert webhook is not None
+    if why := webhook.reach():
+        return Finding("webhook", False, f"{why}; nothing on the line waits for it, results stay until it is there")
+    now = time.time()
+    said = f"{webhook.where} can be reached"
+    if not found:
+        return Finding("webhook", True, f"{said}; nothing was sent yet: systemctl enable --now station-plant")
+    said += "; " + "; ".join(sentence_of(one, newest, now) for one in found)
+    if not is_running(file):
+        return Finding("webhook", False, f"{said}; the process does not run: systemctl enable --now station-plant")
+    return Finding("webhook", all(is_well(one, now) for one in found), said)
+
+
+def _newest(configuration: LoadedConfiguration) -> int:
+    if not (configuration.records_dir / DATABASE_FILE).exists():
+        return 0
+    with closing(open_reader(configuration.records_dir)) as connection:
+        return newest_id(connection)
