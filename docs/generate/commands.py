@@ -11,6 +11,7 @@ OF_JSON = "as JSON: "
 WITHOUT_JSON = {
     "run": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
     "hmi": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
+    "plant run": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
     "completion": "prints a script for a shell",
 }
 """Commands that have no JSON, and why."""

@@ -25,6 +25,7 @@ from station.commands.main import COMMANDS
 from station.configuration import load as config
 from station.control import ControlError
 from station.daemon.control_server import ControlServer
+from station.forwarding.progress import Cursor, Cursors, forwarding_beside
 from station.jobs.comparison import Changed, Comparison, EngineFigures, Judged, markdown
 from station.jobs.refresh import Refreshed
 from station.line.recording.stage import Recorder, RecorderSettings
@@ -358,6 +359,17 @@ def user(world: World) -> None:
     world.run("user", "withdraw", "[x]\x1b[2J", expected="[x]\\x1b[2J")
 
 
+def plant(world: World) -> None:
+    recorded(world)
+    file = forwarding_beside(config.load_station(world.config).records_dir)
+    with closing(Cursors(file)) as cursors:
+        cursors.place("webhook", Cursor(1, IN_FILES, 1))
+        cursors.failing("webhook", 1.0, IN_FILES)
+    world.run("plant", "status")
+    assert cli.main(["plant", "run", "--config", str(world.folder / "[x]\x1b[2J.toml")]) == 2
+    world.check("[x]\\x1b[2J.toml")
+
+
 def monitoring(world: World) -> None:
     stream = {"name": NASTY, "learned": 1.0, "changed": True, "detail": NASTY}
     state = {"state": "changed", "learned": 1.0, "drift": True, "standing": [NASTY], "left_out": 0, "streams": [stream]}
@@ -403,6 +415,7 @@ FED: dict[str, Callable[[World], None]] = {
     "report": report,
     "what-if": what_if,
     "user": user,
+    "plant": plant,
     "trace": trace,
     "teach": teach_command,
     "recipe": recipe,

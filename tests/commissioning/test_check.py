@@ -16,12 +16,15 @@ from station.commands.main import main
 from station.commissioning.check import check
 from station.commissioning.plant_check import Finding
 from station.configuration import load as config
+from station.forwarding.progress import Cursor, Cursors, forwarding_beside
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.northbound.process import alone
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION
 from station.results import Verdict
 from tests.bench.cameras import numbered_image
 from tests.bench.engines.asking import write_asking_engine
 from tests.bench.engines.signing import make_keys
+from tests.bench.receiver import receiving, write_secret
 from tests.bench.sample_parts import PartMaker
 
 CAMERA = '[cameras.top]\ndriver = "folder"\nfolder = "images"\ntrigger = "plc"\n[plc]\nrole = "off"\n'
@@ -183,3 +186,25 @@ def test_an_engine_about_which_nobody_has_decided(station: Path) -> None:
     assert not found.ok
     assert "not used before somebody has decided: 8 images that look alike" in found.detail
     assert findings(station, '[engine]\npath = "engine"\nvariants = "remove"\n')["engine"].ok
+
+
+def test_the_way_to_the_plant_is_tried_and_nothing_is_sent(station: Path) -> None:
+    webhook = '[engine]\nstore = "engines"\n[webhook]\nurl = "{url}"\nsecret_file = "webhook.secret"\n'
+    with receiving() as receiver:
+        text = webhook.format(url=receiver.url)
+        assert "cannot be read" in findings(station, text)["webhook"].detail
+        write_secret(station.parent)
+        found = findings(station, text)["webhook"]
+        assert (found.ok, "can be reached; nothing was sent yet" in found.detail) == (True, True), found
+        file = forwarding_beside(config.load(station).records_dir)
+        with closing(Cursors(file)) as cursors:
+            cursors.place("webhook", Cursor(0))
+            assert "the process does not run" in findings(station, text)["webhook"].detail
+            with alone(file):
+                assert findings(station, text)["webhook"].ok
+                cursors.failing("webhook", 1.0, "replied 500")
+                found = findings(station, text)["webhook"]
+                assert (found.ok, "replied 500" in found.detail) == (False, True)
+        assert receiver.requests == 0
+    found = findings(station, text)["webhook"]
+    assert (found.ok, "nothing on the line waits for it" in found.detail) == (False, True)

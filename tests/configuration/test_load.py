@@ -124,6 +124,14 @@ def test_what_needs_a_restart(tmp_path: Path) -> None:
     assert changed_for_restart(old, new) == ["plc.port"]
 
 
+def test_of_what_goes_to_the_plant_only_whether_something_does_needs_a_restart(tmp_path: Path) -> None:
+    webhook = '[webhook]\nurl = "https://mes/"\nsecret_file = "s"\n'
+    none, some = (config.load(write(tmp_path, CAMERA + text)).settings for text in ("", webhook))
+    other = config.load(write(tmp_path, CAMERA + webhook.replace("mes", "mes2") + "batch = 5\n")).settings
+    assert changed_for_restart(none, some) == ["webhook.url"]
+    assert changed_for_restart(some, other) == []
+
+
 def test_a_camera_more_or_less_needs_a_restart(tmp_path: Path) -> None:
     one = config.load(write(tmp_path, CAMERA)).settings
     two = config.load(write(tmp_path, TWO)).settings

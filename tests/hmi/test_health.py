@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from station.codes import ReasonCode, WarningCode
 from station.configuration.model import Configuration
+from station.forwarding.progress import Cursor, Progress
 from station.hmi.health.lines import Line, lines_of
 from station.hmi.health.looking import Disk, Look, look, quantile
 from station.hmi.queries import Happened
@@ -86,6 +88,35 @@ def test_what_is_not_known_is_not_well() -> None:
     slow = replace(WELL, happened=replace(HAPPENED, latencies_ms=[450.0] * 100))
     assert lines(slow)["Trigger to result"].state == "act"
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+
+
+SENT = Progress("webhook", Cursor(90, "s1", 90), 80, 0, 0, None, None, "", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({"plant": (SENT,)}, "good", "80 sent, 10 wait"),
+        ({"plant": (SENT,), "plant_runs": False}, "act", "the process does not run"),
+        ({"plant": (replace(SENT, failing_since=0.0, detail="mes:443 <b>"),)}, "act", "80 sent, 10 wait; mes:443 <b>"),
+        ({"plant": (replace(SENT, parked=3),)}, "act", "3 parts were refused by the receiver"),
+        ({"plant": (replace(SENT, left_out=4, left_out_at=0.0),)}, "act", "4 parts were never sent"),
+        ({"plant": (replace(SENT, left_out=4, left_out_at=-1e6),)}, "good", "80 sent"),
+        ({"plant_problem": "broken"}, "act", "broken"),
+    ],
+)
+def test_what_the_plant_is_not_sent_is_a_line(changes: dict[str, Any], state: str, words: str) -> None:
+    webhook = {"url": "https://mes/", "secret_file": "s"}
+    settings = Configuration.model_validate(
+        {"cameras": {"top": {"producer": "simtl"}}, "engine": {"path": "e"}, "webhook": webhook}
+    )
+    seen = replace(WELL, **({"plant_runs": True, "newest_id": 100} | changes))
+    (first, *_) = lines_of(seen, settings, languages()["en"])
+    found = [line for line in lines_of(seen, settings, languages()["en"]) if line.name == "Results to the plant"]
+    assert (found[0].state, words in found[0].value) == (state, True), found
+    assert first.state == state
+    assert lines_of(seen, settings, languages()["de"])
+    assert "Results to the plant" not in lines(seen), "a station that sends nothing has no such line"
 
 
 @pytest.fixture(scope="module")

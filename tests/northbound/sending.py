@@ -52,13 +52,14 @@ class Bench:
     def __post_init__(self) -> None:
         self.records = self.folder / "records"
         self.file = forwarding_beside(self.records)
+        self._is_started = False
         self.start()
 
     def start(self) -> None:
         """A new process: nothing is left of the one before but what is on disk."""
-        if hasattr(self, "webhook"):
-            self.webhook.close()
-            self.cursors.close()
+        if self._is_started:
+            self.close()
+        self._is_started = True
         self.cursors = Cursors(self.file)
         self.webhook = Webhook(
             self.receiver.url, Secrets((KEY,)), timeout_s=self.timeout_s, as_list=self.batch > 1, clock=lambda: self.now
