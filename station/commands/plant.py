@@ -44,11 +44,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_json_option(action, "outcome, detail")
     action.set_defaults(run=reporting(test, ConfigurationError))
     action = actions.add_parser("resend", help="send again: parts since a time, or those that were refused")
-    which = action.add_mutually_exclusive_group(required=True)
-    which.add_argument("--since", metavar="TIME", help="06:00, 2026-11-29, 8h: all parts from there on")
-    which.add_argument("--parked", action="store_true", help="parts that the receiver refused")
+    action.add_argument("which", metavar="TIME|parked", help="06:00, 2026-11-29, 8h: all parts from there on; parked: "
+                        "those that the receiver refused")  # fmt: skip
     add_config_option(action)
-    add_json_option(action, "since, parts; or taken, refused, gone")
+    add_json_option(action, "since, parts; of parked: taken, refused, gone")
     action.set_defaults(run=reporting(resend, ConfigurationError))
 
 
@@ -139,7 +138,7 @@ def resend(options: argparse.Namespace) -> int:
     file = forwarding_beside(station.records_dir)
     try:
         with alone(file), closing(Cursors(file)) as cursors:
-            if options.parked:
+            if options.which == "parked":
                 return _send_parked(options, station, webhook, cursors)
             return _go_back(options, station, cursors)
     except (ForwardingError, RecordingError, TimeError) as problem:
@@ -152,7 +151,7 @@ def _go_back(options: argparse.Namespace, station: LoadedConfiguration, cursors:
     from station.reports.shifts import calendar_of  # noqa: PLC0415
 
     calendar = calendar_of(station.settings.station)
-    since = calendar.moment(options.since, time.time())
+    since = calendar.moment(options.which, time.time())
     cursor, count = cursor_before(station.records_dir, since)
     cursors.place(WEBHOOK, cursor)
     said = f"{count} parts since {calendar.in_words(since)} are sent again; receivers know them by their id"

@@ -26,7 +26,7 @@ def sentence_of(one: Progress, newest_id: int, now: float) -> str:
     if one.failing_since is not None:
         said += f"; fails for {_duration(now - one.failing_since)}: {one.detail}"
     if one.parked:
-        said += f"; {one.parked} refused by the receiver: station plant resend --parked"
+        said += f"; {one.parked} refused by the receiver: station plant resend parked"
     if one.left_out:
         said += f"; {one.left_out} were never sent: they were deleted first"
     return said

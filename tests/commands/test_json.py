@@ -52,6 +52,7 @@ ELSEWHERE = {
     "plc simulate": "tests/system/test_simulate.py",
     "report": "tests/commands/records/test_report.py",
     "what-if": "tests/jobs/what_if/test_what_if.py",
+    **dict.fromkeys(("plant status", "plant test", "plant resend"), "tests/northbound/test_plant_process.py"),
     "restore": "below",
     "support-bundle": "below",
     **dict.fromkeys(("teach", "refresh", "evaluate"), "below"),

@@ -120,7 +120,7 @@ def test_status_says_what_is_so(config: Path, receiver: Receiver, capsys: pytest
     assert {name: found["connectors"][0][name] for name in ("name", "sent", "waiting", "parked", "failing_since")} == {
         "name": "webhook", "sent": 4, "waiting": 0, "parked": 0, "failing_since": None,
     }  # fmt: skip
-    code, text = said(config, capsys, "resend", "--since", "8h")
+    code, text = said(config, capsys, "resend", "8h")
     assert (code, "another plant process" in text) == (2, True)
     receiver.mode = "500"
     record(records, some(5, 6))
@@ -140,13 +140,13 @@ def test_a_person_tries_the_way_and_sends_again(
     code, found = said(config, capsys, "test")
     assert (code, found["outcome"]) == (1, "failed")
     assert "does it have the secret" in found["detail"]
-    code, text = said(config, capsys, "resend", "--since", "8h")
+    code, text = said(config, capsys, "resend", "8h")
     assert (code, "records" in text) == (2, True)
     record(load_station(config).records_dir, some(1, 5))
-    code, found = said(config, capsys, "resend", "--since", "2027-01-15T08:00:03Z")
+    code, found = said(config, capsys, "resend", "2027-01-15T08:00:03Z")
     assert (code, found["parts"]) == (0, 3)
     assert read_progress(forwarding_beside(load_station(config).records_dir))[0].cursor.last_id == 2
-    assert said(config, capsys, "resend", "--parked") == (0, {"taken": 0, "refused": 0, "gone": 0})
+    assert said(config, capsys, "resend", "parked") == (0, {"taken": 0, "refused": 0, "gone": 0})
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_an_address_that_is_none_is_refused(
 def test_without_a_webhook_or_a_secret_it_is_said(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = config.read_text()
     config.write_text(STATION)
-    for action in (("status",), ("test",), ("resend", "--parked")):
+    for action in (("status",), ("test",), ("resend", "parked")):
         code, text = said(config, capsys, *action)
         assert (code, "[webhook] url is not set" in text) == (2, True)
     assert main(["plant", "run", "--config", str(config)]) == 2

@@ -212,7 +212,7 @@ def _plant(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:
         else:
             yield Line(name, value, "good")
         if one.parked:
-            todo = words.gettext("ask whoever runs the receiver why, then: station plant resend --parked")
+            todo = words.gettext("ask whoever runs the receiver why, then: station plant resend parked")
             shown = words.gettext("%(count)s parts were refused by the receiver") % {"count": one.parked}
             yield Line(name, shown, "act", todo)
         if one.left_out and not is_well(replace(one, parked=0, failing_since=None), seen.at):
