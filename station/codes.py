@@ -93,6 +93,8 @@ class WarningCode(IntEnum):
     REJECTS_IN_A_ROW = 18
     SAME_PLACE = 19
     NOT_WATCHED = 20
+    SHADOW_OFF = 31
+    PROBATION_FAILED = 32
 
 
 class OfflineReason(IntEnum):
@@ -267,6 +269,14 @@ WARNINGS: dict[WarningCode, CodeText] = {
         "defects at one place of the picture again and again", "look for dirt on the lens, or a worn tool or gripper"
     ),
     WarningCode.NOT_WATCHED: CodeText("nothing watches for drift", "restart the station; the log says what failed"),
+    WarningCode.SHADOW_OFF: CodeText(
+        "the engine in the shadow failed and is switched off",
+        "see station status; the line is not affected; put it back with station engine shadow",
+    ),
+    WarningCode.PROBATION_FAILED: CodeText(
+        "the engine on probation rejects more than agreed, the one before does not",
+        "look at the parts on the page of the engine, then go back: station engine rollback",
+    ),
     WarningCode.GPU_SLOWED_DOWN: CodeText("the GPU is slowed down by heat or power", "check its fan, air and power"),
 }
 

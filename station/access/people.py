@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "teach": _MAINTENANCE,
     "monitoring": _MAINTENANCE,
     "engine": _MAINTENANCE,
+    "shadow": _MAINTENANCE,
     "refresh": _MAINTENANCE,
 }
 ACTIONS: Mapping[tuple[str, str], frozenset[str]] = {("challenge", "reset"): _MAINTENANCE}

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, Role] = {
     "teach": Role.MAINTAIN,
     "monitoring": Role.MAINTAIN,
     "engine": Role.MAINTAIN,
+    "shadow": Role.MAINTAIN,
     "refresh": Role.MAINTAIN,
 }
 ACTIONS: Mapping[tuple[str, str], Role] = {("challenge", "reset"): Role.MAINTAIN}

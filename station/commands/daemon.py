@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, add_json_option, ask, complain, print_json
 from station.configuration.file import ConfigurationError
 from station.control import ControlError
+from station.reports.candidate.state_in_words import state_of
 from station.terminal import coloured, console, joined
 
 if TYPE_CHECKING:
@@ -188,6 +189,15 @@ def state_text(state: dict[str, Any]) -> Text:
     return joined(coloured("off line", "red"), f": {state['offline_reason']}")
 
 
+def _add_what_runs_beside(table: Table, state: dict[str, Any]) -> None:
+    """Challenge test and shadow, where there are any."""
+    if (shadow := state.get("shadow")) is not None and shadow["state"] != "off":
+        table.add_row("shadow", state_of(shadow))
+    challenge = state["challenge"]
+    if challenge["state"] != "none":
+        table.add_row("challenge test", challenge_text(challenge))
+
+
 def status_table(state: dict[str, Any]) -> Table:
     """What `station status` shows."""
     from rich.table import Table  # noqa: PLC0415
@@ -228,9 +238,7 @@ def status_table(state: dict[str, Any]) -> Table:
     )
     if "monitoring" in state:
         table.add_row("monitoring", monitoring_text(state["monitoring"]))
-    challenge = state["challenge"]
-    if challenge["state"] != "none":
-        table.add_row("challenge test", challenge_text(challenge))
+    _add_what_runs_beside(table, state)
     teaching = state["teaching"]
     if teaching["phase"] != "idle":
         table.add_row("teaching", f"{teaching['phase']} {teaching['done']}/{teaching['total']} {teaching['detail']}")

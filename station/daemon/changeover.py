@@ -35,6 +35,7 @@ from station.configuration.selection import (
     write_selection,
 )
 from station.daemon import assembly
+from station.daemon.candidate.shadowing import Shadowing
 from station.daemon.change_record import (
     ChangeRefused,
     Made,
@@ -100,8 +101,12 @@ class Changeover:
         recorder: Recorder,
         ejection: EjectionStage | None = None,
         monitoring: Monitoring | None = None,
+        shadowing: Shadowing | None = None,
     ) -> None:
-        """`ejection`: where the station pushes parts off itself. `monitoring`: learns what each engine promised."""
+        """`ejection`: where the station pushes parts off itself. `monitoring`: learns what each engine promised.
+
+        `shadowing`: follows what is active.
+        """
         self.configuration = configuration
         """The active one; nobody else keeps it."""
         self.runtime = ""
@@ -115,6 +120,7 @@ class Changeover:
         self._recorder = recorder
         self._ejection = ejection
         self._monitoring = monitoring
+        self._shadowing = shadowing
         self._frame_shapes: dict[str, tuple[int, ...]] = {}
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
@@ -125,6 +131,7 @@ class Changeover:
             inspector = self._load(self.configuration, frame_shapes)
             if inspector is not None:
                 self._install(inspector)
+                self._shadow_beside(inspector)
         except PlanUnusable as problem:
             missing = problem
         except OpenQuestion as problem:  # off line, no engine: the reply comes by a reload
@@ -297,6 +304,7 @@ class Changeover:
         recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
         self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
         keep_files(self._recorder, new)
+        self._shadow_beside(inspector)
         return engine_before, "" if inspector is None else inspector.engine_id[:12]
 
     def _load(
@@ -312,6 +320,11 @@ class Changeover:
         self._inspection.install(inspector)
         self.runtime = "" if inspector is None else inspector.runtime
         log.info("engine active", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)
+
+    def _shadow_beside(self, inspector: Inspector | None) -> None:
+        if self._shadowing is not None:
+            engine_id = "" if inspector is None else inspector.engine_id
+            self._shadowing.engine_is(self.configuration, self._frame_shapes, engine_id)
 
     def _set_camera(self, name: str, settings: CameraSettings) -> None:
         shape = self._cameras[name].configure(settings, CAMERA_TIMEOUT_S).shape

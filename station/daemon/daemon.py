@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,12 +29,13 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.control import ControlError
 from station.daemon import assembly
+from station.daemon.candidate.shadowing import Shadowing
 from station.daemon.changeover import Changeover, identity
 from station.daemon.control_server import ControlServer
 from station.daemon.late_cameras import LateCameras
 from station.daemon.plc_requests import PlcRequests
 from station.daemon.requests import Requests
-from station.daemon.routing import Routing
+from station.daemon.routing import Routing, in_order
 from station.daemon.set_up.points import Points
 from station.daemon.set_up.trigger_trial import TriggerTests
 from station.daemon.supervisor import Garbage, Stages, Supervisor, stop_on_signals
@@ -51,6 +51,7 @@ from station.line.handshake.machine import Handshake
 from station.line.handshake.publisher import StatusPublisher
 from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.loading import LimitsError
+from station.line.inspection.shadow import ShadowDoor
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal, JournalError
 from station.line.recording.stage import Recorder
@@ -65,7 +66,6 @@ from station.live.stage import LiveStage
 from station.monitoring.stage import Monitoring
 from station.records.challenge_memory import read_memory
 from station.records.schema import RecordingError
-from station.results import InspectionRecord
 
 log = structlog.get_logger()
 
@@ -111,6 +111,7 @@ class _Line:
     live: LiveStage
     monitoring: Monitoring | None
     points: Points
+    shadowing: Shadowing
 
 
 def run(configuration: LoadedConfiguration) -> int:
@@ -149,6 +150,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         recorder=records.recorder,
         ejection=line.ejection,
         monitoring=line.monitoring,
+        shadowing=line.shadowing,
     )
     teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
     work = configuration.work_dir
@@ -162,6 +164,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         refreshing=refreshing,
         health=lambda: records.recorder.health,
         monitoring=line.monitoring,
+        shadowing=line.shadowing,
         audit=records.recorder.audit,
     )
     trigger_tests = TriggerTests(
@@ -182,6 +185,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
     _start_line(line, changeover, control, opened)
     names = list(configuration.settings.cameras)
     opened.callback(changeover.missing_plan.building.close)
+    opened.callback(line.shadowing.stop, 2.0)
     late_cameras = _take_cameras(line, changeover, CAMERA_START_S + FURTHER_CAMERA_S * (len(names) - 1), opened)
     gpu_watch = assembly.gpu_watch(configuration, line.signalling.post)
     if gpu_watch is not None:
@@ -215,6 +219,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         late_cameras=late_cameras,
         live=line.live,
         monitoring=line.monitoring,
+        shadowing=line.shadowing,
         hangups=hangups,
     )
 
@@ -315,7 +320,8 @@ def _build_line(
         )
     plc_requests = PlcRequests(routing.post)
     monitoring = _monitoring(configuration, routing, recorder)
-    feed = LiveFeed(recorder.record if monitoring is None else _both(recorder.record, monitoring.record))
+    door = ShadowDoor()
+    feed = LiveFeed(in_order(recorder.record, None if monitoring is None else monitoring.record, door.record))
     now = time.monotonic_ns()
     signalling = Signalling(
         Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
@@ -353,24 +359,13 @@ def _build_line(
         state=lambda: {**in_codes(signalling.snapshot()), "simulated": simulated},
         quality_of=frame_quality,
     )
-    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring, points)
+    shadowing = Shadowing(configuration, door, recorder, routing.post)
+    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring, points, shadowing)
 
 
 def _monitoring(configuration: LoadedConfiguration, routing: Routing, recorder: Recorder) -> Monitoring | None:
     settings = assembly.monitoring_settings(configuration)
     return None if settings is None else Monitoring(settings, routing.post, recorder.event)
-
-
-def _both(
-    first: Callable[[InspectionRecord], None], second: Callable[[InspectionRecord], None]
-) -> Callable[[InspectionRecord], None]:
-    """Hands a record to both, in this order."""
-
-    def record(record: InspectionRecord) -> None:
-        first(record)
-        second(record)
-
-    return record
 
 
 def _start_line(line: _Line, changeover: Changeover, control: ControlServer, opened: contextlib.ExitStack) -> None:

@@ -12,6 +12,7 @@ from engines.bundle.manifest import VARIANTS_ANSWERS
 from engines.teach_request import FROM_LINE, TeachRequest
 from station.codes import OfflineReason
 from station.control import ControlError
+from station.daemon.candidate.shadowing import Shadowing, ShadowRefused
 from station.daemon.change_record import NO_REPLY, ChangeRefused, WantedEngine
 from station.daemon.changeover import Changeover
 from station.daemon.control_server import Handler
@@ -47,6 +48,7 @@ class Requests:
         refreshing: RefreshProcess,
         health: Callable[[], RecorderHealth],
         monitoring: Monitoring | None,
+        shadowing: Shadowing,
         audit: Callable[[AuditEntry], None],
     ) -> None:
         self._session = session
@@ -57,6 +59,7 @@ class Requests:
         self._refreshing = refreshing
         self._health = health
         self._monitoring = monitoring
+        self._shadowing = shadowing
         self._audit = audit
 
     @property
@@ -73,6 +76,7 @@ class Requests:
             "teach": self._teach,
             "challenge": self._challenge,
             "engine": self._engine,
+            "shadow": self._shadow,
             "refresh": self._refresh,
             "monitoring": self._learn_again,
         }
@@ -97,6 +101,7 @@ class Requests:
                 "runtime": self._changeover.runtime,
                 "plan": self._changeover.missing_plan.building.status.as_dict(),
                 "records": asdict(self._health()),
+                "shadow": self._shadowing.status,
                 "monitoring": {"state": "off"} if self._monitoring is None else self._monitoring.status,
             }
         }
@@ -162,6 +167,19 @@ class Requests:
             case other:
                 raise ControlError(f"action = {other!r}: activate or rollback")
         return self._changed(lambda who: self._changeover.activate_engine(wanted, who), request)
+
+    def _shadow(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "shadow", "version": "7"}`: a version into the shadow; without a version: switches it off."""
+        version, who = request.get("version"), f"operator {request['user']}"
+        if not (version is None or (isinstance(version, str) and version)):
+            raise ControlError(f"version = {version!r}: number, name or start of the id of a version, or nothing")
+        try:
+            if version is None:
+                self._shadowing.end(who)
+                return {"version": ""}
+            return {"version": self._shadowing.begin(version, who)}
+        except ShadowRefused as problem:
+            raise ControlError(str(problem)) from problem
 
     def _refresh(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "refresh", "action": "start", "parts": 500, "only": [], "vetoed": []}`, or "stop".

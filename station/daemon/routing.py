@@ -16,7 +16,7 @@ from drivers.plc.protocol import PlcInputs
 from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved, FrameArrived
 from station.line.ejection import messages as ejection
 from station.line.signalling.messages import Message, PlcWrote
-from station.results import Frame
+from station.results import Frame, InspectionRecord
 
 
 class Routing:
@@ -65,3 +65,14 @@ class Routing:
         streams = isinstance(message, CameraChanged) and message.state is CameraState.STREAMING
         if streams and self._to_ejection is not None:
             self._to_ejection(ejection.OutputsReset())
+
+
+def in_order(*takers: Callable[[InspectionRecord], None] | None) -> Callable[[InspectionRecord], None]:
+    """Hands a record to each of these, in this order; None: one that is not there."""
+    there = [taker for taker in takers if taker is not None]
+
+    def record(record: InspectionRecord) -> None:
+        for taker in there:
+            taker(record)
+
+    return record

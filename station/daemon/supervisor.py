@@ -25,6 +25,7 @@ import structlog
 from drivers.plc.protocol import PlcLink
 from station.codes import ErrorCode, OfflineReason, WarningCode
 from station.daemon import logs
+from station.daemon.candidate.shadowing import Shadowing
 from station.daemon.change_record import OneChange
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
@@ -94,6 +95,7 @@ class Stages:
     changes: OneChange
     live: LiveStage
     monitoring: Monitoring | None
+    shadowing: Shadowing
     hangups: Hangups
     gpu_watch: GpuWatch | None = None
     """Where a GPU may run the engine."""
@@ -305,6 +307,7 @@ class Supervisor:
         if stages.late_cameras is not None:
             stopping.step("late cameras", STEP_S, stages.late_cameras.stop)
         stopping.step("cameras", 2 * STEP_S, lambda: stages.cameras.stop(timeout_s=3.0))
+        stopping.step("shadow", STEP_S, lambda: stages.shadowing.stop(timeout_s=3.0))
         hangs = not stages.inspection.stop(timeout_s=2.0)
         hangs = hangs or (stages.gpu_watch is not None and not stages.gpu_watch.stop(timeout_s=2.0))
         code = self._stop_recording() or code

@@ -1,4 +1,5 @@
-"""Which parts on record people should look at: all in REVIEW, and a random sample of those that passed and that failed.
+"""Which parts on record people should look at: all in REVIEW, a random sample of those that passed and that failed, and
+those that an engine in the shadow judges otherwise.
 
 Whoever opens the queue takes in what is new since the last time, in small steps. The random sample comes from the run
 and the number of a part (`station.records.sample`): nobody can choose it, and what people find in it holds for all.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from station.labels.queue import NewItem, enqueue
 from station.labels.writing import changing
 from station.records.sample import chance, in_sample
+from station.records.shadows import differing_after, row_of
 
 MOST_ROWS = 5000
 """In one read of the records, so that a reader never holds up their writer."""
@@ -33,7 +35,7 @@ class ReviewRules:
 
 def take_in(labels: sqlite3.Connection, records: sqlite3.Connection, rules: ReviewRules, now: float) -> int:
     """Enters what is new on record; returns how many parts. Raises LabelError, sqlite3.Error."""
-    added = 0
+    added = _take_in_shadows(labels, records, now)
     while True:
         seen, since = _place(labels, records, now)
         rows = records.execute(
@@ -51,6 +53,31 @@ def take_in(labels: sqlite3.Connection, records: sqlite3.Connection, rules: Revi
             labels.execute("INSERT INTO taken_in VALUES (?, ?, ?)", place)
         if len(rows) < MOST_ROWS:
             return added
+
+
+def _take_in_shadows(labels: sqlite3.Connection, records: sqlite3.Connection, now: float) -> int:
+    """Parts that an engine in the shadow judges otherwise, since the last time: those alone have to be labelled."""
+    last = labels.execute("SELECT * FROM taken_in_of_shadows").fetchone()
+    after = 0
+    if last is not None:
+        there = row_of(records, last["id"])
+        if there is not None and (there.session, there.acquisition_id) == (last["session"], last["acquisition_id"]):
+            after = int(last["id"])
+    found = differing_after(records, after, MOST_ROWS)
+    if not found:
+        return 0
+    items = [
+        NewItem(row.session, row.acquisition_id, row.part_id, row.wall_time, row.active_verdict, "shadow")
+        for _, row in found
+        if row.verdict != "ERROR" and row.wall_time >= now - FIRST_S
+    ]
+    with changing(labels):
+        added = enqueue(labels, items, now)
+        labels.execute("DELETE FROM taken_in_of_shadows")
+        newest = found[-1][1]
+        place = (found[-1][0], newest.session, newest.acquisition_id)
+        labels.execute("INSERT INTO taken_in_of_shadows VALUES (?, ?, ?)", place)
+    return added
 
 
 def _place(labels: sqlite3.Connection, records: sqlite3.Connection, now: float) -> tuple[int, float]:

@@ -1,4 +1,5 @@
-"""What waits for a person: parts in REVIEW, the random sample, and what somebody asked about.
+"""What waits for a person: parts in REVIEW, the random sample, what somebody asked about, and what an engine in the
+shadow judges otherwise.
 
 ```
             ┌──────── undo ─────────┐
@@ -23,7 +24,7 @@ from typing import Literal
 from station.labels.schema import LabelError
 from station.labels.writing import Reviewer, changing
 
-Why = Literal["review", "sample", "asked"]
+Why = Literal["review", "sample", "asked", "shadow"]
 State = Literal["open", "unsure", "disagree", "answered"]
 LEASE_S = 60.0
 
@@ -100,11 +101,11 @@ def enqueue(connection: sqlite3.Connection, items: Iterable[NewItem], now: float
     added = 0
     for item in items:
         values = {field.name: getattr(item, field.name) for field in fields(NewItem)} | {"now": now}
-        # a part that somebody has asked about belongs to its random sample all the same
+        # what somebody has asked about, or two engines judge differently, belongs to its random sample all the same
         added += connection.execute(
             f"INSERT INTO items ({names}, made_at) VALUES ({places}, :now) ON CONFLICT (session, acquisition_id) "
             "DO UPDATE SET why = excluded.why, inclusion = excluded.inclusion, due_at = excluded.due_at "
-            "WHERE items.why = 'asked' AND excluded.why <> 'asked'",
+            "WHERE items.why IN ('asked', 'shadow') AND excluded.why NOT IN ('asked', 'shadow')",
             values,
         ).rowcount
     return added

@@ -17,7 +17,7 @@ from pathlib import Path
 
 LABELS_FILE = "labels.db"
 """In the work folder of the station."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MODE = 0o640
 
 _VERSION_1 = (
@@ -72,6 +72,14 @@ _STATE = f"""(
                 WHEN SUM(blind = 0) > 0 OR COUNT(*) >= items.needs THEN 'answered'
                 ELSE 'open' END
             FROM standing WHERE {_OF_THE_SAME.format("items")} AND camera IS NULL)"""
+
+_ITEMS_SETTLED = (
+    f"""CREATE TRIGGER decisions_settle_items AFTER INSERT ON decisions WHEN NEW.camera IS NULL
+        BEGIN UPDATE items SET version = version + 1, leased_by = NULL, leased_until = NULL, state = {_STATE}
+            WHERE {_OF_THE_SAME.format("NEW")}; END""",
+    f"""CREATE TRIGGER items_begin_settled AFTER INSERT ON items
+        BEGIN UPDATE items SET state = {_STATE} WHERE id = NEW.id; END""",
+)
 
 _VERSION_2 = (
     "ALTER TABLE classes ADD COLUMN colour TEXT",  # as #rrggbb; NULL: that of its severity
@@ -132,11 +140,7 @@ _VERSION_2 = (
         WHERE d.label <> 'unsure' AND 1 = (
             SELECT COUNT(DISTINCT label) = 1 AND MAX(id) = d.id AND (d.blind = 0 OR COUNT(*) > 1)
             FROM standing WHERE {_OF_THE_SAME.format("d")} AND camera IS d.camera)""",
-    f"""CREATE TRIGGER decisions_settle_items AFTER INSERT ON decisions WHEN NEW.camera IS NULL
-        BEGIN UPDATE items SET version = version + 1, leased_by = NULL, leased_until = NULL, state = {_STATE}
-            WHERE {_OF_THE_SAME.format("NEW")}; END""",
-    f"""CREATE TRIGGER items_begin_settled AFTER INSERT ON items
-        BEGIN UPDATE items SET state = {_STATE} WHERE id = NEW.id; END""",
+    *_ITEMS_SETTLED,
 )
 
 _VERSION_3 = (
@@ -162,7 +166,41 @@ _VERSION_3 = (
         SELECT * FROM quarantine AS q WHERE kept AND id = (
             SELECT MAX(id) FROM quarantine WHERE {_OF_THE_SAME.format("q")})""",
 )
-_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = (
+    # A part may wait because an engine in the shadow judges it otherwise.
+    "DROP TRIGGER decisions_settle_items",
+    "DROP TRIGGER items_begin_settled",
+    "DROP INDEX items_waiting",
+    "DROP INDEX items_by_time",
+    "ALTER TABLE items RENAME TO items_3",
+    """CREATE TABLE items (
+        id INTEGER PRIMARY KEY,
+        session TEXT NOT NULL,
+        acquisition_id INTEGER NOT NULL,
+        part_id INTEGER NOT NULL,
+        wall_time REAL NOT NULL,  -- of the part
+        verdict TEXT NOT NULL,
+        why TEXT NOT NULL CHECK (why IN ('review', 'sample', 'asked', 'shadow')),
+        inclusion REAL,  -- of a sample: the share of its verdict that it was drawn from
+        made_at REAL NOT NULL,
+        due_at REAL,  -- NULL: nobody waits for the part
+        needs INTEGER NOT NULL DEFAULT 1 CHECK (needs IN (1, 2)),
+        state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'unsure', 'disagree', 'answered')),
+        leased_by TEXT,
+        leased_until REAL,
+        postponed_at REAL,
+        version INTEGER NOT NULL DEFAULT 1,
+        UNIQUE (session, acquisition_id)
+    )""",
+    "INSERT INTO items SELECT * FROM items_3",
+    "DROP TABLE items_3",
+    "CREATE INDEX items_waiting ON items (due_at) WHERE state <> 'answered'",
+    "CREATE INDEX items_by_time ON items (wall_time)",
+    *_ITEMS_SETTLED,
+    # The last part of a shadow that was looked at.
+    "CREATE TABLE taken_in_of_shadows (id INTEGER, session TEXT, acquisition_id INTEGER)",
+)
+_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """From each version to the next."""
 
 

@@ -103,8 +103,13 @@ def oldest(
 
 
 def deleted(batch: Batch) -> list[Statement]:
-    """Deletes the rows of a batch."""
-    return [
+    """Deletes the rows of a batch, and what a shadow said of its parts."""
+    of_shadows = (
+        "DELETE FROM shadows WHERE (session, acquisition_id) IN (SELECT session, acquisition_id FROM parts "
+        "WHERE id IN (SELECT value FROM json_each(:ids)))"
+    )
+    shadows = [Statement(of_shadows, {"ids": json.dumps(batch.parts)})] if batch.parts else []
+    return shadows + [
         Statement(
             f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(:ids))", {"ids": json.dumps(ids)}
         )

@@ -151,6 +151,11 @@ _ACKNOWLEDGED = (
     "UPDATE parts SET extra = json_set(extra, '$.acknowledged_ms', :acknowledged_ms) "
     "WHERE session = :session AND acquisition_id = :acquisition_id"
 )
+_PICTURE = (
+    "UPDATE views SET image_path = :image_path, map_path = :map_path, map_low = :map_low, map_high = :map_high, "
+    "image_skipped = :image_skipped WHERE camera = :camera AND image_path IS NULL AND image_deleted = 0 AND part = "
+    "(SELECT id FROM parts WHERE session = :session AND acquisition_id = :acquisition_id)"
+)
 _IMAGE_DELETED = "UPDATE views SET image_path = NULL, map_path = NULL, image_deleted = 1 WHERE image_path = :image_path"
 
 
@@ -227,6 +232,14 @@ def insert_part(row: PartRow) -> Statement:
         part=(row.session, row.acquisition_id),
         dependent=tuple(Statement(_INSERT_VIEW, {**key, **asdict(view)}) for view in row.views),
     )
+
+
+def pictures_of_part(row: PartRow) -> Statement:
+    """The views of a part on record that has no pictures have those of `row` now."""
+    names = ("camera", "image_path", "map_path", "map_low", "map_high", "image_skipped")
+    key = {"session": row.session, "acquisition_id": row.acquisition_id}
+    first, *others = (Statement(_PICTURE, key | {name: getattr(view, name) for name in names}) for view in row.views)
+    return Statement(first.sql, first.values, dependent=tuple(others))
 
 
 def part_acknowledged(session: str, acquisition_id: int, after_trigger_ms: float) -> Statement:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from station.records import audit, challenges, configurations, ejections, old_rows, selection
+from station.records import audit, challenges, configurations, ejections, old_rows, selection, shadows
 
 DATABASE_FILE = "records.db"
 SCHEMA_VERSION = 3
@@ -150,7 +150,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         _migrate(connection, path)
-        for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE, configurations.TABLE):
+        for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE, configurations.TABLE, *shadows.SCHEMA):
             connection.execute(statement)
         _check_tables(connection, path)
         for statement in (*old_rows.INDEXES, *selection.INDEXES):

@@ -12,10 +12,12 @@ import pytest
 from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon import requests
+from station.daemon.candidate.shadowing import Shadowing
 from station.daemon.requests import Requests
 from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
+from station.line.inspection.shadow import ShadowDoor
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot
@@ -47,6 +49,7 @@ class Door:
             refreshing=RefreshProcess(directory / "station.toml", directory / "asked", directory / "good"),
             health=lambda: recorder.health,
             monitoring=self.monitoring,
+            shadowing=Shadowing(made.configuration, ShadowDoor(), recorder, self.post),
             audit=self.audited.append,
         ).handlers
 

@@ -23,6 +23,7 @@ from engines.store.versions import Version, elsewhere, moved_in_words
 from station.commands.engines.compare import add_compare_parser
 from station.commands.engines.facts import as_json, facts, signer_of
 from station.commands.engines.plan import add_build_parser
+from station.commands.engines.shadow import add_shadow_parser
 from station.commands.engines.taking_up import add_recipe_option, take_up
 from station.commands.engines.teach import price_table
 from station.commands.options import (
@@ -101,6 +102,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_sign_option(importing, "sign the engine in a folder")
     add_build_parser(actions)
     add_compare_parser(actions, _with_store)
+    add_shadow_parser(actions, _with_store)
 
 
 def _sha256(text: str) -> str:

@@ -13,6 +13,8 @@ from station.records.challenges import ChallengeRow
 from station.records.configurations import KeptFile
 from station.records.ejections import Ejection
 from station.records.events import EventRow
+from station.records.shadows import ShadowRow, ShadowRun
+from station.results import InspectionRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,18 @@ class SessionKilled:
     session: str
 
 
-Row = PartToStore | Acknowledged | SessionKilled | EventRow | AuditRow | Ejection | ChallengeRow | KeptFile
+@dataclass(frozen=True, slots=True)
+class PictureToStore:
+    """A part that is on record without its pictures, which are wanted after all."""
+
+    record: InspectionRecord
+
+
+PlainRow = (
+    Acknowledged | SessionKilled | EventRow | AuditRow | Ejection | ChallengeRow | KeptFile | ShadowRun | ShadowRow
+)
+"""What becomes rows without writing an image."""
+Row = PartToStore | PictureToStore | PlainRow
 """What becomes rows."""
 
 
@@ -85,6 +98,8 @@ def identified(row: Row) -> dict[str, Any]:
                 "part_id": record.part.part_id,
                 "verdict": record.decision.verdict.name,
             }
+        case PictureToStore():
+            return {"acquisition_id": row.record.part.acquisition_id, "part_id": row.record.part.part_id}
         case ChallengeRow():
             return {"challenge": row.run.number, "verdict": row.run.verdict.value}
         case KeptFile():

@@ -37,12 +37,13 @@ import structlog
 from station.codes import WarningCode
 from station.line.recording.image_store import ImageStore
 from station.line.recording.journal import PartKey, UnfinishedPart
-from station.line.recording.log import log_audit, log_event, log_part
+from station.line.recording.log import log_part
 from station.line.recording.messages import (
     Acknowledged,
     Flush,
     Message,
     PartToStore,
+    PictureToStore,
     RecorderHealth,
     Row,
     SessionKilled,
@@ -51,17 +52,19 @@ from station.line.recording.messages import (
 )
 from station.line.recording.repeats import Repeats
 from station.line.recording.row_retention import RowRetention
+from station.line.recording.statements import statement_of
 from station.line.recording.waiting_images import Admitted, WaitingImages
 from station.line.recording.waiting_rows import WaitingRows
 from station.line.recording.writer import RecordWriter
-from station.records.audit import AuditEntry, AuditRow, insert_audit
-from station.records.challenges import ChallengeRow, upsert_challenge
-from station.records.configurations import KeptFile, keep_file
-from station.records.ejections import Ejection, insert_ejection
+from station.records.audit import AuditEntry, AuditRow
+from station.records.challenges import ChallengeRow
+from station.records.configurations import KeptFile
+from station.records.ejections import Ejection
 from station.records.events import MISSED, EventRow, insert_event
-from station.records.parts import image_deleted, insert_part, part_acknowledged, part_row
+from station.records.parts import image_deleted, insert_part, part_row, pictures_of_part
 from station.records.schema import DATABASE_FILE, RecordingError
-from station.records.sessions import session_ended, session_killed, session_started
+from station.records.sessions import session_ended, session_started
+from station.records.shadows import ShadowRow, ShadowRun
 from station.records.statement import Statement
 from station.results import InspectionRecord
 
@@ -237,6 +240,16 @@ class Recorder:
         """Takes a challenge test as it is now. Any thread."""
         self._offer(row)
 
+    def shadow(self, row: ShadowRun | ShadowRow) -> None:
+        """Takes a run of an engine in the shadow as it is now, or what it said of a part. Any thread."""
+        self._offer(row)
+
+    def picture(self, record: InspectionRecord) -> None:
+        """Stores the pictures of a part that was recorded before, where it has none. The caller bounds how many wait.
+        Any thread.
+        """
+        self._offer(PictureToStore(record))
+
     def flush(self, timeout_s: float) -> bool:
         """Waits until everything recorded so far is in the database; False when it is not in time."""
         flush = Flush()
@@ -310,27 +323,15 @@ class Recorder:
                 return False
         return False
 
-    def _statement(self, row: Row) -> Statement:  # noqa: PLR0911  one statement a row
+    def _statement(self, row: Row) -> Statement:
         """Logs what was given, stores its images, and returns what the database is to execute."""
         match row:
             case PartToStore():
                 return self._store(row)
-            case EventRow():
-                log_event(row)
-                return insert_event(row)
-            case AuditRow():
-                log_audit(row)
-                return insert_audit(self._session, row)
-            case Ejection():
-                return insert_ejection(self._session, row)
-            case ChallengeRow():
-                return upsert_challenge(row)
-            case KeptFile():
-                return keep_file(row)
-            case Acknowledged(acquisition_id, after_trigger_ms):
-                return part_acknowledged(self._session, acquisition_id, after_trigger_ms)
-            case SessionKilled(session):
-                return session_killed(session)
+            case PictureToStore(record):
+                return pictures_of_part(self._images.store(part_row(record), record.views))
+            case _:
+                return statement_of(self._session, row)
 
     def _store(self, part: PartToStore) -> Statement:
         """Writes the images of a part and returns its rows. Images first: no row names a file that is not there."""
