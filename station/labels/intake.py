@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from station.labels.queue import NewItem, enqueue
 from station.labels.writing import changing
+from station.records.engines.shadows import differing_after, row_of
 from station.records.sample import chance, in_sample
-from station.records.shadows import differing_after, row_of
 
 MOST_ROWS = 5000
 """In one read of the records, so that a reader never holds up their writer."""

@@ -10,7 +10,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from station.records import audit, challenges, configurations, ejections, old_rows, selection, shadows
+from station.records import audit, challenges, configurations, ejections, old_rows, selection
+from station.records.engines import shadows
 
 DATABASE_FILE = "records.db"
 SCHEMA_VERSION = 3

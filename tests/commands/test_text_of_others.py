@@ -34,6 +34,7 @@ from station.records.audit import AuditRow, insert_audit
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.configurations import KeptFile, keep_file
+from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
 from station.records.schema import open_writer
 from station.records.statement import Statement
 from station.results import Decision, Reason, Verdict
@@ -270,6 +271,11 @@ def engine(world: World) -> None:
     world.run("engine", "show", IN_FILES)
     world.run("engine", "import", str(world.folder / IN_FILES))
     world.run("engine", "compare", IN_FILES, "1")
+    world.run("engine", "shadow", IN_FILES)
+    run = ShadowRun(7, "shadow", IN_FILES, "e", "a", IN_FILES, "c", IN_FILES, offered=1)
+    row = ShadowRow(7, IN_FILES, 1, 1, WALL_TIME, 0, "PASS", 0.1, "FAIL", 0.9, IN_FILES, 1.0)
+    world.records(upsert_run(run), insert_shadow(row))
+    world.run("engine", "shadow")
 
 
 def teach_command(world: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 from station.labels.intake import FIRST_S, ReviewRules, take_in
 from station.labels.schema import LABELS_FILE, open_writer
 from station.records import schema as records
+from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
 from station.records.parts import insert_part, part_row
 from station.records.sample import in_sample
 from station.results import Verdict
@@ -92,3 +93,25 @@ def test_the_first_time_begins_a_day_ago_and_replaced_records_begin_anew(
     write(written, range(11, 13), Verdict.REVIEW)
     assert take_in(labels, written, RULES, NOW) == 2, "their rows have the numbers of the old ones"
     assert set(queued(labels)) == {6, 7, 8, 9, 10, 11, 12}
+
+
+def test_a_part_that_a_shadow_judges_otherwise_is_asked_about_once(
+    labels: sqlite3.Connection, written: sqlite3.Connection
+) -> None:
+    """Only such parts, never a master part, and a part of the random sample stays one."""
+    write(written, range(1, 41), Verdict.PASS)
+    drawn = next(number for number in range(1, 41) if in_sample("s1", number, RULES.pass_share))
+    other = next(number for number in range(1, 41) if not in_sample("s1", number, RULES.pass_share))
+    run = ShadowRun(7, "shadow", "0002-b", "b", "a", "disc", "c", "anna")
+    said = {drawn: "FAIL", other: "REVIEW"}
+    rows = [ShadowRow(7, "s1", n, n, WALL_TIME, 0, "PASS", 0.1, said.get(n, "PASS"), 0.9, "", 1) for n in range(1, 41)]
+    rows.append(ShadowRow(7, "s1", 99, 99, WALL_TIME, 3, "FAIL", 0.9, "PASS", 0.1, "", 1))
+    rows.append(ShadowRow(7, "s1", 98, 98, WALL_TIME, 0, "PASS", 0.1, "ERROR", None, "", 1))
+    for statement in (upsert_run(run), *map(insert_shadow, rows)):
+        written.execute(statement.sql, statement.values)
+    take_in(labels, written, RULES, NOW)
+    why = queued(labels)
+    assert (why[drawn], why[other]) == ("sample", "shadow")
+    assert list(why.values()).count("shadow") == 1
+    assert not why.keys() & {98, 99}
+    assert take_in(labels, written, RULES, NOW) == 0

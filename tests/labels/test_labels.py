@@ -172,7 +172,7 @@ def test_what_cannot_be_used_is_said(file: Path, tmp_path: Path) -> None:
     with closing(open_writer(file)) as connection:
         connection.execute("PRAGMA user_version = 9")
     for opened in (open_writer, open_reader):
-        with pytest.raises(LabelError, match="schema version 9, this station knows up to 3"):
+        with pytest.raises(LabelError, match="schema version 9, this station knows up to 4"):
             opened(file)
     file.write_bytes(b"no database" * 100)
     with pytest.raises(LabelError, match="cannot be written: file is not a database"):

@@ -268,6 +268,28 @@ def test_labels_of_the_first_version_are_taken_over(file: Path) -> None:
     assert words(file) == {1: "good"}
 
 
+def test_a_queue_of_the_third_version_is_taken_over(file: Path) -> None:
+    from station.labels import schema
+
+    with closing(sqlite3.connect(file)) as connection:
+        for statement in (*schema._VERSION_1, *schema._VERSION_2, *schema._VERSION_3):
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 3")
+        values = f"('s1', 1, 1001, 0.0, 'REVIEW', 'review', 1.0, {NOW + 9})"
+        columns = "session, acquisition_id, part_id, wall_time, verdict, why, made_at, due_at"
+        connection.execute(f"INSERT INTO items ({columns}) VALUES {values}")
+        connection.commit()
+    with closing(open_writer(file)) as connection:
+        item = find(connection, "s1", 1)
+        assert (item.why, item.state, item.due_at) == ("review", "open", NOW + 9)
+        fill(connection, new(2, why="shadow"))
+        took_first = took(connection, ANNA)
+        assert took_first.acquisition_id == 1
+        review(connection, item.id, took_first.version, Opinion("good"), ANNA, overrules=False, now=NOW)
+        assert find(connection, "s1", 1).state == "answered"
+        assert took(connection, ANNA).why == "shadow"
+
+
 def test_the_queue_does_not_read_what_was_answered(labels: sqlite3.Connection) -> None:
     fill(labels, *(new(number) for number in range(1, 40)))
     statements: list[str] = []

@@ -18,9 +18,9 @@ from station.labels.labels import decide
 from station.labels.schema import open_writer
 from station.labels.writing import Reviewer
 from station.records.audit import audit_rows
+from station.records.engines.shadows import ShadowRow, differing, runs
 from station.records.parts import parts
 from station.records.schema import open_reader
-from station.records.shadows import ShadowRow, differing, runs
 from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture, bad, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.waiting import wait_for

@@ -18,8 +18,8 @@ from station.commands.options import add_config_option, add_json_option, complai
 from station.configuration.load import LoadedConfiguration
 from station.control import ControlError, StationNotRunning, request
 from station.labels.schema import LabelError, labels_beside
+from station.records.engines.shadows import runs
 from station.records.schema import RecordingError, open_reader
-from station.records.shadows import runs
 from station.reports.candidate.gallery import write_gallery
 from station.reports.candidate.in_words import directions, pairs_table, summary
 from station.reports.candidate.shadowed import Shadowed, part_labels, shadowed
@@ -120,10 +120,10 @@ def _tables(found: Shadowed, options: argparse.Namespace, configuration: LoadedC
     for counts in rows:
         table.add_row(*counts)
     shown.print(table)
-    answers = Table("", "finding", "labelled: only the active one wrong", "only the shadow", "not labelled", "e-values")
+    findings = Table("", "finding", "only the active one wrong", "only the shadow", "not labelled", "e-values")
     for line in directions(found):
-        answers.add_row(*line)
-    shown.print(answers)
+        findings.add_row(*line)
+    shown.print(findings)
     if found.differing:
         title = (
             f"{len(found.differing)} parts differ, {found.to_label} without a label (station label, or the review page)"

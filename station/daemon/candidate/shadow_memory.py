@@ -11,9 +11,9 @@ from pathlib import Path
 import structlog
 
 from engines.store.versions import number_of
+from station.records.engines.shadows import Purpose, ShadowRun, last_run_of
 from station.records.images import write_atomic
 from station.records.schema import RecordingError, open_reader
-from station.records.shadows import Purpose, ShadowRun, last_run_of
 
 log = structlog.get_logger()
 

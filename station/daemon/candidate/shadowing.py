@@ -31,7 +31,7 @@ from station.line.inspection.shadow_handle import ShadowOrder, ShadowSaid
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Warn
 from station.records.audit import AuditEntry
-from station.records.shadows import Purpose, ShadowRow, ShadowRun
+from station.records.engines.shadows import Purpose, ShadowRow, ShadowRun
 from station.results import InspectionRecord, Verdict, score_of
 
 log = structlog.get_logger()

@@ -12,8 +12,8 @@ from station.records.audit import AuditRow
 from station.records.challenges import ChallengeRow
 from station.records.configurations import KeptFile
 from station.records.ejections import Ejection
+from station.records.engines.shadows import ShadowRow, ShadowRun
 from station.records.events import EventRow
-from station.records.shadows import ShadowRow, ShadowRun
 from station.results import InspectionRecord
 
 

@@ -60,11 +60,11 @@ from station.records.audit import AuditEntry, AuditRow
 from station.records.challenges import ChallengeRow
 from station.records.configurations import KeptFile
 from station.records.ejections import Ejection
+from station.records.engines.shadows import ShadowRow, ShadowRun
 from station.records.events import MISSED, EventRow, insert_event
 from station.records.parts import image_deleted, insert_part, part_row, pictures_of_part
 from station.records.schema import DATABASE_FILE, RecordingError
 from station.records.sessions import session_ended, session_started
-from station.records.shadows import ShadowRow, ShadowRun
 from station.records.statement import Statement
 from station.results import InspectionRecord
 

@@ -8,10 +8,10 @@ from station.records.audit import AuditRow, insert_audit
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.configurations import KeptFile, keep_file
 from station.records.ejections import Ejection, insert_ejection
+from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
 from station.records.events import EventRow, insert_event
 from station.records.parts import part_acknowledged
 from station.records.sessions import session_killed
-from station.records.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
 from station.records.statement import Statement
 
 

@@ -15,6 +15,8 @@ ENOUGH = 20.0
 SURE = 1000.0
 """An error of 0.1 %: what acts without a person asks for as much."""
 _TINY = 1e-300
+_LARGEST = 700.0
+"""Of a logarithm: exp of it is still a number."""
 
 
 def more_often_than_half(of_interest: int, other: int) -> float:
@@ -55,30 +57,24 @@ def _mixture(limit: float, count: int, total: int, *, above: bool) -> float:
     """The mean of (p / limit)^count ((1 - p) / (1 - limit))^(total - count) over p on one side of the limit."""
     a, b = count + 1, total - count + 1
     beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-    tail = incomplete_beta(limit, a, b)
-    side = 1.0 - tail if above else tail
-    if above and tail > 0.5:
-        side = incomplete_beta(1.0 - limit, b, a)  # without the digits that 1 - tail would lose
+    side = log_incomplete_beta(1.0 - limit, b, a) if above else log_incomplete_beta(limit, a, b)
     width = 1.0 - limit if above else limit
     against = count * math.log(limit) + (total - count) * math.log1p(-limit)
-    exponent = beta + math.log(max(side, _TINY)) - against - math.log(width)
-    return math.exp(min(exponent, 700.0))
+    return math.exp(min(beta + side - against - math.log(width), _LARGEST))
 
 
-def incomplete_beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), by its continued fraction (Lentz)."""
-    if x <= 0.0:
-        return 0.0
-    if x >= 1.0:
-        return 1.0
+def log_incomplete_beta(x: float, a: float, b: float) -> float:
+    """The logarithm of the regularised incomplete beta function I_x(a, b), for 0 < x < 1: a tail of a million parts is
+    smaller than any number.
+    """
     if x > (a + 1.0) / (a + b + 2.0):
-        return 1.0 - incomplete_beta(1.0 - x, b, a)
+        return math.log1p(-math.exp(log_incomplete_beta(1.0 - x, b, a)))
     front = a * math.log(x) + b * math.log1p(-x) - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
-    return math.exp(front) * _fraction(x, a, b) / a
+    return front + math.log(_fraction(x, a, b) / a)
 
 
 def _fraction(x: float, a: float, b: float) -> float:
-    """Of `incomplete_beta`; converges in some sqrt(max(a, b)) steps where x < (a + 1) / (a + b + 2)."""
+    """The continued fraction of the function above (Lentz); takes some sqrt(max(a, b)) steps."""
     c, d = 1.0, 1.0 / _not_zero(1.0 - (a + b) * x / (a + 1.0))
     value = d
     for step in range(1, 10_000):

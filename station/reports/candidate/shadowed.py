@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from station.labels.labels import read_labels
-from station.records import shadows
-from station.records.shadows import ShadowRow, ShadowRun
+from station.records.engines import shadows
+from station.records.engines.shadows import ShadowRow, ShadowRun
 from station.reports.candidate.e_values import ENOUGH, more_often_than_half, share_below
 
 MARGIN = 0.002

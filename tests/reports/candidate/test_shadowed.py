@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, last_run_of, runs, upsert_run
 from station.records.schema import open_writer
-from station.records.shadows import ShadowRow, ShadowRun, insert_shadow, last_run_of, runs, upsert_run
 from station.reports.candidate.in_words import directions, pairs_table, summary
 from station.reports.candidate.shadowed import Shadowed, shadowed
 
