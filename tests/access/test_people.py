@@ -29,6 +29,7 @@ PAGES_SAY = {
     "teach": Right.MAINTAIN,
     "refresh": Right.MAINTAIN,
     "engine": Right.ENGINES_ACTIVATE,
+    "shadow": Right.MAINTAIN,
 }
 
 

@@ -33,6 +33,7 @@ ALL = (
     "teach",
     "engine",
     "refresh",
+    "shadow",
     "monitoring",
 )
 

@@ -27,7 +27,7 @@ LOOK_S = 0.5
 """How often the process is looked at while it says nothing."""
 LOADING_CPU_S, JUDGING_CPU_S = 120.0, 20.0
 """Time of the processor after which an engine does not come to an end any more: a hundred times what it takes."""
-STANDS_S = 60.0
+IDLE_S = 60.0
 """A process that wants no time of the processor for as long waits for something that does not come."""
 NICE = 19
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
@@ -182,8 +182,8 @@ class ShadowHandle:
                     raise ShadowFailed(f"{what} took more than {cpu_s:g} s of the processor: the engine hangs")
                 if used > moved_cpu or self._wants_the_processor():
                     moved_cpu, moved_at = used, time.monotonic()
-                elif time.monotonic() - moved_at > STANDS_S:
-                    raise ShadowFailed(f"{what}: the process has waited for {STANDS_S:g} s: the engine hangs")
+                elif time.monotonic() - moved_at > IDLE_S:
+                    raise ShadowFailed(f"{what}: the process has waited for {IDLE_S:g} s: the engine hangs")
             return self._connection.recv()
         except (EOFError, OSError):
             raise ShadowFailed(self._how_it_ended()) from None
