@@ -1,12 +1,13 @@
 """Which limit keeps its promise at the least cost: simulated calibrations against the true distribution.
 
-    python benchmarks/calibration.py [--of tails|neighbours|dirt] [--trials 150] [--budget 0.01]
+    python benchmarks/calibration.py [--of tails|neighbours|dirt|folds] [--trials 150] [--budget 0.01]
 
 Per distribution, number of images and kind of limit: how often the true false-reject rate is within the budget (0.9 is
 promised), and the median of that rate (the closer below the budget, the less was given away in escapes).
 
 `neighbours`: images that resemble their neighbours, and two ways to say how many independent ones they are worth.
 `dirt`: defects among the calibration images, and ways to leave images out by the share of their places that was masked.
+`folds`: few images, each scored by a model that did not learn it, and how many such models there are.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ from engines.training.calibration.tail import (
     tail_limit,
     upper_limit,
 )
+from engines.training.fitting.crossfit import FOLDS, FOLDS_OF_FEW, fold_of
 
 Scores = NDArray[np.float64]
 TRUTH_SIZE = 400_000
 COUNTS = (20, 53, 100, 209, 400, 1000)
 DIRT_SHARE = 0.02
+PLACES, DIRECTIONS, HOTTEST = 32, 24, 2
+FURTHER = 1500
+"""Good images that show what a limit really does."""
 
 
 def exponential(scores: Scores, budget: float) -> float:
@@ -175,19 +180,60 @@ def dirt(rng: np.random.Generator, trials: int, budget: float, count: int = 200)
                 print(f"| {share:.0%} | {correlation} | {further:g} | {cells} |", flush=True)
 
 
+def folds(rng: np.random.Generator, trials: int, budget: float) -> None:
+    """Coverage of limits from cross-fitted scores, counted on further good images of the model of all images."""
+    ways = (FOLDS, FOLDS_OF_FEW)
+    print("| images | " + " | ".join(f"{way} folds" for way in ways) + " |\n| --- |" + " --- |" * len(ways))
+    for count in (26, 40, 52, 65, 79):
+        rates: dict[int, list[float]] = {way: [] for way in ways}
+        for _ in range(trials):
+            # Cells of one image share something; some directions of a cell vary more than others.
+            spread = rng.gamma(2.0, size=(PLACES, DIRECTIONS))
+            images = spread * (_images(rng, count + FURTHER))
+            learned, further = images[:count], images[count:]
+            reached = _scores(learned, further)
+            for way in ways:
+                place = fold_of(np.arange(count), way)
+                held_out = np.empty(count)
+                for fold in range(way):
+                    held_out[place == fold] = _scores(learned[place != fold], learned[place == fold])
+                limit = calibrate(held_out, held_out, 0.01, budget).review_score
+                rates[way].append(float(np.mean(reached > limit)))
+        print(f"| {count} | {' | '.join(_covered(np.array(found), budget) for found in rates.values())} |", flush=True)
+
+
+def _images(rng: np.random.Generator, count: int) -> Scores:
+    """(count, PLACES, DIRECTIONS) of good parts: heavier tails than normal, as features have them."""
+    return rng.standard_t(8, size=(count, PLACES, DIRECTIONS)) + 0.5 * rng.normal(size=(count, 1, DIRECTIONS))
+
+
+def _scores(learned: Scores, judged: Scores) -> Scores:
+    """As the default detector does: a covariance per place, drawn to the pooled one; log of the mean of the hottest."""
+    away = learned - learned.mean(axis=0)
+    own = np.einsum("npd,npe->pde", away, away) / len(learned)
+    covariance = 0.8 * own + 0.2 * own.mean(axis=0)
+    inner = np.linalg.inv(covariance + 1e-3 * np.trace(covariance, axis1=1, axis2=2).mean() * np.eye(DIRECTIONS))
+    off = judged - learned.mean(axis=0)
+    deviance = np.einsum("npd,pde,npe->np", off, inner, off) / DIRECTIONS
+    return np.asarray(np.log(np.sort(deviance, axis=1)[:, -HOTTEST:].mean(axis=1)), np.float64)
+
+
 def _covered(rates: Scores, budget: float) -> str:
     return f"{np.mean(rates <= budget):.2f}, {np.median(rates):.2%}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--of", choices=("tails", "neighbours", "dirt"), default="tails")
+    parser.add_argument("--of", choices=("tails", "neighbours", "dirt", "folds"), default="tails")
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--budget", type=float, default=0.01)
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     if arguments.of == "neighbours":
         neighbours(rng, arguments.trials, arguments.budget)
+        return
+    if arguments.of == "folds":
+        folds(rng, arguments.trials, arguments.budget)
         return
     if arguments.of == "dirt":
         dirt(rng, arguments.trials, arguments.budget)

@@ -29,7 +29,7 @@ from engines.detectors.catalogue import DETECTORS
 from engines.errors import PartNotLocated
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
-from engines.training.fitting.crossfit import FOLDS
+from engines.training.fitting.crossfit import folds_for
 from engines.training.images.dataset import ImageFile, inspect_image, open_dataset, read_image
 from engines.training.images.features import cached_features
 from engines.training.learn import LearnOptions, learn
@@ -87,7 +87,7 @@ def measured(source: Path, blur: float, folder: Path, count: int, trials_each: i
         detector, located.dataset, located.input, detector_key=f"spatial {detector.backbone.key}",
         folder=folder / "cache", on_progress=lambda _done, _total: None, location=located.location,
     )  # fmt: skip
-    trials = Trials(located, seed=0, trials=trials_each, folds=FOLDS)
+    trials = Trials(located, seed=0, trials=trials_each, folds=folds_for(len(located.dataset.files)))
     learned = learn(
         detector,
         features,

@@ -32,7 +32,6 @@ from engines.training.evaluation.layouts import open_sets
 from engines.training.evaluation.metrics import auroc, escapes_by_ranking
 from engines.training.evaluation.prepare import LocatedSet, Prepared, open_images, prepare
 from engines.training.evaluation.protocol import standard_split
-from engines.training.fitting.crossfit import FOLDS
 from engines.training.fitting.train import SCORE_BATCH
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
@@ -54,7 +53,8 @@ class CellsInMemory(Cells):
         self._scored = super().score_others(tested)
         self._groups = super().twin_groups(tested)
         self._of_good = [
-            torch.cat([z.half() for z in super(CellsInMemory, self).of_good(fold)]) for fold in range(FOLDS)
+            torch.cat([z.half() for z in super(CellsInMemory, self).of_good(fold)])
+            for fold in range(self.held_out.folds)
         ]
         self._of_others = torch.cat([z.half() for z in super().of_others(tested)])
 

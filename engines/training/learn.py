@@ -19,7 +19,7 @@ from engines.detectors.base import Detector
 from engines.errors import TrainingError
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.calibration.price import price_list
-from engines.training.fitting.crossfit import FOLDS, CrossFit, OnModel, cross_fit, steps_help
+from engines.training.fitting.crossfit import FOLDS, CrossFit, OnModel, cross_fit, folds_for, steps_help
 from engines.training.fitting.train import (
     CLOSED_FORM,
     MAX_CLOSED_FORM_IMAGES,
@@ -142,8 +142,9 @@ def learn(
     models: list[Detector] = []
     keep = (lambda model, _unseen: models.append(copy.deepcopy(model))) if len(known_bad) else on_model
     held_out, used = _train(
-        detector, features, kept, weights, options.training, groups=groups, on_step=on_step, on_model=keep
-    )
+        detector, features, kept, weights, options.training, groups=groups, folds=folds_for(len(indices)),
+        on_step=on_step, on_model=keep,
+    )  # fmt: skip
     fit_detail(detector, features, kept, weights)
     cells = Cells(detector, features, kept, held_out, weights=weights, models=models)
     joined = join_known_defects(cells, LabelledImages(known_bad, masks or {}))
@@ -270,6 +271,7 @@ class FeatureJudge:
             learned=self._indices[learned],
             weights=_for_all(weights, self._indices, self._features),
             groups=self._groups,
+            folds=FOLDS,  # compared with each other: more would double the time and change little
         )
         return found.image_scores, found.maps
 
@@ -296,6 +298,7 @@ def _train(
     options: TrainOptions,
     *,
     groups: Indices,
+    folds: int,
     on_step: OnStep,
     on_model: OnModel | None,
 ) -> tuple[CrossFit, bool]:
@@ -303,7 +306,7 @@ def _train(
 
     Where there is a closed form, training steps must earn their place: on unseen images.
     """
-    done, total = 0, FOLDS + 2
+    done, total = 0, folds + 2
 
     def on_fold() -> None:
         nonlocal done
@@ -313,11 +316,19 @@ def _train(
     on_step("train", 0, total)
     used = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
     if used and detector.has_closed_form:
-        used = steps_help(detector, features, kept, options, weights=weights, groups=groups)
+        used = steps_help(detector, features, kept, options, weights=weights, groups=groups, folds=folds)
     on_fold()
     chosen = options if used else CLOSED_FORM
     held_out = cross_fit(
-        detector, features, kept, chosen, weights=weights, groups=groups, on_fold=on_fold, on_model=on_model
+        detector,
+        features,
+        kept,
+        chosen,
+        weights=weights,
+        groups=groups,
+        folds=folds,
+        on_fold=on_fold,
+        on_model=on_model,
     )
     train(detector, features, kept, chosen, weights)
     on_step("train", total, total)

@@ -29,7 +29,7 @@ from engines.training.dossier.collect import TrainingRun, collect
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
 from engines.training.dossier.write import write_dossier
-from engines.training.fitting.crossfit import FOLDS
+from engines.training.fitting.crossfit import folds_for
 from engines.training.fitting.train import shown_maps
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import cached_features
@@ -268,7 +268,7 @@ def _trials(located: Located, options: TeachOptions, on_step: OnStep) -> Trials 
         located,
         seed=options.seed,
         trials=options.defect_trials,
-        folds=FOLDS,
+        folds=folds_for(len(located.dataset.files)),
         on_progress=lambda done, total: on_step("defects", done, total),
     )
 

@@ -15,7 +15,12 @@ from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import twin_groups
 
 FOLDS = 4
-BLOCKS_PER_FOLD = 5
+FOLDS_OF_FEW = 8
+FEW_IMAGES = 80
+"""With fewer there are `FOLDS_OF_FEW`: a model of three quarters of them knows so much less than the final one that
+limits were far above what that gives good parts (decision 20). With so few the time hardly counts."""
+BLOCKS = 20
+"""Of neighbours, in all: so they are as long with more folds, and each fold gets several."""
 
 OnModel = Callable[[Detector, NDArray[np.intp]], None]
 """(a model, as it is now; positions of images that it did not learn)."""
@@ -30,6 +35,13 @@ class CrossFit:
     """(images, map_height, map_width)."""
     groups: NDArray[np.intp]
     """For every image the position of the first one of its group, see `twin_groups`."""
+    folds: int = FOLDS
+    """How many models there were."""
+
+    @property
+    def fold_of_each(self) -> NDArray[np.intp]:
+        """The model that did not see each image."""
+        return fold_of(self.groups, self.folds)
 
     @property
     def map_peaks(self) -> NDArray[np.float64]:
@@ -38,8 +50,13 @@ class CrossFit:
         return peaks
 
 
-def fold_of(groups: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The fold of each image, in the order in which they were taken.
+def folds_for(images: int) -> int:
+    """How many models are cross-fitted to this many images that were given, whatever refinement leaves of them."""
+    return FOLDS_OF_FEW if images < FEW_IMAGES else FOLDS
+
+
+def fold_of(groups: NDArray[np.intp], folds: int) -> NDArray[np.intp]:
+    """Which of `folds` each image is in, in the order in which they were taken.
 
     Images taken one after the other are often nearly the same and must not vouch for each other, so blocks of
     neighbours stay together, and so do images of one group wherever they are; each fold gets several blocks, so that
@@ -49,9 +66,9 @@ def fold_of(groups: NDArray[np.intp]) -> NDArray[np.intp]:
         groups: for every image the position of the first image of its group, see `twin_groups`.
     """
     first, group = np.unique(groups, return_inverse=True)
-    block = max(1, len(first) // (FOLDS * BLOCKS_PER_FOLD))
-    folds: NDArray[np.intp] = group // block % FOLDS
-    return folds
+    block = max(1, len(first) // BLOCKS)
+    found: NDArray[np.intp] = group // block % folds
+    return found
 
 
 def cross_fit(
@@ -63,6 +80,7 @@ def cross_fit(
     learned: NDArray[np.intp] | None = None,
     weights: Weights = None,
     groups: NDArray[np.intp] | None = None,
+    folds: int | None = None,
     on_fold: Callable[[], None] = lambda: None,
     on_model: OnModel | None = None,
 ) -> CrossFit:
@@ -73,27 +91,29 @@ def cross_fit(
         learned: those of `indices` that may be learned from; None: all.
         weights: of the cells of all images of the features.
         groups: `twin_groups` of `indices`, from who fits them more than once; None: found here.
+        folds: how many; None: `folds_for` the number of `indices`.
         on_model: called with `detector` while it is the model that did not see the images that were held out.
 
     Raises:
         TrainingError: all images to learn from are in one fold.
     """
     groups = twin_groups(features, indices) if groups is None else groups
-    folds = fold_of(groups)
+    folds = folds_for(len(indices)) if folds is None else folds
+    place = fold_of(groups, folds)
     may = np.ones(len(indices), bool) if learned is None else np.isin(indices, learned)
     image_scores = np.empty(len(indices))
     maps = np.empty((len(indices), *detector.map_size), np.float32)
-    for fold in range(FOLDS):
-        unseen = folds == fold
+    for fold in range(folds):
+        unseen = place == fold
         seen = indices[~unseen & may]
         if len(seen) < 2:
-            raise TrainingError(f"{len(seen)} images are left to learn from beside a quarter held out: add images")
+            raise TrainingError(f"{len(seen)} images are left to learn from beside those held out: add images")
         train(detector, features, seen, options, weights)
         image_scores[unseen], maps[unseen] = score(detector, features, indices[unseen])
         if on_model is not None:
             on_model(detector, indices[unseen])
         on_fold()
-    return CrossFit(image_scores, maps, groups)
+    return CrossFit(image_scores, maps, groups, folds)
 
 
 def steps_help(
@@ -104,14 +124,16 @@ def steps_help(
     *,
     weights: Weights,
     groups: NDArray[np.intp],
+    folds: int,
 ) -> bool:
     """Whether training explains the images of the first fold, unseen, better than the closed form alone.
 
     Args:
         weights: of the cells of all images of the features.
         groups: `twin_groups` of `indices`.
+        folds: how many there will be.
     """
-    unseen = fold_of(groups) == 0
+    unseen = fold_of(groups, folds) == 0
     losses = []
     for tried in (CLOSED_FORM, options):
         train(detector, features, indices[~unseen], tried, weights)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.detectors.base import Detector
-from engines.training.fitting.crossfit import FOLDS, CrossFit, fold_of
+from engines.training.fitting.crossfit import CrossFit
 from engines.training.fitting.train import CLOSED_FORM, SCORE_BATCH, Weights, score, train
 from engines.training.images.features import CachedFeatures, take
 from engines.training.images.grouping import twin_groups
@@ -45,7 +45,7 @@ class Cells:
     ) -> None:
         self.detector = detector
         self.kept, self.held_out = kept, held_out
-        self.folds = fold_of(held_out.groups)
+        self.folds = held_out.fold_of_each
         """Of each of the kept images."""
         self._features, self._weights, self._given = features, weights, tuple(models)
 
@@ -61,7 +61,7 @@ class Cells:
         if self._given:
             return self._given
         found = []
-        for fold in range(FOLDS):
+        for fold in range(self.held_out.folds):
             model = copy.deepcopy(self.detector)
             train(model, self._features, self.kept[self.folds != fold], CLOSED_FORM, self._weights)
             found.append(model)

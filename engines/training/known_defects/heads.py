@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.detectors.known_defects import compressed, logits
-from engines.training.fitting.crossfit import FOLDS
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.logistic import Logistic, fit_logistic
 from engines.training.known_defects.masks import DefectCells
@@ -56,11 +55,11 @@ class Heads:
         """The head of all labelled images against good cells of all folds."""
         return fit_logistic(self._good_cells[1], np.concatenate(self._defect_cells))
 
-    def fit(self, labelled: Sequence[int], *, without_fold: int) -> Logistic:
-        """The head of these labelled images (positions among them) against good cells of the other folds."""
+    def fit(self, labelled: Sequence[int], *, without: Sequence[int]) -> Logistic:
+        """The head of these labelled images (positions among them) against good cells without those of some folds."""
         folds, good = self._good_cells
         defective = np.concatenate([self._defect_cells[each] for each in labelled])
-        return fit_logistic(good[folds != without_fold], defective, self.of_all)
+        return fit_logistic(good[~np.isin(folds, without)], defective, self.of_all)
 
     def on_good(self, fold: int, head: Logistic) -> NDArray[np.float32]:
         """Logits of the images of a fold, in their order: (images, map_height, map_width)."""
@@ -80,7 +79,7 @@ class Heads:
         usable = np.isin(np.arange(len(self.usable)), chosen)
         per_image = max(1, -(-GOOD_CELLS // len(chosen)))
         folds, cells = [], []
-        for fold in range(FOLDS):
+        for fold in range(self.cells.held_out.folds):
             for z in self.cells.of_good(fold, usable):
                 flat = z.flatten(1, 2)
                 places = torch.from_numpy(rng.integers(0, flat.shape[1], (len(flat), per_image)))

@@ -34,7 +34,7 @@ MIN_GROUPS = 3
 MAX_PARTS = 10
 """The labelled images are left out one by one, or in this many parts when they are more."""
 MIN_GOOD = 4
-"""Good images of every fold; with fewer there is no head."""
+"""Good images that are left out with a labelled one (a quarter of all); with fewer there is no head."""
 LOGIT_SHARE = 0.01
 """Of the cells: the mean of the hottest is what a head says of an image."""
 MAD_TO_DEVIATION = 1.4826
@@ -78,7 +78,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
     masked = sum(int(index) in labelled.masks for index in labelled.indices)
     without = Joined(None, 0.0, False, held_out, usable, before, before, masked, own)
     heads = Heads(cells, labelled, maps, usable)
-    fewest = min(int(np.count_nonzero(usable & (cells.folds == fold))) for fold in range(FOLDS))
+    fewest = min(int(np.count_nonzero(usable & np.isin(cells.folds, quarter))) for quarter in quarters(held_out.folds))
     rule = detector.map_score
     if not len(labelled.indices) or fewest < MIN_GOOD or rule is None or not cells.are_there:
         return without
@@ -89,7 +89,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
     if weight == 0:
         return replace(without, by_leaving_out=by_leaving_out, labelled=after)
     logits = np.empty_like(held_out.maps)
-    fitted = [heads.fit(everyone, without_fold=fold) for fold in range(FOLDS)]
+    fitted = [heads.fit(everyone, without=[fold]) for fold in range(held_out.folds)]
     for fold, each in enumerate(fitted):
         logits[cells.folds == fold] = heads.on_good(fold, each)
     scale = _Scale.of(held_out.image_scores[usable], logits[usable])
@@ -98,7 +98,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
         scale.head(heads.of_all, weight),
         weight,
         by_leaving_out,
-        CrossFit(image_scores_of(joined, rule), joined, held_out.groups),
+        replace(held_out, image_scores=image_scores_of(joined, rule), maps=joined),
         usable,
         before,
         after,
@@ -146,12 +146,11 @@ def _choose(heads: Heads, parts: list[list[int]], rule: MapScore) -> tuple[float
     tried = np.empty((len(WEIGHTS), len(maps)))
     above = np.empty_like(tried)
     for number, part in enumerate(parts):
-        fold = number % FOLDS
+        quarter = quarters(cells.held_out.folds)[number % FOLDS]
         learned = [each for each in range(len(maps)) if each not in part]
-        head = heads.fit(learned, without_fold=fold)
-        unseen = cells.folds == fold
-        among, judges = heads.usable[unseen], unseen & heads.usable
-        logits, of_part = heads.on_good(fold, head)[among], heads.on_labelled(part, head)
+        head = heads.fit(learned, without=quarter)
+        judges = np.isin(cells.folds, quarter) & heads.usable
+        logits, of_part = _on_good(heads, judges, head), heads.on_labelled(part, head)
         scale = _Scale.of(cells.held_out.image_scores[judges], logits)
         for row, weight in enumerate(WEIGHTS):
             reached = image_scores_of(scale.joined(cells.held_out.maps[judges], logits, weight), rule)
@@ -159,6 +158,20 @@ def _choose(heads: Heads, parts: list[list[int]], rule: MapScore) -> tuple[float
             above[row, part] = np.mean(reached[:, np.newaxis] < tried[row, part], axis=0)
     best = int(above.mean(axis=1).argmax())
     return WEIGHTS[best], tried[best]
+
+
+def quarters(folds: int) -> list[list[int]]:
+    """The folds of each quarter of the good images: enough of them to compare a labelled image with."""
+    return [list(range(first, folds, FOLDS)) for first in range(FOLDS)]
+
+
+def _on_good(heads: Heads, wanted: NDArray[np.bool_], head: Logistic) -> NDArray[np.float32]:
+    """Logits of the kept images that are `wanted`, in their order."""
+    folds = heads.cells.folds
+    found = np.empty((int(np.count_nonzero(wanted)), *heads.maps.shape[1:]), np.float32)
+    for fold in np.unique(folds[wanted]).tolist():
+        found[folds[wanted] == fold] = heads.on_good(fold, head)[wanted[folds == fold]]
+    return found
 
 
 def _parts(groups: NDArray[np.intp]) -> list[list[int]]:

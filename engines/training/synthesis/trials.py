@@ -1,7 +1,7 @@
 """Which defect is drawn into which good picture, and its score by a model that did not learn the picture.
 
-Cross-fitting makes a model for each quarter of the kept images that it did not learn. While it is there it is shown its
-quarter with defects in it, a picture at a time with every kind and contrast in a size of its own; limits come later.
+Cross-fitting makes models that did not learn some of the kept images each. While it is there a model is shown its
+images with defects in them, a picture at a time with every kind and contrast in a size of its own; limits come later.
 So no model is fitted twice for this, and a score here is of the kind that the limits are drawn from.
 """
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.training.fitting.crossfit import FOLDS, fold_of
+from engines.training.fitting.crossfit import BLOCKS, FOLDS, FOLDS_OF_FEW, fold_of
 from engines.training.images.grouping import connected, pairwise_distances, part_groups, twin_groups
 
 SHAPE = (4, 4, 8)
@@ -141,26 +141,30 @@ def first_positions(raw: list[int]) -> NDArray[np.intp]:
     return np.array([raw.index(label) for label in raw], np.intp)
 
 
-@given(group_labels)
+either = st.sampled_from([FOLDS, FOLDS_OF_FEW])
+
+
+@given(group_labels, either)
 @settings(max_examples=60, deadline=None)
-def test_no_fold_splits_a_group(raw: list[int]) -> None:
+def test_no_fold_splits_a_group(raw: list[int], count: int) -> None:
     labels = first_positions(raw)
-    folds = fold_of(labels)
-    assert set(folds) <= set(range(FOLDS))
+    folds = fold_of(labels, count)
+    assert set(folds) <= set(range(count))
     for label in set(labels.tolist()):
         assert len(set(folds[labels == label])) == 1
 
 
-@given(st.integers(20, 500))
-def test_without_groups_folds_are_contiguous_blocks_of_equal_size(count: int) -> None:
-    folds = fold_of(np.arange(count))
-    sizes = np.bincount(folds, minlength=FOLDS)
+@given(st.integers(20, 500), either)
+def test_without_groups_folds_are_contiguous_blocks_of_equal_size(count: int, number: int) -> None:
+    folds = fold_of(np.arange(count), number)
+    sizes = np.bincount(folds, minlength=number)
     assert sizes.min() > 0
     changes = np.flatnonzero(np.diff(folds)) + 1
     blocks = np.diff([0, *changes, count])
     assert len(set(blocks[:-1])) <= 1
     assert blocks[-1] <= blocks[0]
-    assert len(blocks) >= 4 * FOLDS
+    assert len(blocks) >= BLOCKS  # as long with more folds
+    assert len(blocks) >= 2 * number  # several in each
     assert sizes.max() - sizes.min() <= blocks[0]
 
 
@@ -173,10 +177,10 @@ def test_every_fold_has_images(count: int, twin_share: float) -> None:
     for copy in np.flatnonzero(rng.random(count) < twin_share):
         labels[copy] = labels[max(0, copy - 1)]
     if np.bincount(labels).max() <= count // 10:
-        assert set(fold_of(labels)) == set(range(FOLDS))
+        assert set(fold_of(labels, FOLDS)) == set(range(FOLDS))
 
 
 @pytest.mark.parametrize(("count", "group"), [(24, 2), (40, 4), (200, 20)])
 def test_every_fold_has_images_when_all_parts_were_taken_as_often(count: int, group: int) -> None:
     labels = np.arange(count) // group * group
-    assert set(fold_of(labels)) == set(range(FOLDS))
+    assert set(fold_of(labels, FOLDS)) == set(range(FOLDS))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engines.detectors.base import Detector
-from engines.training.fitting.crossfit import cross_fit
+from engines.training.fitting.crossfit import FOLDS_OF_FEW, cross_fit
 from engines.training.fitting.train import CLOSED_FORM, score, train
 from engines.training.images.features import CachedFeatures
 from engines.training.known_defects.cells import Cells
@@ -27,17 +27,20 @@ GOOD, BAD = 120, 40
 KEPT = np.arange(GOOD)
 
 
-def joined(features: CachedFeatures, labelled: int, detector: CellDetector, *, with_masks: bool = False) -> Joined:
-    """Trains `detector` on the good images and joins the first labelled ones to it."""
-    held_out = cross_fit(detector, features, KEPT, CLOSED_FORM)
-    train(detector, features, KEPT, CLOSED_FORM)
+def joined(
+    features: CachedFeatures, labelled: int, detector: CellDetector, *, with_masks: bool = False, good: int = GOOD
+) -> Joined:
+    """Trains `detector` on the first good images and joins the first labelled ones to it."""
+    kept = KEPT[:good]
+    held_out = cross_fit(detector, features, kept, CLOSED_FORM)
+    train(detector, features, kept, CLOSED_FORM)
     indices = np.arange(GOOD, GOOD + labelled)
     masks = {}
     if with_masks:
         values = features["cells"].astype(np.float32)
         off = values[indices, ..., 0] - values[:GOOD, ..., 0].mean(axis=0)
         masks = {int(index): image == image.max() for index, image in zip(indices, off, strict=True)}
-    cells = Cells(detector, features, KEPT, held_out, weights=None)
+    cells = Cells(detector, features, kept, held_out, weights=None)
     found = join_known_defects(cells, LabelledImages(indices, masks))
     detector.known_defects = found.head
     return found
@@ -68,6 +71,15 @@ def test_labels_find_further_defects_of_their_kind(with_masks: bool) -> None:
     left_out = share_above(found.held_out.image_scores, found.labelled)
     assert left_out > share_above(of_good_before, found.labelled_before)
     assert found.held_out.maps.shape == (GOOD, ROWS, COLUMNS)
+
+
+def test_few_good_images_are_enough() -> None:
+    """They are held out by eight models, so each has few; a labelled image is compared with a quarter all the same."""
+    found = joined(cached(weakly_defective_cells(GOOD, BAD, GOOD)), 12, WhitenedCellDetector(), good=24)
+    assert found.held_out.folds == FOLDS_OF_FEW
+    assert found.head is not None
+    assert found.by_leaving_out
+    assert len(found.of_folds) == FOLDS_OF_FEW
 
 
 def test_labels_that_teach_nothing_leave_the_detector_as_it_is() -> None:
