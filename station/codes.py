@@ -20,6 +20,9 @@ class ReasonCode(IntEnum):
     OUT_OF_FOCUS = 22
     WRONG_SIZE = 23
     PART_NOT_LOCATED = 24
+    LIGHT_NOT_AS_TAUGHT = 25
+    SHARPNESS_NOT_AS_TAUGHT = 26
+    PLACE_NOT_AS_TAUGHT = 27
     NO_FRAME = 30
     INCOMPLETE_FRAME = 31
     LOST_FRAME = 32
@@ -138,6 +141,18 @@ REASONS: dict[ReasonCode, CodeText] = {
     ),
     ReasonCode.PART_NOT_LOCATED: CodeText(
         "the part was not found in the image, so it was not scored", "look at the image: part, position, background"
+    ),
+    ReasonCode.LIGHT_NOT_AS_TAUGHT: CodeText(
+        "lamp: the picture is darker or brighter than those the engine was taught with",
+        "check lamp, exposure and stray light; as intended? teach or refresh the engine",
+    ),
+    ReasonCode.SHARPNESS_NOT_AS_TAUGHT: CodeText(
+        "lens: the picture is less sharp than those the engine was taught with",
+        "clean the lens, check focus and vibration",
+    ),
+    ReasonCode.PLACE_NOT_AS_TAUGHT: CodeText(
+        "position: the part lies elsewhere, or is of another size, than in the pictures the engine was taught with",
+        "check the trigger's place, guides and camera mount",
     ),
     ReasonCode.NO_FRAME: CodeText("no frame came for the trigger", "check trigger wiring and camera"),
     ReasonCode.INCOMPLETE_FRAME: CodeText(

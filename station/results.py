@@ -127,6 +127,8 @@ class FrameQuality:
     """Variance of the Laplacian on a grey image scaled to at most 512 px."""
     shape: tuple[int, ...]
     """Shape of the pixels: (height, width) grey or (height, width, 3) RGB."""
+    place: tuple[float, float, float] | None = None
+    """Of the located part: centre x, y and size, shares of the width of the frame; None: it is not located."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pydantic import (
 from engines.bundle.detection import Detection
 from engines.bundle.kinds import KindsRecord
 from engines.bundle.location_spec import LocationSpec, NoLocation, PictureName, Polygon
+from engines.bundle.picture_bands import PictureBands
 from engines.parity_report import ParityReport
 from engines.scale import ScoreScale
 
@@ -30,10 +31,10 @@ MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
 _LATER = (
     *("variants", "sample", "frame", "map_score", "reviews"),
-    *("possible_variants", "known_defects", "kinds", "detection"),
+    *("possible_variants", "known_defects", "kinds", "detection", "picture_bands"),
 )
 """Keys of the manifest that came after the first engines of this format."""
-_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects", "kinds", "detection"})
+_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects", "kinds", "detection", "picture_bands"})
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -327,6 +328,8 @@ class Draft(_Strict):
     """None: no two kinds of labelled defects were named, or the engine was made before they could be."""
     detection: Detection | None = None
     """What the engine finds; None: not measured, or the engine was made before it was."""
+    picture_bands: PictureBands | None = None
+    """What good pictures look like; None: the engine was made before it was learned."""
     training: TrainingRecord
     possible_variants: PossibleVariants | None = None
     """None: no images that were left out look alike, or the engine was made before this was looked for."""

@@ -48,6 +48,8 @@ class Summary:
     """Which kinds of defects the engine suggests; empty: none were named."""
     finds: tuple[str, ...]
     """What the engine finds, from which size on, and what it does not see; or why that was not measured."""
+    pictures: tuple[str, ...]
+    """What good pictures look like."""
     held_out_scores: dict[str, float]
     """Quantiles of the image scores of unseen good images."""
     parity: float
@@ -67,6 +69,7 @@ def summarise(
     released: Released,
     *,
     finds: tuple[str, ...],
+    pictures: tuple[str, ...],
     seconds: float,
     warnings: tuple[str, ...],
     parts_per_hour: float | None = None,
@@ -93,6 +96,7 @@ def summarise(
         known_defects="" if learned.known_defects is None else said_of(learned.known_defects),
         kinds="" if learned.kinds is None else kinds_in_words(learned.kinds.record),
         finds=finds,
+        pictures=pictures,
         held_out_scores={f"{share:g}": float(np.quantile(scores, share)) for share in (0.5, 0.9, 1.0)},
         parity=released.parity,
         graphs={

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Draft, InputSpec, Manifest
+from engines.bundle.picture_bands import bands_in_words
 from engines.bundle.reference import MAX_PICTURES
 from engines.bundle.writing import write_bundle
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE
@@ -25,6 +26,7 @@ from engines.errors import TrainingError
 from engines.runtimes.onnx import OnnxRuntime
 from engines.store.gate import question
 from engines.training.calibration.calibrate import check_budgets
+from engines.training.calibration.picture_bands import picture_bands
 from engines.training.dossier.collect import TrainingRun, collect
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
@@ -136,6 +138,8 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             on_model=None if trials is None else partial(show_defects, trials, spec, options.threads),
         )
         detection, finds = _detection(trials, learned, options.pixel_size_mm)
+        learned_files = [dataset.files[index].path for index in learned.refinement.kept]
+        bands = picture_bands(learned_files, located.location, partial(on_step, "pictures"))
 
         on_step("export", 0, 3)
         released = release(
@@ -153,7 +157,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         duration_s = time.monotonic() - started
         record = _dossier(
             located, learned, learning, options, model=released.model, duration_s=duration_s, warnings=warnings,
-            finds=finds,
+            finds=finds, pictures=bands_in_words(bands),
         )  # fmt: skip
         shown = np.array(pictured(record), np.intp)
         write_dossier(
@@ -184,6 +188,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             known_defects=learned.known_defects,
             kinds=None if learned.kinds is None else learned.kinds.record,
             detection=detection,
+            picture_bands=bands,
             training=training_record(dataset, len(learned.refinement.removed)),
             possible_variants=learned.possible_variants,
             software=software(),
@@ -209,6 +214,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         options.detector,
         released,
         finds=finds,
+        pictures=bands_in_words(bands),
         seconds=seconds,
         warnings=warnings,
         parts_per_hour=options.parts_per_hour,
@@ -309,6 +315,7 @@ def _dossier(
     duration_s: float,
     warnings: tuple[str, ...],
     finds: tuple[str, ...],
+    pictures: tuple[str, ...],
 ) -> Dossier:
     left_out = {entry.file.path.name: entry.reason for entry in located.failed}
     run = TrainingRun(
@@ -320,6 +327,7 @@ def _dossier(
         duration_s=duration_s,
         warnings=warnings,
         finds=finds,
+        pictures=pictures,
         location={"description": located.description, "left_out": left_out},
         known_good=learning.refinement.known_good,
         known_bad=learning.refinement.known_bad,

@@ -14,13 +14,21 @@ Corner = Annotated[tuple[float, float], Field(strict=False)]
 
 
 class QualitySection(Section):
-    """Whether the picture can be trusted. Unset limits are not checked; wrong size and pixel format always are."""
+    """Whether the picture can be trusted. Unset limits are not checked; wrong size and pixel format always are.
+
+    What the engine learned of good pictures is checked beside them (`as_taught`).
+    """
 
     min_mean_grey: float | None = Field(5.0, ge=0, le=255, description="Darker pictures are not trusted.")
     max_mean_grey: float | None = Field(250.0, ge=0, le=255, description="Brighter pictures are not trusted.")
     max_saturated_share: float | None = Field(None, ge=0, le=1, description="Largest share of saturated pixels (255).")
     min_sharpness: float | None = Field(
         None, ge=0, description="Smallest variance of the Laplacian; see the records for usual values."
+    )
+    as_taught: bool = Field(
+        True,
+        description="Pictures unlike those that the engine was taught with are not trusted: light, sharpness, place of "
+        "the part. A limit that is set above replaces the taught one of its value and side.",
     )
     action: Literal["review", "fail"] = Field("review", description="Verdict for a picture that is not trusted.")
 

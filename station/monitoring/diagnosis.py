@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from station.codes import WARNINGS, WarningCode
+from station.codes import WARNINGS, ReasonCode, WarningCode
 from station.monitoring.streams import StreamStatus
 
 
@@ -23,8 +23,22 @@ class Cause(Enum):
 
 GREY, SATURATED, SHARPNESS, PLACE_X, PLACE_Y, SIZE = "grey", "saturated", "sharpness", "place x", "place y", "size"
 SCORES, REJECTED, DOUBTED, NOT_INSPECTED = "scores", "rejected", "rejected or in review", "not inspected"
+LIGHT_AS_TAUGHT, SHARPNESS_AS_TAUGHT, PLACE_AS_TAUGHT = (
+    "light unlike taught",
+    "sharpness unlike taught",
+    "place unlike taught",
+)
+AS_TAUGHT = {
+    ReasonCode.LIGHT_NOT_AS_TAUGHT: LIGHT_AS_TAUGHT,
+    ReasonCode.SHARPNESS_NOT_AS_TAUGHT: SHARPNESS_AS_TAUGHT,
+    ReasonCode.PLACE_NOT_AS_TAUGHT: PLACE_AS_TAUGHT,
+}
+"""Streams of single pictures against the bands of the engine: they need no learning, and name their cause at once."""
 
 _CAUSES: Mapping[str, Cause] = {
+    LIGHT_AS_TAUGHT: Cause.LIGHT,
+    SHARPNESS_AS_TAUGHT: Cause.LENS,
+    PLACE_AS_TAUGHT: Cause.POSITION,
     GREY: Cause.LIGHT,
     SATURATED: Cause.LIGHT,
     SHARPNESS: Cause.LENS,

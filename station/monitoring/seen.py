@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engines.location.pose import TurnedPlacement
+from engines.location.picture_values import relative_sharpness
 from station.codes import ReasonCode
 from station.results import Inspection, InspectionRecord, Verdict, score_of
 
@@ -27,6 +27,9 @@ MECHANICS = frozenset(
 )
 """Why a part on a running line was not inspected: trigger, mechanics, camera or load."""
 
+UNLIKE = (ReasonCode.LIGHT_NOT_AS_TAUGHT, ReasonCode.SHARPNESS_NOT_AS_TAUGHT, ReasonCode.PLACE_NOT_AS_TAUGHT)
+"""A picture unlike those that the engine was taught with."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeenView:
@@ -43,6 +46,8 @@ class SeenView:
     """Where the part lies: centre x, y and size, shares of the width of the frame; None: it is not located."""
     defect: tuple[float, float] | None
     """Centre of the largest region, as shares of width and height; None: there is no region."""
+    unlike: frozenset[ReasonCode] = frozenset()
+    """What is not as taught: codes of `UNLIKE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +82,17 @@ def seen_of(record: InspectionRecord) -> SeenPart | None:
 
 
 def _view(view: Inspection) -> SeenView | None:
+    unlike = frozenset(reason.code for reason in view.decision.reasons if reason.code in UNLIKE)
     if view.measurement is None:
-        return None
+        # The part was not found; that its picture is dark, say, explains it.
+        nothing = math.nan
+        return SeenView(view.camera, nothing, nothing, nothing, None, None, unlike) if unlike else None
     quality, regions = view.measurement.quality, view.measurement.regions.listed
     height, width = quality.shape[:2]
-    placement = view.scores.placement if view.scores is not None else None
-    place = None
-    if isinstance(placement, TurnedPlacement):
-        pose = placement.pose
-        place = (pose.x / width, pose.y / width, math.sqrt(pose.width * pose.height) / width)
     defect = None
     if regions:
         x, y = regions[0].centre_px
         defect = (x / width, y / height)
-    grey = max(quality.mean_grey, 1.0)
-    return SeenView(view.camera, quality.mean_grey, quality.saturated_share, quality.sharpness / grey**2, place, defect)
+    grey = quality.mean_grey
+    sharpness = relative_sharpness(quality.sharpness, grey)
+    return SeenView(view.camera, grey, quality.saturated_share, sharpness, quality.place, defect, unlike)

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Protocol
 
-import numpy as np
-
 from station.monitoring.band import Band, Tolerance, band_of, is_independent, is_steady, spread_of
-from station.monitoring.e_detector import EDetector, alternatives_of
+from station.monitoring.e_detector import EDetector
 
 BLOCK = 25
 """Parts in a block: its median has a fifth of their spread, and takes no notice of a few defects."""
@@ -25,12 +23,6 @@ _OUTSIDE_ALTERNATIVES = (0.1, 0.5, 0.9)
 SIDE_SHARE = 0.6
 """Parts on one side of the centre, beyond the tolerance, that are normal."""
 _SIDE_ALTERNATIVES = (0.7, 0.8, 0.95)
-LEARNED_SCORES = BLOCK * LEARNED_BLOCKS
-TAIL, TAIL_SHARE = 0.1, 0.15
-"""A tenth of the learned scores lies in each tail; up to this share of later ones is normal, which leaves room for the
-error of a quantile of 1,000 scores (0.01).
-"""
-_TAIL_ALTERNATIVES = (0.25, 0.4, 0.7)
 SUSPECT_BLOCKS = 2
 """In a row outside the band: too few for an alarm, enough to explain the alarm of another stream."""
 BACK_BLOCKS = 20
@@ -256,131 +248,3 @@ class ValueStream:
         self._inside, self._outside = int(memory["inside"]), int(memory["outside"])
         self._restarts = int(memory["restarts"])
         self._detector.restore(memory["evidence"])
-
-
-class ShareStream:
-    """Something that happens to a part or not: a reject, a part that was not inspected."""
-
-    def __init__(self, name: str, normal_share: float, run_length_parts: float) -> None:
-        self.name = name
-        self.normal_share = normal_share
-        self._detector = EDetector(normal_share, max(run_length_parts, 1.0), alternatives_of(normal_share))
-        self.learn_again()
-
-    def learn_again(self) -> None:
-        """There is nothing to learn; a change that stands is over."""
-        self._last: list[int] = []
-        self.changed = False
-        self._detector.reset()
-
-    def add(self, value: float) -> None:
-        """1: it happened to this part; 0: it did not."""
-        happened = value > 0
-        self._last.append(int(happened))
-        del self._last[:-BACK_VALUES]
-        if not self.changed:
-            self.changed = self._detector.add(happened)
-        elif len(self._last) == BACK_VALUES and self.share <= self.normal_share:
-            self.changed = False
-            self._detector.reset()
-
-    @property
-    def share(self) -> float:
-        """Among the last values."""
-        return sum(self._last) / len(self._last) if self._last else 0.0
-
-    @property
-    def has_moved(self) -> bool:
-        return self.changed
-
-    @property
-    def status(self) -> StreamStatus:
-        """For people."""
-        detail = f"normal up to {self.normal_share:.2%}, {self.share:.2%} of the last {len(self._last)}"
-        return StreamStatus(self.name, 1.0, self.changed, detail)
-
-    @property
-    def memory(self) -> dict[str, Any]:
-        """For a restart."""
-        return {"last": self._last, "changed": self.changed, "evidence": self._detector.memory}
-
-    def restore(self, memory: Mapping[str, Any]) -> None:
-        """Raises KeyError, TypeError, ValueError: the memory of another kind of stream."""
-        self._last = [int(value) for value in memory["last"]][-BACK_VALUES:]
-        self.changed = bool(memory["changed"])
-        self._detector.restore(memory["evidence"])
-
-
-class ScoreStream:
-    """The scores of parts that pass: whether more of them than before lie where the highest or the lowest tenth lay."""
-
-    def __init__(self, name: str, run_length_parts: float) -> None:
-        self.name = name
-        length = max(run_length_parts / 2, 1.0)
-        self._tails = Sides(TAIL_SHARE, length, _TAIL_ALTERNATIVES)
-        self.learn_again()
-
-    def learn_again(self) -> None:
-        """What comes now is normal."""
-        self._learning: list[float] = []
-        self.edges: tuple[float, float] | None = None
-        self._tails.last.clear()
-        self._tails.reset()
-        self.changed = False
-
-    def add(self, value: float) -> None:
-        """The score of one more part that passes."""
-        if not math.isfinite(value):
-            return
-        if self.edges is None:
-            self._learn(value)
-            return
-        low, high = self.edges
-        side = int(value > high) - int(value < low)
-        was_changed = self.changed
-        self.changed |= self._tails.add(side, weighs=not was_changed)
-        if was_changed and len(self._tails.last) == BACK_VALUES and self._tails.is_normal:
-            self.changed = False
-            self._tails.reset()
-
-    def _learn(self, value: float) -> None:
-        self._learning.append(value)
-        if len(self._learning) == LEARNED_SCORES:
-            low, high = np.quantile(self._learning, [TAIL, 1 - TAIL])
-            self.edges = (float(low), float(high))
-            self._learning.clear()
-
-    @property
-    def has_moved(self) -> bool:
-        return self.changed
-
-    @property
-    def status(self) -> StreamStatus:
-        """For people."""
-        if self.edges is None:
-            return StreamStatus(self.name, len(self._learning) / LEARNED_SCORES, False, "")
-        low, high = self._tails.shares
-        detail = (
-            f"{high:.0%} above {self.edges[1]:.3f} and {low:.0%} below {self.edges[0]:.3f}, each normal up to "
-            f"{TAIL_SHARE:.0%}"
-        )
-        return StreamStatus(self.name, 1.0, self.changed, detail)
-
-    @property
-    def memory(self) -> dict[str, Any]:
-        """For a restart."""
-        return {
-            "learning": self._learning,
-            "edges": None if self.edges is None else list(self.edges),
-            "last": self._tails.last,
-            "changed": self.changed,
-            "evidence": self._tails.evidence,
-        }
-
-    def restore(self, memory: Mapping[str, Any]) -> None:
-        """Raises KeyError, TypeError, ValueError: the memory of another kind of stream."""
-        self._learning = [float(value) for value in memory["learning"]][: LEARNED_SCORES - 1]
-        edges = memory["edges"]
-        self.edges = None if edges is None else (float(edges[0]), float(edges[1]))
-        self.changed = bool(memory["changed"])
-        self._tails.restore(memory["last"], memory["evidence"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from station.monitoring.band import Tolerance
 from station.monitoring.diagnosis import (
+    AS_TAUGHT,
     DOUBTED,
     GREY,
     NOT_INSPECTED,
@@ -25,13 +26,19 @@ from station.monitoring.diagnosis import (
     name_of,
 )
 from station.monitoring.seen import SeenPart, SeenView
-from station.monitoring.streams import BLOCK, ScoreStream, ShareStream, Stream, StreamStatus, ValueStream
+from station.monitoring.shares import ScoreStream, ShareStream
+from station.monitoring.streams import BLOCK, Stream, StreamStatus, ValueStream
 from station.results import Verdict
 
 SETTLE_PARTS = 4 * BLOCK
 """After the first stream has moved: time for those that explain it, a lamp for instance, to move, too."""
 HOURS_A_YEAR = 8760.0
-STREAMS = 12
+UNLIKE_SHARE = 0.02
+"""Pictures outside of the bands of their engine that are normal, as it promised (`PictureBands.outside_share`)."""
+_UNLIKE_ALTERNATIVES = (0.1, 0.5, 0.9)
+UNLIKE_BACK = 50
+"""Pictures inside of the bands in a row, after which all is as taught."""
+STREAMS = 20
 """As many are counted for the run length of each; more cameras share it."""
 _TOLERANCES = {
     GREY: Tolerance(relative=0.02),
@@ -92,7 +99,7 @@ class Watch:
         """One more part of production."""
         streams = self._streams
         streams[NOT_INSPECTED].add(float(part.not_inspected))
-        if not part.not_inspected:
+        if not part.not_inspected and not any(view.unlike for view in part.views):  # else its picture says why
             rejected = part.verdict is Verdict.FAIL
             streams[REJECTED].add(float(rejected))
             streams[DOUBTED].add(float(rejected or part.verdict is Verdict.REVIEW))
@@ -108,12 +115,24 @@ class Watch:
             values.update(zip((PLACE_X, PLACE_Y, SIZE), view.place, strict=True))
         for kind, value in values.items():
             self._of_camera(kind, view.camera).add(value)
+        for code, kind in AS_TAUGHT.items():
+            stream = self._streams.get(name_of(kind, view.camera))
+            if stream is None and code in view.unlike:  # from the first one on: engines without bands have none
+                stream = self._of_camera(kind, view.camera)
+            if stream is not None:
+                stream.add(float(code in view.unlike))
 
     def _of_camera(self, kind: str, camera: str) -> Stream:
         name = name_of(kind, camera)
         if name not in self._streams:
-            self._streams[name] = ValueStream(name, _TOLERANCES[kind], self._settings.run_length_parts)
+            self._streams[name] = self._new(kind, name)
         return self._streams[name]
+
+    def _new(self, kind: str, name: str) -> Stream:
+        length = self._settings.run_length_parts
+        if kind in _TOLERANCES:
+            return ValueStream(name, _TOLERANCES[kind], length)
+        return ShareStream(name, UNLIKE_SHARE, length, alternatives=_UNLIKE_ALTERNATIVES, back_values=UNLIKE_BACK)
 
     def _name(self) -> None:
         """Names what has changed, once, when the streams have settled; a cause that explains more replaces it."""
@@ -124,7 +143,7 @@ class Watch:
             return
         if not self._settling:
             self._settling = SETTLE_PARTS
-        self._settling -= 1
+        self._settling = 0 if self._is_unlike else self._settling - 1
         if not self._settling:
             self.finding = found
 
@@ -133,6 +152,11 @@ class Watch:
         if not any(stream.changed for stream in streams):
             return None
         return diagnose([stream.status for stream in streams if stream.has_moved], self._sharper)
+
+    @property
+    def _is_unlike(self) -> bool:
+        """Whether pictures are unlike those taught: that explains whatever else moves."""
+        return any(stream.changed for name, stream in self._streams.items() if kind_of(name) in AS_TAUGHT.values())
 
     @property
     def _sharper(self) -> frozenset[str]:
@@ -175,7 +199,7 @@ class Watch:
         """Raises KeyError, TypeError, ValueError: not the memory of a watch."""
         for name, of_stream in memory["streams"].items():
             kind, _, camera = name.partition(": ")
-            stream = self._of_camera(kind, camera) if kind in _TOLERANCES else self._streams[name]
+            stream = self._of_camera(kind, camera) if camera else self._streams[name]
             stream.restore(of_stream)
         self._settling = int(memory["settling"])
         if memory["finding"] is not None:

@@ -12,7 +12,8 @@ import pytest
 from station.monitoring.band import is_independent, spread_of
 from station.monitoring.diagnosis import Cause
 from station.monitoring.seen import SeenPart
-from station.monitoring.streams import BLOCK, LEARNED_BLOCKS, LEARNED_SCORES
+from station.monitoring.shares import LEARNED_SCORES
+from station.monitoring.streams import BLOCK, LEARNED_BLOCKS
 from station.monitoring.watch import Promise, Watch, WatchSettings
 from tests.monitoring.line import Line
 

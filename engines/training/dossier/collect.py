@@ -36,6 +36,8 @@ class TrainingRun:
     warnings: Sequence[str] = ()
     finds: Sequence[str] = ()
     """What the engine finds and what it does not see, or why that was not measured."""
+    pictures: Sequence[str] = ()
+    """What good pictures look like, and what is promised of it."""
     location: Any = None
     """As `options`."""
     known_good: Collection[int] = ()
@@ -98,6 +100,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         duration_s=float(run.duration_s),
         warnings=tuple(run.warnings),
         finds=tuple(run.finds),
+        pictures=tuple(run.pictures),
         location=_mapping(run.location),
         calibration=calibration,
         known_defects=learned.known_defects,

@@ -120,6 +120,8 @@ class Dossier(_Strict):
     warnings: Texts
     finds: Texts = ()
     """What the engine finds and what it does not see; empty in dossiers that were made before it was measured."""
+    pictures: Texts = ()
+    """What good pictures look like; empty in dossiers that were made before it was learned."""
     location: dict[str, JsonValue]
     """How the part is found in the image; empty: it is not looked for."""
     calibration: Calibration

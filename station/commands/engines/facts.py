@@ -8,6 +8,7 @@ from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.kinds import kinds_in_words
 from engines.bundle.known_defects import said_of
 from engines.bundle.manifest import Manifest, PossibleVariants
+from engines.bundle.picture_bands import bands_in_words
 from engines.bundle.reviews import counted
 from engines.errors import EngineError
 from engines.store.gate import cost_in_words, images_in_words
@@ -62,6 +63,7 @@ def facts(version: Version, manifest: Manifest, calendar: Calendar) -> dict[str,
         "limits": f"REVIEW above {limits.review_score:.4g}, FAIL above {limits.reject_score:.4g} (raw scores)",
         **({"possible variants": _variants_in_words(found)} if (found := manifest.possible_variants) else {}),
         "finds": "\n".join(manifest.detection.in_words()) if manifest.detection else "not measured",
+        "pictures": "\n".join(bands_in_words(manifest.picture_bands)),
         "promise": limits.promise,
         **({} if manifest.known_defects is None else {"known defects": said_of(manifest.known_defects)}),
         **({} if manifest.kinds is None else {"kinds of defect": kinds_in_words(manifest.kinds)}),

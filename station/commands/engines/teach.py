@@ -135,6 +135,8 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     row("not learned", f"{summary['masked_share']:.1%} of the places in the other images look defective")
     for sentence in summary["finds"]:
         row("finds", sentence)
+    for sentence in summary["pictures"]:
+        row("pictures", sentence)
     row("promise", summary["promise"])
     if summary["known_defects"]:
         row("known defects", summary["known_defects"])

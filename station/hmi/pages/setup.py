@@ -16,8 +16,9 @@ from station.configuration.load import LoadedConfiguration
 from station.hmi.rendering import page, person_of, site_of, words_of
 from station.hmi.rights import Right
 from station.hmi.setup.active import active_of
-from station.hmi.setup.advice import Said, of_focus, of_light
+from station.hmi.setup.advice import Said, of_focus, of_light, of_taught
 from station.hmi.setup.changes import Changes, WrongChange, changes_in
+from station.hmi.setup.engine_limits import taught_pictures
 from station.hmi.setup.pictures import Picture
 from station.hmi.words import Words
 from station.live.part_message import framed
@@ -107,6 +108,8 @@ def in_words(seen: Picture, active: LoadedConfiguration, camera: str, words: Wor
             of_light(figures, settings.cameras[camera].exposure_time_us, words),
             of_focus(figures, settings.quality_on(camera), words),
         ]
+        taught = of_taught(figures, taught_pictures(active, camera), words)
+        said += [] if taught is None else [taught]
     return {
         "key": seen.key,
         "age_s": round(seen.age_s, 1),

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engines.bundle.picture_bands import PictureBand, ValueBand
+from engines.location.picture_values import relative_sharpness
 from station.configuration.decision import QualitySection
 from station.hmi.words import Words
 
@@ -68,6 +70,31 @@ def of_focus(figures: Mapping[str, Any], quality: QualitySection, words: Words) 
         False,
         words.gettext("Turn the focus until the number is highest, then fix the ring. No limit is set: min_sharpness."),
     )
+
+
+def of_taught(figures: Mapping[str, Any], band: PictureBand | None, words: Words) -> Said | None:
+    """Whether the picture is like those that the active engine was taught with; None: that is not known."""
+    grey, saturated, sharpness = (figures[name] for name in ("mean_grey", "saturated_share", "sharpness"))
+    if band is None or grey is None or saturated is None or sharpness is None:
+        return None
+    values = (
+        (words.gettext("mean grey"), grey, band.grey),
+        (words.gettext("saturated share"), saturated, band.saturated),
+        (words.gettext("relative sharpness"), relative_sharpness(sharpness, grey), band.sharpness),
+    )
+    unlike = [f"{name} {value:.3g} ({shown_band(limits)})" for name, value, limits in values if value not in limits]
+    if unlike:
+        text = words.gettext("Unlike the pictures that the engine was taught with, so its parts are REVIEW: %(what)s")
+        return Said(True, text % {"what": "; ".join(unlike)})
+    taught = "; ".join(f"{name} {shown_band(limits)}" for name, _, limits in values)
+    return Said(False, words.gettext("Like the pictures that the engine was taught with: %(what)s") % {"what": taught})
+
+
+def shown_band(band: ValueBand) -> str:
+    """Without words."""
+    if band.low is None:
+        return "–" if band.high is None else f"≤ {band.high:.3g}"
+    return f"≥ {band.low:.3g}" if band.high is None else f"{band.low:.3g} – {band.high:.3g}"
 
 
 def _try(exposure_us: float | None, factor: float, instead: str, words: Words) -> str:

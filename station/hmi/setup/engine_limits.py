@@ -1,7 +1,8 @@
-"""The limits that an engine was calibrated to: they hold where the configuration sets none."""
+"""The limits that an engine was calibrated to, and what it learned of pictures: they hold where nothing else is set."""
 
 from __future__ import annotations
 
+from engines.bundle.picture_bands import PictureBand
 from engines.bundle.reading import read_manifest
 from engines.errors import EngineError
 from engines.scale import LIMIT
@@ -18,3 +19,15 @@ def review_limit(active: LoadedConfiguration, reject: float = LIMIT) -> float | 
     except EngineError:
         return None
     return min(calibration.scale.shown(calibration.review_score), reject)
+
+
+def taught_pictures(active: LoadedConfiguration, camera: str) -> PictureBand | None:
+    """What good pictures of a camera look like; None: the engine does not know, or it is not to be checked."""
+    if not active.settings.quality_on(camera).as_taught:
+        return None
+    try:
+        folder = active.engine_path
+        bands = None if folder is None else read_manifest(folder).picture_bands
+    except EngineError:
+        return None
+    return None if bands is None else bands.of(camera)

@@ -53,6 +53,7 @@ def names(words: Words) -> Mapping[str, str]:
     gettext = words.gettext
     return {
         "reject_score": gettext("Reject limit"),
+        "as_taught": gettext("Pictures must be as the engine was taught"),
         "review_score": gettext("Review limit"),
         "pixel_score": gettext("Limit of a region"),
         "pixel_size_mm": gettext("Size of a pixel, mm"),

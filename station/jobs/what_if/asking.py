@@ -74,7 +74,7 @@ def _from_rows(
     notes: Counter[Note],
     on_step: OnStep,
 ) -> Iterator[Replayed]:
-    judges = Judge.of(before.settings, manifest.calibration), Judge.of(after.settings, manifest.calibration)
+    judges = Judge.of(before.settings, manifest), Judge.of(after.settings, manifest)
     shapes = _shapes(before, manifest)
     measured = _MeasuredAlike(before)
     for part in _chosen(before, newest, on_step):

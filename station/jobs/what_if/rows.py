@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.bundle.manifest import Calibration
+from engines.bundle.manifest import Manifest
 from station.codes import ReasonCode
 from station.configuration.model import Configuration
 from station.jobs.what_if.figures import Note, Replayed
@@ -31,8 +31,10 @@ from station.results import (
     Verdict,
 )
 
-_KEPT = frozenset({ReasonCode.PART_NOT_LOCATED, ReasonCode.TEACHING, ReasonCode.WRONG_SIZE})
-"""Reasons that no limit makes or takes away."""
+_KEPT = frozenset(
+    {ReasonCode.PART_NOT_LOCATED, ReasonCode.PLACE_NOT_AS_TAUGHT, ReasonCode.TEACHING, ReasonCode.WRONG_SIZE}
+)
+"""Reasons that no limit makes or takes away, or that rows do not say enough of: where the part lay is not on record."""
 _NO_PIXELS = np.zeros((1, 1), np.uint8)
 
 
@@ -44,12 +46,15 @@ class Judge:
     rule: JoinRule
 
     @classmethod
-    def of(cls, settings: Configuration, calibration: Calibration) -> Judge:
+    def of(cls, settings: Configuration, manifest: Manifest) -> Judge:
         """Raises LimitsError: the limits contradict the engine's calibration."""
         limits = {
-            name: view_limits(settings.decision_on(name), settings.quality_on(name), calibration).limits
+            name: view_limits(
+                settings.decision_on(name), settings.quality_on(name), manifest.calibration,
+                bands=manifest.picture_bands, camera=name,
+            ).limits
             for name in settings.cameras
-        }
+        }  # fmt: skip
         return cls(limits, join_rule(settings))
 
     def verdict(self, views: list[tuple[ViewRow, Measurement | None]]) -> Verdict:

@@ -4,6 +4,10 @@ Every limit is checked for every part; the worst verdict wins and all reasons ar
 limit is exceeded. A value that is not a number never passes: a score is an ERROR then, a quality value counts as beyond
 its limit, and `measure` refuses such a map.
 
+A picture unlike those that the engine was taught with is another matter: what the engine says of it, it says of
+something that it never saw. Its part is REVIEW (or FAIL where `[quality] action` says so) however high the score is,
+and the reasons name lamp, lens or position first; it never passes.
+
 The score limits always apply: limits on regions and zones only add to them. A zone with `ignore = true` takes the
 regions that lie wholly inside it out of the limits on regions, and the image score that comes here is that of the map
 outside such zones (`engines.ignored_zones`).
@@ -19,6 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.bundle.picture_bands import PictureBand
+from engines.location.picture_values import relative_sharpness
 from station.codes import ReasonCode
 from station.results import (
     SEVERITY,
@@ -74,6 +80,8 @@ class QualityLimits:
     expected_shape: tuple[int, ...] | None = None
     """Shape of the pixels that the camera was set to, see `CameraInfo.shape`."""
     verdict: Verdict = Verdict.REVIEW
+    taught: PictureBand | None = None
+    """What good pictures look like; None: not known, or not to be checked."""
 
     def __post_init__(self) -> None:
         if self.verdict not in (Verdict.REVIEW, Verdict.FAIL):
@@ -113,29 +121,70 @@ def decide(measurement: Measurement, limits: Limits) -> Decision:
     """
     if not math.isfinite(measurement.score):
         return Decision.error(ReasonCode.SCORE_NOT_FINITE, f"image score {measurement.score}")
+    unlike = list(_as_taught(measurement.quality, limits.quality))
     findings = [
+        *unlike,
         *_quality(measurement.quality, limits.quality),
         *_score(measurement.score, limits),
         *_regions(measurement.regions, measurement.quality.shape, limits),
     ]
     if not findings:
         return Decision(Verdict.PASS)
-    return _worst(findings)
+    return _of_unlike(unlike, findings) if unlike else _worst(findings)
 
 
 def not_located(quality: FrameQuality, limits: Limits, detail: str) -> Decision:
     """The verdict on a frame in which the engine did not find the part: at best REVIEW, the part was not scored."""
+    unlike = list(_as_taught(quality, limits.quality))
     findings = [
+        *unlike,
         *_quality(quality, limits.quality),
         _Finding(Verdict.REVIEW, Reason(ReasonCode.PART_NOT_LOCATED, detail)),
     ]
-    return _worst(findings)
+    return _of_unlike(unlike, findings) if unlike else _worst(findings)
 
 
 def _worst(findings: list[_Finding]) -> Decision:
     """The worst verdict with all reasons; at equal severity in the order given."""
     ordered = sorted(findings, key=lambda finding: -SEVERITY[finding.verdict])
     return Decision(ordered[0].verdict, tuple(finding.reason for finding in ordered))
+
+
+def _of_unlike(unlike: Sequence[_Finding], findings: Sequence[_Finding]) -> Decision:
+    """Of a picture unlike those taught: its own verdict, whatever the engine says; with all reasons, these first."""
+    others = sorted(findings[len(unlike) :], key=lambda finding: -SEVERITY[finding.verdict])
+    return Decision(unlike[0].verdict, tuple(finding.reason for finding in (*unlike, *others)))
+
+
+def unlike_taught(quality: FrameQuality, taught: PictureBand) -> Iterator[Reason]:
+    """What of a picture is outside of the bands: lamp, lens, position, in this order; at most one reason each."""
+    grey, saturated = quality.mean_grey, quality.saturated_share
+    sharpness = relative_sharpness(quality.sharpness, grey)
+    light = [
+        f"{name} {value:.3g}, taught {band}"
+        for name, value, band in (("mean grey", grey, taught.grey), ("saturated", saturated, taught.saturated))
+        if value not in band
+    ]
+    if light:
+        yield Reason(ReasonCode.LIGHT_NOT_AS_TAUGHT, "; ".join(light))
+    if sharpness not in taught.sharpness:
+        detail = f"relative sharpness {sharpness:.3g}, taught {taught.sharpness}"
+        yield Reason(ReasonCode.SHARPNESS_NOT_AS_TAUGHT, detail)
+    if quality.place is not None:
+        bands = zip(("x", "y", "size"), quality.place, (taught.place_x, taught.place_y, taught.size), strict=True)
+        place = [
+            f"{name} {value:.3g} of the width, taught {band}"
+            for name, value, band in bands
+            if band is not None and value not in band
+        ]
+        if place:
+            yield Reason(ReasonCode.PLACE_NOT_AS_TAUGHT, "; ".join(place))
+
+
+def _as_taught(quality: FrameQuality, limits: QualityLimits) -> Iterator[_Finding]:
+    if limits.taught is not None:
+        for reason in unlike_taught(quality, limits.taught):
+            yield _Finding(limits.verdict, reason)
 
 
 def _quality(quality: FrameQuality, limits: QualityLimits) -> Iterator[_Finding]:

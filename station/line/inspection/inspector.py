@@ -20,6 +20,8 @@ from typing import Protocol
 from engines.engine import Prepared
 from engines.errors import PartNotLocated
 from engines.ignored_zones import IgnoredZones
+from engines.location.picture_values import place_of
+from engines.location.pose import TurnedPlacement
 from engines.scale import ScoreScale
 from station.codes import ReasonCode
 from station.line.inspection.decision import Limits, decide, not_located
@@ -145,6 +147,7 @@ class Inspector:
     ) -> Inspection:
         view = self.views.get(frame.camera, self.default)
         scores = measurement = None
+        quality = replace(quality, place=_place(result))
         if not isinstance(result, PartNotLocated):
             result = view.outside(result)
         if isinstance(result, PartNotLocated):
@@ -179,3 +182,12 @@ class Inspector:
             shown=self.pixel_scale.shown,
         )
         return Measurement(self.scale.shown(scores.image_score), regions, quality)
+
+
+def _place(result: Scores | PartNotLocated) -> tuple[float, float, float] | None:
+    """Where the part lies; None: it was not found, or is not looked for."""
+    placement = None if isinstance(result, PartNotLocated) else result.placement
+    if not isinstance(placement, TurnedPlacement):
+        return None
+    pose = placement.pose
+    return place_of(pose.x, pose.y, pose.width, pose.height, placement.image_width)

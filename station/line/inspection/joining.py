@@ -26,6 +26,9 @@ PICTURE_NOT_TRUSTED = frozenset(
         ReasonCode.OUT_OF_FOCUS,
         ReasonCode.WRONG_SIZE,
         ReasonCode.PART_NOT_LOCATED,
+        ReasonCode.LIGHT_NOT_AS_TAUGHT,
+        ReasonCode.SHARPNESS_NOT_AS_TAUGHT,
+        ReasonCode.PLACE_NOT_AS_TAUGHT,
         ReasonCode.TEACHING,
     }
 )

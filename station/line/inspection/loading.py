@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engines.bundle.manifest import Calibration
+from engines.bundle.manifest import Calibration, Manifest
+from engines.bundle.picture_bands import EVERY_CAMERA, PictureBand, PictureBands, ValueBand
 from engines.cores import usable_cores
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
@@ -74,14 +75,19 @@ def load_inspector(
             check_may_load(path, trust, engine.engine_id)
         for shape in frame_shapes.values():
             engine.check_camera(*shape[:2], grey=len(shape) == 2)
-        calibration = engine.calibration
-        default = view_limits(settings.decision, settings.quality, calibration)
+        calibration, taught = engine.calibration, engine.manifest
+        default = view_limits(
+            settings.decision, settings.quality, calibration, bands=bands_for(taught, None), camera=EVERY_CAMERA
+        )
         default = replace(default, ignored=ignored_zones(settings.decision, engine, None, "[decision]"))
         views = {}
         for name in settings.cameras:
             where = f"[decision.views.{name}]" if name in settings.decision.views else "[decision]"
             decision, given = settings.decision_on(name), frame_shapes.get(name)
-            limits = view_limits(decision, settings.quality_on(name), calibration, frame_shape=given, where=where)
+            limits = view_limits(
+                decision, settings.quality_on(name), calibration, bands=bands_for(taught, given), camera=name,
+                frame_shape=given, where=where,
+            )  # fmt: skip
             views[name] = replace(limits, ignored=ignored_zones(decision, engine, given, where))
     except Exception:
         engine.close()
@@ -110,10 +116,12 @@ def view_limits(
     quality: QualitySection,
     calibration: Calibration,
     *,
+    bands: PictureBands | None,
+    camera: str,
     frame_shape: tuple[int, ...] | None = None,
     where: str = "[decision]",
 ) -> ViewLimits:
-    """The limits of one view, from its configuration and the engine's calibration.
+    """The limits of one view, from its configuration, the engine's calibration, and what it learned of good pictures.
 
     They are on the scale of `engines.scale`, where people set them; the threshold of a region becomes raw here, once.
     `where`: the section that a message names. Raises LimitsError.
@@ -137,10 +145,42 @@ def view_limits(
             min_sharpness=quality.min_sharpness,
             expected_shape=frame_shape,
             verdict=Verdict.FAIL if quality.action == "fail" else Verdict.REVIEW,
+            taught=None if bands is None or not quality.as_taught else _unless_set(bands.of(camera), quality),
         ),
     )
     threshold = calibration.pixel_scale.raw(LIMIT if decision.pixel_score is None else decision.pixel_score)
     return ViewLimits(limits, threshold, decision.pixel_size_mm, decision.min_region_mm2)
+
+
+def bands_for(manifest: Manifest, frame_shape: tuple[int, ...] | None) -> PictureBands | None:
+    """What the engine learned of good pictures, as far as it may be held against frames of this shape; None: nothing.
+
+    Frames of another size have another sharpness and another width, and those of a zoomed camera other places.
+    """
+    bands, taught = manifest.picture_bands, manifest.training
+    if bands is None or frame_shape is None:
+        return bands
+    height, width = frame_shape[:2]
+    if taught.min_width <= width <= taught.max_width and taught.min_height <= height <= taught.max_height:
+        return bands
+    free = {"sharpness": ValueBand(), "place_x": None, "place_y": None, "size": None}
+    cameras = {name: band.model_copy(update=free) for name, band in bands.cameras.items()}
+    return bands.model_copy(update={"cameras": cameras})
+
+
+def _unless_set(band: PictureBand, quality: QualitySection) -> PictureBand:
+    """Without the sides for which a person has set a limit."""
+    is_set = quality.model_fields_set
+    low, high = band.grey.low, band.grey.high
+    return band.model_copy(
+        update={
+            "grey": ValueBand(
+                low=None if "min_mean_grey" in is_set else low, high=None if "max_mean_grey" in is_set else high
+            ),
+            "saturated": ValueBand() if "max_saturated_share" in is_set else band.saturated,
+            "sharpness": ValueBand() if "min_sharpness" in is_set else band.sharpness,
+        }
+    )
 
 
 def ignored_zones(

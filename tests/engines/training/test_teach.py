@@ -111,7 +111,7 @@ def test_the_engine_says_what_it_finds(taught: Taught) -> None:
 
 
 def test_progress_names_every_step_and_ends_each(taught: Taught) -> None:
-    steps = ["images", "locate", "features", "refine", "train", "defects", "export"]
+    steps = ["images", "locate", "features", "refine", "train", "defects", "pictures", "export"]
     assert list(dict.fromkeys(entry.step for entry in taught.seen)) == steps
     for step in steps:
         last = [entry for entry in taught.seen if entry.step == step][-1]

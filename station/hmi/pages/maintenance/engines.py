@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from engines.bundle.detection import CONTRASTS
+from engines.bundle.picture_bands import bands_in_words
 from engines.bundle.reviews import advice, price_header, price_rows
 from engines.errors import EngineError
 from engines.store.signed import signer_of_engine
@@ -77,6 +78,7 @@ def engine(request: Request, *, status: int = 200, problem: str = "") -> Respons
         values = {
             "facts": facts_of(manifest),
             "curves": [Markup(drawn(detection, name)) for name in CONTRASTS if detection and detection.of(name)],
+            "pictures": bands_in_words(manifest.picture_bands),
             "finds": () if detection is None else detection.in_words(),
             "prices": None if reviews is None else (price_header(reviews), price_rows(reviews), advice(reviews)),
             "question": open_question(row, store.events),
