@@ -47,11 +47,9 @@ def test_each_limit_holds_with_its_confidence(draw: Draw, count: int) -> None:
     for _ in range(200):
         band = bands_of({EVERY_CAMERA: seen(draw(random, count))}).of("top").grey
         further = draw(random, 20_000)
-        assert band.low is not None
-        assert band.high is not None
-        kept += float(np.mean(further > band.high)) <= OUTSIDE_SHARE / 4
-        kept += float(np.mean(further < band.low)) <= OUTSIDE_SHARE / 4
-    assert kept >= 0.85 * 400, "the confidence is 0.9"
+        kept += band.high is None or float(np.mean(further > band.high)) <= OUTSIDE_SHARE / 4
+        kept += band.low is None or float(np.mean(further < band.low)) <= OUTSIDE_SHARE / 4
+    assert 0.85 * 400 <= kept, "the confidence is 0.9"
 
 
 def test_a_steady_light_leaves_room_of_a_stated_width() -> None:
