@@ -6,6 +6,7 @@ under which the log has the whole of it.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
@@ -58,6 +59,7 @@ from station.hmi.site import Site
 from station.hmi.words import languages
 from station.labels.schema import LabelError
 from station.live.reading import LiveReader
+from station.records.rollups.keeping import Rollups
 from station.records.schema import RecordingError
 from station.reports.nearest_good import NearestGood
 from station.reports.production.stored import StoredReportError
@@ -101,6 +103,8 @@ FORESEEN = (
 """What a person can set right; the message says what."""
 API_BASE = ("/api/", "/metrics", "/healthz")
 """Addresses of programs: their errors are no pages."""
+FOLLOW_S, BEHIND_S = 60.0, 0.2
+"""Between two looks for what is new to the rollups; of records that are new to them every look is a second long."""
 _KEEP = "public, max-age=31536000, immutable"
 
 
@@ -109,18 +113,20 @@ def site_of_station(station: LoadedConfiguration) -> Site:
     words = languages()
     calendar = calendar_of(station.settings.station)
     eyes = Eyes(station.records_dir, station)
+    rollups = Rollups(station.records_dir, own_dir_of(station))
     return Site(
         station=station,
         calendar=calendar,
         eyes=eyes,
         nearest=NearestGood(eyes),
         line=LineState(station.control_socket),
-        live=LiveHub(LiveReader(station.runtime_dir), ShiftCounts(station.records_dir, calendar)),
+        live=LiveHub(LiveReader(station.runtime_dir), ShiftCounts(station.records_dir, calendar, rollups)),
         pictures=Pictures(station.runtime_dir),
         words=words,
         rendering=Rendering(words),
         accounts=accounts_of(station),
         tokens=Tokens(own_dir_of(station)),
+        rollups=rollups,
     )
 
 
@@ -152,9 +158,17 @@ def build(site: Site, pages: tuple[ModuleType, ...] = PAGES, rights: Mapping[str
 
 @asynccontextmanager
 async def _life(app: Starlette) -> AsyncIterator[None]:
-    """At the end of the pages nothing that they have started goes on."""
+    """While the pages run, the rollups follow the records; at the end nothing that they have started goes on."""
+    following = asyncio.create_task(_follow(app.state.site.rollups))
     yield
+    following.cancel()
     app.state.site.works.close()
+
+
+async def _follow(rollups: Rollups) -> None:
+    while True:
+        is_whole = await asyncio.to_thread(rollups.follow)
+        await asyncio.sleep(FOLLOW_S if is_whole else BEHIND_S)
 
 
 class _Files(StaticFiles):

@@ -5,9 +5,11 @@ A page cannot hold the write-ahead log of the line: a look that takes longer tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from starlette.datastructures import QueryParams
 
@@ -15,7 +17,7 @@ from station.codes import ReasonCode
 from station.hmi.rights import Person
 from station.hmi.site import Site
 from station.labels.classes import DefectClass, classes
-from station.labels.labels import WORDS, Label, decide, read_labels, withdraw
+from station.labels.labels import WORDS, Label, decide, read_labels, whole_labels, withdraw
 from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
@@ -24,7 +26,9 @@ from station.records.challenge_runs import Run
 from station.records.challenges import runs
 from station.records.events import EventRow
 from station.records.parts import PartRow, newest_id, parts
-from station.records.selection import Mark, Selection, mark_of, neighbour, page_of
+from station.records.rollups.counting import spans_of
+from station.records.rollups.keeping import known
+from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of
 from station.reports import evidence
 from station.reports.counts import By, Counts, count
 from station.reports.shifts import Calendar, TimeError
@@ -34,6 +38,10 @@ from station.results import Verdict
 MAX_ID = 2**63 - 1
 NEWEST_PARTS, NEWEST_EVENTS = 500, 40
 STARTS_S = 7 * 24 * 3600.0
+
+
+SpansOf: TypeAlias = Callable[[bool, float | None, int], list[Span] | None]
+"""Takes whether newer ones are wanted, beyond which time, and how many parts."""
 
 
 class WrongFilter(ValueError):
@@ -89,11 +97,11 @@ def mark_in(asked: QueryParams) -> Mark | None:
 
 def newest(site: Site, selection: Selection, limit: int, before: Mark | None = None) -> Page:
     """One page of the selection. Raises RecordingError, LabelError."""
-    with site.reading() as connection:
-        found = page_of(connection, selection, limit + 1, before)
+    with site.reading() as connection, _spans(site, connection, selection) as spans:
+        beyond = None if before is None else before[0]
+        found = page_of(connection, selection, limit + 1, before, spans=spans(False, beyond, limit + 1))
     rows = [row for _, row in found[:limit]]
-    said = {(one.session, one.acquisition_id): one for one in read_labels(site.labels) if one.camera is None}
-    labels = [said.get((row.session, row.acquisition_id)) for row in rows]
+    labels = whole_labels(site.labels, rows)
     return Page(rows, labels, found[limit - 1][0] if len(found) > limit else None)
 
 
@@ -133,6 +141,21 @@ def happened(site: Site, now: float) -> Happened:
     return Happened(latencies, late, len(rows), starts, events, newest)
 
 
+@contextmanager
+def _spans(site: Site, records: sqlite3.Connection, selection: Selection) -> Iterator[SpansOf]:
+    """The times in which a reason was seen: an index says where parts did not pass, and not why."""
+    if selection.reason is None or selection.part_id is not None:
+        yield lambda _newer, _beyond, _at_least: None
+        return
+    with known(site.rollups, records) as rollups:
+        if rollups is None:
+            yield lambda _newer, _beyond, _at_least: None
+        else:
+            yield lambda newer, beyond, at_least: spans_of(
+                rollups, selection, newer=newer, beyond=beyond, at_least=at_least
+            )
+
+
 def labels_of(site: Site, part: PartRow) -> list[Label]:
     """What people say of a part. Raises LabelError."""
     return read_labels(site.labels, part)
@@ -140,8 +163,8 @@ def labels_of(site: Site, part: PartRow) -> list[Label]:
 
 def counts_of(site: Site, selection: Selection, by: By) -> list[Counts]:
     """Parts of production in groups. Raises RecordingError."""
-    with site.reading() as connection:
-        return count(connection, selection, by, site.calendar)
+    with site.reading() as connection, known(site.rollups, connection) as rollups:
+        return count(connection, selection, by, site.calendar, rollups)
 
 
 def challenge_runs(site: Site, newest: int) -> list[tuple[Run, str]]:
@@ -181,7 +204,10 @@ def found(site: Site, part: PartRow, selection: Selection) -> Found:
     """Everything around a part. Raises RecordingError, LabelError."""
     with site.reading() as connection:
         mark = mark_of(connection, part)
-        newer, older = (neighbour(connection, selection, mark, newer=way) for way in (True, False))
+        with _spans(site, connection, selection) as spans:
+            newer, older = (
+                neighbour(connection, selection, mark, newer=way, spans=spans(way, mark[0], 2)) for way in (True, False)
+            )
         trace = find(connection, part)
     kept = next(iter(quarantined(site.labels, part)), None)
     return Found(part, read_labels(site.labels, part), trace, newer, older, kept)

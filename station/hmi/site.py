@@ -24,6 +24,7 @@ from station.hmi.setup.pictures import Pictures
 from station.hmi.words import Words
 from station.hmi.work import Works
 from station.labels.schema import labels_beside
+from station.records.rollups.keeping import Rollups
 from station.records.schema import RecordingError, open_reader
 from station.reports.nearest_good import NearestGood
 from station.reports.seen import Eyes
@@ -56,6 +57,8 @@ class Site:
     accounts: Accounts
     tokens: Tokens
     """Of programs, for the API."""
+    rollups: Rollups
+    """What the pages have counted of the records."""
     works: Works = field(default_factory=Works)
     """What takes longer than a page may."""
 

@@ -31,9 +31,9 @@ MOST_DIGITS = 18
 MOST_NAMED = 10
 """Of the parts that have had the same id."""
 _SAME_ID = """SELECT session, acquisition_id, wall_time, verdict FROM parts
-    WHERE part_id = :part_id AND recipe = :recipe AND challenge IS NULL
-    AND (:session = '' OR session = :session)
-    AND (:since IS NULL OR (wall_time >= :since AND wall_time < :until)) ORDER BY id DESC LIMIT :most"""
+    WHERE part_id = :part_id AND +recipe = :recipe AND challenge IS NULL
+    AND (:session = '' OR +session = :session)
+    AND (:since IS NULL OR (wall_time >= :since AND wall_time < :until)) ORDER BY wall_time DESC, id DESC LIMIT :most"""
 
 
 class RefreshError(Exception):

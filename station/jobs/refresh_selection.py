@@ -32,6 +32,11 @@ MAX_SUSPECT_SHARE = 0.3
 """Of the images to learn from, those of unlabelled REVIEW and FAIL parts. All their images are kept but only few of
 PASS parts, so without a bound defects could become the majority, and what is the majority is learned."""
 JUDGED = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
+MOST_COUNTED = 1000
+"""Parts of another recipe: enough to know which one is meant."""
+_RECIPES = """WITH RECURSIVE r (name) AS (SELECT MIN(recipe) FROM parts UNION ALL
+    SELECT (SELECT MIN(recipe) FROM parts WHERE recipe > r.name) FROM r WHERE name IS NOT NULL) SELECT name FROM r"""
+_COUNT = "SELECT COUNT(*) FROM (SELECT 1 FROM parts WHERE recipe = ? AND challenge IS NULL LIMIT ?)"
 LONGEST_NUMBER = 19
 """Digits of an acquisition id."""
 
@@ -126,11 +131,12 @@ def has_parts(records: Path, recipe: str | None) -> bool:
 def _other_names(records: Path, recipe: str) -> str:
     """What else is on record, where a product may have got another name."""
     with closing(_opened(records)) as connection:
-        query = "SELECT recipe, COUNT(*) FROM parts WHERE recipe <> ? AND challenge IS NULL GROUP BY recipe"
-        counts = connection.execute(query, [recipe]).fetchall()
+        names = [name for (name,) in connection.execute(_RECIPES) if name not in (None, recipe)]
+        counts = [(name, connection.execute(_COUNT, (name, MOST_COUNTED)).fetchone()[0]) for name in names]
+    counts = [(name, count) for name, count in counts if count]
     if not counts:
         return ""
-    named = ", ".join(f"{name} ({count})" for name, count in counts)
+    named = ", ".join(f"{name} ({count}{' or more' * (count == MOST_COUNTED)})" for name, count in counts)
     return f"; other recipes have parts: {named}; if it is the new name of one of them: --recorded-as {counts[0][0]}"
 
 

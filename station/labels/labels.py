@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from station.records.parts import PartRow
 
 Word = Literal["good", "defective"]
 WORDS: tuple[Word, ...] = get_args(Word)
+_COLUMNS = "session, acquisition_id, camera, part_id, wall_time, label, class, severity, comment, reviewer, role, at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,32 @@ def read_labels(file: Path, part: PartRow | None = None) -> list[Label]:
     values: tuple[str | int, ...] = ()
     if part is not None:
         where, values = "WHERE session = ? AND acquisition_id = ?", (part.session, part.acquisition_id)
-    columns = "session, acquisition_id, camera, part_id, wall_time, label, class, severity, comment, reviewer, role, at"
     with closing(connection):
         try:
             return [
-                Label(*row) for row in connection.execute(f"SELECT {columns} FROM labels {where} ORDER BY id", values)
+                Label(*row) for row in connection.execute(f"SELECT {_COLUMNS} FROM labels {where} ORDER BY id", values)
             ]
         except sqlite3.Error as problem:
             raise LabelError(f'labels "{file}" cannot be read: {problem}') from problem
+
+
+def whole_labels(file: Path, parts: Sequence[PartRow]) -> list[Label | None]:
+    """The label of each of these parts as a whole. Raises LabelError."""
+    connection = open_reader(file)
+    if connection is None:
+        return [None] * len(parts)
+    with closing(connection):
+        try:
+            return [_whole_label(connection, part) for part in parts]
+        except sqlite3.Error as problem:
+            raise LabelError(f'labels "{file}" cannot be read: {problem}') from problem
+
+
+def _whole_label(connection: sqlite3.Connection, part: PartRow) -> Label | None:
+    """Of the labels of a station the few of one part are found by an index, those of all its parts are many."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM labels WHERE session = ? AND acquisition_id = ? AND camera IS NULL ORDER BY id DESC "
+        "LIMIT 1",
+        (part.session, part.acquisition_id),
+    ).fetchone()
+    return None if row is None else Label(*row)

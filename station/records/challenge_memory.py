@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader
 
 log = structlog.get_logger()
+
+
+MOST_COUNTED = 1_000_000
+"""Parts since the last test that a start counts, as it must not read the records of a year: from there on a test is due
+however many parts one is for."""
 
 
 def read_memory(records: Path, recipe: str, now_s: float) -> Memory:
@@ -36,11 +42,14 @@ def _memory(connection: sqlite3.Connection, recipe: str, now_s: float) -> Memory
         return Memory(last[0][0] if last else None)
     passed_s = float(passed["end_wall_time"])
     (since,) = connection.execute(
-        "SELECT COUNT(*) FROM parts WHERE challenge IS NULL AND wall_time > ?", [passed_s]
+        "SELECT COUNT(*) FROM (SELECT 1 FROM parts WHERE challenge IS NULL AND wall_time > ? LIMIT ?)",
+        [passed_s, MOST_COUNTED],
     ).fetchone()
     (changed_s,) = connection.execute(
         "SELECT MAX(wall_time) FROM audit WHERE action = 'recipe' AND result = 'done'"
     ).fetchone()
     if passed["recipe"] != recipe and (changed_s is None or changed_s <= passed_s):
         changed_s = now_s  # changed while the station did not run
-    return Memory(last[0][0] if last else None, passed_s, int(since), changed_s)
+    return Memory(
+        last[0][0] if last else None, passed_s, int(since) if since < MOST_COUNTED else sys.maxsize, changed_s
+    )

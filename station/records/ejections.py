@@ -54,14 +54,23 @@ def insert_ejection(session: str, ejection: Ejection) -> Statement:
 
 
 def ejections(
-    connection: sqlite3.Connection, session: str | None = None, acquisition_id: int | None = None
+    connection: sqlite3.Connection,
+    session: str | None = None,
+    acquisition_id: int | None = None,
+    between: tuple[float, float] | None = None,
 ) -> Iterator[Ejection]:
-    """Ejections in the order they were written; none from records older than tracking in the station."""
+    """Ejections in the order they were written; none from records older than tracking in the station. `between`: of
+    this time, in seconds since the epoch.
+    """
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ejections'").fetchone():
         return
     wanted = {"session": session, "acquisition_id": acquisition_id}
-    values = {column: value for column, value in wanted.items() if value is not None}
-    where = " AND ".join(["1", *(f"{column} = :{column}" for column in values)])
+    values: dict[str, str | int | float] = {column: value for column, value in wanted.items() if value is not None}
+    conditions = [f"{column} = :{column}" for column in values]
+    if between is not None:
+        conditions.append("wall_time BETWEEN :since AND :until")
+    where = " AND ".join(["1", *conditions])
+    values |= {} if between is None else {"since": between[0], "until": between[1]}
     columns = "acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed"
     for row in connection.execute(f"SELECT {columns} FROM ejections WHERE {where} ORDER BY id", values):
         of_part, part_id, ejector, wall_time, error, unit, reason, confirmed = row

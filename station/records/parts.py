@@ -326,30 +326,46 @@ def parts(
     newest: int | None = None,
 ) -> Iterator[PartRow]:
     """Parts in the order they were written: of one session, an id, some verdicts, a recipe, with image, without those
-    of challenge tests, triggered from `between[0]` to just before `between[1]`; newest n.
+    of challenge tests, triggered from `between[0]` to just before `between[1]`; newest n. A column behind a plus is
+    looked at and not searched by: of two indexes SQLite cannot know which one finds fewer.
     """
     conditions = ["1"]
     values: list[Any] = []
+    order = "id"
     if between is not None:
         conditions.append("wall_time >= ? AND wall_time < ?")
         values.extend(between)
-    for column, wanted in (("session", session), ("part_id", part_id), ("acquisition_id", acquisition_id)):
+    by_id, by_time = part_id is not None, between is not None or recipe is not None
+    by_session = session is not None and acquisition_id is None and not (by_id or by_time)
+    if by_id or by_time:
+        order = "wall_time DESC, id"
+    elif by_session:
+        order = "acquisition_id"
+    if acquisition_id is not None and session is None:
+        conditions.append("session IN (SELECT session FROM sessions)")  # each of them is looked up
+    of_session = "session" if by_session or acquisition_id is not None else "+session"
+    of_recipe = "+recipe" if by_id or with_image else "recipe"
+    for column, wanted in (
+        (of_session, session),
+        ("part_id", part_id),
+        ("acquisition_id", acquisition_id),
+        (of_recipe, recipe),
+    ):
         if wanted is not None:
             conditions.append(f"{column} = ?")
             values.append(wanted)
     if verdicts:
-        conditions.append(f"verdict IN ({', '.join('?' * len(verdicts))})")
+        conditions.append(f"+verdict IN ({', '.join('?' * len(verdicts))})")
         values.extend(verdict.name for verdict in verdicts)
-    if recipe is not None:
-        conditions.append("recipe = ?")
-        values.append(recipe)
-    if with_image:
-        conditions.append("EXISTS (SELECT 1 FROM views WHERE part = parts.id AND image_path IS NOT NULL)")
+    if with_image:  # of which there are as many as the disk budget holds
+        conditions.append("id IN (SELECT part FROM views WHERE image_path IS NOT NULL)")
     if production:
         conditions.append("challenge IS NULL")
+    if len(conditions) == 1:
+        conditions = ["id > 0"]
     chosen = f"SELECT * FROM parts WHERE {' AND '.join(conditions)}"
     if newest is not None:
-        chosen += " ORDER BY id DESC LIMIT ?"
+        chosen += f" ORDER BY {order} DESC LIMIT ?"
         values.append(newest)
     return chosen_parts(connection, chosen, values)
 

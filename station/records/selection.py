@@ -1,27 +1,47 @@
-"""Parts chosen by time, verdict, recipe, reason and id: the newest, page by page, or how many of each kind there are.
+"""Parts chosen by time, verdict, recipe, batch, reason and id: the newest, page by page, or how many of each kind.
 
-A page goes on at a mark, never at a number of rows: a statement reads what it returns and not what lies before.
+A page goes on at a mark, never at a number of rows: a statement reads what it returns and not what lies before. What
+has to read many rows does it in steps, each a read of its own: a reader never holds up the writer of the records.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from station.codes import ReasonCode
-from station.records.parts import PartRow, chosen_parts, numbered_parts
+from station.records.parts import PartRow, numbered_parts
 from station.results import Verdict
 
 Kind = Literal["minute", "recipe", "reason", "engine"]
 Mark: TypeAlias = tuple[float, int]
 """The place of a part in the order of time: seconds since the epoch, and the id of its row."""
+Span: TypeAlias = tuple[float, float]
+"""From a moment until just before another."""
+
+NEWEST: Mark = (1e300, 0)
+"""After every part."""
 
 INDEXES = (
-    "CREATE INDEX IF NOT EXISTS parts_by_part_id ON parts (part_id)",
-    "CREATE INDEX IF NOT EXISTS parts_not_passed ON parts (wall_time) WHERE verdict <> 'PASS'",
+    "CREATE INDEX IF NOT EXISTS parts_by_id_and_time ON parts (part_id, wall_time)",
+    "CREATE INDEX IF NOT EXISTS parts_by_recipe ON parts (recipe, wall_time)",
+    "CREATE INDEX IF NOT EXISTS parts_by_verdict ON parts (verdict, wall_time, recipe) WHERE verdict <> 'PASS'",
+    "DROP INDEX IF EXISTS parts_by_part_id",
+    "DROP INDEX IF EXISTS parts_not_passed",
 )
-"""For a part by the PLC's id, and for the few that did not pass among millions."""
+"""For a part by the PLC's id (a line without ids gives all parts the same), for a rare recipe, and for the few that did
+not pass among millions: each verdict by time, with the recipe, so that no row is read that the filter leaves out. Older
+stations make the two that are dropped again, and pass over the others: the way back is open."""
+STEP_ROWS = 50_000
+"""Parts that one statement counts: some 0.1 s."""
+_NOT_PASSED = (Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR)
+"""Those that have reasons."""
+_EVER = (-1e300, 1e300)
+BATCH = "COALESCE(json_extract(extra, '$.batch'), 0)"
+"""The number of a part's batch, in a statement on `parts`; 0: none."""
 
 _KINDS: dict[Kind, str] = {
     "minute": "CAST(wall_time / 60 AS INTEGER)",
@@ -47,26 +67,29 @@ class Selection:
     """Not of a challenge test."""
     part_id: int | None = None
     """The PLC's."""
+    batch: int | None = None
+    """Number of a batch."""
 
 
 def newest_of(connection: sqlite3.Connection, selection: Selection, newest: int) -> list[PartRow]:
     """The newest parts of the selection, oldest of them first."""
-    where, values = _conditions(selection)
-    chosen = f"SELECT * FROM parts WHERE {where} ORDER BY wall_time DESC, id DESC LIMIT ?"
-    return list(chosen_parts(connection, chosen, [*values, newest]))
+    return [row for _, row in reversed(page_of(connection, selection, newest))]
 
 
 def page_of(
-    connection: sqlite3.Connection, selection: Selection, limit: int, before: Mark | None = None
+    connection: sqlite3.Connection,
+    selection: Selection,
+    limit: int,
+    before: Mark | None = None,
+    *,
+    spans: Sequence[Span] | None = None,
 ) -> list[tuple[Mark, PartRow]]:
-    """A page of the selection, newest first; `before`: of those that lie before this mark."""
-    where, values = _conditions(selection)
-    if before is not None:
-        where += " AND (wall_time, id) < (?, ?)"
-        values.extend(before)
-    chosen = f"SELECT * FROM parts WHERE {where} ORDER BY wall_time DESC, id DESC LIMIT ?"
-    rows = numbered_parts(connection, chosen, [*values, limit])
-    return sorted((((row.wall_time, number), row) for number, row in rows), key=lambda item: item[0], reverse=True)
+    """A page of the selection, newest first; `before`: of those that lie before this mark. `spans`: the times in which
+    alone such parts lie, newest first, where that is known.
+    """
+    if spans is None:
+        return _beyond(connection, selection, before or NEWEST, limit, newer=False)
+    return _within(connection, selection, before or NEWEST, limit, spans, newer=False)
 
 
 def mark_of(connection: sqlite3.Connection, part: PartRow) -> Mark:
@@ -76,15 +99,61 @@ def mark_of(connection: sqlite3.Connection, part: PartRow) -> Mark:
     return wall_time, number
 
 
-def neighbour(connection: sqlite3.Connection, selection: Selection, mark: Mark, *, newer: bool) -> PartRow | None:
-    """The next part of the selection beside this mark; None at the end."""
-    where, values = _conditions(selection)
+def neighbour(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    mark: Mark,
+    *,
+    newer: bool,
+    spans: Sequence[Span] | None = None,
+) -> PartRow | None:
+    """The next part of the selection beside this mark; None at the end. `spans` as in `page_of`, the nearest first."""
+    if spans is None:
+        found = _beyond(connection, selection, mark, 1, newer=newer)
+    else:
+        found = _within(connection, selection, mark, 1, spans, newer=newer)
+    return next((row for _, row in found), None)
+
+
+def _within(
+    connection: sqlite3.Connection, selection: Selection, mark: Mark, limit: int, spans: Sequence[Span], *, newer: bool
+) -> list[tuple[Mark, PartRow]]:
+    found: list[tuple[Mark, PartRow]] = []
+    for begin, end in spans:
+        since = begin if selection.since is None else max(begin, selection.since)
+        until = end if selection.until is None else min(end, selection.until)
+        piece = replace(selection, since=since, until=until)
+        found += _beyond(connection, piece, mark, limit - len(found), newer=newer)
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _beyond(
+    connection: sqlite3.Connection, selection: Selection, mark: Mark, limit: int, *, newer: bool
+) -> list[tuple[Mark, PartRow]]:
+    """The parts of the selection next to the mark, the nearest first.
+
+    Of several verdicts that did not pass each is looked up by itself: an index is in order of time for one verdict.
+    """
     way, order = (">", "ASC") if newer else ("<", "DESC")
-    chosen = (
-        f"SELECT * FROM parts WHERE {where} AND (wall_time, id) {way} (?, ?) "
-        f"ORDER BY wall_time {order}, id {order} LIMIT 1"
-    )
-    return next(iter(chosen_parts(connection, chosen, [*values, *mark])), None)
+    by_time = f"ORDER BY wall_time {order}, id {order} LIMIT ?"
+    pieces, values = [], []
+    for one in _by_verdict(selection):
+        where, of_selection = conditions_of(one)
+        pieces.append(f"SELECT * FROM (SELECT * FROM parts WHERE {where} AND (wall_time, id) {way} (?, ?) {by_time})")
+        values += [*of_selection, *mark, limit]
+    rows = numbered_parts(connection, f"{' UNION ALL '.join(pieces)} {by_time}", [*values, limit])
+    found = [((row.wall_time, number), row) for number, row in rows]
+    return sorted(found, key=lambda item: item[0], reverse=not newer)
+
+
+def _by_verdict(selection: Selection) -> list[Selection]:
+    """The same parts, in selections of one verdict each where an index helps with that."""
+    verdicts = selection.verdicts or (_NOT_PASSED if selection.reason is not None else ())
+    if selection.part_id is not None or Verdict.PASS in verdicts or not verdicts:
+        return [selection]
+    return [replace(selection, verdicts=(verdict,)) for verdict in dict.fromkeys(verdicts)]
 
 
 def counted(connection: sqlite3.Connection, selection: Selection, kind: Kind) -> list[tuple[Any, Verdict, int]]:
@@ -92,21 +161,58 @@ def counted(connection: sqlite3.Connection, selection: Selection, kind: Kind) ->
 
     A minute is its number since the epoch, a reason the code of the first reason (None: a part without one).
     """
-    where, values = _conditions(selection)
+    found: Counter[tuple[Any, str]] = Counter()
+    where, values = conditions_of(replace(selection, since=None, until=None))
     query = (
-        f"SELECT {_KINDS[kind]} AS kind, verdict, COUNT(*) FROM parts WHERE {where} GROUP BY kind, verdict ORDER BY 1"
+        f"SELECT {_KINDS[kind]} AS kind, verdict, COUNT(*) FROM parts WHERE {where} "
+        "AND wall_time >= ? AND wall_time < ? GROUP BY kind, verdict"
     )
-    return [(value, Verdict[verdict], count) for value, verdict, count in connection.execute(query, values)]
+    for span in steps(connection, selection.since, selection.until):
+        for value, verdict, number in connection.execute(query, (*values, *span)):
+            found[value, verdict] += number
+    order = sorted(found.items(), key=lambda item: (item[0][0] is not None, item[0][0], item[0][1]))
+    return [(value, Verdict[verdict], number) for (value, verdict), number in order]
 
 
-def _conditions(selection: Selection) -> tuple[str, list[Any]]:
-    conditions = ["1"]
+def steps(
+    connection: sqlite3.Connection, since: float | None, until: float | None, rows: int = STEP_ROWS
+) -> Iterator[tuple[float, float]]:
+    """A time in pieces, oldest first, each with about this number of parts: from `[0]` until just before `[1]`."""
+    at, end = (_EVER[0] if since is None else since), (_EVER[1] if until is None else until)
+    query = "SELECT wall_time FROM parts WHERE wall_time >= ? AND wall_time < ? ORDER BY wall_time LIMIT 1 OFFSET ?"
+    while at < end:
+        row = connection.execute(query, (at, end, rows)).fetchone()
+        after = end if row is None else row[0]
+        if after <= at:  # a clock that stood still
+            later = "SELECT MIN(wall_time) FROM parts WHERE wall_time > ? AND wall_time < ?"
+            after = connection.execute(later, (at, end)).fetchone()[0] or end
+        yield at, after
+        at = after
+
+
+def kind_of(kind: Kind) -> str:
+    """In a statement on `parts`."""
+    return _KINDS[kind]
+
+
+def conditions_of(selection: Selection) -> tuple[str, list[Any]]:
+    """What a row of `parts` must fulfil, in SQL. A column behind a plus is looked at and not searched by."""
+    verdicts = selection.verdicts or (_NOT_PASSED if selection.reason is not None else ())
+    by_id = selection.part_id is not None
+    by_verdict = not by_id and len(verdicts) > 0 and Verdict.PASS not in verdicts
+    conditions = ["verdict <> 'PASS'" if by_verdict else "1"]  # the words of the partial index
     values: list[Any] = []
+    if verdicts:
+        one = len(verdicts) == 1
+        column = "verdict" if by_verdict else "+verdict"
+        conditions.append(f"{column} = ?" if one else f"{column} IN ({', '.join('?' * len(verdicts))})")
+        values.extend(verdict.name for verdict in verdicts)
     for condition, value in (
         ("wall_time >= ?", selection.since),
         ("wall_time < ?", selection.until),
-        ("recipe = ?", selection.recipe),
+        ("+recipe = ?" if by_id or by_verdict else "recipe = ?", selection.recipe),
         ("part_id = ?", selection.part_id),
+        (f"{BATCH} = ?", selection.batch),
         (
             "EXISTS (SELECT 1 FROM json_each(parts.reasons) WHERE json_extract(value, '$.code') = ?)",
             None if selection.reason is None else int(selection.reason),
@@ -115,11 +221,6 @@ def _conditions(selection: Selection) -> tuple[str, list[Any]]:
         if value is not None:
             conditions.append(condition)
             values.append(value)
-    if selection.verdicts:
-        if Verdict.PASS not in selection.verdicts:
-            conditions.append("verdict <> 'PASS'")  # the words of the partial index
-        conditions.append(f"verdict IN ({', '.join('?' * len(selection.verdicts))})")
-        values.extend(verdict.name for verdict in selection.verdicts)
     if selection.production:
         conditions.append("challenge IS NULL")
     return " AND ".join(conditions), values

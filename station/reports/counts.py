@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from station.codes import REASONS, ReasonCode
+from station.records.rollups.counting import counted_with
 from station.records.selection import Kind, Selection, counted
 from station.reports.shifts import Calendar
 from station.results import Verdict
@@ -40,10 +41,22 @@ class Counts:
         return self.verdicts[Verdict.PASS] / self.parts if self.parts else None
 
 
-def count(connection: sqlite3.Connection, selection: Selection, by: By, calendar: Calendar) -> list[Counts]:
-    """What there is of the selection: in the order of time, or of names; reasons most frequent first."""
+def count(
+    connection: sqlite3.Connection,
+    selection: Selection,
+    by: By,
+    calendar: Calendar,
+    rollups: sqlite3.Connection | None = None,
+) -> list[Counts]:
+    """What there is of the selection: in the order of time, or of names; reasons most frequent first. `rollups`: what
+    was counted before, so that only what lies beside whole quarters of an hour is counted from rows.
+    """
     found: dict[str, Counts] = {}
-    rows = counted(connection, replace(selection, production=True), _KINDS[by])
+    production, kind = replace(selection, production=True), _KINDS[by]
+    if rollups is None or (by == "shift" and not calendar.begins_at_quarters):
+        rows = counted(connection, production, kind)
+    else:
+        rows = counted_with(rollups, connection, production, kind)
     for of, verdict, number in _named(rows, by, calendar):
         found.setdefault(of, Counts(of)).verdicts[verdict] += number
     groups = list(found.values())

@@ -67,6 +67,11 @@ class Calendar:
         """Of the shifts, in the order of the day."""
         return tuple(name for name, _ in self._starts)
 
+    @property
+    def begins_at_quarters(self) -> bool:
+        """Every shift begins at a whole quarter of an hour."""
+        return all(at.minute % 15 == 0 and not at.second for _, at in self._starts)
+
     def local(self, moment: float) -> datetime:
         """What the clock shows, with its distance from UTC."""
         if self._zone is not None:

@@ -18,7 +18,7 @@ from station.records.parts import PartRow, ViewRow, parts
 ACKNOWLEDGED, RECORDED = "acknowledged_ms", "recorded_ms"
 """Names in the column `extra` of what comes after the verdict."""
 BEFORE_S, AFTER_S = 1.0, 600.0
-"""Where events that concern a part lie: a session of weeks has many others."""
+"""Where events and ejections that concern a part lie: a session of weeks has many others."""
 _NAMED = re.compile(r"\bacquisition (\d+)\b")
 _WITHDRAWN = "results_withdrawn"
 _VIEW_STEPS = (
@@ -71,8 +71,8 @@ class Trace:
 
 def find(connection: sqlite3.Connection, row: PartRow) -> Trace:
     """The trace of a part of these records."""
-    pushed = ejections(connection, row.session, row.acquisition_id)
     around = (row.wall_time - BEFORE_S, row.wall_time + AFTER_S)
+    pushed = ejections(connection, row.session, row.acquisition_id, around)
     return trace(row, events(connection, session=row.session, between=around), pushed)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from station.records.rollups.keeping import Rollups, known
 from station.records.schema import RecordingError, open_reader
 from station.records.selection import Selection
 from station.reports.counts import count, total
@@ -20,17 +21,18 @@ from station.reports.shifts import Calendar
 class ShiftCounts:
     """Called on any thread; keeps nothing open."""
 
-    def __init__(self, records: Path, calendar: Calendar) -> None:
+    def __init__(self, records: Path, calendar: Calendar, rollups: Rollups | None = None) -> None:
         self._records = records
         self._calendar = calendar
+        self._rollups = rollups
 
     def __call__(self) -> Mapping[str, Any]:
         """The name of the shift and its parts by verdict; empty where the records cannot be read now."""
         now = time.time()
         shift = self._calendar.shift_at(now)
         try:
-            with closing(open_reader(self._records)) as connection:
-                counts = total(count(connection, Selection(since=shift.start), "recipe", self._calendar))
+            with closing(open_reader(self._records)) as connection, known(self._rollups, connection) as rollups:
+                counts = total(count(connection, Selection(since=shift.start), "recipe", self._calendar, rollups))
         except (RecordingError, sqlite3.Error) as problem:
             structlog.get_logger().warning("parts of the shift are not counted", problem=str(problem))
             return {}

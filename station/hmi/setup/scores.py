@@ -31,7 +31,7 @@ class Scores:
 def scores_of(site: Site, recipe: str, camera: str = "") -> Scores:
     """Of the newest parts of production; of one camera or, empty, of the whole parts. Raises RecordingError."""
     step = f"CAST(score * {STEPS} AS INTEGER)"
-    of_part = "SELECT id, score FROM parts WHERE recipe = ? AND challenge IS NULL ORDER BY id DESC LIMIT ?"
+    of_part = "SELECT id, score FROM parts WHERE recipe = ? AND challenge IS NULL ORDER BY wall_time DESC LIMIT ?"
     query = f"SELECT {step}, COUNT(*) FROM ({of_part}) WHERE score IS NOT NULL GROUP BY 1"
     values: tuple[object, ...] = (recipe, NEWEST)
     if camera:

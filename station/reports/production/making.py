@@ -12,6 +12,7 @@ from pathlib import Path
 from station.labels import schema as labels
 from station.records import schema as records
 from station.records.images import write_atomic
+from station.records.selection import Selection, counted
 from station.reports.production.figures import (
     Report,
     classes_of,
@@ -32,6 +33,7 @@ from station.reports.production.reading import (
 from station.reports.production.rows import parquet
 from station.reports.production.stored import DATA, as_json
 from station.reports.shifts import Calendar
+from station.results import Verdict
 
 WRITERS: dict[str, Callable[[Report, Parts, Calendar], bytes]] = {
     ".html": lambda report, _parts, calendar: page(report, calendar).encode(),
@@ -116,13 +118,11 @@ def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:
 
 def _counts(connection: sqlite3.Connection, period: Period, recipe: str | None) -> tuple[int, int]:
     """(rejected, all) of a period."""
-    query = (
-        "SELECT SUM(verdict IN ('FAIL', 'REVIEW')), COUNT(*) FROM parts WHERE wall_time >= ? AND wall_time < ? "
-        f"AND challenge IS NULL{'' if recipe is None else ' AND recipe = ?'}"
-    )
-    chosen = [] if recipe is None else [recipe]
-    rejected, all_parts = connection.execute(query, (period.since, period.until, *chosen)).fetchone()
-    return int(rejected or 0), int(all_parts)
+    chosen = Selection(since=period.since, until=period.until, recipe=recipe, production=True)
+    found: Counter[Verdict] = Counter()
+    for _, verdict, number in counted(connection, chosen, "recipe"):
+        found[verdict] += number
+    return found[Verdict.FAIL] + found[Verdict.REVIEW], found.total()
 
 
 def _facts(parts: Parts) -> tuple[tuple[str, str], ...]:

@@ -123,7 +123,7 @@ def read_parts(
 
 def read_missed(records: sqlite3.Connection, period: Period) -> int:
     """Parts that came while the station was not ready."""
-    query = "SELECT COUNT(*) FROM events WHERE kind = ? AND wall_time >= ? AND wall_time < ?"
+    query = "SELECT COUNT(*) FROM events WHERE +kind = ? AND wall_time >= ? AND wall_time < ?"
     return int(records.execute(query, (MISSED, period.since, period.until)).fetchone()[0])
 
 
@@ -131,7 +131,8 @@ def read_regions(records: sqlite3.Connection, period: Period) -> dict[str, list[
     """By camera: centres of the regions of parts that did not pass, in px of the frame."""
     query = (
         "SELECT camera, regions FROM views WHERE region_count > 0 AND part IN (SELECT id FROM parts WHERE "
-        "wall_time >= ? AND wall_time < ? AND verdict IN ('FAIL', 'REVIEW') AND challenge IS NULL LIMIT ?)"
+        "wall_time >= ? AND wall_time < ? AND +verdict IN ('FAIL', 'REVIEW') AND challenge IS NULL "
+        "ORDER BY wall_time LIMIT ?)"
     )
     found: dict[str, list[tuple[float, float]]] = {}
     for camera, regions in records.execute(query, (period.since, period.until, STEP)):
