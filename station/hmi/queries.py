@@ -36,6 +36,8 @@ from station.reports.trace import Trace, find
 from station.results import Verdict
 
 MAX_ID = 2**63 - 1
+A_LOOK = 500
+"""Parts that one look reads at most."""
 NEWEST_PARTS, NEWEST_EVENTS = 500, 40
 STARTS_S = 7 * 24 * 3600.0
 
@@ -105,6 +107,19 @@ def newest(site: Site, selection: Selection, limit: int, before: Mark | None = N
     return Page(rows, labels, found[limit - 1][0] if len(found) > limit else None)
 
 
+def newest_many(site: Site, selection: Selection, limit: int) -> list[tuple[PartRow, Label | None]]:
+    """The same for a file: as many parts as that, in short looks. Raises RecordingError, LabelError."""
+    found: list[tuple[PartRow, Label | None]] = []
+    before: Mark | None = None
+    while len(found) < limit:
+        page = newest(site, selection, min(A_LOOK, limit - len(found)), before)
+        found += zip(page.rows, page.labels, strict=True)
+        before = page.older
+        if before is None:
+            break
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     """What a look at health needs of the records."""
@@ -127,14 +142,15 @@ def happened(site: Site, now: float) -> Happened:
     """Raises RecordingError."""
     with site.reading() as connection:
         rows = connection.execute(
-            "SELECT signalled_ms, late FROM parts ORDER BY id DESC LIMIT ?", (NEWEST_PARTS,)
+            "SELECT signalled_ms, late FROM parts WHERE id > 0 ORDER BY id DESC LIMIT ?", (NEWEST_PARTS,)
         ).fetchall()
         newest = newest_id(connection)
         starts = connection.execute(
             "SELECT COUNT(*) FROM audit WHERE action = 'start' AND wall_time > ?", (now - STARTS_S,)
         ).fetchone()[0]
         found = connection.execute(
-            "SELECT session, wall_time, kind, level, detail FROM events ORDER BY id DESC LIMIT ?", (NEWEST_EVENTS,)
+            "SELECT session, wall_time, kind, level, detail FROM events WHERE id > 0 ORDER BY id DESC LIMIT ?",
+            (NEWEST_EVENTS,),
         ).fetchall()
     latencies = [float(row[0]) for row in rows if row[0] is not None]
     late, events = sum(bool(row[1]) for row in rows), [EventRow(*row) for row in found]

@@ -29,6 +29,8 @@ from station.results import Verdict
 
 EVERY_S = 2.0
 """Between two looks for new parts, however many pages are open."""
+INTAKE_S = 0.4
+"""What one page spends on that; after a weekend without anybody the next ones go on."""
 AHEAD = 2
 GOOD_LOOKED_AT = 40
 
@@ -65,8 +67,9 @@ class Intake:
             if looked is not None and time.monotonic() - looked < EVERY_S:
                 return
             with site.reading() as records:
-                take_in(labels, records, rules_of(site), time.time())
-            self._looked[site.labels] = time.monotonic()
+                _, is_whole = take_in(labels, records, rules_of(site), time.time(), INTAKE_S)
+            if is_whole:
+                self._looked[site.labels] = time.monotonic()
 
 
 INTAKE = Intake()

@@ -7,7 +7,9 @@ and the number of a part (`station.records.sample`): nobody can choose it, and w
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,8 +35,18 @@ class ReviewRules:
     blind_share: float = 0.05
 
 
-def take_in(labels: sqlite3.Connection, records: sqlite3.Connection, rules: ReviewRules, now: float) -> int:
-    """Enters what is new on record; returns how many parts. Raises LabelError, sqlite3.Error."""
+def take_in(
+    labels: sqlite3.Connection,
+    records: sqlite3.Connection,
+    rules: ReviewRules,
+    now: float,
+    budget_s: float = math.inf,
+) -> tuple[int, bool]:
+    """Enters what is new on record, for about this time; returns how many parts, and whether nothing is left.
+
+    Raises LabelError, sqlite3.Error.
+    """
+    until = time.monotonic() + budget_s
     added = _take_in_shadows(labels, records, now)
     while True:
         seen, since = _place(labels, records, now)
@@ -44,7 +56,7 @@ def take_in(labels: sqlite3.Connection, records: sqlite3.Connection, rules: Revi
             (seen, MOST_ROWS),
         ).fetchall()
         if not rows:
-            return added
+            return added, True
         with changing(labels):
             added += enqueue(labels, _chosen(rows, rules, since), now)
             labels.execute("DELETE FROM taken_in")
@@ -52,7 +64,9 @@ def take_in(labels: sqlite3.Connection, records: sqlite3.Connection, rules: Revi
             place = (last["id"], last["session"], last["acquisition_id"])
             labels.execute("INSERT INTO taken_in VALUES (?, ?, ?)", place)
         if len(rows) < MOST_ROWS:
-            return added
+            return added, True
+        if time.monotonic() > until:
+            return added, False
 
 
 def _take_in_shadows(labels: sqlite3.Connection, records: sqlite3.Connection, now: float) -> int:

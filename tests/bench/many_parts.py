@@ -47,8 +47,8 @@ _REGION = (
     '"contour_px": [[70, 54], [89, 54], [89, 73]]}]'
 )
 _VIEWS = f"""INSERT INTO views (part, camera, frame_id, received_ms, inspection_start_ms, engine_start_ms,
-        engine_end_ms, decided_ms, verdict, reasons, score, raw_score, reject_score, defect_area_mm2, region_count, regions,
-        mean_grey, saturated_share, sharpness, image_path, map_path, map_low, map_high, image_deleted)
+        engine_end_ms, decided_ms, verdict, reasons, score, raw_score, reject_score, defect_area_mm2, region_count,
+        regions, mean_grey, saturated_share, sharpness, image_path, map_path, map_low, map_high, image_deleted)
     SELECT id, 'top', acquisition_id, 6, 7, 8, 20, 21, verdict, reasons, score, 41.5, 0.5, defect_area_mm2,
         verdict = 'FAIL', CASE WHEN verdict = 'FAIL' THEN '{_REGION}' ELSE '[]' END, 64.0, 0.001, 55.0,
         CASE WHEN id > :images_from AND (verdict <> 'PASS' OR id % 50 = 0) THEN 'images/' || id || '.png' END,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from station.labels import intake
 from station.labels.intake import FIRST_S, ReviewRules, take_in
 from station.labels.schema import LABELS_FILE, open_writer
 from station.records import schema as records
@@ -57,7 +58,7 @@ def test_all_reviews_and_a_random_sample_of_the_rest(labels: sqlite3.Connection,
     passed = [number for number in range(1, 101) if in_sample("s1", number, 0.2)]
     failed = [number for number in range(101, 121) if in_sample("s1", number, 0.5)]
     expected = {**dict.fromkeys([*passed, *failed], "sample"), **dict.fromkeys(range(121, 126), "review")}
-    assert take_in(labels, written, RULES, NOW) == len(expected)
+    assert take_in(labels, written, RULES, NOW) == (len(expected), True)
     assert queued(labels) == expected
     due = labels.execute("SELECT due_at - wall_time FROM items WHERE why = 'review'").fetchall()
     assert {value for (value,) in due} == {600.0}
@@ -67,9 +68,9 @@ def test_all_reviews_and_a_random_sample_of_the_rest(labels: sqlite3.Connection,
 
 def test_what_is_new_is_taken_in_once(labels: sqlite3.Connection, written: sqlite3.Connection) -> None:
     write(written, range(1, 4), Verdict.REVIEW)
-    assert [take_in(labels, written, RULES, NOW) for _ in range(2)] == [3, 0]
+    assert [take_in(labels, written, RULES, NOW)[0] for _ in range(2)] == [3, 0]
     write(written, range(4, 6), Verdict.REVIEW)
-    assert take_in(labels, written, RULES, NOW) == 2
+    assert take_in(labels, written, RULES, NOW) == (2, True)
     assert set(queued(labels)) == {1, 2, 3, 4, 5}
 
 
@@ -87,11 +88,11 @@ def test_the_first_time_begins_a_day_ago_and_replaced_records_begin_anew(
     labels: sqlite3.Connection, written: sqlite3.Connection
 ) -> None:
     write(written, range(1, 11), Verdict.REVIEW)
-    assert take_in(labels, written, RULES, WALL_TIME + FIRST_S + 5.5) == 5
+    assert take_in(labels, written, RULES, WALL_TIME + FIRST_S + 5.5) == (5, True)
     written.execute("DELETE FROM views")
     written.execute("DELETE FROM parts")
     write(written, range(11, 13), Verdict.REVIEW)
-    assert take_in(labels, written, RULES, NOW) == 2, "their rows have the numbers of the old ones"
+    assert take_in(labels, written, RULES, NOW) == (2, True), "their rows have the numbers of the old ones"
     assert set(queued(labels)) == {6, 7, 8, 9, 10, 11, 12}
 
 
@@ -114,4 +115,14 @@ def test_a_part_that_a_shadow_judges_otherwise_is_asked_about_once(
     assert (why[drawn], why[other]) == ("sample", "shadow")
     assert list(why.values()).count("shadow") == 1
     assert not why.keys() & {98, 99}
-    assert take_in(labels, written, RULES, NOW) == 0
+    assert take_in(labels, written, RULES, NOW) == (0, True)
+
+
+def test_much_that_is_new_is_taken_in_bit_by_bit(
+    labels: sqlite3.Connection, written: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a weekend no page waits until all of it is there."""
+    write(written, range(1, 6), Verdict.REVIEW)
+    monkeypatch.setattr(intake, "MOST_ROWS", 1)
+    assert [take_in(labels, written, RULES, NOW, 0.0) for _ in range(3)] == [(1, False)] * 3
+    assert take_in(labels, written, RULES, NOW) == (2, True)

@@ -79,7 +79,7 @@ def as_csv(request: Request) -> Response:
         selection = queries.selection_of(request.query_params, site.calendar, time.time())
     except queries.WrongFilter as problem:
         raise HTTPException(400, str(problem)) from problem
-    found = queries.newest(site, selection, CSV_ROWS)
+    found = queries.newest_many(site, selection, CSV_ROWS)
     rows = [
         (
             row.part_id, row.session, row.acquisition_id,
@@ -88,7 +88,7 @@ def as_csv(request: Request) -> Response:
             "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id,
             None if said is None else said.label, None if said is None else said.defect_class,
         )
-        for row, said in zip(found.rows, found.labels, strict=True)
+        for row, said in found
     ]  # fmt: skip
     headers = {"Content-Disposition": 'attachment; filename="parts.csv"'}
     return Response(csv_text(_HEADER, rows), media_type="text/csv; charset=utf-8", headers=headers)
