@@ -77,6 +77,37 @@ def test_software_that_knows_this_schema_reads_and_writes_what_newer_software_le
         assert connection.execute(refusing).fetchall() == [], "it would refuse rows of older software"
 
 
+OLD_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS parts_by_part_id ON parts (part_id)",
+    "CREATE INDEX IF NOT EXISTS parts_not_passed ON parts (wall_time) WHERE verdict <> 'PASS'",
+)
+
+
+def test_indexes_come_and_go_between_older_and_newer_software(tmp_path: Path) -> None:
+    """The way back: each makes its own and leaves or drops the other's; nothing of it is a version."""
+
+    def indexes() -> set[str]:
+        with closing(open_reader(tmp_path)) as connection:
+            found = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '% ON parts %'"
+            )
+            return {str(name) for (name,) in found}
+
+    new = {"parts_by_time", "parts_by_id_and_time", "parts_by_recipe", "parts_by_verdict"}
+    for _ in range(2):
+        open_writer(tmp_path / DATABASE_FILE).close()
+        assert indexes() == new
+        with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection:  # a station of before
+            for statement in OLD_INDEXES:
+                connection.execute(statement)
+        assert indexes() == new | {"parts_by_part_id", "parts_not_passed"}
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE)) as connection:
+        for name in new - {"parts_by_time"}:
+            connection.execute(f"DROP INDEX {name}")
+    with closing(open_reader(tmp_path)) as connection:
+        assert list(parts(connection, part_id=5, newest=1)) == [], "records of older software can be read"
+
+
 def write_old(path: Path, version: int, *rows: dict[str, object]) -> None:
     """Records as a station of that time left them."""
     with closing(sqlite3.connect(path)) as connection:
