@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from engines.bundle.manifest import VariantsAnswer
 from engines.errors import StoreError
@@ -21,6 +22,7 @@ from engines.store.store import Change, EngineStore
 from engines.text_file import text_of
 from station.configuration.cameras import CameraFeatures
 from station.configuration.load import LoadedConfiguration, changed_values
+from station.configuration.selection import SelectedRecipe, SelectionError, read_selection
 from station.jobs.ended import Ended
 from station.line.recording.stage import Recorder
 from station.records.audit import AuditEntry, Result
@@ -106,6 +108,20 @@ def _why_of_store(configuration: LoadedConfiguration) -> str:
         + (f"; signed by key {event.signed_by})" if event.signed_by else ")")
         for event in last
     )
+
+
+def selected(work_dir: Path) -> SelectedRecipe | None:
+    """What a restart takes; a file that is damaged is replaced, so it is as good as none."""
+    try:
+        return read_selection(work_dir)
+    except SelectionError:
+        return None
+
+
+def recipe_of(configuration: LoadedConfiguration) -> str:
+    """The active recipe, for the audit log."""
+    recipe = configuration.settings.recipe
+    return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()
 
 
 def check_features(before: LoadedConfiguration, after: LoadedConfiguration) -> None:

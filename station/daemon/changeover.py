@@ -1,8 +1,12 @@
 """Changeover: another recipe, engine or configuration while the station runs.
 
+    another recipe, camera features, no memory for two engines:
     TriggerReady falls ─► the new engine is loaded, checked and warm ─► parts in flight have their results
     ─► no part before an ejector, which gets its settings ─► camera features ─► kept for a restart
     ─► active, TriggerReady
+
+    else, another engine or other limits:
+    the new engine is loaded, checked and warm ─► installed between two parts, TriggerReady stands (`between_parts`)
 
 Whatever fails on the way is undone in reverse, the old recipe stays active, and log, audit log and `station status`
 show the refusal. After a kill at any moment the next start has either the old recipe or the new one.
@@ -30,11 +34,11 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration, 
 from station.configuration.selection import (
     SelectedRecipe,
     SelectionError,
-    read_selection,
     restore_selection,
     write_selection,
 )
 from station.daemon import assembly
+from station.daemon.candidate.between_parts import install_between_parts, why_not_between_parts
 from station.daemon.candidate.shadowing import Shadowing
 from station.daemon.change_record import (
     ChangeRefused,
@@ -44,6 +48,8 @@ from station.daemon.change_record import (
     check_features,
     differences,
     keep_files,
+    recipe_of,
+    selected,
     switched,
 )
 from station.daemon.missing_plan import MissingPlan
@@ -141,7 +147,7 @@ class Changeover:
         if missing is not None:
             self._without_plan(missing)
         keep_files(self._recorder, self.configuration)
-        entry = AuditEntry("station", "start", "", _recipe_of(self.configuration), "done", self.configuration.warning)
+        entry = AuditEntry("station", "start", "", recipe_of(self.configuration), "done", self.configuration.warning)
         self._recorder.audit(entry)
         if self.configuration.warning:
             self._recorder.event("recipe_not_known", "warning", self.configuration.warning)
@@ -159,9 +165,9 @@ class Changeover:
             if not without_engine and (new.engine_path is None or not is_there(new.engine_path)):
                 raise ChangeRefused(f"engine {new.engine_path} is not there; to teach it: select --without-engine")
             engines = self._exchange(new, OfflineReason.CHANGING_RECIPE, who)
-            return Made(_recipe_of(new), differences(old, new, engines))
+            return Made(recipe_of(new), differences(old, new, engines))
 
-        self.changes.make(change, who, "recipe", str(recipe), before=_recipe_of(self.configuration))
+        self.changes.make(change, who, "recipe", str(recipe), before=recipe_of(self.configuration))
 
     def reload(self, who: str) -> None:
         """station.toml and the file of the recipe, as they are now. Raises ChangeRefused."""
@@ -270,42 +276,57 @@ class Changeover:
         old = self.configuration
         engine_before = self._engine_id()
         give_up_s = time.monotonic() + LIMIT_S
-        names = list(old.settings.cameras)
-        before = {name: assembly.camera_settings(old, name) for name in names}
-        after = {name: assembly.camera_settings(new, name) for name in names}
+        empties = why_not_between_parts(old, new, why, engine_before)
         check_features(old, new)
         with contextlib.ExitStack() as undo:
-            undo.callback(self._signalling.post, Changing(None))
-            self._signalling.post(Changing(why))
+            if empties:
+                undo.callback(self._signalling.post, Changing(None))
+                self._signalling.post(Changing(why))
             inspector = self._load(new, self._frame_shapes, instead)
             if inspector is not None:
                 undo.callback(inspector.scorer.close)
-            self._wait_until_drained()
-            if self._ejection is not None:
-                undo.callback(change_tracking_back, self._ejection, tracking_settings(old))
-                change_tracking(self._ejection, tracking_settings(new), give_up_s, self.changes.check)
-            for name in [name for name in names if before[name] != after[name]]:
-                undo.callback(self._set_camera_back, name, before[name])
-                self._set_camera(name, after[name])
+            if empties:
+                self._empty_line(old, new, undo, give_up_s)
             if time.monotonic() > give_up_s:
                 raise ChangeRefused(f"not ready after {LIMIT_S:g} s; see: station check")
             self.changes.check()  # from here on it is written down: a stop does not call it off any more
             if keep is not None:
                 undo.callback(keep())
             elif new.recipe != old.recipe:
-                undo.callback(self._select_as_before, new.work_dir, _selected(new.work_dir))
+                undo.callback(self._select_as_before, new.work_dir, selected(new.work_dir))
                 self._keep_for_restart(new, who)
                 self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
-            undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
-            self._signalling.post(IdentityChanged(identity(self._session, new)))
-            self._install(inspector)  # ends `Changing`
+            if inspector is not None and not empties:
+                self._learn_promise(inspector)
+                install_between_parts(self._inspection, self._signalling, inspector, identity(self._session, new))
+                self._installed(inspector)
+            else:
+                undo.callback(self._signalling.post, IdentityChanged(identity(self._session, old)))
+                self._signalling.post(IdentityChanged(identity(self._session, new)))
+                self._install(inspector)  # ends `Changing`
             undo.pop_all()
+        self._recorder.event("exchanged", "info", f"TriggerReady fell: {empties}" if empties else "between two parts")
         self.configuration = new
         recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
         self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
         keep_files(self._recorder, new)
         self._shadow_beside(inspector)
         return engine_before, "" if inspector is None else inspector.engine_id[:12]
+
+    def _empty_line(
+        self, old: LoadedConfiguration, new: LoadedConfiguration, undo: contextlib.ExitStack, give_up_s: float
+    ) -> None:
+        """No part is on its way; ejectors and cameras are set as `new` says, or back by `undo`."""
+        names = list(old.settings.cameras)
+        before = {name: assembly.camera_settings(old, name) for name in names}
+        after = {name: assembly.camera_settings(new, name) for name in names}
+        self._wait_until_drained()
+        if self._ejection is not None:
+            undo.callback(change_tracking_back, self._ejection, tracking_settings(old))
+            change_tracking(self._ejection, tracking_settings(new), give_up_s, self.changes.check)
+        for name in [name for name in names if before[name] != after[name]]:
+            undo.callback(self._set_camera_back, name, before[name])
+            self._set_camera(name, after[name])
 
     def _load(
         self, configuration: LoadedConfiguration, shapes: dict[str, tuple[int, ...]], instead: str = ""
@@ -315,9 +336,16 @@ class Changeover:
         return load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
 
     def _install(self, inspector: Inspector | None) -> None:
-        if inspector is not None and self._monitoring is not None:
-            self._monitoring.engine_is(inspector.engine_id, inspector.rejected_share, inspector.doubted_share)
+        if inspector is not None:
+            self._learn_promise(inspector)
         self._inspection.install(inspector)
+        self._installed(inspector)
+
+    def _learn_promise(self, inspector: Inspector) -> None:
+        if self._monitoring is not None:
+            self._monitoring.engine_is(inspector.engine_id, inspector.rejected_share, inspector.doubted_share)
+
+    def _installed(self, inspector: Inspector | None) -> None:
         self.runtime = "" if inspector is None else inspector.runtime
         log.info("engine active", engine=inspector.engine_id[:12] if inspector else "none", runtime=self.runtime)
 
@@ -369,16 +397,3 @@ def identity(session: str, configuration: LoadedConfiguration) -> Identity:
     """What the register map and the records show of a station with this configuration."""
     recipe = configuration.settings.recipe
     return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)
-
-
-def _selected(work_dir: Path) -> SelectedRecipe | None:
-    """What a restart takes; a file that is damaged is replaced, so it is as good as none."""
-    try:
-        return read_selection(work_dir)
-    except SelectionError:
-        return None
-
-
-def _recipe_of(configuration: LoadedConfiguration) -> str:
-    recipe = configuration.settings.recipe
-    return f"{recipe.name} ({recipe.number}) {configuration.recipe_checksum[:8]}".rstrip()

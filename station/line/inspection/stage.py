@@ -27,7 +27,7 @@ import structlog
 from engines.errors import DeviceFault
 from station.codes import ReasonCode
 from station.line.inspection.inspector import Begun, Inspector
-from station.results import Decision, Frame, Inspection, Part
+from station.results import Decision, Frame, Identity, Inspection, Part
 
 log = structlog.get_logger()
 
@@ -45,12 +45,33 @@ class InspectorChanged:
     """Another inspector (or none) has been installed; frames from now on are judged by it."""
 
     inspector: Inspector | None
+    after: int | None = None
+    """Acquisition id of the last part that has begun with the one before, and stays with it; None: no part is open."""
+    identity: Identity | None = None
+    """What the records say from that part on; None: as before."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Install:
     inspector: Inspector | None
+    identity: Identity | None = None
+    between_parts: bool = False
     done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Retire:
+    """The inspector before judges no part any more."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The inspector before, and the last part that has begun with it."""
+
+    inspector: Inspector
+    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,7 @@ class _Work:
     frame: Frame
 
 
-_Item = _Work | _Install | Begun | None
+_Item = _Work | _Install | _Retire | Begun | None
 """What the thread is sent; None ends it."""
 
 
@@ -85,6 +106,9 @@ class InspectionStage:
         """Frames whose part is not known yet, the newest; those that find none fall out at the end."""
         self._thread = threading.Thread(target=self._run, name="inspection")
         self._inspector: Inspector | None = None
+        self._before: _Before | None = None
+        self._last_part = 0
+        """Highest acquisition id of a frame that came."""
         self._busy_since_ns = 0
         self._lost = ""
 
@@ -139,6 +163,29 @@ class InspectionStage:
         if not install.done.wait(timeout_s):
             raise queue.Full
 
+    def install_between_parts(self, inspector: Inspector, identity: Identity, timeout_s: float = 30.0) -> int:
+        """Hands over another inspector while parts come: each part stays with the one that its first frame met.
+
+        Both are warm; the one before is closed by `retire`. Returns the last part of it. Raises queue.Full, as above.
+        """
+        install = _Install(inspector, identity, between_parts=True)
+        with self._lock:
+            self._put(install)
+        if not install.done.wait(timeout_s):
+            raise queue.Full
+        before = self._before
+        return 0 if before is None else before.last
+
+    def retire(self, timeout_s: float = 30.0) -> None:
+        """Closes the inspector before: no part that has begun with it is open. Raises queue.Full, as above."""
+        before, retire = self._before, _Retire()
+        with self._lock:
+            self._put(retire)
+        if not retire.done.wait(timeout_s):
+            raise queue.Full
+        if before is not None:
+            before.inspector.scorer.close()  # on the caller's thread: parts go on meanwhile
+
     def stop(self, timeout_s: float) -> bool:
         """Lets what is queued finish and ends the thread; False when it did not end in time (a hanging engine)."""
         if self._thread.ident is None:
@@ -163,7 +210,10 @@ class InspectionStage:
     def _run(self) -> None:
         while (work := self._next()) is not None:
             if isinstance(work, _Install):
-                self._swap(work.inspector)
+                self._install(work)
+                continue
+            if isinstance(work, _Retire):
+                self._before = None
                 work.done.set()
                 continue
             self._busy_since_ns = time.monotonic_ns()
@@ -171,6 +221,7 @@ class InspectionStage:
                 work.make()
                 self._busy_since_ns = 0
                 continue
+            self._last_part = max(self._last_part, work.part.acquisition_id)
             batch = self._views_with(work)
             for inspection in self.inspect(batch):
                 self._post(Inspected(work.part.acquisition_id, inspection))
@@ -193,10 +244,11 @@ class InspectionStage:
 
     def inspect(self, batch: Sequence[_Work]) -> list[Inspection]:
         """Frames of one part through the inspector; whatever goes wrong is an error part with its reason."""
-        if self._inspector is None:
+        inspector = self._inspector_of(batch[0].part)
+        if inspector is None:
             return [_not_inspected(work, Decision.error(ReasonCode.NO_ENGINE)) for work in batch]
         try:
-            return self._inspector.inspect([self._taken(work.frame, self._inspector) for work in batch])
+            return inspector.inspect([self._taken(work.frame, inspector) for work in batch])
         except DeviceFault as problem:
             log.error("GPU failed", acquisition_id=batch[0].part.acquisition_id, problem=str(problem))
             if problem.needs_restart:
@@ -218,7 +270,26 @@ class InspectionStage:
                     return begun
         return inspector.begin(frame)
 
+    def _inspector_of(self, part: Part) -> Inspector | None:
+        """The one that the first frame of this part met: no part is judged by half a change."""
+        before = self._before
+        return before.inspector if before is not None and part.acquisition_id <= before.last else self._inspector
+
+    def _install(self, work: _Install) -> None:
+        old = self._inspector
+        if not work.between_parts or work.inspector is None or old is None:
+            self._swap(work.inspector)
+        else:
+            self._before = _Before(old, self._last_part)
+            self._inspector = work.inspector
+            self._post(InspectorChanged(work.inspector, self._last_part, work.identity))
+        work.done.set()
+
     def _swap(self, inspector: Inspector | None) -> None:
+        """No part is open, or the station stops."""
+        before, self._before = self._before, None
+        if before is not None:
+            before.inspector.scorer.close()
         old, self._inspector = self._inspector, inspector
         self._post(InspectorChanged(inspector))
         if old is not None and (inspector is None or old.scorer is not inspector.scorer):

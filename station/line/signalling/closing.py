@@ -76,7 +76,7 @@ class Closing:
             verdict=decision.verdict,
             reason=decision.code,
             score=score_of(inspections) or 0.0,
-            threshold=self._desk.in_force.reject_score(inspections),
+            threshold=self._desk.in_force.of(part.acquisition_id).reject_score(inspections),
             defect_area=round(defect_area_mm2(inspections) * 1000),
             latency_ms=(now - part.time_ns) / 1e6,
             encoder_count=part.encoder_count,
@@ -92,19 +92,19 @@ class Closing:
         signalled_ns: int,
         late: bool = False,
     ) -> InspectionRecord:
-        in_force = self._desk.in_force
-        identity = in_force.identity
+        judge = self._desk.in_force.of(part.acquisition_id)
+        identity = judge.identity
         return InspectionRecord(
             session=identity.session,
             part=part,
             decision=decision,
             views=inspections,
             signalled_ns=signalled_ns,
-            engine_id=in_force.engine_id,
+            engine_id=judge.engine_id,
             recipe=identity.recipe,
             recipe_checksum=identity.recipe_checksum,
             config_checksum=identity.config_checksum,
-            reject_score=in_force.reject_score(inspections),
+            reject_score=judge.reject_score(inspections),
             late=late,
         )
 

@@ -156,7 +156,7 @@ class Judging:
         if inspection.decision.verdict is Verdict.ERROR:
             self._closing.close(part, self._of_view(inspection.camera, inspection.decision))
         elif inspections is not None:
-            self._closing.close(part, join(inspections, self._desk.in_force.joining))
+            self._closing.close(part, join(inspections, self._desk.in_force.of(part.acquisition_id).joining))
 
     def _of_view(self, camera: str, decision: Decision) -> Decision:
         return failed_view(camera, decision) if self._has_several else decision

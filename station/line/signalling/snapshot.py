@@ -53,6 +53,8 @@ class Snapshot:
     recent: tuple[RecentPart, ...]
     waits_for: str = ""
     """Why TriggerReady is 0 although the station is on line; empty: it is 1, or `offline_reason` says why."""
+    oldest_open: int = 0
+    """Acquisition id of the oldest part without a result; 0: there is none."""
 
 
 def readable(snapshot: Snapshot) -> dict[str, Any]:

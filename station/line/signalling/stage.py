@@ -242,8 +242,8 @@ class Signalling:
                 desk.ports.event("camera_library", "info", f'camera "{camera}": {line}')
             case OutputFailed(_, line, value, detail):
                 condition.raise_fault(ErrorCode.EJECTOR_FAILED, f"{line} = {value}: {detail}")
-            case InspectorChanged(inspector):
-                desk.in_force.install(inspector, now)
+            case InspectorChanged(inspector, after, identity):
+                desk.in_force.install(inspector, now, after=after, identity=identity)
                 condition.engine_is(inspector is not None)
                 condition.end_change()
             case LinkEvent():

@@ -19,7 +19,7 @@ from station.line.inspection.decision import Limits
 from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.inspector import Inspector, ViewLimits
 from station.line.inspection.stage import Inspected, InspectionStage, InspectorChanged
-from station.results import Frame, FrameQuality, Part, Pixels, Scores, Verdict
+from station.results import Frame, FrameQuality, Identity, Part, Pixels, Scores, Verdict
 from tests.bench.waiting import wait_for
 
 WAIT_S = 10.0
@@ -204,3 +204,52 @@ def test_a_full_queue_refuses(line: Line) -> None:
     assert QUEUE_SIZE < accepted < 20
     line.scorer.gate.set()
     assert [line.inspected().acquisition_id for _ in range(accepted)] == list(range(accepted))
+
+
+IDENTITY = Identity("session", "disc", 1, "c" * 64)
+
+
+def test_each_part_stays_with_the_engine_that_its_first_view_met(line: Line) -> None:
+    """Views of two parts come one by one while another engine is installed: no part is judged by half a change."""
+    other = CountingScorer()
+    other.gate.set()
+    assert line.stage.submit(part(4), frame(1, "left"))
+    line.inspected()
+    assert line.stage.install_between_parts(inspector(other), IDENTITY) == 4
+    changed = line.posts.get(timeout=WAIT_S)
+    assert isinstance(changed, InspectorChanged)
+    assert (changed.after, changed.identity) == (4, IDENTITY)
+    for number, camera, pixel in ((5, "left", 2), (4, "right", 3), (5, "right", 4)):
+        assert line.stage.submit(part(number), frame(pixel, camera))
+        assert line.inspected().acquisition_id == number
+    assert (line.scorer.scored, other.scored) == ([1, 3], [2, 4])
+    assert not line.scorer.closed
+    line.stage.retire()
+    assert (line.scorer.closed, other.closed) == (True, False)
+
+
+def test_frames_that_were_queued_before_stay_with_the_engine_before(line: Line) -> None:
+    other = CountingScorer()
+    other.gate.set()
+    line.scorer.gate.clear()
+    assert line.stage.submit(part(1), frame(1))
+    assert line.scorer.reached.wait(WAIT_S)
+    assert line.stage.submit(part(2), frame(2))
+    last: list[int] = []
+    asking = threading.Thread(target=lambda: last.append(line.stage.install_between_parts(inspector(other), IDENTITY)))
+    asking.start()
+    wait_for(lambda: line.stage._queue.qsize() == 2, "the other engine to wait behind part 2")
+    line.scorer.gate.set()
+    asking.join()
+    assert last == [2]
+    assert line.stage.submit(part(3), frame(3))
+    wait_for(lambda: other.scored == [3], "part 3")
+    assert line.scorer.scored == [1, 2]
+
+
+def test_a_stop_closes_both(line: Line) -> None:
+    other = CountingScorer()
+    line.stage.install_between_parts(inspector(other), IDENTITY)
+    assert line.stage.stop(WAIT_S)
+    assert line.scorer.closed
+    assert other.closed

@@ -124,6 +124,10 @@ class SignallingOnABench:
         self.at_engine.append((part, frame))
         return True
 
+    def at_engine_ids(self) -> list[int]:
+        """Acquisition ids of the parts whose frames wait for the engine."""
+        return [part.acquisition_id for part, _ in self.at_engine]
+
     def _track(self, message: TrackingMessage) -> None:
         match message:
             case PartOpened(acquisition_id):

@@ -274,6 +274,7 @@ class Line(RuleBasedStateMachine):
             Changing(None),
             InspectorChanged(None),
             InspectorChanged(inspector()),
+            InspectorChanged(inspector(), after=max(self.station.at_engine_ids(), default=0)),
             SetOnline(False),
             StartChallenge("anna"),
         )
