@@ -3,8 +3,8 @@
     python -m benchmarks.between_parts [--swaps 1000] [--rate 20] [--block 50] [--pause 0.2] [--json FILE]
 
 The real daemon with the software camera and a PLC that polls it, parts at a fixed rate all the time. Blocks of swaps
-(another version in station.toml, then a reload, `--pause` s between two) run in turn with the same time without. Each row
-must name one engine, and its score must be that engine's. The goals: none missed, none half, p99 within 10 %.
+(another version in station.toml, then a reload, `--pause` s between two) run in turn with the same time without.
+Each row must name one engine, and its score must be that engine's. The goals: none missed, none half, p99 within 10 %.
 """
 
 from __future__ import annotations
