@@ -28,6 +28,7 @@ from engines.store.gate import question
 from engines.training.calibration.calibrate import check_budgets
 from engines.training.calibration.picture_bands import picture_bands
 from engines.training.dossier.collect import TrainingRun, collect
+from engines.training.dossier.pictures import PICTURE_PX
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
 from engines.training.dossier.write import write_dossier
@@ -43,7 +44,7 @@ from engines.training.location.sheet import location_sheet
 from engines.training.refinement.checkpoint import FileCheckpoint, checkpoint_key
 from engines.training.release.export import export_onnx, map_spec
 from engines.training.release.references import reference_pictures
-from engines.training.release.release import prepared, release
+from engines.training.release.release import enlarged, release
 from engines.training.summary import Summary, software, summarise, training_record, warnings_of
 from engines.training.synthesis.examples import just_found_and_missed
 from engines.training.synthesis.trials import MAX_TRIALS, MIN_TRIALS, TRIALS, Trials
@@ -157,13 +158,13 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         duration_s = time.monotonic() - started
         record = _dossier(
             located, learned, learning, options, model=released.model, duration_s=duration_s, warnings=warnings,
-            finds=finds, pictures=bands_in_words(bands),
+            finds=finds, detection=detection, pictures=bands_in_words(bands),
         )  # fmt: skip
         shown = np.array(pictured(record), np.intp)
         write_dossier(
             dossier,
             record,
-            lambda index: prepared(located, index),
+            lambda index: enlarged(located, index, PICTURE_PX),
             dict(zip(shown.tolist(), shown_maps(detector, features, shown), strict=True)),
             weights=learned.refinement.weights,
             location_sheet=location_sheet(located),
@@ -315,6 +316,7 @@ def _dossier(
     duration_s: float,
     warnings: tuple[str, ...],
     finds: tuple[str, ...],
+    detection: Detection | None,
     pictures: tuple[str, ...],
 ) -> Dossier:
     left_out = {entry.file.path.name: entry.reason for entry in located.failed}
@@ -327,6 +329,7 @@ def _dossier(
         duration_s=duration_s,
         warnings=warnings,
         finds=finds,
+        detection=detection,
         pictures=pictures,
         location={"description": located.description, "left_out": left_out},
         known_good=learning.refinement.known_good,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from engines.bundle.detection import Detection
 from engines.errors import TrainingError
 from engines.scale import ScoreScale
 from engines.training.as_json import plain, plain_name
@@ -36,6 +37,8 @@ class TrainingRun:
     warnings: Sequence[str] = ()
     finds: Sequence[str] = ()
     """What the engine finds and what it does not see, or why that was not measured."""
+    detection: Detection | None = None
+    """The same in numbers."""
     pictures: Sequence[str] = ()
     """What good pictures look like, and what is promised of it."""
     location: Any = None
@@ -100,6 +103,7 @@ def collect(dataset: Dataset, learned: Learned, run: TrainingRun) -> Dossier:
         duration_s=float(run.duration_s),
         warnings=tuple(run.warnings),
         finds=tuple(run.finds),
+        detection=run.detection,
         pictures=tuple(run.pictures),
         location=_mapping(run.location),
         calibration=calibration,

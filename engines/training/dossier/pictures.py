@@ -1,4 +1,4 @@
-"""Thumbnails, and the same with the anomaly map over them."""
+"""Pictures of images, large enough to be enlarged, and the same with the anomaly map over them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from engines.errors import TrainingError
 from engines.overlay import fitted, heated, outline
 from engines.scale import ScoreScale
 
-THUMBNAIL_PX = 240
-"""Long side."""
+PICTURE_PX = 512
+"""Long side: a page shows them small, and enlarges them."""
 JPEG_QUALITY = 85
 
 
-def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`image` (grey or RGB) as RGB, its long side at most `THUMBNAIL_PX`."""
-    return fitted(image, THUMBNAIL_PX, THUMBNAIL_PX)
+def picture_of(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`image` (grey or RGB) as RGB, its long side at most `PICTURE_PX`."""
+    return fitted(image, PICTURE_PX, PICTURE_PX)
 
 
 def overlay(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from engines.bundle.detection import Detection
 from engines.bundle.kinds import KindsRecord
 from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, Reviews, Sha256
 
@@ -120,6 +121,8 @@ class Dossier(_Strict):
     warnings: Texts
     finds: Texts = ()
     """What the engine finds and what it does not see; empty in dossiers that were made before it was measured."""
+    detection: Detection | None = None
+    """The same by kind of defect and size, as the manifest has it."""
     pictures: Texts = ()
     """What good pictures look like; empty in dossiers that were made before it was learned."""
     location: dict[str, JsonValue]

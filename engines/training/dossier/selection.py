@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.training.dossier.schema import Dossier, ImageRecord
+from engines.training.dossier.verdict import first_words
 
 MAX_REMOVED = 60
 """Pictures of removed images, shared evenly by the rounds."""
@@ -38,6 +39,8 @@ class ShownImages:
     near_removed: tuple[int, ...]
     variants: tuple[tuple[int, ...], ...]
     protected: tuple[int, ...]
+    first: tuple[int, ...]
+    """Those to look at first."""
     masked: tuple[int, ...]
     """Kept images of which the largest share is not learned."""
 
@@ -46,7 +49,8 @@ class ShownImages:
         """All of them, ascending."""
         shown = [image for group in self.removed for image in group.shown]
         variants = [image for variant in self.variants for image in variant]
-        return tuple(sorted({*shown, *self.near_kept, *self.near_removed, *variants, *self.protected, *self.masked}))
+        near = [*self.near_kept, *self.near_removed]
+        return tuple(sorted({*shown, *near, *variants, *self.protected, *self.first, *self.masked}))
 
 
 def pictured(dossier: Dossier) -> tuple[int, ...]:
@@ -70,6 +74,7 @@ def select(dossier: Dossier) -> ShownImages:
         near_removed=_ids(closest_removed, MAX_NEAR if has_limit else 0),
         variants=tuple(variant[:MAX_PER_VARIANT] for variant in dossier.refinement.variants[:MAX_VARIANTS]),
         protected=_ids(sorted(protected, key=lambda image: -image.final_score), MAX_PROTECTED),
+        first=tuple(one.image for one in first_words(dossier).look_at),
         masked=_ids(masked, MAX_MASKED),
     )
 

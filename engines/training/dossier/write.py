@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engines.errors import TrainingError
 from engines.overlay import legend
 from engines.training.dossier.page import LEGEND_PICTURE, LOCATION_PICTURE, defect_path, map_path, picture_path, render
-from engines.training.dossier.pictures import overlay, thumbnail, write_jpeg
+from engines.training.dossier.pictures import overlay, picture_of, write_jpeg
 from engines.training.dossier.plots import write_plots
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import select
@@ -53,7 +53,7 @@ def write_dossier(
         selection = select(dossier)
         scale = dossier.calibration.pixel_scale
         for image in selection.ids:
-            picture = thumbnail(images(image))
+            picture = picture_of(images(image))
             write_jpeg(folder / picture_path(image), picture)
             if image in maps:
                 learned = None if weights is None else weights[image]

@@ -14,8 +14,10 @@ from engines.bundle.manifest import Calibration, InputSpec, Variant
 from engines.bundle.reading import FrameGraph, Golden, Graph
 from engines.detectors.base import Detector
 from engines.errors import ExportError
+from engines.location.location import Location
+from engines.location.pose import turned_placement
 from engines.parity_report import HALF, INT8, Tolerance
-from engines.preprocess import prepare
+from engines.preprocess import place, prepare
 from engines.runtimes.onnx import OnnxRuntime, runtime_name
 from engines.runtimes.parity import ParityImage, Side, compare, parity_images
 from engines.training.images.dataset import MAJORITY, read_image
@@ -128,6 +130,24 @@ def release(
 def prepared(located: Located, index: int) -> NDArray[np.uint8]:
     """An image of the data set as the model sees it."""
     return prepare(read_image(located.dataset.files[index].path), located.input, located.location).pixels
+
+
+def enlarged(located: Located, index: int, long_side_px: int) -> NDArray[np.uint8]:
+    """The same for people: as sharp as the image itself, its longer side at most `long_side_px`; nothing is filled."""
+    spec, location = located.input, located.location
+    image = read_image(located.dataset.files[index].path)
+    pose = location.locate(image)
+    scale = 1.0
+    if pose is not None:
+        scale = 1.0 / turned_placement(image, pose, spec).scale
+    else:
+        content = place(image.shape[1], image.shape[0], spec)
+        scale = max(content.width / image.shape[1], content.height / image.shape[0])
+    factor = min(long_side_px / max(spec.width, spec.height), max(1.0, 1.0 / scale))
+    size = {"width": max(1, round(spec.width * factor)), "height": max(1, round(spec.height * factor))}
+    pictures = dict(location.pictures)
+    pictures.pop("fill", None)
+    return prepare(image, spec.model_copy(update=size), Location(location.spec, pictures=pictures)).pixels
 
 
 def _in_half(detector: Detector, spec: InputSpec) -> Iterator[tuple[bytes, str]]:

@@ -22,7 +22,7 @@ from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, TrainingError
 from engines.training.as_json import plain_name
-from engines.training.dossier.pictures import THUMBNAIL_PX
+from engines.training.dossier.pictures import PICTURE_PX
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import MAX_NEAR, MAX_REMOVED, pictured
 from engines.training.dossier.write import write_dossier
@@ -143,7 +143,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     training = replace(training, extra={"warnings": (closing,), "command": ("station", closing, HOSTILE[1])})
     dossier, page = write(training, tmp_path)
     assert page.text.count(closing) == 3  # the warning and two commands
-    assert len(page.all("script")) == 1
+    assert len(page.all("script")) == 2, "ours alone: pictures that enlarge, and the veto"
     assert len(page.all("style")) == 1
     assert not [attributes for _, attributes in page.elements if any(name.startswith("on") for name in attributes)]
     assert {box["data-name"] for box in page.all("input")} == {plain_name(name) for name in HOSTILE}
@@ -184,7 +184,8 @@ def test_images_that_look_alike_stand_on_top_with_what_they_cost_and_how_to_answ
     found = PossibleVariants(images=(2,), rejected_share_if_good=0.123, review_share_if_good=0.2)
     _, page = write(SmallTraining(extra={"possible_variants": found}), tmp_path)
     text = page.text
-    assert text.index("Images that look alike") < text.index("Refinement") < text.index("Removed images")
+    assert text.index("Look at these") < text.index("Images that look alike") < text.index("Left out: 4 of 60 images")
+    assert "Somebody has to say what they are before it may be used." in text
     assert "up to 12.3% of the good parts are rejected, and up to 20.0% rejected or in review" in text
     assert "--output engine-2 --variants keep" in text
     assert "looks like the others of group 1" in (tmp_path / "removed.txt").read_text()
@@ -201,8 +202,9 @@ def test_nothing_removed(tmp_path: Path) -> None:
     dossier, page = write(SmallTraining(dirty=(), masked=()), tmp_path)
     assert dossier.refinement.removed == ()
     assert page.all("input") == []
-    assert page.all("script") == []
-    assert "Nothing was removed." in page.text
+    assert len(page.all("script")) == 1, "pictures that enlarge"
+    assert "May be used" in page.text
+    assert "all images look like one product" in page.text
 
 
 def test_no_refinement_at_all(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_images_that_came_back_and_known_bad_ones(tmp_path: Path) -> None:
         ("removed", 1),
         ("kept", None),
     ]
-    assert "Known bad: 1 images" in page.text
+    assert "You called them bad: 1 images" in page.text
 
 
 def test_two_thousand_images_are_bounded(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_pictures_of_large_and_elongated_images_are_small(tmp_path: Path) -> Non
 
     write(Large(), tmp_path)
     sizes = {cv2.imread(str(file)).shape[:2] for file in (tmp_path / "pictures").iterdir()}  # type: ignore[union-attr]
-    assert sizes == {(THUMBNAIL_PX, THUMBNAIL_PX // 4)}
+    assert sizes == {(PICTURE_PX, PICTURE_PX // 4)}
 
 
 def test_the_same_training_gives_the_same_page(tmp_path: Path) -> None:
