@@ -120,7 +120,7 @@ def test_the_cut_out_stays_within_the_picture() -> None:
 
 
 def test_two_hundred_pictures_are_compared_in_moments() -> None:
-    """3 ms on an idle core of the reference machine (decision 0038); the bound here allows for a busy one."""
+    """3 ms on an idle core of the reference machine (decision 0043); the bound here allows for a busy one."""
     rng = np.random.default_rng(0)
     greys = rng.normal(size=(200, 64, 64)).astype(np.float32)
     weights = place_weights([np.array([(20.0, 20.0), (40.0, 40.0)])], np.zeros((256, 256, 3), np.uint8), (64, 64))
