@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from engines.errors import DatasetError
 from engines.markdown import one_line
-from engines.overlay import coloured, outline
+from engines.overlay import coloured, fitted, outline
 from engines.training.evaluation import papers
 from engines.training.evaluation.pixels import MAX_SIDE_PX
 from engines.training.evaluation.results import CONTAMINATED, Result, ResultFolder, atomic_file
@@ -28,6 +29,8 @@ SHOWN_FIRST = ("auto", "irp", "osr", "none", "oracle")
 """The refinement whose scores and mistakes are shown, the first that there is."""
 DPI = 110
 MAX_COLUMNS = 4
+PAGE_PX = 640
+"""Longer side of a picture that enlarges."""
 
 
 def draw_all(folder: ResultFolder, results: Results) -> dict[str, list[str]]:
@@ -192,14 +195,43 @@ def _draw_mistakes(folder: ResultFolder, result: Result) -> Figure | None:
     return figure
 
 
-def _overlay(sample: dict[str, Any], anomaly_map: NDArray[np.float32], result: Result) -> NDArray[np.uint8] | None:
+@dataclass(frozen=True)
+class MistakePicture:
+    """A test image that was judged wrongly, for a page."""
+
+    name: str
+    kind: str
+    plain: NDArray[np.uint8] | None
+    """RGB; None: the image is not there any more."""
+    heated: NDArray[np.uint8] | None
+    """Under its map, with the outline of its defect."""
+
+
+def mistake_picture(folder: ResultFolder, result: Result, position: int) -> MistakePicture:
+    """Of the test image at this position, whose map was kept."""
+    arrays, truth = folder.arrays(result), _truth(folder, result.dataset)
+    if not truth:
+        return MistakePicture(f"image {position}", "defect", None, None)
+    sample = truth[int(arrays["indices"][position])]
+    path = Path(sample["path"])
+    try:
+        plain = fitted(read_image(path), PAGE_PX, PAGE_PX)
+    except DatasetError:
+        plain = None
+    heated = _overlay(sample, arrays[f"map{position}"].astype(np.float32), result, PAGE_PX)
+    return MistakePicture(path.name, sample["defect"] or "good", plain, heated)
+
+
+def _overlay(
+    sample: dict[str, Any], anomaly_map: NDArray[np.float32], result: Result, side_px: int = MAX_SIDE_PX
+) -> NDArray[np.uint8] | None:
     """The image in grey with its map in colour and the outline of its defect; None when it is not there."""
     try:
         image = read_image(Path(sample["path"]))
         mask = read_image(Path(sample["mask"])) if sample["mask"] else None
     except DatasetError:
         return None
-    scale = MAX_SIDE_PX / max(image.shape[:2])
+    scale = side_px / max(image.shape[:2])
     size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     base = cv2.cvtColor(cv2.resize(np.asarray(grey), size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)

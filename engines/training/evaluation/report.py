@@ -1,4 +1,4 @@
-"""The report: what was measured, beside what the papers report."""
+"""The report: what was measured, beside what the papers report; as tables, and as a page with the verdict first."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from urllib.parse import quote
 
 from engines.markdown import as_text
 from engines.training.evaluation import papers, tables
+from engines.training.evaluation.page.writing import write_page
 from engines.training.evaluation.plots import SHOWN_FIRST, draw_all
 from engines.training.evaluation.results import Result, ResultFolder, atomic_file
 from engines.training.evaluation.tables import Results
 
 
 def write_report(folder: ResultFolder) -> None:
-    """Write `report.md` from the results that are there. Raises TrainingError when a result cannot be read."""
+    """Write `report.md` and `report.html` from the results that are there.
+
+    Raises:
+        TrainingError: a result cannot be read.
+    """
     results = Results(folder.all())
     pictures = draw_all(folder, results)
     with atomic_file(folder.folder / "report.md") as temporary:
         temporary.write_text(_text(results, pictures), encoding="utf-8")
+    write_page(folder, results, pictures)
 
 
 def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
