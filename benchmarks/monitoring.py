@@ -2,6 +2,8 @@
 
     python -m benchmarks.monitoring [--runs 1000] [--sets DIR...] [--json FILE]
 
+Beside the parts: master parts over challenge tests, and labels that somebody looks at every day.
+
 In control: `--runs` lines of 3,000 parts after the learning, with a run length set so short that a share of 3,000 / run
 length of them may alarm. Changes: the settings of a station (one false alarm a year at 3,600 parts/h), 100 lines each.
 Real pictures: those of each set, drawn with replacement as the parts of a line, then made darker, blurred, brighter by
@@ -24,6 +26,8 @@ import numpy as np
 from drivers.imagefiles.listing import list_images
 from drivers.imagefiles.reading import read
 from station.line.inspection.frame_quality import frame_quality
+from station.monitoring.e_detector import EProcess
+from station.monitoring.masters import LEARNED_TESTS, MasterStream
 from station.monitoring.seen import SeenPart, SeenView
 from station.monitoring.watch import Promise, Watch, WatchSettings
 from station.results import Pixels, Verdict
@@ -46,7 +50,15 @@ CHANGES: dict[str, dict[str, float]] = {
     "2 % defects more": {"rejected": 0.03},
     "10 % defects": {"rejected": 0.1},
     "parts not found": {"not_inspected": 0.05},
+    "a kind 0.2 -> 2 %": {"scratched": 0.02},
+    "a new kind 0.1 -> 3 %": {"unknown": 0.03},
 }
+HELD_OUT = 150
+"""Scores of teaching."""
+WITH_KINDS = Line(scratched=0.002, unknown=0.001)
+TESTS = 500
+"""Challenge tests of a master part, one after the other; a year of three a day has 1,100."""
+LOOKS, LABELS_A_DAY = 365, 10
 Change = Callable[[Pixels], Pixels]
 OF_PICTURES: dict[str, Change] = {
     "lamp -5 %": lambda image: scaled(image, 0.95),
@@ -87,8 +99,8 @@ def in_control(runs: int) -> dict[str, Any]:
     alarms = 0
     for run in range(runs):
         random = np.random.default_rng(1000 + run)
-        line = Line(wander=0.005 if run % 2 else 0.0)
-        watch = learned(settings, line.parts(LEARNING, random))
+        line = replace(WITH_KINDS, wander=0.005 if run % 2 else 0.0)
+        watch = learned(settings, line.parts(LEARNING, random), random)
         alarms += any(found(watch, part) for part in line.parts(IN_CONTROL, random))
         print(f"\rin control {run + 1}/{runs}: {alarms} alarms", end="", flush=True)
     allowed = runs * IN_CONTROL / RUN_LENGTH
@@ -96,8 +108,10 @@ def in_control(runs: int) -> dict[str, Any]:
     return {"runs": runs, "parts": IN_CONTROL, "run_length": RUN_LENGTH, "alarms": alarms, "promised": allowed}
 
 
-def learned(settings: WatchSettings, parts: Iterator[SeenPart]) -> Watch:
-    watch = Watch(settings, PROMISE)
+def learned(settings: WatchSettings, parts: Iterator[SeenPart], random: np.random.Generator | None = None) -> Watch:
+    """`random`: draws scores of teaching, which are those of the line; None: the engine knows none."""
+    scores = [] if random is None else np.clip(0.2 + 0.05 * random.normal(size=HELD_OUT), 0, 0.49).tolist()
+    watch = Watch(settings, replace(PROMISE, held_out=tuple(scores)))
     for part in parts:
         watch.add(part)
     return watch
@@ -123,10 +137,63 @@ def changes(runs: int) -> dict[str, Any]:
         results = []
         for run in range(runs):
             random = np.random.default_rng(run)
-            watch = learned(STATION, Line().parts(LEARNING, random))
-            results.append(delay(watch, replace(Line(), **change).parts(MOST, random)))
+            line = WITH_KINDS if "kind" in name else Line()
+            learning = 8 * LEARNING if "kind" in name else LEARNING
+            watch = learned(STATION, line.parts(learning, random), random)
+            results.append(delay(watch, replace(line, **change).parts(MOST, random)))
         table[name] = Delays([parts for parts, _ in results], [cause for _, cause in results]).as_dict()
         print(f"{name:28} {table[name]}")
+    return table
+
+
+def from_the_start(runs: int) -> dict[str, Any]:
+    """Delays of lines whose product is another one than at teaching from the first part on."""
+    results = []
+    for run in range(runs):
+        random = np.random.default_rng(run)
+        watch = learned(STATION, iter(()), random)
+        results.append(delay(watch, Line(score_shift=1.0).parts(MOST, random)))
+    found = Delays([parts for parts, _ in results], [cause for _, cause in results]).as_dict()
+    print(f"another product from the start {found}")
+    return found
+
+
+def masters(runs: int) -> dict[str, Any]:
+    """False alarms of one master part in `TESTS` tests, and tests until a shift is seen."""
+    table = {}
+    for shift in (0.0, 3.0, 4.0, 6.0):
+        taken: list[int] = []
+        for run in range(runs):
+            random, stream = np.random.default_rng(run), MasterStream("master part: scratch")
+            for _ in range(2 * LEARNED_TESTS):
+                stream.add(0.6 + 0.02 * random.normal())
+            for number in range(1, TESTS + 1):
+                stream.add(0.6 + 0.02 * (random.normal() + shift))
+                if stream.changed:
+                    taken.append(number)
+                    break
+        name = f"shift by {shift:g} deviations"
+        median = float(np.median(taken)) if taken else None
+        table[name] = {"runs": runs, "tests": TESTS, "found": len(taken), "median_tests": median}
+        print(f"master part, {name:24} {table[name]}")
+    return table
+
+
+def peeking(runs: int) -> dict[str, Any]:
+    """An e-process of labels that is looked at every day of a year: how often it is ever called wrong, and right."""
+    table = {}
+    for name, share in (("as promised", 0.02), ("5 %", 0.05), ("10 %", 0.1)):
+        days = []
+        for run in range(runs):
+            random, process = np.random.default_rng(run), EProcess(0.02, (0.05, 0.1, 0.3))
+            for day in range(1, LOOKS + 1):
+                for happened in random.random(LABELS_A_DAY) < share:
+                    process.add(bool(happened))
+                if process.value >= 20:
+                    days.append(day)
+                    break
+        table[name] = {"runs": runs, "reached_20": len(days), "median_days": float(np.median(days)) if days else None}
+        print(f"peeking daily, {name:12} {table[name]}")
     return table
 
 
@@ -169,6 +236,9 @@ def main() -> int:
     result = {
         "in_control": in_control(options.runs),
         "changes": changes(few),
+        "from_the_start": from_the_start(few),
+        "master_parts": masters(options.runs),
+        "peeking": peeking(2 * options.runs),
         "pictures": {folder.name: pictures(folder, few) for folder in options.sets},
     }
     if options.json is not None:

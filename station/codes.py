@@ -96,6 +96,12 @@ class WarningCode(IntEnum):
     REJECTS_IN_A_ROW = 18
     SAME_PLACE = 19
     NOT_WATCHED = 20
+    STATION_CHANGED = 21
+    MASTER_PART_CHANGED = 22
+    ENGINE_DISAGREES = 23
+    KIND_RISES = 24
+    NEW_KIND = 25
+    VIRTUAL_CHALLENGE_WORSE = 26
     SHADOW_OFF = 31
     PROBATION_FAILED = 32
 
@@ -292,6 +298,29 @@ WARNINGS: dict[WarningCode, CodeText] = {
         "the engine on probation rejects more than agreed, the one before does not",
         "look at the parts on the page of the engine, then go back: station engine rollback",
     ),
+    WarningCode.STATION_CHANGED: CodeText(
+        "master parts score otherwise than they did, so the station has changed and not the product",
+        "check lens, lamp, camera settings and engine; then station monitoring learn --why TEXT",
+    ),
+    WarningCode.MASTER_PART_CHANGED: CodeText(
+        "one master part scores otherwise than it did, the others as ever",
+        "clean it, look for wear, or replace it",
+    ),
+    WarningCode.ENGINE_DISAGREES: CodeText(
+        "people disagree with the engine more often than promised and agreed",
+        "look at what they labelled, then refresh the engine with these labels",
+    ),
+    WarningCode.KIND_RISES: CodeText(
+        "one kind of defect comes more often than it did", "look at the step of the process that makes it"
+    ),
+    WarningCode.NEW_KIND: CodeText(
+        "defects come that look like no kind that the engine knows",
+        "look at them, name the kind in Review, then refresh the engine",
+    ),
+    WarningCode.VIRTUAL_CHALLENGE_WORSE: CodeText(
+        "the station finds fewer of the synthetic defects than when the engine was taught",
+        "check focus, lens and lamp, then station challenge virtual",
+    ),
     WarningCode.GPU_SLOWED_DOWN: CodeText("the GPU is slowed down by heat or power", "check its fan, air and power"),
 }
 
@@ -301,6 +330,7 @@ DRIFT_WARNINGS = frozenset(
         WarningCode.SHARPNESS_LOST,
         WarningCode.POSITION_CHANGED,
         WarningCode.PRODUCT_CHANGED,
+        WarningCode.STATION_CHANGED,
     }
 )
 """For these the PLC bit Drift stands: what the station sees has changed. More rejects are an alarm of their own."""

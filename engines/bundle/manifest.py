@@ -25,16 +25,20 @@ from engines.scale import ScoreScale
 FORMAT_VERSION = 1
 MODEL_FILE = "model.onnx"
 MAX_SAMPLE = 24
+MAX_HELD_OUT = 500
+"""Evenly spaced where there are more."""
 MAX_AREA_PX = 4 << 20
 """Of the model's input and of the map; twenty times what teaching makes."""
 MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
 _LATER = (
     *("variants", "sample", "frame", "map_score", "reviews"),
-    *("possible_variants", "known_defects", "kinds", "detection", "picture_bands"),
+    *("possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out"),
 )
 """Keys of the manifest that came after the first engines of this format."""
-_NOT_WRITTEN_EMPTY = frozenset({"possible_variants", "known_defects", "kinds", "detection", "picture_bands"})
+_NOT_WRITTEN_EMPTY = frozenset(
+    {"possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out"}
+)
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -330,6 +334,8 @@ class Draft(_Strict):
     """What the engine finds; None: not measured, or the engine was made before it was."""
     picture_bands: PictureBands | None = None
     """What good pictures look like; None: the engine was made before it was learned."""
+    held_out: Annotated[tuple[Number, ...], Field(strict=False, max_length=MAX_HELD_OUT)] = ()
+    """Image scores of good images by models that had not seen them, ascending; empty: made before they were kept."""
     training: TrainingRecord
     possible_variants: PossibleVariants | None = None
     """None: no images that were left out look alike, or the engine was made before this was looked for."""

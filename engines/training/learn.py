@@ -80,6 +80,12 @@ class Learned:
     kinds: FoundKinds | None = None
     """Kinds of defects that the detector knows; None: fewer than two were named."""
 
+    def held_out_sample(self, most: int) -> tuple[float, ...]:
+        """The held-out image scores, ascending; evenly spaced where there are more than `most`."""
+        scores = np.sort(self.held_out.image_scores)
+        chosen = np.linspace(0, len(scores) - 1, min(len(scores), most)).round().astype(int)
+        return tuple(float(score) for score in scores[chosen])
+
     def reviews(self, parts_per_hour: float | None) -> Reviews:
         """The price list of the engine. `parts_per_hour`: of its line, where that is known."""
         escapes = self.calibration.escapes

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
-from engines.bundle.manifest import Draft, InputSpec, Manifest
+from engines.bundle.manifest import MAX_HELD_OUT, Draft, InputSpec, Manifest
 from engines.bundle.picture_bands import bands_in_words
 from engines.bundle.reference import MAX_PICTURES
 from engines.bundle.writing import write_bundle
@@ -190,6 +190,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             kinds=None if learned.kinds is None else learned.kinds.record,
             detection=detection,
             picture_bands=bands,
+            held_out=learned.held_out_sample(MAX_HELD_OUT),
             training=training_record(dataset, len(learned.refinement.removed)),
             possible_variants=learned.possible_variants,
             software=software(),

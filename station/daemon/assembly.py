@@ -222,7 +222,8 @@ def monitoring_settings(configuration: LoadedConfiguration) -> MonitoringSetting
     watch = WatchSettings(
         section.parts_per_hour, section.false_alarms_per_year, section.defect_share, section.not_inspected_share
     )
-    return MonitoringSettings(configuration.work_dir / MONITORING_FILE, watch, section.rejects_in_a_row)
+    file, records = configuration.work_dir / MONITORING_FILE, configuration.records_dir
+    return MonitoringSettings(file, watch, section.rejects_in_a_row, records)
 
 
 def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:

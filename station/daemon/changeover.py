@@ -68,6 +68,7 @@ from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, IdentityChanged, Warn
 from station.line.signalling.stage import Signalling
 from station.monitoring.stage import Monitoring
+from station.monitoring.watch import Promise
 from station.records.audit import AuditEntry
 from station.results import Identity
 
@@ -343,7 +344,8 @@ class Changeover:
 
     def _learn_promise(self, inspector: Inspector) -> None:
         if self._monitoring is not None:
-            self._monitoring.engine_is(inspector.engine_id, inspector.rejected_share, inspector.doubted_share)
+            promise = Promise(inspector.rejected_share, inspector.doubted_share, inspector.held_out)
+            self._monitoring.engine_is(inspector.engine_id, promise)
 
     def _installed(self, inspector: Inspector | None) -> None:
         self.runtime = "" if inspector is None else inspector.runtime

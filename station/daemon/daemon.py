@@ -341,7 +341,10 @@ def _build_line(
         ),
         identity(session, configuration),
         challenge=ChallengeDuty(
-            ChallengePorts(record=recorder.challenge, event=recorder.event),
+            ChallengePorts(
+                record=in_order(recorder.challenge, None if monitoring is None else monitoring.challenge),
+                event=recorder.event,
+            ),
             assembly.challenge_settings(configuration),
             read_memory(configuration.records_dir, configuration.settings.recipe.name, time.time()),
         ),

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from drivers.plc.protocol import PlcInputs
 from station.line.acquisition.messages import AcquisitionMessage, CameraChanged, CameraState, EncoderMoved, FrameArrived
 from station.line.ejection import messages as ejection
 from station.line.signalling.messages import Message, PlcWrote
-from station.results import Frame, InspectionRecord
+from station.results import Frame
+
+Row = TypeVar("Row")
 
 
 class Routing:
@@ -67,11 +70,11 @@ class Routing:
             self._to_ejection(ejection.OutputsReset())
 
 
-def in_order(*takers: Callable[[InspectionRecord], None] | None) -> Callable[[InspectionRecord], None]:
+def in_order(*takers: Callable[[Row], None] | None) -> Callable[[Row], None]:
     """Hands a record to each of these, in this order; None: one that is not there."""
     there = [taker for taker in takers if taker is not None]
 
-    def record(record: InspectionRecord) -> None:
+    def record(record: Row) -> None:
         for taker in there:
             taker(record)
 

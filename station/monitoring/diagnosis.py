@@ -1,4 +1,14 @@
-"""What has changed, by which streams have moved: light, lens, position, product, mechanics. A pure table."""
+"""What has changed, by which streams have moved. A pure table.
+
+light, lens, position     the values of pictures, learned on the line or at teaching
+mechanics                 parts that are not inspected
+station                   most master parts score otherwise: they do not change, so light, lens or engine did
+product                   scores of parts that pass, while pictures and master parts are as ever
+engine                    people disagree with it
+new kind, kind            defects of one kind, and of no other
+master part               one of several scores otherwise
+rejects                   more of them, and nothing explains it
+"""
 
 from __future__ import annotations
 
@@ -6,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from engines.bundle.kinds import UNKNOWN_KIND
 from station.codes import WARNINGS, ReasonCode, WarningCode
 from station.monitoring.streams import StreamStatus
 
@@ -17,11 +28,18 @@ class Cause(Enum):
     LENS = WarningCode.SHARPNESS_LOST
     POSITION = WarningCode.POSITION_CHANGED
     MECHANICS = WarningCode.PARTS_NOT_INSPECTED
+    STATION = WarningCode.STATION_CHANGED
     PRODUCT = WarningCode.PRODUCT_CHANGED
+    ENGINE = WarningCode.ENGINE_DISAGREES
+    NEW_KIND = WarningCode.NEW_KIND
+    KIND = WarningCode.KIND_RISES
+    MASTER_PART = WarningCode.MASTER_PART_CHANGED
     REJECTS = WarningCode.REJECTS_ABOVE_PROMISE
 
 
 GREY, SATURATED, SHARPNESS, PLACE_X, PLACE_Y, SIZE = "grey", "saturated", "sharpness", "place x", "place y", "size"
+MASTER, HELD_OUT, KIND = "master part", "scores against teaching", "kind of defect"
+WRONGLY_REJECTED, WRONGLY_PASSED = "labelled good though rejected", "labelled defective though passed"
 SCORES, REJECTED, DOUBTED, NOT_INSPECTED = "scores", "rejected", "rejected or in review", "not inspected"
 LIGHT_AS_TAUGHT, SHARPNESS_AS_TAUGHT, PLACE_AS_TAUGHT = (
     "light unlike taught",
@@ -47,6 +65,10 @@ _CAUSES: Mapping[str, Cause] = {
     SIZE: Cause.POSITION,
     NOT_INSPECTED: Cause.MECHANICS,
     SCORES: Cause.PRODUCT,
+    HELD_OUT: Cause.PRODUCT,
+    WRONGLY_REJECTED: Cause.ENGINE,
+    WRONGLY_PASSED: Cause.ENGINE,
+    KIND: Cause.KIND,
     REJECTED: Cause.REJECTS,
     DOUBTED: Cause.REJECTS,
 }
@@ -80,19 +102,37 @@ def name_of(kind: str, camera: str) -> str:
     return f"{kind}: {camera}"
 
 
-def diagnose(moved: Sequence[StreamStatus], sharper: frozenset[str] = frozenset()) -> Finding | None:
+def diagnose(moved: Sequence[StreamStatus], sharper: frozenset[str] = frozenset(), masters: int = 0) -> Finding | None:
     """The cause that explains all streams that have moved; None: none has.
 
     A weaker lamp moves scores and rejects, too, and a dirty lens makes parts look strange: the first cause in the
     order of `Cause` is the one to look at. `sharper`: streams of sharpness that lie above their band, which no dirt and
-    no wrong focus does: another product.
+    no wrong focus does: another product. `masters`: how many master parts have learned streams. They do not change, so
+    where most of them have moved it is the station; one alone is worn or dirty; where none has, it is not the station.
     """
     if not moved:
         return None
-    causes = [Cause.PRODUCT if status.name in sharper else _CAUSES[kind_of(status.name)] for status in moved]
+    masters_moved = sum(kind_of(status.name) == MASTER for status in moved)
+    of_master = Cause.STATION if 2 * masters_moved > masters or masters == 1 else Cause.MASTER_PART
+    causes = [_cause(status.name, sharper, of_master) for status in moved]
     kinds = {kind_of(status.name) for status in moved}
     if SHARPNESS in kinds and SATURATED in kinds and GREY not in kinds:  # blurred highlights are no longer saturated
         causes = [cause for cause in causes if cause is not Cause.LIGHT]
     order = list(Cause)
     cause = min(causes, key=order.index)
-    return Finding(cause, "; ".join(f"{status.name}: {status.detail}" for status in moved))
+    detail = "; ".join(f"{status.name}: {status.detail}" for status in moved)
+    if masters and not masters_moved and cause is Cause.PRODUCT:
+        detail += "; master parts score as ever, so it is not the station"
+    return Finding(cause, detail)
+
+
+def _cause(name: str, sharper: frozenset[str], of_master: Cause) -> Cause:
+    match kind_of(name):
+        case _ if name in sharper:
+            return Cause.PRODUCT
+        case kind if kind == MASTER:
+            return of_master
+        case kind if name == name_of(kind, UNKNOWN_KIND):
+            return Cause.NEW_KIND
+        case kind:
+            return _CAUSES[kind]

@@ -29,7 +29,7 @@ def read(file: Path) -> dict[str, Any]:
     return found
 
 
-def write(file: Path, watches: Mapping[str, Any], alarms: Mapping[str, Any]) -> None:
+def write(file: Path, watches: Mapping[str, Any], alarms: Mapping[str, Any], label_id: int | None = None) -> None:
     """Raises OSError."""
-    kept = {"format": FORMAT, "watches": watches, "alarms": alarms}
+    kept = {"format": FORMAT, "watches": watches, "alarms": alarms, "label_id": label_id}
     write_atomic(file, json.dumps(kept).encode())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engines.location.picture_values import relative_sharpness
 from station.codes import ReasonCode
-from station.results import Inspection, InspectionRecord, Verdict, score_of
+from station.results import Inspection, InspectionRecord, Verdict, kind_of, score_of
 
 MECHANICS = frozenset(
     {
@@ -61,6 +61,29 @@ class SeenPart:
     score: float
     """NaN: it has none."""
     views: tuple[SeenView, ...]
+    kind: str = ""
+    """Of its defect, as the engine suggests; empty: it passes, or the engine knows none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMaster:
+    """A part of a challenge test; which one it is, the run says."""
+
+    acquisition_id: int
+    score: float
+
+
+def master_of(record: InspectionRecord) -> SeenMaster | None:
+    """None: it is none, or was not scored."""
+    score = score_of(record.views)
+    if not record.part.challenge or record.late or score is None:
+        return None
+    return SeenMaster(record.part.acquisition_id, score)
+
+
+def unlike_of(view: Inspection) -> frozenset[ReasonCode]:
+    """What of its picture is not as taught."""
+    return frozenset(reason.code for reason in view.decision.reasons if reason.code in UNLIKE)
 
 
 def seen_of(record: InspectionRecord) -> SeenPart | None:
@@ -78,11 +101,12 @@ def seen_of(record: InspectionRecord) -> SeenPart | None:
         not_inspected,
         math.nan if score is None else score,
         tuple(view for view in map(_view, record.views) if view is not None),
+        kind_of(record.views),
     )
 
 
 def _view(view: Inspection) -> SeenView | None:
-    unlike = frozenset(reason.code for reason in view.decision.reasons if reason.code in UNLIKE)
+    unlike = unlike_of(view)
     if view.measurement is None:
         # The part was not found; that its picture is dark, say, explains it.
         nothing = math.nan

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from station.monitoring.e_detector import EDetector, alternatives_of
+from station.monitoring.e_detector import EDetector, EProcess, alternatives_of
 from station.monitoring.streams import BACK_VALUES, BLOCK, LEARNED_BLOCKS, Sides, StreamStatus
 
 LEARNED_SCORES = BLOCK * LEARNED_BLOCKS
@@ -17,6 +17,10 @@ TAIL, TAIL_SHARE = 0.1, 0.15
 error of a quantile of 1,000 scores (0.01).
 """
 _TAIL_ALTERNATIVES = (0.25, 0.4, 0.7)
+LIFE_ERROR = 0.01
+"""Chance that an engine that keeps its promise is ever called wrong by its labels, however often one looks."""
+_BEYOND = (0.05, 0.15, 0.4)
+"""Shares of disagreement that would be wrong, on the way from the promised one to all."""
 
 
 class ShareStream:
@@ -59,6 +63,11 @@ class ShareStream:
             self._detector.reset()
 
     @property
+    def evidence(self) -> float:
+        """That it happens more often than normal; an alarm from the run length on."""
+        return self._detector.evidence
+
+    @property
     def share(self) -> float:
         """Among the last values."""
         return sum(self._last) / len(self._last) if self._last else 0.0
@@ -83,6 +92,61 @@ class ShareStream:
         self._last = [int(value) for value in memory["last"]][-self._back_values :]
         self.changed = bool(memory["changed"])
         self._detector.restore(memory["evidence"])
+
+
+class DisagreementStream:
+    """What people said of parts of one verdict: e-process against the share of disagreement that was promised.
+
+    It may be looked at after every label. It counts from the engine's first label on; another engine begins anew.
+    """
+
+    def __init__(self, name: str, promised_share: float) -> None:
+        self.name = name
+        self.promised_share = promised_share
+        self._process = EProcess(promised_share, tuple(promised_share + (1 - promised_share) * x for x in _BEYOND))
+        self.learn_again()
+
+    def learn_again(self) -> None:
+        """What was said until now is settled."""
+        self._labels = self._disagree = 0
+        self.changed = False
+        self._process.reset()
+
+    def add(self, value: float) -> None:
+        """1: a label that disagrees; 0: one that agrees."""
+        self._labels += 1
+        self._disagree += value > 0
+        self._process.add(value > 0)
+        self.changed |= self._process.value >= 1 / LIFE_ERROR
+
+    @property
+    def has_moved(self) -> bool:
+        return self.changed
+
+    @property
+    def status(self) -> StreamStatus:
+        """For people."""
+        detail = (
+            f"{self._disagree} of {self._labels} labels, promised at most {self.promised_share:.1%}; "
+            f"e-value {min(self._process.value, 9999):.3g}, alarm from {1 / LIFE_ERROR:.0f}"
+        )
+        return StreamStatus(self.name, 1.0, self.changed, detail)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """For a restart."""
+        return {
+            "labels": self._labels,
+            "disagree": self._disagree,
+            "changed": self.changed,
+            "evidence": self._process.memory,
+        }
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError, ValueError: the memory of another kind of stream."""
+        self._labels, self._disagree = int(memory["labels"]), int(memory["disagree"])
+        self.changed = bool(memory["changed"])
+        self._process.restore(memory["evidence"])
 
 
 class ScoreStream:

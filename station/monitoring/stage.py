@@ -22,9 +22,12 @@ from station.codes import DRIFT_WARNINGS, WarningCode
 from station.line.signalling.messages import Warn
 from station.monitoring import memory
 from station.monitoring.diagnosis import Finding, in_words
-from station.monitoring.seen import SeenPart, seen_of
+from station.monitoring.labelled import UNREADABLE, newest_id, read_labelled
+from station.monitoring.masters import Masters
+from station.monitoring.seen import SeenMaster, SeenPart, master_of, seen_of
 from station.monitoring.simple_alarms import SimpleAlarms
-from station.monitoring.watch import Promise, Watch, WatchSettings
+from station.monitoring.watch import Promise, Watch, WatchSettings, promise_of
+from station.records.challenges import ChallengeRow
 from station.records.events import RecordEvent
 from station.results import InspectionRecord
 
@@ -51,6 +54,8 @@ class MonitoringSettings:
     file: Path
     watch: WatchSettings
     rejects_in_a_row: int
+    records: Path | None = None
+    """With labels beside it; None: nobody labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class _EngineIs:
     promise: Promise
 
 
-_Message: TypeAlias = SeenPart | _LearnAgain | _EngineIs
+_Message: TypeAlias = SeenPart | SeenMaster | ChallengeRow | _LearnAgain | _EngineIs
 
 
 class Monitoring:
@@ -78,6 +83,9 @@ class Monitoring:
         self._promises: dict[str, Promise] = {}
         self._watches: OrderedDict[str, Watch] = OrderedDict()
         self._alarms = SimpleAlarms(settings.rejects_in_a_row)
+        self._masters = Masters()
+        self._label_id: int | None = None
+        """The newest label that was looked at; None: those made before are not looked at."""
         self._shown: dict[WarningCode, str] = {}
         self._left_out = 0
         self._current = ""
@@ -89,16 +97,20 @@ class Monitoring:
         """Takes up what was kept, and starts the thread."""
         self._thread.start()
 
-    def engine_is(self, engine_id: str, rejected: float, doubted: float) -> None:
-        """What this engine promised: shares of good parts rejected, and rejected or in review."""
-        self._inbox.put(_EngineIs(engine_id, Promise(rejected, doubted)))
+    def engine_is(self, engine_id: str, promise: Promise) -> None:
+        """What this engine promised."""
+        self._inbox.put(_EngineIs(engine_id, promise))
+
+    def challenge(self, row: ChallengeRow) -> None:
+        """A challenge test has gone on: says which part a master part was."""
+        self._inbox.put(row)
 
     def record(self, record: InspectionRecord) -> None:
         """A part has its result. Called on the signalling thread: takes numbers out of it and returns."""
         if self._inbox.qsize() >= MAX_WAITING:
             self._left_out += 1
             return
-        part = seen_of(record)
+        part = master_of(record) if record.part.challenge else seen_of(record)
         if part is not None:
             self._inbox.put(part)
 
@@ -140,9 +152,11 @@ class Monitoring:
         while True:
             with contextlib.suppress(queue.Empty):
                 if not self._take(self._inbox.get(timeout=_WAIT_S)):
+                    self._look_at_labels()
                     self._keep()
                     return
             if time.monotonic() >= keep_at:
+                self._look_at_labels()
                 self._keep()
                 keep_at = time.monotonic() + KEEP_S
 
@@ -153,6 +167,8 @@ class Monitoring:
                 return False
             case SeenPart():
                 self._add(message)
+            case SeenMaster() | ChallengeRow():
+                self._add_masters(message)
             case _EngineIs():
                 self._promises[message.engine_id] = message.promise
             case _LearnAgain():
@@ -166,6 +182,32 @@ class Monitoring:
         watch.add(part)
         self._alarms.add(part)
         self._show(watch)
+
+    def _add_masters(self, message: SeenMaster | ChallengeRow) -> None:
+        """Joins scores with the names of the master parts; the run may come before its scores."""
+        for test, name, score in self._masters.joined(message):
+            self._current = f"{test.recipe}\n{test.engine_id}"
+            watch = self._watch(self._current, test.engine_id)
+            watch.add_master(name, score)
+            self._show(watch)
+
+    def _look_at_labels(self) -> None:
+        """What people have said since the last look."""
+        if self._settings.records is None:
+            return
+        try:
+            if self._label_id is None:
+                self._label_id = newest_id(self._settings.records)
+            found, self._label_id = read_labelled(self._settings.records, self._label_id)
+        except UNREADABLE as problem:
+            log.warning("labels cannot be read by monitoring", problem=str(problem))
+            return
+        for labelled in found:
+            key = f"{labelled.recipe}\n{labelled.engine_id}"
+            if (watch := self._watches.get(key)) is not None:
+                watch.add_labelled(labelled)
+                if key == self._current:
+                    self._show(watch)
 
     def _watch(self, key: str, engine_id: str) -> Watch:
         if key in self._watches:
@@ -221,23 +263,21 @@ class Monitoring:
             kept = memory.read(self._settings.file)
             watches: OrderedDict[str, Watch] = OrderedDict()
             for key, of_watch in kept.get("watches", {}).items():
-                promise = Promise(float(of_watch["rejected"]), float(of_watch["doubted"]))
-                watches[key] = Watch(self._settings.watch, promise)
+                watches[key] = Watch(self._settings.watch, promise_of(of_watch))
                 watches[key].restore(of_watch)
             if "alarms" in kept:
                 self._alarms.restore(kept["alarms"])
             self._watches = watches
+            label_id = kept.get("label_id")
+            self._label_id = None if label_id is None else int(label_id)
         except (OSError, ValueError, KeyError, TypeError) as problem:
             what = f'"{self._settings.file}" cannot be used, learning begins anew: {problem}'
             self._event("monitoring_begins_anew", "warning", what)
             log.warning("monitoring begins anew", problem=what)
 
     def _keep(self) -> None:
-        watches = {
-            key: {**watch.memory, "rejected": watch.promise.rejected, "doubted": watch.promise.doubted}
-            for key, watch in self._watches.items()
-        }
+        watches = {key: {**watch.memory, **asdict(watch.promise)} for key, watch in self._watches.items()}
         try:
-            memory.write(self._settings.file, watches, self._alarms.memory)
+            memory.write(self._settings.file, watches, self._alarms.memory, self._label_id)
         except OSError as problem:
             log.warning("what monitoring has learned is not kept for a restart", problem=str(problem))

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from station.monitoring.band import Tolerance
+from station.monitoring.conformal import LEAST_HELD_OUT, ConformalStream
 from station.monitoring.diagnosis import (
     AS_TAUGHT,
     DOUBTED,
     GREY,
+    HELD_OUT,
+    KIND,
+    MASTER,
     NOT_INSPECTED,
     PLACE_X,
     PLACE_Y,
@@ -19,14 +23,19 @@ from station.monitoring.diagnosis import (
     SCORES,
     SHARPNESS,
     SIZE,
+    WRONGLY_PASSED,
+    WRONGLY_REJECTED,
     Cause,
     Finding,
     diagnose,
     kind_of,
     name_of,
 )
+from station.monitoring.kinds import MOST_KINDS, KindStream
+from station.monitoring.labelled import Labelled
+from station.monitoring.masters import MasterStream
 from station.monitoring.seen import SeenPart, SeenView
-from station.monitoring.shares import ScoreStream, ShareStream
+from station.monitoring.shares import DisagreementStream, ScoreStream, ShareStream
 from station.monitoring.streams import BLOCK, Stream, StreamStatus, ValueStream
 from station.results import Verdict
 
@@ -73,6 +82,14 @@ class Promise:
     rejected: float
     doubted: float
     """Rejected or in review."""
+    held_out: tuple[float, ...] = ()
+    """Scores, 0 to 1, of good parts that would pass, by models that had not seen them; empty: not known."""
+
+
+def promise_of(memory: Mapping[str, Any]) -> Promise:
+    """Of what was kept over a restart. Raises KeyError, TypeError, ValueError: it says nothing of it."""
+    held_out = tuple(float(score) for score in memory.get("held_out", ()))
+    return Promise(float(memory["rejected"]), float(memory["doubted"]), held_out)
 
 
 class Watch:
@@ -88,8 +105,12 @@ class Watch:
             ShareStream(DOUBTED, _share(promise.doubted + settings.defect_share), length),
             ShareStream(NOT_INSPECTED, _share(settings.not_inspected_share), length),
             ScoreStream(SCORES, length),
+            DisagreementStream(WRONGLY_REJECTED, _of_rejects(promise.rejected, settings.defect_share)),
+            DisagreementStream(WRONGLY_PASSED, _share(settings.defect_share)),
         ):
             self._streams[stream.name] = stream
+        if len(promise.held_out) >= LEAST_HELD_OUT:
+            self._streams[HELD_OUT] = ConformalStream(HELD_OUT, length, promise.held_out)
         self._settling = 0
         """Parts still to come before what has moved is named."""
         self.finding: Finding | None = None
@@ -105,9 +126,32 @@ class Watch:
             streams[DOUBTED].add(float(rejected or part.verdict is Verdict.REVIEW))
             if part.verdict is Verdict.PASS:
                 streams[SCORES].add(part.score)
+                if HELD_OUT in streams and len(part.views) == 1:  # teaching knows single pictures, not the worst of two
+                    streams[HELD_OUT].add(part.score)
+            self._add_kind(part.kind)
         for view in part.views:
             self._add_view(view)
         self._name()
+
+    def add_master(self, name: str, score: float) -> None:
+        """A master part was scored in a challenge test."""
+        self._of_camera(MASTER, name).add(score)
+        self._name()
+
+    def add_labelled(self, labelled: Labelled) -> None:
+        """A person has said what a part was."""
+        if (wrong := labelled.is_rejected_though_good) is not None:
+            self._streams[WRONGLY_REJECTED].add(float(wrong))
+        if (wrong := labelled.is_passed_though_defective) is not None:
+            self._streams[WRONGLY_PASSED].add(float(wrong))
+        self._name()
+
+    def _add_kind(self, kind: str) -> None:
+        known = [stream for name, stream in self._streams.items() if kind_of(name) == KIND]
+        if kind and name_of(KIND, kind) not in self._streams and len(known) < MOST_KINDS:
+            known.append(self._of_camera(KIND, kind))
+        for stream in known:
+            stream.add(float(stream.name == name_of(KIND, kind)))
 
     def _add_view(self, view: SeenView) -> None:
         values = {GREY: view.grey, SATURATED: view.saturated, SHARPNESS: view.sharpness}
@@ -132,6 +176,12 @@ class Watch:
         length = self._settings.run_length_parts
         if kind in _TOLERANCES:
             return ValueStream(name, _TOLERANCES[kind], length)
+        if kind == MASTER:
+            return MasterStream(name)
+        if kind == KIND:
+            return KindStream(name, length)
+        if kind not in AS_TAUGHT.values():
+            raise KeyError(kind)
         return ShareStream(name, UNLIKE_SHARE, length, alternatives=_UNLIKE_ALTERNATIVES, back_values=UNLIKE_BACK)
 
     def _name(self) -> None:
@@ -151,7 +201,13 @@ class Watch:
         streams = self._streams.values()
         if not any(stream.changed for stream in streams):
             return None
-        return diagnose([stream.status for stream in streams if stream.has_moved], self._sharper)
+        return diagnose([stream.status for stream in streams if stream.has_moved], self._sharper, self._masters)
+
+    @property
+    def _masters(self) -> int:
+        """That have learned."""
+        masters = (stream for stream in self._streams.values() if isinstance(stream, MasterStream))
+        return sum(stream.average is not None for stream in masters)
 
     @property
     def _is_unlike(self) -> bool:
@@ -188,7 +244,7 @@ class Watch:
 
     @property
     def memory(self) -> dict[str, Any]:
-        """For a restart."""
+        """For a restart; but for the promise."""
         return {
             "settling": self._settling,
             "finding": None if self.finding is None else [self.finding.cause.name, self.finding.detail],
@@ -199,12 +255,19 @@ class Watch:
         """Raises KeyError, TypeError, ValueError: not the memory of a watch."""
         for name, of_stream in memory["streams"].items():
             kind, _, camera = name.partition(": ")
-            stream = self._of_camera(kind, camera) if camera else self._streams[name]
-            stream.restore(of_stream)
+            if camera:
+                self._of_camera(kind, camera).restore(of_stream)
+            else:
+                self._streams[name].restore(of_stream)
         self._settling = int(memory["settling"])
         if memory["finding"] is not None:
             cause, detail = memory["finding"]
             self.finding = Finding(Cause[cause], str(detail))
+
+
+def _of_rejects(rejected: float, defective: float) -> float:
+    """Of parts that are rejected: the share that may be good, by promise and agreement."""
+    return _share(rejected / max(rejected + defective, 1e-9))
 
 
 def _share(share: float) -> float:

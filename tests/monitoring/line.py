@@ -27,6 +27,10 @@ class Line:
     rejected: float = 0.01
     in_review: float = 0.04
     not_inspected: float = 0.001
+    scratched: float = 0.0
+    """Share of parts that are rejected with this kind; the others that do not pass have none."""
+    unknown: float = 0.0
+    """Likewise, like no kind that the engine knows."""
 
     def parts(self, count: int, random: np.random.Generator) -> Iterator[SeenPart]:
         slow = 0.0
@@ -36,8 +40,17 @@ class Line:
             sharp = self.sharpness * (1 + self.sharpness_spread * random.normal())
             place = (self.place + 0.004 * random.normal(), 0.5 + 0.004 * random.normal(), 0.3 + 0.002 * random.normal())
             draw = random.random()
-            verdict = Verdict.PASS
-            if draw < self.rejected:
+            verdict, kind = Verdict.PASS, ""
+            if self.scratched or self.unknown:
+                of_kind = random.random()
+                kind = (
+                    "scratch"
+                    if of_kind < self.scratched
+                    else "unknown"
+                    if of_kind < self.scratched + self.unknown
+                    else ""
+                )
+            if kind or draw < self.rejected:
                 verdict = Verdict.FAIL
             elif draw < self.rejected + self.in_review:
                 verdict = Verdict.REVIEW
@@ -47,4 +60,4 @@ class Line:
             if random.random() < self.not_inspected:
                 yield SeenPart("flange", "e1", Verdict.ERROR, True, float("nan"), ())
             else:
-                yield SeenPart("flange", "e1", verdict, False, score, (view,))
+                yield SeenPart("flange", "e1", verdict, False, score, (view,), kind)

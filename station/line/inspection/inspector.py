@@ -121,6 +121,8 @@ class Inspector:
     """Of good parts, as the engine promised at most."""
     doubted_share: float = 0.1
     """Of good parts, rejected or in review, as promised."""
+    held_out: tuple[float, ...] = ()
+    """Scores, as shown, of good pictures that would pass, by models that had not seen them; empty: not known."""
 
     @property
     def reject_score(self) -> float:

@@ -103,6 +103,9 @@ def load_inspector(
         runtime=str(engine.choice),
         rejected_share=calibration.false_reject_budget,
         doubted_share=calibration.review_budget,
+        held_out=tuple(
+            calibration.scale.shown(score) for score in taught.held_out if score <= calibration.review_score
+        ),
     )
 
 
