@@ -167,11 +167,12 @@ def measure(folder: Path, options: argparse.Namespace, cache: Path) -> list[dict
             when: {figure: round(float(np.mean([row[when][figure] for row in found])), 4) for figure in FIGURES}
             for when in ("before", "after")
         }
-        worst = min(row["after"]["auroc"] - row["before"]["auroc"] for row in found)
+        changes = [round(row["after"]["auroc"] - row["before"]["auroc"], 4) for row in found]
         rows.append(
             {
                 "set": labels.name, "labels": count, "draws": options.draws, "masks": bool(masks), **means,
-                "worst_auroc_change": round(worst, 4), "weights": [row["weight"] for row in found],
+                "worst_auroc_change": min(changes), "auroc_changes": changes,
+                "weights": [row["weight"] for row in found],
             }
         )  # fmt: skip
         print(json.dumps(rows[-1]), flush=True)

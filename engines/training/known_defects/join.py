@@ -1,6 +1,6 @@
 """Labelled defects become part of a detector: a head, and how much it counts, by leaving labelled images out.
 
-    labelled images ─► heads without some of them, on images they did not see ─► weight that ranks those best
+    labelled images ─► heads without some of them, on images they did not see ─► weight that surely helps
                     └► head of all of them ─► detector.known_defects
 
 Cross-fitted throughout: a good image is judged by a base model and a head that saw neither it nor its twins, a labelled
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 
 from engines.bundle.manifest import MapScore
 from engines.detectors.known_defects import KnownDefects
@@ -25,7 +26,7 @@ from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import Heads, LabelledImages
 from engines.training.known_defects.logistic import Logistic
 
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
+WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Spreads of the head's values over those of the anomaly scores, of good images; tried in this order."""
 FEW_WEIGHT = 0.1
 """Where nothing can be left out: it can help a little and cost next to nothing."""
@@ -35,6 +36,16 @@ MAX_PARTS = 10
 """The labelled images are left out one by one, or in this many parts when they are more."""
 MIN_GOOD = 4
 """Good images that are left out with a labelled one (a quarter of all); with fewer there is no head."""
+HIGH_SHARE = 0.9
+"""Of the good images: those above lie about where a review limit does. What this is above the median is the unit of
+margins."""
+CONFIDENCE = 0.95
+"""That further defects like the labelled ones gain on average what is counted as their gain."""
+STRANGER_UNITS = 2.0
+"""A defect of a kind that nobody labelled: it lies this far above the median of good images, and a head that was taught
+other kinds adds to it what it adds to them."""
+CERTAIN_UNITS = 10.0
+"""What lies this far above the good ones is found in any case: there is nothing to gain beyond."""
 LOGIT_SHARE = 0.01
 """Of the cells: the mean of the hottest is what a head says of an image."""
 MAD_TO_DEVIATION = 1.4826
@@ -85,7 +96,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
     everyone = range(len(labelled.indices))
     parts = _parts(own)
     by_leaving_out = len(parts) >= MIN_GROUPS
-    weight, after = _choose(heads, parts, rule) if by_leaving_out else (FEW_WEIGHT, before)
+    weight, after = _choose(heads, parts, own, rule) if by_leaving_out else (FEW_WEIGHT, before)
     if weight == 0:
         return replace(without, by_leaving_out=by_leaving_out, labelled=after)
     logits = np.empty_like(held_out.maps)
@@ -134,17 +145,25 @@ class _Scale:
         return np.asarray(maps + added, np.float32)
 
 
-def _choose(heads: Heads, parts: list[list[int]], rule: MapScore) -> tuple[float, NDArray[np.float64]]:
-    """The weight that ranks labelled images, left out with their twins, highest among good ones that are left out too.
+def _choose(
+    heads: Heads, parts: list[list[int]], groups: NDArray[np.intp], rule: MapScore
+) -> tuple[float, NDArray[np.float64]]:
+    """The weight that lifts labelled images, left out with their twins, farthest above good ones that are left out too.
+
+    How far, not how often: of few labelled images most are above all good ones anyway. What counts is a lower bound of
+    the mean gain, less what defects of other kinds lose because good images spread more. Where labelled defects have
+    little in common the bound is low, and 0 wins.
 
     Returns it with the scores of the labelled images at this weight. Of equal weights the smallest.
 
     Args:
         parts: of the positions of labelled images, each left out at once.
+        groups: of the labelled images; twins have the same.
     """
     cells, maps = heads.cells, heads.maps
     tried = np.empty((len(WEIGHTS), len(maps)))
-    above = np.empty_like(tried)
+    margins = np.empty_like(tried)
+    units = np.empty((len(WEIGHTS), len(parts)))
     for number, part in enumerate(parts):
         quarter = quarters(cells.held_out.folds)[number % FOLDS]
         learned = [each for each in range(len(maps)) if each not in part]
@@ -155,9 +174,30 @@ def _choose(heads: Heads, parts: list[list[int]], rule: MapScore) -> tuple[float
         for row, weight in enumerate(WEIGHTS):
             reached = image_scores_of(scale.joined(cells.held_out.maps[judges], logits, weight), rule)
             tried[row, part] = image_scores_of(scale.joined(maps[part], of_part, weight), rule)
-            above[row, part] = np.mean(reached[:, np.newaxis] < tried[row, part], axis=0)
-    best = int(above.mean(axis=1).argmax())
+            typical, high = np.quantile(reached, (0.5, HIGH_SHARE))
+            units[row, number] = max(high - typical, MIN_SPREAD)
+            margins[row, part] = (tried[row, part] - high) / units[row, number]
+    best = int(sure_gains(margins, units, groups).argmax())
     return WEIGHTS[best], tried[best]
+
+
+def sure_gains(
+    margins: NDArray[np.float64], units: NDArray[np.float64], groups: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Of each weight, in units of margins; 0 of the first, which is a weight of 0.
+
+    Args:
+        margins: (weights, labelled images).
+        units: (weights, parts).
+        groups: of the labelled images; twins have the same and count as one.
+    """
+    capped = np.minimum(margins, CERTAIN_UNITS)
+    gains = capped - capped[0]
+    parts = np.stack([gains[:, groups == group].mean(axis=1) for group in np.unique(groups)], axis=1)
+    error = parts.std(axis=1, ddof=1) / math.sqrt(parts.shape[1])
+    sure = parts.mean(axis=1) - stats.t.ppf(CONFIDENCE, parts.shape[1] - 1) * error
+    lost = STRANGER_UNITS * (1 - (units[0] / units).mean(axis=1))
+    return np.asarray(sure - lost, np.float64)
 
 
 def quarters(folds: int) -> list[list[int]]:

@@ -11,7 +11,7 @@ from engines.training.fitting.train import CLOSED_FORM, score, train
 from engines.training.images.features import CachedFeatures
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
-from engines.training.known_defects.join import FEW_WEIGHT, Joined, join_known_defects
+from engines.training.known_defects.join import FEW_WEIGHT, Joined, join_known_defects, sure_gains
 from engines.training.learn import LearnOptions, learn
 from engines.training.refinement.records import RefineOptions
 from tests.bench.engines.cell_detectors import (
@@ -88,6 +88,39 @@ def test_labels_that_teach_nothing_leave_the_detector_as_it_is() -> None:
     found = joined(features, 8, detector)
     assert (found.head, found.weight, found.by_leaving_out) == (None, 0.0, True)
     assert np.allclose(found.labelled, found.labelled_before)
+
+
+ONE_UNIT = np.ones((2, 4))
+
+
+def test_a_gain_that_all_labelled_defects_share_is_sure() -> None:
+    found = sure_gains(np.array([[0.0, 1, -1, 2], [1.0, 2.2, 0.1, 2.9]]), ONE_UNIT, np.arange(4))
+    assert found[0] == 0
+    assert found[1] > 0.5
+
+
+def test_labelled_defects_that_disagree_gain_nothing() -> None:
+    """A great gain of two of four, as of one kind of five: the next defect may be of another."""
+    found = sure_gains(np.array([[0.0, 1, -1, 2], [4.0, 4.5, -1.2, 1.9]]), ONE_UNIT, np.arange(4))
+    assert found[1] < 0
+
+
+def test_copies_of_one_part_are_one_witness() -> None:
+    margins = np.array([[0.0, 0, 0, 0], [1.0, 1.1, 0.9, 0.6]])
+    assert sure_gains(margins, ONE_UNIT, np.arange(4))[1] > 0
+    assert sure_gains(margins, ONE_UNIT, np.array([0, 0, 0, 3]))[1] < 0
+
+
+def test_what_defects_of_other_kinds_lose_is_counted() -> None:
+    """Good images that spread twice as far take a unit from a defect that is two units above them."""
+    margins, units = np.array([[0.0, 0, 0, 0], [0.8, 0.9, 0.9, 0.8]]), np.array([[1.0] * 4, [2.0] * 4])
+    assert sure_gains(margins, ONE_UNIT, np.arange(4))[1] > 0.7
+    assert sure_gains(margins, units, np.arange(4))[1] < 0
+
+
+def test_what_is_found_in_any_case_gains_nothing() -> None:
+    found = sure_gains(np.array([[12.0, 15, 11, 30], [24.0, 30, 22, 60]]), ONE_UNIT, np.arange(4))
+    assert found.tolist() == [0, 0]
 
 
 def test_two_labels_count_a_little_and_bound_nothing_of_themselves() -> None:
