@@ -1,6 +1,6 @@
 """Verdict and pictures of Live are never of two parts: parts with their number as bits in every picture, and a browser.
 
-    python -m benchmarks.hmi_identity [--parts 10000] [--rate 50]
+    python -m benchmarks.hmi_identity [--parts 10000] [--rate 50] [--json FILE]
 
 The parts go through the real live memory, the pages and Chromium; at every frame of the browser a script on the page
 reads the word, the id and the numbers in all pictures. Exit code 1 when any moment shows two parts.
@@ -9,6 +9,7 @@ reads the word, the id and the numbers in all pictures. Exit code 1 when any mom
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import threading
@@ -28,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=50.0, help="parts a second; the page shows at most 10")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     ended = threading.Event()
     looked, wrong = 0, []
@@ -55,6 +57,9 @@ def main() -> int:
             wrong += bad
         thread.join()
     print(f"{options.parts} parts at {options.rate:g}/s: {looked} moments seen, {len(wrong)} of two parts {wrong[:5]}")
+    if options.json:
+        found = {"parts": options.parts, "rate_per_s": options.rate, "moments": looked, "of_two_parts": len(wrong)}
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     return 1 if wrong or not looked else 0
 
 

@@ -1,22 +1,17 @@
-"""Every page of a station that runs, in every size, light and dark: one picture per page, to be looked at.
+"""Every page of a station that runs, in every size, light and dark: a picture a page, for the documents and to look at.
 
-    python -m benchmarks.screens OUTPUT [--work DIR] [--pages live,parts,...] [--language de]
+    python -m benchmarks.screens [--output docs/images/pages] [--work DIR] [--pages live,parts,...] [--language de]
 
-Starts `station demo --keep` in --work, which teaches an engine and goes on; signs in as somebody with every role, and
-takes each page at 390 x 844, 1280 x 800 and 1920 x 1080, light and dark, side by side in OUTPUT/NAME.jpg.
+The station is that of `benchmarks.peoples_days`: with --work the one that lies there since those days, else they are
+gone through first. Somebody with every role looks at 390 x 844, 1280 x 800 (as a panel) and 1920 x 1080: light above,
+dark below, side by side in OUTPUT/NAME.webp.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import signal
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -24,6 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Browser
 
+from benchmarks.people.first_day import integrators_day
+from benchmarks.people.monday import maintenances_day
+from benchmarks.people.shift import operators_day
+from benchmarks.people.stand import Stand
+from engines.store.store import EngineStore
 from station.access.accounts import PEOPLE_ROLES
 from station.configuration.load import load_station
 from station.hmi.app import accounts_of
@@ -38,91 +38,114 @@ PAGES = {
     "parts": "/parts",
     "part": "",
     "reports": "/reports",
+    "report": "",
+    "recipes": "/recipes",
     "setup": "/setup",
-    "zones": "/setup/zones",
-    "limits": "/setup/limits",
-    "what-if": "/setup/what-if?decision.reject_score=0.7",
-    "settings": "/setup/settings",
+    "setup-zones": "/setup/zones",
+    "setup-limits": "/setup/limits",
+    "setup-what-if": "/setup/what-if?decision.reject_score=0.8",
+    "setup-difference": "/setup/difference?decision.reject_score=0.8",
+    "setup-settings": "/setup/settings",
+    "setup-plc": "/setup/plc",
+    "setup-challenge": "/setup/challenge",
     "engines": "/engines",
+    "engine": "",
+    "compare": "",
     "teach": "/teach",
     "health": "/health",
     "challenge": "/challenge",
     "users": "/users",
     "audit": "/audit",
     "account": "/account",
+    "login": "/login",
+    "welcome": "/welcome",
+    "error": "/nothing-of-that-name",
 }
-"""Name of the picture -> path; that of the part is the newest reject."""
-HEIGHT_PX = 620
+"""Name of the picture -> path; those without one depend on what the days have left."""
+HEIGHT_PX = 560
 """Of each view in the picture."""
-QUALITY = 72
-START_S = 600.0
+QUALITY = 55
+SETTLES_MS = 2500
+WHO = "anna"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--work", type=Path, help="default: a temporary folder")
+    parser.add_argument("--output", type=Path, default=Path("docs/images/pages"))
+    parser.add_argument("--work", type=Path, help="of benchmarks.peoples_days; default: a temporary folder")
     parser.add_argument("--pages", default=",".join(PAGES))
     parser.add_argument("--language", default="en", choices=("en", "de"))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary) / "work"
-        with running(work) as address, chromium() as browser:
-            cookie = {"name": COOKIE, "value": signed_in(work), "url": address}
+    with tempfile.TemporaryDirectory(prefix="screens-") as temporary:
+        work = options.work or Path(temporary)
+        with Stand(work) as stand, chromium() as browser:
+            if stand.code:
+                for day in (integrators_day, operators_day, maintenances_day):
+                    day(browser, stand)
+            else:
+                stand.bench.wait_ready()
+            stand.line.light = 1.0
+            stand.line.start_belt()
+            try_limits(browser, stand)
             for name in options.pages.split(","):
-                path = PAGES[name] or newest_reject(work)
-                picture = page_in_all_sizes(browser, address + path, cookie, options.language)
-                file = options.output / f"{name}.jpg"
-                cv2.imwrite(str(file), picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+                picture = page_in_all_sizes(browser, stand, PAGES[name] or path_of(name, stand), options.language)
+                file = options.output / f"{name}.webp"
+                cv2.imwrite(str(file), picture, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
                 print(f"{file}: {file.stat().st_size // 1000} kB", flush=True)
     return 0
 
 
-@contextmanager
-def running(work: Path) -> Iterator[str]:
-    """A demo that goes on; the address of its pages."""
-    command = [sys.executable, "-m", "station", "demo", "--keep", "--parts", "24", "--rate", "2", "--work", str(work)]
-    output = work.with_suffix(".output")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
-    try:
-        end = time.monotonic() + START_S
-        while (found := re.search(r"look at it at (http://\S+?)/live", output.read_text())) is None:
-            if process.poll() is not None or time.monotonic() > end:
-                raise SystemExit(f"the demo did not start:\n{output.read_text()[-3000:]}")
-            time.sleep(1)
-        yield found[1]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-
-
-def signed_in(work: Path) -> str:
+def cookie_of(stand: Stand) -> dict[str, str]:
     """The login of a person with every role."""
-    station = load_station(work / "station.toml")
-    accounts = accounts_of(station)
-    code = accounts.invite("anna", PEOPLE_ROLES, "screens", via="shell")
-    return accounts.welcome("anna", code, PASSWORD, HOST)
+    accounts = accounts_of(load_station(stand.bench.config_path))
+    if WHO in [user.name for user in accounts.users()]:
+        token = accounts.sign_in(WHO, PASSWORD, HOST)
+    else:
+        token = accounts.welcome(WHO, accounts.invite(WHO, PEOPLE_ROLES, "screens", via="shell"), PASSWORD, HOST)
+    return {"name": COOKIE, "value": token, "url": stand.address}
 
 
-def newest_reject(work: Path) -> str:
-    with closing(open_reader(work / "records")) as connection:
-        rejected = [row for row in parts(connection) if row.verdict == "FAIL"]
-    return f"/parts/{rejected[-1].session}/{rejected[-1].acquisition_id}"
+def path_of(name: str, stand: Stand) -> str:
+    """Where a page of this station is whose address others do not have."""
+    work = stand.bench.directory / "work"
+    versions = [version.name for version in EngineStore(stand.bench.directory / "engines" / "flange").versions()]
+    match name:
+        case "part":
+            with closing(open_reader(work / "records")) as connection:
+                rejected = [row for row in parts(connection) if row.verdict == "FAIL" and row.score is not None]
+            return f"/parts/{rejected[-1].session}/{rejected[-1].acquisition_id}"
+        case "report":
+            return f"/reports/{max((work / 'reports').glob('*.json')).stem}"
+        case "engine":
+            return f"/engines/{versions[-1]}"
+        case "compare":
+            return f"/compare?first={versions[0]}&second={versions[-1]}"
+    raise SystemExit(f"no page {name}: {', '.join(PAGES)}")
 
 
-def page_in_all_sizes(browser: Browser, address: str, cookie: dict[str, str], language: str) -> NDArray[np.uint8]:
+def try_limits(browser: Browser, stand: Stand) -> None:
+    """A what-if to look at: it lives as long as the pages do."""
+    with visitor(browser, cookie=cookie_of(stand)) as context:
+        page = context.new_page()
+        page.goto(stand.address + PAGES["setup-what-if"])
+        page.get_by_role("button", name="Try it on them").click()
+        page.locator("#result").wait_for()
+
+
+def page_in_all_sizes(browser: Browser, stand: Stand, path: str, language: str) -> NDArray[np.uint8]:
     """Light above, dark below."""
+    cookie = None if path in (PAGES["login"], PAGES["welcome"]) else cookie_of(stand)
     rows = []
     for theme in ("light", "dark"):
         views = []
         for size in SIZES:
             with visitor(browser, size=size, theme=theme, language=language, cookie=cookie) as context:
                 page = context.new_page()
-                page.goto(address)
-                page.wait_for_timeout(1500)
+                page.goto(stand.address + path)
+                if size == "panel":  # as [hmi] display = "panel" does
+                    page.evaluate("document.documentElement.dataset.display = 'panel'")
+                page.wait_for_timeout(SETTLES_MS)
                 image = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
                 assert image is not None
                 views.append(scaled(np.asarray(image, np.uint8)))

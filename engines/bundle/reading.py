@@ -104,13 +104,7 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: something is missing, too large, a link, of another format version, or differs from its hash.
     """
-    try:
-        folder = path.resolve(strict=True)  # an "active" link to the directory is fine, links inside are not
-    except OSError as error:
-        raise BundleError(f'engine "{path}": {reason(error)}; expected a directory made by "station teach"') from error
-    if not folder.is_dir():
-        raise BundleError(f'engine "{path}" is not a directory; expected a directory made by "station teach"')
-
+    folder = _folder(path)
     manifest = read_manifest(folder)
     model = _read_graph(folder, manifest.model.file, manifest.model.sha256)
     golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
@@ -133,12 +127,24 @@ def read_bundle(path: Path) -> Bundle:
     )
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check the manifest alone, without the files that it names.
+def _folder(path: Path) -> Path:
+    """Where an engine really lies. Raises BundleError."""
+    try:
+        folder = path.resolve(strict=True)  # an "active" link to the directory is fine, links inside are not
+    except OSError as error:
+        raise BundleError(f'engine "{path}": {reason(error)}; expected a directory made by "station teach"') from error
+    if not folder.is_dir():
+        raise BundleError(f'engine "{path}" is not a directory; expected a directory made by "station teach"')
+    return folder
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check the manifest of the engine in directory `path` alone, without the files that it names.
 
     Raises:
         BundleError: missing, not a manifest, of another format version, or changed after it was made.
     """
+    folder = _folder(path)
     where = f'engine "{folder}", {MANIFEST_FILE}'
     data = read_bounded(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
     try:

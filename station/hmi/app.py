@@ -42,6 +42,7 @@ from station.hmi.pages import (
     limits,
     live,
     parts,
+    recipes,
     reports,
     review,
     settings,
@@ -70,6 +71,7 @@ from station.terminal import one_line
 PAGES: tuple[ModuleType, ...] = (
     home,
     live,
+    recipes,
     review,
     parts,
     reports,

@@ -95,6 +95,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "navigation_more": [(name, word) for name, word in MORE if person.may(known[name])],
         "setup_tabs": [(name, word) for name, word in SETUP_TABS if name in known and person.may(known[name])],
         "what_if": request.app.url_path_for("setup-what-if") if "setup-what-if" in known else "",
+        "may_change_recipe": "recipes" in known and person.may(known["recipes"]),
         "here": getattr(request.state, "route", ""),
         "csrf": getattr(request.state, "csrf", ""),
         "path_for": request.app.url_path_for,
@@ -126,6 +127,7 @@ def _environment(words: Words) -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # an upgrade under a running process does not mix old code with new pages
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

@@ -154,6 +154,8 @@ ROUTES: Mapping[str, Right] = {
     "review-undo": Right.REVIEW,
     "review-later": Right.REVIEW,
     "review-keep": Right.REVIEW,
+    "recipes": Right.OPERATE,
+    "recipes-select": Right.OPERATE,
     "live-socket": Right.LIVE,
     "live-part": Right.LIVE,
     "live-seen": Right.OPERATE,

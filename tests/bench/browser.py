@@ -6,7 +6,7 @@ A page that asks for anything outside of the station fails the test, and so does
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from tests.bench.programs import require_program
 AXE = "axe-core@4.14.1"
 SIZES = {"phone": (390, 844), "panel": (1280, 800), "desktop": (1920, 1080)}
 SERIOUS = ("serious", "critical")
+COLOURS = ("color-contrast", "link-in-text-block")
+"""Rules that look at colours: what else a page has is the same light and dark."""
 PATIENCE_MS = 200_000.0
 """Far longer than a page takes: only a failure, or a machine with much else to do, waits for its end."""
 ARGUMENTS = (
@@ -97,10 +99,12 @@ def axe_source(folder: Path) -> str:
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-def serious_findings(page: Page, axe: str) -> list[str]:
-    """What axe-core finds on a page and calls serious or critical: rule and place."""
-    page.evaluate(axe)  # through the debugger, which the policy of the page does not bind
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+def serious_findings(page: Page, axe: str, rules: Sequence[str] = ()) -> list[str]:
+    """What axe-core finds on a page and calls serious or critical: rule and place. `rules`: only these."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe)  # through the debugger, which the policy of the page does not bind
+    only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+    found = page.evaluate("(options) => axe.run(document, options)", {"resultTypes": ["violations"], **only})
     return [
         f"{rule['id']} at {node['target']}: {node['failureSummary']}"
         for rule in found["violations"]

@@ -118,7 +118,7 @@ class Pages:
         recorder.start()
         for part in parts:
             recorder.record(part)
-        assert recorder.stop(20)
+        assert recorder.stop(200), "the recorder did not end"
 
 
 def some_parts(make: PartMaker | None = None, count: int = 12) -> list[InspectionRecord]:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from playwright.sync_api import Browser
+from starlette.routing import Route
 
+from station.hmi.app import PAGES
 from station.hmi.engines.versions import store_at
 from station.reports.production.making import Order, make
 from station.reports.production.reading import Period
 from station.reports.production.stored import as_json
-from tests.bench.browser import serious_findings, visitor
+from tests.bench.browser import COLOURS, SIZES, serious_findings, visitor
 from tests.bench.engine_store import serving_with_store
 from tests.bench.pages import COOKIE, Pages
 from tests.bench.sample_parts import WALL_TIME
 
 OPEN = ("/live", "/login", "/welcome", "/nothing")
-OF_OPERATORS = ("/review", "/parts", "/parts?verdict=FAIL&part=abc", "/parts/s1/2", "/parts/s1/12", "/account")
+OF_OPERATORS = (
+    "/review",
+    "/parts",
+    "/parts?verdict=FAIL&part=abc",
+    "/parts/s1/2",
+    "/parts/s1/12",
+    "/account",
+    "/recipes",
+)
 OF_QUALITY = ("/reports", "/reports/of_a_test")
 OF_INTEGRATORS = (
     "/setup",
@@ -39,6 +50,24 @@ PATHS = {
     "admin": OF_ADMINS,
 }
 """By the role of who looks."""
+OF_MAINTENANCE = (
+    "/health",
+    "/challenge",
+    "/engines",
+    "/engines/{second}",
+    "/engines/{third}",
+    "/teach",
+    "/teach?from=line",
+    "/compare?first={first}&second={second}",
+)
+"""On a station with a store of engines."""
+ELSEWHERE = {"/setup/settings/{checksum}": "tests/hmi/setup/test_settings.py"}
+"""Pages that only a station that runs has, and where they are looked at."""
+NO_PAGE = re.compile(
+    r"^/$|\.(json|csv|jpg|zip)$|^/(api|metrics|healthz|appearance|live/part|setup/picture)|/\{kind\}$|/collected/"
+)
+"""Data, pictures and files; and what leads elsewhere."""
+LEADS_ON = {"/maintenance"}
 
 
 @pytest.fixture(scope="module")
@@ -54,47 +83,60 @@ def store_a_report(pages: Pages) -> None:
     (pages.folder / "reports" / "of_a_test.json").write_bytes(as_json(report))
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    ("size", "theme"), [("phone", "light"), ("phone", "dark"), ("panel", "dark"), ("desktop", "light")]
-)
-def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, size: str, theme: str) -> None:
-    store_a_report(pages)
-    for role, paths in PATHS.items():
-        cookie = {"name": COOKIE, "value": pages.token(role), "url": pages.address} if role else None
-        with visitor(browser, size=size, theme=theme, cookie=cookie) as context:
-            page = context.new_page()
-            for path in paths:
-                page.goto(pages.address + path)
-                assert serious_findings(page, axe) == [], path
-                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, f"{path} is {wide} px wider than the window"
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(("size", "theme"), [("phone", "dark"), ("panel", "light")])
-def test_axe_finds_nothing_serious_in_maintenance(
-    engines: Pages, browser: Browser, axe: str, size: str, theme: str
-) -> None:
-    store = engines.site.station.engine_store
+def of_store(pages: Pages) -> Sequence[str]:
+    """Pages of maintenance with the versions of this station in them."""
+    store = pages.site.station.engine_store
     assert store is not None
-    first, second, third = (row.name for row in reversed(store_at(store).rows))
-    compared = f"/compare?first={first}&second={second}"
-    paths = (
-        "/health",
-        "/challenge",
-        "/engines",
-        f"/engines/{second}",
-        f"/engines/{third}",
-        "/teach",
-        "/teach?from=line",
-        compared,
-    )
-    cookie = {"name": COOKIE, "value": engines.token("maintenance"), "url": engines.address}
-    with visitor(browser, size=size, theme=theme, cookie=cookie) as context:
-        page = context.new_page()
-        for path in paths:
-            page.goto(engines.address + path)
-            assert serious_findings(page, axe) == [], path
-            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{path} is {wide} px wider than the window"
+    names = dict(zip(("first", "second", "third"), (row.name for row in reversed(store_at(store).rows)), strict=True))
+    return [path.format(**names) for path in OF_MAINTENANCE]
+
+
+def look(pages: Pages, browser: Browser, axe: str, size: str, paths: Mapping[str, Sequence[str]]) -> None:
+    """Light with every rule of axe, dark with those about colours; in German for the width, whose words are longer.
+
+    No page but Live opens a WebSocket, so every other one works without.
+    """
+    for role, of_role in paths.items():
+        cookie = {"name": COOKIE, "value": pages.token(role), "url": pages.address} if role else None
+        for language in ("en", "de"):
+            with visitor(browser, size=size, language=language, cookie=cookie) as context:
+                page = context.new_page()
+                sockets: list[str] = []
+                page.on("websocket", lambda socket, sockets=sockets: sockets.append(socket.url))
+                for path in of_role:
+                    page.goto(pages.address + path)
+                    if size == "panel":  # as [hmi] display = "panel" does
+                        page.evaluate("document.documentElement.dataset.display = 'panel'")
+                    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                    assert wide <= 0, f"{path} in {language} is {wide} px wider than the window"
+                    if language == "en":
+                        assert serious_findings(page, axe) == [], path
+                        page.emulate_media(color_scheme="dark")
+                        assert serious_findings(page, axe, COLOURS) == [], f"{path}, dark"
+                        page.emulate_media(color_scheme="light")
+                    assert not sockets or path == "/live", f"{path} opens a WebSocket"
+                    sockets.clear()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, size: str) -> None:
+    store_a_report(pages)
+    look(pages, browser, axe, size, PATHS)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing_serious_in_maintenance(engines: Pages, browser: Browser, axe: str, size: str) -> None:
+    look(engines, browser, axe, size, {"maintenance": of_store(engines)})
+
+
+def test_no_page_is_left_out() -> None:
+    looked_at = [path.partition("?")[0] for paths in (*PATHS.values(), OF_MAINTENANCE) for path in paths]
+    routes = {route.path for each in PAGES for route in each.routes() if isinstance(route, Route)
+              if "GET" in (route.methods or ())}  # fmt: skip
+    for path in sorted(routes - LEADS_ON - set(ELSEWHERE)):
+        if NO_PAGE.search(path):
+            continue
+        pattern = re.compile(re.sub(r"\{\w+(:int)?\}", "[^/]+", path))
+        assert any(pattern.fullmatch(one) for one in looked_at), f"{path}: add it to PATHS, or say why it is no page"

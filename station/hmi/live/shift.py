@@ -19,12 +19,13 @@ from station.reports.shifts import Calendar
 
 
 class ShiftCounts:
-    """Called on any thread; keeps nothing open."""
+    """Called on one thread at a time; keeps nothing open, and remembers what it has said."""
 
     def __init__(self, records: Path, calendar: Calendar, rollups: Rollups | None = None) -> None:
         self._records = records
         self._calendar = calendar
         self._rollups = rollups
+        self._said = ""
 
     def __call__(self) -> Mapping[str, Any]:
         """The name of the shift and its parts by verdict; empty where the records cannot be read now."""
@@ -34,6 +35,9 @@ class ShiftCounts:
             with closing(open_reader(self._records)) as connection, known(self._rollups, connection) as rollups:
                 counts = total(count(connection, Selection(since=shift.start), "recipe", self._calendar, rollups))
         except (RecordingError, sqlite3.Error) as problem:
-            structlog.get_logger().warning("parts of the shift are not counted", problem=str(problem))
+            if str(problem) != self._said:  # every ten seconds while a page is open: said once
+                structlog.get_logger().warning("parts of the shift are not counted", problem=str(problem))
+            self._said = str(problem)
             return {}
+        self._said = ""
         return {"name": shift.name, **{verdict.name: number for verdict, number in counts.verdicts.items()}}

@@ -27,6 +27,7 @@ let part = null; // with its pictures, decoded
 let held = null;
 let lastTick = mark();
 let told = "";
+let began = mark(); // to ask for messages of which none has come yet
 
 // ---- time ------------------------------------------------------------------------------------------------------
 
@@ -74,6 +75,7 @@ function reset() {
   generation += 1;
   if (socket) socket.close();
   socket = heard = state = part = held = null;
+  began = mark();
   stateKey = problem = "";
   show();
   connect();
@@ -144,7 +146,10 @@ function seconds(ms) {
 function leads() {
   const silent = heard === null ? 0 : since(heard);
   if (problem) return { kind: "NODATA", word: words.nodata, text: problem, action: "" };
-  if (heard === null || !state) return { kind: "EMPTY", word: "–", text: words.connecting, action: "" };
+  if (heard === null || !state) {
+    if (since(began) < GONE_MS) return { kind: "EMPTY", word: "–", text: words.connecting, action: "" };
+    return { kind: "NODATA", word: words.nodata, text: words.noserver, action: words.noserver_action };
+  }
   const age = silent + beatAge;
   if (age > GONE_MS) {
     const server = silent > GONE_MS;
@@ -338,6 +343,7 @@ function showNeeds() {
 
 async function hold(key) {
   const mine = generation;
+  const line = state.parts.find((one) => `${state.start}:${one.acquisition_id}` === key) ?? {};
   if (held && held.key === key) return release();
   try {
     const reply = await fetch(`/live/part/${encodeURIComponent(key)}`, { cache: "no-store" });
@@ -351,7 +357,10 @@ async function hold(key) {
     showPart(held);
     show();
   } catch (failure) {
-    text("asked", failure.message);
+    const link = document.createElement("a");
+    link.href = `/parts?part=${line.part_id}`;
+    link.textContent = partName(line);
+    at("asked").replaceChildren(`${failure.message}: `, link);
   }
 }
 

@@ -41,6 +41,7 @@ def test_golden_images_keep_their_colours(tmp_path: Path) -> None:
 def test_a_link_to_the_directory_is_followed(engine: Path, tmp_path: Path) -> None:
     (tmp_path / "active").symlink_to(engine)
     assert read_bundle(tmp_path / "active").path == engine.resolve()
+    assert read_manifest(tmp_path / "active") == read_manifest(engine)
 
 
 def edit_manifest(engine: Path, change: Callable[[dict[str, Any]], None]) -> None:

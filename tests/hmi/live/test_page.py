@@ -126,6 +126,20 @@ def test_what_stops_the_line_leads_and_stays_until_it_is_seen(
         assert passed_as_current(page, since) == []
 
 
+def test_without_its_socket_the_page_says_so_and_shows_no_part(
+    pages: Pages, station: LiveMemoryStation, browser: Browser
+) -> None:
+    station.part(Verdict.PASS)
+    with visitor(browser) as context:
+        context.route_web_socket("**/live/socket", lambda socket: socket.close())
+        page = open_live(context, pages.address)
+        wait_lead(page, "NODATA")
+        expect(page.locator("#word")).to_have_text("NO DATA")
+        expect(page.locator("#why")).to_contain_text("the pages do not answer")
+        expect(page.locator("#action")).to_contain_text("check the network")
+        expect(page.locator("#strip button")).to_have_count(0)
+
+
 def test_no_part_for_ten_seconds_is_waiting(page: Page, station: LiveMemoryStation) -> None:
     passes(page, station)
     wait_lead(page, "WAITING")
@@ -145,6 +159,18 @@ def test_a_held_part_says_so_and_is_let_go(page: Page, station: LiveMemoryStatio
     assert lead(page) == "HELD", "a part that comes does not take its place"
     page.locator("#strip button").nth(2).click()
     wait_lead(page, "PASS", "WAITING")
+
+
+def test_a_part_that_came_before_anybody_looked_is_found_under_parts(
+    pages: Pages, station: LiveMemoryStation, browser: Browser
+) -> None:
+    number = station.part(Verdict.FAIL)
+    station.part(Verdict.PASS)
+    with visitor(browser) as context:
+        page = open_live(context, pages.address)
+        page.locator("#strip .FAIL").click()
+        expect(page.locator("#asked")).to_contain_text("not kept here")
+        expect(page.locator("#asked a")).to_have_attribute("href", f"/parts?part={1000 + number}")
 
 
 def test_simulated_parts_have_a_frame_around_the_page(page: Page, station: LiveMemoryStation) -> None:

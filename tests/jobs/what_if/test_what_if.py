@@ -50,6 +50,12 @@ def test_limits_of_the_score_from_rows(some: World) -> None:
     assert found.defective["n"] == 2
 
 
+def test_the_active_engine_of_a_store_is_a_link(some: World) -> None:
+    (some.folder / "engine").rename(some.folder / "0001")
+    (some.folder / "engine").symlink_to("0001")
+    assert some.ask("decision.reject_score=0.7").changed_parts == 10
+
+
 def test_escapes_have_an_upper_bound(some: World) -> None:
     for number in range(21, 41):
         some.label(number, "defective")

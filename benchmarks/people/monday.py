@@ -1,0 +1,116 @@
+"""Maintenance's Monday: rejects climb since the lamp has aged. Why, a refresh, compare, activate, go back."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, expect
+
+from benchmarks.people.first_day import LONG_MS, TEACHING_MS, person, sign_in
+from benchmarks.people.hands import Day, Hands
+from benchmarks.people.stand import Stand
+from tests.bench.pages import PASSWORD
+
+AGED = 0.86
+"""Of the light that the first engine has learned."""
+LOOKED_AT = 8
+
+
+def maintenances_day(browser: Browser, stand: Stand) -> Day:
+    """The lamp is weaker over all of it."""
+    day = Day("maintenance's Monday")
+    stand.line.light = AGED
+    stand.line.bring(120)
+    with person(browser, stand, day) as mara:
+        with day.step("sign in", no_shell=True):
+            sign_in(mara, stand, "mara")
+        why(mara, day)
+        refresh(mara, day)
+        compare(mara, day)
+        activate(mara, stand, day)
+        roll_back(mara, stand, day)
+    return day
+
+
+def why(mara: Hands, day: Day) -> None:
+    """Health, a report with Pareto and trend, and rejected parts themselves."""
+    page = mara.page
+    parts = [line for n in (1210, 1214, 1221) for line in (f"station show {n} --output p.png", "xdg-open p.png")]
+    with day.step(
+        "why do rejects climb: health, a report, three rejected parts",
+        "station status",
+        "station monitoring",
+        "station counts --by hour",
+        "station counts --by reason",
+        "station report --since 8h",
+        "xdg-open report.html",
+        "station parts --verdict fail --since 8h",
+        *parts,
+    ):
+        mara.bar("Maintenance")
+        mara.tab("Maintenance", "Health")
+        page.locator("ul.health li").first.wait_for()
+        mara.bar("Reports")
+        mara.link("Make a report")
+        mara.click(page.get_by_label("a period, or a batch by its times"))
+        mara.type("From", "8h")
+        mara.button("Make")
+        done = page.get_by_role("link", name="Show the report")
+        done.wait_for(timeout=LONG_MS)
+        mara.click(done)
+        expect(page.locator("main")).to_contain_text("Pareto", timeout=LONG_MS, ignore_case=True)
+        mara.bar("Parts")
+        mara.click(page.get_by_label("FAIL", exact=True))
+        mara.button("Show")
+        mara.click(page.locator("table.parts a").first)
+        for _ in range(2):
+            mara.link("Older →")
+
+
+def refresh(mara: Hands, day: Day) -> None:
+    """A candidate from the newest parts."""
+    page = mara.page
+    with day.step("refresh: a candidate from the newest parts", "station refresh --parts 200"):
+        mara.bar("Maintenance")
+        mara.tab("Maintenance", "Teach")
+        mara.choose("Newest parts", "200")
+        mara.button("Refresh")
+        look = page.get_by_role("link", name="Look at candidate")
+        look.wait_for(timeout=TEACHING_MS)
+        mara.click(look)
+        page.get_by_role("heading", name="Engine 2").wait_for()
+
+
+def compare(mara: Hands, day: Day) -> None:
+    """Verified, and beside the active one on the same parts."""
+    page = mara.page
+    with day.step("verify, and compare with the active one", "station engine verify 2", "station engine compare 1 2",
+                  "xdg-open comparison.html"):  # fmt: skip
+        mara.button("Verify")
+        expect(page.locator("#work")).to_contain_text("Hashes and golden images agree.", timeout=LONG_MS)
+        mara.link("Compare with the active one")
+        mara.button("Compare")
+        expect(page.locator("table.compared")).to_be_visible(timeout=LONG_MS)
+
+
+def activate(mara: Hands, stand: Stand, day: Day) -> None:
+    """With a reason and the password; the line goes on with it."""
+    page = mara.page
+    with day.step("activate it", 'station engine activate 2 --why "the lamp has aged"'):
+        mara.click(page.get_by_role("link", name="To activating"))
+        mara.type("Why", "the lamp has aged")
+        mara.type("Your own password", PASSWORD)
+        mara.click(page.get_by_role("button", name="Activate 2"))
+        expect(page.locator(".active-engine h2")).to_contain_text("2", timeout=LONG_MS)
+    stand.bench.wait_ready()
+    stand.line.bring(20)
+
+
+def roll_back(mara: Hands, stand: Stand, day: Day) -> None:
+    """To the one before."""
+    page = mara.page
+    with day.step("go back to the one before", 'station engine rollback --why "the lamp is new"'):
+        mara.click(page.locator("summary", has_text="Go back to 1"))
+        mara.type("Why", "the lamp is new")
+        mara.type("Your own password", PASSWORD)
+        mara.button("Go back to 1")
+        expect(page.locator(".active-engine h2")).to_contain_text("1", timeout=LONG_MS)
+    stand.bench.wait_ready()

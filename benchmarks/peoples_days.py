@@ -1,0 +1,66 @@
+"""Three people's days at a fresh station in a real browser: clicks, keys and seconds of each step, beside a shell's.
+
+    python -m benchmarks.peoples_days [--work DIR] [--json FILE]
+
+The station is real, with the software camera; nothing is read of it but what stands on the pages. What hands need is
+computed by the keystroke-level model for both ways, so the columns can be compared; how long the machine let a person
+wait is measured. A shell also needs its own waiting, and a person who knows the commands: neither is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.people.first_day import integrators_day
+from benchmarks.people.hands import Day
+from benchmarks.people.monday import maintenances_day
+from benchmarks.people.shift import operators_day
+from benchmarks.people.stand import Stand
+from tests.bench.browser import chromium
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--work", type=Path, help="default: a temporary folder; one of an earlier run has its first day"
+    )
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="days-") as temporary:
+        folder = options.work or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        with Stand(folder) as stand, chromium() as browser:
+            days = [integrators_day(browser, stand)] if stand.code else []
+            if not stand.code:
+                stand.bench.wait_ready()
+            days += [operators_day(browser, stand), maintenances_day(browser, stand)]
+    for day in days:
+        show(day)
+    if options.json:
+        options.json.write_text(json.dumps([as_json(day) for day in days], indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+def as_json(day: Day) -> dict[str, object]:
+    return {"day": day.name, "steps": [step.as_json() for step in day.steps]}
+
+
+def show(day: Day) -> None:
+    """A table, and the sums."""
+    print(f"\n{day.name}")
+    for step in day.steps:
+        made = step.as_json()
+        shell = made["shell"]
+        said = "no way" if shell is None else f"{shell['lines']} lines, {shell['keys']} keys, {shell['hands_s']} s"
+        print(
+            f"  {step.what:75} {step.clicks:3} clicks {step.keys:4} keys {made['hands_s']:6} s"
+            f" + {made['machine_s']:6} s | {said}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
