@@ -20,9 +20,9 @@ TAKE_UP = ("station check", "station reload")
 
 
 @contextmanager
-def person(browser: Browser, stand: Stand, day: Day, *, size: str = "desktop", **look: str) -> Iterator[Hands]:
+def person(browser: Browser, stand: Stand, day: Day, *, size: str = "desktop", theme: str = "light") -> Iterator[Hands]:
     """Somebody at a browser of his own, which has no login yet; where he gets stuck, stuck.png shows what he saw."""
-    with visitor(browser, size=size, **look) as context:
+    with visitor(browser, size=size, theme=theme) as context:
         page = context.new_page()
         page.set_default_timeout(LONG_MS)
         try:

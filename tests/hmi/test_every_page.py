@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from starlette.routing import Route
 
 from station.hmi.app import PAGES
@@ -91,6 +91,13 @@ def of_store(pages: Pages) -> Sequence[str]:
     return [path.format(**names) for path in OF_MAINTENANCE]
 
 
+def sockets_of(page: Page) -> list[str]:
+    """Addresses of the WebSockets that the page opens from now on."""
+    opened: list[str] = []
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    return opened
+
+
 def look(pages: Pages, browser: Browser, axe: str, size: str, paths: Mapping[str, Sequence[str]]) -> None:
     """Light with every rule of axe, dark with those about colours; in German for the width, whose words are longer.
 
@@ -101,8 +108,7 @@ def look(pages: Pages, browser: Browser, axe: str, size: str, paths: Mapping[str
         for language in ("en", "de"):
             with visitor(browser, size=size, language=language, cookie=cookie) as context:
                 page = context.new_page()
-                sockets: list[str] = []
-                page.on("websocket", lambda socket, sockets=sockets: sockets.append(socket.url))
+                sockets = sockets_of(page)
                 for path in of_role:
                     page.goto(pages.address + path)
                     if size == "panel":  # as [hmi] display = "panel" does
