@@ -58,8 +58,8 @@ def main() -> int:
         thread.join()
     print(f"{options.parts} parts at {options.rate:g}/s: {looked} moments seen, {len(wrong)} of two parts {wrong[:5]}")
     if options.json:
-        found = {"parts": options.parts, "rate_per_s": options.rate, "moments": looked, "of_two_parts": len(wrong)}
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        result = {"parts": options.parts, "rate_per_s": options.rate, "moments": looked, "of_two_parts": len(wrong)}
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
     return 1 if wrong or not looked else 0
 
 
