@@ -118,6 +118,18 @@ class EngineSection(EngineChoice):
         strict=False,
         description="Folder of the public keys, `NAME.pub` as `minisign -G` writes them, relative to this file.",
     )
+    probation_parts: int = Field(
+        5000,
+        ge=0,
+        le=1_000_000,
+        description="Parts after an activation during which the engine before runs in the shadow of the new one, on "
+        "the processor, behind everything else. 0: no probation. Needs `store`.",
+    )
+    on_probation_failure: Literal["warn", "rollback"] = Field(
+        "warn",
+        description="What follows where the new engine rejects more than agreed and the one before does not. `warn`: "
+        "warning 32. `rollback`: the station goes back to the one before, once.",
+    )
     threads: int = Field(
         0,
         ge=0,

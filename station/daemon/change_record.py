@@ -27,6 +27,7 @@ from station.jobs.ended import Ended
 from station.line.recording.stage import Recorder
 from station.records.audit import AuditEntry, Result
 from station.records.configurations import KeptFile
+from station.reports.candidate.gate import gate, with_override
 
 MOST_CHANGES = 20
 """In one entry of the audit log."""
@@ -63,12 +64,28 @@ class WantedEngine:
         return "the one before" if self.version is None else self.version
 
 
-def switched(store: EngineStore, wanted: WantedEngine, who: str) -> Change:
-    """Makes the wanted version the active one of the store, verified. Raises EngineError; nothing has changed then."""
+def switched(store: EngineStore, wanted: WantedEngine, who: str, records: Path) -> Change:
+    """Makes the wanted version the active one of the store, verified. Raises EngineError; nothing has changed then.
+
+    What the gate has against it needs a reason, which is entered as an override. `records`: the folder.
+    """
     why = wanted.why or f"asked by {who}"
     if wanted.version is None:
         return store.rollback(why=why)
-    return store.activate(store.find(wanted.version), why=why, said=Said(wanted.variants, wanted.why))
+    version, active = store.find(wanted.version), _active_or_none(store)
+    if version.path != active:
+        given = with_override(gate(records, active, version.path), wanted.why)
+        why = given if wanted.why else f"{why}; {given}" if given else why
+    return store.activate(version, why=why, said=Said(wanted.variants, wanted.why))
+
+
+def _active_or_none(store: EngineStore) -> Path | None:
+    """The folder of the active version; None: there is none that can be used."""
+    try:
+        active = store.active()
+    except StoreError:
+        return None
+    return None if active is None else active.path
 
 
 def differences(old: LoadedConfiguration, new: LoadedConfiguration, engines: tuple[str, str]) -> str:

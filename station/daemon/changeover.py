@@ -210,7 +210,7 @@ class Changeover:
             if pinned is not None:
                 raise ChangeRefused(f"the recipe says [engine] version = {pinned}")
             store = EngineStore(folder, check=check_engine, trust=configuration.trust, who=who)
-            activated = switched(store, wanted, who)
+            activated = switched(store, wanted, who, configuration.records_dir)
             try:
                 engines = self._exchange(configuration, OfflineReason.CHANGING_ENGINE, who)
             except BaseException as problem:

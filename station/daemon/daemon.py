@@ -29,7 +29,9 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.control import ControlError
 from station.daemon import assembly
+from station.daemon.candidate.probation import BY_STATION
 from station.daemon.candidate.shadowing import Shadowing
+from station.daemon.change_record import WantedEngine
 from station.daemon.changeover import Changeover, identity
 from station.daemon.control_server import ControlServer
 from station.daemon.late_cameras import LateCameras
@@ -152,6 +154,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         monitoring=line.monitoring,
         shadowing=line.shadowing,
     )
+    line.shadowing.probation.go_back = lambda why: changeover.activate_engine(WantedEngine(None, why), BY_STATION)
     teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
     work = configuration.work_dir
     refreshing = RefreshProcess(configuration.path, work / "refresh" / "asked", work / "teaching" / COLLECTED_FOLDER)

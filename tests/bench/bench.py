@@ -204,7 +204,7 @@ class Bench:
                 }
                 for device, (name, differs) in enumerate(self._cameras.items())
             },
-            "engine": {"path": "engine", "threads": 1},
+            "engine": {"path": "engine", "threads": 1, "probation_parts": 0},
             "plc": {} if settings.get("plc__transport") == "rtu" else {"port": self.port},
             "records": {"pass_image_share": 0.0},
         }

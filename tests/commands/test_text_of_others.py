@@ -271,6 +271,7 @@ def engine(world: World) -> None:
     world.run("engine", "show", IN_FILES)
     world.run("engine", "import", str(world.folder / IN_FILES))
     world.run("engine", "compare", IN_FILES, "1")
+    world.run("engine", "gate", IN_FILES)
     world.run("engine", "shadow", IN_FILES)
     run = ShadowRun(7, "shadow", IN_FILES, "e", "a", IN_FILES, "c", IN_FILES, offered=1)
     row = ShadowRow(7, IN_FILES, 1, 1, WALL_TIME, 0, "PASS", 0.1, "FAIL", 0.9, IN_FILES, 1.0)

@@ -22,6 +22,7 @@ from engines.store.store import EngineStore, manifest_of
 from engines.store.versions import Version, elsewhere, moved_in_words
 from station.commands.engines.compare import add_compare_parser
 from station.commands.engines.facts import as_json, facts, signer_of
+from station.commands.engines.gate import add_gate_parser, checks_of
 from station.commands.engines.plan import add_build_parser
 from station.commands.engines.shadow import add_shadow_parser
 from station.commands.engines.taking_up import add_recipe_option, take_up
@@ -38,6 +39,7 @@ from station.commands.progress import add_progress_option, end, signs_of
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.engine_check import check_engine
+from station.reports.candidate.gate import with_override
 from station.reports.shifts import calendar_of
 from station.terminal import coloured, console, say
 
@@ -103,6 +105,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_build_parser(actions)
     add_compare_parser(actions, _with_store)
     add_shadow_parser(actions, _with_store)
+    add_gate_parser(actions, _with_store)
 
 
 def _sha256(text: str) -> str:
@@ -235,8 +238,10 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
 
 
 def activate(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
-    """Verify, switch, and let the running station take it up."""
-    change = store.activate(store.find(options.version), why=options.why, said=Said(options.variants, options.why))
+    """Verify, switch, and let the running station take it up. What the gate has against it needs a reason."""
+    version = store.find(options.version)
+    why = with_override(checks_of(configuration, store, version), options.why)
+    change = store.activate(version, why=why, said=Said(options.variants, options.why))
     return take_up(options, configuration, store, change)
 
 

@@ -10,6 +10,7 @@ keeps its pictures, since only those are labelled.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from station.codes import WarningCode
 from station.configuration.load import LoadedConfiguration
 from station.daemon.candidate import shadow_memory
 from station.daemon.candidate.memory import too_little_memory
+from station.daemon.candidate.probation import INTERRUPTED, Probation, due
 from station.daemon.candidate.shadow_memory import Shadowed
 from station.line.inspection.shadow import ShadowDoor, ShadowStage
 from station.line.inspection.shadow_handle import ShadowOrder, ShadowSaid
@@ -32,6 +34,7 @@ from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Warn
 from station.records.audit import AuditEntry
 from station.records.engines.shadows import Purpose, ShadowRow, ShadowRun
+from station.records.schema import RecordingError
 from station.results import InspectionRecord, Verdict, score_of
 
 log = structlog.get_logger()
@@ -67,15 +70,14 @@ class Shadowing:
         door: ShadowDoor,
         recorder: Recorder,
         post: Callable[[Warn], None],
-        on_judged: Callable[[ShadowRun, InspectionRecord, ShadowSaid], None] | None = None,
     ) -> None:
-        """`on_judged`: hears every part, on the thread of the shadow."""
         self._file = configuration.work_dir / shadow_memory.FILE
         self._records = configuration.records_dir
         self._door = door
         self._recorder = recorder
         self._post = post
-        self._on_judged = on_judged
+        self.probation = Probation(recorder, post)
+        self.probation.ended = self._probation_ended
         self._lock = threading.RLock()
         self._wanted = shadow_memory.read(self._file)
         self._run: _Run | None = None
@@ -137,8 +139,8 @@ class Shadowing:
         """Another engine, recipe or limits are active; empty: no engine. The shadow judges beside these from now on."""
         with self._lock:
             self._beside = (configuration, dict(frame_shapes), engine_id) if engine_id else None
-            wanted = self._wanted
-            self._end_run("the active engine, recipe or limits were changed", unless=self._key())
+            self._end_run(INTERRUPTED, unless=self._key())
+            wanted = self._follow_activation(configuration, engine_id)
             if wanted is None or self._run is not None or self._beside is None:
                 return
             store = configuration.engine_store
@@ -154,6 +156,39 @@ class Shadowing:
                 self._failed_to_start(str(problem))
                 return
             self._start(shadow_memory.run_to_go_on(self._records, run) or run, version)
+
+    def _follow_activation(self, configuration: LoadedConfiguration, engine_id: str) -> Shadowed | None:
+        """What is wanted now: the engine before, while the active one is on probation; with the lock held."""
+        found = due(configuration, engine_id, self._records) if engine_id else None
+        was = self._wanted
+        if found is None or found.has_failed:
+            self.probation.forget(has_failed=found is not None)
+            if was is None or was.purpose != "probation":
+                return was
+            self._forget()
+            return None
+        try:
+            self.probation.begin(found, configuration, engine_id, self._records)
+            wanted = Shadowed(str(configuration.engine_store), found.before.name, "probation", "station")
+            if was != wanted:
+                self._end_run(f"{found.before.name} is in the shadow of {engine_id[:12]} on probation")
+                self._want(wanted)
+        except (EngineError, RecordingError, ShadowRefused, sqlite3.Error) as problem:
+            self._recorder.event("no_probation", "warning", str(problem)[:1000])
+            return was
+        return wanted
+
+    def _forget(self) -> None:
+        try:
+            self._want(None)
+        except ShadowRefused as problem:
+            log.error("the next start tries this shadow again", problem=str(problem))
+
+    def _probation_ended(self, why: str) -> None:
+        with self._lock:
+            if self._run is not None and self._run.row.purpose == "probation":
+                self._end_run(why)
+                self._forget()
 
     def _key(self) -> tuple[str, str, str]:
         """What a run is beside: it ends when this changes."""
@@ -235,8 +270,8 @@ class Shadowing:
                 said.took_ms,
             )
         )
-        if self._on_judged is not None:
-            self._on_judged(run.row, record, said)
+        if run.row.purpose == "probation":
+            self.probation.add(record, said)
         if now >= run.kept_at:
             run.kept_at = now + KEEP_EVERY_S
             self._keep(run)
@@ -255,10 +290,7 @@ class Shadowing:
         """It is off, also after a restart, until a person puts it there again."""
         version = "" if self._wanted is None else self._wanted.version
         self._problem = f"{version}: {why}"
-        try:
-            self._want(None)
-        except ShadowRefused as problem:
-            log.error("the next start tries this shadow again", problem=str(problem))
+        self._forget()
         self._post(Warn(WarningCode.SHADOW_OFF, True))
         self._recorder.event("shadow_off", "warning", self._problem[:1000])
         self._recorder.audit(AuditEntry("station", "shadow", version, "", "refused", why[:500]))
@@ -275,6 +307,10 @@ class Shadowing:
     @property
     def status(self) -> dict[str, Any]:
         """The shadow of now, for `station status` and pages."""
+        return {**self._state, "probation": self.probation.status}
+
+    @property
+    def _state(self) -> dict[str, Any]:
         run, wanted = self._run, self._wanted
         if run is None:
             state = "failed" if self._problem else "off" if wanted is None else "waits"

@@ -213,9 +213,8 @@ class Recorder:
         self._offer(PartToStore(Admitted(record), is_recovered=True))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
-        """Takes an event. A missed trigger is one event of kind `missed`. Any thread.
-
-        Of a kind that never stops some are left out, and counted in an event of their own; never missed triggers.
+        """Takes an event; a missed trigger is one of kind `missed`. Any thread. Of a kind that never stops some are
+        left out, and counted in an event of their own; never missed triggers.
         """
         if kind == MISSED or self._repeats.keeps(kind):
             self._offer(self._event(kind, level, detail, wall_time))

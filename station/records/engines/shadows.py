@@ -135,6 +135,32 @@ def last_run_of(connection: sqlite3.Connection, engine_id: str) -> ShadowRun | N
     return None if row is None else ShadowRun(*row)
 
 
+def runs_of(connection: sqlite3.Connection, active_engine_id: str, since_s: float) -> list[ShadowRun]:
+    """The probation runs of an active engine since its activation, seconds since the epoch; oldest first."""
+    if not has_shadows(connection):
+        return []
+    query = (
+        f"SELECT {', '.join(_RUN)} FROM shadow_runs WHERE purpose = 'probation' AND active_engine_id = ? AND run >= ? "
+        "ORDER BY run"
+    )
+    return [ShadowRun(*row) for row in connection.execute(query, (active_engine_id, int(since_s * 1000)))]
+
+
+def probation_sums(connection: sqlite3.Connection, active_engine_id: str, since_s: float) -> tuple[int, int, int, int]:
+    """Of all these runs: parts of production that both have judged; rejected by the active one, by the one before, by
+    both.
+    """
+    parts = rejected = rejected_before = by_both = 0
+    for run in runs_of(connection, active_engine_id, since_s):
+        for (active, shadow), count in pairs(connection, run.run).items():
+            if shadow != "ERROR":
+                parts += count
+                rejected += count * (active == "FAIL")
+                rejected_before += count * (shadow == "FAIL")
+                by_both += count * (active == shadow == "FAIL")
+    return parts, rejected, rejected_before, by_both
+
+
 def pairs(connection: sqlite3.Connection, run: int) -> dict[tuple[str, str], int]:
     """How many parts of production had (verdict of the active engine, verdict of the shadow) in this run."""
     query = (

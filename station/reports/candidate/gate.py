@@ -1,0 +1,205 @@
+"""The gate before an activation: what is known of a candidate beside the active engine, as one list.
+
+Each line is green, red, or not known and then says what makes it known. Red does not forbid: a person who activates all
+the same says why, and that reason stands in the history and in the audit log as an override. What is not known
+stands there, too.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engines.bundle.detection import CONTRASTS, Detection
+from engines.bundle.manifest import Manifest
+from engines.bundle.reading import read_manifest
+from engines.errors import EngineError, StoreError
+from station.labels.schema import LabelError, labels_beside
+from station.records import challenges
+from station.records.engines.shadows import ShadowRun, last_challenge, of_challenge, runs
+from station.records.schema import RecordingError, open_reader
+from station.reports.candidate.in_words import summary
+from station.reports.candidate.shadowed import Shadowed, part_labels, shadowed
+from station.results import Verdict
+
+Light = Literal["green", "red", "not known"]
+LARGER = 1.1
+"""A smallest size that is found may be larger by this factor: the curves of two engines are drawn by chance."""
+_COMPARISON = Path("refresh") / "comparison.json"
+_MAX_BYTES = 64 * 1024 * 1024
+_MOST_RUNS = 200
+
+
+class GateRed(StoreError):
+    """A candidate that fails a check is to be activated, and nobody has said why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the gate."""
+
+    name: str
+    light: Light
+    why: str
+
+
+def gate(records: Path, active: Path | None, candidate: Path) -> list[Check]:
+    """All checks of the engine in the folder `candidate`. `records`: the folder. What cannot be read is not known.
+
+    Raises EngineError: the candidate itself cannot be read.
+    """
+    manifest = read_manifest(candidate)
+    before = _manifest_or_none(active)
+    found, masters = _shadow(records, manifest, before)
+    return [
+        _graphs(manifest, found),
+        _gallery(candidate, before),
+        *_of_shadow(found),
+        masters,
+        _detection(manifest.detection, None if before is None else before.detection),
+    ]
+
+
+def with_override(checks: Sequence[Check], why: str) -> str:
+    """The reason for the history and the audit log, with what is overridden. Raises GateRed: it is red without one."""
+    red = [check for check in checks if check.light == "red"]
+    unknown = [check.name for check in checks if check.light == "not known"]
+    if red and not why.strip():
+        said = "; ".join(f"{check.name}: {check.why}" for check in red)
+        raise GateRed(f"the gate is red ({said}); to use it all the same say why: station engine activate --why TEXT")
+    added = []
+    if red:
+        added.append(f"override of the gate: {', '.join(check.name for check in red)}")
+    if unknown:
+        added.append(f"not known: {', '.join(unknown)}")
+    return "; ".join([text for text in (why.strip(), *added) if text])
+
+
+def _manifest_or_none(engine: Path | None) -> Manifest | None:
+    try:
+        return None if engine is None else read_manifest(engine)
+    except EngineError:
+        return None
+
+
+def _graphs(manifest: Manifest, found: Shadowed | None) -> Check:
+    bad = [f"{name}: {entry.parity.summary()}" for name, entry in manifest.variants.items() if not entry.parity.passed]
+    if bad:
+        return Check("golden images and parity", "red", "; ".join(bad))
+    if found is not None and found.seen:
+        return Check("golden images and parity", "green", "the golden images agreed when it was loaded into the shadow")
+    why = "its golden images are checked before it is used: station engine verify"
+    return Check("golden images and parity", "not known", why)
+
+
+def _gallery(candidate: Path, before: Manifest | None) -> Check:
+    name = "labelled gallery"
+    try:
+        data = (candidate / _COMPARISON).read_bytes()[:_MAX_BYTES]
+        compared: Mapping[str, Any] = json.loads(data)
+        new, old = compared["candidate"], compared["active"]
+        if old is None or before is None or old["engine_id"] != before.engine_id:
+            return Check(name, "not known", "it was compared with another engine: station engine compare")
+        worse = [
+            f"{said}: {new[key]} instead of {old[key]}"
+            for key, said in (("defective_passed", "labelled defects that pass"),
+                              ("labelled_good_failed", "labelled good parts rejected"))
+            if int(new[key]) > int(old[key])
+        ]  # fmt: skip
+        seen = f"{new['labelled_good']} labelled good and {new['defective']} defective parts"
+        if worse:
+            return Check(name, "red", f"{'; '.join(worse)} ({seen})")
+        if not new["labelled_good"] or not new["defective"]:
+            return Check(name, "not known", f"too few labels: {seen}")
+    except FileNotFoundError:
+        return Check(name, "not known", "it is not of a refresh: station engine compare")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Check(name, "not known", "its comparison cannot be read: station engine compare")
+    return Check(name, "green", f"no label is judged worse ({seen})")
+
+
+def _shadow(records: Path, manifest: Manifest, before: Manifest | None) -> tuple[Shadowed | None, Check]:
+    """The newest run of the candidate beside the active engine, and the master parts that it has seen."""
+    name = "master parts"
+    unseen = Check(name, "not known", "no challenge test was run while it was in the shadow: station challenge start")
+    try:
+        with closing(open_reader(records)) as connection:
+            run = next((one for one in runs(connection, _MOST_RUNS) if _is_of(one, manifest, before)), None)
+            if run is None:
+                return None, unseen
+            found = shadowed(connection, part_labels(labels_beside(records)), run)
+            return found, _masters(connection, run) or unseen
+    except (RecordingError, LabelError, sqlite3.Error, ValueError, KeyError) as problem:
+        return None, Check(name, "not known", f"the records cannot be read: {problem}")
+
+
+def _is_of(run: ShadowRun, manifest: Manifest, before: Manifest | None) -> bool:
+    beside = before is None or run.active_engine_id == before.engine_id
+    return run.purpose == "shadow" and run.engine_id == manifest.engine_id and beside
+
+
+def _of_shadow(found: Shadowed | None) -> list[Check]:
+    names = ("false rejects", "escapes")
+    if found is None:
+        why = "it was not in the shadow of the active engine: station engine shadow"
+        return [Check(f"shadow: {name}", "not known", why) for name in names]
+    checks = []
+    for name, direction in zip(names, (found.false_rejects, found.escapes), strict=True):
+        lights: Mapping[str, Light] = {"worse": "red", "better": "green", "not worse": "green", "": "not known"}
+        words = {
+            "worse": "more than the active engine",
+            "better": "fewer",
+            "not worse": "no more",
+            "": "not enough seen",
+        }
+        label = f"; label {found.to_label} parts that differ" if not direction.finding and found.to_label else ""
+        light = lights[direction.finding]
+        checks.append(Check(f"shadow: {name}", light, f"{words[direction.finding]} ({summary(found)}){label}"))
+    return checks
+
+
+def _masters(connection: sqlite3.Connection, run: ShadowRun) -> Check | None:
+    """None: it has seen none."""
+    number = last_challenge(connection, run.run)
+    test = next((one for one, _ in challenges.runs(connection, _MOST_RUNS) if one.number == number), None)
+    if not number or test is None:
+        return None
+    expected = {part.name: part.expected for part in test.parts}
+    parts = {step.acquisition_id: step.part for step in test.steps}
+    wrong, seen = [], 0
+    for row in of_challenge(connection, run.run, number):
+        name = parts.get(row.acquisition_id)
+        if name is None or name not in expected:
+            continue
+        seen += 1
+        if (row.verdict == Verdict.PASS.name) != (expected[name] is Verdict.PASS):
+            wrong.append(f"{name} is {row.verdict}, {expected[name].name} expected")
+    if wrong:
+        return Check("master parts", "red", "; ".join(wrong))
+    if seen < len(test.parts):
+        return Check("master parts", "not known", f"it has seen {seen} of {len(test.parts)} master parts")
+    return Check("master parts", "green", f"all {seen} master parts of test {number} are judged rightly")
+
+
+def _detection(candidate: Detection | None, active: Detection | None) -> Check:
+    name = "detection curve"
+    if candidate is None:
+        return Check(name, "not known", "it was not measured of this version: teach again")
+    if active is None:
+        return Check(name, "not known", "it was not measured of the active engine: nothing to compare with")
+    worse = []
+    for contrast in CONTRASTS:
+        old = {each.kind: each.review.from_px for each in active.of(contrast)}
+        for each in candidate.of(contrast):
+            before, now = old.get(each.kind), each.review.from_px
+            if before is not None and (now is None or now > LARGER * before):
+                found = "not found any more" if now is None else f"from {candidate.shown(now)}"
+                worse.append(f"{contrast} {each.kind}: {found} instead of from {active.shown(before)}")
+    if worse:
+        return Check(name, "red", "; ".join(worse))
+    return Check(name, "green", "finds every kind of defect from no larger a size on")
