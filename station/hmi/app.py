@@ -52,7 +52,7 @@ from station.hmi.pages import (
     what_if,
     zones,
 )
-from station.hmi.pages.maintenance import challenge, comparing, engines, health, teaching
+from station.hmi.pages.maintenance import challenge, comparing, engines, health, shadow, teaching
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
@@ -85,6 +85,7 @@ PAGES: tuple[ModuleType, ...] = (
     challenge,
     engines,
     comparing,
+    shadow,
     teaching,
     account,
     users,

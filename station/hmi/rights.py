@@ -137,6 +137,8 @@ ROUTES: Mapping[str, Right] = {
     "maintenance-verify": Right.ENGINES_CHECK,
     "maintenance-activate": Right.ENGINES_ACTIVATE,
     "maintenance-rollback": Right.ENGINES_ACTIVATE,
+    "maintenance-shadow": Right.MAINTAIN,
+    "maintenance-shadow-off": Right.MAINTAIN,
     "maintenance-teach": Right.MAINTAIN,
     "maintenance-teach-start": Right.MAINTAIN,
     "maintenance-collect": Right.MAINTAIN,

@@ -11,6 +11,7 @@ from babel.messages.pofile import read_po
 from engines.store.history import Action
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
+from station.hmi.engines import beside
 from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
 from station.hmi.report_words import PHRASES
@@ -19,10 +20,15 @@ from station.jobs.refresh_selection import Group
 from station.line.acquisition.messages import CameraState
 from station.records.challenge_runs import Outcome, RunVerdict
 from station.reports import nearest_good
+from station.reports.candidate.in_words import FINDINGS
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
 METHODS = [("**.py", "python"), ("**.html", "jinja2.ext.babel_extract")]
+GATE = (
+    "golden images and parity", "labelled gallery", "shadow: false rejects", "shadow: escapes", "master parts",
+    "detection curve",
+)  # fmt: skip
 OF_VALUES = {
     *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE, *SETUP_TABS)), "PASS", "FAIL", "REVIEW", "ERROR", "good",
     "defective",
@@ -39,6 +45,7 @@ OF_VALUES = {
     *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
     *(run.value for run in RunVerdict), *PHRASES,
     *nearest_good.REASONS,
+    *GATE, "green", "red", *FINDINGS.values(), *(title for _, title in beside.LINES),
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

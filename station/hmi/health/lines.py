@@ -35,6 +35,7 @@ def lines_of(seen: Look, settings: Configuration, words: Words) -> list[Line]:
         *_cameras(seen, words),
         *_plc(seen, settings, words),
         *_engine(seen, words),
+        *_shadow(seen, words),
         *_drift(seen, words),
         *_queue(seen, settings, words),
         *_latency(seen, settings, words),
@@ -114,6 +115,31 @@ def _engine(seen: Look, words: Words) -> Iterator[Line]:
         yield Line(words.gettext("Plan"), f"{plan.get('step')} {plan.get('done')}/{plan.get('total')}", "act")
     elif plan.get("phase") == "failed":
         yield Line(words.gettext("Plan"), str(plan.get("detail")), "bad")
+
+
+def _shadow(seen: Look, words: Words) -> Iterator[Line]:
+    """Only where there is one."""
+    state: Mapping[str, Any] = (seen.status or {}).get("shadow") or {}
+    name = words.gettext("Shadow")
+    if state.get("state") == "failed":
+        todo = words.gettext("the line is not affected; put it back on the page of the engine")
+        yield Line(name, str(state.get("problem", "")), "act", todo)
+    elif state.get("state") in ("runs", "loads"):
+        share = state.get("seen_share")
+        seen_share = (
+            "" if share is None else words.gettext("; sees %(share)s %% of the parts") % {"share": f"{100 * share:.0f}"}
+        )
+        yield Line(name, f"{state.get('version')}{seen_share}", "good")
+    probation: Mapping[str, Any] | None = state.get("probation")
+    if probation:
+        done = words.gettext("%(parts)s of %(of)s parts; rejected %(rejected)s, by the engine before %(before)s") % {
+            "parts": probation["parts"],
+            "of": probation["of"],
+            "rejected": probation["rejected"],
+            "before": probation["rejected_before"],
+        }
+        failed = str(probation["finding"]).startswith("failed")
+        yield Line(words.gettext("Probation of the engine"), done, "act" if failed else "good")
 
 
 def _drift(seen: Look, words: Words) -> Iterator[Line]:

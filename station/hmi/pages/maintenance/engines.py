@@ -19,6 +19,7 @@ from engines.store.signed import signer_of_engine
 from station.configuration.load import LoadedConfiguration
 from station.control import ControlError
 from station.hmi.engines import compared, dossier
+from station.hmi.engines.beside import beside, shadow_of
 from station.hmi.engines.curves import drawn
 from station.hmi.engines.under_way import collecting_of, refresh_of
 from station.hmi.engines.versions import Row, Store, asks_for_variants, facts_of, needs_reason, open_question, store_at
@@ -60,6 +61,7 @@ def overview(request: Request, *, status: int = 200, problem: str = "") -> Respo
         events=[] if store is None else store.events[:HISTORY_SHOWN],
         at=lambda text: at(request, text),
         used=str((heard or {}).get("engine_id", "")),
+        shadow=shadow_of(heard),
         work=under_way(request),
         may=may_of(request),
         **tabs_of(request),
@@ -102,6 +104,8 @@ def engine(request: Request, *, status: int = 200, problem: str = "") -> Respons
         most=compared.MOST_SHOWN,
         signer=_signer(active_of(site_of(request)), row),
         work=site_of(request).works.of("verify"),
+        beside=beside(site_of(request).records, store, row),
+        shadow=shadow_of(site_of(request).line.now().status),
         at=lambda text: at(request, text),
         may=may_of(request),
         asked=getattr(request.state, "form", {}),
