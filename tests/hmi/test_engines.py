@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from station.access.people import ON_BEHALF
 from station.hmi.engines.versions import store_at
+from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
+from station.records.schema import open_writer
 from tests.bench.engine_store import COMPARISON, serving_with_store
 from tests.bench.pages import Client, Pages
 from tests.bench.slow_work import slow_work
@@ -184,3 +187,48 @@ def test_a_plain_folder_has_no_versions(tmp_path_factory: pytest.TempPathFactory
         assert client.get("/engines/0001-x").status == 404
         assert "A candidate needs an engine store" in client.get("/teach").text
         assert client.get("/compare").status == 200
+
+
+def test_a_candidate_shows_its_gate_and_what_it_said_in_the_shadow(
+    client: Client, pages: Pages, daemon: Daemon, names: list[str]
+) -> None:
+    store = store_at(pages.site.station.engine_store or pages.folder)
+    ids = {row.name: row.manifest.engine_id for row in store.rows if row.manifest is not None}
+    run = ShadowRun(
+        5, "shadow", names[1], ids[names[1]], ids[names[0]], "r", "c", "<b>anna</b>", offered=40, dropped=10
+    )
+    with closing(open_writer(pages.site.records / "records.db")) as records:
+        rows = [ShadowRow(5, "s1", n, 1000 + n, 1.0, 0, "PASS", 0.2, "FAIL", 0.7, "", 1.0) for n in (4, 8)]
+        for statement in (upsert_run(run), *map(insert_shadow, rows)):
+            records.execute(statement.sql, statement.values)
+    path = f"/engines/{names[1]}"
+    text = client.get(path).text
+    for words in (
+        "golden images and parity",
+        "It has seen 75.0 % of the parts",
+        "Parts that they judge differently: 2",
+    ):
+        assert words in text, words
+    assert "not enough was seen" in text
+    assert 'href="/parts/s1/8"' in text
+    assert "In the shadow" not in client.get(f"/engines/{names[0]}").text, "the active one has no gate"
+    assert send(client, f"{path}/shadow") == (303, path)
+    assert daemon.asked[-1]["version"] == names[1]
+    daemon.status["shadow"] = {"state": "runs", "version": names[1], "purpose": "shadow", "probation": None}
+    wait_for(lambda: "Take it out of the shadow" in client.get(path).text, "the page to hear of it")
+    assert f"{names[1]} is in the shadow of the active engine" in client.get("/engines").text
+    assert send(client, f"{path}/shadow/off") == (303, path)
+    assert "version" not in daemon.asked[-1]
+    daemon.refusal = "two engines do not fit into memory"
+    assert send(client, f"{path}/shadow") == (409, "two engines do not fit into memory")
+    assert client.get(path).status == 200
+    assert pages.client("quality").post(f"{path}/shadow", {}).status in (400, 403)
+
+
+def test_a_probation_stands_on_the_page_of_the_engines(client: Client, daemon: Daemon, names: list[str]) -> None:
+    probation = {"before": names[1], "parts": 1204, "of": 5000, "rejected": 31, "rejected_before": 2,
+                 "agreed_share": 0.02, "finding": "failed: it rejects more than the one before"}  # fmt: skip
+    daemon.status["shadow"] = {"state": "off", "version": "", "problem": "", "probation": probation}
+    wait_for(lambda: "On probation: 1,204 of 5,000 parts" in client.get("/engines").text, "the page to hear of it")
+    assert "Rejected: 31, by the one before 2; agreed are 2.0 %." in client.get("/engines").text
+    assert "1204 of 5000 parts; rejected 31, by the engine before 2" in client.get("/health").text
