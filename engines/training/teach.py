@@ -32,6 +32,7 @@ from engines.training.dossier.pictures import PICTURE_PX
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import pictured
 from engines.training.dossier.write import write_dossier
+from engines.training.expected import expected
 from engines.training.fitting.crossfit import folds_for
 from engines.training.fitting.train import shown_maps
 from engines.training.images.dataset import Dataset, open_dataset
@@ -109,6 +110,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
     learning, kinds = _with_known(found, located, options)
     detector = DETECTORS[options.detector](spec, options.backbone)
     detector.eval()
+    on_step(expected(detector, located, options.defect_trials).in_words(), 1, 1)
     with tempfile.TemporaryDirectory(prefix="station-teach-") as temporary:
         cache = options.cache or Path(temporary)
         features = cached_features(

@@ -200,7 +200,8 @@ def test_much_dirt_does_not_go_unnoticed(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "images" / f"{seed}.png"), image)
     steps: list[str] = []
     _, summary = teach(tmp_path / "images", tmp_path / "engine", QUICK, lambda step, *_: steps.append(step))
-    assert list(dict.fromkeys(steps)) == ["images", "locate", "features", "refine", "train", "export"]
+    said = [step for step in dict.fromkeys(steps) if not step.startswith("expected: ")]
+    assert said == ["images", "locate", "features", "refine", "train", "pictures", "export"]
     assert any("do not look like the others" in warning for warning in summary.warnings)
     assert summary.dirt_share > 0.2
 
