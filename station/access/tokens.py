@@ -13,8 +13,8 @@ from pathlib import Path
 from station.access import audit_chain, passwords
 from station.access.accounts_schema import AccountError, change, opened
 
-TOKEN_RIGHTS = ("read", "label")
-"""`read`: everything that the API shows. `label`: also say what a part was."""
+TOKEN_RIGHTS = ("read", "label", "audit")
+"""`read`: what the API shows, but the audit trail. `label`: say what a part was. `audit`: who changed what."""
 LONGEST_DAYS = 730
 USED_EVERY_S = 60.0
 """A token that is used is written down this often, not at every request."""
@@ -51,7 +51,7 @@ class Tokens:
         if not (name and len(name) <= MAX_NAME and name.isprintable() and name == name.strip()):
             raise AccountError(f"name {name!r:.60}: 1 to {MAX_NAME} letters without spaces at its ends")
         if not rights or any(right not in TOKEN_RIGHTS for right in rights):
-            raise AccountError(f"rights: one or both of {', '.join(TOKEN_RIGHTS)}")
+            raise AccountError(f"rights: one or more of {', '.join(TOKEN_RIGHTS)}")
         if not 1 <= days <= LONGEST_DAYS:
             raise AccountError(f"days: 1 to {LONGEST_DAYS}")
         secret, now = _PREFIX + secrets.token_urlsafe(32), self._now()

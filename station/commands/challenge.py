@@ -14,10 +14,10 @@ from station.commands.options import add_config_option, add_json_option, ask, pr
 from station.commands.records.selecting import place_of
 from station.configuration.load import ConfigurationError
 from station.control import ControlError
-from station.records.challenge_runs import Run, RunVerdict
+from station.records.challenge_runs import RunVerdict
 from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader
-from station.reports.shifts import Calendar
+from station.reports.as_data import run_as_data
 from station.terminal import coloured, console, joined
 
 EXIT_NOT_PASSED = 1
@@ -86,7 +86,7 @@ def history(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         found = runs(connection, options.newest)
     if options.json:
-        print_json([_as_json(run, recipe, calendar) for run, recipe in found])
+        print_json([run_as_data(run, recipe, calendar) for run, recipe in found])
         return 0
     table = Table("test", "when", "recipe", "by", "verdict", "parts", "reset", title="challenge tests, newest last")
     for run, recipe in found:
@@ -112,29 +112,3 @@ def _show(options: argparse.Namespace) -> int:
         none = "no challenge test is configured, or none was ever made"
         console().print(none if challenge["state"] == "none" else challenge_text(challenge))
     return 0 if challenge["state"] in ("none", "passed") or options.action == "start" else EXIT_NOT_PASSED
-
-
-def _as_json(run: Run, recipe: str, calendar: Calendar) -> dict[str, Any]:
-    return {
-        "test": run.number,
-        "recipe": recipe,
-        "started_by": run.started_by,
-        "start": calendar.iso(run.start_s),
-        "end": None if run.end_s is None else calendar.iso(run.end_s),
-        "verdict": run.verdict.value,
-        "detail": run.detail,
-        "escape": run.escape,
-        "steps": [
-            {
-                "part": step.part,
-                "acquisition_id": step.acquisition_id,
-                "verdict": step.verdict.name,
-                "reason": step.reason.name,
-                "outcome": step.outcome.value,
-            }
-            for step in run.steps
-        ],
-        "reset_by": run.reset_by,
-        "reset": None if run.reset_s is None else calendar.iso(run.reset_s),
-        "reset_why": run.reset_why,
-    }

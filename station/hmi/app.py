@@ -104,7 +104,7 @@ FORESEEN = (
     OSError,
 )
 """What a person can set right; the message says what."""
-API_BASE = ("/api/", "/metrics", "/healthz")
+API_BASE = ("/api/", "/metrics", "/healthz", "/readyz")
 """Addresses of programs: their errors are no pages."""
 FOLLOW_S, BEHIND_S = 60.0, 0.2
 """Between two looks for what is new to the rollups; of records that are new to them every look is a second long."""
@@ -197,13 +197,18 @@ def _refused(request: Request, problem: Exception) -> Response:
         413: words.gettext("That is more than a page takes."),
     }
     if request.url.path.startswith(API_BASE):
-        return _problem(problem.status_code, str(problem.detail))
+        headers = dict(problem.headers or {})
+        if problem.status_code == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return _problem(problem.status_code, str(problem.detail), headers)
     if problem.status_code == 401 and request.method == "GET":
         wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{request.app.url_path_for('login')}?{urlencode({'next': wanted})}", 303)
     sentence = sentences.get(problem.status_code, words.gettext("This request cannot be answered."))
     detail = "" if problem.detail == _phrase(problem.status_code) else str(problem.detail)
-    return _error_page(request, problem.status_code, sentence, detail)
+    shown = _error_page(request, problem.status_code, sentence, detail)
+    shown.headers.update(problem.headers or {})
+    return shown
 
 
 def _trouble(request: Request, problem: Exception) -> Response:
@@ -231,10 +236,10 @@ def _failed(request: Request, problem: Exception) -> Response:
     )
 
 
-def _problem(status: int, detail: str) -> Response:
-    """An error for a program, RFC 9457."""
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error for a program, RFC 9457. `headers`: those that the status needs (405: which methods are allowed)."""
     body = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": detail}
-    return JSONResponse(body, status, media_type="application/problem+json")
+    return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
 
 
 def _error_page(request: Request, status: int, sentence: str, detail: str) -> HTMLResponse:

@@ -17,18 +17,20 @@ from station.codes import ReasonCode
 from station.hmi.rights import Person
 from station.hmi.site import Site
 from station.labels.classes import DefectClass, classes
+from station.labels.dispositions import Disposition, dispositions_after
 from station.labels.labels import WORDS, Label, decide, read_labels, whole_labels, withdraw
 from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
 from station.labels.writing import Reviewer
+from station.records.audit import AuditRow, audit_after
 from station.records.challenge_runs import Run
-from station.records.challenges import runs
-from station.records.events import EventRow
+from station.records.challenges import runs, runs_after
+from station.records.events import EventRow, events_after
 from station.records.parts import PartRow, newest_id, parts
 from station.records.rollups.counting import spans_of
 from station.records.rollups.keeping import known
-from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of
+from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of, recorded_after
 from station.reports import evidence
 from station.reports.counts import By, Counts, count
 from station.reports.shifts import Calendar, TimeError
@@ -82,6 +84,7 @@ def selection_of(asked: QueryParams, calendar: Calendar, now: float) -> Selectio
         recipe=asked.get("recipe") or None,
         reason=_reason(asked.get("reason", "")),
         part_id=_number(asked.get("part", ""), "part"),
+        engine=asked.get("engine") or None,
     )
 
 
@@ -118,6 +121,42 @@ def newest_many(site: Site, selection: Selection, limit: int) -> list[tuple[Part
         if before is None:
             break
     return found
+
+
+def recorded(
+    site: Site, selection: Selection, after: int, limit: int
+) -> tuple[list[tuple[int, PartRow]], list[Label | None]]:
+    """The next parts as they were recorded, and what people say of each. Raises RecordingError, LabelError."""
+    with site.reading() as connection:
+        rows = recorded_after(connection, selection, after, limit)
+    return rows, whole_labels(site.labels, [row for _, row in rows])
+
+
+def events_of(site: Site, after: int | None, limit: int) -> list[tuple[int, EventRow]]:
+    """Raises RecordingError."""
+    with site.reading() as connection:
+        return events_after(connection, after, limit)
+
+
+def changes_of(site: Site, after: int | None, limit: int) -> list[tuple[int, AuditRow]]:
+    """Of recipe, engine, configuration. Raises RecordingError."""
+    with site.reading() as connection:
+        return audit_after(connection, after, limit)
+
+
+def runs_of(site: Site, after: int | None, limit: int) -> list[tuple[Run, str]]:
+    """Challenge tests. Raises RecordingError."""
+    with site.reading() as connection:
+        return runs_after(connection, after, limit)
+
+
+def dispositions_of(site: Site, since: float, after: int, limit: int, now: float) -> list[tuple[int, Disposition]]:
+    """What happens to the parts that waited for people. Raises LabelError."""
+    connection = labels_reader(site.labels)
+    if connection is None:
+        return []
+    with closing(connection):
+        return dispositions_after(connection, since, after, limit, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Right(Enum):
     API_READ = "a token that may read"
     """Of programs; no role has it."""
     API_LABEL = "a token that may label"
+    API_AUDIT = "a token that may read the audit trail"
     USERS = "users"
     AUDIT = "read the audit trail"
 
@@ -115,6 +116,23 @@ ROUTES: Mapping[str, Right] = {
     "api-part": Right.API_READ,
     "api-image": Right.API_READ,
     "api-label": Right.API_LABEL,
+    "api-audit": Right.API_AUDIT,
+    **dict.fromkeys(
+        (
+            "api-part-by-id",
+            "api-map",
+            "api-trace",
+            "api-evidence",
+            "api-dispositions",
+            "api-shifts",
+            "api-events",
+            "api-challenges",
+            "api-recipes",
+            "api-cameras",
+            "api-report-file",
+        ),
+        Right.API_READ,
+    ),
     "api-counts": Right.API_READ,
     "api-engines": Right.API_READ,
     "api-reports": Right.API_READ,
@@ -122,6 +140,7 @@ ROUTES: Mapping[str, Right] = {
     "api-metrics": Right.API_READ,
     "api-openapi": Right.EVERYBODY,
     "api-healthz": Right.EVERYBODY,
+    "api-readyz": Right.EVERYBODY,
     "maintenance": Right.OPERATE,
     "maintenance-health": Right.ENGINES_LOOK,
     "maintenance-challenge": Right.OPERATE,
@@ -182,7 +201,11 @@ ROUTES: Mapping[str, Right] = {
 }
 """By the name of the route."""
 
-OF_PROGRAMS: Mapping[Right, str] = {Right.API_READ: "read", Right.API_LABEL: "label"}
+OF_PROGRAMS: Mapping[Right, str] = {
+    Right.API_READ: "read",
+    Right.API_LABEL: "label",
+    Right.API_AUDIT: "audit",
+}
 """Opened by a token with this right, never by the login of a page."""
 
 STEP_UP = frozenset({Right.USERS, Right.ENGINES_ACTIVATE, Right.SETUP})

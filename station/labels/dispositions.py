@@ -28,7 +28,7 @@ class Disposition:
         return {"good": "PASS", "defective": "FAIL", "timed out": "FAIL", "open": None}[self.treatment]
 
 
-_QUERY = """SELECT i.session, i.acquisition_id, i.part_id, i.due_at, CASE
+_WHAT = """SELECT i.id, i.session, i.acquisition_id, i.part_id, i.due_at, CASE
         WHEN l.label IS NOT NULL AND (
             SELECT MIN(at) FROM decisions AS d
             WHERE d.session = i.session AND d.acquisition_id = i.acquisition_id) <= i.due_at THEN l.label
@@ -36,10 +36,22 @@ _QUERY = """SELECT i.session, i.acquisition_id, i.part_id, i.due_at, CASE
         ELSE 'open' END
     FROM items AS i LEFT JOIN labels AS l
         ON l.session = i.session AND l.acquisition_id = i.acquisition_id AND l.camera IS NULL
-    WHERE i.due_at IS NOT NULL AND i.wall_time >= :since AND i.wall_time < :until ORDER BY i.wall_time, i.id"""
+    WHERE i.due_at IS NOT NULL AND i.wall_time >= :since"""
 
 
 def dispositions(connection: sqlite3.Connection, since: float, until: float, now: float) -> list[Disposition]:
     """Of the parts that waited for people and were triggered in this time, in that order."""
-    rows = connection.execute(_QUERY, {"since": since, "until": until, "now": now})
-    return [Disposition(*row) for row in rows]
+    query = f"{_WHAT} AND i.wall_time < :until ORDER BY i.wall_time, i.id"
+    rows = connection.execute(query, {"since": since, "until": until, "now": now})
+    return [Disposition(*row[1:]) for row in rows]
+
+
+def dispositions_after(
+    connection: sqlite3.Connection, since: float, after: int, limit: int, now: float
+) -> list[tuple[int, Disposition]]:
+    """Of the parts triggered since then, in the order in which they came into the queue, behind the item `after`; each
+    with its item. One that waits now may be decided later: ask again.
+    """
+    query = f"{_WHAT} AND i.id > :after ORDER BY i.id LIMIT :limit"
+    rows = connection.execute(query, {"since": since, "after": after, "limit": limit, "now": now})
+    return [(row[0], Disposition(*row[1:])) for row in rows]

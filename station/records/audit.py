@@ -82,3 +82,11 @@ def audit_between(connection: sqlite3.Connection, since: float, until: float) ->
     columns = ", ".join(field.name for field in fields(AuditRow))
     query = f"SELECT {columns} FROM audit WHERE wall_time BETWEEN ? AND ? ORDER BY id"
     return [AuditRow(*row) for row in connection.execute(query, (since, until))]
+
+
+def audit_after(connection: sqlite3.Connection, after: int | None, limit: int) -> list[tuple[int, AuditRow]]:
+    """The entries behind a row id, oldest first, with their row ids; None: the newest."""
+    columns = ", ".join(field.name for field in fields(AuditRow))
+    where, order = ("", "DESC") if after is None else (f"WHERE id > {after:d}", "ASC")
+    query = f"SELECT id, {columns} FROM audit {where} ORDER BY id {order} LIMIT ?"
+    return sorted(((row[0], AuditRow(*row[1:])) for row in connection.execute(query, (limit,))), key=lambda one: one[0])

@@ -107,6 +107,14 @@ def runs(connection: sqlite3.Connection, newest: int) -> list[tuple[Run, str]]:
     return [(_run(row), str(row["recipe"])) for row in reversed(rows)]
 
 
+def runs_after(connection: sqlite3.Connection, after: int | None, limit: int) -> list[tuple[Run, str]]:
+    """The runs behind a number with the recipe of their time, oldest first; None: the newest."""
+    if after is None:
+        return runs(connection, limit)
+    rows = connection.execute("SELECT * FROM challenges WHERE run > ? ORDER BY run LIMIT ?", (after, limit))
+    return [(_run(row), str(row["recipe"])) for row in rows]
+
+
 def _run(row: sqlite3.Row) -> Run:
     parts = tuple(
         MasterPart(

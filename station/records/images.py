@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -22,6 +24,7 @@ _FAST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRI
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):
     _FAST_PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
@@ -72,12 +75,36 @@ def encode_map(anomaly_map: NDArray[np.float32]) -> tuple[memoryview, MapScale]:
     return encode_png(np.clip(grey, 0, 255).astype(np.uint8)), MapScale(low, high)
 
 
-def read_map(path: Path, scale: MapScale) -> NDArray[np.float32]:
+def decode_map(content: bytes, scale: MapScale) -> NDArray[np.float32]:
     """A stored anomaly map, exact to half of a 255th of its range. Raises ImageError."""
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
     if grey is None:
-        raise ImageError(f'"{path}" is not a readable image')
+        raise ImageError("the file is not a readable image")
     return np.asarray(scale.low + grey * ((scale.high - scale.low) / 255.0), np.float32)
+
+
+def read_below(folder: Path, path: str) -> bytes:
+    """A plain file below a folder, as a row of the records names it; no link below the folder is followed, so nothing
+    that somebody puts there leads out of it.
+
+    Raises OSError: it is not there, or it is no plain file.
+    """
+    parts = PurePosixPath(path).parts
+    if not parts or "\0" in path or path.startswith("/") or ".." in parts:
+        raise FileNotFoundError(errno.ENOENT, "no file of the records", path)
+    place = os.open(folder, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
+            os.close(place)
+            place = inner
+        file = os.open(parts[-1], os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+    finally:
+        os.close(place)
+    with os.fdopen(file, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise FileNotFoundError(errno.ENOENT, "no plain file", path)
+        return opened.read()
 
 
 def encode_png(pixels: Pixels) -> memoryview:

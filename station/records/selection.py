@@ -69,6 +69,8 @@ class Selection:
     """The PLC's."""
     batch: int | None = None
     """Number of a batch."""
+    engine: str | None = None
+    """The begin of the engine's id."""
 
 
 def newest_of(connection: sqlite3.Connection, selection: Selection, newest: int) -> list[PartRow]:
@@ -90,6 +92,16 @@ def page_of(
     if spans is None:
         return _beyond(connection, selection, before or NEWEST, limit, newer=False)
     return _within(connection, selection, before or NEWEST, limit, spans, newer=False)
+
+
+def recorded_after(
+    connection: sqlite3.Connection, selection: Selection, after: int, limit: int
+) -> list[tuple[int, PartRow]]:
+    """The next parts of the selection in the order in which they were recorded, behind the row id `after`."""
+    where, values = conditions_of(selection)
+    by_row = "" if selection.part_id is not None else "NOT INDEXED"  # from the row on, whatever else is asked
+    chosen = f"SELECT * FROM parts {by_row} WHERE {where} AND id > ? ORDER BY id LIMIT ?"
+    return list(numbered_parts(connection, chosen, [*values, after, limit]))
 
 
 def mark_of(connection: sqlite3.Connection, part: PartRow) -> Mark:
@@ -221,6 +233,14 @@ def conditions_of(selection: Selection) -> tuple[str, list[Any]]:
         if value is not None:
             conditions.append(condition)
             values.append(value)
+    if selection.engine is not None:
+        conditions.append("substr(engine_id, 1, ?) = ?")
+        values.extend((len(selection.engine), selection.engine))
+    if selection.verdicts:
+        if Verdict.PASS not in selection.verdicts:
+            conditions.append("verdict <> 'PASS'")  # the words of the partial index
+        conditions.append(f"verdict IN ({', '.join('?' * len(selection.verdicts))})")
+        values.extend(verdict.name for verdict in selection.verdicts)
     if selection.production:
         conditions.append("challenge IS NULL")
     return " AND ".join(conditions), values

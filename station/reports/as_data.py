@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from station.labels.labels import Label
+from station.records.audit import AuditRow
+from station.records.challenge_runs import Run
 from station.records.parts import PartRow, ViewRow
 from station.reports.counts import Counts
 from station.reports.shifts import Calendar
+from station.reports.trace import Trace
 from station.results import Reason
 
 
@@ -51,6 +55,8 @@ def views_as_data(views: Iterable[ViewRow]) -> list[dict[str, Any]]:
             "reasons": reasons_as_data(view.reason_list),
             "has_image": view.image_path is not None and not view.image_deleted,
             "has_map": view.map_path is not None and not view.image_deleted,
+            "map_low": view.map_low,
+            "map_high": view.map_high,
         }
         for view in views
     ]
@@ -65,3 +71,46 @@ def count_as_data(group: Counts, by: str) -> dict[str, Any]:
     """A group of counted parts for programs; `by` names what it is a group of."""
     numbers = {verdict.name.lower(): number for verdict, number in group.verdicts.items()}
     return {by: group.of, "parts": group.parts, **numbers, "pass_share": group.pass_share}
+
+
+def trace_as_data(trace: Trace) -> dict[str, Any]:
+    """The steps of a part, and the events of the station that concern it."""
+    return {
+        "steps": [
+            {"name": step.name, "at_ms": step.at_ms, "took_ms": step.took_ms, "spent_on": step.spent_on}
+            for step in trace.steps
+        ],
+        "events": [asdict(event) for event in trace.events],
+    }
+
+
+def audit_as_data(row: AuditRow, calendar: Calendar) -> dict[str, Any]:
+    """A change, or one that was refused."""
+    return {"time": calendar.iso(row.wall_time)} | asdict(row)
+
+
+def run_as_data(run: Run, recipe: str, calendar: Calendar) -> dict[str, Any]:
+    """A challenge test, with what the station said of each master part."""
+    return {
+        "test": run.number,
+        "recipe": recipe,
+        "started_by": run.started_by,
+        "start": calendar.iso(run.start_s),
+        "end": None if run.end_s is None else calendar.iso(run.end_s),
+        "verdict": run.verdict.value,
+        "detail": run.detail,
+        "escape": run.escape,
+        "steps": [
+            {
+                "part": step.part,
+                "acquisition_id": step.acquisition_id,
+                "verdict": step.verdict.name,
+                "reason": step.reason.name,
+                "outcome": step.outcome.value,
+            }
+            for step in run.steps
+        ],
+        "reset_by": run.reset_by,
+        "reset": None if run.reset_s is None else calendar.iso(run.reset_s),
+        "reset_why": run.reset_why,
+    }

@@ -142,7 +142,7 @@ def _add_images(files: dict[str, bytes], missing: list[str], source: Source, par
             if path is None:
                 continue
             try:
-                files[name] = source.eyes.file_of(path).read_bytes()
+                files[name] = source.eyes.bytes_of(path)
             except OSError as problem:
                 missing.append(f"{name}: {problem.strerror or problem}")
 

@@ -20,7 +20,7 @@ from engines.overlay import Pixels, fitted, heated
 from engines.scale import ScoreScale
 from station.configuration.decision import LimitsSection, ViewLimitsSection, ZoneSection
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load_station, with_recipe
-from station.records.images import ImageError, MapScale, read_map
+from station.records.images import ImageError, MapScale, decode_map, read_below
 from station.records.parts import PartRow, ViewRow
 from station.terminal import one_line
 
@@ -100,7 +100,7 @@ class Eyes:
         if row.map_path is None or row.map_low is None or row.map_high is None:
             return None
         try:
-            found = read_map(self.file_of(row.map_path), MapScale(row.map_low, row.map_high))
+            found = decode_map(self.bytes_of(row.map_path), MapScale(row.map_low, row.map_high))
         except (ImageError, OSError):
             return None
         line, column = np.unravel_index(int(found.argmax()), found.shape)
@@ -122,7 +122,7 @@ class Eyes:
             why = f"no heat map: engine {engine} is not on this station, so the scale of its map is not known"
             return SeenView(row, image, "", None, why, share, limits)
         try:
-            anomaly_map = read_map(self.file_of(row.map_path), MapScale(row.map_low, row.map_high))
+            anomaly_map = decode_map(self.bytes_of(row.map_path), MapScale(row.map_low, row.map_high))
         except (ImageError, OSError):
             return SeenView(row, image, "", None, f"the heat map is gone: {one_line(row.map_path)}", share, limits)
         return SeenView(row, image, "", heated(image, anomaly_map, scale), "", share, limits)
@@ -132,7 +132,7 @@ class Eyes:
         if row.image_path is None:
             return None, _why_not_stored(row)
         try:
-            data = np.fromfile(self.file_of(row.image_path), np.uint8)
+            data = np.frombuffer(self.bytes_of(row.image_path), np.uint8)
         except OSError:
             return None, f"the image is gone: {one_line(row.image_path)}"
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
@@ -140,12 +140,9 @@ class Eyes:
             return None, f"the image cannot be read: {one_line(row.image_path)}"
         return np.asarray(image[..., ::-1], np.uint8), ""
 
-    def file_of(self, path: str) -> Path:
-        """Where an image or map lies that a view names. Raises OSError for a path that leads out of the records."""
-        file = (self._records / path).resolve()
-        if not file.is_relative_to(self._records.resolve()):
-            raise FileNotFoundError(path)
-        return file
+    def bytes_of(self, path: str) -> bytes:
+        """The content of an image or map that a view names. Raises OSError: it is gone, or no file of the records."""
+        return read_below(self._records, path)
 
     def _configured(self, part: PartRow) -> tuple[LoadedConfiguration | None, str]:
         """Limits and zones that are in the files now, and what is to be known about them."""

@@ -36,7 +36,7 @@ def test_people_are_added_given_roles_locked_and_the_trail_is_whole(
     assert "cut off" in said("verify", "--anchor", "ab" * 32, code=1)
     assert re.search(r"mes sends .* Bearer station_[A-Za-z0-9_-]{43}\n", said("token", "mes", "--days", "30"))
     assert re.fullmatch(r"mes: read; until \d{4}-.*\n", said("tokens"))
-    assert "rights: one or both of read, label" in said("token", "erp", "--may", "write", code=2)
+    assert "rights: one or more of read, label, audit" in said("token", "erp", "--may", "write", code=2)
     assert "days: 1 to 730" in said("token", "erp", "--days", "9999", code=2)
     said("withdraw", "mes")
     assert "there is no token" in said("withdraw", "mes", code=2)

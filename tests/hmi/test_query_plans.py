@@ -86,6 +86,12 @@ def paths(made: ManyParts) -> Iterator[str]:
         yield f"/parts?{one}"
         yield f"/parts/{session}/{number}?{one}"
         yield f"{BASE}/parts?{one}&limit=200"
+        if not one.startswith(("before", "recipe=flange&before")):
+            yield f"{BASE}/parts?after=50000&{one}&limit=200"
+    yield from (f"{BASE}/parts?engine=eee", f"{BASE}/parts?after=0&engine=eee", f"{BASE}/counts?by=recipe&engine=eee")
+    yield from (f"{BASE}/parts/by-id/24000", f"{BASE}/parts/{session}/{number}/trace", "/readyz")
+    yield from (f"{BASE}/events", f"{BASE}/events?after=5", f"{BASE}/challenges", f"{BASE}/challenges?after=0")
+    yield from (f"{BASE}/audit", f"{BASE}/audit?after=0", f"{BASE}/dispositions?since=7d&after=0", f"{BASE}/shifts")
     for by in ("shift", "hour", "recipe", "reason", "engine"):
         for one in filters[:-2]:
             yield f"{BASE}/counts?by={by}&{one}"
@@ -102,11 +108,11 @@ def test_pages_and_endpoints(many: tuple[Pages, ManyParts], asked: list[str], mo
     pages, made = many
     monkeypatch.setattr(site, "LOOK_S", 60.0)  # what this asks about is no time
     pages.site.live._counts_now()  # of the shift, for Live
-    secret = pages.site.tokens.make("reader", ["read"], 10, "test", via="test")
+    secret = pages.site.tokens.make("reader", ["read", "audit"], 10, "test", via="test")
     headers = {"Authorization": f"Bearer {secret}"}
     person = {role: pages.client(role) for role in ("quality", "maintenance", "integrator")}
     for path in paths(made):
-        if path.startswith((BASE, "/metrics", "/healthz")):
+        if path.startswith((BASE, "/metrics", "/healthz", "/readyz")):
             got = Client(pages.port).ask("GET", path, headers=headers)
         else:
             role = (

@@ -21,6 +21,7 @@ VALUES = {
     "name": "none",
     "version": "0001-0",
     "number": 1,
+    "part_id": 1002,
     "file": "none.png",
 }
 REFUSED = (401, 403)

@@ -33,7 +33,7 @@ OF_VALUES = {
     *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE, *SETUP_TABS)), "PASS", "FAIL", "REVIEW", "ERROR", "good",
     "defective",
     "invited", "active", "locked", "now", "last", "done", "slowed down", "sign in", "invite", "new code", "roles",
-    "lock", "unlock", "password", "new token", "withdraw token", "read", "label",
+    "lock", "unlock", "password", "new token", "withdraw token", "read", "label", "audit",
     "critical", "major", "minor", "cosmetic",
     "true detection rate", "false reject rate", "false accept risk", "missed", "cycle time", "latency",
     "over the deadline", "review load", "time to a decision", "waiting", "timed out", "reviewers agree", "traceability",

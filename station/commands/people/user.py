@@ -55,7 +55,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             action.add_argument("--role", required=True, metavar="R[,R]",
                                 help="viewer, operator, quality, integrator, maintenance, admin")  # fmt: skip
         if name == "token":
-            action.add_argument("--may", default="read", metavar="R[,R]", help="read, label; default: %(default)s")
+            action.add_argument(
+                "--may", default="read", metavar="R[,R]", help="read, label, audit; default: %(default)s"
+            )
             action.add_argument(
                 "--days", type=positive, default=365, metavar="N", help="until it ends; default: %(default)s"
             )

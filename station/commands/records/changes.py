@@ -14,6 +14,7 @@ from station.configuration.load import load
 from station.records.audit import audit_rows
 from station.records.configurations import KeptFile, kept_files
 from station.records.schema import open_reader
+from station.reports.as_data import audit_as_data
 from station.reports.shifts import Calendar
 from station.reports.tables import table
 from station.terminal import coloured, console, one_line, say
@@ -61,7 +62,7 @@ def audit(options: argparse.Namespace) -> int:
     with closing(open_reader(place.records)) as connection:
         rows = list(audit_rows(connection, options.newest))
     if options.json:
-        print_json([{"time": place.calendar.iso(row.wall_time)} | asdict(row) for row in rows])
+        print_json([audit_as_data(row, place.calendar) for row in rows])
         return 0
     columns = [(name, False) for name in ("when", "who", "what", "from", "to", "", "why")]
     shown = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from station.labels.dispositions import Treatment
+from station.records.challenge_runs import RunVerdict
 from station.reports.counts import ALL_BY
 from station.results import Verdict
 
@@ -66,11 +68,68 @@ VIEW = obj(
     reasons=many(REASON),
     has_image=YES,
     has_map=YES,
+    map_low=or_null(NUMBER | {"description": "what grey 0 of the map stands for, in units of the engine"}),
+    map_high=or_null(NUMBER),
 )
 STEP = obj(name=TEXT, at_ms=NUMBER, took_ms=NUMBER, spent_on=TEXT)
 LABEL = obj(label=TEXT, **{"class": or_null(TEXT)}, reviewer=TEXT, time=TIME, camera=or_null(TEXT))
 WHOLE_PART = obj(part=PART, views=many(VIEW), labels=many(LABEL), steps=many(STEP))
-PAGE_OF_PARTS = obj(parts=many(PART), next=or_null(of("string", "`before` of the next page; null: there is none")))
+AFTER = of("integer", "`after` of the next page")
+PAGE_OF_PARTS = obj(
+    parts=many(PART),
+    next=or_null(of("string", "`before` of the next page; null: there is none")),
+    after=or_null(AFTER),
+)
+TRACE = obj(
+    steps=many(STEP),
+    events=many(obj(at_ms=NUMBER, kind=TEXT, level=TEXT, detail=TEXT, names_part=YES)),
+)
+EVENTS = obj(events=many(obj(id=WHOLE, session=TEXT, time=TIME, kind=TEXT, level=TEXT, detail=TEXT)), after=AFTER)
+CHANGES = obj(
+    changes=many(obj(id=WHOLE, time=TIME, who=TEXT, action=TEXT, before=TEXT, after=TEXT, result=TEXT, detail=TEXT)),
+    after=AFTER,
+)
+MASTER_STEP = obj(part=TEXT, acquisition_id=WHOLE, verdict=VERDICT, reason=TEXT, outcome=TEXT)
+CHALLENGES = obj(
+    challenges=many(
+        obj(
+            test=WHOLE,
+            recipe=TEXT,
+            started_by=TEXT,
+            start=TIME,
+            end=or_null(TIME),
+            verdict=of("string", enum=[verdict.value for verdict in RunVerdict]),
+            detail=TEXT,
+            escape=YES,
+            steps=many(MASTER_STEP),
+            reset_by=TEXT,
+            reset=or_null(TIME),
+            reset_why=TEXT,
+        )
+    ),
+    after=AFTER,
+)
+DISPOSITIONS = obj(
+    dispositions=many(
+        obj(
+            id=WHOLE,
+            session=TEXT,
+            acquisition_id=WHOLE,
+            part_id=WHOLE,
+            due=TIME,
+            treatment=of("string", enum=list(get_args(Treatment))),
+            verdict={"enum": ["PASS", "FAIL", None], "description": "what happens to the part; null: it still waits"},
+        )
+    ),
+    after=AFTER,
+)
+SHIFTS = obj(shifts=many(obj(name=TEXT, day=of("string", "on which it begins"), start=TIME, end=TIME)))
+CAMERAS = obj(cameras=many(obj(name=TEXT, driver=TEXT, state=or_null(TEXT), detail=TEXT)))
+RECIPES = obj(
+    recipes=many(
+        obj(name=TEXT, active=YES, number=or_null(WHOLE), description=TEXT, checksum=or_null(TEXT), problem=TEXT)
+    )
+)
 COUNT = {
     "type": "object",
     "required": ["of", "parts", "pass", "fail", "review", "error", "pass_share"],

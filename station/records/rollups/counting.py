@@ -94,6 +94,9 @@ def _conditions(selection: Selection) -> tuple[str, list[Any]]:
     if selection.batch is not None:
         conditions.append("batch = ?")
         values.append(selection.batch)
+    if selection.engine is not None:
+        conditions.append("substr(engine_id, 1, ?) = ?")
+        values.extend((len(selection.engine), selection.engine))
     if selection.reason is not None:
         conditions.append("',' || codes || ',' LIKE ?")
         values.append(f"%,{int(selection.reason)},%")

@@ -17,7 +17,7 @@ from station.codes import ReasonCode
 from station.line.recording.journal import PartKey, UnfinishedPart
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.events import events
-from station.records.images import MapScale, read_map
+from station.records.images import MapScale, decode_map
 from station.records.parts import count_parts, parts
 from station.records.sample import in_sample
 from station.records.schema import DATABASE_FILE, open_reader
@@ -73,7 +73,7 @@ def test_image_and_map_are_stored_in_the_folder_of_the_day(tmp_path: Path) -> No
     assert stored is not None
     np.testing.assert_array_equal(stored[..., ::-1], textured(7))
     assert (row.views[0].map_low, row.views[0].map_high) == (-1.0, 2.0)
-    restored = read_map(tmp_path / row.views[0].map_path, MapScale(-1.0, 2.0))
+    restored = decode_map((tmp_path / row.views[0].map_path).read_bytes(), MapScale(-1.0, 2.0))
     (original,) = MAKE.inspected(7, Verdict.FAIL).views
     assert original.scores is not None
     np.testing.assert_allclose(restored, original.scores.anomaly_map, atol=3.0 / 255 / 2 + 1e-6)

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from station.codes import WarningCode
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.events import events
-from station.records.images import ImageError, MapScale, encode_map, encode_png, read_map, write_atomic
+from station.records.images import ImageError, MapScale, decode_map, encode_map, encode_png, write_atomic
 from station.records.schema import DATABASE_FILE, RecordingError, open_reader
 from station.results import Verdict
 from tests.bench.sample_parts import PartMaker, textured
@@ -210,14 +210,13 @@ def test_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_flat_map_can_be_stored(tmp_path: Path) -> None:
+def test_flat_map_can_be_stored() -> None:
     data, scale = encode_map(np.full((3, 5), 2.5, np.float32))
-    (tmp_path / "map.png").write_bytes(data)
-    np.testing.assert_array_equal(read_map(tmp_path / "map.png", scale), np.full((3, 5), 2.5, np.float32))
+    np.testing.assert_array_equal(decode_map(bytes(data), scale), np.full((3, 5), 2.5, np.float32))
 
 
-def test_unreadable_map_and_empty_image_are_told(tmp_path: Path) -> None:
+def test_unreadable_map_and_empty_image_are_told() -> None:
     with pytest.raises(ImageError, match="not a readable image"):
-        read_map(tmp_path / "none.png", MapScale(0, 1))
+        decode_map(b"none", MapScale(0, 1))
     with pytest.raises(ImageError, match="cannot be encoded"):
         encode_png(np.empty((0, 0), np.uint8))
