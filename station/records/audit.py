@@ -87,6 +87,8 @@ def audit_between(connection: sqlite3.Connection, since: float, until: float) ->
 def audit_after(connection: sqlite3.Connection, after: int | None, limit: int) -> list[tuple[int, AuditRow]]:
     """The entries behind a row id, oldest first, with their row ids; None: the newest."""
     columns = ", ".join(field.name for field in fields(AuditRow))
-    where, order = ("", "DESC") if after is None else (f"WHERE id > {after:d}", "ASC")
-    query = f"SELECT id, {columns} FROM audit {where} ORDER BY id {order} LIMIT ?"
-    return sorted(((row[0], AuditRow(*row[1:])) for row in connection.execute(query, (limit,))), key=lambda one: one[0])
+    order = "DESC" if after is None else "ASC"
+    query = f"SELECT id, {columns} FROM audit WHERE id > ? ORDER BY id {order} LIMIT ?"
+    return sorted(
+        ((row[0], AuditRow(*row[1:])) for row in connection.execute(query, (after or 0, limit))), key=lambda one: one[0]
+    )

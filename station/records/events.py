@@ -65,6 +65,8 @@ def events(
 
 def events_after(connection: sqlite3.Connection, after: int | None, limit: int) -> list[tuple[int, EventRow]]:
     """The events behind a row id, oldest first, with their row ids; None: the newest."""
-    where, order = ("", "DESC") if after is None else (f"WHERE id > {after:d}", "ASC")
-    query = f"SELECT id, session, wall_time, kind, level, detail FROM events {where} ORDER BY id {order} LIMIT ?"
-    return sorted(((row[0], EventRow(*row[1:])) for row in connection.execute(query, (limit,))), key=lambda one: one[0])
+    order = "DESC" if after is None else "ASC"
+    query = f"SELECT id, session, wall_time, kind, level, detail FROM events WHERE id > ? ORDER BY id {order} LIMIT ?"
+    return sorted(
+        ((row[0], EventRow(*row[1:])) for row in connection.execute(query, (after or 0, limit))), key=lambda one: one[0]
+    )
