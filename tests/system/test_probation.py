@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,31 @@ def test_the_station_goes_back_once_where_that_is_configured(tmp_path: Path) -> 
         wait_for(lambda: any("probation" in text for text in bench.status()["warnings"]), "the warning")
         assert active(bench) == 2
         bench.terminate()
+
+
+def test_a_kill_in_any_moment_of_the_way_back_ends_with_one_whole_engine(tmp_path: Path) -> None:
+    """Killed just as the station goes back, and later and later: the next start takes it up where it was."""
+    for number, delay_s in enumerate((0.0, 0.3, 0.7)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with station_with_two(folder, parts=500, engine__on_probation_failure="rollback") as bench:
+            bench.start()
+            activate(bench, "2")
+            wait_on_probation(bench)
+            send_judged(bench, doubtful(), 12)
+            bench.result(bench.send(doubtful()))
+            time.sleep(delay_s)
+            bench.kill()
+            bench.start()
+            running = bench.status()["engine_id"]
+            version = EngineStore(folder / "engines" / "default").find(str(active(bench)))
+            assert running.startswith(version.id_start), "what runs is what the store says"
+            if active(bench) == 2:
+                wait_on_probation(bench)
+                assert judged_parts(bench) >= 10, "a kill keeps the sums"
+                send_judged(bench, doubtful(), 40)
+            wait_for(lambda: active(bench) == 1, "the way back")
+            wait_for(lambda: bench.status()["engine_id"] != running or version.number == 1, "its engine")  # noqa: B023
+            assert bench.result(bench.send(doubtful())).passed
+            bench.terminate()
+            bench.assert_balanced()
