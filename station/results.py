@@ -191,6 +191,8 @@ class Inspection:
     """The reject limit of this view, on the scale of `Measurement.score`; None when it was not inspected."""
     pixel_scale: ScoreScale | None = None
     """Of the cells of `scores.anomaly_map`: how people see them."""
+    class_number: int = 0
+    """What the PLC calls the kind of defect in `scores`; 0: it has no number."""
 
     @property
     def camera(self) -> str:
@@ -265,8 +267,18 @@ def kind_of(views: Sequence[Inspection]) -> str:
 
     Empty where every view passes, or the engine knows no kinds.
     """
-    worst = highest_scored([view for view in views if view.decision.verdict in (Verdict.FAIL, Verdict.REVIEW)])
+    worst = _that_names_the_kind(views)
     return "" if worst is None or worst.scores is None else worst.scores.kind
+
+
+def class_number_of(views: Sequence[Inspection]) -> int:
+    """The number of that kind; 0: it has none."""
+    worst = _that_names_the_kind(views)
+    return 0 if worst is None else worst.class_number
+
+
+def _that_names_the_kind(views: Sequence[Inspection]) -> Inspection | None:
+    return highest_scored([view for view in views if view.decision.verdict in (Verdict.FAIL, Verdict.REVIEW)])
 
 
 def score_of(views: Sequence[Inspection]) -> float | None:

@@ -109,6 +109,8 @@ class PlcOutputs:
     challenge_state: int = 0
     challenge_step: int = 0
     count_ejected: int = 0
+    defect_class: int = 0
+    """What the PLC calls the kind of defect; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,7 @@ STATUS: tuple[Point, ...] = (
     Point(_IN, 44, "ChallengeState", "challenge_state", _U16, "0 none, 1 due, 2 running, 3 passed, 4 failed"),
     Point(_IN, 45, "ChallengeStep", "challenge_step", _U16, "number of the master part to put on next; 0: none"),
     Point(_IN, 46, "CountEjected", "count_ejected", _U32, "parts that the station pushed off", saturates=True),
+    Point(_IN, 48, "DefectClass", "defect_class", _U16, "number of the kind of defect that is suggested; 0: none"),
 )
 
 POINTS: tuple[Point, ...] = CONTROL + STATUS

@@ -46,6 +46,7 @@ COMMANDS = {
     "what-if": ("records.what_if", "what other limits would have made of stored parts, before anybody sets them"),
     "sheet": ("records.show", "draw many parts side by side: the contact sheet of a selection"),
     "label": ("records.label", "say what a part was: good or defective, and of which class"),
+    "classes": ("records.classes", "kinds of defects: list, set (severity, colour, number), pareto"),
     "quarantine": ("records.keeping", "parts kept as evidence: list, keep, release"),
     "evidence": ("records.keeping", "everything that is known of a part in one file, with checksums"),
     "backup": ("records.backup", "configuration, engines, records and labels in one file, while it runs"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import time
+
+import structlog
 
 import station
 from drivers.camera.producer import producer_from_name
@@ -28,10 +31,13 @@ from station.codes import ReasonCode
 from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon.gpu_watch import GpuWatch
+from station.labels.classes import class_numbers
+from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
 from station.line.challenge.machine import ChallengeSettings
 from station.line.ejection.belt import EncoderBelt
 from station.line.handshake.machine import HandshakeSettings
+from station.line.inspection.inspector import Inspector
 from station.line.recording.stage import RecorderSettings
 from station.line.signalling.ledger import LedgerSettings
 from station.line.signalling.messages import Warn
@@ -41,6 +47,8 @@ from station.monitoring.stage import MonitoringSettings
 from station.monitoring.watch import WatchSettings
 from station.records.challenge_runs import MasterPart
 from station.results import Verdict
+
+log = structlog.get_logger()
 
 
 def cameras(configuration: LoadedConfiguration) -> dict[str, CameraSetup]:
@@ -224,6 +232,20 @@ def monitoring_settings(configuration: LoadedConfiguration) -> MonitoringSetting
     )
     file, records = configuration.work_dir / MONITORING_FILE, configuration.records_dir
     return MonitoringSettings(file, watch, section.rejects_in_a_row, records)
+
+
+def with_class_numbers(inspector: Inspector | None, configuration: LoadedConfiguration) -> Inspector | None:
+    """The inspector with what the PLC calls the kinds of its engine: the numbers of the classes of the review, as now.
+
+    Labels that cannot be read take the numbers away and nothing else.
+    """
+    if inspector is None:
+        return None
+    try:
+        return replace(inspector, class_numbers=class_numbers(labels_beside(configuration.records_dir)))
+    except LabelError as problem:
+        log.warning("the PLC reads no class of defects", problem=str(problem))
+        return inspector
 
 
 def challenge_settings(configuration: LoadedConfiguration) -> ChallengeSettings:

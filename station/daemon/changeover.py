@@ -68,7 +68,6 @@ from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, IdentityChanged, Warn
 from station.line.signalling.stage import Signalling
 from station.monitoring.stage import Monitoring
-from station.monitoring.watch import Promise
 from station.records.audit import AuditEntry
 from station.results import Identity
 
@@ -334,7 +333,8 @@ class Changeover:
     ) -> Inspector | None:
         check_answered(configuration)
         path, settings = configuration.engine_path, configuration.settings
-        return load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
+        found = load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
+        return assembly.with_class_numbers(found, configuration)
 
     def _install(self, inspector: Inspector | None) -> None:
         if inspector is not None:
@@ -344,8 +344,7 @@ class Changeover:
 
     def _learn_promise(self, inspector: Inspector) -> None:
         if self._monitoring is not None:
-            promise = Promise(inspector.rejected_share, inspector.doubted_share, inspector.held_out)
-            self._monitoring.engine_is(inspector.engine_id, promise)
+            self._monitoring.engine_is(inspector.engine_id, *inspector.promised)
 
     def _installed(self, inspector: Inspector | None) -> None:
         self.runtime = "" if inspector is None else inspector.runtime

@@ -8,15 +8,20 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
-from station.labels.schema import LabelError
+from station.labels.schema import LabelError, open_reader
 from station.labels.writing import MAX_NAME, Reviewer, changing, check_line
 
 Severity = Literal["critical", "major", "minor", "cosmetic"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 KEYS = range(1, 10)
+NUMBERS = range(1, 65536)
+_NUMBERS_SINCE = 5
+"""Version of the schema."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -30,18 +35,36 @@ class DefectClass:
     """As #rrggbb; None: that of its severity."""
     key: int | None = None
     """1 to 9."""
+    number: int | None = None
+    """What the PLC reads in DefectClass; None: it reads 0."""
+
+
+def class_numbers(file: Path) -> dict[str, int]:
+    """By the name of the class, as the engine calls its kinds. Raises LabelError: the labels cannot be read."""
+    connection = open_reader(file)
+    if connection is None:
+        return {}
+    with closing(connection):
+        try:
+            return {one.name: one.number for one in classes(connection) if one.number is not None}
+        except sqlite3.Error as problem:
+            raise LabelError(f'labels "{file}" cannot be read: {problem}') from problem
 
 
 def classes(connection: sqlite3.Connection) -> list[DefectClass]:
     """Those that may be used, by name."""
-    rows = connection.execute("SELECT name, severity, colour, key FROM classes WHERE retired_at IS NULL ORDER BY name")
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    number = "number" if version >= _NUMBERS_SINCE else "NULL"  # who only reads brings nothing up to date
+    rows = connection.execute(
+        f"SELECT name, severity, colour, key, {number} FROM classes WHERE retired_at IS NULL ORDER BY name"
+    )
     return [DefectClass(*row) for row in rows]
 
 
-def add_class(connection: sqlite3.Connection, name: str, severity: Severity, by: Reviewer) -> None:
+def add_class(connection: sqlite3.Connection, new: DefectClass, by: Reviewer) -> None:
     """A new class of defects. Raises LabelError: there is one of that name."""
     with changing(connection):
-        insert_class(connection, DefectClass(name, severity), by)
+        insert_class(connection, new, by)
 
 
 def change_class(connection: sqlite3.Connection, name: str, new: DefectClass | None, by: Reviewer) -> None:
@@ -69,7 +92,20 @@ def insert_class(connection: sqlite3.Connection, new: DefectClass, by: Reviewer)
     taken = [one.name for one in known if new.key is not None and one.key == new.key]
     if taken:
         raise LabelError(f'key {new.key} is that of class "{taken[0]}"; take another')
+    if new.number is not None:
+        _check_number(connection, new)
     connection.execute(
-        "INSERT INTO classes (name, severity, colour, key, made_by, made_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (new.name, new.severity, new.colour, new.key, by.name, time.time()),
+        "INSERT INTO classes (name, severity, colour, key, number, made_by, made_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (new.name, new.severity, new.colour, new.key, new.number, by.name, time.time()),
     )
+
+
+def _check_number(connection: sqlite3.Connection, new: DefectClass) -> None:
+    """A number means one class for good, also when that is out of use: the PLC's program knows it."""
+    if new.number not in NUMBERS:
+        raise LabelError(f'number {new.number} of class "{new.name}"; allowed: 1 to {NUMBERS[-1]}')
+    row = connection.execute(
+        "SELECT name FROM classes WHERE number = ? AND name <> ? LIMIT 1", (new.number, new.name)
+    ).fetchone()
+    if row is not None:
+        raise LabelError(f'number {new.number} is or was that of class "{row[0]}"; take another')

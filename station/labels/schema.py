@@ -17,7 +17,7 @@ from pathlib import Path
 
 LABELS_FILE = "labels.db"
 """In the work folder of the station."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MODE = 0o640
 
 _VERSION_1 = (
@@ -200,7 +200,10 @@ _VERSION_4 = (
     # The last part of a shadow that was looked at.
     "CREATE TABLE taken_in_of_shadows (id INTEGER, session TEXT, acquisition_id INTEGER)",
 )
-_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = (
+    "ALTER TABLE classes ADD COLUMN number INTEGER",  # what the PLC reads; NULL: it reads 0
+)
+_STEPS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """From each version to the next."""
 
 

@@ -97,9 +97,9 @@ class Monitoring:
         """Takes up what was kept, and starts the thread."""
         self._thread.start()
 
-    def engine_is(self, engine_id: str, promise: Promise) -> None:
-        """What this engine promised."""
-        self._inbox.put(_EngineIs(engine_id, promise))
+    def engine_is(self, engine_id: str, rejected: float, doubted: float, held_out: tuple[float, ...] = ()) -> None:
+        """What this engine promised of good parts, see `Promise`."""
+        self._inbox.put(_EngineIs(engine_id, Promise(rejected, doubted, held_out)))
 
     def challenge(self, row: ChallengeRow) -> None:
         """A challenge test has gone on: says which part a master part was."""

@@ -228,6 +228,17 @@ def label(world: World) -> None:
     world.said()
 
 
+def classes(world: World) -> None:
+    recorded(world)
+    world.run("classes", "set", IN_FILES, "--severity", "minor")
+    world.run("classes", "set", IN_FILES, "--number", "7")
+    world.run("classes", "list")
+    world.run("label", "1001", "defective", "--class", IN_FILES)
+    world.run("classes", "pareto", "--since", "2020-01-01", "--until", "2040-01-01")
+    assert cli.main(["classes", "set", NASTY, "--severity", "minor", "--config", str(world.config)]) == 2
+    world.said()
+
+
 def sheet(world: World) -> None:
     recorded(world)
     picture = world.folder / "[x]\x1b[2J.svg"
@@ -284,7 +295,7 @@ def teach_command(world: World) -> None:
     numbers = dict.fromkeys(("dirt_share", "masked_share", "reject_score", "review_score", "pixel_score"), 0.5)
     summary = Summary(
         images=30, removed=(NASTY,), couplings_used=True, held_out_scores={}, parity=0.0, graphs={NASTY: NASTY},
-        reviews={}, finds=(NASTY,), seconds=1.0, warnings=(NASTY,), **texts, **numbers,  # type: ignore[arg-type]
+        reviews={}, finds=(NASTY,), pictures=(NASTY,), seconds=1.0, warnings=(NASTY,), **texts, **numbers,  # type: ignore[arg-type]
     )  # fmt: skip
     console().print(teach.summary_table(Path(NASTY), {"engine_id": "e" * 64, **asdict(summary)}))
     world.check()
@@ -413,6 +424,7 @@ FED: dict[str, Callable[[World], None]] = {
     "show": show,
     "sheet": sheet,
     "label": label,
+    "classes": classes,
     "quarantine": quarantine,
     "evidence": evidence,
     "backup": backup,

@@ -42,7 +42,7 @@ def words(file: Path, part: PartRow | None = None) -> list[tuple[int, str | None
 
 
 def test_a_label_has_all_that_is_known(labels: sqlite3.Connection, file: Path) -> None:
-    add_class(labels, "scratch", "minor", ANNA)
+    add_class(labels, DefectClass("scratch", "minor"), ANNA)
     decide(labels, PART, "defective", ANNA, defect_class="Scratch", comment="at the rim")
     (one,) = read_labels(file)
     assert (one.session, one.acquisition_id, one.part_id, one.wall_time) == ("s1", 7, 1007, PART.wall_time)
@@ -100,10 +100,10 @@ def test_what_was_said_cannot_be_changed(labels: sqlite3.Connection) -> None:
 def test_classes_are_known_before_they_are_used(labels: sqlite3.Connection, file: Path) -> None:
     with pytest.raises(LabelError, match='no class "scratch"; there are: none yet'):
         decide(labels, PART, "defective", ANNA, defect_class="scratch")
-    add_class(labels, "scratch", "minor", ANNA)
-    add_class(labels, "Öl", "cosmetic", ANNA)
+    add_class(labels, DefectClass("scratch", "minor"), ANNA)
+    add_class(labels, DefectClass("Öl", "cosmetic"), ANNA)
     with pytest.raises(LabelError, match='class "SCRATCH" is there already'):
-        add_class(labels, "SCRATCH", "major", BEN)
+        add_class(labels, DefectClass("SCRATCH", "major"), BEN)
     with pytest.raises(LabelError, match='no class "scrach"; there are: scratch, Öl'):
         decide(labels, PART, "defective", ANNA, defect_class="scrach")
     with pytest.raises(LabelError, match="only a defective part has a class"):
@@ -115,7 +115,7 @@ def test_classes_are_known_before_they_are_used(labels: sqlite3.Connection, file
 def test_a_class_is_changed_by_another_row_and_old_labels_keep_the_old_one(
     labels: sqlite3.Connection, file: Path
 ) -> None:
-    add_class(labels, "scratch", "minor", ANNA)
+    add_class(labels, DefectClass("scratch", "minor"), ANNA)
     decide(labels, PART, "defective", ANNA, defect_class="scratch")
     change_class(labels, "scratch", DefectClass("groove", "critical", "#1f5fa8", 3), BEN)
     assert classes(labels) == [DefectClass("groove", "critical", "#1f5fa8", 3)]
@@ -127,7 +127,7 @@ def test_a_class_is_changed_by_another_row_and_old_labels_keep_the_old_one(
         (DefectClass("Groove", "major"), "is there already"),
         (DefectClass("dent", "major", key=3), 'key 3 is that of class "groove"'),
     ):
-        add_class(labels, "chip", "minor", ANNA)
+        add_class(labels, DefectClass("chip", "minor"), ANNA)
         with pytest.raises(LabelError, match=why):
             change_class(labels, "chip", refused, BEN)
         assert [one.name for one in classes(labels)] == ["chip", "groove"], "nothing was changed"
@@ -143,7 +143,7 @@ def test_names_are_one_line(text: str, labels: sqlite3.Connection) -> None:
     with pytest.raises(LabelError, match="one line of 1 to 64 letters"):
         Reviewer(text, "shell")
     with pytest.raises(LabelError, match="one line of 1 to 64 letters"):
-        add_class(labels, text, "minor", ANNA)
+        add_class(labels, DefectClass(text, "minor"), ANNA)
 
 
 def test_nobody_has_labelled_yet(file: Path) -> None:
@@ -172,7 +172,7 @@ def test_what_cannot_be_used_is_said(file: Path, tmp_path: Path) -> None:
     with closing(open_writer(file)) as connection:
         connection.execute("PRAGMA user_version = 9")
     for opened in (open_writer, open_reader):
-        with pytest.raises(LabelError, match="schema version 9, this station knows up to 4"):
+        with pytest.raises(LabelError, match="schema version 9, this station knows up to 5"):
             opened(file)
     file.write_bytes(b"no database" * 100)
     with pytest.raises(LabelError, match="cannot be written: file is not a database"):

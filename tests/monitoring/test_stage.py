@@ -15,7 +15,7 @@ from station.monitoring import stage as module
 from station.monitoring.memory import FILE
 from station.monitoring.seen import SeenPart, seen_of
 from station.monitoring.stage import Monitoring, MonitoringSettings
-from station.monitoring.watch import Promise, Watch, WatchSettings
+from station.monitoring.watch import Watch, WatchSettings
 from station.results import Decision, Verdict
 from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
@@ -51,7 +51,7 @@ class Heard:
 def test_a_darker_lamp_is_a_warning_until_it_is_as_before(tmp_path: Path) -> None:
     heard = Heard(tmp_path)
     heard.stage.start()
-    heard.stage.engine_is("e1", Promise(0.01, 0.05))
+    heard.stage.engine_is("e1", 0.01, 0.05)
     heard.feed(NORMAL, 1200)
     heard.feed(replace(NORMAL, grey=100.0), 400, seed=2)
     wait_for(lambda: Warn(WarningCode.LIGHT_CHANGED, True) in heard.warnings, "the warning")

@@ -43,11 +43,14 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--records", type=Path, metavar="PATH", help="records.db or its folder; default: of --config")
 
 
-def add_selection_options(parser: argparse.ArgumentParser) -> None:
-    """Options that choose parts."""
+def add_selection_options(parser: argparse.ArgumentParser, *, only_time: bool = False) -> None:
+    """Options that choose parts. `only_time`: by nothing else."""
     parser.add_argument("--since", metavar="TIME", help='as 06:00, 2026-11-29, "2026-11-29 06:00", 8h or 7d ago')
     parser.add_argument("--until", metavar="TIME", help="before this time; a day: to its end")
     parser.add_argument("--shift", metavar="NAME", help="now, last, a name (the newest), or NAME@2026-11-29")
+    if only_time:
+        parser.set_defaults(verdict=None, recipe=None, reason=None)
+        return
     parser.add_argument("--verdict", metavar="V[,V]", help="pass, fail, review, error; several with commas")
     parser.add_argument("--recipe", metavar="NAME")
     parser.add_argument("--reason", metavar="CODE", help="number or name, as 10 or score_above_limit")

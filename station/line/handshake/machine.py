@@ -215,6 +215,7 @@ class Handshake:
             threshold=result.threshold if result else status.threshold,
             defect_area=result.defect_area if result else 0,
             latency=round(result.latency_ms * 10) if result else 0,
+            defect_class=result.defect_class if result else 0,
             encoder_count_echo=result.encoder_count & U32 if result else 0,
             recipe=status.recipe,
             engine_id=status.engine_id,

@@ -85,6 +85,8 @@ class PartResult:
     """The PLC's position of the part, as latched."""
     challenge: bool = False
     """A master part of a challenge test."""
+    defect_class: int = 0
+    """Number of the class that its kind of defect has; 0: none. Never part of a verdict."""
 
 
 # ---- what the PLC wants ---------------------------------------------------------------------------------------------

@@ -121,8 +121,15 @@ class Inspector:
     """Of good parts, as the engine promised at most."""
     doubted_share: float = 0.1
     """Of good parts, rejected or in review, as promised."""
+    class_numbers: Mapping[str, int] = field(default_factory=dict)
+    """Kind of defect -> what the PLC calls it; kinds without a number are not there."""
     held_out: tuple[float, ...] = ()
     """Scores, as shown, of good pictures that would pass, by models that had not seen them; empty: not known."""
+
+    @property
+    def promised(self) -> tuple[float, float, tuple[float, ...]]:
+        """What the engine promised of good parts: share rejected, rejected or in review; scores of unseen ones."""
+        return self.rejected_share, self.doubted_share, self.held_out
 
     @property
     def reject_score(self) -> float:
@@ -172,6 +179,7 @@ class Inspector:
             now_ns,
             view.limits.reject_score,
             None if scores is None else self.pixel_scale,
+            0 if scores is None else self.class_numbers.get(scores.kind, 0),
         )
 
     def _measure(self, frame: Frame, quality: FrameQuality, scores: Scores, view: ViewLimits) -> Measurement:

@@ -15,9 +15,20 @@ from station.line.handshake.messages import PartResult
 from station.line.signalling.desk import Desk
 from station.line.signalling.snapshot import RecentPart
 from station.line.signalling.status import StatusBlock
-from station.results import Decision, Inspection, InspectionRecord, Part, defect_area_mm2, score_of
+from station.results import (
+    Decision,
+    Inspection,
+    InspectionRecord,
+    Part,
+    Verdict,
+    class_number_of,
+    defect_area_mm2,
+    score_of,
+)
 
 RECENT_PARTS = 16
+NAMES_A_KIND = (Verdict.FAIL, Verdict.REVIEW)
+"""Verdicts of parts whose kind of defect the PLC reads."""
 
 
 class Closing:
@@ -81,6 +92,7 @@ class Closing:
             latency_ms=(now - part.time_ns) / 1e6,
             encoder_count=part.encoder_count,
             challenge=bool(part.challenge),
+            defect_class=class_number_of(inspections) if decision.verdict in NAMES_A_KIND else 0,
         )
 
     def _record(

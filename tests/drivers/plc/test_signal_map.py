@@ -42,7 +42,7 @@ VERSION_2 = {
     Area.INPUT_REGISTER: "MapVersion Heartbeat State OfflineReason ErrorCode WarningCode FreeResultSlots Ejectors "
     "AcquisitionId - InspectionId - PartId - Result ReasonCode Score - Threshold - DefectArea - Latency Recipe "
     "EngineId - ConfigChecksum - EncoderCount - CountTriggers - CountPass - CountFail - CountReview - CountError - "
-    "CountMissed - RecipeChecksum - ChallengeState ChallengeStep CountEjected -",
+    "CountMissed - RecipeChecksum - ChallengeState ChallengeStep CountEjected - DefectClass",
 }
 
 

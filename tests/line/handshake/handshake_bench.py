@@ -51,7 +51,9 @@ class Bench:
 
     def decide(self, acquisition_id: int, verdict: Verdict = Verdict.PASS, part_id: int = 0) -> ResultOutcome:
         reason = ReasonCode.NONE if verdict is Verdict.PASS else ReasonCode.SCORE_ABOVE_LIMIT
-        return self.handshake.result(PartResult(acquisition_id, part_id, verdict, reason, 0.25, 0.5, 1234, 31.26))
+        return self.handshake.result(
+            PartResult(acquisition_id, part_id, verdict, reason, 0.25, 0.5, 1234, 31.26, defect_class=7)
+        )
 
     def inspect(self, acquisition_id: int, verdict: Verdict = Verdict.PASS) -> ResultOutcome:
         self.expose(acquisition_id)

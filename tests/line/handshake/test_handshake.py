@@ -55,7 +55,7 @@ def test_one_part_from_trigger_to_acknowledged_result(bench: Bench) -> None:
     shows(out, results_valid=True, pass_=True, reject=False, review=False)
     shows(out, inspection_completed=True, busy=False)
     shows(out, inspection_id=41, part_id_echo=70_001, result=1, reason_code=0)
-    shows(out, score=0.25, threshold=0.5, defect_area=1234, latency=313)
+    shows(out, score=0.25, threshold=0.5, defect_area=1234, latency=313, defect_class=7)
 
     assert bench.write(results_ack=True) == [ResultAcknowledged(41)]
     out = bench.out

@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from station.configuration.load import ConfigurationError
+from station.hmi.health.kinds import kinds_of_day
 from station.hmi.health.lines import lines_of
 from station.hmi.health.looking import look
 from station.hmi.pages.maintenance.engines import tabs_of
@@ -44,6 +45,7 @@ def health(request: Request) -> Response:
         lines=lines_of(seen, settings, words_of(request)),
         events=[] if seen.happened is None else seen.happened.events,
         streams=((seen.status or {}).get("monitoring") or {}).get("streams", []),
+        kinds=kinds_of_day(site),
         at=site.calendar.clock(seen.at),
         **tabs_of(request),
     )
