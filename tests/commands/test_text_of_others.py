@@ -230,13 +230,13 @@ def label(world: World) -> None:
 
 def classes(world: World) -> None:
     recorded(world)
-    world.run("classes", "set", IN_FILES, "--severity", "minor")
-    world.run("classes", "set", IN_FILES, "--number", "7")
-    world.run("classes", "list")
-    world.run("label", "1001", "defective", "--class", IN_FILES)
-    world.run("classes", "pareto", "--since", "2020-01-01", "--until", "2040-01-01")
-    assert cli.main(["classes", "set", NASTY, "--severity", "minor", "--config", str(world.config)]) == 2
-    world.said()
+    name = "[/x] [bold red]a :smile: {0} <b>&amp;"
+    world.run("classes", "set", name, "--severity", "minor", expected=name)
+    world.run("classes", "set", name, "--number", "7", expected=name)
+    world.run("classes", "list", expected=name)
+    world.run("label", "1001", "defective", "--class", name, expected=name)
+    world.run("classes", "pareto", "--since", "2020-01-01", "--until", "2040-01-01", expected=name)
+    world.run("classes", "set", NASTY, "--severity", "minor", expected="one line of 1 to 64 letters")
 
 
 def sheet(world: World) -> None:
