@@ -31,7 +31,7 @@ EXPORTED = 25.0
 RELEASED = 250.0
 """Of the start, graphs, parity and dossier, whatever the number of images."""
 BASE_MB = 900.0
-COPIES = 3.0
+COPIES = 1.0
 """Of the features of the images that a closed form reads at once."""
 
 
