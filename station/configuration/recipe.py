@@ -122,8 +122,8 @@ class EngineSection(EngineChoice):
         5000,
         ge=0,
         le=1_000_000,
-        description="Parts after an activation during which the engine before runs in the shadow of the new one, on "
-        "the processor, behind everything else. 0: no probation. Needs `store`.",
+        description="Parts after an activation, or a shift with 500, during which the engine before runs in the shadow "
+        "of the new one, on the processor, behind everything else. 0: no probation. Needs `store`.",
     )
     on_probation_failure: Literal["warn", "rollback"] = Field(
         "warn",

@@ -134,7 +134,8 @@ class Probation:
         self._sums = self._sums.with_part(
             rejected=record.decision.verdict is Verdict.FAIL, rejected_before=said.verdict is Verdict.FAIL
         )
-        finding = terms.finding(self._sums)
+        elapsed_s = 0.0 if self._due is None else time.time() - self._due.since_s
+        finding = terms.finding(self._sums, elapsed_s)
         if finding is self._finding:
             return
         self._finding = finding

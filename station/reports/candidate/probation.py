@@ -13,6 +13,9 @@ from enum import Enum
 from station.reports.candidate.e_values import ENOUGH, SURE, more_often_than_half, share_above
 
 MOST_SHARE = 0.9
+SHIFT_S = 8 * 3600.0
+FEW_PARTS = 500
+"""A probation ends after a shift, too, but never on fewer parts."""
 
 
 class Finding(Enum):
@@ -65,11 +68,12 @@ class Terms:
         share = min(self.agreed_share, MOST_SHARE)
         return share_above(share, sums.rejected, sums.parts), share_above(share, sums.rejected_before, sums.parts)
 
-    def finding(self, sums: Sums) -> Finding:
-        """How it stands. May be asked after every part: see `e_values`."""
+    def finding(self, sums: Sums, elapsed_s: float = 0.0) -> Finding:
+        """How it stands, `elapsed_s` after the activation. May be asked after every part: see `e_values`."""
         active, before = self.evidence(sums)
         if active >= SURE and sums.evidence >= SURE:
             return Finding.FAILED
         if active >= SURE and before >= SURE and sums.evidence < ENOUGH:
             return Finding.BOTH
-        return Finding.PASSED if sums.parts >= self.parts else Finding.GOES_ON
+        is_over = sums.parts >= self.parts or (elapsed_s >= SHIFT_S and sums.parts >= FEW_PARTS)
+        return Finding.PASSED if is_over else Finding.GOES_ON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from station.reports.candidate.probation import Finding, Sums, Terms
+from station.reports.candidate.probation import FEW_PARTS, SHIFT_S, Finding, Sums, Terms
 
 TERMS = Terms(parts=5000, agreed_share=0.02)
 
@@ -37,3 +37,9 @@ def test_where_both_reject_more_it_is_not_the_engine() -> None:
     assert {followed(0.10, 0.10, seed)[0] for seed in range(20)} == {Finding.BOTH}
     assert TERMS.finding(Sums(400, 60, 55, 50)) is Finding.BOTH
     assert TERMS.finding(Sums(400, 60, 8, 6)) is Finding.FAILED
+
+
+def test_a_shift_is_enough_for_a_line_of_few_parts() -> None:
+    assert TERMS.finding(Sums(600, 6, 6), SHIFT_S - 1) is Finding.GOES_ON
+    assert TERMS.finding(Sums(600, 6, 6), SHIFT_S) is Finding.PASSED
+    assert TERMS.finding(Sums(FEW_PARTS - 1, 5, 5), 10 * SHIFT_S) is Finding.GOES_ON
