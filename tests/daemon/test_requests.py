@@ -161,3 +161,16 @@ def test_teaching_takes_the_next_parts_of_the_line(tmp_path: Path) -> None:
         assert door.teaching.status.total == 20
     finally:
         door.teaching.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [("2", "no engine is active yet"), (5, "number, name or start of the id"), ("", "number, name or start of the id")],
+)
+def test_a_shadow_that_cannot_be(tmp_path: Path, version: object, why: str) -> None:
+    with pytest.raises(ControlError, match=why):
+        Door(tmp_path).asks("shadow", version=version)
+
+
+def test_no_shadow_can_be_switched_off_at_any_time(tmp_path: Path) -> None:
+    assert Door(tmp_path).asks("shadow") == {"version": ""}
