@@ -170,6 +170,7 @@ install_service() {
     fi
     step "service, pages, weekly refresh and reports" install -m 0644 "$source_dir/systemd/station.service" \
         "$source_dir/systemd/station-hmi.service" "$source_dir/systemd/station-plant.service" \
+        "$source_dir/systemd/station-process.service" \
         "$source_dir/systemd/station-refresh.service" "$source_dir/systemd/station-refresh.timer" \
         "$source_dir/systemd/station-report.service" "$source_dir/systemd/station-report.timer" /etc/systemd/system
     step "what the GPU needs before it" install -D -m 0644 "$1" /etc/systemd/system/station.service.d/gpu.conf

@@ -30,6 +30,7 @@ TITLES = {
     "zones": "[[decision.zones]]",
     "shifts": "[[station.shifts]]",
     "parts": "[[challenge.parts]]",
+    "registers": "[[process.registers]]",
     "ejectors": "[[reject.ejectors]]",
 }
 

@@ -21,9 +21,9 @@ from station.reports.as_data import run_as_data
 from station.terminal import coloured, console, joined
 
 EXIT_NOT_PASSED = 1
-_STATE_KEYS = "state, step, next_part, awaits_confirmation, overdue, last_test, last_verdict, last_detail"
+_STATE_KEYS = "state, step, next_part, awaits_confirmation, overdue, last_test, last_verdict, last_detail, study"
 _HISTORY_KEYS = (
-    "a list of test, recipe, started_by, start, end, verdict, detail, escape, steps, reset_by, reset, reset_why"
+    "a list of test, recipe, study, started_by, start, end, verdict, detail, escape, steps, reset_by, reset, reset_why"
 )
 _COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}
 
@@ -91,9 +91,13 @@ def history(options: argparse.Namespace) -> int:
     table = Table("test", "when", "recipe", "by", "verdict", "parts", "reset", title="challenge tests, newest last")
     for run, recipe in found:
         verdict = coloured(run.verdict.value, _COLOURS.get(run.verdict, "yellow"))
+        if run.study:
+            verdict = joined(f"a trial of study {run.study}, ", verdict)
         if run.detail:
             verdict = joined(verdict, f"\n{run.detail}")
         steps = "\n".join(f"{step.part}: {step.verdict.name}, {step.outcome.value}" for step in run.steps)
+        if run.study:
+            steps = f"{run.done} of {len(run.parts)}"
         seen_to = (
             f"{run.reset_by} {calendar.clock(run.reset_s, 'min')}\n{run.reset_why}" if run.reset_s is not None else ""
         )

@@ -32,6 +32,8 @@ OF_REPORTS = ("time_zone", "shifts")
 """Keys of [station] that the daemon never reads: commands take them from the file."""
 OF_PAGES = "hmi"
 """A section that the daemon never reads: `station hmi` does."""
+OF_PROCESS = "process"
+"""The same of `station process run`."""
 
 NOT_THERE = object()
 """In place of a value: the key belongs to a section that is not there."""
@@ -256,7 +258,7 @@ def _shown(value: Any) -> str:
 
 def _fixed(settings: Configuration) -> dict[str, Any]:
     """What needs a restart, by its key."""
-    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES})
+    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS})
     sections["webhook"] = {"url": settings.webhook.url is not None}  # the rest is the plant process's
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {

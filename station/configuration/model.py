@@ -25,7 +25,7 @@ from station.configuration.decision import (
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
 from station.configuration.northbound.sections import PlantSection, WebhookSection
-from station.configuration.plc import PlcSection
+from station.configuration.plc import PlcSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
 from station.configuration.section import Port, Section, Share
@@ -211,6 +211,7 @@ class Configuration(Section):
     review: ReviewSection = Field(default_factory=ReviewSection, description="The review queue.")
     access: AccessSection = Field(default_factory=AccessSection, description="Who may do what on the control socket.")
     hmi: HmiSection = Field(default_factory=HmiSection, description="Pages for people.")
+    process: ProcessSection = Field(default_factory=ProcessSection, description="Process values of the line.")
     monitoring: MonitoringSection = Field(default_factory=MonitoringSection, description="Watching for drift.")
     plant: PlantSection = Field(default_factory=PlantSection, description="What is sent to the plant.")
     webhook: WebhookSection = Field(default_factory=WebhookSection, description="Results by HTTP.")

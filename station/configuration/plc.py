@@ -1,4 +1,4 @@
-"""`[plc]`: the bridge to the PLC."""
+"""`[plc]`: the bridge to the PLC; `[process]`: process values read over Modbus."""
 
 from __future__ import annotations
 
@@ -25,6 +25,53 @@ _CLIENT_ONLY = (
     "response_timeout_ms",
     "max_registers_per_write",
 )
+
+
+class ProcessRegisterSection(Section):
+    """A process value, `[[process.registers]]`."""
+
+    name: str = Field(min_length=1, max_length=40, description="What it is, as `oven 3`.")
+    address: int = Field(ge=0, le=65535, description="Holding register.")
+    scale: float = Field(1.0, description="The value is register * scale + offset.")
+    offset: float = Field(0.0, description="See `scale`.")
+    signed: bool = Field(False, description="The register counts from -32768 to 32767.")
+
+    @field_validator("name")
+    @classmethod
+    def _in_one_line(cls, name: str) -> str:
+        if not name.isprintable() or name != name.strip():
+            raise ValueError("letters in one line, no space at the ends")
+        return name
+
+
+class ProcessSection(Section):
+    """Process values read over Modbus TCP by `station process run`, a process of its own; the line knows none of it."""
+
+    host: str = Field("", description="Address of the PLC or gateway; empty: no process values.")
+    port: Port = Field(502, description="TCP port.")
+    unit_id: int = Field(1, ge=0, le=255, description="Modbus unit id.")
+    period_s: float = Field(10.0, ge=0.5, le=3600, description="Interval of reading.")
+    response_timeout_ms: float = Field(1000.0, ge=20, le=10_000, description="Longest wait for a response.")
+    learn_samples: int = Field(
+        5000,
+        ge=300,
+        le=200_000,
+        description="Samples from which is learned what goes together; the last third sets the limits.",
+    )
+    false_alarms_per_year: float = Field(1.0, ge=0.001, le=365, description="As many false alarms are accepted.")
+    keep_days: int = Field(90, ge=1, le=3650, description="Older samples are deleted.")
+    registers: list[ProcessRegisterSection] = Field(
+        default_factory=list, max_length=64, description="Process values, up to 64."
+    )
+
+    @model_validator(mode="after")
+    def _named_once(self) -> ProcessSection:
+        names = [each.name for each in self.registers]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f'[[process.registers]] name = "{twice[0]}" stands there twice')
+        if self.registers and not self.host:
+            raise ValueError("[[process.registers]] without `host`: nothing would be read")
+        return self
 
 
 class PlcSection(Section):

@@ -20,7 +20,7 @@ from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.process import JobError
 from station.jobs.refresh_process import MAX_NAMED, MAX_PARTS, MIN_PARTS, RefreshAsked, RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
-from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge
+from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge, StartStudy
 from station.line.recording.messages import RecorderHealth
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
@@ -126,11 +126,18 @@ class Requests:
         )
 
     def _challenge(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"command": "challenge", "action": "start"}`, "confirm", or "reset" with `who` and `why`."""
+        """`{"command": "challenge", "action": "start"}`, "confirm", or "reset" with `who` and `why`.
+
+        "study" with `study` and `parts`, a list of [name, whether it is good] in the order in which they are shown.
+        """
         who = str(request.get("who", "")).strip()
         match request.get("action"):
             case "start":
-                message: StartChallenge | ConfirmPart | ResetChallenge = StartChallenge(f"operator {request['user']}")
+                message: StartChallenge | StartStudy | ConfirmPart | ResetChallenge = StartChallenge(
+                    f"operator {request['user']}"
+                )
+            case "study":
+                message = StartStudy.of(request, f"operator {request['user']}")
             case "confirm":
                 message = ConfirmPart(f"operator {request['user']}")
             case "reset" if who:
@@ -138,7 +145,7 @@ class Requests:
             case "reset":
                 raise ControlError("who is missing: the name of the person who resets the test")
             case other:
-                raise ControlError(f"action = {other!r}: start, confirm or reset")
+                raise ControlError(f"action = {other!r}: start, study, confirm or reset")
         self._post(message)
         try:
             refused = message.reply.get(timeout=REPLY_S)

@@ -52,7 +52,17 @@ from station.hmi.pages import (
     what_if,
     zones,
 )
-from station.hmi.pages.maintenance import challenge, comparing, engines, health, shadow, teaching
+from station.hmi.pages.maintenance import (
+    agreement,
+    challenge,
+    comparing,
+    engines,
+    health,
+    process,
+    shadow,
+    teaching,
+    wearing,
+)
 from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
@@ -60,6 +70,7 @@ from station.hmi.site import Site
 from station.hmi.words import languages
 from station.labels.schema import LabelError
 from station.live.reading import LiveReader
+from station.msa.study import StudyError
 from station.records.rollups.keeping import Rollups
 from station.records.schema import RecordingError
 from station.reports.nearest_good import NearestGood
@@ -83,6 +94,9 @@ PAGES: tuple[ModuleType, ...] = (
     setup_line,
     health,
     challenge,
+    wearing,
+    process,
+    agreement,
     engines,
     comparing,
     shadow,
@@ -96,6 +110,7 @@ FORESEEN = (
     RecordingError,
     AccountError,
     LabelError,
+    StudyError,
     ConfigurationError,
     ControlError,
     StoredReportError,

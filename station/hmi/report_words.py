@@ -62,8 +62,36 @@ PHRASES = (
     "without a class",
     "Labels see what the camera sees: a defect that no picture shows is in none of these figures. Parts that were "
     "treated as FAIL because nobody decided count as rejected, and not as defective.",
+    # of agreement studies
+    "%(count)s of %(of)s parts right in all trials",
+    "%(count)s of %(of)s parts alike in all trials",
+    "%(count)s of %(of)s decisions on defective parts",
+    "%(count)s of %(of)s decisions on good parts",
+    "acceptable by the table of AIAG",
+    "marginal by the table of AIAG",
+    "unacceptable by the table of AIAG",
+    "effectiveness %(share)s",
+    "miss rate %(share)s",
+    "false alarm rate %(share)s",
+    "what is known",
+    "its trials",
+    "all trials",
+    "everybody",
+    "station",
+    "%(count)s defective parts were shown: even without a single miss up to %(most)s of the defective parts may pass "
+    "(95 %%). With 50 defective parts and no miss the bound is still 5.8 %%.",
+    "A trial shows the same parts again: bounds of miss rate and false alarm rate count decisions that hang together "
+    "as fewer (Korn and Graubard), those of kappa leave out one part after the other.",
+    "The station accepts with PASS; FAIL and REVIEW reject.",
+    "%(parts)s parts; AIAG asks for 50",
+    "%(trials)s trials; AIAG asks for 3",
+    "%(count)s of %(parts)s parts are good; at least a quarter of each kind says something of both",
+    "%(count)s of %(parts)s parts are defective; at least a quarter of each kind says something of both",
+    "fewer than a quarter of the parts are marked borderline; easy parts make every inspection look good",
+    "AIAG: acceptable with an effectiveness of at least 90 %%, misses of at most 2 %% and false alarms of at most 5 %%"
+    "; marginal with 80 %%, 5 %% and 10 %%. Kappa above 0.75 is good, below 0.4 poor.",
 )
-"""The same as in `station.reports.production.figures`; numbers are places."""
+"""The same as in `station.reports.production.figures` and `station.msa.document`; numbers are places."""
 _PLACE = re.compile(r"%\\\((\w+)\\\)s")
 
 

@@ -36,7 +36,8 @@ def read_memory(records: Path, recipe: str, now_s: float) -> Memory:
 def _memory(connection: sqlite3.Connection, recipe: str, now_s: float) -> Memory:
     last = runs(connection, 1)
     passed = connection.execute(
-        "SELECT end_wall_time, recipe FROM challenges WHERE verdict = 'PASSED' ORDER BY run DESC LIMIT 1"
+        "SELECT end_wall_time, recipe FROM challenges WHERE verdict = 'PASSED' "
+        "AND json_extract(parts, '$[0].study') IS NULL ORDER BY run DESC LIMIT 1"
     ).fetchone()
     if passed is None:
         return Memory(last[0][0] if last else None)

@@ -1,5 +1,8 @@
 """A challenge test as it stands in the records: its master parts, what the station said of each, and how it ended.
 
+A trial of an agreement study (`station.msa`) is a run of the same kind that bears the name of the study: whatever the
+station says of a part is what the study asks for, so it cannot fail, and it is no challenge test that was passed.
+
 The machine of the line (`station.line.challenge.machine`) makes these; `records.challenges` writes and reads them.
 """
 
@@ -79,10 +82,14 @@ class Run:
     reset_by: str = ""
     reset_s: float | None = None
     reset_why: str = ""
+    study: str = ""
+    """The agreement study of which this is a trial; empty: a challenge test."""
 
     @property
     def done(self) -> int:
-        """Master parts that were as expected."""
+        """Master parts that were as expected; in a study those that were inspected."""
+        if self.study:
+            return sum(step.outcome is not Outcome.NOT_INSPECTED for step in self.steps)
         return sum(step.outcome is Outcome.AS_EXPECTED for step in self.steps)
 
     @property

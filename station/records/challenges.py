@@ -23,7 +23,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS challenges (
         verdict TEXT NOT NULL CHECK (verdict IN ('RUNNING', 'PASSED', 'FAILED', 'ABORTED')),
         escaped INTEGER NOT NULL,  -- 1: a part that had to be rejected passed
         detail TEXT NOT NULL,
-        parts TEXT NOT NULL,  -- JSON: the master parts, in order
+        parts TEXT NOT NULL,  -- JSON: the master parts, in order; with "study" those of an agreement study
         steps TEXT NOT NULL,  -- JSON: what the station said of each
         reset_by TEXT NOT NULL,
         reset_wall_time REAL,
@@ -69,7 +69,8 @@ class ChallengeRow:
 def upsert_challenge(row: ChallengeRow) -> Statement:
     """Enters a run, or brings its row up to date."""
     run = row.run
-    parts = [{"name": part.name, "expected": part.expected.name, "reason": part.reason} for part in run.parts]
+    of_study = {"study": run.study} if run.study else {}
+    parts = [{"name": one.name, "expected": one.expected.name, "reason": one.reason, **of_study} for one in run.parts]
     steps = [
         {
             "part": step.part,
@@ -115,12 +116,21 @@ def runs_after(connection: sqlite3.Connection, after: int | None, limit: int) ->
     return [(_run(row), str(row["recipe"])) for row in rows]
 
 
+def study_runs(connection: sqlite3.Connection, study: str) -> list[Run]:
+    """The trials of an agreement study, oldest first."""
+    rows = connection.execute(
+        "SELECT * FROM challenges WHERE json_extract(parts, '$[0].study') = ? ORDER BY run", [study]
+    )
+    return [_run(row) for row in rows]
+
+
 def _run(row: sqlite3.Row) -> Run:
+    known = json.loads(row["parts"])
     parts = tuple(
         MasterPart(
             part["name"], Verdict[part["expected"]], None if part["reason"] is None else ReasonCode(part["reason"])
         )
-        for part in json.loads(row["parts"])
+        for part in known
     )
     steps = tuple(
         Step(
@@ -145,4 +155,5 @@ def _run(row: sqlite3.Row) -> Run:
         reset_by=row["reset_by"],
         reset_s=row["reset_wall_time"],
         reset_why=row["reset_why"],
+        study=known[0].get("study", "") if known else "",
     )

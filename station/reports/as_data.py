@@ -94,6 +94,7 @@ def run_as_data(run: Run, recipe: str, calendar: Calendar) -> dict[str, Any]:
     return {
         "test": run.number,
         "recipe": recipe,
+        "study": run.study,
         "started_by": run.started_by,
         "start": calendar.iso(run.start_s),
         "end": None if run.end_s is None else calendar.iso(run.end_s),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -30,6 +31,9 @@ from station.jobs.comparison import Changed, Comparison, EngineFigures, Judged, 
 from station.jobs.refresh import Refreshed
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.snapshot import readable
+from station.msa.storage import Rating, plan, rate, studies_beside
+from station.msa.study import KnownPart, Study
+from station.process.storage import PROCESS_FILE, Finding, Writer
 from station.records.audit import AuditRow, insert_audit
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
@@ -39,6 +43,7 @@ from station.records.schema import open_writer
 from station.records.statement import Statement
 from station.results import Decision, Reason, Verdict
 from station.terminal import console, plain, say
+from station.trends.reading import TRENDS_FILE
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.sample_parts import WALL_TIME, PartMaker
 from tests.commands.test_status import IDLE, SNAPSHOT
@@ -174,6 +179,36 @@ def challenge(world: World) -> None:
     run = replace(run, detail=IN_FILES, end_s=2.0, reset_by=IN_FILES, reset_s=3.0, reset_why=IN_FILES)
     world.records(upsert_challenge(ChallengeRow(run, IN_FILES, "", "")))
     world.run("challenge", "history")
+
+
+def msa(world: World) -> None:
+    recorded(world)
+    file = studies_beside(config.load_station(world.config).records_dir)
+    study = Study("s", (KnownPart("17", True), KnownPart("18", False)), 1, 1, made_by=IN_FILES, made_at=1.0)
+    plan(file, study)
+    who = IN_FILES[:40]
+    rate(file, study, [Rating("anna", 1, "17", False), Rating("anna", 1, "18", False)], who)
+    world.run("msa", "list")
+    world.run("msa", "report", NASTY, expected=SHOWN)
+    world.run("msa", "enter", "s", "--appraiser", NASTY, "--file", "no.csv", expected="cannot be read")
+
+
+def process(world: World) -> None:
+    station = config.load_station(world.config)
+    station.work_dir.mkdir(parents=True, exist_ok=True)
+    with closing(Writer(station.work_dir / PROCESS_FILE)) as writer:
+        writer.sample(1.0, "process", {IN_FILES: 1.0})
+        writer.found(Finding(1.0, IN_FILES, True, IN_FILES))
+    world.run("process", "status")
+
+
+def trends(world: World) -> None:
+    recorded(world)
+    file = config.load_station(world.config).records_dir.parent / TRENDS_FILE
+    day = int(time.time() // 86_400)
+    disk = {str(day - back): {f"disk free\n{IN_FILES}\n{IN_FILES}": 0.02 + 0.001 * back} for back in range(1, 40)}
+    file.write_text(json.dumps({"format": 1, "days": disk}))
+    world.run("trends")
 
 
 def audit(world: World) -> None:
@@ -418,6 +453,9 @@ FED: dict[str, Callable[[World], None]] = {
     "status": status,
     "check": check_command,
     "challenge": challenge,
+    "msa": msa,
+    "trends": trends,
+    "process": process,
     "monitoring": monitoring,
     "parts": parts,
     "counts": counts,

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from station.hmi.app import PAGES
 from station.hmi.engines.versions import store_at
+from station.msa.storage import plan, rate, studies, studies_beside
 from station.reports.production.making import Order, make
 from station.reports.production.reading import Period
 from station.reports.production.stored import as_json
@@ -18,6 +19,7 @@ from tests.bench.browser import COLOURS, SIZES, serious_findings, visitor
 from tests.bench.engine_store import serving_with_store
 from tests.bench.pages import COOKIE, Pages
 from tests.bench.sample_parts import WALL_TIME
+from tests.msa.aiag import RATINGS, STUDY
 
 OPEN = ("/live", "/login", "/welcome", "/nothing")
 OF_OPERATORS = (
@@ -29,7 +31,15 @@ OF_OPERATORS = (
     "/account",
     "/recipes",
 )
-OF_QUALITY = ("/reports", "/reports/of_a_test")
+OF_QUALITY = (
+    "/reports",
+    "/reports/of_a_test",
+    "/agreement",
+    "/agreement/aiag",
+    "/agreement/aiag/rate",
+    "/trends",
+    "/process",
+)
 OF_INTEGRATORS = (
     "/setup",
     "/setup/zones",
@@ -83,6 +93,13 @@ def store_a_report(pages: Pages) -> None:
     (pages.folder / "reports" / "of_a_test.json").write_bytes(as_json(report))
 
 
+def study_agreement(pages: Pages) -> None:
+    file = studies_beside(pages.site.records)
+    if not studies(file):
+        plan(file, STUDY)
+        rate(file, STUDY, RATINGS, "test")
+
+
 def of_store(pages: Pages) -> Sequence[str]:
     """Pages of maintenance with the versions of this station in them."""
     store = pages.site.station.engine_store
@@ -128,6 +145,7 @@ def look(pages: Pages, browser: Browser, axe: str, size: str, paths: Mapping[str
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, size: str) -> None:
     store_a_report(pages)
+    study_agreement(pages)
     look(pages, browser, axe, size, PATHS)
 
 

@@ -13,6 +13,9 @@ from tests.bench.pages import Pages
 VALUES = {
     "checksum": "c",
     "session": "s1",
+    "study": "none",
+    "trial": 1,
+    "place": 1,
     "acquisition": 2,
     "camera": "top",
     "kind": "image",

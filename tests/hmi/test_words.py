@@ -18,9 +18,11 @@ from station.hmi.report_words import PHRASES
 from station.hmi.words import LOCALE, chosen, languages
 from station.jobs.refresh_selection import Group
 from station.line.acquisition.messages import CameraState
+from station.msa.analysis import Grade
 from station.records.challenge_runs import Outcome, RunVerdict
 from station.reports import nearest_good
 from station.reports.candidate.in_words import FINDINGS
+from station.trends.signals import ACTIONS, Cause
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
@@ -46,6 +48,10 @@ OF_VALUES = {
     *(run.value for run in RunVerdict), *PHRASES,
     *nearest_good.REASONS,
     *GATE, "green", "red", *FINDINGS.values(), *(title for _, title in beside.LINES),
+    "effectiveness", "miss rate", "false alarm rate", "agrees with itself", "agree with each other",
+    "right, all of them", "station", "everybody", "in between", "poor", *(grade.value for grade in Grade),
+    *(cause.value for cause in Cause), *ACTIONS.values(),
+    "missing", "frozen", "swapped", "unusual", "lost", "learn",
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""
 

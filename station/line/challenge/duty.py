@@ -15,8 +15,9 @@ from station.line.challenge.messages import (
     ConfirmPart,
     ResetChallenge,
     StartChallenge,
+    StartStudy,
 )
-from station.records.challenge_runs import Memory, Run, RunVerdict
+from station.records.challenge_runs import MasterPart, Memory, Run, RunVerdict
 from station.records.challenges import ChallengeRow
 from station.records.events import RecordEvent
 from station.results import Decision, Identity, Verdict
@@ -71,6 +72,8 @@ class ChallengeDuty:
         match message:
             case StartChallenge(who, reply):
                 reply.put(self.start(who, teaching=teaching))
+            case StartStudy(who, study, parts, reply):
+                reply.put(self._refused(self._study(who, study, parts, teaching=teaching)))
             case ConfirmPart(who, reply):
                 reply.put(self.confirm(who))
             case ResetChallenge(who, why, reply):
@@ -81,6 +84,9 @@ class ChallengeDuty:
     def start(self, who: str, *, teaching: bool) -> str:
         """Starts a test; returns why it does not start, or nothing. `teaching`: parts are not inspected now."""
         return self._refused("parts are being taken for teaching" if teaching else self.machine.start(who))
+
+    def _study(self, who: str, study: str, parts: tuple[MasterPart, ...], *, teaching: bool) -> str:
+        return "parts are being taken for teaching" if teaching else self.machine.start_study(who, study, parts)
 
     def confirm(self, who: str) -> str:
         """Somebody has put on the master part that is asked for; returns why that means nothing now, or nothing."""
@@ -127,6 +133,8 @@ class ChallengeDuty:
 
 
 def _text(run: Run) -> str:
+    if run.study:
+        return _of_study(run)
     if run.reset_by:
         return f"test {run.number} reset by {run.reset_by}: {run.reset_why}".rstrip(": ")
     if run.verdict is not RunVerdict.RUNNING:
@@ -135,3 +143,15 @@ def _text(run: Run) -> str:
         return f"test {run.number} started by {run.started_by}, put on: {run.parts[0].name}"
     step = run.steps[-1]
     return f"test {run.number}: {step.part} was {step.verdict.name}, {step.outcome.value}"
+
+
+def _of_study(run: Run) -> str:
+    """Of a trial; which parts are good stays unsaid, whoever reads the log may be asked next."""
+    trial = f"test {run.number}, a trial of study {run.study}"
+    if run.verdict is RunVerdict.PASSED:
+        return f"{trial}: every part was shown"
+    if run.verdict is not RunVerdict.RUNNING:
+        return f"{trial} {run.verdict.value} {run.detail}".rstrip()
+    if not run.steps:
+        return f"{trial} started by {run.started_by}, put on: {run.parts[0].name}"
+    return f"{trial}: {run.steps[-1].part} was {run.steps[-1].verdict.name}, {run.done} of {len(run.parts)}"

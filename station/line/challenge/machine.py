@@ -16,6 +16,9 @@ Which parts are master parts is never guessed; on a running line the next one wo
 * those triggered while ChallengeMode is 1; else
 * one part after each confirmation by the person who has put it on. Until then no part is taken.
 
+A trial of an agreement study (`station.msa`) runs the same way with parts of its own: what the station says of a part
+is kept and fails nothing, and the trial counts for no challenge test.
+
 Fail-safe rules held here:
 
 * A master part is let through only when its own step expects a PASS.
@@ -96,6 +99,8 @@ class Challenge:
         self._mode = False
         self._confirmed = False
         """A person has put the master part on, and it has not come yet."""
+        self._moved_s = now_s
+        """When a part of a study came last: a trial may be long, a person who has left it may not."""
         self._news: list[Run] = []
 
     def __repr__(self) -> str:
@@ -216,7 +221,7 @@ class Challenge:
         self._now_s = now_s
         if self._run is None:
             return
-        running_s = now_s - self._run.start_s
+        running_s = now_s - (self._moved_s if self._run.study else self._run.start_s)
         if running_s >= self._settings.timeout_s or running_s < -CLOCK_SLACK_S:
             self._end(RunVerdict.ABORTED, f"not done after {self._settings.timeout_s / 60:g} min")
 
@@ -224,7 +229,8 @@ class Challenge:
         """Takes another configuration. A run cannot go on with another recipe."""
         if recipe_changed:
             self._recipe_changed_s = self._now_s
-        if self._run is not None and (recipe_changed or settings.parts != self._settings.parts):
+        other_parts = settings.parts != self._settings.parts and not (self._run is not None and self._run.study)
+        if self._run is not None and (recipe_changed or other_parts):
             self._end(RunVerdict.ABORTED, "recipe or configuration changed")
         self._settings = settings
 
@@ -239,6 +245,18 @@ class Challenge:
         number = 1 if self._last is None else self._last.number + 1
         self._begun = self._settings.part_ids is not None  # ids separate them from the parts before
         self._changed(Run(number, who, self._now_s, self._settings.parts, by_mode=by_mode))
+        return ""
+
+    def start_study(self, who: str, study: str, parts: tuple[MasterPart, ...]) -> str:
+        """Begins a trial of an agreement study; returns why it does not begin, or nothing."""
+        if self.failed or self.due_since_s is not None:
+            return "a challenge test is due or has failed: it comes first, a study needs a station that has passed it"
+        if self._run is not None:
+            return f"a test is under way: step {self.step}, {self.next_part}"
+        number = 1 if self._last is None else self._last.number + 1
+        self._begun = self._settings.part_ids is not None
+        self._moved_s = self._now_s
+        self._changed(Run(number, who, self._now_s, parts, study=study))
         return ""
 
     def confirm(self) -> str:
@@ -285,8 +303,9 @@ class Challenge:
         part = run.parts[run.done]
         outcome = part.outcome(decision)
         step = Step(part.name, acquisition_id, decision.verdict, decision.code, outcome)
+        self._moved_s = self._now_s
         self._changed(replace(run, steps=(*run.steps, step)))
-        if outcome in (Outcome.WRONG, Outcome.ESCAPE):
+        if outcome in (Outcome.WRONG, Outcome.ESCAPE) and not run.study:
             self._end(RunVerdict.FAILED, f"{part.name}: expected {part.expected.name}, was {_text(decision)}")
         elif self._run is not None and self._run.done == len(run.parts):
             self._end(RunVerdict.PASSED, "")
@@ -318,10 +337,11 @@ class Challenge:
         self._news = [other for other in self._news if other.number != run.number] + [run]
 
     def _end(self, verdict: RunVerdict, detail: str) -> None:
-        if self._run is not None:
-            self._changed(replace(self._run, verdict=verdict, detail=detail, end_s=self._now_s))
+        run = self._run
+        if run is not None:
+            self._changed(replace(run, verdict=verdict, detail=detail, end_s=self._now_s))
         self._begun = self._confirmed = False
-        if verdict is RunVerdict.PASSED:
+        if verdict is RunVerdict.PASSED and run is not None and not run.study:
             self._passed_s = self._now_s
             self._parts_since = 0
 

@@ -133,4 +133,5 @@ def _readable_challenge(status: ChallengeStatus) -> dict[str, Any]:
         "last_test": 0 if last is None else last.number,
         "last_verdict": "" if last is None else last.verdict.value,
         "last_detail": "" if last is None else last.detail,
+        "study": last.study if last is not None and status.step else "",
     }

@@ -25,7 +25,13 @@ from drivers.plc.protocol import LinkEvent
 from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.line.acquisition.messages import CameraChanged, CameraSaid, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.duty import ChallengeDuty
-from station.line.challenge.messages import ChallengeConfigured, ConfirmPart, ResetChallenge, StartChallenge
+from station.line.challenge.messages import (
+    ChallengeConfigured,
+    ConfirmPart,
+    ResetChallenge,
+    StartChallenge,
+    StartStudy,
+)
 from station.line.ejection.belt import EncoderBelt
 from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
@@ -258,7 +264,7 @@ class Signalling:
                 desk.handshake.command_finished(serial, succeeded, now)
             case IdentityChanged(identity):
                 desk.in_force.identify(identity)
-            case StartChallenge() | ConfirmPart() | ResetChallenge() | ChallengeConfigured():
+            case StartChallenge() | StartStudy() | ConfirmPart() | ResetChallenge() | ChallengeConfigured():
                 desk.challenge.handle(message, teaching=condition.is_collecting)
             case Warn(code, active):
                 condition.warn(code, active)

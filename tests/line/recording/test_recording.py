@@ -144,6 +144,14 @@ def test_images_of_pass_parts_are_a_random_sample_all_others_are_kept(tmp_path: 
     assert len(list(tmp_path.rglob("*.png"))) == 2 * len(with_image)
 
 
+def test_parts_of_a_challenge_test_or_a_study_keep_their_image_when_they_pass(tmp_path: Path) -> None:
+    passed = MAKE.inspected(1, Verdict.PASS)
+    with recording(tmp_path, pass_image_share=0.0) as recorder:
+        recorder.record(passed)
+        recorder.record(replace(MAKE.inspected(2, Verdict.PASS), part=replace(new_part(2), challenge=3)))
+    assert [row.views[0].image_path is not None for row in rows(tmp_path)] == [False, True]
+
+
 def test_count_parts_counts_by_verdict_and_session(tmp_path: Path) -> None:
     verdicts = [Verdict.PASS] * 5 + [Verdict.FAIL] * 3 + [Verdict.REVIEW] * 2 + [Verdict.ERROR]
     for session in ("s1", "s2"):

@@ -195,6 +195,9 @@ TABS = (
     ("maintenance-engines", "Engines"),
     ("maintenance-teach", "Teach"),
     ("maintenance-challenge", "Challenge test"),
+    ("trends", "Trends"),
+    ("process", "Process values"),
+    ("agreement", "Agreement"),
 )
 
 

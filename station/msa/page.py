@@ -1,0 +1,89 @@
+"""The study as one file of HTML and as CSV. The file asks for no network; nothing on it runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from station.msa.analysis import Analysis
+from station.msa.document import (
+    AGREEMENT,
+    FIGURES,
+    Picture,
+    agreement,
+    disagreements,
+    figures,
+    limits_in_words,
+    subtitle,
+    title,
+    verdict,
+)
+from station.reports.drawing import FAINT, INK, MUTED, SURFACE, data_uri
+from station.reports.shifts import Calendar
+from station.reports.tables import csv_text
+from station.terminal import one_line
+
+_STYLE = (
+    ":root{color-scheme:light}*{box-sizing:border-box}"
+    f"body{{margin:0 auto;max-width:72rem;padding:1rem;font:16px/1.45 system-ui,sans-serif;color:{INK};"
+    f"background:{SURFACE};overflow-wrap:anywhere}}"
+    "h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:1.4rem 0 .4rem}h3{font-size:1rem;margin:1rem 0 .3rem}"
+    f".quiet{{color:{MUTED};font-size:.9rem}}.first{{font-size:1.2rem;font-weight:600}}"
+    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .5rem;vertical-align:top;"
+    f"border-bottom:1px solid {FAINT}}}th{{color:{MUTED};font-size:.85rem}}.scroll{{overflow-x:auto}}"
+    ".pictures{display:flex;flex-wrap:wrap;gap:.6rem}figure{margin:0;max-width:20rem}img{max-width:100%;height:auto}"
+    "section{break-inside:avoid}@media print{body{max-width:none;padding:0}}"
+)
+
+
+def html(found: Analysis, calendar: Calendar, station: str, picture: Picture) -> str:
+    """The whole study, with what there is to see of each part they disagree on."""
+    style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    name = escape(one_line(title(found)))
+    sections = "".join(_disagreed(row, picture) for row in disagreements(found))
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{name}</title><style>{_STYLE}</style></head>
+<body>
+<h1>{name}</h1>
+<p class="quiet">{escape(one_line(subtitle(found, calendar, station)))}</p>
+<p class="first">{escape(one_line(verdict(found)))}</p>
+<p class="quiet">{escape(limits_in_words())}</p>
+{"".join(f'<p class="quiet">{escape(one_line(note))}</p>' for note in found.notes)}
+<h2>Figures</h2>
+{_table(FIGURES, figures(found))}
+<h2>Agreement beyond chance</h2>
+{_table(AGREEMENT, agreement(found))}
+<h2>Parts they disagree on</h2>
+{sections or "<p>None: everybody said every time what is known.</p>"}
+</body></html>
+"""
+
+
+def csv(found: Analysis) -> str:
+    """Figures, kappas and every part, in one table for a spreadsheet."""
+    rows: list[Sequence[str]] = [("figure", *row) for row in figures(found)]
+    rows += [("kappa", row[0], "", *row[1:3], "", row[3], row[4]) for row in agreement(found)]
+    rows += [("disagreement", row[0], row[1], row[2], "", "", "", "") for row in disagreements(found)]
+    return csv_text(("kind", *FIGURES), rows)
+
+
+def _disagreed(row: tuple[str, str, str], picture: Picture) -> str:
+    part, known, said = (escape(one_line(value)) for value in row)
+    shown = "".join(
+        f'<figure><img src="{data_uri(one.image)}" alt="{escape(one_line(one.caption))}">'
+        f'<figcaption class="quiet">{escape(one_line(one.caption))}</figcaption></figure>'
+        for one in picture(row[0])
+    )
+    pictures = f'<div class="pictures">{shown}</div>' if shown else '<p class="quiet">No picture is on record.</p>'
+    return f"<section><h3>Part {part}: {known}</h3><p>{said}</p>{pictures}</section>"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    names = "".join(f"<th>{escape(name)}</th>" for name in header)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(one_line(value))}</td>" for value in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table></div>'
