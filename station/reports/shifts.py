@@ -61,6 +61,8 @@ class Calendar:
         """`zone` None: that of this computer. `starts`: name and start of each shift, all different."""
         self._zone = zone
         self._starts = sorted(starts, key=lambda entry: entry[1])
+        self._last: Shift | None = None
+        """The newest that was asked for; of any thread."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,12 +131,16 @@ class Calendar:
 
     def shift_at(self, moment: float) -> Shift:
         """The shift that this moment belongs to."""
+        last = self._last
+        if last is not None and last.start <= moment < last.end:
+            return last  # whoever asks for thousands of parts asks for one shift after the other
         today = self._shown(moment).date()
         days = [today + timedelta(days=number) for number in range(-2, 3)]
         begun = [(self.first(datetime.combine(day, at)), name, day) for day in days for name, at in self._starts]
         place = bisect_right([start for start, _, _ in begun], moment)
         start, name, day = begun[place - 1]
-        return Shift(name, day, start, begun[place][0])
+        found = self._last = Shift(name, day, start, begun[place][0])
+        return found
 
     def find(self, text: str, now: float) -> Shift:
         """The shift that a person means: `now`, `last`, NAME (the newest that has begun) or NAME@2026-11-29.

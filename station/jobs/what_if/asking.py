@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from drivers.imagefiles.header import ImageUnreadable
@@ -13,18 +14,21 @@ from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_manifest
 from station.configuration.load import ConfigurationError, LoadedConfiguration, with_bytes
 from station.configuration.model import Configuration
+from station.jobs.what_if.alike import Numbered, Sides, rows_of
 from station.jobs.what_if.figures import Note, Outcome, Replayed, outcome_of
 from station.jobs.what_if.images import NoEngine, replay_images
-from station.jobs.what_if.rows import Judge, replay
+from station.jobs.what_if.rows import KEPT, Judge, replay
 from station.labels.labels import read_labels
 from station.labels.schema import labels_beside
 from station.records.configurations import kept_files
-from station.records.parts import PartRow, numbered_parts
+from station.records.parts import PartRow
 from station.records.schema import open_reader
+from station.records.selection import NEWEST, Selection, page_of
 from station.results import Verdict
 
-A_LOOK = 2000
-"""Parts in one statement: a reader ends within a second, or it holds the write-ahead log of the line."""
+A_LOOK, A_LOOK_WHOLE = 10_000, 2000
+"""Parts in one statement, of which what limits compare is read, and all: a reader ends within a second, or it holds the
+write-ahead log of the line."""
 MOST_IMAGES = 400
 """Parts that the engine looks at again, newest first."""
 OnStep = Callable[[str, int, int], None]
@@ -43,8 +47,8 @@ def what_if(before: LoadedConfiguration, after: LoadedConfiguration, *, newest: 
     labels = {(one.session, one.acquisition_id): one.label for one in _labels(before)}
     if _map_of(before.settings) == _map_of(after.settings):
         found = _from_rows(before, after, manifest, newest=newest, notes=notes, on_step=on_step)
-        return outcome_of(found, labels, notes, from_images=False)
-    parts = [part for part in _chosen(before, newest, lambda *_: None) if part.engine_id == manifest.engine_id]
+        return outcome_of(found, labels, notes, from_images=False, rows_of=partial(_rows_of, before))
+    parts = [part for part in _chosen(before, newest) if part.engine_id == manifest.engine_id]
     with_images = [part for part in parts if any(view.image_path for view in part.views)][:MOST_IMAGES]
     notes["without image"] += len(parts) - len(with_images)
     stands_for = _passed_stand_for(parts, with_images)
@@ -77,30 +81,63 @@ def _from_rows(
     judges = Judge.of(before.settings, manifest), Judge.of(after.settings, manifest)
     shapes = _shapes(before, manifest)
     measured = _MeasuredAlike(before)
-    for part in _chosen(before, newest, on_step):
-        if part.engine_id != manifest.engine_id:
-            notes["other engine"] += 1
-        elif not measured.alike(part):
-            notes["measured otherwise"] += 1
-        else:
-            yield replay(part, *judges, shapes, notes)
+    sides = Sides([limits for judge in judges for limits in judge.limits.values()], KEPT)
+    known: dict[str, tuple[Verdict, Verdict, Counter[Note]]] = {}
+    for look in _numbered(before, sides, newest, on_step):
+        parts = []
+        for part in look:
+            if part.judged_by[0] != manifest.engine_id:
+                notes["other engine"] += 1
+            elif not measured.alike(part.judged_by[1:]):
+                notes["measured otherwise"] += 1
+            else:
+                parts.append(part)
+        first_of = {part.kind: part.number for part in parts if part.kind not in known}
+        rows = _rows_of(before, list(first_of.values()))
+        for kind, number in first_of.items():
+            said: Counter[Note] = Counter()
+            one = replay(rows[number], *judges, shapes, said)
+            known[kind] = (one.before, one.after, said)
+        for part in parts:
+            was, would, said = known[part.kind]
+            if said:
+                notes.update(said)
+            yield Replayed(part, was, would)
 
 
-def _chosen(configuration: LoadedConfiguration, newest: int, on_step: OnStep) -> Iterator[PartRow]:
+def _numbered(
+    configuration: LoadedConfiguration, sides: Sides, newest: int, on_step: OnStep
+) -> Iterator[list[Numbered]]:
     """The newest parts of production of this recipe, newest first, in short looks."""
-    mark, done = 2**63 - 1, 0
-    query = "SELECT * FROM parts WHERE recipe = ? AND challenge IS NULL AND id < ? ORDER BY id DESC LIMIT ?"
+    mark, done = NEWEST, 0
     while done < newest:
         with closing(open_reader(configuration.records_dir)) as connection:
-            values = (configuration.settings.recipe.name, mark, min(A_LOOK, newest - done))
-            rows = list(numbered_parts(connection, query, values))
-        if not rows:
+            look = sides.newest(connection, configuration.settings.recipe.name, min(A_LOOK, newest - done), mark)
+        if not look:
             return
-        mark = rows[0][0]
-        for _, part in reversed(rows):
-            yield part
-        done += len(rows)
+        mark = (look[-1].wall_time, look[-1].number)
+        yield look
+        done += len(look)
         on_step("parts", done, newest)
+
+
+def _rows_of(configuration: LoadedConfiguration, numbers: Sequence[int]) -> dict[int, PartRow]:
+    with closing(open_reader(configuration.records_dir)) as connection:
+        return rows_of(connection, numbers)
+
+
+def _chosen(configuration: LoadedConfiguration, newest: int) -> Iterator[PartRow]:
+    """The newest parts of production of this recipe, newest first, in short looks."""
+    mark, done = NEWEST, 0
+    chosen = Selection(recipe=configuration.settings.recipe.name, production=True)
+    while done < newest:
+        with closing(open_reader(configuration.records_dir)) as connection:
+            look = page_of(connection, chosen, min(A_LOOK_WHOLE, newest - done), mark)
+        if not look:
+            return
+        mark = look[-1][0]
+        yield from (part for _, part in look)
+        done += len(look)
 
 
 def _labels(configuration: LoadedConfiguration) -> Iterator[Any]:
@@ -125,12 +162,12 @@ class _MeasuredAlike:
         self._map = _map_of(configuration.settings)
         with closing(open_reader(configuration.records_dir)) as connection:
             self._kept = {file.checksum: file for file in kept_files(connection)}
-        self._known: dict[tuple[str, str], bool] = {
+        self._known: dict[tuple[str, ...], bool] = {
             (configuration.checksum, configuration.recipe_checksum): True,
         }
 
-    def alike(self, part: PartRow) -> bool:
-        key = (part.config_checksum, part.recipe_checksum)
+    def alike(self, key: tuple[str, ...]) -> bool:
+        """`key`: checksums of the part's configuration and recipe."""
         if key not in self._known:
             self._known[key] = self._settings_of(*key) == self._map
         return self._known[key]
@@ -152,7 +189,7 @@ def _shapes(configuration: LoadedConfiguration, manifest: Manifest) -> dict[str,
     """(height, width) of the frames of each camera, from an image that is kept; else what the engine was taught on."""
     taught = (manifest.training.max_height, manifest.training.max_width)
     found: dict[str, tuple[int, ...]] = {}
-    query = "SELECT image_path FROM views WHERE camera = ? AND image_path IS NOT NULL ORDER BY id DESC LIMIT 1"
+    query = "SELECT image_path FROM views WHERE +camera = ? AND image_path IS NOT NULL LIMIT 1"
     with closing(open_reader(configuration.records_dir)) as connection:
         for camera in configuration.settings.cameras:
             row = connection.execute(query, (camera,)).fetchone()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from station.jobs.what_if.alike import Numbered
 from station.records.parts import PartRow
 from station.reports.production.estimators import at_most, wilson
 from station.results import SEVERITY, Verdict
@@ -20,11 +22,15 @@ Note = Literal["other engine", "measured otherwise", "not inspected", "without i
 class Replayed:
     """A part under the limits of now and under others."""
 
-    part: PartRow
+    part: PartRow | Numbered
     before: Verdict
     after: Verdict
     weight: float = 1.0
     """For how many parts it stands: more than one where only a sample keeps its image."""
+
+
+RowsOf = Callable[[Sequence[int]], Mapping[int, PartRow]]
+"""The rows of parts that are known by their number."""
 
 
 @dataclass
@@ -55,28 +61,39 @@ class Outcome:
 
 
 def outcome_of(
-    replayed: Iterable[Replayed], labels: Mapping[tuple[str, int], str], notes: Counter[Note], *, from_images: bool
+    replayed: Iterable[Replayed],
+    labels: Mapping[tuple[str, int], str],
+    notes: Counter[Note],
+    *,
+    from_images: bool,
+    rows_of: RowsOf = lambda _numbers: {},
 ) -> Outcome:
-    """`labels`: good or defective, by session and number of the part."""
+    """`labels`: good or defective, by session and number of the part. `rows_of`: the rows of those that are named."""
     done = Outcome(from_images)
-    before, after, moves = Counter[str](), Counter[str](), Counter[str]()
+    weights: dict[tuple[Verdict, Verdict], float] = {}
     changed: list[tuple[Replayed, str]] = []
     labelled: list[tuple[Replayed, str]] = []
     for one in replayed:
-        label = labels.get((one.part.session, one.part.acquisition_id), "")
+        label = labels.get((one.part.session, one.part.acquisition_id), "") if labels else ""
         done.parts += 1
         done.sampled += one.weight > 1
-        before[one.before.name] += one.weight  # type: ignore[assignment]  # a Counter may hold floats
-        after[one.after.name] += one.weight  # type: ignore[assignment]
+        move = (one.before, one.after)
+        weights[move] = weights.get(move, 0.0) + one.weight
         if one.before is not one.after:
-            moves[f"{one.before.name} > {one.after.name}"] += one.weight  # type: ignore[assignment]
             changed.append((one, label))
         if label:
             labelled.append((one, label))
-    changed.sort(key=_importance)
+    before, after, moves = Counter[str](), Counter[str](), Counter[str]()
+    for (was, would), weight in weights.items():
+        before[was.name] += weight  # type: ignore[assignment]  # a Counter may hold floats
+        after[would.name] += weight  # type: ignore[assignment]
+        if was is not would:
+            moves[f"{was.name} > {would.name}"] += weight  # type: ignore[assignment]
     done.before, done.after, done.moves = (_rounded(each) for each in (before, after, moves))
     done.changed_parts = len(changed)
-    done.changed = [_line(one, label) for one, label in changed[:LISTED]]
+    listed = heapq.nsmallest(LISTED, changed, key=_importance)
+    rows = rows_of([one.part.number for one, _ in listed if isinstance(one.part, Numbered)])
+    done.changed = [_line(one, label, rows) for one, label in listed]
     done.good = _good([one for one, label in labelled if label == "good"])
     done.defective = _defective([one for one, label in labelled if label == "defective"])
     done.notes = {str(note): count for note, count in notes.items()}
@@ -113,8 +130,8 @@ def _importance(change: tuple[Replayed, str]) -> tuple[bool, bool, bool, int, fl
     return not (passes and label == "defective"), not passes, label != "defective", -step, -one.part.wall_time
 
 
-def _line(one: Replayed, label: str) -> dict[str, Any]:
-    part = one.part
+def _line(one: Replayed, label: str, rows: Mapping[int, PartRow]) -> dict[str, Any]:
+    part = rows[one.part.number] if isinstance(one.part, Numbered) else one.part
     shown = next((view.camera for view in part.views if view.image_path), "")
     return {
         "session": part.session,

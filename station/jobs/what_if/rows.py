@@ -31,7 +31,7 @@ from station.results import (
     Verdict,
 )
 
-_KEPT = frozenset(
+KEPT = frozenset(
     {ReasonCode.PART_NOT_LOCATED, ReasonCode.PLACE_NOT_AS_TAUGHT, ReasonCode.TEACHING, ReasonCode.WRONG_SIZE}
 )
 """Reasons that no limit makes or takes away, or that rows do not say enough of: where the part lay is not on record."""
@@ -86,7 +86,7 @@ def replay(
 
 def _measured(view: ViewRow, shapes: Mapping[str, tuple[int, ...]]) -> Measurement | None:
     numbers = (view.score, view.mean_grey, view.saturated_share, view.sharpness, view.region_count)
-    if any(number is None for number in numbers) or any(reason.code in _KEPT for reason in view.reason_list):
+    if any(number is None for number in numbers) or any(reason.code in KEPT for reason in view.reason_list):
         return None
     score, grey, saturated, sharpness, count = (float(number or 0.0) for number in numbers)
     regions = Regions() if not count else _regions(view, int(count))

@@ -36,7 +36,9 @@ class Rollups:
         try:
             with closing(open_reader(self._records)) as records, self._lock, opened(self._file) as rollups:
                 return take_in(rollups, records, FOLLOW_S)
-        except (RecordingError, sqlite3.Error, OSError) as problem:
+        except RecordingError:
+            return True  # no station has run here yet; whoever looks at the records reads why
+        except (sqlite3.Error, OSError) as problem:
             self._note(str(problem))
             return True
 

@@ -84,16 +84,18 @@ class World:
             recorder.record(record)
         assert recorder.stop(20)
 
-    def label(self, number: int, word: str) -> None:
+    def label(self, number: int, word: str, session: str = "s1") -> None:
         records = self.now.records_dir
         with closing(open_reader(records)) as connection, closing(open_writer(labels_beside(records))) as labels:
-            (row,) = parts(connection, session="s1", acquisition_id=number)
+            (row,) = parts(connection, session=session, acquisition_id=number)
             decide(labels, row, word, Reviewer("quinn", "quality"))  # type: ignore[arg-type]  # good or defective
 
     def ask(self, *sets: str, newest: int = 1000) -> Outcome:
-        before = self.now
-        after = propose(before, dict(change_of(text) for text in sets)).after
-        return what_if(before, after, newest=newest, on_step=lambda *_: None)
+        return what_if(self.now, self.proposed(*sets), newest=newest, on_step=lambda *_: None)
+
+    def proposed(self, *sets: str) -> LoadedConfiguration:
+        """The configuration with these changes."""
+        return propose(self.now, dict(change_of(text) for text in sets)).after
 
 
 def world(folder: Path, more: str = "") -> World:
