@@ -31,8 +31,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
 from station.commissioning.plc_monitor import Reader
-from station.records.parts import PartRow, count_parts, parts
+from station.records.parts import PartRow, parts
 from station.records.schema import open_reader
+from station.records.sessions import count_parts
 from station.simulation.accounts.books import COUNTERS, Books
 from station.simulation.accounts.report import ids_in_words
 from station.simulation.parts.pictures import GOOD, Canvas

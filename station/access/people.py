@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "online": _AT_THE_LINE,
     "offline": _AT_THE_LINE,
     "recipe": _AT_THE_LINE,
+    "batch": _AT_THE_LINE,
     "challenge": _AT_THE_LINE,
     "clear": _AT_THE_LINE - {"quality"},
     "reload": frozenset({"integrator", "maintenance"}),

@@ -57,6 +57,7 @@ COMMANDS = {
     "support-bundle": ("records.backup", "log, configuration, versions and records of an hour in one file"),
     "trace": ("records.trace", "show every step of one part with its time"),
     "teach": ("engines.teach", "train an engine from a folder of images or from the live line"),
+    "batch": ("records.batch", "batches: begin, end, list"),
     "recipe": ("recipe", "recipes: list, show, check, select"),
     "audit": ("records.changes", "who changed recipe, engine or configuration, and with what result"),
     "config": ("records.changes", "configurations and recipes that were ever active: list, show, diff"),

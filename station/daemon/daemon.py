@@ -169,6 +169,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         monitoring=line.monitoring,
         shadowing=line.shadowing,
         audit=records.recorder.audit,
+        batches=records.recorder.batches,
     )
     trigger_tests = TriggerTests(
         line.signalling.post,

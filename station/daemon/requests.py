@@ -21,11 +21,13 @@ from station.jobs.process import JobError
 from station.jobs.refresh_process import MAX_NAMED, MAX_PARTS, MIN_PARTS, RefreshAsked, RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ConfirmPart, ResetChallenge, StartChallenge, StartStudy
+from station.line.recording.batches import Batches
 from station.line.recording.messages import RecorderHealth
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot, readable
 from station.monitoring.stage import Monitoring
 from station.records.audit import AuditEntry
+from station.records.batches.rows import BatchError
 
 REPLY_S = 5.0
 LONGEST_WHY = 500
@@ -50,6 +52,7 @@ class Requests:
         monitoring: Monitoring | None,
         shadowing: Shadowing,
         audit: Callable[[AuditEntry], None],
+        batches: Batches,
     ) -> None:
         self._session = session
         self._post = post
@@ -61,6 +64,7 @@ class Requests:
         self._monitoring = monitoring
         self._shadowing = shadowing
         self._audit = audit
+        self._batches = batches
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -73,6 +77,7 @@ class Requests:
             "reload": self._reload,
             "settings": self._settings,
             "recipe": self._select_recipe,
+            "batch": self._batch,
             "teach": self._teach,
             "challenge": self._challenge,
             "engine": self._engine,
@@ -94,6 +99,7 @@ class Requests:
             "status": {
                 **readable(snapshot),
                 "session": self._session,
+                "batch": None if self._batches.open is None else asdict(self._batches.open),
                 "teaching": self._teaching.status.as_dict(),
                 "refresh": self._refreshing.status.as_dict(),
                 "refused": self._changeover.changes.refusal,
@@ -124,6 +130,26 @@ class Requests:
         return self._changed(
             lambda who: self._changeover.select_recipe(recipe, who, without_engine=without_engine), request
         )
+
+    def _batch(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"command": "batch", "action": "begin", "name": "8812", "product": "", "order": ""}`, or "end"."""
+        who, before = f"operator {request['user']}", self._batches.open
+        was = "none" if before is None else before.name
+        try:
+            match request.get("action"):
+                case "begin":
+                    texts = {"product": request.get("product", ""), "order_no": request.get("order", "")}
+                    recipe = self._changeover.configuration.settings.recipe.name
+                    row = self._batches.begin(request.get("name"), who, recipe=recipe, **texts)
+                    after = row.name
+                case "end":
+                    row, after = self._batches.end(who), "none"
+                case other:
+                    raise ControlError(f"action = {other!r}: begin or end")
+        except BatchError as problem:
+            raise ControlError(str(problem)) from problem
+        self._audit(AuditEntry(who, "batch", was, after, "done", f"number {row.number}"))
+        return {"batch": asdict(row)}
 
     def _challenge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "challenge", "action": "start"}`, "confirm", or "reset" with `who` and `why`.

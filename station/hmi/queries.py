@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from starlette.datastructures import QueryParams
@@ -24,6 +24,7 @@ from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
 from station.labels.writing import Reviewer
 from station.records.audit import AuditRow, audit_after
+from station.records.batches.rows import BatchRow, batch_named, newest_batches
 from station.records.challenge_runs import Run
 from station.records.challenges import runs, runs_after
 from station.records.events import EventRow, events_after
@@ -32,7 +33,7 @@ from station.records.rollups.counting import spans_of
 from station.records.rollups.keeping import known
 from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of, recorded_after
 from station.reports import evidence
-from station.reports.counts import By, Counts, count
+from station.reports.counts import By, Counts, count, total
 from station.reports.shifts import Calendar, TimeError
 from station.reports.trace import Trace, find
 from station.results import Verdict
@@ -40,7 +41,7 @@ from station.results import Verdict
 MAX_ID = 2**63 - 1
 A_LOOK = 500
 """Parts that one look reads at most."""
-NEWEST_PARTS, NEWEST_EVENTS = 500, 40
+NEWEST_PARTS, NEWEST_EVENTS, NEWEST_BATCHES = 500, 40, 12
 STARTS_S = 7 * 24 * 3600.0
 
 
@@ -86,6 +87,38 @@ def selection_of(asked: QueryParams, calendar: Calendar, now: float) -> Selectio
         part_id=_number(asked.get("part", ""), "part"),
         engine=asked.get("engine") or None,
     )
+
+
+def selection_at(site: Site, asked: QueryParams, now: float) -> Selection:
+    """The filter of an address with its batch, which the records know. Raises WrongFilter, RecordingError."""
+    selection, name = selection_of(asked, site.calendar, now), asked.get("batch", "").strip()
+    if not name:
+        return selection
+    found = batch_of(site, name)
+    if found is None:
+        raise WrongFilter(f'batch "{name:.40}": there is none of this name on record')
+    return replace(selection, batch=found.number)
+
+
+def batch_of(site: Site, name: str) -> BatchRow | None:
+    """The batch that a person names. Raises RecordingError."""
+    with site.reading() as connection:
+        return batch_named(connection, name)
+
+
+def batches(site: Site) -> list[tuple[BatchRow, Counts]]:
+    """The newest batches, newest first, with their parts. Raises RecordingError."""
+    with site.reading() as connection, known(site.rollups, connection) as rollups:
+        return [
+            (row, total(count(connection, Selection(batch=row.number), "recipe", site.calendar, rollups)))
+            for row in newest_batches(connection, NEWEST_BATCHES)
+        ]
+
+
+def names_of_batches(site: Site) -> list[str]:
+    """Of the newest ones, for a choice. Raises RecordingError."""
+    with site.reading() as connection:
+        return [row.name for row in newest_batches(connection, NEWEST_BATCHES)]
 
 
 def mark_in(asked: QueryParams) -> Mark | None:

@@ -17,6 +17,7 @@ from station.labels.queue import NewItem, enqueue
 from station.labels.writing import changing
 from station.records.engines.shadows import differing_after, row_of
 from station.records.sample import chance, in_sample
+from station.records.selection import FIRST_SINCE
 
 MOST_ROWS = 5000
 """In one read of the records, so that a reader never holds up their writer."""
@@ -101,7 +102,7 @@ def _place(labels: sqlite3.Connection, records: sqlite3.Connection, now: float) 
         there = records.execute("SELECT session, acquisition_id FROM parts WHERE id = ?", [last["id"]]).fetchone()
         if there is not None and tuple(there) == (last["session"], last["acquisition_id"]):
             return int(last["id"]), 0.0
-    first = records.execute("SELECT MIN(id) FROM parts WHERE wall_time >= ?", [now - FIRST_S]).fetchone()[0]
+    first = records.execute(FIRST_SINCE, [now - FIRST_S]).fetchone()[0]
     newest = records.execute("SELECT MAX(id) FROM parts").fetchone()[0] or 0
     return (newest if first is None else int(first) - 1), now - FIRST_S
 

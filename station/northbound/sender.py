@@ -25,6 +25,7 @@ from station.northbound.part_event import acknowledged_ms, event_of_part
 from station.northbound.webhook import MAX_BODY_BYTES, Outcome
 from station.records.parts import PartRow, numbered_parts, parts
 from station.records.schema import DATABASE_FILE, RecordingError, open_reader
+from station.records.selection import FIRST_SINCE
 from station.reports.shifts import Calendar
 
 log = structlog.get_logger()
@@ -182,7 +183,7 @@ class Sender:
     def _start_again(self, connection: sqlite3.Connection, cursor: Cursor) -> Cursor:
         """The records are others: moved away, or an older backup. What is young enough is sent (again)."""
         since = self._clock() - self._what.again_days * _DAY_S
-        first = connection.execute("SELECT MIN(id) FROM parts WHERE wall_time >= ?", (since,)).fetchone()[0]
+        first = connection.execute(FIRST_SINCE, (since,)).fetchone()[0]
         place = _newest(connection) if first is None else _at(connection, first - 1)
         log.warning(
             "the records are others than before: what is younger is sent again",

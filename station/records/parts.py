@@ -1,4 +1,4 @@
-"""The tables of parts and views: one row a part, one a camera that has seen it. Queries and the count of parts.
+"""The tables of parts and views: one row a part, one a camera that has seen it. Queries.
 
 Times of a part are in ms after its trigger; NULL stands for a step that did not happen.
 """
@@ -14,14 +14,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from station.codes import ReasonCode
-from station.records.events import MISSED
 from station.records.statement import Statement
 from station.results import (
     SEVERITY,
     Decision,
     Inspection,
     InspectionRecord,
-    PartCounts,
     Reason,
     Region,
     Verdict,
@@ -32,6 +30,8 @@ from station.results import (
 
 KIND = "kind"
 """Name in the column `extra` of the kind of defect that the engine suggests."""
+BATCH_KEY = "batch"
+"""And of the number of its batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,12 @@ class PartRow:
     def kind(self) -> str:
         """Of the defect, as the engine suggests it; empty: the part passes, or the engine knows no kinds."""
         return str(json.loads(self.extra).get(KIND, ""))
+
+    @property
+    def batch(self) -> int | None:
+        """The number of its batch; None: none was open."""
+        found = json.loads(self.extra).get(BATCH_KEY)
+        return found if isinstance(found, int) else None
 
     @property
     def engine_ms(self) -> float | None:
@@ -288,27 +294,6 @@ def _region(item: dict[str, Any]) -> Region:
         box_px=(x, y, width, height),
         peak_score=item["peak_score"],
         contour_px=tuple((point[0], point[1]) for point in item["contour_px"]),
-    )
-
-
-def count_parts(connection: sqlite3.Connection, session: str | None = None) -> PartCounts:
-    """Counts the parts of one session, or of all."""
-    where, values = ("WHERE session = ?", [session]) if session is not None else ("WHERE 1", [])
-
-    def count(query: str) -> dict[str, int]:
-        return dict(connection.execute(query, values))
-
-    production = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NULL GROUP BY verdict")
-    challenge = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NOT NULL GROUP BY verdict")
-    missed = count(f"SELECT kind, COUNT(*) FROM events {where} AND kind = '{MISSED}' GROUP BY kind")
-    return PartCounts(
-        triggers=sum(production.values()),
-        passed=production.get("PASS", 0),
-        failed=production.get("FAIL", 0),
-        review=production.get("REVIEW", 0),
-        error=production.get("ERROR", 0),
-        missed=missed.get(MISSED, 0),
-        challenge=sum(challenge.values()),
     )
 
 

@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 
 from station.records import audit, challenges, configurations, ejections, old_rows, selection
+from station.records.batches import rows as batches
 from station.records.engines import shadows
 
 DATABASE_FILE = "records.db"
@@ -97,6 +98,8 @@ _EVENTS = (
     "CREATE INDEX events_by_kind ON events (kind, session)",
 )
 
+_OTHER_TABLES = (ejections.TABLE, challenges.TABLE, batches.TABLE, configurations.TABLE)
+
 _KEPT_OF_PARTS_2 = (
     "id, session, acquisition_id, part_id, source, encoder_count, wall_time, signalled_ms, verdict, reasons, score, "
     "reject_score, defect_area_mm2, engine_id, recipe, config_checksum, late, late_verdict, recovered, extra"
@@ -151,10 +154,17 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         _migrate(connection, path)
-        for statement in (*audit.SCHEMA, ejections.TABLE, challenges.TABLE, configurations.TABLE, *shadows.SCHEMA):
+        for statement in (
+            *audit.SCHEMA,
+            ejections.TABLE,
+            challenges.TABLE,
+            batches.TABLE,
+            configurations.TABLE,
+            *shadows.SCHEMA,
+        ):
             connection.execute(statement)
         _check_tables(connection, path)
-        for statement in (*old_rows.INDEXES, *selection.INDEXES):
+        for statement in (*old_rows.INDEXES, *selection.INDEXES, batches.INDEX):
             connection.execute(statement)
     except sqlite3.Error as problem:
         connection.close()

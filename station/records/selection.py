@@ -6,6 +6,7 @@ has to read many rows does it in steps, each a read of its own: a reader never h
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from station.codes import ReasonCode
-from station.records.parts import PartRow, numbered_parts
+from station.records.parts import BATCH_KEY, PartRow, numbered_parts
 from station.results import Verdict
 
 Kind = Literal["minute", "recipe", "reason", "engine"]
@@ -35,13 +36,15 @@ INDEXES = (
 """For a part by the PLC's id (a line without ids gives all parts the same), for a rare recipe, and for the few that did
 not pass among millions: each verdict by time, with the recipe, so that no row is read that the filter leaves out. Older
 stations make the two that are dropped again, and pass over the others: the way back is open."""
+FIRST_SINCE = "SELECT MIN(+id) FROM parts WHERE wall_time >= ?"
+"""The first row of parts from a moment on. Without the plus SQLite looks at all rows before it, from the first one."""
 STEP_ROWS = 50_000
 """Parts that one statement counts: some 0.1 s."""
 _NOT_PASSED = (Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR)
 """Those that have reasons."""
 _EVER = (-1e300, 1e300)
-BATCH = "COALESCE(json_extract(extra, '$.batch'), 0)"
-"""The number of a part's batch, in a statement on `parts`; 0: none."""
+BATCH = f"CASE WHEN json_valid(extra) THEN json_extract(extra, '$.{BATCH_KEY}') END"
+"""The number of a part's batch, in a statement on `parts`; NULL: none. In the words of the index."""
 
 _KINDS: dict[Kind, str] = {
     "minute": "CAST(wall_time / 60 AS INTEGER)",
@@ -163,7 +166,8 @@ def _beyond(
 def _by_verdict(selection: Selection) -> list[Selection]:
     """The same parts, in selections of one verdict each where an index helps with that."""
     verdicts = selection.verdicts or (_NOT_PASSED if selection.reason is not None else ())
-    if selection.part_id is not None or Verdict.PASS in verdicts or not verdicts:
+    is_by_id = selection.part_id is not None or selection.batch is not None
+    if is_by_id or Verdict.PASS in verdicts or not verdicts:
         return [selection]
     return [replace(selection, verdicts=(verdict,)) for verdict in dict.fromkeys(verdicts)]
 
@@ -179,11 +183,30 @@ def counted(connection: sqlite3.Connection, selection: Selection, kind: Kind) ->
         f"SELECT {_KINDS[kind]} AS kind, verdict, COUNT(*) FROM parts WHERE {where} "
         "AND wall_time >= ? AND wall_time < ? GROUP BY kind, verdict"
     )
-    for span in steps(connection, selection.since, selection.until):
+    for span in steps(connection, *time_of(connection, selection)):
         for value, verdict, number in connection.execute(query, (*values, *span)):
             found[value, verdict] += number
     order = sorted(found.items(), key=lambda item: (item[0][0] is not None, item[0][0], item[0][1]))
     return [(value, Verdict[verdict], number) for (value, verdict), number in order]
+
+
+def time_of(connection: sqlite3.Connection, selection: Selection) -> tuple[float | None, float | None]:
+    """Of a batch, when its first and last part came: it must not be looked for in all parts."""
+    if selection.batch is None:
+        return selection.since, selection.until
+    ends = [
+        connection.execute(
+            f"SELECT wall_time FROM parts WHERE {BATCH} = ? ORDER BY wall_time {order} LIMIT 1", (selection.batch,)
+        ).fetchone()
+        for order in ("ASC", "DESC")
+    ]
+    if ends[0] is None or ends[1] is None:
+        return 0.0, 0.0
+    first, last = ends[0][0], math.nextafter(ends[1][0], math.inf)
+    return (
+        first if selection.since is None else max(first, selection.since),
+        last if selection.until is None else min(last, selection.until),
+    )
 
 
 def steps(
@@ -210,7 +233,7 @@ def kind_of(kind: Kind) -> str:
 def conditions_of(selection: Selection) -> tuple[str, list[Any]]:
     """What a row of `parts` must fulfil, in SQL. A column behind a plus is looked at and not searched by."""
     verdicts = selection.verdicts or (_NOT_PASSED if selection.reason is not None else ())
-    by_id = selection.part_id is not None
+    by_id = selection.part_id is not None or selection.batch is not None
     by_verdict = not by_id and len(verdicts) > 0 and Verdict.PASS not in verdicts
     conditions = ["verdict <> 'PASS'" if by_verdict else "1"]  # the words of the partial index
     values: list[Any] = []
@@ -223,7 +246,7 @@ def conditions_of(selection: Selection) -> tuple[str, list[Any]]:
         ("wall_time >= ?", selection.since),
         ("wall_time < ?", selection.until),
         ("+recipe = ?" if by_id or by_verdict else "recipe = ?", selection.recipe),
-        ("part_id = ?", selection.part_id),
+        ("part_id = ?" if selection.batch is None else "+part_id = ?", selection.part_id),
         (f"{BATCH} = ?", selection.batch),
         (
             "EXISTS (SELECT 1 FROM json_each(parts.reasons) WHERE json_extract(value, '$.code') = ?)",

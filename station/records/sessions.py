@@ -1,10 +1,12 @@
-"""The table of sessions: one row for each start of the station, with how it ended."""
+"""The table of sessions: one row for each start of the station, with how it ended; how many parts one had."""
 
 from __future__ import annotations
 
 import sqlite3
 
+from station.records.events import MISSED
 from station.records.statement import Statement
+from station.results import PartCounts
 
 _START = (
     "INSERT INTO sessions (session, start_wall_time) VALUES (:session, :wall_time) "
@@ -37,3 +39,24 @@ def unended_sessions(connection: sqlite3.Connection) -> list[str]:
     """Sessions of stations that run, were killed or lost their power, oldest first."""
     found = connection.execute("SELECT session FROM sessions WHERE clean IS NULL ORDER BY start_wall_time")
     return [str(session) for (session,) in found]
+
+
+def count_parts(connection: sqlite3.Connection, session: str | None = None) -> PartCounts:
+    """Counts the parts of one session, or of all."""
+    where, values = ("WHERE session = ?", [session]) if session is not None else ("WHERE 1", [])
+
+    def count(query: str) -> dict[str, int]:
+        return dict(connection.execute(query, values))
+
+    production = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NULL GROUP BY verdict")
+    challenge = count(f"SELECT verdict, COUNT(*) FROM parts {where} AND challenge IS NOT NULL GROUP BY verdict")
+    missed = count(f"SELECT kind, COUNT(*) FROM events {where} AND kind = '{MISSED}' GROUP BY kind")
+    return PartCounts(
+        triggers=sum(production.values()),
+        passed=production.get("PASS", 0),
+        failed=production.get("FAIL", 0),
+        review=production.get("REVIEW", 0),
+        error=production.get("ERROR", 0),
+        missed=missed.get(MISSED, 0),
+        challenge=sum(challenge.values()),
+    )

@@ -33,6 +33,7 @@ def part_as_data(row: PartRow, calendar: Calendar, label: Label | None) -> dict[
         "kind": row.kind or None,
         "recipe": row.recipe,
         "engine_id": row.engine_id,
+        "batch": row.batch,
         "challenge": row.challenge,
         "late": row.late,
         "label": None if label is None else label.label,

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from drivers.camera.simtl import Scene
 from engines.bundle.reading import read_bundle
 from station.control import ControlError, request
-from station.records.parts import PartRow, count_parts, parts
+from station.records.parts import PartRow, parts
 from station.records.schema import open_reader
+from station.records.sessions import count_parts
 from station.results import PartCounts, Verdict
 from station.simulation.plant.plc_link import StationLink
 from station.simulation.plant.plc_signals import Control, StationStatus

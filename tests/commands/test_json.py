@@ -56,6 +56,7 @@ ELSEWHERE = {
     **{f"process {name}": "tests/process/test_running.py" for name in ("status", "learn", "rejects")},
     "trends": "tests/trends/test_command.py",
     **{f"msa {name}": "tests/commands/test_msa.py" for name in ("plan", "run", "enter", "report", "list")},
+    **{f"batch {name}": "tests/commands/records/test_batch.py" for name in ("begin", "end", "list")},
     "restore": "below",
     "support-bundle": "below",
     **dict.fromkeys(("teach", "refresh", "evaluate"), "below"),

@@ -35,6 +35,7 @@ from station.msa.storage import Rating, plan, rate, studies_beside
 from station.msa.study import KnownPart, Study
 from station.process.storage import PROCESS_FILE, Finding, Writer
 from station.records.audit import AuditRow, insert_audit
+from station.records.batches.rows import BatchRow, upsert_batch
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.configurations import KeptFile, keep_file
@@ -92,7 +93,7 @@ class World:
     def answering(self, reply: Callable[[], dict[str, Any]], *words: str, expected: str = SHOWN) -> None:
         socket = config.load_station(self.config).control_socket
         socket.parent.mkdir(parents=True, exist_ok=True)
-        names = ("status", "online", "offline", "clear", "reload", "recipe", "teach", "challenge")
+        names = ("status", "online", "offline", "clear", "reload", "recipe", "teach", "challenge", "batch")
         server = ControlServer(socket, {name: lambda _: reply() for name in names})
         server.start()
         try:
@@ -437,6 +438,16 @@ def quarantine(world: World) -> None:
     world.run("quarantine", "keep", "[x]\x1b[2J", "--why", "x", expected="[x]\\x1b[2J")
 
 
+def batch(world: World) -> None:
+    row = BatchRow(1, IN_FILES, IN_FILES, IN_FILES, IN_FILES, WALL_TIME, None, IN_FILES, "")
+    world.records(upsert_batch(row))
+    world.run("batch", "list")
+    world.run("parts", "--batch", "9")
+    reply = {"batch": asdict(replace(row, name=NASTY))}
+    world.answering(lambda: reply, "batch", "begin", "8812")
+    world.answering(refusing, "batch", "end")
+
+
 def evidence(world: World) -> None:
     recorded(world)
     output = world.folder / "[x]\x1b[2J.zip"
@@ -465,6 +476,7 @@ FED: dict[str, Callable[[World], None]] = {
     "classes": classes,
     "quarantine": quarantine,
     "evidence": evidence,
+    "batch": batch,
     "backup": backup,
     "support-bundle": support_bundle,
     "restore": restore,

@@ -40,7 +40,7 @@ class Door:
         self.teaching = TeachingFromLine(directory / "teaching", lambda _engine: None)
         made = changeover(directory, Heard(), 'path = "engine"')
         recorder = Recorder(RecorderSettings(directory / "records"), "session")
-        self.handlers = Requests(
+        self.requests = Requests(
             "session",
             post=self.post,
             snapshot=self.no_snapshot if refuses is not None else self.stands_still,
@@ -50,8 +50,10 @@ class Door:
             health=lambda: recorder.health,
             monitoring=self.monitoring,
             shadowing=Shadowing(made.configuration, ShadowDoor(), recorder, self.post),
+            batches=recorder.batches,
             audit=self.audited.append,
-        ).handlers
+        )
+        self.handlers = self.requests.handlers
 
     def post(self, message: Message) -> None:
         self.posted.append(message)

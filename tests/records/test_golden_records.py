@@ -22,8 +22,9 @@ from station.records.challenge_runs import Memory
 from station.records.challenges import runs
 from station.records.ejections import ejections
 from station.records.events import events
-from station.records.parts import PartRow, count_parts, parts
+from station.records.parts import PartRow, parts
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, open_reader, open_writer
+from station.records.sessions import count_parts
 from station.results import PartCounts, Verdict
 
 DATA = Path(__file__).parent / "data"

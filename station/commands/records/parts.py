@@ -12,6 +12,7 @@ from station.commands.options import add_json_option, positive, print_json
 from station.commands.records.selecting import (
     add_place_options,
     add_selection_options,
+    in_batch,
     place_of,
     reporting,
     selection_of,
@@ -32,7 +33,7 @@ _ENGINE_DIGITS = 12
 _STYLES = {"PASS": "green", "FAIL": "bold red", "REVIEW": "yellow", "ERROR": "magenta"}
 PART_KEYS = (
     *("part_id", "session", "acquisition_id", "time", "shift", "verdict", "score", "reject_score", "defect_area_mm2"),
-    *("reasons", "kind", "recipe", "engine_id", "challenge", "late", "label", "defect_class", "images"),
+    *("reasons", "kind", "recipe", "engine_id", "batch", "challenge", "late", "label", "defect_class", "images"),
 )
 NO_PARTS = "No part on record is like that."
 
@@ -64,7 +65,7 @@ def list_parts(options: argparse.Namespace) -> int:
     place = place_of(options)
     selection = selection_of(options, place.calendar)
     with closing(open_reader(place.records)) as connection:
-        rows = newest_of(connection, selection, options.limit)
+        rows = newest_of(connection, in_batch(connection, options, selection), options.limit)
     if options.json or options.csv:
         said = {(one.session, one.acquisition_id): one for one in read_labels(place.labels) if one.camera is None}
         _print_data(
@@ -84,7 +85,7 @@ def count_parts(options: argparse.Namespace) -> int:
     place = place_of(options)
     selection = selection_of(options, place.calendar)
     with closing(open_reader(place.records)) as connection:
-        groups = count(connection, selection, options.by, place.calendar)
+        groups = count(connection, in_batch(connection, options, selection), options.by, place.calendar)
     if options.json or options.csv:
         _print_data([count_as_data(group, options.by) for group in groups], options)
     elif not groups:

@@ -6,12 +6,23 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, complain, print_json
 from station.commands.progress import add_progress_option, end, signs_of
-from station.commands.records.selecting import add_place_options, place_of, reporting, selection_of, station_of
+from station.commands.records.selecting import (
+    Place,
+    add_place_options,
+    found_batch,
+    place_of,
+    reporting,
+    selection_of,
+    station_of,
+)
+from station.records.schema import open_reader
+from station.records.selection import Selection, time_of
 from station.reports.production.making import WRITERS, Order, make, write
 from station.reports.production.reading import Period
 from station.reports.production.rows import MissingPackage
@@ -34,6 +45,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--shift", metavar="NAME", help="now, last (the default), a name, or NAME@2026-11-29")
     parser.add_argument("--since", metavar="TIME", help='as 06:00, 2026-11-29, "2026-11-29 06:00", 8h or 7d ago')
     parser.add_argument("--until", metavar="TIME", help="before this time; a day: to its end; default: now")
+    parser.add_argument("--batch", metavar="NAME", help="a batch: now (the open one), last, or a name; no time then")
     parser.add_argument("--recipe", metavar="NAME", help="only parts of this recipe")
     parser.add_argument("--output", type=Path, nargs="+", metavar="FILE",
                         help=f"one or several, by the end of the name: {', '.join(WRITERS)}; "
@@ -54,7 +66,7 @@ def report(options: argparse.Namespace) -> int:
     if wrong:
         raise BadInput(f"--output {wrong[0]}: the name must end in {', '.join(WRITERS)}")
     place, now, signs = place_of(options), time.time(), signs_of(options)
-    order = _order(options, place.calendar, now)
+    order = _order(options, place, now)
     name, deadline_ms = "station", 500.0
     if (configuration := station_of(options)) is not None:
         station = configuration.settings.station
@@ -90,13 +102,32 @@ def report(options: argparse.Namespace) -> int:
     return EXIT_BAD_INPUT if failed else 0
 
 
-def _order(options: argparse.Namespace, calendar: Calendar, now: float) -> Order:
+def _order(options: argparse.Namespace, place: Place, now: float) -> Order:
     """What is asked for; the name of the period names the recipe, too. Raises BadInput, TimeError."""
-    period = _period(options, calendar, now)
+    batch = None
+    if options.batch is None:
+        period = _period(options, place.calendar, now)
+    else:
+        period, batch = _batch(options, place, now)
     if options.recipe is not None:
         period = replace(period, name=f"{period.name}, recipe {options.recipe}")
     kind = "shift" if options.since is None and options.until is None else "period"
-    return Order(period, options.recipe, kind, options.by.strip())
+    return Order(period, options.recipe, batch, "period" if batch is not None else kind, options.by.strip())
+
+
+def _batch(options: argparse.Namespace, place: Place, now: float) -> tuple[Period, int]:
+    """From its begin to its end, with its first and last part: its parts are known by their number, not by a time.
+
+    Raises BadInput.
+    """
+    if (options.shift, options.since, options.until) != (None, None, None):
+        raise BadInput("--batch: a batch has its own time; leave --shift, --since and --until")
+    with closing(open_reader(place.records)) as connection:
+        row = found_batch(connection, options)
+        first, last = time_of(connection, Selection(batch=row.number))
+    end = now if row.end_s is None else row.end_s
+    since = min(row.start_s, first or row.start_s)
+    return Period(f"batch {row.name}", since, max(end, last or end, since + 1.0)), row.number
 
 
 def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Period:

@@ -7,7 +7,7 @@ import difflib
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from station.codes import ReasonCode
@@ -15,12 +15,16 @@ from station.commands.options import BadInput, add_config_option, complain
 from station.configuration.file import station_section_of, work_dir_of
 from station.configuration.load import RECORDS, ConfigurationError, LoadedConfiguration, load_station
 from station.configuration.model import StationSection
+from station.control import ControlError
 from station.labels.schema import LabelError, labels_beside
+from station.records.batches.rows import BatchRow, batch_named, newest_batches
 from station.records.schema import RecordingError
 from station.records.selection import Selection
 from station.reports.shifts import Calendar, TimeError, calendar_of
 from station.results import Verdict
-from station.terminal import say
+from station.terminal import one_line, say
+
+NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ def add_selection_options(parser: argparse.ArgumentParser, *, only_time: bool = 
         return
     parser.add_argument("--verdict", metavar="V[,V]", help="pass, fail, review, error; several with commas")
     parser.add_argument("--recipe", metavar="NAME")
+    parser.add_argument("--batch", metavar="NAME", help="now (the open one), last (the last that ended), or a name")
     parser.add_argument("--reason", metavar="CODE", help="number or name, as 10 or score_above_limit")
 
 
@@ -107,13 +112,27 @@ def selection_of(options: argparse.Namespace, calendar: Calendar) -> Selection:
     return Selection(since, until, _verdicts(options.verdict), options.recipe, _reason(options.reason))
 
 
+def in_batch(connection: sqlite3.Connection, options: argparse.Namespace, selection: Selection) -> Selection:
+    """The selection within the batch that `--batch` names. Raises BadInput: there is no such batch."""
+    return selection if options.batch is None else replace(selection, batch=found_batch(connection, options).number)
+
+
+def found_batch(connection: sqlite3.Connection, options: argparse.Namespace) -> BatchRow:
+    """The batch that `--batch` names. Raises BadInput: there is none."""
+    found = batch_named(connection, options.batch)
+    if found is None:
+        known = ", ".join(one_line(row.name) for row in newest_batches(connection, NAMED)) or "none"
+        raise BadInput(f'--batch: no batch "{one_line(options.batch)}" is on record; the newest: {known}')
+    return found
+
+
 def reporting(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     """The command, with exit code 2 and a sentence for what a person can set right."""
 
     def run_reporting(options: argparse.Namespace) -> int:
         try:
             return run(options)
-        except (BadInput, TimeError, ConfigurationError, RecordingError, LabelError) as problem:
+        except (BadInput, TimeError, ConfigurationError, RecordingError, LabelError, ControlError) as problem:
             return complain(problem)
         except sqlite3.Error as problem:
             return complain(f"the records cannot be read: {problem}")

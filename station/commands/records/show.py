@@ -14,6 +14,7 @@ from station.commands.records.selecting import (
     Place,
     add_place_options,
     add_selection_options,
+    in_batch,
     place_of,
     reporting,
     selection_of,
@@ -89,7 +90,7 @@ def sheet(options: argparse.Namespace) -> int:
     place = place_of(options)
     selection = selection_of(options, place.calendar)
     with closing(open_reader(place.records)) as connection:
-        rows = newest_of(connection, selection, options.limit)
+        rows = newest_of(connection, in_batch(connection, options, selection), options.limit)
     looking = eyes(options, place)
     cells = [
         contact_sheet.cell_of(looking.look(row, most_px=contact_sheet.PHOTO_PX, worst_only=True), place.calendar)

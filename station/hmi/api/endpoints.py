@@ -69,6 +69,7 @@ _FILTER = (
     Parameter("recipe", schema.TEXT),
     Parameter("engine", schema.TEXT, "the begin of its id"),
     Parameter("part", _ID, "the PLC's id"),
+    Parameter("batch", schema.TEXT, "a name, `now` (the open one) or `last`"),
 )
 ENDPOINTS: Sequence[Endpoint] = (
     Endpoint("status", "/status", "What the station says of itself now.", schema.STATUS, errors=(503,)),

@@ -50,6 +50,7 @@ PART = obj(
     kind=or_null(TEXT),
     recipe=TEXT,
     engine_id=TEXT,
+    batch=or_null(WHOLE | {"description": "number of its batch"}),
     challenge=or_null(WHOLE),
     late=YES,
     label=or_null(TEXT),

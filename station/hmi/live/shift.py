@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from station.records.batches.rows import batch_named
 from station.records.rollups.keeping import Rollups, known
 from station.records.schema import RecordingError, open_reader
 from station.records.selection import Selection
@@ -28,11 +29,14 @@ class ShiftCounts:
         self._said = ""
 
     def __call__(self) -> Mapping[str, Any]:
-        """The name of the shift and its parts by verdict; empty where the records cannot be read now."""
+        """The name of the shift, that of the open batch, and the parts of the shift by verdict; empty where the records
+        cannot be read now.
+        """
         now = time.time()
         shift = self._calendar.shift_at(now)
         try:
             with closing(open_reader(self._records)) as connection, known(self._rollups, connection) as rollups:
+                batch = batch_named(connection, "now")
                 counts = total(count(connection, Selection(since=shift.start), "recipe", self._calendar, rollups))
         except (RecordingError, sqlite3.Error) as problem:
             if str(problem) != self._said:  # every ten seconds while a page is open: said once
@@ -40,4 +44,8 @@ class ShiftCounts:
             self._said = str(problem)
             return {}
         self._said = ""
-        return {"name": shift.name, **{verdict.name: number for verdict, number in counts.verdicts.items()}}
+        return {
+            "name": shift.name,
+            "batch": "" if batch is None else batch.name,
+            **{verdict.name: number for verdict, number in counts.verdicts.items()},
+        }

@@ -15,12 +15,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from station.control import ControlError
+from station.hmi import queries
 from station.hmi.guard import field
 from station.hmi.live.hub import Have, TooMany
 from station.hmi.rendering import language_of, page, person_of, site_of, words_of
 from station.hmi.rights import Right
 from station.hmi.words import Words
 from station.results import Verdict
+from station.terminal import one_line
 
 VERDICTS = tuple(verdict.name for verdict in Verdict)
 SILENT_S = 10.0
@@ -39,6 +41,9 @@ def routes() -> list[BaseRoute]:
         Route("/live", live, name="live"),
         WebSocketRoute("/live/socket", socket, name="live-socket"),
         Route("/live/part/{key}", part, name="live-part"),
+        Route("/live/batch", batches, name="live-batch"),
+        Route("/live/batch/begin", begin_batch, name="live-batch-begin", methods=["POST"]),
+        Route("/live/batch/end", end_batch, name="live-batch-end", methods=["POST"]),
         Route("/live/seen", seen, name="live-seen", methods=["POST"]),
         *(Route(f"/live/{what}", _asking(what), name=f"live-{what}", methods=["POST"]) for what in ASKS),
     ]
@@ -65,6 +70,7 @@ def page_words(words: Words) -> dict[str, str]:
         "old": gettext("OLD"),
         "nodata": gettext("NO DATA"),
         "waiting": gettext("WAITING"),
+        "batch": gettext("Batch"),
         "held": gettext("HELD"),
         "held_text": gettext("not the part of now; tap again to let go"),
         "connecting": gettext("connecting"),
@@ -120,6 +126,38 @@ def part(request: Request) -> Response:
     if message is None:
         raise HTTPException(404, "this part is not kept here any more")
     return Response(message, media_type="application/octet-stream")
+
+
+def batches(request: Request, *, status: int = 200, problem: str = "") -> Response:
+    """Which batch is open, and the newest ones with their parts."""
+    return page(
+        request,
+        "batch.html",
+        status=status,
+        problem=problem,
+        rows=queries.batches(site_of(request)),
+        asked=getattr(request.state, "form", {}),
+        may_operate=person_of(request).may(Right.OPERATE),
+    )
+
+
+def begin_batch(request: Request) -> Response:
+    """Asks the daemon to begin one; one that is open ends."""
+    texts = {key: field(request, key).strip() for key in ("name", "product", "order")}
+    return _asked_of_batch(request, {"action": "begin", **texts})
+
+
+def end_batch(request: Request) -> Response:
+    """Asks the daemon to end the open one."""
+    return _asked_of_batch(request, {"action": "end"})
+
+
+def _asked_of_batch(request: Request, asked: dict[str, str]) -> Response:
+    try:
+        site_of(request).ask(person_of(request), {"command": "batch", **asked}, CONTROL_S)
+    except (ControlError, ValueError) as problem:
+        return batches(request, status=409, problem=one_line(problem))
+    return RedirectResponse(request.app.url_path_for("live-batch"), 303)
 
 
 def seen(request: Request) -> Response:

@@ -29,10 +29,10 @@ from station.reports.tables import csv_text
 from station.results import Verdict
 
 PAGE, CSV_ROWS = 50, 5000
-FILTER = ("part", "verdict", "reason", "recipe", "since", "until", "shift")
+FILTER = ("part", "verdict", "reason", "recipe", "since", "until", "shift", "batch")
 JPEG_QUALITY = 88
 _HEADER = ("part_id", "session", "acquisition_id", "time", "shift", "verdict", "score", "reject_score",
-           "defect_area_mm2", "reasons", "recipe", "engine_id", "label", "defect_class")  # fmt: skip
+           "defect_area_mm2", "reasons", "recipe", "engine_id", "batch", "label", "defect_class")  # fmt: skip
 
 
 def routes() -> list[Route]:
@@ -61,7 +61,7 @@ def table(request: Request) -> Response:
         "filter": _filter(request),
     }
     try:
-        selection = queries.selection_of(request.query_params, site.calendar, time.time())
+        selection = queries.selection_at(site, request.query_params, time.time())
         found = queries.newest(site, selection, PAGE, queries.mark_in(request.query_params))
     except queries.WrongFilter as problem:
         empty = queries.Page([], [], None)
@@ -76,7 +76,7 @@ def as_csv(request: Request) -> Response:
     """The same for a spreadsheet, at most the newest 5,000."""
     site = site_of(request)
     try:
-        selection = queries.selection_of(request.query_params, site.calendar, time.time())
+        selection = queries.selection_at(site, request.query_params, time.time())
     except queries.WrongFilter as problem:
         raise HTTPException(400, str(problem)) from problem
     found = queries.newest_many(site, selection, CSV_ROWS)
@@ -85,7 +85,7 @@ def as_csv(request: Request) -> Response:
             row.part_id, row.session, row.acquisition_id,
             site.calendar.iso(row.wall_time),
             str(site.calendar.shift_at(row.wall_time)), row.verdict, row.score, row.reject_score, row.defect_area_mm2,
-            "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id,
+            "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id, row.batch,
             None if said is None else said.label, None if said is None else said.defect_class,
         )
         for row, said in found
@@ -98,7 +98,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
     """One part: pictures of every view, why, limits, trace, what people said, its neighbours in the filter."""
     site, part = site_of(request), _part(request)
     try:
-        selection = queries.selection_of(request.query_params, site.calendar, time.time())
+        selection = queries.selection_at(site, request.query_params, time.time())
     except queries.WrongFilter:
         selection = Selection()
     found = queries.found(site, part, selection)

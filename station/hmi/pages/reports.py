@@ -67,6 +67,7 @@ def overview(request: Request, *, status: int = 200, problem: str = "") -> Respo
         missing=_missing(),
         shifts=["last", "now", *site.calendar.names],
         recipes=queries.recipes_of(site) if site.records.exists() else [],
+        batches=queries.names_of_batches(site) if site.records.exists() else [],
         work=site.works.last,
         asked=getattr(request.state, "form", {}),
     )
@@ -179,6 +180,11 @@ def _missing() -> dict[str, str]:
 def _period(request: Request) -> tuple[list[str], str]:
     """(arguments of the command, in words). Raises TimeError, ValueError."""
     calendar, now = site_of(request).calendar, time.time()
+    if field(request, "of") == "batch":
+        name = field(request, "batch").strip()
+        if queries.batch_of(site_of(request), name) is None:
+            raise ValueError(words_of(request).gettext("There is no batch of this name."))
+        return [f"--batch={name}"], f"batch {name}"
     if field(request, "of") != "period":
         name = field(request, "shift").strip()
         shift = calendar.find(name, now)

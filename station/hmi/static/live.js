@@ -311,6 +311,8 @@ function showCounters() {
     }
     const name = row.querySelector(".shift");
     if (name) name.textContent = counts.name || "";
+    const batch = row.querySelector(".batch");
+    if (batch) batch.textContent = counts.batch ? `${words.batch} ${counts.batch}` : words.batch;
   }
 }
 

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from station.codes import WarningCode
+from station.line.recording.journal import UnfinishedPart
 from station.line.recording.waiting_images import Admitted
 from station.records.audit import AuditRow
+from station.records.batches.rows import BatchRow
 from station.records.challenges import ChallengeRow
 from station.records.configurations import KeptFile
 from station.records.ejections import Ejection
@@ -43,6 +45,22 @@ class PartToStore:
     """An earlier process left it in the journal."""
 
 
+def recovered(part: UnfinishedPart, engine_id: str, recipe: str) -> PartToStore:
+    """A part that an earlier process left in the journal, with what is still known of it."""
+    record = InspectionRecord(
+        session=part.session,
+        part=part.part,
+        decision=part.decision,
+        views=(),
+        signalled_ns=0,
+        engine_id=engine_id,
+        recipe=recipe,
+        config_checksum="",
+        reject_score=float("nan"),
+    )
+    return PartToStore(Admitted(record), is_recovered=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """The PLC has read the result of a part."""
@@ -66,7 +84,16 @@ class PictureToStore:
 
 
 PlainRow = (
-    Acknowledged | SessionKilled | EventRow | AuditRow | Ejection | ChallengeRow | KeptFile | ShadowRun | ShadowRow
+    Acknowledged
+    | SessionKilled
+    | EventRow
+    | AuditRow
+    | Ejection
+    | ChallengeRow
+    | KeptFile
+    | BatchRow
+    | ShadowRun
+    | ShadowRow
 )
 """What becomes rows without writing an image."""
 Row = PartToStore | PictureToStore | PlainRow

@@ -35,6 +35,7 @@ from pathlib import Path
 import structlog
 
 from station.codes import WarningCode
+from station.line.recording.batches import Batches
 from station.line.recording.image_store import ImageStore
 from station.line.recording.journal import PartKey, UnfinishedPart
 from station.line.recording.log import log_part
@@ -49,11 +50,12 @@ from station.line.recording.messages import (
     SessionKilled,
     Stop,
     identified,
+    recovered,
 )
 from station.line.recording.repeats import Repeats
 from station.line.recording.row_retention import RowRetention
 from station.line.recording.statements import statement_of
-from station.line.recording.waiting_images import Admitted, WaitingImages
+from station.line.recording.waiting_images import WaitingImages
 from station.line.recording.waiting_rows import WaitingRows
 from station.line.recording.writer import RecordWriter
 from station.records.audit import AuditEntry, AuditRow
@@ -125,6 +127,7 @@ class Recorder:
             waiting_images_mb=settings.waiting_images_mb,
         )
         self._repeats = Repeats()
+        self.batches = Batches(settings.directory, self._offer)
         self._rows = RowRetention(
             settings.directory,
             session,
@@ -180,6 +183,7 @@ class Recorder:
         if folder.exists() and not os.access(folder, os.W_OK):
             raise RecordingError(f'records "{folder}" cannot be written: no permission, or a read-only medium')
         self._writer.open()
+        self.batches.remember()
         self._thread.start()
 
     def journal_is_new(self) -> None:
@@ -198,19 +202,8 @@ class Recorder:
 
     def record_recovered(self, part: UnfinishedPart, *, engine_id: str = "", recipe: str = "") -> None:
         """Enters a part that an earlier process left in the journal, unless it is on record already."""
-        record = InspectionRecord(
-            session=part.session,
-            part=part.part,
-            decision=part.decision,
-            views=(),
-            signalled_ns=0,
-            engine_id=engine_id,
-            recipe=recipe,
-            config_checksum="",
-            reject_score=float("nan"),
-        )
         self._inbox.put(SessionKilled(part.session))
-        self._offer(PartToStore(Admitted(record), is_recovered=True))
+        self._offer(recovered(part, engine_id, recipe))
 
     def event(self, kind: str, level: str, detail: str = "", wall_time: float | None = None) -> None:
         """Takes an event; a missed trigger is one of kind `missed`. Any thread. Of a kind that never stops some are
@@ -348,6 +341,7 @@ class Recorder:
         if not part.is_recovered:  # the clock of another process says nothing now
             recorded_ms = (time.monotonic_ns() - record.part.time_ns) / 1e6
             row = replace(row, extra=json.dumps({**json.loads(row.extra), "recorded_ms": f"{recorded_ms:.3f}"}))
+        row = self.batches.stamped(row, record.part, is_recovered=part.is_recovered)
         log_part(row)
         return insert_part(row)
 

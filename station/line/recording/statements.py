@@ -5,6 +5,7 @@ from __future__ import annotations
 from station.line.recording.log import log_audit, log_event
 from station.line.recording.messages import Acknowledged, PlainRow, SessionKilled
 from station.records.audit import AuditRow, insert_audit
+from station.records.batches.rows import BatchRow, upsert_batch
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.configurations import KeptFile, keep_file
 from station.records.ejections import Ejection, insert_ejection
@@ -34,6 +35,8 @@ def statement_of(session: str, row: PlainRow) -> Statement:  # noqa: PLR0911  on
             return part_acknowledged(session, acquisition_id, after_trigger_ms)
         case SessionKilled(killed):
             return session_killed(killed)
+        case BatchRow():
+            return upsert_batch(row)
         case ShadowRun():
             return upsert_run(row)
         case ShadowRow():

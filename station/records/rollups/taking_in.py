@@ -42,8 +42,9 @@ CODES = (
 """In a statement on `parts`."""
 _LAST_OF_A_STEP = "SELECT id, session, acquisition_id FROM parts WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
 _LAST = "SELECT id, session, acquisition_id FROM parts WHERE id > ? ORDER BY id DESC LIMIT 1"
-_NEW = f"""SELECT CAST(wall_time / {QUARTER_S} AS INTEGER), {BATCH}, recipe, engine_id, challenge IS NOT NULL, verdict,
-    {CODES}, COUNT(*) FROM parts WHERE id > ? AND id <= ? GROUP BY 1, 2, 3, 4, 5, 6, 7"""
+_NEW = f"""SELECT CAST(wall_time / {QUARTER_S} AS INTEGER), COALESCE({BATCH}, 0), recipe, engine_id,
+    challenge IS NOT NULL, verdict, {CODES}, COUNT(*)
+    FROM parts WHERE id > ? AND id <= ? GROUP BY 1, 2, 3, 4, 5, 6, 7"""
 _ADD = """INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (quarter, batch, recipe, engine_id, challenge, verdict, codes) DO UPDATE SET n = n + excluded.n"""
 

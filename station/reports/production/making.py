@@ -55,6 +55,8 @@ class Order:
     period: Period
     recipe: str | None = None
     """None: all of them."""
+    batch: int | None = None
+    """The number of the batch that is meant; None: parts of all, and of none."""
     kind: str = "period"
     by: str = ""
 
@@ -78,8 +80,8 @@ def make(
     period, recipe = order.period, order.recipe
     before = Period("before", 2 * period.since - period.until, period.since)
     with closing(records.open_reader(folder)) as connection:
-        total = _counts(connection, period, recipe)[1]
-        parts = read_parts(connection, period, recipe, lambda done: on_step(READING, done, total))
+        total = _counts(connection, period, recipe, order.batch)[1]
+        parts = read_parts(connection, period, recipe, lambda done: on_step(READING, done, total), batch=order.batch)
         missed = read_missed(connection, period)
         centres = read_regions(connection, period)
         earlier = _counts(connection, before, recipe)
@@ -116,9 +118,11 @@ def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:
     write_atomic(file, WRITERS[file.suffix](report, parts, calendar))
 
 
-def _counts(connection: sqlite3.Connection, period: Period, recipe: str | None) -> tuple[int, int]:
+def _counts(
+    connection: sqlite3.Connection, period: Period, recipe: str | None, batch: int | None = None
+) -> tuple[int, int]:
     """(rejected, all) of a period."""
-    chosen = Selection(since=period.since, until=period.until, recipe=recipe, production=True)
+    chosen = Selection(since=period.since, until=period.until, recipe=recipe, production=True, batch=batch)
     found: Counter[Verdict] = Counter()
     for _, verdict, number in counted(connection, chosen, "recipe"):
         found[verdict] += number

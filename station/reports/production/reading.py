@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from station.labels.dispositions import Disposition, dispositions
 from station.records.configurations import kept_files
 from station.records.events import MISSED
+from station.records.selection import BATCH
 from station.results import Verdict
 
 STEP = 5000
@@ -93,10 +94,12 @@ def read_parts(
     period: Period,
     recipe: str | None = None,
     on_step: Callable[[int], None] = lambda _done: None,
+    *,
+    batch: int | None = None,
 ) -> Parts:
-    """`on_step` takes how many parts are read. Raises sqlite3.Error."""
+    """`on_step` takes how many parts are read; `batch`: the number of the one that is meant. Raises sqlite3.Error."""
     rows: list[Any] = []
-    for step in _steps(records, period, recipe):
+    for step in _steps(records, period, recipe, batch):
         rows += step
         on_step(len(rows))
     rows.sort(key=lambda row: (row["wall_time"], row["id"]))
@@ -178,7 +181,7 @@ def read_said(labels: sqlite3.Connection | None, period: Period, now: float) -> 
     )
 
 
-def _steps(records: sqlite3.Connection, period: Period, recipe: str | None) -> Iterator[list[Any]]:
+def _steps(records: sqlite3.Connection, period: Period, recipe: str | None, batch: int | None) -> Iterator[list[Any]]:
     """The rows of the period, at most `STEP` in a statement."""
     query = (
         "SELECT id, session, acquisition_id, part_id, wall_time, signalled_ms, verdict, late, recipe, engine_id, "
@@ -186,11 +189,12 @@ def _steps(records: sqlite3.Connection, period: Period, recipe: str | None) -> I
         "(SELECT COUNT(*) FROM views WHERE part = parts.id) AS views, (SELECT COUNT(*) FROM views WHERE "
         "part = parts.id AND image_path IS NULL AND image_deleted = 0) AS without_image "
         "FROM parts WHERE (wall_time, id) > (?, ?) AND wall_time < ? AND challenge IS NULL "
-        f"{'' if recipe is None else 'AND recipe = ? '}ORDER BY wall_time, id LIMIT ?"
+        f"{'' if recipe is None else 'AND +recipe = ? '}{'' if batch is None else f'AND {BATCH} = ? '}"
+        "ORDER BY wall_time, id LIMIT ?"
     )
     at: tuple[float, int] = (period.since, -1)
     while True:
-        chosen = [] if recipe is None else [recipe]
+        chosen = [one for one in (recipe, batch) if one is not None]
         rows = records.execute(query, (*at, period.until, *chosen, STEP)).fetchall()
         if rows:
             yield rows

@@ -26,8 +26,8 @@ from station.configuration.load import load_station
 from station.jobs.progress import ProgressBar, follow_teaching
 from station.jobs.teaching import teach
 from station.records.images import write_image
-from station.records.parts import count_parts
 from station.records.schema import open_reader
+from station.records.sessions import count_parts
 from station.simulation.accounts.accounting import as_ledger, join, write_contact_sheet
 from station.simulation.accounts.report import by_recipe, problems, report
 from station.simulation.accounts.summary import print_summary

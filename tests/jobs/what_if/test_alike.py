@@ -53,9 +53,9 @@ REGION = {
 RULES = (
     "",
     '[views]\nrule = "k_of_n"\nk = 2\n',
-    '[views]\nrule = "weighted"\n',
+    '[views]\nrule = "weighted"\n[decision.views.top]\nweight = 0.6\n[decision.views.side]\nweight = 0.4\n',
 )
-CAMERA = '[cameras.{0}]\nproducer = "simtl"\nserial_number = "{0}"\nweight = {1}\n'
+CAMERA = '[cameras.{0}]\nproducer = "simtl"\nserial_number = "{0}"\n'
 INSERT = """INSERT INTO views (part, camera, frame_id, verdict, reasons, score, defect_area_mm2, region_count, regions,
         mean_grey, saturated_share, sharpness) VALUES (:part, :camera, 1, :verdict, :reasons, :score, :area,
         :region_count, :regions, :mean_grey, :saturated_share, :sharpness)"""
@@ -128,7 +128,7 @@ def the_long_way(before: LoadedConfiguration, after: LoadedConfiguration, manife
 def test_kinds_of_parts_get_the_verdict_that_each_part_gets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str, taught: bool
 ) -> None:
-    made = world(tmp_path, CAMERA.format("side", 0.4) + CAMERA.format("back", 0.6) + rule)
+    made = world(tmp_path, CAMERA.format("side") + CAMERA.format("back") + rule)
     scribble(made, seed=RULES.index(rule))
     for number in range(1, 200, 7):
         made.label(number, "good" if number % 2 else "defective", session="week0")

@@ -21,8 +21,9 @@ from structlog.testing import capture_logs
 
 from station.codes import ReasonCode
 from station.line.recording.journal import SLOT_BYTES, Journal, JournalError, UnfinishedPart
-from station.records.parts import count_parts, parts
+from station.records.parts import parts
 from station.records.schema import open_reader
+from station.records.sessions import count_parts
 from station.results import Decision, Part, Verdict
 from tests.bench.sample_parts import CODES, decision, new_part
 

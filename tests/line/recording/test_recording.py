@@ -18,9 +18,10 @@ from station.line.recording.journal import PartKey, UnfinishedPart
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.events import events
 from station.records.images import MapScale, decode_map
-from station.records.parts import count_parts, parts
+from station.records.parts import parts
 from station.records.sample import in_sample
 from station.records.schema import DATABASE_FILE, open_reader
+from station.records.sessions import count_parts
 from station.results import Decision, PartCounts, Verdict
 from tests.bench.sample_parts import REGION, WALL_TIME, PartMaker, new_part, textured
 from tests.bench.waiting import wait_for

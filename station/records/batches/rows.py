@@ -1,0 +1,90 @@
+"""The table of batches: one row each, begun and ended once."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import asdict, dataclass, fields
+
+from station.records.selection import BATCH
+from station.records.statement import Statement
+
+LONGEST = 64
+"""Letters of a name, a product, an order."""
+TABLE = """CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    product TEXT NOT NULL,
+    order_no TEXT NOT NULL,
+    recipe TEXT NOT NULL,  -- that was active when it began
+    start_s REAL NOT NULL,
+    end_s REAL,  -- NULL: open
+    begun_by TEXT NOT NULL,
+    ended_by TEXT NOT NULL
+)"""
+INDEX = f"CREATE INDEX IF NOT EXISTS parts_by_batch ON parts ({BATCH}, wall_time) WHERE {BATCH} IS NOT NULL"
+_UPSERT = """INSERT INTO batches (number, name, product, order_no, recipe, start_s, end_s, begun_by, ended_by)
+    VALUES (:number, :name, :product, :order_no, :recipe, :start_s, :end_s, :begun_by, :ended_by)
+    ON CONFLICT (number) DO UPDATE SET end_s = excluded.end_s, ended_by = excluded.ended_by WHERE end_s IS NULL"""
+
+
+class BatchError(ValueError):
+    """A batch cannot begin or end like this; the message says why and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One batch; texts are those of the person who began it."""
+
+    number: int
+    """From 1, in the order in which they began."""
+    name: str
+    product: str
+    order_no: str
+    recipe: str
+    start_s: float
+    """Seconds since the epoch."""
+    end_s: float | None
+    """None: open."""
+    begun_by: str
+    ended_by: str
+
+
+_COLUMNS = ", ".join(field.name for field in fields(BatchRow))
+
+
+def check_text(what: str, text: object, *, may_be_empty: bool = True) -> str:
+    """The text in one line, without what stands around it. Raises BatchError."""
+    if not isinstance(text, str) or len(line := text.strip()) > LONGEST or not line.isprintable():
+        raise BatchError(f"{what}: one line of at most {LONGEST} letters")
+    if not line and not may_be_empty:
+        raise BatchError(f"{what} is missing: how people call the batch, as 8812")
+    return line
+
+
+def upsert_batch(row: BatchRow) -> Statement:
+    """Enters a batch, or its end."""
+    return Statement(_UPSERT, asdict(row))
+
+
+def newest_batches(connection: sqlite3.Connection, most: int) -> list[BatchRow]:
+    """The newest ones, newest first; none from records older than this table."""
+    if not _is_there(connection):
+        return []
+    query = f"SELECT {_COLUMNS} FROM batches WHERE number > 0 ORDER BY number DESC LIMIT ?"
+    return [BatchRow(*row) for row in connection.execute(query, (most,))]
+
+
+def batch_named(connection: sqlite3.Connection, name: str) -> BatchRow | None:
+    """The newest batch of this name; `now`: the open one, `last`: the newest that has ended."""
+    if not _is_there(connection):
+        return None
+    condition, values = {"now": ("end_s IS NULL", ()), "last": ("end_s IS NOT NULL", ())}.get(
+        name, ("name = ?", (name,))
+    )
+    query = f"SELECT {_COLUMNS} FROM batches WHERE {condition} ORDER BY number DESC LIMIT 1"
+    row = connection.execute(query, values).fetchone()
+    return None if row is None else BatchRow(*row)
+
+
+def _is_there(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'batches'").fetchone() is not None
