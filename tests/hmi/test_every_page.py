@@ -24,6 +24,7 @@ from tests.msa.aiag import RATINGS, STUDY
 OPEN = ("/live", "/login", "/welcome", "/nothing")
 OF_OPERATORS = (
     "/review",
+    "/live/batch",
     "/parts",
     "/parts?verdict=FAIL&part=abc",
     "/parts/s1/2",

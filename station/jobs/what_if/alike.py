@@ -112,8 +112,10 @@ class Sides:
     def newest(self, connection: sqlite3.Connection, recipe: str, limit: int, before: Mark = NEWEST) -> list[Numbered]:
         """Parts of production of this recipe that lie before the mark, newest first."""
         query = f"""SELECT p.id, p.session, p.acquisition_id, p.wall_time, p.engine_id, p.config_checksum,
-                p.recipe_checksum, CASE WHEN p.late OR p.recovered OR p.verdict = 'ERROR' THEN 'not inspected'
-                ELSE (SELECT group_concat({self._kind}, ';') FROM views AS v WHERE v.part = p.id) END
+                p.recipe_checksum,
+                p.verdict || ' ' || CASE WHEN p.late OR p.recovered OR p.verdict = 'ERROR'
+                THEN 'not inspected' ELSE
+                (SELECT group_concat({self._kind}, ';') FROM views AS v WHERE v.part = p.id) END
             FROM parts AS p WHERE p.recipe = :recipe AND p.challenge IS NULL AND (p.wall_time, p.id) < (:time, :id)
             ORDER BY p.wall_time DESC, p.id DESC LIMIT :most"""
         values = {"recipe": recipe, "time": before[0], "id": before[1], "most": limit, **self._bound}
