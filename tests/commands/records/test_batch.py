@@ -56,7 +56,10 @@ def line(tmp_path: Path) -> Iterator[Line]:
     assert line.recorder.stop(20)
 
 
-def test_from_begin_to_a_report(line: Line, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_from_begin_to_a_report(
+    line: Line, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     config = ["--config", str(line.config)]
 
     def run(*words: str, code: int = 0) -> str:
