@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, Role] = {
     "offline": Role.OPERATE,
     "clear": Role.OPERATE,
     "recipe": Role.OPERATE,
+    "batch": Role.OPERATE,
     "challenge": Role.OPERATE,
     "reload": Role.MAINTAIN,
     "settings": Role.MAINTAIN,

@@ -21,6 +21,7 @@ PAGES_SAY = {
     "online": Right.OPERATE,
     "offline": Right.OPERATE,
     "recipe": Right.OPERATE,
+    "batch": Right.OPERATE,
     "challenge": Right.OPERATE,
     "clear": Right.CLEAR,
     "settings": Right.SETUP,

@@ -25,6 +25,7 @@ ALL = (
     "offline",
     "clear",
     "recipe",
+    "batch",
     "challenge",
     "reload",
     "settings",
