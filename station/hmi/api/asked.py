@@ -51,7 +51,7 @@ def part_of(request: Request) -> PartRow:
 def selection_of(request: Request) -> Selection:
     """The filter. Raises HTTPException 400."""
     try:
-        return queries.selection_of(request.query_params, site_of(request).calendar, time.time())
+        return queries.selection_at(site_of(request), request.query_params, time.time())
     except queries.WrongFilter as problem:
         raise HTTPException(400, str(problem)) from problem
 
