@@ -24,6 +24,7 @@ from station.labels.reviewing import DrawnRegion, Opinion, last_said, standing_o
 from station.labels.schema import LabelError, open_writer
 from station.labels.writing import Labelled, Reviewer
 from station.records.parts import PartRow, parts
+from station.records.schema import open_reader
 from station.records.selection import Selection, newest_of
 from station.results import Verdict
 
@@ -66,7 +67,7 @@ class Intake:
             looked = self._looked.get(site.labels)
             if looked is not None and time.monotonic() - looked < EVERY_S:
                 return
-            with site.reading() as records:
+            with closing(open_reader(site.records)) as records:  # in short steps by itself: none is to be given up
                 _, is_whole = take_in(labels, records, rules_of(site), time.time(), INTAKE_S)
             if is_whole:
                 self._looked[site.labels] = time.monotonic()

@@ -29,7 +29,7 @@ from tests.bench.many_parts import fill
 from tests.jobs.what_if.world import World, world
 
 CAMERAS = ("top", "side", "back")
-COUNT = 1500
+COUNT = 800
 CUTS = {
     "score": (0.3, 0.41, 0.5, 0.55, 0.7),
     "mean_grey": (20.0, 30.5, 64.0, 180.0),
@@ -145,7 +145,7 @@ def test_kinds_of_parts_get_the_verdict_that_each_part_gets(
         assert found == the_long_way(before, after, manifest), sets
         changes += found.changed_parts
     assert changes > 200, "something was tried"
-    assert found.parts > 1000
+    assert found.parts > COUNT / 2
 
 
 def test_fifty_thousand_parts_are_a_few_kinds(tmp_path: Path) -> None:
