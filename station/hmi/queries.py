@@ -158,11 +158,14 @@ def newest_many(site: Site, selection: Selection, limit: int) -> list[tuple[Part
 
 def recorded(
     site: Site, selection: Selection, after: int, limit: int
-) -> tuple[list[tuple[int, PartRow]], list[Label | None]]:
-    """The next parts as they were recorded, and what people say of each. Raises RecordingError, LabelError."""
+) -> tuple[list[tuple[int, PartRow]], list[Label | None], int]:
+    """The next parts as they were recorded, what people say of each, and the row up to which was looked.
+
+    Raises RecordingError, LabelError.
+    """
     with site.reading() as connection:
-        rows = recorded_after(connection, selection, after, limit)
-    return rows, whole_labels(site.labels, [row for _, row in rows])
+        rows, reached = recorded_after(connection, selection, after, limit)
+    return rows, whole_labels(site.labels, [row for _, row in rows]), reached
 
 
 def events_of(site: Site, after: int | None, limit: int) -> list[tuple[int, EventRow]]:

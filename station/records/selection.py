@@ -99,12 +99,20 @@ def page_of(
 
 def recorded_after(
     connection: sqlite3.Connection, selection: Selection, after: int, limit: int
-) -> list[tuple[int, PartRow]]:
-    """The next parts of the selection in the order in which they were recorded, behind the row id `after`."""
+) -> tuple[list[tuple[int, PartRow]], int]:
+    """The next parts of the selection in the order in which they were recorded, behind the row id `after`; and the row
+    up to which was looked: not at more than `STEP_ROWS`, however few of them are of the selection.
+    """
+    first = connection.execute("SELECT id FROM parts WHERE id > ? ORDER BY id LIMIT 1", (after,)).fetchone()
+    newest = connection.execute("SELECT MAX(id) FROM parts").fetchone()[0]
+    if first is None:
+        return [], after
+    until = newest if selection.part_id is not None else min(newest, first[0] + STEP_ROWS)
     where, values = conditions_of(selection)
     by_row = "" if selection.part_id is not None else "NOT INDEXED"  # from the row on, whatever else is asked
-    chosen = f"SELECT * FROM parts {by_row} WHERE {where} AND id > ? ORDER BY id LIMIT ?"
-    return list(numbered_parts(connection, chosen, [*values, after, limit]))
+    chosen = f"SELECT * FROM parts {by_row} WHERE {where} AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+    rows = list(numbered_parts(connection, chosen, [*values, after, until, limit]))
+    return rows, rows[-1][0] if len(rows) >= limit else until
 
 
 def mark_of(connection: sqlite3.Connection, part: PartRow) -> Mark:

@@ -48,6 +48,7 @@ class Client:
 
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
+    timeout_s: float = 20.0
 
     @property
     def origin(self) -> str:
@@ -56,7 +57,7 @@ class Client:
     def ask(
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=self.timeout_s)
         sent = dict(headers or {})
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

@@ -11,7 +11,7 @@ import pytest
 
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.schema import open_reader
-from station.records.selection import Mark, Selection, mark_of, neighbour, newest_of, page_of
+from station.records.selection import Mark, Selection, mark_of, neighbour, newest_of, page_of, recorded_after
 from station.results import Verdict
 from tests.bench.pages import some_parts
 
@@ -75,3 +75,22 @@ def test_no_page_scans_all_parts(connection: sqlite3.Connection, selection: Sele
     plan = " / ".join(str(row["detail"]) for row in connection.execute(f"EXPLAIN QUERY PLAN {asked[0]}"))
     assert index in plan
     assert "SCAN parts" not in plan
+
+
+def test_what_was_recorded_is_followed_in_bounded_looks(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few parts a filter lets through, a look ends; and who goes on behind it misses none."""
+    monkeypatch.setattr("station.records.selection.STEP_ROWS", 4)
+    whole = [row for _, row in reversed(page_of(connection, NOT_PASSED, 100))]
+    for limit in (1, 3, 100):
+        seen, after, looks = [], 0, 0
+        while True:
+            rows, reached = recorded_after(connection, NOT_PASSED, after, limit)
+            if reached == after:
+                break
+            seen += [row for _, row in rows]
+            after, looks = reached, looks + 1
+        assert seen == whole
+        assert looks > 5
+    assert recorded_after(connection, NOT_PASSED, 10_000, 5) == ([], 10_000)

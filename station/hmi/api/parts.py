@@ -31,9 +31,9 @@ def parts(request: Request) -> Response:
     if after is not None:
         if asked.get("before"):
             raise HTTPException(400, "before goes back in time, after follows what is recorded: give one of them")
-        rows, said = queries.recorded(site, selection, after, limit)
+        rows, said, reached = queries.recorded(site, selection, after, limit)
         shown = [part_as_data(row, site.calendar, label) for (_, row), label in zip(rows, said, strict=True)]
-        return JSONResponse({"parts": shown, "next": None, "after": rows[-1][0] if rows else after})
+        return JSONResponse({"parts": shown, "next": None, "after": reached})
     try:
         found = queries.newest(site, selection, limit, queries.mark_in(asked))
     except queries.WrongFilter as problem:
