@@ -21,6 +21,7 @@ from station.control import ControlError
 from station.jobs.plan import PlanBuildError
 from station.jobs.process import JobError
 from station.simulation.parts import choosing
+from station.simulation.parts.ageing import Ageing, parse_ageing
 from station.simulation.parts.pictures import (
     GOOD,
     MIN_TRAINING_IMAGES,
@@ -68,6 +69,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                         help=f"cameras, 1 to {MAX_CAMERAS}; a defect is seen by one of them")  # fmt: skip
     parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
                         help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
+    parser.add_argument("--age", action="append", default=[], metavar="KIND=MOST",
+                        help="the line ages: lamp=0.28, dust=0.3, defocus=2, texture=0.4; @0.5 from half of the parts "
+                        "on, ! at once; may be repeated")  # fmt: skip
     parser.add_argument("--keep", action="store_true",
                         help="go on with more parts after the account, and serve the pages, until Ctrl-C")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
@@ -97,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> Setup:
     """Looks at everything before anything is started. Raises BadInput, ImageFolderError, WorkspaceError."""
     _check_options(options)
+    _ageing(options)
     recipes = dict(enumerate(PRODUCTS, start=1)) if options.recipes > 1 else {}
     if options.recipes > 1 and options.images is not None:
         raise BadInput(f"--recipes {options.recipes}: only with rendered parts; leave --images out")
@@ -128,6 +133,7 @@ def _check(options: argparse.Namespace) -> Setup:
         eject_by=EjectBy(options.reject),
         cameras=options.cameras,
         good_images=_good_images(images) if images else (),
+        ageing=_ageing(options),
     )
     engine = options.engine.absolute() if options.engine else None
     return Setup(workspace, images, engine, schedule, options.runtime, options.seed, recipes, options.keep)
@@ -158,6 +164,13 @@ def _check_options(options: argparse.Namespace) -> None:
         require_usable(options.runtime)
     except RuntimeFailure as problem:
         raise BadInput(f"--runtime {options.runtime}: {problem}") from problem
+
+
+def _ageing(options: argparse.Namespace) -> tuple[Ageing, ...]:
+    try:
+        return tuple(parse_ageing(text) for text in options.age)
+    except ValueError as problem:
+        raise BadInput(f"--age {problem}") from problem
 
 
 def _is_fast(options: argparse.Namespace) -> bool:

@@ -10,11 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from station.commands.options import BadInput, add_config_option, add_json_option, calendar_at, complain, print_json
-from station.commissioning import plc_monitor
+from station.commissioning import plc_command, plc_monitor
 from station.commissioning.conformance import command as conformance_command
 from station.commissioning.conformance import run as conformance_run
 from station.commissioning.plc_client import LinkError, ModbusClient, Order, RtuTransport, SerialPort, TcpTransport
 from station.commissioning.plc_monitor import Reader
+from station.line.handshake.messages import Command
 from station.simulation.accounts.books import Books
 from station.simulation.parts import choosing
 from station.simulation.parts.pictures import Canvas, ImageFolderError, open_folder
@@ -26,7 +27,7 @@ from station.simulation.run.drive import RunFailed
 from station.simulation.run.processes import ProcessEnded
 from station.simulation.run.simulate import print_books, simulate
 from station.simulation.run.workspace import DEADLINE_MS, Workspace, WorkspaceError, prepare
-from station.terminal import console
+from station.terminal import console, say
 
 DEFAULT_PORT = 1502
 EXIT_UNBALANCED = 1
@@ -50,6 +51,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_connection_options(conformance)
     conformance_command.add_options(conformance)
     conformance.set_defaults(run=run_conformance)
+    commanded = actions.add_parser("command", help="give a command as the PLC does, where none is connected")
+    names = [command.name.lower() for command in Command]
+    commanded.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
+    commanded.add_argument("--argument", type=int, default=0, metavar="N", help="number of the recipe or slot")
+    commanded.add_argument("--timeout", type=float, default=60.0, metavar="S", help="longest wait (%(default)g)")
+    add_connection_options(commanded)
+    add_json_option(commanded, "command, argument, completed, seconds, problem")
+    commanded.set_defaults(run=run_command)
     simulated = actions.add_parser("simulate", help="a whole line in front of a running station; faults on request")
     add_connection_options(simulated)
     add_simulate_options(simulated)
@@ -79,6 +88,28 @@ def client_of(options: argparse.Namespace) -> ModbusClient:
 
 def serial_of(options: argparse.Namespace) -> SerialPort:
     return SerialPort(options.serial, options.baud, options.parity, options.stop_bits)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Exit code 1: the station did not carry it out."""
+    command, problem, seconds = Command[options.name.upper()], "", None
+    if not 0 <= options.argument <= 0xFFFF:
+        return complain(f"--argument {options.argument}: a register holds 0 to 65535")
+    try:
+        with client_of(options) as client:
+            seconds = plc_command.carry_out(client, order_of(options), command, options.argument, options.timeout)
+    except plc_command.CommandFailed as failed:
+        problem = str(failed)
+    except LinkError as lost:
+        return complain(f"{lost}; where a PLC writes, the station takes no second writer")
+    if options.json:
+        done = {"command": options.name, "argument": options.argument, "completed": not problem}
+        print_json({**done, "seconds": seconds, "problem": problem})
+    elif not problem:
+        console().print(f"{options.name}: completed after {seconds:.2f} s")
+    else:
+        say(problem, error=True)
+    return EXIT_UNBALANCED if problem else 0
 
 
 def order_of(options: argparse.Namespace) -> Order:

@@ -182,6 +182,6 @@ def _urgency(one: Trend) -> float:
 
 def _change(one: Trend) -> str:
     assert one.found is not None
-    if one.normal and one.signal.relative is not None:
+    if one.normal and one.signal.relative is not None and one.signal.absolute is None:
         return f"{100 * one.found.moved / abs(one.normal):+.0f} %"
     return f"{one.found.moved:+.3g} {one.signal.unit}".strip()

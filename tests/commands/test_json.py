@@ -50,6 +50,7 @@ ELSEWHERE = {
     "plc monitor": "tests/commissioning/test_plc_monitor.py",
     "plc conformance": "tests/system/conformance/test_links.py",
     "plc simulate": "tests/system/test_simulate.py",
+    "plc command": "tests/commissioning/test_plc_command.py",
     "report": "tests/commands/records/test_report.py",
     "what-if": "tests/jobs/what_if/test_what_if.py",
     **dict.fromkeys(("plant status", "plant test", "plant resend"), "tests/northbound/test_plant_process.py"),

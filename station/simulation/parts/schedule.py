@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from station.simulation.parts.ageing import Ageing, Kind, aged
 from station.simulation.parts.pictures import GOOD, Canvas, Pixels, read_image
 from station.simulation.parts.rendered import FLANGE, render
 from station.simulation.plant.ejector import EjectBy
@@ -73,6 +74,8 @@ class LineSchedule:
     """All at the light barrier, each in front of a face of its own. The faces look alike; a defect is on one."""
     good_images: tuple[str, ...] = ()
     """Pictures for the faces without the defect; empty: rendered."""
+    ageing: tuple[Ageing, ...] = ()
+    """What the pictures of inspected parts lose with time; the station is taught by a line that is new."""
 
     @property
     def is_fast(self) -> bool:
@@ -88,7 +91,13 @@ class LineSchedule:
         """What the cameras see of a part, in their order."""
         defective_face = part.serial % self.cameras
         faces = (part if camera == defective_face else self._good_face(part, camera) for camera in range(self.cameras))
-        return tuple(face.pixels(self.canvas) for face in faces)
+        return tuple(aged(face.pixels(self.canvas), self.ageing, self._age(part)) for face in faces)
+
+    def _age(self, part: ScheduledPart) -> float:
+        """Share of the inspected parts that came before, 0 to 1; taught ones come from a new line."""
+        taught = sum(other.phase == TEACH for other in self.parts) if self.ageing else 0
+        inspected = sum(other.phase == INSPECT for other in self.parts) if self.ageing else 0
+        return min(1.0, max(0, part.serial - taught - 1) / max(1, inspected - 1))
 
     def _good_face(self, part: ScheduledPart, camera: int) -> ScheduledPart:
         if self.good_images:
@@ -97,7 +106,14 @@ class LineSchedule:
         return replace(part, truth=GOOD, seed=part.seed + FACE_SEEDS * (camera + 1))
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        path.write_text(json.dumps(asdict(self), indent=1, default=_as_word), encoding="utf-8")
+
+
+def _as_word(value: object) -> object:
+    """A word of an enumeration that is no text itself."""
+    if isinstance(value, Kind):
+        return value.value
+    raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
 def load_schedule(path: Path) -> LineSchedule:
@@ -111,6 +127,7 @@ def load_schedule(path: Path) -> LineSchedule:
             "trigger": TriggerMode(data["trigger"]),
             "eject_by": EjectBy(data["eject_by"]),
             "good_images": tuple(data["good_images"]),
+            "ageing": tuple(Ageing(**{**each, "kind": Kind(each["kind"])}) for each in data["ageing"]),
             "faults": tuple(Fault(FaultKind(fault["kind"]), fault["probability"]) for fault in data["faults"]),
         }
     )
