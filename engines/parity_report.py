@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engines import said
+
 Verdict = Literal["PASS", "REVIEW", "FAIL"]
 GOLDEN_PREFIX = "golden/"
 """Names of golden images begin with it."""
@@ -89,11 +91,11 @@ class ParityReport(_Strict):
 
     def summary(self) -> str:
         """One short line with the numbers."""
-        ranks = "" if self.rank_correlation is None else f", ranks {self.rank_correlation:.4f}"
-        return (
-            f"score {self.score_share:.2%} and map {self.map_share:.2%} of the way to the limit{ranks}, "
-            f"{len(self.changed)} of {self.images} verdicts changed"
-        )
+        values = {"share": f"{self.score_share:.2%}", "other_share": f"{self.map_share:.2%}"}
+        values |= {"count": str(len(self.changed)), "total": str(self.images)}
+        if self.rank_correlation is None:
+            return said.PARITY(**values)
+        return said.PARITY_AND_RANKS(**values, number=f"{self.rank_correlation:.4f}")
 
     def refusal(self) -> str:
         """One line that says what differs by how much, for errors and warnings."""

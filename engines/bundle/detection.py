@@ -10,6 +10,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engines import said
+
 DefectKind = Literal["bright spot", "dark spot", "scratch", "hair", "cut", "stain", "soft brightness"]
 KINDS: tuple[DefectKind, ...] = get_args(DefectKind)
 PLURALS = {kind: f"{kind}s" for kind in KINDS} | {"scratch": "scratches", "soft brightness": "soft brightness"}
@@ -93,13 +95,15 @@ class Detection(_Strict):
 
     def _sentences(self, contrast: str) -> list[str]:
         curves = self.of(contrast)
-        found = [
-            f"{PLURALS[each.kind]} from {self.shown(each.review.from_px)}"
+        found = ", ".join(
+            said.FROM_SIZE(kind=PLURALS[each.kind], size=self.shown(each.review.from_px))
             for each in curves
             if each.review.from_px is not None
-        ]
-        missed = [PLURALS[each.kind] for each in curves if each.review.from_px is None]
-        said = [f"{contrast}: finds {', '.join(found)}"] if found else []
+        )
+        missed = ", ".join(PLURALS[each.kind] for each in curves if each.review.from_px is None)
+        largest = self.shown(self.largest_px)
+        if found and missed:
+            return [said.FINDS_AND_MISSES(kind=contrast, found=found, missed=missed, size=largest)]
         if missed:
-            said.append(f"{contrast}: does not find {', '.join(missed)} (up to {self.shown(self.largest_px)})")
-        return ["; ".join(said).replace(f"; {contrast}:", ";")] if said else []
+            return [said.MISSES(kind=contrast, missed=missed, size=largest)]
+        return [said.FINDS(kind=contrast, found=found)] if found else []

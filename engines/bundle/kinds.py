@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engines import said
+
 MAX_KINDS = 32
 KindName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")]
 UNKNOWN_KIND = "unknown"
@@ -48,8 +50,5 @@ def kinds_in_words(kinds: KindsRecord) -> str:
     """Which kinds of defects the engine suggests, and how often it was right on images that were left out."""
     named = ", ".join(f"{name} ({count})" for name, count in zip(kinds.names, kinds.labelled, strict=True))
     if not kinds.left_out:
-        return f"{named}: suggested where a part does not pass; one image a kind, so how often it is right is not known"
-    return (
-        f"{named}: suggested where a part does not pass. Each of {kinds.left_out} left out with its twins, "
-        f"{kinds.right} are named rightly, {kinds.unknown} are unknown"
-    )
+        return said.ONE_IMAGE_A_KIND(named=named)
+    return said.KINDS(named=named, count=kinds.left_out, total=kinds.right, number=kinds.unknown)

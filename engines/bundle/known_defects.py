@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from engines import said
 from engines.bundle.manifest import KnownDefectsRecord
 
 
 def said_of(known: KnownDefectsRecord) -> str:
     """How much the labelled defects count, and what that is worth on images that were left out."""
-    masks = f", {known.masks} with a mask" if known.masks else ""
-    what = f"{known.labelled} labelled{masks}"
+    what = (
+        said.LABELLED_WITH_MASKS(count=known.labelled, total=known.masks)
+        if known.masks
+        else said.LABELLED(count=known.labelled)
+    )
     if known.passed_after is None or known.auroc_after is None:
         if known.weight == 0:
-            return f"{what}: they change no score"
-        return f"{what}: weight {known.weight:g}; too few to leave some out, so what it changes is not known"
+            return said.CHANGE_NO_SCORE(what=what)
+        return said.TOO_FEW_TO_LEAVE_OUT(what=what, number=f"{known.weight:g}")
     if known.weight == 0:
-        return f"{what}: they change no score, since none is ranked better by what the others teach"
-    return (
-        f"{what}: weight {known.weight:g}. Each left out with its twins, {known.passed_after} of {known.labelled} "
-        f"pass ({known.passed_before} without labels), AUROC {known.auroc_after:.3f} ({known.auroc_before:.3f})"
+        return said.NONE_IS_RANKED_BETTER(what=what)
+    return said.KNOWN_DEFECTS(
+        what=what,
+        number=f"{known.weight:g}",
+        count=known.passed_after,
+        total=known.labelled,
+        before=known.passed_before,
+        after_auroc=f"{known.auroc_after:.3f}",
+        before_auroc=f"{known.auroc_before:.3f}",
     )

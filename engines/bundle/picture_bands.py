@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engines import said
+
 EVERY_CAMERA = ""
 """The bands of all pictures together: for cameras that have none of their own."""
 
@@ -38,8 +40,10 @@ class ValueBand(_Strict):
 
     def __str__(self) -> str:
         if self.low is None:
-            return "any" if self.high is None else f"at most {self.high:.3g}"
-        return f"at least {self.low:.3g}" if self.high is None else f"{self.low:.3g} to {self.high:.3g}"
+            return said.ANY() if self.high is None else said.AT_MOST(number=f"{self.high:.3g}")
+        if self.high is None:
+            return said.AT_LEAST(number=f"{self.low:.3g}")
+        return said.BETWEEN(number=f"{self.low:.3g}", other_number=f"{self.high:.3g}")
 
 
 class PictureBand(_Strict):
@@ -87,23 +91,23 @@ class PictureBands(_Strict):
 def bands_in_words(bands: PictureBands | None) -> tuple[str, ...]:
     """What good pictures look like: a line for each camera, and what is promised."""
     if bands is None:
-        return ("not learned: the engine was made before it could be; a lamp that fails looks like bad parts",)
+        return (said.BANDS_NOT_LEARNED(),)
     lines = []
     for camera, band in sorted(bands.cameras.items()):
         if camera == EVERY_CAMERA and len(bands.cameras) > 1:
             continue
-        where = f"{camera}: " if camera else ""
-        place = (
-            "" if band.size is None else f", part at {band.place_x} of the width and {band.place_y}, size {band.size}"
-        )
-        lines.append(
-            f"{where}mean grey {band.grey}, saturated {band.saturated}, sharpness {band.sharpness}{place} "
-            f"({band.images} images)"
-        )
-    promise = (
-        f"at most {bands.outside_share:.1%} of good pictures are outside, each limit with confidence "
-        f"{bands.confidence:.0%}"
-    )
+        seen: dict[str, object] = {
+            "grey": band.grey,
+            "saturated": band.saturated,
+            "sharpness": band.sharpness,
+            "count": band.images,
+        }
+        if band.size is None:
+            lines.append(said.CAMERA_BAND(camera=camera, **seen) if camera else said.BAND(**seen))
+        else:
+            seen |= {"across": band.place_x, "down": band.place_y, "big": band.size}
+            lines.append(said.CAMERA_BAND_AND_PLACE(camera=camera, **seen) if camera else said.BAND_AND_PLACE(**seen))
+    promise = said.BANDS_PROMISE(share=f"{bands.outside_share:.1%}", other_share=f"{bands.confidence:.0%}")
     if bands.without_model > bands.outside_share:
-        promise += f"; by a model of the tails: without one, as few images promise {bands.without_model:.1%} a limit"
+        promise = said.BANDS_BY_MODEL(promise=promise, share=f"{bands.without_model:.1%}")
     return (*lines, promise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engines import said
 from engines.bundle.manifest import ReviewPrice, Reviews
 
 NARROW_BUDGET = 0.03
@@ -9,14 +10,18 @@ NARROW_BUDGET = 0.03
 LABELS_TO_NARROW = 22
 """Labelled defects, none of which passes more: then at most one defect in ten does, with 90 % confidence
 (1 - 0.1 ** (1 / 22) = 0.0994)."""
-_UNCOUNTED = "not countable"
 
 
 def price_header(reviews: Reviews) -> tuple[str, ...]:
     """The columns of `price_rows`."""
-    per = f"per hour ({reviews.parts_per_hour:g} parts)" if reviews.parts_per_hour else "of 1000"
-    columns = ("review budget", f"good parts rejected {per}", f"good parts in review {per}")
-    return (*columns, f"of {reviews.labelled_defects} labelled defects pass") if reviews.labelled_defects else columns
+    per_hour = f"{reviews.parts_per_hour:g}" if reviews.parts_per_hour else ""
+    good = (
+        (said.REJECTED_PER_HOUR(number=per_hour), said.IN_REVIEW_PER_HOUR(number=per_hour))
+        if per_hour
+        else (said.REJECTED_OF_1000(), said.IN_REVIEW_OF_1000())
+    )
+    labelled = reviews.labelled_defects
+    return (said.REVIEW_BUDGET(), *good, *((said.DEFECTS_PASS(count=labelled),) if labelled else ()))
 
 
 def price_rows(reviews: Reviews) -> list[tuple[str, ...]]:
@@ -24,10 +29,14 @@ def price_rows(reviews: Reviews) -> list[tuple[str, ...]]:
     parts = reviews.parts_per_hour or 1000
 
     def row(price: ReviewPrice) -> tuple[str, ...]:
-        chosen = " (chosen)" if price.review_budget == reviews.chosen_budget else ""
-        good = (_UNCOUNTED if share is None else f"{parts * share:.3g}" for share in (price.rejected, price.in_review))
+        budget = f"{price.review_budget:.3g}"
+        is_chosen = price.review_budget == reviews.chosen_budget
+        good = (
+            said.NOT_COUNTABLE() if share is None else f"{parts * share:.3g}"
+            for share in (price.rejected, price.in_review)
+        )
         defects = (str(price.escaped),) if reviews.labelled_defects else ()
-        return (f"{price.review_budget:.3g}{chosen}", *good, *defects)
+        return (said.CHOSEN(number=budget) if is_chosen else budget, *good, *defects)
 
     return [row(price) for price in reviews.prices]
 
@@ -36,11 +45,8 @@ def counted(reviews: Reviews) -> str:
     """What happened to good images at limits drawn without them, beside the promise."""
     price = _at(reviews, reviews.chosen_budget)
     if price is None or price.rejected is None or price.in_review is None:
-        return "too few images to count what good parts cost"
-    return (
-        f"of 1000 good images, held against limits drawn without them, {1000 * price.rejected:.3g} are rejected and "
-        f"{1000 * price.in_review:.3g} in review"
-    )
+        return said.TOO_FEW_TO_COUNT()
+    return said.COUNTED(rejected=f"{1000 * price.rejected:.3g}", in_review=f"{1000 * price.in_review:.3g}")
 
 
 def advice(reviews: Reviews) -> str:
@@ -55,19 +61,16 @@ def advice(reviews: Reviews) -> str:
         return ""
     labelled = reviews.labelled_defects
     if labelled < LABELS_TO_NARROW:
-        return (
-            f"{labelled} labelled defects: from {LABELS_TO_NARROW} on they show whether --review-budget "
-            f"{NARROW_BUDGET} lets more pass than {reviews.chosen_budget:.3g}"
+        return said.LABELS_TO_NARROW(
+            count=labelled, total=LABELS_TO_NARROW, number=NARROW_BUDGET, other_number=f"{reviews.chosen_budget:.3g}"
         )
     safe = next((each for each in narrower if each.escaped == chosen.escaped), None)
     if safe is None:
         least = narrower[-1]
         more = (least.escaped or 0) - (chosen.escaped or 0)
-        return f"keep the budget: with --review-budget {least.review_budget:.3g} {more} of {labelled} defects more pass"
-    return (
-        f"--review-budget {safe.review_budget:.3g} lets none of {labelled} labelled defects more pass; of all, at most "
-        f"{1 - 0.1 ** (1 / labelled):.0%} more (90 % confidence)"
-    )
+        return said.KEEP_THE_BUDGET(number=f"{least.review_budget:.3g}", count=more, total=labelled)
+    share = f"{1 - 0.1 ** (1 / labelled):.0%}"
+    return said.MAY_BE_NARROWED(number=f"{safe.review_budget:.3g}", count=labelled, share=share)
 
 
 def _at(reviews: Reviews, budget: float) -> ReviewPrice | None:

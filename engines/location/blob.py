@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines import said
 from engines.bundle.location_spec import BlobLocation
 from engines.errors import PartNotLocated
 from engines.location.contrast import Contrast, edge_grid, measure_contrast
@@ -97,8 +98,11 @@ def pose_of(blob: Blob, spec: BlobLocation) -> Pose:
     """
     if not spec.min_area_share <= blob.area_share <= spec.max_area_share:
         raise PartNotLocated(
-            f"what stands out from the background covers {blob.area_share:.2%} of the image, "
-            f"a part covers {spec.min_area_share:.2%} to {spec.max_area_share:.2%}"
+            said.COVERS(
+                share=f"{blob.area_share:.2%}",
+                other_share=f"{spec.min_area_share:.2%}",
+                third_share=f"{spec.max_area_share:.2%}",
+            )
         )
     angle_deg = angle_of(blob, spec)
     axes = _axes(angle_deg)
@@ -140,27 +144,24 @@ def find_blob(
     _, _, edge = edge_grid(rows, columns)
     foreign = float(mask.reshape(-1)[edge].mean())
     if foreign > MAX_FOREIGN_EDGE_SHARE:
-        raise PartNotLocated(
-            f"{foreign:.0%} of the image's edge differ from the background (allowed {MAX_FOREIGN_EDGE_SHARE:.0%}): "
-            "the part reaches over the edge, or the background is not even"
-        )
+        raise PartNotLocated(said.FOREIGN_EDGE(share=f"{foreign:.0%}", other_share=f"{MAX_FOREIGN_EDGE_SHARE:.0%}"))
     mask = _surrounded(mask) if contrast.cue == "edges" else cv2.medianBlur(mask, 3)  # type: ignore[assignment]
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))  # type: ignore[assignment]
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     areas = [cv2.contourArea(outline) for outline in outlines]
     if not areas or max(areas) < 4:
-        what = "grey levels per pixel" if contrast.cue == "edges" else "grey levels"
-        raise PartNotLocated(f"nothing differs from the background by more than {threshold:.0f} {what}")
+        nothing = said.NOTHING_IS_STEEP if contrast.cue == "edges" else said.NOTHING_DIFFERS
+        raise PartNotLocated(nothing(number=f"{threshold:.0f}"))
     largest = int(np.argmax(areas))
     others = [area / areas[largest] for index, area in enumerate(areas) if index != largest]
     parts = 1 + sum(share > max_other_share for share in others)
     if parts > 1:
-        raise PartNotLocated(f"{parts} things of similar size stand out from the background, expected one part")
+        raise PartNotLocated(said.SEVERAL_PARTS(count=parts))
     outline = np.asarray(outlines[largest], np.int32)
     left, top, width, height = cv2.boundingRect(outline)
     spare = EDGES_TRIM_PX if contrast.cue == "edges" else 0
     if left <= spare or top <= spare or left + width >= columns - spare or top + height >= rows - spare:
-        raise PartNotLocated("the part reaches over the edge of the image")
+        raise PartNotLocated(said.OVER_THE_EDGE())
     return _blob(contrast, outline, max(others, default=0.0), with_brightness=with_brightness)
 
 

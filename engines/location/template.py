@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines import said
 from engines.bundle.location_spec import TemplateLocation
 from engines.errors import EngineError, PartNotLocated
 from engines.location.pose import Pose
@@ -51,8 +52,7 @@ class TemplateLocator:
         best = self._search(search_image(image, spec.search_width, spec.search_height))
         if not best.correlation >= spec.min_correlation:  # written so that NaN fails
             raise PartNotLocated(
-                f"the image resembles the taught picture by {best.correlation:.2f} at best, "
-                f"at least {spec.min_correlation:.2f} is needed"
+                said.RESEMBLES(number=f"{best.correlation:.2f}", other_number=f"{spec.min_correlation:.2f}")
             )
         height, width = self._picture.shape
         matrix = _turn(best.angle_deg, spec.search_width, spec.search_height)

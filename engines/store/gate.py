@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines import said as said_of
 from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import Manifest, PossibleVariants, VariantsAnswer
@@ -81,35 +82,28 @@ def question(manifest: Manifest, folder: Path, said: Said = NOTHING_SAID) -> str
     is_open = found is not None and found.answer is None and said.variants != "remove"
     asked = [] if found is None or not is_open else [in_question(found, folder)]
     if sees is not None and sees.finds_next_to_nothing and not said.why.strip():
-        asked.insert(0, f"the engine {blind_in_words(sees)}")
+        asked.insert(0, said_of.THE_ENGINE(what=blind_in_words(sees)))
     return "; ".join(asked)
 
 
 def blind_in_words(found: Detection) -> str:
     """What an engine that finds next to nothing does not see, and what to do."""
-    return (
-        f"finds next to nothing ({'; '.join(found.in_words())}): teach with sharper or more alike pictures, or "
-        "activate it with the reason why it is used all the same: station engine activate --why TEXT"
-    )
+    return said_of.FINDS_NOTHING(found="; ".join(found.in_words()))
 
 
 def in_question(found: PossibleVariants, folder: Path) -> str:
     """The question about these images, with where to look and how to answer."""
     page = folder / DOSSIER_FOLDER / "dossier.html"
-    return (
-        f"{images_in_words(found)} were not learned: {cost_in_words(found)}; "
-        f"look at them in {page if page.is_file() else 'the dossier of the teaching'}. "
-        "Good parts? Teach again with --variants keep. "
-        "Defects? Activate the engine with --variants remove, or teach with it"
-    )
+    where = str(page) if page.is_file() else said_of.THE_DOSSIER()
+    return said_of.VARIANTS_QUESTION(alike=images_in_words(found), cost=cost_in_words(found), page=where)
 
 
 def cost_in_words(found: PossibleVariants) -> str:
     """What it means to leave them out by mistake."""
-    return f"if they are good parts, up to {found.rejected_share_if_good:.1%} of the good parts are rejected"
+    return said_of.COST(share=f"{found.rejected_share_if_good:.1%}")
 
 
 def images_in_words(found: PossibleVariants) -> str:
     """`8 images that look alike`, or of several groups `8 and 5 images that look alike`."""
     *first, last = [str(count) for count in found.images]
-    return f"{', '.join(first)} and {last} images that look alike" if first else f"{last} images that look alike"
+    return said_of.ALIKE(counts=f"{', '.join(first)} and {last}" if first else last)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from engines import said
 from engines.bundle.files import variant_file
 from engines.bundle.kinds import kinds_in_words
 from engines.bundle.known_defects import said_of
@@ -117,29 +118,22 @@ def summary_as_dict(summary: Summary) -> dict[str, object]:
 def warnings_of(located: Located, learned: Learned) -> tuple[str, ...]:
     """What a person should look at before the engine is used."""
     found = [located.near_miss.words] if located.near_miss else []
-    found += [f"{entry.file.path.name} was left out: {entry.reason}" for entry in located.failed]
+    found += [said.LEFT_OUT(name=entry.file.path.name, why=entry.reason) for entry in located.failed]
     variants = learned.possible_variants
     if variants is not None and variants.answer is None:
-        found.insert(
-            0,
-            f"{images_in_words(variants)} were not learned: {cost_in_words(variants)}; are they good parts (--variants "
-            "keep) or defects (--variants remove)?",
-        )
+        found.insert(0, said.VARIANTS_NOTE(alike=images_in_words(variants), cost=cost_in_words(variants)))
     refinement = learned.refinement
     removed, count = len(refinement.removed), len(located.dataset.files)
     if removed > MANY_REMOVED_SHARE * count:
-        found.append(
-            f"{removed} of {count} images were removed because they do not look like the others: "
-            "look at them in the dossier, they may be defects or a product variant"
-        )
+        found.append(said.MANY_REMOVED(count=removed, total=count))
     if refinement.capped:
-        found.append("more images look like outliers than may be removed: the engine may have learned defects")
+        found.append(said.CAPPED())
     if len(refinement.protected):
-        found.append(f"{len(refinement.protected)} known-good images look like outliers: are they good?")
+        found.append(said.PROTECTED(count=len(refinement.protected)))
     budget = learned.calibration.false_reject_budget
     above = float(np.mean(learned.held_out.image_scores > learned.calibration.reject_score))
     if above > 2 * budget:
-        found.append(f"{above:.1%} of the unseen good images lie above the reject limit: teach with more images")
+        found.append(said.ABOVE_THE_LIMIT(share=f"{above:.1%}"))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engines import said
 from engines.bundle.detection import Detection
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.manifest import MAX_HELD_OUT, Draft, InputSpec, Manifest
@@ -288,10 +289,10 @@ def _detection(
 ) -> tuple[Detection | None, tuple[str, ...]]:
     """What the engine finds, and the same in words; or None, and why it was not measured."""
     if trials is None:
-        return None, ("not measured: no synthetic defects were asked for",)
+        return None, (said.NOT_ASKED_FOR(),)
     detection = trials.detection(learned.calibration, _held_out_scores(learned), pixel_size_mm)
     if detection is None:
-        return None, ("not measured: the synthetic defects do not fit into the part, or would not show on it",)
+        return None, (said.DO_NOT_FIT(),)
     return detection, detection.in_words()
 
 

@@ -11,9 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse
 
+from engines.said import CATALOGUE
 from station import __version__
+from station.codes import REASONS
 from station.hmi.rights import Person
 from station.hmi.words import SOURCE, Words, chosen
+from station.results import Reason
 
 if TYPE_CHECKING:
     from station.hmi.site import Site
@@ -133,7 +136,15 @@ def _environment(words: Words) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    environment.filters["said"] = lambda text: CATALOGUE.translated(str(text), words.gettext)
+    environment.filters["reason"] = lambda reason: _reason(reason, words)
     return environment
+
+
+def _reason(reason: Reason, words: Words) -> str:
+    """Why a part did not pass, its detail as far as it is known."""
+    text = words.gettext(REASONS[reason.code].text)
+    return f"{text}: {CATALOGUE.translated(reason.detail, words.gettext)}" if reason.detail else text
 
 
 __all__ = ["SOURCE", "Rendering", "language_of", "page", "person_of", "site_of", "static_path", "words_of"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from drivers.camera.images import read_image
 from drivers.camera.protocol import CameraUnreadable
+from engines import said
 from engines.errors import EngineError
 from engines.markdown import as_text
 from station.configuration.load import LoadedConfiguration
@@ -259,32 +260,25 @@ def _notes(
     """What a reader must know before believing the figures."""
     notes = []
     if active is None:
-        notes.append("There is no active engine to compare with.")
+        notes.append(said.NO_ACTIVE())
     elif seen is None:
-        notes.append("The active engine may have learned from these images: its figures may be too good.")
+        notes.append(said.MAY_HAVE_LEARNED())
     elif seen:
-        notes.append(f"The active engine learned from {seen} of these images: its figures are too good.")
+        notes.append(said.HAS_LEARNED(count=seen))
     if Group.PASSED in groups:
-        notes.append(
-            "Parts that passed count as good because the engine of that time passed them: if the active engine was "
-            "that one, it cannot look bad on them."
-        )
+        notes.append(said.PASSED_COUNT_AS_GOOD())
     if Group.UNKNOWN in groups:
-        notes.append("Images without a label count neither as good nor as defective.")
+        notes.append(said.WITHOUT_A_LABEL())
     if candidate.defective == 0:
-        notes.append("No labelled defects: escapes are not measured. Label some defective parts.")
+        notes.append(said.NO_LABELLED())
     elif candidate.defective < FEW_DEFECTS:
-        notes.append(f"Only {candidate.defective} labelled defects: escapes are hardly known.")
+        notes.append(said.FEW_LABELLED(count=candidate.defective))
     if candidate.defective:
-        notes.append(
-            "The training knew these labelled defects as such: it never learned them as good, but they may add to its "
-            "score, and its bound on escapes comes from them. How it does on defects that it did not know:"
-            f" {known_defects or 'not measured'}."
-        )
+        notes.append(said.KNEW_THE_DEFECTS(known=known_defects or said.NOT_MEASURED()))
     if active is not None and candidate.defective_passed > active.defective_passed:
-        notes.append("The candidate lets more labelled defects pass than the active engine.")
+        notes.append(said.MORE_DEFECTS_PASS())
     if active is not None and candidate.good_failed > active.good_failed:
-        notes.append("The candidate rejects more good parts than the active engine.")
+        notes.append(said.MORE_GOOD_REJECTED())
     return tuple(notes)
 
 

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engines import said
 from engines.bundle.files import DOSSIER_FOLDER
 from engines.bundle.known_defects import said_of
 from engines.bundle.reading import read_bundle
@@ -280,7 +281,7 @@ def _read_job(folder: Path, key: str) -> Job | None:
             PartImage(**{**item, "image": Path(item["image"]), "label": _label(item["label"])}) for item in plan[name]
         )
 
-    return Job(folder, read("training"), read("held_out"), (*plan["notes"], "continued from an interrupted refresh"))
+    return Job(folder, read("training"), read("held_out"), (*plan["notes"], said.CONTINUED()))
 
 
 def _plan(selection: RefreshSelection) -> dict[str, object]:

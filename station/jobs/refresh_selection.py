@@ -18,6 +18,7 @@ from pathlib import Path
 
 from drivers.camera.images import image_files
 from drivers.camera.protocol import CameraUnreadable
+from engines import said
 from station.jobs.refresh_labels import Label, RefreshError, read_text
 from station.records.images import is_whole_png
 from station.records.parts import PartRow, parts
@@ -255,10 +256,7 @@ def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Refres
     if len(suspects) > allowed:
         dropped = set(suspects[: len(suspects) - allowed])
         training = [part for part in training if part not in dropped]
-        notes.append(
-            f"{len(dropped)} unlabelled REVIEW and FAIL parts are left out of the training: more than "
-            f"{MAX_SUSPECT_SHARE:.0%} of it might be defects; label parts, or raise records.pass_image_share"
-        )
+        notes.append(said.SUSPECTS_LEFT_OUT(count=len(dropped), share=f"{MAX_SUSPECT_SHARE:.0%}"))
     if len(training) < MIN_TRAINING:
         counts = ", ".join(f"{len(found)} {group.value}" for group, found in grouped.items() if found)
         raise RefreshError(
@@ -268,7 +266,7 @@ def select(parts: Sequence[PartImage], *, named: Collection[str] = ()) -> Refres
         )
     unused = set(named).difference(*((*_label_names(part), part.name) for part in parts))
     if unused:
-        notes.append(f"{len(unused)} labels name parts that are not among these")
+        notes.append(said.LABELS_UNUSED(count=len(unused)))
     return RefreshSelection((*training, *grouped[Group.DEFECTIVE]), tuple(held_out), tuple(notes))
 
 

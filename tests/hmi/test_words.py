@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from engines.said import CATALOGUE
 from engines.store.history import Action
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
@@ -46,7 +47,7 @@ OF_VALUES = {
     "AUROC", "in order", "look at it", "wrong", "it does not answer", "deadline",
     *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
     *(run.value for run in RunVerdict), *PHRASES,
-    *nearest_good.REASONS,
+    *nearest_good.REASONS, *(template.text for template in CATALOGUE.templates),
     *GATE, "green", "red", *FINDINGS.values(), *(title for _, title in beside.LINES),
     "effectiveness", "miss rate", "false alarm rate", "agrees with itself", "agree with each other",
     "right, all of them", "station", "everybody", "in between", "poor", *(grade.value for grade in Grade),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # scipy.stats takes a second of processor time to import
 
+from engines import said
 from engines.bundle.manifest import Calibration, EscapeBounds
 from engines.errors import TrainingError
 from engines.training.calibration.sample import CONFIDENCE, Sample, Scores
@@ -228,31 +229,25 @@ def _promise(
     image: Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
 ) -> str:
     total = len(image.scores) + image.outlier_count
-    like = f", worth {image.effective_count:.0f} independent ones" if image.effective_count < 0.95 * total else ""
-    said = [
-        f"Of 1000 good parts at most {1000 * budget:.3g} are rejected and at most {1000 * review_budget:.3g} rejected "
-        f"or in review. Each of the two holds in {10 * image.confidence:.3g} of 10 teachings from as many images "
-        f"({total}{like})."
+    sure = {"number": f"{10 * image.confidence:.3g}", "count": total}
+    is_alike = image.effective_count < 0.95 * total
+    sentences = [
+        said.PROMISE(rejected=f"{1000 * budget:.3g}", in_review=f"{1000 * review_budget:.3g}"),
+        said.HOLDS_ALIKE(**sure, total=f"{image.effective_count:.0f}") if is_alike else said.HOLDS(**sure),
     ]
     if not image.needs_no_model(budget):
-        needed = min_count(budget, image.confidence)
-        said.append(
-            f"The first rests on a model of the tail of the scores: without one it takes {needed} independent images."
-        )
+        sentences.append(said.TAIL(count=min_count(budget, image.confidence)))
     if image.outlier_count:
-        said.append(
-            f"{image.outlier_count} of the {total} images score far beyond the others and were left out: look at them; "
-            "the promise is for parts like the others."
-        )
+        sentences.append(said.OUTLIERS(count=image.outlier_count, total=total))
     if is_dirty:
-        said.append(
-            "The training images were dirty: defects not found among them widen the limits, so more defective "
-            "parts pass. Label known-bad images for a bound on that, or teach again on cleaner ones."
-        )
+        sentences.append(said.DIRTY())
     if escapes is not None:
-        said.append(
-            f"Of defects like the {escapes.defective_count} labelled ones at most {escapes.escape_share_upper:.1%} "
-            f"pass and at least {escapes.fail_share_lower:.1%} fail outright, "
-            f"each with {image.confidence:.0%} confidence."
+        sentences.append(
+            said.ESCAPES(
+                count=escapes.defective_count,
+                share=f"{escapes.escape_share_upper:.1%}",
+                other_share=f"{escapes.fail_share_lower:.1%}",
+                third_share=f"{image.confidence:.0%}",
+            )
         )
-    return " ".join(said)
+    return " ".join(sentences)

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from drivers.imagefiles.header import ImageUnreadable
 from drivers.imagefiles.listing import SUFFIXES, Listing, list_images, some_names
 from drivers.imagefiles.reading import Decoded, read
+from engines import said
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError
+from engines.sentences import Template
 
 MIN_IMAGES = 20
 MAX_LISTED = 10
@@ -128,19 +130,19 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
 def _notes(dataset: Dataset) -> tuple[str, ...]:
     """Which images are not like most of the others: a set is decided by its majority."""
 
-    def those(said: str, chosen: Callable[[ImageFile], bool]) -> str:
+    def those(what: Template, chosen: Callable[[ImageFile], bool]) -> str:
         names = [file.path.name for file in dataset.files if chosen(file)]
-        return f"{len(names)} of {len(dataset.files)} images {said}: {some_names(names)}" if names else ""
+        counts = {"count": len(names), "total": len(dataset.files)}
+        return said.OF_IMAGES(**counts, what=what(), names=some_names(names)) if names else ""
 
-    alike, kinds = frozenset(dataset.alike), {True: "grey", False: "colour"}
-    usual, other = kinds[dataset.grey], kinds[not dataset.grey]
-    said = (
-        those(f"are {other}; the engine is for {usual} ones, as most are", lambda file: file.grey != dataset.grey),
-        those("have another shape than most; those decide what the model sees", lambda file: file not in alike),
-        those("have several pages, of which the first is taken", lambda file: file.pages > 1),
-        those("are stored turned (EXIF) and were turned upright", lambda file: file.turned),
+    alike = frozenset(dataset.alike)
+    notes = (
+        those(said.ARE_COLOUR if dataset.grey else said.ARE_GREY, lambda file: file.grey != dataset.grey),
+        those(said.OTHER_SHAPE, lambda file: file not in alike),
+        those(said.SEVERAL_PAGES, lambda file: file.pages > 1),
+        those(said.STORED_TURNED, lambda file: file.turned),
     )
-    return tuple(note for note in said if note)
+    return tuple(note for note in notes if note)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

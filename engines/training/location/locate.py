@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines import said
 from engines.bundle.location_spec import SEARCH_PX, BlobLocation, PictureName, Polygon, TemplateLocation
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError, EngineError, PartNotLocated, TrainingError
@@ -198,17 +199,12 @@ def _auto(dataset: Dataset, _options: LocateOptions, on_progress: OnProgress) ->
     is_enough = _is_enough(left, len(dataset.files), MIN_LOCATED_SHARE)
     if is_alike and is_enough:
         return found
-    why = f"the part was found in only {left} of {len(dataset.files)} images"
-    if is_enough:
-        why = f"one thing lies free in {left} of {len(dataset.files)} images, but cut out they are not more alike"
+    of_all = {"count": left, "total": len(dataset.files)}
+    why = said.NOT_MORE_ALIKE(**of_all) if is_enough else said.FOUND_IN_FEW(**of_all)
     whole_image = _whole(dataset, f"whole image ({why})")
     if not _is_enough(left, len(dataset.files), NEAR_SHARE):
         return whole_image
-    near = (
-        f"near miss: {why}, and there it varies in {best.spread}. The engine looks at the whole image and sees loose "
-        "parts blurred. Look at the pictures of the location in the dossier: improve light and background, or teach "
-        f"with --location blob, which leaves {len(dataset.files) - left} images out; such parts are REVIEW on the line"
-    )
+    near = said.NEAR_MISS(why=why, spread=best.spread, count=len(dataset.files) - left)
     return replace(whole_image, near=_Near(near, found))
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engines import said
 from engines.training.as_json import plain
 from engines.training.refinement.records import Round
 
@@ -80,17 +81,14 @@ class FileCheckpoint:
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
-            self._on_message(
-                f'checkpoint "{self._file}" cannot be written ({error.strerror or error}): the training goes on, but '
-                "after a kill it would start this refinement again; free some space or choose another cache folder"
-            )
+            self._on_message(said.CHECKPOINT_NOT_WRITTEN(file=f'"{self._file}"', why=error.strerror or error))
 
     def remove(self) -> None:
         """The training is finished."""
         self._file.unlink(missing_ok=True)
 
     def _refuse(self, why: str) -> None:
-        self._on_message(f'checkpoint "{self._file}" is not used: {why}; refinement starts from the beginning')
+        self._on_message(said.CHECKPOINT_NOT_USED(file=f'"{self._file}"', why=why))
 
 
 class _StoredRound(BaseModel):

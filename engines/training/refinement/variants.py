@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engines import said
 from engines.bundle.manifest import Calibration, PossibleVariants, VariantsAnswer
 from engines.training.refinement.records import CellWeights, Indices, Judge, Scores
 
@@ -82,9 +83,9 @@ def with_variants(limits: Calibration, found: PossibleVariants | None) -> Calibr
     """The calibration with a promise that says what it is worth when removed images were good parts after all."""
     if found is None or found.answer == "keep":
         return limits
-    words = (
-        f"{sum(found.images)} images that look alike do not count: if they show good parts, up to "
-        f"{found.rejected_share_if_good:.1%} of the good parts are rejected and up to {found.review_share_if_good:.1%} "
-        "are rejected or in review."
+    words = said.VARIANTS_DO_NOT_COUNT(
+        count=sum(found.images),
+        share=f"{found.rejected_share_if_good:.1%}",
+        other_share=f"{found.review_share_if_good:.1%}",
     )
     return limits.model_copy(update={"promise": f"{limits.promise} {words}"})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engines import said
 from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.manifest import Calibration, InputSpec, Variant
 from engines.bundle.reading import FrameGraph, Golden, Graph
@@ -111,9 +112,9 @@ def release(
                         variants[variant] = Graph(graph, report)
                         return
             except ExportError as problem:
-                warnings.append(f"{variant_file(variant)} was not made: {problem}")
+                warnings.append(said.NOT_MADE(file=variant_file(variant), why=problem))
             else:
-                warnings.append(f"{variant_file(variant)} is refused: {report.refusal()}")
+                warnings.append(said.REFUSED(file=variant_file(variant), why=report.refusal()))
 
         admit("fp16", _in_half(detector, spec), images, HALF)
         if int8:
@@ -123,7 +124,7 @@ def release(
             frame = _frame(located)
         except ExportError as problem:
             frame = None
-            warnings.append(f"{FRAME_FILE} is refused: {problem}")
+            warnings.append(said.REFUSED(file=FRAME_FILE, why=problem))
     return Released(model, variants, golden, sample, frame, parity, tuple(warnings))
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
-from engines.bundle.detection import CONTRASTS, PROBABILITY, Curve, Detection
+from engines import said
+from engines.bundle.detection import CONTRASTS, PLURALS, PROBABILITY, Curve, Detection
+from engines.said import CATALOGUE
+from station.hmi.words import Words
 from station.reports.drawing import FAINT, INK, MUTED, Drawing
 
 WIDTH, HEIGHT = 620, 300
@@ -14,8 +17,12 @@ _COLOURS = ("#1b5fa8", "#b3261e", "#1e6b32", "#8a5a00", "#6a3d9a", "#00696b", "#
 _STEPS = 60
 
 
-def drawn(detection: Detection, contrast: str) -> str:
+def drawn(detection: Detection, contrast: str, words: Words) -> str:
     """An SVG: size of the defect against the share that does not pass. `contrast`: one of `CONTRASTS`."""
+
+    def say(text: str) -> str:
+        return CATALOGUE.translated(text, words.gettext)
+
     drawing = Drawing(WIDTH, HEIGHT)
     low, high = math.log(detection.smallest_px), math.log(detection.largest_px)
 
@@ -31,14 +38,14 @@ def drawn(detection: Detection, contrast: str) -> str:
         size = math.exp(low + (high - low) * step / 4)
         drawing.text((place(size, 0)[0], _BOTTOM + 18), detection.shown(size), anchor="middle", colour=MUTED)
     grey = CONTRASTS[contrast]
-    drawing.text((_LEFT, 14), f"found, by size; {contrast}: {grey} of 255 grey levels", colour=MUTED)
+    drawing.text((_LEFT, 14), say(said.CHART_HEAD(kind=contrast, count=grey)), colour=MUTED)
     for number, one in enumerate(detection.of(contrast)):
         colour = _COLOURS[number % len(_COLOURS)]
         sizes = [math.exp(low + (high - low) * step / _STEPS) for step in range(_STEPS + 1)]
         drawing.line([place(size, _share(one.review, size)) for size in sizes], colour, 2)
-        label = f"{number + 1} {one.kind}: " + (
-            f"from {detection.shown(one.review.from_px)}" if one.review.from_px is not None else "not found"
-        )
+        from_px = one.review.from_px
+        from_size = said.NOT_FOUND() if from_px is None else said.FROM(size=detection.shown(from_px))
+        label = f"{number + 1} {say(PLURALS[one.kind])}: {say(from_size)}"
         y = _TOP + 12 + 24 * number
         drawing.rectangle(_RIGHT + 12, y - 6, 14, 4, colour)
         drawing.text((_RIGHT + 32, y), label, size=11, colour=INK)

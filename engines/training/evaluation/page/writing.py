@@ -20,12 +20,19 @@ from engines.training.evaluation.page.first import (
     verdict_of,
 )
 from engines.training.evaluation.plots import SHOWN_FIRST, mistake_picture
-from engines.training.evaluation.results import Result, ResultFolder, atomic_file
+from engines.training.evaluation.results import CONTAMINATED, Result, ResultFolder, atomic_file
 from engines.training.evaluation.tables import MISSING, Results, column_name
 from engines.training.pages import look
 
 PAGE = "report.html"
 _PER_GOOD, _PER_DEFECT = 1000, 100
+_HEADINGS = {
+    "Image AUROC against noise": "How well good and defective parts are ranked (AUROC), by defects among the taught",
+    "Scores": "Scores of good and of defective parts",
+    "Trade-off": "What passes when more good parts may be rejected",
+    "Worst mistakes": "Good parts with the highest scores, defective ones with the lowest",
+}
+"""Of `report.md`, in words."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +81,14 @@ def write_page(folder: ResultFolder, results: Results, plots: Mapping[str, Seque
             "verdict": verdict_of(results, shown, len(mistakes)),
             "mistakes": mistakes,
             "lines": _lines(shown),
+            "passed": _mean([result.escape for result in shown], _PER_DEFECT),
+            "rejected": _mean([result.false_reject for result in shown], _PER_GOOD),
+            "in_review": _mean([result.good_review for result in shown], _PER_GOOD),
             "budgets": sorted({r.false_reject_budget for r in shown if r.false_reject_budget is not None}),
             "refines": refines,
-            "plots": {heading: [(quote(name), name) for name in names] for heading, names in plots.items()},
+            "plots": {
+                _HEADINGS.get(heading, heading): [quote(name) for name in names] for heading, names in plots.items()
+            },
             "failed": [(result.run.name, str(result.error)) for result in results.failed],
             "runs": len(results.all),
             "seeds": len({result.seed for result in results.all}),
@@ -115,7 +127,7 @@ def _lines(shown: Sequence[Result]) -> list[Line]:
             Line(
                 dataset=one_line(case[0]),
                 detector=case[1],
-                training_set=column_name((case[2], case[3])),
+                training_set=column_name((case[2], case[3])) if case[2] == CONTAMINATED else f"none, {case[2]} split",
                 rejected=_mean([run.false_reject for run in runs], _PER_GOOD),
                 in_review=_mean([run.good_review for run in runs], _PER_GOOD),
                 passed=_mean([run.escape for run in runs], _PER_DEFECT),

@@ -79,7 +79,11 @@ def engine(request: Request, *, status: int = 200, problem: str = "") -> Respons
         detection, reviews = manifest.detection, manifest.reviews
         values = {
             "facts": facts_of(manifest),
-            "curves": [Markup(drawn(detection, name)) for name in CONTRASTS if detection and detection.of(name)],
+            "curves": [
+                Markup(drawn(detection, name, words_of(request)))
+                for name in CONTRASTS
+                if detection and detection.of(name)
+            ],
             "pictures": bands_in_words(manifest.picture_bands),
             "finds": () if detection is None else detection.in_words(),
             "prices": None if reviews is None else (price_header(reviews), price_rows(reviews), advice(reviews)),
