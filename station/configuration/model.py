@@ -153,7 +153,11 @@ class HmiSection(Section):
     display: Literal["auto", "panel", "desktop", "phone"] = Field(
         "auto", description="Sizes: `panel` is a 10-inch touch panel at the line, `auto` goes by the width."
     )
-    language: Literal["en", "de"] = Field("en", description="Until a person chooses another one.")
+    language: str = Field(
+        "en",
+        pattern="^[a-z]{2,3}(_[A-Z]{2})?$",
+        description="Until a person chooses another one: `en`, `de`, or one that was added to `station/hmi/locale`.",
+    )
 
     @model_validator(mode="after")
     def _encrypted(self) -> HmiSection:

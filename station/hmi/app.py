@@ -67,7 +67,7 @@ from station.hmi.rendering import STATIC, Rendering, page, words_of
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
 from station.hmi.site import Site
-from station.hmi.words import languages
+from station.hmi.words import LanguageError, check_known, languages
 from station.labels.schema import LabelError
 from station.live.reading import LiveReader
 from station.msa.study import StudyError
@@ -127,8 +127,12 @@ _KEEP = "public, max-age=31536000, immutable"
 
 
 def site_of_station(station: LoadedConfiguration) -> Site:
-    """What the pages of this station share."""
-    words = languages()
+    """What the pages of this station share. Raises ConfigurationError: the texts of a language cannot be had."""
+    try:
+        words = languages()
+        check_known(station.settings.hmi.language, words)
+    except LanguageError as problem:
+        raise ConfigurationError(station.path, [str(problem)]) from problem
     calendar = calendar_of(station.settings.station)
     eyes = Eyes(station.records_dir, station)
     rollups = Rollups(station.records_dir, own_dir_of(station))

@@ -1,6 +1,7 @@
 """The languages of the pages. English stands in the sources; any other is one file, `locale/CODE/LC_MESSAGES/hmi.po`.
 
-Read when the process starts, so there is nothing to compile.
+Read when the process starts, so there is nothing to compile, and a file that is added is a language: what it leaves out
+stays English.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from babel.core import Locale, UnknownLocaleError
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+from babel.messages.pofile import PoFileError, read_po
 
 LOCALE = Path(__file__).parent / "locale"
 SOURCE = "en"
@@ -20,26 +22,58 @@ Words = gettext.NullTranslations
 """`gettext(text)` and `ngettext(one, many, number)`."""
 
 
-def languages(folder: Path = LOCALE) -> Mapping[str, Words]:
-    """By code; English, which stands in the sources, first."""
+class LanguageError(Exception):
+    """The file of a language cannot be read, or the language that is configured has none."""
+
+
+def languages(folder: Path | None = None) -> Mapping[str, Words]:
+    """By code; English, which stands in the sources, first. `folder`: `LOCALE` without.
+
+    Raises:
+        LanguageError: a file cannot be read.
+    """
+    folder = folder or LOCALE
     found: dict[str, Words] = {SOURCE: gettext.NullTranslations()}
     for file in sorted(folder.glob("*/LC_MESSAGES/hmi.po")):
         code = file.parts[-3]
-        with file.open("rb") as text:
-            catalogue = read_po(text, locale=code)
-        compiled = io.BytesIO()
-        write_mo(compiled, catalogue)
-        compiled.seek(0)
-        found[code] = gettext.GNUTranslations(compiled)
+        try:
+            found[code] = _read(file, code)
+        except (OSError, ValueError, PoFileError) as problem:
+            raise LanguageError(f'texts "{file}" cannot be read: {problem}; correct or remove the file') from problem
     return found
+
+
+def _read(file: Path, code: str) -> Words:
+    try:
+        locale: Locale | None = Locale.parse(code)
+    except (UnknownLocaleError, ValueError):
+        locale = None  # its plural forms stand in the file
+    with file.open("rb") as text:
+        catalogue = read_po(text, locale=locale, abort_invalid=True)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def check_known(language: str, known: Mapping[str, Words]) -> None:
+    """Raises LanguageError when a language that is configured has no file."""
+    if language not in known:
+        raise LanguageError(
+            f'[hmi] language = "{language}": there is no {LOCALE}/{language}/LC_MESSAGES/hmi.po; there are '
+            f"{', '.join(known)}"
+        )
 
 
 def chosen(wanted: str | None, accepted: str, default: str, known: Mapping[str, Words]) -> str:
     """The language of a page: what the person chose, else what the browser asks for, else the station's."""
     if wanted in known:
         return str(wanted)
+    by_name = {code.lower().replace("_", "-"): code for code in known}
     for entry in accepted.split(","):
-        code = entry.split(";")[0].strip()[:2].lower()
-        if code in known:
-            return code
+        asked = entry.split(";")[0].strip().lower()
+        short = asked.partition("-")[0]
+        alike = [code for name, code in by_name.items() if name.partition("-")[0] == short]
+        if asked in by_name or short in by_name or alike:
+            return by_name.get(asked) or by_name.get(short) or alike[0]
     return default

@@ -79,6 +79,21 @@ def test_a_version_shows_what_it_promises_finds_removed_and_changes(client: Clie
     assert client.get("/engines/0009-nothing").status == 404
 
 
+def test_a_german_page_says_in_german_what_the_engine_wrote(client: Client, names: list[str]) -> None:
+    german = {"Accept-Language": "de"}
+    overview = client.get("/engines", **german).text
+    assert "deutlich: findet helle Punkte ab 12 px" in overview
+    asked = client.get(f"/engines/{names[2]}", **german).text
+    assert "8 Bilder, die einander gleichen, wurden nicht gelernt" in asked
+    assert "1 helle Punkte: ab 12 px" in asked, "the chart"
+    for english in ("images that look alike", "does not find", "found, by size", "good parts rejected"):
+        assert english not in asked, english
+    candidate = client.get(f"/engines/{names[1]}", **german).text
+    assert "30 images are few" in candidate, "what no sentence of ours is stays as it is"
+    assert "benannte Fehler: was besteht, ist kaum bekannt" in candidate or "bezeichnete Fehler" in candidate
+    assert "None: the limits are fixed." in candidate
+
+
 def test_a_damaged_version_is_named_and_the_others_are_shown(client: Client, pages: Pages, names: list[str]) -> None:
     assert pages.site.station.engine_store is not None
     manifest = pages.site.station.engine_store / names[1] / "manifest.json"

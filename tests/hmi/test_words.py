@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from engines.said import CATALOGUE
+from engines.said import CATALOGUE, PROMISE
 from engines.store.history import Action
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
+from station.configuration.load import ConfigurationError
 from station.hmi.engines import beside
 from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
@@ -24,6 +28,7 @@ from station.records.challenge_runs import Outcome, RunVerdict
 from station.reports import nearest_good
 from station.reports.candidate.in_words import FINDINGS
 from station.trends.signals import ACTIONS, Cause
+from tests.bench.pages import serving
 from tests.bench.places import ROOT
 
 HMI = ROOT / "station" / "hmi"
@@ -95,3 +100,66 @@ def test_a_person_chooses_then_his_browser_then_the_station() -> None:
     assert chosen("de", "en", "en", known) == "de"
     assert chosen("xx", "fr;q=1, de;q=0.5", "en", known) == "de"
     assert chosen(None, "", "de", known) == "de"
+
+
+THIRD = """
+msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\\n"
+"Plural-Forms: nplurals=3; plural=(n == 1 ? 0 : n == 2 ? 1 : 2);\\n"
+
+msgid "Parts"
+msgstr "Deloj ğ"
+
+msgid "Of 1000 good parts at most %(rejected)s are rejected and at most %(in_review)s rejected or in review."
+msgstr "Po %(in_review)s, %(rejected)s elc."
+"""
+"""Made up. It leaves nearly everything out."""
+
+
+def put(folder: Path, code: str, text: str) -> Path:
+    file = folder / code / "LC_MESSAGES" / "hmi.po"
+    file.parent.mkdir(parents=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the languages lie, for this test."""
+    folder = Path(shutil.copytree(LOCALE, tmp_path / "locale"))
+    monkeypatch.setattr("station.hmi.words.LOCALE", folder)
+    return folder
+
+
+@pytest.mark.parametrize("code", ["qq", "tr", "pt_BR"])
+def test_another_language_is_one_file(locale: Path, tmp_path: Path, code: str) -> None:
+    put(locale, code, THIRD)
+    station = tmp_path / "station"
+    station.mkdir()
+    with serving(station, f'language = "{code}"\n') as pages:
+        client = pages.client("operator")
+        text = client.get("/parts").text
+        assert "<h1>Deloj ğ</h1>" in text or "Deloj ğ" in text
+        assert f'lang="{code.replace("_", "-")}"' in text
+        assert "Verdict" in text, "what the file leaves out is English"
+        assert "Teile" in client.get("/parts", **{"Accept-Language": "de"}).text
+        assert "Deloj" in client.get("/parts", **{"Accept-Language": f"{code.replace('_', '-')},en;q=0.5"}).text
+        words = pages.site.words[code]
+        promise = PROMISE(rejected=10, in_review=100)
+        assert CATALOGUE.translated(promise, words.gettext) == "Po 100, 10 elc."
+        client.get(f"/appearance?language={code}&back=/parts")
+        assert "Deloj" in client.get("/parts", **{"Accept-Language": "de"}).text, "a person's choice comes first"
+
+
+def test_a_language_without_a_file_and_a_broken_file_are_a_sentence(locale: Path, tmp_path: Path) -> None:
+    station = tmp_path / "station"
+    station.mkdir()
+    with (
+        pytest.raises(ConfigurationError, match=r'language = "fr": there is no .*; there are en, de'),
+        serving(station, 'language = "fr"\n'),
+    ):
+        pass
+    put(locale, "fr", 'msgid "open\nmsgstr')
+    with pytest.raises(ConfigurationError, match=r"hmi\.po.* cannot be read"), serving(station, ""):
+        pass

@@ -10,7 +10,7 @@ from engines.said import CATALOGUE
 from station.hmi.words import Words
 from station.reports.drawing import FAINT, INK, MUTED, Drawing
 
-WIDTH, HEIGHT = 620, 300
+WIDTH, HEIGHT = 680, 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56.0, 26.0, 440.0, 250.0
 _COLOURS = ("#1b5fa8", "#b3261e", "#1e6b32", "#8a5a00", "#6a3d9a", "#00696b", "#4a5560")
 """Dark enough on white; the names stand beside the lines' ends, so nothing is said by colour alone."""
