@@ -76,8 +76,12 @@ def _why_look(dossier: Dossier, shown: tuple[ToLookAt, ...], more: int) -> tuple
         said = "Somebody has to say what they are before it may be used."
     elif any(dossier.images[one.image].fate == "removed" for one in shown):
         said = (
-            "They were left out as unlike the others. If that is right it may be used; if not, take the good ones back."
+            "It was left out as unlike the others. If that is right, the engine may be used; else take it back."
+            if len(shown) == 1
+            else "They were left out as unlike the others. If that is right, it may be used; else take good ones back."
         )
+    elif len(shown) == 1:
+        said = "It was learned because you called it good. If it is, the engine may be used."
     else:
         said = "They were learned because you called them good. If they are, it may be used."
     return (said, f"{more} more stand below.") if more > 0 else (said,)
