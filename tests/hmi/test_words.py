@@ -140,9 +140,9 @@ def test_another_language_is_one_file(locale: Path, tmp_path: Path, code: str) -
     with serving(station, f'language = "{code}"\n') as pages:
         client = pages.client("operator")
         text = client.get("/parts").text
-        assert "<h1>Deloj ğ</h1>" in text or "Deloj ğ" in text
+        assert "Deloj ğ" in text
         assert f'lang="{code.replace("_", "-")}"' in text
-        assert "Verdict" in text, "what the file leaves out is English"
+        assert "To the content" in text, "what the file leaves out is English"
         assert "Teile" in client.get("/parts", **{"Accept-Language": "de"}).text
         assert "Deloj" in client.get("/parts", **{"Accept-Language": f"{code.replace('_', '-')},en;q=0.5"}).text
         words = pages.site.words[code]
@@ -160,6 +160,6 @@ def test_a_language_without_a_file_and_a_broken_file_are_a_sentence(locale: Path
         serving(station, 'language = "fr"\n'),
     ):
         pass
-    put(locale, "fr", 'msgid "open\nmsgstr')
+    put(locale, "fr", "").write_bytes(b'msgid "Parts"\nmsgstr "\xff\xfe"\n')
     with pytest.raises(ConfigurationError, match=r"hmi\.po.* cannot be read"), serving(station, ""):
         pass
