@@ -51,8 +51,8 @@ def first_words(dossier: Dossier) -> FirstWords:
         return FirstWords(PageVerdict("FAIL", "Not yet", (why,)), look_at)
     if dossier.refinement.capped:
         why = (
-            "So many images look unlike the others that it may have learned defects as good. Sort the images and teach "
-            "again."
+            "More images look unlike the others than may be left out: it may have learned defects as good. Sort the "
+            "images and teach again."
         )
         return FirstWords(PageVerdict("FAIL", "Not yet", (why,)), look_at)
     if look_at:
