@@ -3,7 +3,7 @@
     python -m benchmarks.between_parts [--swaps 1000] [--rate 20] [--block 50] [--pause 0.2] [--json FILE]
 
 The real daemon with the software camera and a PLC that polls it, parts at a fixed rate all the time. Blocks of swaps
-(another version in station.toml, then a reload, `--pause` s between two) run in turn with the same time without.
+(another version in station.toml, then a reload, `--pause` s between two) run in turn with some time without.
 Each row must name one engine, and its score must be that engine's. The goals: none missed, none half, p99 within 10 %.
 """
 
@@ -78,8 +78,10 @@ def half_changes(bench: Bench) -> tuple[int, int]:
     return sum(sum(each) - max(each) for each in counts.values()), errors
 
 
-def measured(bench: Bench, swaps: int, block: int, rate: float, pause_s: float) -> dict[str, Any]:
-    """Blocks with and without swaps in turn, of the same time."""
+def measured(  # noqa: PLR0917
+    bench: Bench, swaps: int, block: int, rate: float, pause_s: float, quiet_share: float
+) -> dict[str, Any]:
+    """Blocks with and without swaps in turn."""
     bench.scene.show(bad())
     blocks: dict[str, list[tuple[int, int]]] = {"without": [], "with": []}
     took: list[float] = []
@@ -98,7 +100,7 @@ def measured(bench: Bench, swaps: int, block: int, rate: float, pause_s: float) 
         middle = last_part(bench)
         blocks["with"].append((first, middle))
         pulses = Pulses(bench, rate)
-        time.sleep(lasted)
+        time.sleep(quiet_share * lasted)
         pulses.stop()
         sent += pulses.sent
         blocks["without"].append((middle, last_part(bench)))
@@ -134,12 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--swaps", type=int, default=1000)
     parser.add_argument("--block", type=int, default=50)
     parser.add_argument("--pause", type=float, default=0.2)
+    parser.add_argument("--quiet", type=float, default=1.0, help="time without swaps, as share of that with")
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="swaps-") as folder, line(Path(folder), []) as bench:
         assert EngineStore(Path(folder) / "engines" / "default").versions()
-        report = measured(bench, options.swaps, options.block, options.rate, options.pause)
+        report = measured(bench, options.swaps, options.block, options.rate, options.pause, options.quiet)
         bench.terminate()
     for name, value in report.items():
         print(f"{name:<20}", value)
