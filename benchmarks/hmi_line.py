@@ -45,7 +45,7 @@ from station.simulation.run.processes import end_with_starter, stopped_in_order
 from tests.bench.pages import COOKIE, HOST, PASSWORD, Client
 
 START_S = 60.0
-IDLE_S, VIEWERS_ALONE_S = 8.0, 8.0
+IDLE_S, SETTLE_S, VIEWERS_ALONE_S = 10.0, 2.0, 12.0
 STOPPED_S = 3.0
 ALIVE_S = 0.6
 """Between two kills: long enough to be asked something."""
@@ -167,6 +167,7 @@ class People(Beside):
             threads = [threading.Thread(target=self._count, args=(pages.port,)) for _ in range(self._viewers)]
             for thread in threads:
                 thread.start()
+            self.ends.wait(SETTLE_S)
             with self._measured(f"{self._viewers} viewers", pages):
                 self.ends.wait(VIEWERS_ALONE_S)
             self._work(Client(pages.port, {COOKIE: self.token()}))
@@ -207,7 +208,10 @@ class Killing(Beside):
     """The pages die in the middle of what they do, or stand still; the write-ahead log is watched."""
 
     def __init__(self, config: Path, kills: int, stops: int) -> None:
-        self._left = {"kills": kills, "stops": stops}
+        every = kills // stops if stops else 0
+        self._left = [
+            kind for n in range(kills) for kind in ("kills", "stops") if kind == "kills" or (every and n % every == 0)
+        ]
         self.done = {"kills": 0, "stops": 0}
         self.longest_wal_bytes = 0
         super().__init__(config)
@@ -215,7 +219,9 @@ class Killing(Beside):
     def go(self) -> None:
         token = self.token()
         wal = self.config.parent / "records" / "records.db-wal"
-        while not self.ends.is_set() and any(self._left.values()):
+        for kind in self._left:
+            if self.ends.is_set():
+                return
             pages = Served(self.config)
             asking = [
                 threading.Thread(target=self.look, args=(pages.port,)),
@@ -224,15 +230,10 @@ class Killing(Beside):
             for thread in asking:
                 thread.start()
             self.ends.wait(ALIVE_S)
-            what = "stops" if self._left["stops"] and self.done["kills"] % 10 == 9 else "kills"
-            if what == "stops":
+            if kind == "stops":
                 pages.process.send_signal(signal.SIGSTOP)
                 self.ends.wait(STOPPED_S)
-            self._left[what] -= 1
-            self.done[what] += 1
-            if what == "stops" and self._left["kills"]:
-                self._left["kills"] -= 1
-                self.done["kills"] += 1
+            self.done[kind] += 1
             self.longest_wal_bytes = max(self.longest_wal_bytes, wal.stat().st_size if wal.exists() else 0)
             pages.kill()
             for thread in asking:

@@ -34,14 +34,16 @@ def main() -> int:
         folder = options.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         with Stand(folder) as stand, chromium() as browser:
-            days = [integrators_day(browser, stand)] if stand.code else []
+            gone_through = (integrators_day, operators_day, maintenances_day)
             if not stand.code:
                 stand.bench.wait_ready()
-            days += [operators_day(browser, stand), maintenances_day(browser, stand)]
-    for day in days:
-        show(day)
-    if options.json:
-        options.json.write_text(json.dumps([as_json(day) for day in days], indent=1, ensure_ascii=False) + "\n")
+            days = []
+            for day in gone_through if stand.code else gone_through[1:]:
+                days.append(day(browser, stand))
+                show(days[-1])
+                if options.json:
+                    text = json.dumps([as_json(each) for each in days], indent=1, ensure_ascii=False)
+                    options.json.write_text(text + "\n")
     return 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -64,8 +65,12 @@ PAGES = {
 """Name of the picture -> path; those without one depend on what the days have left."""
 HEIGHT_PX = 560
 """Of each view in the picture."""
-QUALITY = 55
-SETTLES_MS = 2500
+QUALITY = 45
+SETTLES_MS = 1500
+THEMES = ("light", "dark")
+LOOKS = tuple((size, theme) for size in SIZES for theme in THEMES)
+OPEN = (PAGES["login"], PAGES["welcome"])
+"""Without a login."""
 WHO = "anna"
 
 
@@ -88,11 +93,13 @@ def main() -> int:
             stand.line.light = 1.0
             stand.line.start_belt()
             try_limits(browser, stand)
-            for name in options.pages.split(","):
-                picture = page_in_all_sizes(browser, stand, PAGES[name] or path_of(name, stand), options.language)
-                file = options.output / f"{name}.webp"
-                cv2.imwrite(str(file), picture, [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
-                print(f"{file}: {file.stat().st_size // 1000} kB", flush=True)
+            paths = {name: PAGES[name] or path_of(name, stand) for name in options.pages.split(",")}
+            views = {look: seen_with(browser, stand, look, paths, options.language) for look in LOOKS}
+    for name in paths:
+        rows = [np.hstack([views[size, theme][name] for size in SIZES]) for theme in THEMES]
+        file = options.output / f"{name}.webp"
+        cv2.imwrite(str(file), np.vstack(rows), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+        print(f"{file}: {file.stat().st_size // 1000} kB", flush=True)
     return 0
 
 
@@ -133,24 +140,26 @@ def try_limits(browser: Browser, stand: Stand) -> None:
         page.locator("#result").wait_for()
 
 
-def page_in_all_sizes(browser: Browser, stand: Stand, path: str, language: str) -> NDArray[np.uint8]:
-    """Light above, dark below."""
-    cookie = None if path in (PAGES["login"], PAGES["welcome"]) else cookie_of(stand)
-    rows = []
-    for theme in ("light", "dark"):
-        views = []
-        for size in SIZES:
-            with visitor(browser, size=size, theme=theme, language=language, cookie=cookie) as context:
-                page = context.new_page()
-                page.goto(stand.address + path)
-                if size == "panel":  # as [hmi] display = "panel" does
-                    page.evaluate("document.documentElement.dataset.display = 'panel'")
-                page.wait_for_timeout(SETTLES_MS)
-                image = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
-                assert image is not None
-                views.append(scaled(np.asarray(image, np.uint8)))
-        rows.append(np.hstack(views))
-    return np.vstack(rows)
+def seen_with(
+    browser: Browser, stand: Stand, look: tuple[str, str], paths: Mapping[str, str], language: str
+) -> dict[str, NDArray[np.uint8]]:
+    """What these pages look like in one size, light or dark."""
+    size, theme = look
+    found = {}
+    with visitor(browser, size=size, theme=theme, language=language, cookie=cookie_of(stand)) as context:
+        page = context.new_page()
+        for name, path in sorted(paths.items(), key=lambda each: each[1] in OPEN):
+            if path in OPEN:
+                context.clear_cookies()
+            page.goto(stand.address + path)
+            if size == "panel":  # as [hmi] display = "panel" does
+                page.evaluate("document.documentElement.dataset.display = 'panel'")
+            page.wait_for_timeout(SETTLES_MS)
+            image = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+            assert image is not None
+            found[name] = scaled(np.asarray(image, np.uint8))
+    print(f"{size}, {theme}", flush=True)
+    return found
 
 
 def scaled(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -142,7 +142,8 @@ class BenchPlc:
                 if status is not None and status.results_valid and self.acknowledge:
                     if not self.control.results_ack:
                         result = PlcResult(status.result, status.pass_, status.reject, status.reason_code)
-                        self.results.setdefault(status.part_id, []).append(result)
+                        # In one step: who waits for the key reads its first result at once.
+                        self.results[status.part_id] = [*self.results.get(status.part_id, ()), result]
                         self.control = replace(self.control, results_ack=True)
                 elif status is not None and not status.results_valid:
                     self.control = replace(self.control, results_ack=False)

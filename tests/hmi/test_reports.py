@@ -72,6 +72,7 @@ def test_a_report_is_made_shown_and_kept(pages: Pages, monkeypatch: pytest.Monke
         ({"of": "period", "since": "<b>"}, "is no time; allowed:"),
         ({"of": "period", "since": "2100-01-01"}, "There is nothing in this period"),
         ({"of": "period", "since": "8h", "until": "9h"}, "There is nothing in this period"),
+        ({"of": "shift", "shift": "last", "since": "8h"}, "A shift, or a period?"),
         ({"shift": "night"}, "no shift &#34;night&#34;"),
         ({"shift": "last", "recipe": "x" * 300}, "There is no recipe of such a name."),
         ({"shift": "last", "recipe": "a\x00b"}, "There is no recipe of such a name."),

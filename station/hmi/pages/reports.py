@@ -69,6 +69,7 @@ def overview(request: Request, *, status: int = 200, problem: str = "") -> Respo
         recipes=queries.recipes_of(site) if site.records.exists() else [],
         batches=queries.names_of_batches(site) if site.records.exists() else [],
         work=site.works.last,
+        kind=KIND,
         asked=getattr(request.state, "form", {}),
     )
 
@@ -186,6 +187,8 @@ def _period(request: Request) -> tuple[list[str], str]:
             raise ValueError(words_of(request).gettext("There is no batch of this name."))
         return [f"--batch={name}"], f"batch {name}"
     if field(request, "of") != "period":
+        if field(request, "since").strip() or field(request, "until").strip():
+            raise ValueError(words_of(request).gettext("A shift, or a period? From and Until belong to a period."))
         name = field(request, "shift").strip()
         shift = calendar.find(name, now)
         return [f"--shift={name}"], f"shift {shift}"

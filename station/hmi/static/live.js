@@ -4,6 +4,7 @@
 // all. After load, sleep, or a tab that is seen again: empty until a message comes.
 const OLD_MS = 1000;
 const GONE_MS = 3000;
+const AIM_MS = 5000;
 const WAITING_MS = 10000;
 const HELD_MS = 15000;
 const TICK_MS = 100;
@@ -27,6 +28,8 @@ let part = null; // with its pictures, decoded
 let held = null;
 let lastTick = mark();
 let told = "";
+let aimed = null; // since when a mouse is over the strip
+let meant = null; // the part under the pointer when it came down
 let began = mark(); // to ask for messages of which none has come yet
 
 // ---- time ------------------------------------------------------------------------------------------------------
@@ -289,6 +292,7 @@ function showState() {
 
 function showStrip() {
   const strip = at("strip");
+  if (aimed && strip.children.length) return; // it does not move under a mouse that aims
   const parts = state.parts;
   while (strip.children.length > parts.length) strip.lastElementChild.remove();
   while (strip.children.length < parts.length) strip.append(at("line-of-strip").content.cloneNode(true));
@@ -372,9 +376,17 @@ function release() {
   show();
 }
 
+// The strip moves on while a finger comes down: what counts is the part that lay under it then.
+for (const [kind, now] of [["pointerenter", mark], ["pointerleave", () => null]]) {
+  at("strip").addEventListener(kind, (event) => {
+    aimed = event.pointerType === "mouse" ? now() : null;
+    if (state) showStrip();
+  });
+}
+at("strip").addEventListener("pointerdown", (event) => { meant = event.target.closest("button")?.dataset.key; });
 at("strip").addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (button) hold(button.dataset.key);
+  const key = (event.detail && meant) || event.target.closest("button")?.dataset.key; // by key there is no pointer
+  if (key) hold(key);
 });
 
 at("heat").addEventListener("change", () => {
@@ -407,6 +419,10 @@ for (const form of root.querySelectorAll("form[data-asks]")) {
 setInterval(() => {
   const slept = since(lastTick) > ASLEEP_MS;
   lastTick = mark();
+  if (aimed && since(aimed) > AIM_MS) {
+    aimed = null;
+    if (state) showStrip();
+  }
   if (slept && !document.hidden) reset();
   else show();
 }, TICK_MS);

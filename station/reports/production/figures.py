@@ -270,4 +270,9 @@ def _quantiles(values: NDArray[np.float64], unit: str) -> str:
     if not len(values):
         return NOT_KNOWN
     p50, p95, p99 = np.quantile(values, (0.5, 0.95, 0.99))
-    return f"p50 {p50:.3g}, p95 {p95:.3g}, p99 {p99:.3g}, max {values.max():.3g} {unit}"
+    return f"p50 {_short(p50)}, p95 {_short(p95)}, p99 {_short(p99)}, max {_short(values.max())} {unit}"
+
+
+def _short(value: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -161,6 +161,31 @@ def test_a_held_part_says_so_and_is_let_go(page: Page, station: LiveMemoryStatio
     wait_lead(page, "PASS", "WAITING")
 
 
+def test_the_strip_stands_still_under_a_mouse_that_aims_and_goes_on(page: Page, station: LiveMemoryStation) -> None:
+    station.part(Verdict.FAIL)
+    expect(page.locator("#strip .FAIL")).to_have_count(1)
+    page.locator("#strip").hover()
+    passes(page, station)
+    expect(page.locator("#strip button")).to_have_count(1)
+    page.mouse.move(5, 5)
+    station.part(Verdict.REVIEW)
+    expect(page.locator("#strip button")).to_have_count(3)
+
+
+def test_a_tap_holds_the_part_that_lay_under_it_when_the_finger_came_down(
+    page: Page, station: LiveMemoryStation
+) -> None:
+    station.part(Verdict.FAIL)
+    wait_lead(page, "FAIL")
+    strip = page.locator("#strip")
+    strip.locator("button").first.dispatch_event("pointerdown", {"pointerType": "touch"})
+    passes(page, station)
+    expect(strip.locator("button")).to_have_count(2)
+    strip.locator("button").first.dispatch_event("click", {"detail": 1})
+    wait_lead(page, "HELD")
+    expect(page.locator("#last")).to_have_text("HELD · FAIL")
+
+
 def test_a_part_that_came_before_anybody_looked_is_found_under_parts(
     pages: Pages, station: LiveMemoryStation, browser: Browser
 ) -> None:
