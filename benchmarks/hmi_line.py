@@ -152,9 +152,12 @@ class Beside(threading.Thread):
 class People(Beside):
     """Viewers, a report and a what-if."""
 
-    def __init__(self, config: Path, viewers: int) -> None:
+    def __init__(self, config: Path, viewers: int, measures: int) -> None:
+        """`measures`: first the processor time of the pages without anybody, and with viewers alone."""
         self._viewers = viewers
+        self._measures = bool(measures)
         self.messages = 0
+        self._lock = threading.Lock()
         self.made: dict[str, int] = {"report": 0, "what-if": 0}
         self.cpu: dict[str, float] = {}
         super().__init__(config)
@@ -162,14 +165,16 @@ class People(Beside):
     def go(self) -> None:
         pages = Served(self.config)
         try:
-            with self._measured("idle", pages):
-                self.ends.wait(IDLE_S)
+            if self._measures:
+                with self._measured("idle", pages):
+                    self.ends.wait(IDLE_S)
             threads = [threading.Thread(target=self._count, args=(pages.port,)) for _ in range(self._viewers)]
             for thread in threads:
                 thread.start()
-            self.ends.wait(SETTLE_S)
-            with self._measured(f"{self._viewers} viewers", pages):
-                self.ends.wait(VIEWERS_ALONE_S)
+            if self._measures:
+                self.ends.wait(SETTLE_S)
+                with self._measured(f"{self._viewers} viewers", pages):
+                    self.ends.wait(VIEWERS_ALONE_S)
             self._work(Client(pages.port, {COOKIE: self.token()}))
             for thread in threads:
                 thread.join()
@@ -177,7 +182,11 @@ class People(Beside):
             pages.kill()
 
     def _count(self, port: int) -> None:
-        self.messages += self.look(port)
+        while not self.ends.is_set():  # a page opens another socket, as long as anybody looks
+            messages = self.look(port)
+            with self._lock:
+                self.messages += messages
+            self.ends.wait(0.5)
 
     def _work(self, client: Client) -> None:
         """Reports and what-ifs one after the other, as long as the line runs."""
@@ -264,7 +273,7 @@ def main() -> int:
     found: dict[str, Any] = {"load": os.getloadavg()[0], "runs": []}
 
     def measured(parts: int, beside: type[Beside] | None, *more: int) -> tuple[dict[str, Any], Any]:
-        with tempfile.TemporaryDirectory(prefix="hmi-line-") as folder:
+        with tempfile.TemporaryDirectory(prefix="hmi-line-", ignore_cleanup_errors=True) as folder:
             work = Path(folder) / "station"
             runs = None if beside is None else beside(work / "station.toml", *more)
             try:
@@ -277,7 +286,9 @@ def main() -> int:
         for pair in range(options.pairs):
             for is_looked_at in (False, True) if pair % 2 == 0 else (True, False):
                 times, people = measured(
-                    options.parts, People if is_looked_at else None, *([options.viewers] if is_looked_at else [])
+                    options.parts,
+                    People if is_looked_at else None,
+                    *([options.viewers, pair == 0] if is_looked_at else []),
                 )
                 run = {
                     "pair": pair,

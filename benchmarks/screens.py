@@ -54,6 +54,9 @@ PAGES = {
     "compare": "",
     "teach": "/teach",
     "health": "/health",
+    "trends": "/trends",
+    "process": "/process",
+    "agreement": "/agreement",
     "challenge": "/challenge",
     "users": "/users",
     "audit": "/audit",
@@ -92,7 +95,8 @@ def main() -> int:
                 stand.bench.wait_ready()
             stand.line.light = 1.0
             stand.line.start_belt()
-            try_limits(browser, stand)
+            if "setup-what-if" in options.pages:
+                try_limits(browser, stand)
             paths = {name: PAGES[name] or path_of(name, stand) for name in options.pages.split(",")}
             views = {look: seen_with(browser, stand, look, paths, options.language) for look in LOOKS}
     for name in paths:

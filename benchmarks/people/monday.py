@@ -9,7 +9,7 @@ from benchmarks.people.hands import Day, Hands
 from benchmarks.people.stand import Stand
 from tests.bench.pages import PASSWORD
 
-AGED = 0.65
+AGED = 0.72
 """Of the light that the first engine has learned."""
 LOOKED_AT = 8
 
@@ -18,7 +18,7 @@ def maintenances_day(browser: Browser, stand: Stand) -> Day:
     """The lamp is weaker over all of it."""
     day = Day("maintenance's Monday")
     stand.line.light = AGED
-    stand.line.bring(120)
+    stand.line.bring(220)
     with person(browser, stand, day) as mara:
         with day.step("sign in", no_shell=True):
             sign_in(mara, stand, "mara")

@@ -61,6 +61,7 @@ def server_of(app: Starlette, station: LoadedConfiguration, alive: Callable[[], 
         limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         ws_max_size=MAX_SOCKET_BYTES,
+        ws_per_message_deflate=False,  # pictures are compressed already: it costs more than all the rest of a message
         timeout_graceful_shutdown=2,
         callback_notify=turned,
         timeout_notify=1,

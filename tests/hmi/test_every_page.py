@@ -75,7 +75,7 @@ OF_MAINTENANCE = (
 ELSEWHERE = {"/setup/settings/{checksum}": "tests/hmi/setup/test_settings.py"}
 """Pages that only a station that runs has, and where they are looked at."""
 NO_PAGE = re.compile(
-    r"^/$|\.(json|csv|jpg|zip)$|^/(api|metrics|healthz|appearance|live/part|setup/picture)|/\{kind\}$|/collected/"
+    r"^/$|\.(json|csv|jpg|zip)$|^/(api|metrics|healthz|readyz|appearance|live/part|setup/picture)|/\{kind\}$|/collected/"
 )
 """Data, pictures and files; and what leads elsewhere."""
 LEADS_ON = {"/maintenance"}
