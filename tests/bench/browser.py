@@ -5,16 +5,15 @@ A page that asks for anything outside of the station fails the test, and so does
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
+from tests.bench.npm import npm_packages
 from tests.bench.pages import HOST
 from tests.bench.programs import require_program
 
@@ -87,16 +86,8 @@ def visitor(
 
 @lru_cache(maxsize=1)
 def axe_source(folder: Path) -> str:
-    """The script of axe-core, from npm; no script of a package runs at installation. Skips without a network."""
-    npm = require_program("npm")
-    install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", AXE]
-    try:
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=120)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not get {AXE} within 120 s: no network?")
-    if done.returncode:
-        pytest.skip(f"npm cannot get {AXE}: {done.stderr.strip().splitlines()[-1:]}")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    """The script of axe-core. Skips without a network."""
+    return (npm_packages(folder, AXE) / "axe-core" / "axe.min.js").read_text()
 
 
 def serious_findings(page: Page, axe: str, rules: Sequence[str] = ()) -> list[str]:

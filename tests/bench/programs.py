@@ -17,6 +17,7 @@ PACKAGES = {
     "chromium": "chromium",
     "mbpoll": "mbpoll",
     "minisign": "minisign",
+    "mosquitto": "mosquitto",
     "node": "nodejs",
     "npm": "npm",
     "pkg-config": "pkg-config",
