@@ -182,8 +182,20 @@ class Session:
             self._events.put(Marked(number))
 
 
+class _ClosedWhereItFails(ssl.SSLSocket):
+    """The library leaves the socket open where the other side is not trusted."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls(broker: Broker) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=None if broker.ca_file is None else str(broker.ca_file))
     if broker.certificate_file is not None:
         context.load_cert_chain(broker.certificate_file, broker.key_file)
+    context.sslsocket_class = _ClosedWhereItFails
     return context

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.places import free_port
+from tests.bench.bench import free_port
 from tests.bench.programs import require_program
-from tests.bench.waiting import wait_for, listens
+from tests.bench.waiting import wait_for
 
 
 class MosquittoBroker:
@@ -19,14 +20,19 @@ class MosquittoBroker:
         """`more`: lines of its configuration, in place of one that lets everybody in."""
         self.port = free_port()
         self._file = folder / "mosquitto.conf"
-        self._file.write_text(f"listener {self.port} 127.0.0.1\n{more or 'allow_anonymous true'}\n")
+        lines = ("user root", f"listener {self.port} 127.0.0.1", more or "allow_anonymous true")
+        self._file.write_text(
+            "\n".join(lines) + "\n"
+        )  # `user`: as root it would become somebody who may read nothing here
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Until it takes connections."""
         program = require_program("mosquitto")
-        self._process = subprocess.Popen([program, "-c", str(self._file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(lambda: listens(self.port), "mosquitto")
+        self._process = subprocess.Popen(
+            [program, "-c", str(self._file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(self._listens, "mosquitto")
 
     def kill(self) -> None:
         """As the kernel does it: nobody is told."""
@@ -35,13 +41,17 @@ class MosquittoBroker:
             self._process.wait()
             self._process = None
 
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
 
 @contextmanager
 def mosquitto(folder: Path, more: str = "") -> Iterator[MosquittoBroker]:
     """A broker that runs."""
     broker = MosquittoBroker(folder, more)
-    broker.start()
     try:
+        broker.start()
         yield broker
     finally:
         broker.kill()
