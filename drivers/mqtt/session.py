@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import ssl
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,8 @@ class Session:
         self._topics: tuple[str, ...] = ()
         self._marks: dict[int, int | None] = {}
         """By message id; None: of the subscription itself."""
+        self._numbering = threading.Lock()
+        """The broker may confirm before the id is known here."""
         self.dropped = 0
         """Messages of others that came faster than they were read."""
         self._client = client = Client(
@@ -147,9 +150,10 @@ class Session:
             socket.close()
 
     def _marked(self, number: int | None, topics: tuple[str, ...]) -> None:
-        result, message_id = self._client.subscribe([(topic, 1) for topic in topics])
-        if result is MQTTErrorCode.MQTT_ERR_SUCCESS and message_id is not None:
-            self._marks[message_id] = number
+        with self._numbering:
+            result, message_id = self._client.subscribe([(topic, 1) for topic in topics])
+            if result is MQTTErrorCode.MQTT_ERR_SUCCESS and message_id is not None:
+                self._marks[message_id] = number
 
     # ---- on the thread of the library ---------------------------------------------------------------------------
 
@@ -175,7 +179,8 @@ class Session:
         if refused is not None:
             self._events.put(Lost(f"{self._broker}: a subscription was refused: {refused}"))
             return
-        number = self._marks.pop(message_id, -1)
+        with self._numbering:
+            number = self._marks.pop(message_id, -1)
         if number is None:
             self._events.put(Subscribed())
         elif number >= 0:
