@@ -147,7 +147,7 @@ def resend(options: argparse.Namespace) -> int:
 
 def _go_back(options: argparse.Namespace, station: LoadedConfiguration, cursors: Any) -> int:
     from station.northbound.process import WEBHOOK  # noqa: PLC0415
-    from station.northbound.sender import cursor_before  # noqa: PLC0415
+    from station.northbound.unsent import cursor_before  # noqa: PLC0415
     from station.reports.shifts import calendar_of  # noqa: PLC0415
 
     calendar = calendar_of(station.settings.station)

@@ -19,6 +19,7 @@ from station.configuration.load import LoadedConfiguration
 from station.forwarding.progress import LOCK, Cursors, ForwardingError, forwarding_beside
 from station.northbound.sender import Sender, What
 from station.northbound.signing import read_secrets
+from station.northbound.unsent import Source
 from station.northbound.webhook import Webhook
 from station.reports.shifts import calendar_of
 
@@ -47,16 +48,20 @@ def webhook_of(station: LoadedConfiguration) -> Webhook | None:
 def sender_of(station: LoadedConfiguration, webhook: Webhook, cursors: Cursors) -> Sender:
     """What sends the results of this station."""
     settings = station.settings
-    what = What(
-        name=WEBHOOK,
-        station=settings.station.name,
-        calendar=calendar_of(settings.station),
-        records=station.records_dir,
-        batch=settings.webhook.batch,
+    source = source_of(station, WEBHOOK)
+    what = What(source, settings.station.name, calendar_of(settings.station), settings.webhook.batch)
+    return Sender(what, webhook, cursors)
+
+
+def source_of(station: LoadedConfiguration, connector: str) -> Source:
+    """Which parts this connector sends."""
+    settings = station.settings
+    return Source(
+        connector,
+        station.records_dir,
         waits_for_plc=settings.plc.role != "off",
         again_days=float(settings.plant.keep_unsent_days),
     )
-    return Sender(what, webhook, cursors)
 
 
 @contextmanager

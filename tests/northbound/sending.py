@@ -11,6 +11,7 @@ from station.forwarding.progress import Cursors, Progress, forwarding_beside
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.northbound.sender import Sender, What
 from station.northbound.signing import Secrets
+from station.northbound.unsent import Source
 from station.northbound.webhook import Webhook
 from station.records.schema import DATABASE_FILE, open_writer
 from station.reports.shifts import Calendar
@@ -64,10 +65,8 @@ class Bench:
         self.webhook = Webhook(
             self.receiver.url, Secrets((KEY,)), timeout_s=self.timeout_s, as_list=self.batch > 1, clock=lambda: self.now
         )
-        what = What(
-            "webhook", "ST 04/ü", Calendar(), self.records,
-            batch=self.batch, waits_for_plc=self.waits_for_plc, again_days=self.again_days,
-        )  # fmt: skip
+        source = Source("webhook", self.records, waits_for_plc=self.waits_for_plc, again_days=self.again_days)
+        what = What(source, "ST 04/ü", Calendar(), self.batch)
         self.sender = Sender(what, self.webhook, self.cursors, clock=lambda: self.now, draw=lambda: 1.0)
 
     def close(self) -> None:
