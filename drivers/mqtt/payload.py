@@ -16,7 +16,7 @@ from drivers.mqtt.messages import DataType, Metric, Payload, PayloadError, Value
 
 MAX_BYTES = 64 * 1024
 """Of what others send; a command has a few metrics."""
-MAX_METRICS = 256
+MAX_METRICS = 512
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _METRIC_FIELDS = (

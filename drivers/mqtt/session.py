@@ -89,8 +89,11 @@ Event = Connected | Subscribed | Marked | Heard | Lost
 class Session:
     """Owns one connection, from the will to the end."""
 
-    def __init__(self, broker: Broker, client_id: str, will: Publication, types: Mapping[int, DataType]) -> None:
-        """`types`: of the metrics by alias. Connects at once. Raises SessionError."""
+    def __init__(self, broker: Broker, client_id: str, will: Publication | None, types: Mapping[int, DataType]) -> None:
+        """`will`: what the broker says when the station is gone; None: nothing. `types`: of the metrics by alias.
+
+        Connects at once. Raises SessionError.
+        """
         self._broker = broker
         self._types = dict(types)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -109,7 +112,8 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
-        client.will_set(will.topic, encode(will.payload, self._types), qos=will.qos, retain=False)
+        if will is not None:
+            client.will_set(will.topic, encode(will.payload, self._types), qos=will.qos, retain=False)
         if broker.user:
             client.username_pw_set(broker.user, broker.password)
         try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from station.forwarding.progress import Progress
     from station.northbound.webhook import Webhook
 
-_NONE = "[webhook] url is not set: there is nothing to send; see docs/integrator.md"
+_NONE = "neither [webhook] url nor [sparkplug] brokers is set: there is nothing to send; see docs/integrator.md"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,27 +57,31 @@ def run(options: argparse.Namespace) -> int:
     from station.daemon.systemd import Notifier  # noqa: PLC0415
     from station.forwarding.progress import ForwardingError  # noqa: PLC0415
     from station.northbound.process import send_until  # noqa: PLC0415
+    from station.northbound.signing import SecretError  # noqa: PLC0415
+    from station.northbound.webhook import AddressError  # noqa: PLC0415
 
     station = load_station(options.config)
-    webhook = _webhook(station)
-    if webhook is None:
+    if not station.settings.sends_to_plant:
         return complain(_NONE)
     logs.configure(station.settings.log.format, station.settings.log.level)
-    stopping = threading.Event()
+    stopping, notifier = threading.Event(), Notifier()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
+    def ready(where: str) -> None:
+        say(f"plant: results go to {where}")
+        sys.stdout.flush()
+        notifier.ready(f"results go to {where}")
+
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     try:
-        say(f"plant: results go to {webhook.where}")
-        sys.stdout.flush()
-        notifier = Notifier()
-        notifier.ready(f"results go to {webhook.where}")
-        send_until(station, webhook, stopping, notifier.alive)
+        send_until(station, stopping, ready, notifier.alive)
     except ForwardingError as problem:
         return complain(problem)
+    except (SecretError, AddressError) as problem:
+        raise ConfigurationError(station.path, [str(problem)]) from problem
     finally:
         logs.close()
     return 0
@@ -97,7 +101,7 @@ def status(options: argparse.Namespace) -> int:
         newest = _newest_id(station) if found else 0
     except (ForwardingError, RecordingError) as problem:
         return complain(problem)
-    if station.settings.webhook.url is None and not found:
+    if not (station.settings.sends_to_plant or found):
         return complain(_NONE)
     now, calendar = time.time(), calendar_of(station.settings.station)
     data = {"runs": runs, "connectors": [_as_data(one, newest, calendar) for one in found]}
@@ -132,28 +136,31 @@ def resend(options: argparse.Namespace) -> int:
     from station.reports.shifts import TimeError  # noqa: PLC0415
 
     station = load_station(options.config)
-    webhook = _webhook(station)
-    if webhook is None:
+    if not station.settings.sends_to_plant:
         return complain(_NONE)
     file = forwarding_beside(station.records_dir)
     try:
         with alone(file), closing(Cursors(file)) as cursors:
-            if options.which == "parked":
-                return _send_parked(options, station, webhook, cursors)
-            return _go_back(options, station, cursors)
+            if options.which != "parked":
+                return _go_back(options, station, cursors)
+            webhook = _webhook(station)
+            if webhook is None:
+                return complain("nothing is parked: [webhook] url is not set, and Sparkplug refuses no part")
+            return _send_parked(options, station, webhook, cursors)
     except (ForwardingError, RecordingError, TimeError) as problem:
         return complain(problem)
 
 
 def _go_back(options: argparse.Namespace, station: LoadedConfiguration, cursors: Any) -> int:
-    from station.northbound.process import WEBHOOK  # noqa: PLC0415
+    from station.northbound.process import names_of  # noqa: PLC0415
     from station.northbound.unsent import cursor_before  # noqa: PLC0415
     from station.reports.shifts import calendar_of  # noqa: PLC0415
 
     calendar = calendar_of(station.settings.station)
     since = calendar.moment(options.which, time.time())
     cursor, count = cursor_before(station.records_dir, since)
-    cursors.place(WEBHOOK, cursor)
+    for name in names_of(station):
+        cursors.place(name, cursor)
     said = f"{count} parts since {calendar.in_words(since)} are sent again; receivers know them by their id"
     show(options, {"since": calendar.iso(since), "parts": count}, said)
     return 0

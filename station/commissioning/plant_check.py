@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 from station.configuration.load import LoadedConfiguration
 from station.forwarding.in_words import is_well, sentence_of
 from station.forwarding.progress import ForwardingError, forwarding_beside, is_running, read_progress
-from station.northbound.process import webhook_of
+from station.northbound.process import HOW_TO_INSTALL, webhook_of
 from station.northbound.signing import SecretError
 from station.northbound.webhook import AddressError
 from station.records.parts import newest_id
@@ -45,6 +46,25 @@ def webhook_finding(configuration: LoadedConfiguration) -> Finding:
     if not is_running(file):
         return Finding("webhook", False, f"{said}; the process does not run: systemctl enable --now station-plant")
     return Finding("webhook", all(is_well(one, now) for one in found), said)
+
+
+def sparkplug_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
+    """Connects to each broker and tells nothing."""
+    if not configuration.settings.sparkplug.brokers:
+        return
+    try:
+        from station.northbound.sparkplug.assembly import brokers_of, reach  # noqa: PLC0415  an extra
+    except ImportError as problem:
+        yield Finding("sparkplug", False, f"the extra `plant` is not installed ({problem}): {HOW_TO_INSTALL}")
+        return
+    try:
+        brokers = brokers_of(configuration)
+    except SecretError as problem:
+        yield Finding("sparkplug", False, str(problem))
+        return
+    for broker in brokers:
+        why = reach(broker)
+        yield Finding("sparkplug", not why, why or f"{broker} takes the connection")
 
 
 def _newest(configuration: LoadedConfiguration) -> int:

@@ -260,6 +260,7 @@ def _fixed(settings: Configuration) -> dict[str, Any]:
     """What needs a restart, by its key."""
     sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS})
     sections["webhook"] = {"url": settings.webhook.url is not None}  # the rest is the plant process's
+    sections["sparkplug"] = {"brokers": bool(settings.sparkplug.brokers)}
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {
         name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()

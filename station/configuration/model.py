@@ -24,7 +24,7 @@ from station.configuration.decision import (
 )
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
-from station.configuration.northbound.sections import PlantSection, WebhookSection
+from station.configuration.northbound.sections import PlantSection, SparkplugSection, WebhookSection
 from station.configuration.plc import PlcSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
@@ -219,7 +219,13 @@ class Configuration(Section):
     monitoring: MonitoringSection = Field(default_factory=MonitoringSection, description="Watching for drift.")
     plant: PlantSection = Field(default_factory=PlantSection, description="What is sent to the plant.")
     webhook: WebhookSection = Field(default_factory=WebhookSection, description="Results by HTTP.")
+    sparkplug: SparkplugSection = Field(default_factory=SparkplugSection, description="Sparkplug B over MQTT.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
+
+    @property
+    def sends_to_plant(self) -> bool:
+        """`station plant run` has something to do."""
+        return self.webhook.url is not None or bool(self.sparkplug.brokers)
 
     @model_validator(mode="after")
     def _cameras(self) -> Configuration:
@@ -330,5 +336,6 @@ SECTIONS: dict[str, type[Section]] = {
     "monitoring": MonitoringSection,
     "plant": PlantSection,
     "webhook": WebhookSection,
+    "sparkplug": SparkplugSection,
     "log": LogSection,
 }

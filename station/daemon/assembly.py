@@ -209,7 +209,6 @@ def belt_of_views(configuration: LoadedConfiguration) -> EncoderBelt | None:
 def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
     """Where and how much is recorded."""
     records, plant = configuration.settings.records, configuration.settings.plant
-    sends = configuration.settings.webhook.url is not None
     return RecorderSettings(
         directory=configuration.records_dir,
         pass_image_share=records.pass_image_share,
@@ -217,7 +216,7 @@ def recorder_settings(configuration: LoadedConfiguration) -> RecorderSettings:
         min_free_mb=records.min_free_mb,
         keep_rows_days=records.keep_rows_days,
         rows_budget_mb=records.rows_budget_mb,
-        keep_unsent_days=plant.keep_unsent_days if sends else None,
+        keep_unsent_days=plant.keep_unsent_days if configuration.settings.sends_to_plant else None,
         queue_size=records.queue_size,
     )
 

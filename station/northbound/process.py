@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -20,13 +21,16 @@ from station.forwarding.progress import LOCK, Cursors, ForwardingError, forwardi
 from station.northbound.sender import Sender, What
 from station.northbound.signing import read_secrets
 from station.northbound.unsent import Source
-from station.northbound.webhook import Webhook
+from station.northbound.webhook import AddressError, Webhook
 from station.reports.shifts import calendar_of
 
 log = structlog.get_logger()
 
-WEBHOOK = "webhook"
-"""Name of the connector in `plant.db`."""
+WEBHOOK, SPARKPLUG = "webhook", "sparkplug"
+"""Names of the connectors in `plant.db`."""
+HOW_TO_INSTALL = "pip install 'edge-inspection-station[plant]'"
+STOP_S = 8.0
+"""For a connector to end what it does."""
 LOCK_TRIES, LOCK_PAUSE_S = 20, 0.1
 """Who looks whether it runs holds the lock for a moment."""
 
@@ -87,49 +91,99 @@ def alone(file: Path) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One way to the plant, on a thread of its own."""
+
+    name: str
+    """In `plant.db`."""
+    where: str
+    """For people."""
+    step: Callable[[], float]
+    """Sends some; seconds until the next step."""
+    cut: Callable[[], None]
+    """Ends what `step` waits for, from another thread."""
+    close: Callable[[], None]
+    longest_s: float
+    """One step takes at most."""
+
+
+def names_of(station: LoadedConfiguration) -> list[str]:
+    """Of the connectors that the configuration asks for."""
+    settings = station.settings
+    return [WEBHOOK] * (settings.webhook.url is not None) + [SPARKPLUG] * bool(settings.sparkplug.brokers)
+
+
+def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connector]:
+    """All that the configuration asks for. Raises SecretError, AddressError."""
+    found = []
+    webhook = webhook_of(station)
+    if webhook is not None:
+        sender = sender_of(station, webhook, cursors)
+        longest_s = 6 * station.settings.webhook.timeout_s + 60
+        found.append(Connector(WEBHOOK, webhook.where, sender.step, webhook.cut, webhook.close, longest_s))
+    if station.settings.sparkplug.brokers:
+        try:
+            from station.northbound.sparkplug.assembly import teller_of  # noqa: PLC0415  its libraries are an extra
+        except ImportError as problem:
+            raise AddressError(f"[sparkplug] needs the extra `plant` ({problem}): {HOW_TO_INSTALL}") from problem
+        teller = teller_of(station, source_of(station, SPARKPLUG), cursors)
+        where = ", ".join(map(str, teller.brokers))
+        found.append(Connector(SPARKPLUG, where, teller.step, lambda: None, teller.close, 60.0))
+    return found
+
+
 def send_until(
-    station: LoadedConfiguration, webhook: Webhook, stopping: threading.Event, alive: Callable[[], None]
+    station: LoadedConfiguration, stopping: threading.Event, ready: Callable[[str], None], alive: Callable[[], None]
 ) -> None:
-    """Sends until `stopping` is set; a request under way is cut then. `alive` is called while the sender turns.
+    """Sends until `stopping` is set; a request under way is cut then.
+
+    `ready` is called with where results go, `alive` while all connectors turn.
 
     Raises:
         ForwardingError: another process sends already, or the cursors cannot be written.
+        SecretError, AddressError: what a connector needs cannot be used.
     """
     file = forwarding_beside(station.records_dir)
     with alone(file), contextlib.closing(Cursors(file)) as cursors:
-        thread = _Turning(sender_of(station, webhook, cursors), stopping)
-        thread.start()
-        longest_s = 6 * station.settings.webhook.timeout_s + 60
+        connectors = connectors_of(station, cursors)
+        ready(" and ".join(connector.where for connector in connectors))
+        threads = [_Turning(connector, stopping) for connector in connectors]
+        for thread in threads:
+            thread.start()
         while not stopping.wait(1.0):
-            if thread.turned_s_ago() < longest_s:
+            if all(thread.turns for thread in threads):
                 alive()  # else the watchdog of systemd ends it
-            if not thread.is_alive():
-                raise ForwardingError("the sender has ended; see the log")
-        webhook.cut()
-        thread.join(station.settings.webhook.timeout_s + 1)
-        webhook.close()
+            if dead := [thread.name for thread in threads if not thread.is_alive()]:
+                raise ForwardingError(f"{', '.join(dead)} has ended; see the log")
+        for connector in connectors:
+            connector.cut()
+        for thread, connector in zip(threads, connectors, strict=True):
+            thread.join(STOP_S)
+            connector.close()
 
 
 class _Turning(threading.Thread):
-    """Runs a sender."""
+    """Runs a connector."""
 
-    def __init__(self, sender: Sender, stopping: threading.Event) -> None:
-        super().__init__(name="webhook", daemon=True)
-        self._sender = sender
+    def __init__(self, connector: Connector, stopping: threading.Event) -> None:
+        super().__init__(name=connector.name, daemon=True)
+        self._connector = connector
         self._stopping = stopping
         self._turned_s = time.monotonic()
         self._pause_s = 0.0
 
-    def turned_s_ago(self) -> float:
-        """Since it should have turned."""
-        return time.monotonic() - self._turned_s - self._pause_s
+    @property
+    def turns(self) -> bool:
+        """It does not hang in a step."""
+        return time.monotonic() - self._turned_s - self._pause_s < self._connector.longest_s
 
     def run(self) -> None:
         try:
             while not self._stopping.is_set():
                 self._pause_s = 0.0
                 self._turned_s = time.monotonic()
-                self._pause_s = self._sender.step()
+                self._pause_s = self._connector.step()
                 if self._pause_s:
                     self._stopping.wait(self._pause_s)
         except Exception:  # boundary of the thread: the process ends, and systemd starts it again

@@ -17,7 +17,7 @@ import structlog
 
 from station.forwarding.progress import Cursor, Cursors, Progress
 from station.northbound.part_event import acknowledged_ms
-from station.records.parts import PartRow, numbered_parts
+from station.records.parts import PartRow, newest_id, numbered_parts
 from station.records.schema import DATABASE_FILE, open_reader
 from station.records.selection import FIRST_SINCE
 
@@ -47,6 +47,10 @@ class Look:
 
     progress: Progress
     parts: tuple[Numbered, ...]
+    newest: int
+    """Number of the newest row; 0: there is none."""
+    is_new_place: bool = False
+    """The cursor was placed just now: nothing that was sent before counts."""
 
 
 class Unsent:
@@ -69,16 +73,19 @@ class Unsent:
                 self._cursors.place(name, Cursor(0))
             return None
         with closing(open_reader(self._source.records)) as connection:
+            place = None
             if progress is None:
-                self._cursors.place(name, _newest(connection))
+                place = _newest(connection)
             elif not _is_of(connection, progress.cursor):
-                self._cursors.place(name, self._start_again(connection, progress.cursor))
-                after = None
-            progress = self._cursors.of(name)
+                place = self._start_again(connection, progress.cursor)
+            if place is not None:
+                self._cursors.place(name, place)
+                progress = self._cursors.of(name)
             if progress is None:
                 return None
-            last = progress.cursor.last_id if after is None else after
-            return Look(progress, tuple(self._settled(connection, last, most)))
+            last = progress.cursor.last_id if after is None or place is not None else after
+            found = tuple(self._settled(connection, last, most))
+            return Look(progress, found, newest_id(connection), place is not None)
 
     def taken(self, before: Cursor, parts: Sequence[Numbered], sent: int) -> None:
         """The other side has everything up to the last of these parts; `sent` of them went to it."""

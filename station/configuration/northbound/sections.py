@@ -11,6 +11,8 @@ from station.configuration.northbound.addresses import is_loopback
 from station.configuration.section import Section
 
 MAX_BATCH = 500
+MAX_TOPIC_NAME = 128
+"""Bytes of an id of Sparkplug."""
 
 
 class PlantSection(Section):
@@ -56,6 +58,95 @@ class WebhookSection(Section):
                 "(umask 027; echo whsec_$(openssl rand -base64 32) > webhook.secret)"
             )
         return self
+
+
+class SparkplugSection(Section):
+    """Sparkplug B 3.0 over MQTT: the station as an edge node, its line as the device behind it."""
+
+    brokers: list[str] = Field(
+        [],
+        max_length=8,
+        description="mqtts://HOST:PORT each; the next is tried where one is away. Unset: nothing is sent.",
+    )
+    group: str = Field("", description="Group id. Needed with `brokers`.")
+    node: str = Field("", description="Edge node id, once in the whole group. Unset: the name of the station.")
+    line: str = Field("line", description="Device id of the line.")
+    primary_host: str = Field(
+        "",
+        description="Host id without which nothing is sent: what it could not hear comes when it is back. Unset: none.",
+    )
+    host_timeout_s: float = Field(
+        30.0,
+        ge=0,
+        le=600,
+        description="How long it takes to be seen that the primary host is gone: parts of this time are sent again.",
+    )
+    every_part: bool = Field(False, description="Every part is told. Else those that are PASS are only counted.")
+    user: str = Field("", description="User at the broker.")
+    password_file: Path | None = Field(None, strict=False, description="File with the password of `user`, one line.")
+    ca_file: Path | None = Field(
+        None, strict=False, description="File (PEM) of the authority of the broker. Unset: those of this computer."
+    )
+    certificate_file: Path | None = Field(
+        None, strict=False, description="File (PEM) with the station's own certificate, where the broker asks for one."
+    )
+    key_file: Path | None = Field(None, strict=False, description="File (PEM) with the key of `certificate_file`.")
+    unencrypted: bool = Field(False, description="mqtt:// to another computer is meant so: results go in clear.")
+
+    @field_validator("brokers")
+    @classmethod
+    def _usable(cls, brokers: list[str]) -> list[str]:
+        for address in brokers:
+            broker_at(address)
+        return brokers
+
+    @model_validator(mode="after")
+    def _whole(self) -> SparkplugSection:
+        if not self.brokers:
+            return self
+        if not self.group:
+            raise ValueError("brokers without group: hosts find a station by group and node")
+        for what in (
+            "group",
+            "line",
+            *(["node"] if self.node else []),
+            *(["primary_host"] if self.primary_host else []),
+        ):
+            check_topic_name(what, getattr(self, what))
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together: give both, or none")
+        if bool(self.user) != (self.password_file is not None):
+            raise ValueError("user and password_file belong together: give both, or none")
+        for address in self.brokers:
+            host, _, encrypted = broker_at(address)
+            if not (encrypted or self.unencrypted or is_loopback(host)):
+                raise ValueError(
+                    f'"{address}" would send results and password in clear: give mqtts://, or unencrypted = true'
+                )
+        return self
+
+
+def broker_at(address: str) -> tuple[str, int, bool]:
+    """Host, port, and whether it is encrypted. Raises ValueError."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as problem:
+        raise ValueError(f'"{address}": {problem}; give mqtts://HOST:PORT') from problem
+    if parts.scheme not in ("mqtts", "mqtt") or not host or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f'"{address}": give mqtts://HOST:PORT')
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f'"mqtts://...@{host}": no name and password in the address; user and password_file have them')
+    encrypted = parts.scheme == "mqtts"
+    return host, port or (8883 if encrypted else 1883), encrypted
+
+
+def check_topic_name(what: str, name: str) -> None:
+    """Raises ValueError: it cannot stand in a topic of MQTT."""
+    if not name or len(name.encode()) > MAX_TOPIC_NAME:
+        raise ValueError(f'{what} = "{name}" has {len(name.encode())} bytes; allowed are 1 to {MAX_TOPIC_NAME}')
+    if bad := sorted({letter for letter in name if letter in "+/#" or not letter.isprintable()}):
+        raise ValueError(f"{what} = {name!r} has {' '.join(map(repr, bad))}, which a topic does not allow")
 
 
 def checked_url(url: str) -> str:

@@ -220,15 +220,16 @@ def _disk(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:
 
 def _plant(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:
     """Results that go to the plant: nothing of it is felt by the line."""
-    name = words.gettext("Results to the plant")
-    if settings.webhook.url is None:
+    results = words.gettext("Results to the plant")
+    if not settings.sends_to_plant:
         return
     if seen.plant_problem:
-        yield Line(name, seen.plant_problem, "act")
+        yield Line(results, seen.plant_problem, "act")
     elif not seen.plant_runs:
         todo = words.gettext("start the process that sends: systemctl enable --now station-plant")
-        yield Line(name, words.gettext("not sent: the process does not run"), "act", todo)
+        yield Line(results, words.gettext("not sent: the process does not run"), "act", todo)
     for one in seen.plant:
+        name = f"{results}: {one.name}"
         value = words.gettext("%(sent)s sent, %(waiting)s wait")
         value = value % {"sent": one.sent, "waiting": waiting(one, seen.newest_id)}
         if one.failing_since is not None:

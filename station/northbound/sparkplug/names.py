@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from station.configuration.northbound.sections import check_topic_name
+
 NAMESPACE = "spBv1.0"
-RESERVED = "+/#"
-MAX_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Names:
     def __post_init__(self) -> None:
         """Raises ValueError for a name that no topic can hold."""
         for what in ("group", "node", "device"):
-            check_name(what, getattr(self, what))
+            check_topic_name(what, getattr(self, what))
         if self.host:
-            check_name("host", self.host)
+            check_topic_name("host", self.host)
         lowered = [name.lower() for name in (self.group, self.node, self.device)]
         if lowered[1] == lowered[2]:
             raise ValueError(f'node and device are both "{self.node}": give the line a name of its own')
@@ -41,11 +41,3 @@ class Names:
     def state(self) -> str:
         """Where the primary host says whether it is there."""
         return f"{NAMESPACE}/STATE/{self.host}"
-
-
-def check_name(what: str, name: str) -> None:
-    """Raises ValueError: it cannot stand in a topic."""
-    if not name or len(name.encode()) > MAX_LENGTH:
-        raise ValueError(f'{what} = "{name}" has {len(name.encode())} bytes; allowed are 1 to {MAX_LENGTH}')
-    if bad := sorted({letter for letter in name if letter in RESERVED or not letter.isprintable()}):
-        raise ValueError(f"{what} = {name!r} has {' '.join(map(repr, bad))}, which a topic does not allow")

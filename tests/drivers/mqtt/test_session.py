@@ -66,6 +66,39 @@ def test_what_is_published_arrives_in_order_and_a_mark_says_so(tmp_path: Path) -
         assert numbers == list(range(500))
 
 
+def test_nothing_is_retained_and_no_session_outlives_its_connection(tmp_path: Path) -> None:
+    """payloads-nbirth-retain, payloads-dbirth-retain, payloads-ndata-retain, payloads-ddata-retain,
+    message-flow-edge-node-birth-publish-nbirth-retained, message-flow-device-birth-publish-dbirth-retained,
+    message-flow-edge-node-birth-publish-will-message-will-retained, payloads-ndeath-will-message-retain,
+    principles-persistence-clean-session-311.
+    """
+    with mosquitto(tmp_path) as broker, session(broker, "late") as late:
+        until(late, Connected)
+        with session(broker) as station:
+            until(station, Connected)
+            station.subscribe(("orders",))
+            until(station, Subscribed)
+            station.publish(message("data/x", 1))
+            station.mark(1)
+            until(station, Marked)
+        gone = Session(Broker("127.0.0.1", broker.port, encrypted=False), "gone", message("will/gone", 7), TYPES)
+        until(gone, Connected)
+        gone.close(in_order=False)
+        with session(broker) as again:
+            until(again, Connected)
+            late.publish(message("orders", 3))
+            late.subscribe(("data/#", "will/#"))
+            until(late, Subscribed)
+            again.subscribe(("other",))
+            until(again, Subscribed)
+            assert again.next_event(0.2) is None, "it subscribed to orders in another connection"
+        heard = late.next_event(0.2)
+        while heard is not None:  # the will may come while it listens; nothing that was there before
+            assert isinstance(heard, Heard)
+            assert heard.topic == "will/gone"
+            heard = late.next_event(0.2)
+
+
 def test_the_broker_tells_the_will_of_who_is_gone_and_not_of_who_says_goodbye(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as broker, session(broker, "host") as host:
         until(host, Connected)

@@ -46,6 +46,7 @@ class StrictHost:
     # ---- the connection ---------------------------------------------------------------------------------------------
 
     def connect(self, will: Publication) -> None:
+        """message-flow-edge-node-birth-publish-will-message, payloads-ndeath-will-message: none without a will."""
         hold(not self.connected, "operational-behavior-primary-application-state-with-multiple-servers-single-server")
         hold(
             will.topic == f"{self.base}/NDEATH/{self.node_id}",

@@ -39,7 +39,9 @@ def test_a_birth_tells_the_values_of_now_and_says_which_it_has_not() -> None:
 
 
 def test_only_what_has_changed_is_sent() -> None:
-    """principles-rbe-recommended, topics-ndata-payload, topics-ddata-payload."""
+    """principles-rbe-recommended, topics-ndata-payload, topics-ddata-payload,
+    operational-behavior-data-publish-nbirth-change, operational-behavior-data-publish-dbirth-change.
+    """
     bench = Bench().born()
     for value in (True, True, False):
         bench.do(bench.node.tell_device([Reading("Ready", value, bench.time_ms)], bench.time_ms))
@@ -138,7 +140,9 @@ def test_a_line_that_is_not_there_is_not_born() -> None:
 
 
 def test_a_stop_in_order_says_so_itself() -> None:
-    """operational-behavior-edge-node-intentional-disconnect-ndeath, payloads-ndeath-bdseq."""
+    """operational-behavior-edge-node-intentional-disconnect-ndeath, payloads-ndeath-bdseq,
+    operational-behavior-edge-node-intentional-disconnect-packet, payloads-ndeath-will-message-publisher.
+    """
     bench = Bench().born()
     bench.do(bench.node.stop(bench.time_ms))
     assert bench.kinds[-1] == "NDEATH"
@@ -177,7 +181,9 @@ def test_pauses_grow_while_no_broker_is_there() -> None:
 
 
 def test_nothing_is_sent_before_the_host_is_there() -> None:
-    """message-flow-edge-node-birth-publish-phid-wait, ...-wait-online, ...-wait-id."""
+    """message-flow-edge-node-birth-publish-phid-wait, message-flow-edge-node-birth-publish-phid-wait-online,
+    message-flow-edge-node-birth-publish-phid-wait-id, operational-behavior-edge-node-birth-sequence-wait.
+    """
     bench = Bench(host="scada").born()
     assert bench.subscribed == ("spBv1.0/plant/NCMD/ST-04", "spBv1.0/STATE/scada")
     assert bench.sent == []
@@ -206,7 +212,9 @@ def test_a_host_that_goes_away_ends_the_session() -> None:
 
 
 def test_an_older_message_of_the_host_counts_for_nothing() -> None:
-    """operational-behavior-edge-node-termination-host-offline-timestamp, ...-phid-wait-timestamp."""
+    """operational-behavior-edge-node-termination-host-offline-timestamp,
+    message-flow-edge-node-birth-publish-phid-wait-timestamp.
+    """
     bench = Bench(host="scada").born()
     bench.state(True, START_MS + 5)
     bench.state(False, START_MS + 4)
@@ -238,7 +246,9 @@ def test_where_the_host_is_not_the_next_broker_is_tried() -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a+b", "#", "a\x00", "a\nb", "é" * 65])
 def test_names_that_no_topic_holds_are_refused(name: str) -> None:
-    """topic-structure-namespace-valid-group-id, ...-valid-edge-node-id, ...-valid-device-id, intro-*-chars."""
+    """topic-structure-namespace-valid-group-id, topic-structure-namespace-valid-edge-node-id,
+    topic-structure-namespace-valid-device-id, intro-group-id-chars, intro-edge-node-id-chars, intro-device-id-chars.
+    """
     for fields in ((name, "n", "d"), ("g", name, "d"), ("g", "n", name)):
         with pytest.raises(ValueError, match=r"group|node|device"):
             Names(*fields)
@@ -258,7 +268,22 @@ def test_names_that_differ_by_case_only_are_refused() -> None:
 
 
 def test_a_metric_that_is_in_no_birth_is_never_sent() -> None:
-    """topics-nbirth-metric-reqs, topics-dbirth-metric-reqs."""
+    """topics-nbirth-metric-reqs, topics-dbirth-metric-reqs, operational-behavior-data-publish-nbirth,
+    operational-behavior-data-publish-dbirth.
+    """
     bench = Bench().born()
     with pytest.raises(ValueError, match="no birth"):
         bench.do(bench.node.tell_device([Reading("New", 1, START_MS)], START_MS))
+
+
+def test_after_a_lost_connection_the_host_is_asked_anew() -> None:
+    """message-flow-edge-node-birth-publish-phid-wait: what it said to another connection does not count."""
+    bench = Bench(host="scada").born()
+    bench.state(True)
+    bench.lose()
+    bench.after(60)
+    bench.do(bench.node.connected())
+    bench.do(bench.node.subscribed(bench.now_s, bench.time_ms))
+    assert bench.kinds == ["NBIRTH", "DBIRTH"]
+    bench.state(True)
+    assert bench.kinds == ["NBIRTH", "DBIRTH"] * 2
