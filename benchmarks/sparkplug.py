@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.bench.broker import MosquittoBroker, mosquitto
 from tests.bench.waiting import wait_for
 from tests.northbound.sending import record, some
-from tests.northbound.sparkplug.telling import Bench, plant
+from tests.northbound.sparkplug.publishing import Bench, plant
 from tests.northbound.sparkplug.walk import walk
 
 WAYS = (("", 1), ("scada", 1), ("scada", 3))

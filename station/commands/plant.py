@@ -119,7 +119,8 @@ def test(options: argparse.Namespace) -> int:
     station = load_station(options.config)
     webhook = _webhook(station)
     if webhook is None:
-        return complain(_NONE)
+        sends = station.settings.sends_to_plant
+        return complain("[webhook] url is not set; station check tries the brokers" if sends else _NONE)
     settings = station.settings.station
     outcome = webhook.post([test_event(settings.name, time.time(), calendar_of(settings))])
     webhook.close()

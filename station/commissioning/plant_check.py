@@ -49,7 +49,7 @@ def webhook_finding(configuration: LoadedConfiguration) -> Finding:
 
 
 def sparkplug_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
-    """Connects to each broker and tells nothing."""
+    """Connects to each broker and publishes nothing."""
     if not configuration.settings.sparkplug.brokers:
         return
     try:

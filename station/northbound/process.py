@@ -124,12 +124,12 @@ def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connec
         found.append(Connector(WEBHOOK, webhook.where, sender.step, webhook.cut, webhook.close, longest_s))
     if station.settings.sparkplug.brokers:
         try:
-            from station.northbound.sparkplug.assembly import teller_of  # noqa: PLC0415  its libraries are an extra
+            from station.northbound.sparkplug.assembly import publisher_of  # noqa: PLC0415  its libraries are an extra
         except ImportError as problem:
             raise AddressError(f"[sparkplug] needs the extra `plant` ({problem}): {HOW_TO_INSTALL}") from problem
-        teller = teller_of(station, source_of(station, SPARKPLUG), cursors)
-        where = ", ".join(map(str, teller.brokers))
-        found.append(Connector(SPARKPLUG, where, teller.step, lambda: None, teller.close, 60.0))
+        publisher = publisher_of(station, source_of(station, SPARKPLUG), cursors)
+        where = ", ".join(map(str, publisher.brokers))
+        found.append(Connector(SPARKPLUG, where, publisher.step, lambda: None, publisher.close, 60.0))
     return found
 
 

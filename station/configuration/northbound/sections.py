@@ -81,7 +81,7 @@ class SparkplugSection(Section):
         le=600,
         description="How long it takes to be seen that the primary host is gone: parts of this time are sent again.",
     )
-    every_part: bool = Field(False, description="Every part is told. Else those that are PASS are only counted.")
+    every_part: bool = Field(False, description="Every part is published. Else those that are PASS are only counted.")
     user: str = Field("", description="User at the broker.")
     password_file: Path | None = Field(None, strict=False, description="File with the password of `user`, one line.")
     ca_file: Path | None = Field(

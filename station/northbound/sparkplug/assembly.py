@@ -1,4 +1,4 @@
-"""Builds what tells a plant over Sparkplug, from the configuration. Nothing else of the station loads its libraries."""
+"""Builds what publishes over Sparkplug, from the configuration. Nothing else of the station loads its libraries."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from station.control import ControlError, request
 from station.forwarding.progress import Cursors, forwarding_beside
 from station.northbound.signing import SecretError
 from station.northbound.sparkplug.names import Names
-from station.northbound.sparkplug.teller import Teller, Telling
+from station.northbound.sparkplug.publisher import Publisher, Publishing
 from station.northbound.unsent import Source
 
 STATUS_TIMEOUT_S = 1.0
 MAX_PASSWORD_BYTES = 1024
 
 
-def teller_of(station: LoadedConfiguration, source: Source, cursors: Cursors) -> Teller:
+def publisher_of(station: LoadedConfiguration, source: Source, cursors: Cursors) -> Publisher:
     """Raises SecretError: the password cannot be read."""
     settings = station.settings
     section = settings.sparkplug
-    telling = Telling(
+    publishing = Publishing(
         source=source,
         station=settings.station.name,
         names=Names(section.group, section.node or settings.station.name, section.line, section.primary_host),
@@ -46,7 +46,7 @@ def teller_of(station: LoadedConfiguration, source: Source, cursors: Cursors) ->
             return None
         return reply
 
-    return Teller(telling, cursors, status)
+    return Publisher(publishing, cursors, status)
 
 
 def brokers_of(station: LoadedConfiguration) -> tuple[Broker, ...]:

@@ -5,7 +5,7 @@
        ▲                          │                          │                                │
        └──────── connection lost, refused ◄──────────────────┴── host gone: NDEATH, disconnect ┘
 
-Every method returns what is to be done, in order. A birth tells all values; behind it goes what has changed. Times are
+Every method returns what is to be done, in order. A birth has all values; behind it goes what has changed. Times are
 given: `now_s` of a clock that never goes back for pauses, `time_ms` of the calendar for messages.
 
 Specification: Eclipse Sparkplug 3.0; the tests name its assertions one by one.
@@ -103,7 +103,7 @@ class _Values:
 
 
 class EdgeNode:
-    """Owns the session with the brokers and the values that were told."""
+    """Owns the session with the brokers and the values that were published."""
 
     def __init__(
         self,
@@ -114,8 +114,8 @@ class EdgeNode:
         last_bd_seq: int | None,
         brokers: int = 1,
     ) -> None:
-        """`node`, `device`: all that will ever be told of station and line. `last_bd_seq`: of the last connection, None
-        before the first. Raises ValueError for two metrics of one name.
+        """`node`, `device`: all that will ever be published of station and line. `last_bd_seq`: of the last connection,
+        None before the first. Raises ValueError for two metrics of one name.
         """
         self._names = names
         self._node, self._device = _Values(_by_name(node)), _Values(_by_name(device))
@@ -146,7 +146,7 @@ class EdgeNode:
 
     @property
     def online(self) -> bool:
-        """What is told goes out, and somebody is there to hear it."""
+        """What is published goes out, and somebody is there to hear it."""
         return self.state is State.ONLINE and self._next_s is None
 
     def start(self, time_ms: int) -> list[Action]:
@@ -207,22 +207,22 @@ class EdgeNode:
             return self._commanded(payload, now_s, time_ms)
         return []
 
-    # ---- what is told -------------------------------------------------------------------------------------------
+    # ---- what is published --------------------------------------------------------------------------------------
 
-    def tell_node(self, readings: Sequence[Reading], time_ms: int) -> list[Action]:
+    def publish_node(self, readings: Sequence[Reading], time_ms: int) -> list[Action]:
         """Values of the station; those that have changed go out."""
-        return self._tell(NODE, self._node, readings, time_ms)
+        return self._publish(NODE, self._node, readings, time_ms)
 
-    def tell_device(self, readings: Sequence[Reading], time_ms: int) -> list[Action]:
+    def publish_device(self, readings: Sequence[Reading], time_ms: int) -> list[Action]:
         """Values of the line; those that have changed go out while the device is there."""
-        return self._tell(DEVICE, self._device, readings, time_ms)
+        return self._publish(DEVICE, self._device, readings, time_ms)
 
-    def tell_parts(self, parts: Sequence[Sequence[Reading]], time_ms: int, *, stored: bool) -> list[Action]:
+    def publish_parts(self, parts: Sequence[Sequence[Reading]], time_ms: int, *, stored: bool) -> list[Action]:
         """Results of parts, all values of each, in their order. `stored`: of a time that is over, so they do not become
         the current values. Raises ValueError where `takes_parts` is False.
         """
         if not self.takes_parts:
-            raise ValueError("parts are told while the line is born, else nobody takes them")
+            raise ValueError("parts are published while the line is born, else nobody takes them")
         metrics = []
         for part in parts:
             for reading in sorted(part, key=lambda one: one.time_ms):
@@ -243,7 +243,7 @@ class EdgeNode:
 
     @property
     def takes_parts(self) -> bool:
-        """Results may be told now."""
+        """Results may be published now."""
         return self.online and self._device_is_born
 
     # ---- inside -------------------------------------------------------------------------------------------------
@@ -317,35 +317,37 @@ class EdgeNode:
         self._device_is_born = True
         return self._message(self._names.of_device("DBIRTH"), self._all(DEVICE, self._device, time_ms), time_ms)
 
-    def _all(self, place: str, told: _Values, time_ms: int) -> list[Metric]:
+    def _all(self, place: str, known: _Values, time_ms: int) -> list[Metric]:
         """For a birth: each metric with name, alias, type and what it is now."""
         metrics = [
-            Metric(name, self._aliases[place, name], told.times_ms.get(name, time_ms), one.type, told.values.get(name))
-            for name, one in told.definitions.items()
+            Metric(
+                name, self._aliases[place, name], known.times_ms.get(name, time_ms), one.type, known.values.get(name)
+            )
+            for name, one in known.definitions.items()
         ]
         return sorted(metrics, key=lambda metric: metric.time_ms or 0)
 
-    def _tell(self, place: str, told: _Values, readings: Sequence[Reading], time_ms: int) -> list[Action]:
+    def _publish(self, place: str, known: _Values, readings: Sequence[Reading], time_ms: int) -> list[Action]:
         changed = []
         for reading in sorted(readings, key=lambda one: one.time_ms):
-            is_new = reading.name not in told.times_ms or told.values[reading.name] != reading.value
-            self._keep(told, reading)
+            is_new = reading.name not in known.times_ms or known.values[reading.name] != reading.value
+            self._keep(known, reading)
             if is_new:
-                changed.append(self._datum(place, told, reading, historical=False))
+                changed.append(self._datum(place, known, reading, historical=False))
         born = self._device_is_born if place == DEVICE else True
         if not (changed and self.online and born):
             return []
         topic = self._names.of_device("DDATA") if place == DEVICE else self._names.of_node("NDATA")
         return [self._message(topic, changed, time_ms)]
 
-    def _keep(self, told: _Values, reading: Reading) -> None:
-        if reading.name not in told.definitions:
+    def _keep(self, known: _Values, reading: Reading) -> None:
+        if reading.name not in known.definitions:
             raise ValueError(f"metric {reading.name!r} is in no birth")
-        told.values[reading.name] = reading.value
-        told.times_ms[reading.name] = reading.time_ms
+        known.values[reading.name] = reading.value
+        known.times_ms[reading.name] = reading.time_ms
 
-    def _datum(self, place: str, told: _Values, reading: Reading, *, historical: bool) -> Metric:
-        if reading.name not in told.definitions:
+    def _datum(self, place: str, known: _Values, reading: Reading, *, historical: bool) -> Metric:
+        if reading.name not in known.definitions:
             raise ValueError(f"metric {reading.name!r} is in no birth")
         return Metric(None, self._aliases[place, reading.name], reading.time_ms, None, reading.value, historical)
 

@@ -1,4 +1,4 @@
-"""What a station tells over Sparkplug, and how it follows from `status` and from the records. Pure.
+"""What a station publishes over Sparkplug, and how it follows from `status` and from the records. Pure.
 
 A part is one group of values under one time; `Part/Key` names it for good, so a host finds one that came twice.
 """

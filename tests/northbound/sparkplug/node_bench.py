@@ -98,4 +98,4 @@ class Bench:
 
     def part(self, key: str, *, stored: bool = False) -> None:
         readings = [Reading("Part/Key", key, self.time_ms), Reading("Score", 0.5, self.time_ms)]
-        self.do(self.node.tell_parts([readings], self.time_ms, stored=stored))
+        self.do(self.node.publish_parts([readings], self.time_ms, stored=stored))

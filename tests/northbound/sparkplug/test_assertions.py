@@ -35,7 +35,7 @@ def whole_session() -> tuple[Publication, ...]:
     bench.born()
     for number in range(300):
         bench.part(f"s/{number}", stored=number % 3 == 0)
-        do(bench.node.tell_node([Reading("Waiting", number, bench.time_ms)], bench.time_ms))
+        do(bench.node.publish_node([Reading("Waiting", number, bench.time_ms)], bench.time_ms))
     bench.after(5)
     bench.ask_rebirth()
     do(bench.node.device_there(False, bench.time_ms))

@@ -17,7 +17,7 @@ from tests.bench.broker import mosquitto
 from tests.bench.places import ROOT
 from tests.bench.waiting import wait_for
 from tests.northbound.sending import record, some
-from tests.northbound.sparkplug.telling import born, plant
+from tests.northbound.sparkplug.publishing import born, plant
 
 STATION = '[station]\nname = "ST-04"\n[cameras.top]\nproducer = "simtl"\n[engine]\npath = "e"\n[plc]\nrole = "off"\n'
 

@@ -33,7 +33,7 @@ def test_a_session_begins_with_all_births_in_order() -> None:
 def test_a_birth_tells_the_values_of_now_and_says_which_it_has_not() -> None:
     """operational-behavior-data-publish-nbirth-values, operational-behavior-data-publish-dbirth-values."""
     bench = Bench()
-    bench.do(bench.node.tell_device([Reading("Ready", True, START_MS - 10)], START_MS))
+    bench.do(bench.node.publish_device([Reading("Ready", True, START_MS - 10)], START_MS))
     bench.born()
     assert bench.host.device.values == {"Ready": True, "Part/Key": None, "Score": None}
 
@@ -44,9 +44,9 @@ def test_only_what_has_changed_is_sent() -> None:
     """
     bench = Bench().born()
     for value in (True, True, False):
-        bench.do(bench.node.tell_device([Reading("Ready", value, bench.time_ms)], bench.time_ms))
-    bench.do(bench.node.tell_node([Reading("Waiting", 0, bench.time_ms)], bench.time_ms))
-    bench.do(bench.node.tell_node([Reading("Waiting", 0, bench.time_ms)], bench.time_ms))
+        bench.do(bench.node.publish_device([Reading("Ready", value, bench.time_ms)], bench.time_ms))
+    bench.do(bench.node.publish_node([Reading("Waiting", 0, bench.time_ms)], bench.time_ms))
+    bench.do(bench.node.publish_node([Reading("Waiting", 0, bench.time_ms)], bench.time_ms))
     assert bench.kinds == ["NBIRTH", "DBIRTH", "DDATA", "DDATA", "NDATA"]
 
 
@@ -89,7 +89,7 @@ def test_a_host_that_asks_again_and_again_gets_one_birth_a_second_and_no_data_be
         bench.ask_rebirth()
     assert bench.kinds == ["NBIRTH", "DBIRTH"]
     assert not bench.node.takes_parts
-    bench.do(bench.node.tell_device([Reading("Ready", True, bench.time_ms)], bench.time_ms))
+    bench.do(bench.node.publish_device([Reading("Ready", True, bench.time_ms)], bench.time_ms))
     assert bench.kinds == ["NBIRTH", "DBIRTH"]
     bench.after(1)
     assert bench.kinds == ["NBIRTH", "DBIRTH"] * 2
@@ -122,7 +122,7 @@ def test_a_line_that_is_silent_is_dead_and_born_again() -> None:
     """operational-behavior-device-ddeath, topics-ddeath-mqtt, topics-ddeath-seq-num."""
     bench = Bench().born()
     bench.do(bench.node.device_there(False, bench.time_ms))
-    bench.do(bench.node.tell_device([Reading("Ready", True, bench.time_ms)], bench.time_ms))
+    bench.do(bench.node.publish_device([Reading("Ready", True, bench.time_ms)], bench.time_ms))
     assert not bench.node.takes_parts
     with pytest.raises(ValueError, match="born"):
         bench.part("s/1")
@@ -273,7 +273,7 @@ def test_a_metric_that_is_in_no_birth_is_never_sent() -> None:
     """
     bench = Bench().born()
     with pytest.raises(ValueError, match="no birth"):
-        bench.do(bench.node.tell_device([Reading("New", 1, START_MS)], START_MS))
+        bench.do(bench.node.publish_device([Reading("New", 1, START_MS)], START_MS))
 
 
 def test_after_a_lost_connection_the_host_is_asked_anew() -> None:

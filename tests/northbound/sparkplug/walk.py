@@ -40,9 +40,9 @@ def walk(  # noqa: PLR0912  one branch an event
             case 9:
                 value = draw.choice((True, False, None))
                 told["Ready"] = value
-                bench.do(bench.node.tell_device([Reading("Ready", value, bench.time_ms)], bench.time_ms))
+                bench.do(bench.node.publish_device([Reading("Ready", value, bench.time_ms)], bench.time_ms))
             case 10:
-                bench.do(bench.node.tell_node([Reading("Waiting", draw.randrange(5), bench.time_ms)], bench.time_ms))
+                bench.do(bench.node.publish_node([Reading("Waiting", draw.randrange(5), bench.time_ms)], bench.time_ms))
             case 11 if draw.random() < 0.02:
                 bench.do(bench.node.stop(bench.time_ms))
                 bench.do(bench.node.start(bench.time_ms))

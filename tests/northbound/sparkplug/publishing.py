@@ -1,4 +1,4 @@
-"""A teller with records on disk, a real broker and a strict host that hears it over the broker."""
+"""A publisher with records on disk, a real broker and a strict host that hears it over the broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drivers.mqtt.payload import decode
 from drivers.mqtt.session import Broker, Heard, Session, Subscribed
 from station.forwarding.progress import Cursors, forwarding_beside
 from station.northbound.sparkplug.names import Names
-from station.northbound.sparkplug.teller import Teller, Telling
+from station.northbound.sparkplug.publisher import Publisher, Publishing
 from station.northbound.unsent import Source
 from tests.bench.broker import MosquittoBroker
 from tests.bench.sample_parts import WALL_TIME
@@ -93,22 +93,22 @@ class Bench:
         self.wall = WALL_TIME
         where = tuple(Broker("127.0.0.1", broker.port, encrypted=False) for broker in brokers)
         source = Source("sparkplug", self.records, waits_for_plc=False)
-        self.telling = replace(
-            Telling(source, "ST-04", NAMES, where, self.file.parent, every_part=True, host_timeout_s=0.0), **fields
+        self.publishing = replace(
+            Publishing(source, "ST-04", NAMES, where, self.file.parent, every_part=True, host_timeout_s=0.0), **fields
         )
         self.start()
 
     def start(self) -> None:
         """A new process: nothing is left of the one before but what is on disk."""
         self.cursors = Cursors(self.file)
-        self.teller = Teller(self.telling, self.cursors, lambda: self.status, wall=lambda: self.wall)
+        self.publisher = Publisher(self.publishing, self.cursors, lambda: self.status, wall=lambda: self.wall)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._stopping.wait(self.teller.step())
+            self._stopping.wait(self.publisher.step())
 
     def __enter__(self) -> Bench:
         return self
@@ -120,7 +120,7 @@ class Bench:
         """As far as the broker sees: the connection is gone without a word."""
         self._stopping.set()
         self._thread.join()
-        link = self.teller._link
+        link = self.publisher._link
         if isinstance(link, Session):
             link.close(in_order=False)
         self.cursors.close()
@@ -128,7 +128,7 @@ class Bench:
     def close(self) -> None:
         self._stopping.set()
         self._thread.join()
-        self.teller.close()
+        self.publisher.close()
         self.cursors.close()
 
     @property

@@ -46,8 +46,8 @@ NUMBER_FILE = "sparkplug_bd_seq"
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """Who tells what to whom."""
+class Publishing:
+    """What is published of whom, and where."""
 
     source: Source
     station: str
@@ -61,7 +61,7 @@ class Telling:
 
 
 class _Link(Protocol):
-    """A session, as the teller uses it."""
+    """A session, as the publisher uses it."""
 
     def next_event(self, timeout_s: float) -> Event | None: ...
     def subscribe(self, topics: tuple[str, ...]) -> None: ...
@@ -82,12 +82,12 @@ class _Batch:
     """When the broker had it; None: it may be lost with the connection."""
 
 
-class Teller:
+class Publisher:
     """Owns the session and what is on its way. One thread calls `step`; `close` ends in order."""
 
     def __init__(
         self,
-        telling: Telling,
+        publishing: Publishing,
         cursors: Cursors,
         status: Callable[[], Mapping[str, Any] | None],
         *,
@@ -95,17 +95,17 @@ class Teller:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`status`: of the daemon, None while it is silent; at most a second long. `wall`: tells how old a part is."""
-        self._telling = telling
+        """`status`: of the daemon, None while it is silent; at most a second long. `wall`: by which a part is old."""
+        self._publishing = publishing
         self._cursors = cursors
-        self._unsent = Unsent(telling.source, cursors)
+        self._unsent = Unsent(publishing.source, cursors)
         self._status = status
         self._connect = connect
         self._clock = clock
         self._wall = wall
         self._node = EdgeNode(
-            telling.names, metrics.NODE, metrics.DEVICE,
-            last_bd_seq=_read_number(telling.folder / NUMBER_FILE), brokers=len(telling.brokers),
+            publishing.names, metrics.NODE, metrics.DEVICE,
+            last_bd_seq=_read_number(publishing.folder / NUMBER_FILE), brokers=len(publishing.brokers),
         )  # fmt: skip
         self._link: _Link | None = None
         self._under_way: deque[_Batch] = deque()
@@ -118,17 +118,20 @@ class Teller:
     @property
     def brokers(self) -> tuple[Broker, ...]:
         """In the order in which they are tried."""
-        return self._telling.brokers
+        return self._publishing.brokers
 
     def step(self) -> float:
-        """What has come, what is to be told; seconds until the next step. Never raises for broker, records or disk."""
+        """What has come, what is to be published; seconds until the next step.
+
+        Never raises for what broker, records or disk do.
+        """
         try:
             if self._node.state is State.STOPPED:
                 self._do(self._node.start(_time_ms()))
             self._hear()
             self._do(self._node.tick(self._clock(), _time_ms()))
             self._look_at_line()
-            self._tell_parts()
+            self._publish_parts()
             self._move_cursor()
         except (RecordingError, ForwardingError, sqlite3.Error, OSError) as problem:
             self._fails(str(problem))
@@ -186,10 +189,10 @@ class Teller:
                     log.warning("sparkplug", detail=action.text)
 
     def _open(self, connect: Connect) -> None:
-        broker = self._telling.brokers[connect.broker]
-        name = f"station-{self._telling.names.group}-{self._telling.names.node}"
+        broker = self._publishing.brokers[connect.broker]
+        name = f"station-{self._publishing.names.group}-{self._publishing.names.node}"
         try:
-            write_atomic(self._telling.folder / NUMBER_FILE, str(connect.bd_seq).encode())
+            write_atomic(self._publishing.folder / NUMBER_FILE, str(connect.bd_seq).encode())
             self._link = self._connect(broker, name, connect.will, self._node.types)
         except (SessionError, OSError) as problem:
             self._do(self._node.lost(self._clock(), str(problem)))
@@ -202,7 +205,7 @@ class Teller:
             self._link = None
         self._under_way.clear()
 
-    # ---- what is told -------------------------------------------------------------------------------------------
+    # ---- what is published --------------------------------------------------------------------------------------
 
     def _look_at_line(self) -> None:
         if self._clock() < self._seen_s + STATUS_S:
@@ -217,18 +220,18 @@ class Teller:
             self._waiting = waiting > 0 and look.newest > (self._under_way[-1].parts[-1][0] if self._under_way else 0)
             if self._node.online and look.progress.failing_since is not None:
                 self._failing_since = None
-                self._cursors.failing(self._telling.source.name, None, "")
-        told = metrics.of_station(self._telling.station, __version__, waiting, left_out, time_ms)
-        self._do(self._node.tell_node(list(told), time_ms))
-        self._do(self._node.tell_device(metrics.of_status(status or {}, time_ms), time_ms))
-        is_there = status is not None or self._waiting or bool(self._under_way)  # who is dead tells no parts
+                self._cursors.failing(self._publishing.source.name, None, "")
+        readings = metrics.of_station(self._publishing.station, __version__, waiting, left_out, time_ms)
+        self._do(self._node.publish_node(list(readings), time_ms))
+        self._do(self._node.publish_device(metrics.of_status(status or {}, time_ms), time_ms))
+        is_there = status is not None or self._waiting or bool(self._under_way)  # who is dead publishes no parts
         self._do(self._node.device_there(is_there, time_ms))
 
     def _place(self, look: Look) -> None:
         if look.is_new_place:
             self._under_way.clear()
 
-    def _tell_parts(self) -> None:
+    def _publish_parts(self) -> None:
         """The next ones behind those that are on their way; a batch between two marks."""
         if not self._node.takes_parts or self._link is None or self._is_full:
             return
@@ -239,12 +242,12 @@ class Teller:
             return
         self._place(look)
         before = place_of(self._under_way[-1].parts[-1]) if self._under_way else look.progress.cursor
-        chosen = [row for _, row in look.parts if self._telling.every_part or row.verdict != "PASS"]
+        chosen = [row for _, row in look.parts if self._publishing.every_part or row.verdict != "PASS"]
         for first in range(0, len(chosen), PARTS_A_MESSAGE):
             rows = chosen[first : first + PARTS_A_MESSAGE]
             is_old = self._wall() - rows[0].wall_time > STORED_S
-            told = [metrics.of_part(row) for row in rows]
-            self._do(self._node.tell_parts(told, _time_ms(), stored=is_old))
+            readings = [metrics.of_part(row) for row in rows]
+            self._do(self._node.publish_parts(readings, _time_ms(), stored=is_old))
         self._marks += 1
         arrived_s = None if chosen else self._clock()
         self._under_way.append(_Batch(before, look.parts, len(chosen), self._marks, arrived_s))
@@ -258,7 +261,7 @@ class Teller:
 
     def _move_cursor(self) -> None:
         """Over batches that have arrived, and stayed so for as long as a host takes to be missed."""
-        wait_s = self._telling.host_timeout_s if self._telling.names.host else 0.0
+        wait_s = self._publishing.host_timeout_s if self._publishing.names.host else 0.0
         while self._under_way:
             batch = self._under_way[0]
             if batch.arrived_s is None or self._clock() < batch.arrived_s + wait_s:
@@ -270,8 +273,8 @@ class Teller:
         if self._failing_since is None:
             self._failing_since = time.time()
         try:
-            if self._cursors.of(self._telling.source.name) is not None:
-                self._cursors.failing(self._telling.source.name, self._failing_since, why)
+            if self._cursors.of(self._publishing.source.name) is not None:
+                self._cursors.failing(self._publishing.source.name, self._failing_since, why)
         except ForwardingError as problem:
             log.warning("the cursors cannot be written", problem=str(problem))
 

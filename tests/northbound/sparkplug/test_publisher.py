@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from station.northbound.sparkplug.names import Names
-from station.northbound.sparkplug.teller import NUMBER_FILE
+from station.northbound.sparkplug.publisher import NUMBER_FILE
 from tests.bench.broker import mosquitto
 from tests.bench.waiting import wait_for
 from tests.northbound.sending import record, some
-from tests.northbound.sparkplug.telling import Bench, born, host_says, plant
+from tests.northbound.sparkplug.publishing import Bench, born, host_says, plant
 
 pytestmark = pytest.mark.system
 
@@ -102,7 +102,7 @@ def test_without_its_host_nothing_is_told_and_nothing_lost(tmp_path: Path) -> No
         plant(broker) as host,
         Bench(tmp_path, broker, names=names, host_timeout_s=1.0) as station,
     ):
-        wait_for(lambda: station.teller._link is not None, "the connection")
+        wait_for(lambda: station.publisher._link is not None, "the connection")
         record(station.records, some(1, 5))
         host_says(broker, "scada", False, 1)
         host_says(broker, "scada", True, 2)
