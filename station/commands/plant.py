@@ -63,13 +63,13 @@ def run(options: argparse.Namespace) -> int:
     station = load_station(options.config)
     if not station.settings.sends_to_plant:
         return complain(_NONE)
-    logs.configure(station.settings.log.format, station.settings.log.level)
     stopping, notifier = threading.Event(), Notifier()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()
 
     def ready(where: str) -> None:
+        logs.configure(station.settings.log.format, station.settings.log.level)
         say(f"plant: results go to {where}")
         sys.stdout.flush()
         notifier.ready(f"results go to {where}")
