@@ -83,9 +83,13 @@ class Sampling:
                 self.turn()
                 stop.wait(max(0.0, self._section.period_s - (time.monotonic() - begun)))
         finally:
-            if self._registers is not None:
-                self._registers.close()
-            self._writer.close()
+            self.close()
+
+    def close(self) -> None:
+        """Lets PLC and file go."""
+        if self._registers is not None:
+            self._registers.close()
+        self._writer.close()
 
     def turn(self) -> None:
         """One sample of everything that is due."""

@@ -26,6 +26,9 @@ FROZEN_TIMES = 5
 """A value that stands still for as many times longer than it ever did while it was learned."""
 KEPT = 64
 """Samples at hand, for contributions."""
+BLOCK = 25
+"""Samples that are one yes or no: smoothed statistics stay beyond a limit for some samples, and samples that hang
+together are no evidence of their own. Yes: more than half of them are beyond."""
 BLAMED = 3
 """Signals that are named."""
 MARGIN = 0.5
@@ -58,7 +61,8 @@ class Watch:
         self.model: Model | None = None
         self._known: dict[str, Known] = {}
         self._recent: deque[list[float]] = deque(maxlen=KEPT)
-        self._evidence = EDetector(NORMAL_SHARE, run_length, alternatives_of(NORMAL_SHARE))
+        self._evidence = EDetector(NORMAL_SHARE, max(10.0, run_length / BLOCK), alternatives_of(NORMAL_SHARE))
+        self._block: list[bool] = []
         self._missed = dict.fromkeys(self.names, 0)
         self._still: dict[str, tuple[float, int]] = {}
         self._t2 = self._spe = 0.0
@@ -168,7 +172,11 @@ class Watch:
         self._spe += weight * (float(spe[-1]) - self._spe)
         self._steps += 1
         beyond = self._t2 > model.t2_limit or self._spe > model.spe_limit
-        if not self._evidence.add(beyond):
+        self._block.append(beyond)
+        if len(self._block) >= BLOCK:
+            self._evidence.add(2 * sum(self._block) > BLOCK)
+            self._block = []
+        if not self._evidence.alarms:
             return {}
         blamed = ", ".join(f"{name} {100 * share:.0f} %" for name, share in model.contributions(values)[:BLAMED])
         return {"unusual": f"the values do not go together as they did; most by {blamed}"}

@@ -89,6 +89,7 @@ def test_values_are_read_kept_and_shown(config: Path, capsys: pytest.CaptureFixt
     station.work_dir.mkdir(exist_ok=True)
     sampling = Sampling(station.settings.process, station.work_dir)
     sampling.turn()
+    sampling.close()
     with reading(station.work_dir / PROCESS_FILE) as connection:
         assert connection is not None
         ((at, values),) = samples(connection, PROCESS, 0, 1e11)
@@ -112,6 +113,7 @@ def test_a_plc_that_is_gone_is_said_once_and_over_when_it_is_back(tmp_path: Path
     sampling = Sampling(section, tmp_path)
     for _ in range(3):
         sampling.turn()
+    sampling.close()
     with reading(tmp_path / PROCESS_FILE) as connection:
         assert connection is not None
         assert [(one.kind, one.begins) for one in findings(connection, 9)] == [("lost", True)]

@@ -55,7 +55,7 @@ def test_from_records_to_advice(config: Path, tmp_path: Path, capsys: pytest.Cap
     assert cli.main(["trends", "--all", "--config", str(config)]) == 1
     said = capsys.readouterr().out
     assert "order and exchange the lamp" in said
-    assert "trigger to result" in said
+    assert "mean grey" in said
     assert cli.main(["trends", "--progress", "json", "--config", str(config)]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"event": "done", "advice": 1}
 
