@@ -94,4 +94,4 @@ def _foundations(svg: Svg, y: float, height: int) -> None:
         x = EDGE + number * (width + GAP)
         svg.box(x, y, width, height, "sand")
         svg.text(x + 12, y + 22, name, size=14, style="name")
-        svg.lines(x + 12, y + 42, width - 20, text, most=3)
+        svg.lines(x + 12, y + 42, width - 20, text, most=4)

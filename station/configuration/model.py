@@ -25,7 +25,7 @@ from station.configuration.decision import (
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
 from station.configuration.northbound.sections import PlantSection, SparkplugSection, WebhookSection
-from station.configuration.plc import PlcSection, ProcessSection
+from station.configuration.plc import PlcSection, ProcessRegisterSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
 from station.configuration.section import Port, Section, Share
@@ -327,6 +327,8 @@ SECTIONS: dict[str, type[Section]] = {
     "challenge": ChallengeSection,
     "parts": ChallengePart,
     "plc": PlcSection,
+    "process": ProcessSection,
+    "registers": ProcessRegisterSection,
     "reject": RejectSection,
     "ejectors": EjectorSection,
     "records": RecordsSection,

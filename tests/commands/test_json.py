@@ -58,6 +58,9 @@ ELSEWHERE = {
     "trends": "tests/trends/test_command.py",
     **{f"msa {name}": "tests/commands/test_msa.py" for name in ("plan", "run", "enter", "report", "list")},
     **{f"batch {name}": "tests/commands/records/test_batch.py" for name in ("begin", "end", "list")},
+    "engine gate": "tests/system/test_probation.py",
+    "engine shadow": "tests/system/test_shadow.py",
+    **{f"classes {name}": "tests/labels/test_pareto.py" for name in ("list", "set", "pareto")},
     "restore": "below",
     "support-bundle": "below",
     **dict.fromkeys(("teach", "refresh", "evaluate"), "below"),
@@ -254,7 +257,7 @@ def test_teach() -> None:
     numbers = dict.fromkeys(("dirt_share", "masked_share", "reject_score", "review_score", "pixel_score"), 0.5)
     summary = Summary(
         images=30, removed=(NASTY,), couplings_used=True, held_out_scores={}, parity=0.0, graphs={},
-        reviews={}, finds=(NASTY,), seconds=1.0, warnings=(NASTY,), **texts, **numbers,  # type: ignore[arg-type]
+        reviews={}, finds=(NASTY,), pictures=(), seconds=1.0, warnings=(NASTY,), **texts, **numbers,  # type: ignore[arg-type]
     )  # fmt: skip
     check_keys("teach", teach.as_json(Path(NASTY), {"engine_id": "e" * 64, **asdict(summary)}))
 

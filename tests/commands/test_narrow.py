@@ -70,6 +70,6 @@ def test_teaching() -> None:
     numbers = dict.fromkeys(("dirt_share", "masked_share", "reject_score", "review_score", "pixel_score"), 0.5)
     summary = Summary(
         images=30, removed=(LONG,), couplings_used=True, held_out_scores={}, parity=0.0, graphs={LONG: LONG},
-        reviews={}, finds=(LONG,), seconds=1.0, warnings=(LONG,), **texts, **numbers,  # type: ignore[arg-type]
+        reviews={}, finds=(LONG,), pictures=(), seconds=1.0, warnings=(LONG,), **texts, **numbers,  # type: ignore[arg-type]
     )  # fmt: skip
     check(printed(summary_table(Path(LONG), {"engine_id": "e" * 64, **asdict(summary)})))

@@ -107,7 +107,7 @@ def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Mes
         ("refresh", {"action": "start", "parts": 50, "only": ["a\nb"]}, "only: a list of at most 2000 names"),
         ("refresh", {"action": "start", "parts": 50, "vetoed": "x"}, "vetoed: a list of at most 2000 names"),
         ("refresh", {"action": "start", "parts": 50}, "a candidate needs .engine. store"),
-        ("challenge", {"action": "stop"}, "action = 'stop': start, confirm or reset"),
+        ("challenge", {"action": "stop"}, "action = 'stop': start, study, confirm or reset"),
         ("challenge", {"action": "reset", "who": " "}, "who is missing: the name of the person"),
         ("teach", {"parts": 19, "output": "new"}, "parts = 19: a whole number from 20 to 100000"),
         ("teach", {"parts": 100_001, "output": "new"}, "parts = 100001: a whole number from 20 to 100000"),

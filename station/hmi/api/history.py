@@ -89,7 +89,7 @@ def shifts(request: Request) -> Response:
     while start <= now and len(found) < MAX_SHIFTS:
         shift = calendar.shift_at(start)
         times = {"start": calendar.iso(shift.start), "end": calendar.iso(shift.end)}
-        found.append({"name": shift.name, "day": shift.day.isoformat(), **times})
+        found.append({"name": shift.name, "day": f"{shift.day}", **times})
         start = shift.end
     return JSONResponse({"shifts": found})
 

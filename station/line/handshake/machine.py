@@ -385,8 +385,7 @@ class Handshake:
         passes = tuple(result.acquisition_id for result in self._queue if result.verdict is Verdict.PASS)
         if not passes:
             return []
-        if self._standing and self._queue[0].verdict is Verdict.PASS:
-            self._standing = False
+        self._standing = self._standing and self._queue[0].verdict is not Verdict.PASS
         self._queue = deque(result for result in self._queue if result.verdict is not Verdict.PASS)
         self._show_next()
         return [ResultsWithdrawn(passes)]
