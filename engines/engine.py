@@ -88,6 +88,11 @@ class Engine:
         """Limits on the scores."""
         return self.manifest.calibration
 
+    @property
+    def location(self) -> Location:
+        """How the part is found in an image."""
+        return self._location
+
     def score(self, image: NDArray[np.uint8]) -> EngineOutput:
         """Score one image of any size: uint8 (height, width) grey or (height, width, 3) RGB.
 

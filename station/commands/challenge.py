@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 from rich.table import Table
 
 from station.commands.daemon import challenge_text
-from station.commands.options import add_config_option, add_json_option, ask, print_json, reporting
+from station.commands.options import add_config_option, add_json_option, ask, complain, print_json, reporting
+from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import place_of
-from station.configuration.load import ConfigurationError
+from station.configuration.load import ConfigurationError, load
 from station.control import ControlError
+from station.jobs.process import JobError
+from station.jobs.virtual_challenge import challenge_virtually, in_words
 from station.records.challenge_runs import RunVerdict
 from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader
@@ -30,7 +34,9 @@ _COLOURS = {RunVerdict.PASSED: "green", RunVerdict.FAILED: "red"}
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `challenge` with its actions."""
-    parser = commands.add_parser("challenge", help="the test with master parts: start, confirm, status, history, reset")
+    parser = commands.add_parser(
+        "challenge", help="the test with master parts: start, confirm, status, history, reset, virtual"
+    )
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
 
     def action(name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
@@ -40,6 +46,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         added.set_defaults(run=reporting(run, ConfigurationError, ControlError, RecordingError))
         return added
 
+    testing = actions.add_parser(
+        "virtual", help="synthetic defects in pictures of recent good parts: found as when the engine was taught?"
+    )
+    add_config_option(testing)
+    add_json_option(testing, "engine_id, recipe, pictures, promised, shown, missed, worse, kinds")
+    add_progress_option(testing)
+    testing.add_argument("--recipe", metavar="NAME", help="of this recipe; default: the one that is selected")
+    testing.add_argument("--pictures", type=int, default=20, metavar="N", help="of good parts; default: %(default)s")
+    testing.set_defaults(run=virtual)
     action("start", start, "begin a test; the station then says which part to put on")
     action("confirm", confirm, "the master part that is asked for is put on")
     action("status", status, "how it stands; exit code 1 when a test is due, runs or failed")
@@ -55,6 +70,38 @@ def start(options: argparse.Namespace) -> int:
     """Has the station begin, and shows which part to put on."""
     ask(options.config, {"command": "challenge", "action": "start"})
     return _show(options)
+
+
+def virtual(options: argparse.Namespace) -> int:
+    """Challenges the active engine beside the line; exit code 1 when it finds fewer than when it was taught."""
+    if not 1 <= options.pictures <= 1000:
+        return complain(f"--pictures {options.pictures}: 1 to 1000")
+    try:
+        configuration = load(options.config, options.recipe)
+        signs = signs_of(options)
+        result = challenge_virtually(
+            configuration,
+            pictures=options.pictures,
+            seed=int(time.time()),
+            on_progress=lambda progress: signs(progress.step, progress.done, progress.total),
+        )
+    except (ConfigurationError, JobError, RecordingError) as problem:
+        return complain(problem)
+    kinds = result.by_kind()
+    found = {
+        "engine_id": result.engine_id, "recipe": result.recipe, "pictures": result.pictures,
+        "promised": result.promised, "shown": len(result.defects), "missed": result.missed, "worse": result.is_worse,
+        "kinds": [{"kind": kind, "shown": shown, "found": seen} for kind, shown, seen in kinds],
+    }  # fmt: skip
+    if options.json:
+        print_json(found)
+    elif options.progress is None:
+        table = Table("defect", "shown", "found", title="; ".join(in_words(result)))
+        for kind, shown, seen in kinds:
+            table.add_row(kind, str(shown), str(seen))
+        console().print(table)
+    end(options, **found)
+    return EXIT_NOT_PASSED if result.is_worse else 0
 
 
 def confirm(options: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ COMMANDS = {
     "clear": ("daemon", "clear a fault after its cause has been fixed"),
     "reload": ("daemon", "take up the changed configuration without a restart"),
     "check": ("check", "check configuration, camera, engine, PLC link and disk"),
-    "challenge": ("challenge", "the test with master parts: start, confirm, status, history, reset"),
+    "challenge": ("challenge", "the test with master parts: start, confirm, status, history, reset, virtual"),
     "msa": ("msa", "attribute agreement studies: plan, run, enter, report, list"),
     "process": ("process", "process values over Modbus: read them, how they stand, rejects with them"),
     "trends": ("trends", "what wears out, when it reaches its limit, and what to do about it"),

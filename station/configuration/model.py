@@ -188,6 +188,12 @@ class MonitoringSection(Section):
         0.01, description="Share of truly defective parts that is normal here; above it and the promise is an alarm."
     )
     not_inspected_share: Share = Field(0.005, description="Share of parts not found, late or without picture: normal.")
+    virtual_challenge_min: float = Field(
+        60.0,
+        ge=0,
+        le=10_080,
+        description="Minutes between virtual challenges: synthetic defects in pictures of recent good parts; 0: none.",
+    )
     rejects_in_a_row: int = Field(5, ge=0, le=1000, description="This number of rejects in a row is an alarm; 0: none.")
 
 

@@ -31,6 +31,7 @@ from station.codes import ReasonCode
 from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon.gpu_watch import GpuWatch
+from station.jobs.virtual_challenge import VirtualChallenge, VirtualChallenges
 from station.labels.classes import class_numbers
 from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
@@ -43,9 +44,10 @@ from station.line.signalling.ledger import LedgerSettings
 from station.line.signalling.messages import Warn
 from station.line.signalling.view_matching import ViewSettings
 from station.monitoring.memory import FILE as MONITORING_FILE
-from station.monitoring.stage import MonitoringSettings
+from station.monitoring.stage import Monitoring, MonitoringSettings
 from station.monitoring.watch import WatchSettings
 from station.records.challenge_runs import MasterPart
+from station.records.events import RecordEvent
 from station.results import Verdict
 
 log = structlog.get_logger()
@@ -231,6 +233,24 @@ def monitoring_settings(configuration: LoadedConfiguration) -> MonitoringSetting
     )
     file, records = configuration.work_dir / MONITORING_FILE, configuration.records_dir
     return MonitoringSettings(file, watch, section.rejects_in_a_row, records)
+
+
+def monitoring(
+    configuration: LoadedConfiguration, post: Callable[[Warn], None], event: RecordEvent
+) -> Monitoring | None:
+    """The watch, with the virtual challenge beside it where one is wanted; None: nothing is watched."""
+    settings = monitoring_settings(configuration)
+    if settings is None:
+        return None
+    made = Monitoring(settings, post, event)
+    minutes = configuration.settings.monitoring.virtual_challenge_min
+    if minutes:
+
+        def report(result: VirtualChallenge) -> None:
+            made.virtual(result.recipe, result.engine_id, [one.found for one in result.defects])
+
+        made.companion = VirtualChallenges(configuration.path, minutes * 60, report)
+    return made
 
 
 def with_class_numbers(inspector: Inspector | None, configuration: LoadedConfiguration) -> Inspector | None:

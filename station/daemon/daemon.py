@@ -371,8 +371,7 @@ def _build_line(
 
 
 def _monitoring(configuration: LoadedConfiguration, routing: Routing, recorder: Recorder) -> Monitoring | None:
-    settings = assembly.monitoring_settings(configuration)
-    return None if settings is None else Monitoring(settings, routing.post, recorder.event)
+    return assembly.monitoring(configuration, routing.post, recorder.event)
 
 
 def _start_line(line: _Line, changeover: Changeover, control: ControlServer, opened: contextlib.ExitStack) -> None:

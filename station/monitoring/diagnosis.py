@@ -3,6 +3,7 @@
 light, lens, position     the values of pictures, learned on the line or at teaching
 mechanics                 parts that are not inspected
 station                   most master parts score otherwise: they do not change, so light, lens or engine did
+virtual                   fewer synthetic defects are found in pictures of good parts
 product                   scores of parts that pass, while pictures and master parts are as ever
 engine                    people disagree with it
 new kind, kind            defects of one kind, and of no other
@@ -29,6 +30,7 @@ class Cause(Enum):
     POSITION = WarningCode.POSITION_CHANGED
     MECHANICS = WarningCode.PARTS_NOT_INSPECTED
     STATION = WarningCode.STATION_CHANGED
+    VIRTUAL = WarningCode.VIRTUAL_CHALLENGE_WORSE
     PRODUCT = WarningCode.PRODUCT_CHANGED
     ENGINE = WarningCode.ENGINE_DISAGREES
     NEW_KIND = WarningCode.NEW_KIND
@@ -38,6 +40,7 @@ class Cause(Enum):
 
 
 GREY, SATURATED, SHARPNESS, PLACE_X, PLACE_Y, SIZE = "grey", "saturated", "sharpness", "place x", "place y", "size"
+VIRTUAL = "synthetic defects missed"
 MASTER, HELD_OUT, KIND = "master part", "scores against teaching", "kind of defect"
 WRONGLY_REJECTED, WRONGLY_PASSED = "labelled good though rejected", "labelled defective though passed"
 SCORES, REJECTED, DOUBTED, NOT_INSPECTED = "scores", "rejected", "rejected or in review", "not inspected"
@@ -69,6 +72,7 @@ _CAUSES: Mapping[str, Cause] = {
     WRONGLY_REJECTED: Cause.ENGINE,
     WRONGLY_PASSED: Cause.ENGINE,
     KIND: Cause.KIND,
+    VIRTUAL: Cause.VIRTUAL,
     REJECTED: Cause.REJECTS,
     DOUBTED: Cause.REJECTS,
 }

@@ -11,10 +11,10 @@ import queue
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 
@@ -69,11 +69,28 @@ class _EngineIs:
     promise: Promise
 
 
-_Message: TypeAlias = SeenPart | SeenMaster | ChallengeRow | _LearnAgain | _EngineIs
+@dataclass(frozen=True, slots=True)
+class _Virtual:
+    recipe: str
+    engine_id: str
+    found: tuple[bool, ...]
+
+
+_Message: TypeAlias = _Virtual | SeenPart | SeenMaster | ChallengeRow | _LearnAgain | _EngineIs
+
+
+class Companion(Protocol):
+    """Looks at the station beside the line, and reports to the watch."""
+
+    def start(self) -> None: ...
+    def stop(self, timeout_s: float) -> bool: ...
 
 
 class Monitoring:
-    """Owns the watches and the simple alarms, on its thread."""
+    """Owns the watches and the simple alarms, on its thread, and the companion that it starts and stops."""
+
+    companion: Companion | None = None
+    """None: there is none."""
 
     def __init__(self, settings: MonitoringSettings, post: Callable[[Warn], None], event: RecordEvent) -> None:
         self._settings = settings
@@ -96,6 +113,8 @@ class Monitoring:
     def start(self) -> None:
         """Takes up what was kept, and starts the thread."""
         self._thread.start()
+        if self.companion is not None:
+            self.companion.start()
 
     def engine_is(self, engine_id: str, rejected: float, doubted: float, held_out: tuple[float, ...] = ()) -> None:
         """What this engine promised of good parts, see `Promise`."""
@@ -104,6 +123,10 @@ class Monitoring:
     def challenge(self, row: ChallengeRow) -> None:
         """A challenge test has gone on: says which part a master part was."""
         self._inbox.put(row)
+
+    def virtual(self, recipe: str, engine_id: str, found: Sequence[bool]) -> None:
+        """A virtual challenge was made with this engine: whether each defect was found. Any thread may call it."""
+        self._inbox.put(_Virtual(recipe, engine_id, tuple(found)))
 
     def record(self, record: InspectionRecord) -> None:
         """A part has its result. Called on the signalling thread: takes numbers out of it and returns."""
@@ -131,10 +154,11 @@ class Monitoring:
 
     def stop(self, timeout_s: float) -> bool:
         """Writes what is kept and ends the thread; False when that took too long."""
+        companion_ended = self.companion is None or self.companion.stop(timeout_s)
         self._inbox.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return companion_ended and not self._thread.is_alive()
 
     # ---- on the thread ------------------------------------------------------------------------------------------
 
@@ -169,6 +193,9 @@ class Monitoring:
                 self._add(message)
             case SeenMaster() | ChallengeRow():
                 self._add_masters(message)
+            case _Virtual():
+                watch = self._watch(f"{message.recipe}\n{message.engine_id}", message.engine_id)
+                watch.add_virtual(message.found)
             case _EngineIs():
                 self._promises[message.engine_id] = message.promise
             case _LearnAgain():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from station.monitoring.diagnosis import (
     SCORES,
     SHARPNESS,
     SIZE,
+    VIRTUAL,
     WRONGLY_PASSED,
     WRONGLY_REJECTED,
     Cause,
@@ -47,6 +48,12 @@ UNLIKE_SHARE = 0.02
 _UNLIKE_ALTERNATIVES = (0.1, 0.5, 0.9)
 UNLIKE_BACK = 50
 """Pictures inside of the bands in a row, after which all is as taught."""
+MISSED_SHARE = 0.15
+"""Synthetic defects that may be missed: they are found 9 times of 10, by models made of four fifths of the pictures."""
+_MISSED_ALTERNATIVES = (0.3, 0.5, 0.8)
+MISSED_BACK = 160
+"""Defects of about two virtual challenges: when they are found as ever, a change is over."""
+DEFECTS_PER_HOUR = 84.0
 STREAMS = 20
 """As many are counted for the run length of each; more cameras share it."""
 _TOLERANCES = {
@@ -73,6 +80,11 @@ class WatchSettings:
     def run_length_parts(self) -> float:
         """Of each stream, so that all together keep the promise."""
         return self.parts_per_hour * HOURS_A_YEAR * STREAMS / self.false_alarms_per_year
+
+    @property
+    def run_length_defects(self) -> float:
+        """Of the virtual challenge, likewise: synthetic defects an hour are some eighty."""
+        return DEFECTS_PER_HOUR * HOURS_A_YEAR * STREAMS / self.false_alarms_per_year
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,13 @@ class Watch:
             ScoreStream(SCORES, length),
             DisagreementStream(WRONGLY_REJECTED, _of_rejects(promise.rejected, settings.defect_share)),
             DisagreementStream(WRONGLY_PASSED, _share(settings.defect_share)),
+            ShareStream(
+                VIRTUAL,
+                MISSED_SHARE,
+                settings.run_length_defects,
+                alternatives=_MISSED_ALTERNATIVES,
+                back_values=MISSED_BACK,
+            ),
         ):
             self._streams[stream.name] = stream
         if len(promise.held_out) >= LEAST_HELD_OUT:
@@ -136,6 +155,12 @@ class Watch:
     def add_master(self, name: str, score: float) -> None:
         """A master part was scored in a challenge test."""
         self._of_camera(MASTER, name).add(score)
+        self._name()
+
+    def add_virtual(self, found: Sequence[bool]) -> None:
+        """A virtual challenge was made: whether each of its defects was found."""
+        for one in found:
+            self._streams[VIRTUAL].add(float(not one))
         self._name()
 
     def add_labelled(self, labelled: Labelled) -> None:
