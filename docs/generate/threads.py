@@ -166,7 +166,7 @@ def _plc_and_daemon(svg: Svg) -> None:
     svg.box(x, ROWS["daemon"], width, BOX + 70, "grey")
     svg.text(x + 12, ROWS["daemon"] + 23, "daemon and its doors", size=14, style="name")
     names = ", ".join(f"{name} ({file.removesuffix('.py')})" for name, file in other_threads())
-    svg.lines(x + 12, ROWS["daemon"] + 42, width - 20, f"Threads: {names}", size=10, most=10)
+    svg.lines(x + 12, ROWS["daemon"] + 42, width - 20, f"Threads: {names}", size=10, most=11)
 
 
 def _inside(svg: Svg, x: float, y: float, width: float, *, stage: Stage, most: int) -> None:
