@@ -28,7 +28,7 @@ PORTS = {
     "command": "daemon",
 }
 """Where each field of `Ports` leads."""
-WIDTH, HEIGHT, EDGE = 1120, 688, 20
+WIDTH, HEIGHT, EDGE = 1120, 716, 20
 TOP, BOX = 190, 114
 ROWS = {"acquisition": TOP, "inspection": TOP, "plc": 328, "ejection": 328, "daemon": 466, "recording": 466}
 """Upper edges of the boxes."""
@@ -163,10 +163,10 @@ def _plc_and_daemon(svg: Svg) -> None:
     svg.text(x + 12, ROWS["plc"] + 23, "PLC link", size=14, style="name")
     svg.text(x + width - 12, ROWS["plc"] + 23, "drivers/plc", size=11, style="muted", anchor="end")
     svg.lines(x + 12, ROWS["plc"] + 42, width - 20, purpose("drivers.plc"), size=11, most=3)
-    svg.box(x, ROWS["daemon"], width, BOX + 70, "grey")
+    svg.box(x, ROWS["daemon"], width, BOX + 98, "grey")
     svg.text(x + 12, ROWS["daemon"] + 23, "daemon and its doors", size=14, style="name")
     names = ", ".join(f"{name} ({file.removesuffix('.py')})" for name, file in other_threads())
-    svg.lines(x + 12, ROWS["daemon"] + 42, width - 20, f"Threads: {names}", size=10, most=11)
+    svg.lines(x + 12, ROWS["daemon"] + 42, width - 20, f"Threads: {names}", size=10, most=13)
 
 
 def _inside(svg: Svg, x: float, y: float, width: float, *, stage: Stage, most: int) -> None:
