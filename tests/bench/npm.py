@@ -18,7 +18,9 @@ def npm_packages(folder: Path, *packages: str) -> Path:
     Skips the calling test without npm or without a network.
     """
     npm = require_program("npm")
-    install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", *packages]
+    # Without `--prefix` npm takes the next folder above that already has packages.
+    install = [npm, "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund"]
+    install += ["--prefer-offline", *packages]
     try:
         done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S)
     except subprocess.TimeoutExpired:
