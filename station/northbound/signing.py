@@ -46,17 +46,25 @@ class Secrets:
 
 def read_secrets(file: Path) -> Secrets:
     """The secrets of a file, one a line. Raises SecretError."""
-    try:
-        with file.open("rb") as opened:
-            if os.fstat(opened.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
-                raise SecretError(f"{file}: everybody on this computer may read it; do: chmod o= {file}")
-            content = opened.read(MAX_FILE_BYTES + 1)
-    except OSError as problem:
-        raise SecretError(f"{file} cannot be read: {problem.strerror or problem}; make it: {HOW}") from problem
+    content = private_bytes(file, f"; make it: {HOW}")
     lines = [line.strip() for line in content.splitlines() if line.strip()]
     if not 1 <= len(lines) <= MAX_SECRETS or len(content) > MAX_FILE_BYTES:
         raise SecretError(f"{file} has {len(lines)} lines; allowed: one secret, or two, each on its line; {HOW}")
     return Secrets(tuple(_key(line, file, number) for number, line in enumerate(lines, 1)))
+
+
+def private_bytes(file: Path, hint: str = "") -> bytes:
+    """At most one byte more than `MAX_FILE_BYTES` of a file that not everybody may read. `hint`: what to do without it.
+
+    Raises SecretError.
+    """
+    try:
+        with file.open("rb") as opened:
+            if os.fstat(opened.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
+                raise SecretError(f"{file}: everybody on this computer may read it; do: chmod o= {file}")
+            return opened.read(MAX_FILE_BYTES + 1)
+    except OSError as problem:
+        raise SecretError(f"{file} cannot be read: {problem.strerror or problem}{hint}") from problem
 
 
 def _key(line: bytes, file: Path, number: int) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,12 @@ from station.configuration.load import LoadedConfiguration
 from station.configuration.northbound.sections import broker_at
 from station.control import ControlError, request
 from station.forwarding.progress import Cursors, forwarding_beside
-from station.northbound.signing import SecretError
+from station.northbound.signing import MAX_FILE_BYTES, SecretError, private_bytes
 from station.northbound.sparkplug.names import Names
 from station.northbound.sparkplug.publisher import Publisher, Publishing
 from station.northbound.unsent import Source
 
 STATUS_TIMEOUT_S = 1.0
-MAX_PASSWORD_BYTES = 1024
 
 
 def publisher_of(station: LoadedConfiguration, source: Source, cursors: Cursors) -> Publisher:
@@ -86,17 +83,11 @@ def reach(broker: Broker) -> str:
 
 def read_password(file: Path) -> str:
     """The only line of a file. Raises SecretError, whose message never says what stands there."""
-    try:
-        with file.open("rb") as opened:
-            if os.fstat(opened.fileno()).st_mode & (stat.S_IROTH | stat.S_IWOTH):
-                raise SecretError(f"{file}: everybody on this computer may read it; do: chmod o= {file}")
-            content = opened.read(MAX_PASSWORD_BYTES + 1)
-    except OSError as problem:
-        raise SecretError(f"{file} cannot be read: {problem.strerror or problem}") from problem
+    content = private_bytes(file)
     try:
         lines = content.decode().splitlines()
     except UnicodeDecodeError:
         lines = []
-    if len(lines) != 1 or not lines[0] or len(content) > MAX_PASSWORD_BYTES:
+    if len(lines) != 1 or not lines[0] or len(content) > MAX_FILE_BYTES:
         raise SecretError(f"{file}: the password is one line of text; found are {len(lines)} lines")
     return lines[0]
