@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,12 @@ def test_the_station_goes_back_once_where_that_is_configured(tmp_path: Path) -> 
         bench.terminate()
 
 
+def kept_on_disk(folder: Path, parts: int) -> bool:
+    """This number of parts that the shadow has judged is in the records."""
+    with closing(open_reader(folder / "work" / "records")) as records:
+        return int(records.execute("SELECT COUNT(*) FROM shadows").fetchone()[0]) >= parts
+
+
 def test_a_kill_in_any_moment_of_the_way_back_ends_with_one_whole_engine(tmp_path: Path) -> None:
     """Killed just as the station goes back, and later and later: the next start takes it up where it was."""
     for number, delay_s in enumerate((0.0, 0.3, 0.7)):
@@ -168,6 +175,7 @@ def test_a_kill_in_any_moment_of_the_way_back_ends_with_one_whole_engine(tmp_pat
             activate(bench, "2")
             wait_on_probation(bench)
             send_judged(bench, doubtful(), 12)
+            wait_for(partial(kept_on_disk, folder, 10), "the sums on disk: a kill may lose what is younger")
             bench.result(bench.send(doubtful()))
             time.sleep(delay_s)
             bench.kill()
