@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from station.reports.incomplete_beta import log_incomplete_beta
+
 CONFIDENCE = 0.95
 _Z = 1.959963984540054
 """97.5 % point of the normal distribution."""
 _STEPS = 80
-_TERMS = 400
-_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,41 +86,10 @@ def t_point(freedom: float) -> float:
 
 
 def beta_cdf(at: float, first: float, second: float) -> float:
-    """The regularized incomplete beta function, by its continued fraction (Lentz; Numerical Recipes, 6.4)."""
+    """The regularised incomplete beta function."""
     if at <= 0.0:
         return 0.0
-    if at >= 1.0:
-        return 1.0
-    front = math.exp(
-        math.lgamma(first + second)
-        - math.lgamma(first)
-        - math.lgamma(second)
-        + first * math.log(at)
-        + second * math.log1p(-at)
-    )
-    if at < (first + 1) / (first + second + 2):
-        return front * _fraction(at, first, second) / first
-    return 1 - front * _fraction(1 - at, second, first) / second
-
-
-def _fraction(at: float, first: float, second: float) -> float:
-    above, below = 1.0, _guarded(1 - (first + second) * at / (first + 1))
-    below = 1 / below
-    value = below
-    for number in range(1, _TERMS):
-        even = number * (second - number) * at / ((first + 2 * number - 1) * (first + 2 * number))
-        below, above = 1 / _guarded(1 + even * below), _guarded(1 + even / above)
-        value *= below * above
-        odd = -(first + number) * (first + second + number) * at / ((first + 2 * number) * (first + 2 * number + 1))
-        below, above = 1 / _guarded(1 + odd * below), _guarded(1 + odd / above)
-        value *= below * above
-        if abs(below * above - 1) < 1e-15:
-            break
-    return value
-
-
-def _guarded(value: float) -> float:
-    return _TINY if abs(value) < _TINY else value
+    return 1.0 if at >= 1.0 else math.exp(log_incomplete_beta(at, first, second))
 
 
 def _solve(is_beyond: Callable[[float], bool]) -> float:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.process_values import detection
 from station.process.dynamic_pca import LAGS, Values, lagged, learn, unusual, with_limits
 from station.process.watching import Watch
+from tests.bench.places import DATASETS
 
 NAMES = ("oven 1", "oven 2", "speed", "pressure")
 
@@ -100,7 +101,7 @@ def test_false_alarms_keep_the_run_length() -> None:
 
 @pytest.mark.datasets
 def test_tennessee_eastman() -> None:
-    folder = Path(os.environ.get("TENNESSEE_EASTMAN", "/work/shared/datasets/tennessee-eastman"))
+    folder = Path(os.environ.get("TENNESSEE_EASTMAN", DATASETS / "tennessee-eastman"))
     if not (folder / "d00.dat").exists():
         pytest.skip(f"no Tennessee Eastman data in {folder}")
     found = detection(folder)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 
+from station.reports.incomplete_beta import log_incomplete_beta
+
 ENOUGH = 20.0
 """An error of 5 %, whenever and however often somebody looks."""
 SURE = 1000.0
 """An error of 0.1 %: what acts without a person asks for as much."""
-_TINY = 1e-300
 _LARGEST = 700.0
 """Of a logarithm: exp of it is still a number."""
 
@@ -61,33 +62,3 @@ def _mixture(limit: float, count: int, total: int, *, above: bool) -> float:
     width = 1.0 - limit if above else limit
     against = count * math.log(limit) + (total - count) * math.log1p(-limit)
     return math.exp(min(beta + side - against - math.log(width), _LARGEST))
-
-
-def log_incomplete_beta(x: float, a: float, b: float) -> float:
-    """The logarithm of the regularised incomplete beta function I_x(a, b), for 0 < x < 1: a tail of a million parts is
-    smaller than any number.
-    """
-    if x > (a + 1.0) / (a + b + 2.0):
-        return math.log1p(-math.exp(log_incomplete_beta(1.0 - x, b, a)))
-    front = a * math.log(x) + b * math.log1p(-x) - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
-    return front + math.log(_fraction(x, a, b) / a)
-
-
-def _fraction(x: float, a: float, b: float) -> float:
-    """The continued fraction of the function above (Lentz); takes some sqrt(max(a, b)) steps."""
-    c, d = 1.0, 1.0 / _not_zero(1.0 - (a + b) * x / (a + 1.0))
-    value = d
-    for step in range(1, 10_000):
-        even = step * (b - step) * x / ((a + 2 * step - 1.0) * (a + 2 * step))
-        d, c = 1.0 / _not_zero(1.0 + even * d), _not_zero(1.0 + even / c)
-        value *= d * c
-        odd = -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1.0))
-        d, c = 1.0 / _not_zero(1.0 + odd * d), _not_zero(1.0 + odd / c)
-        value *= d * c
-        if abs(d * c - 1.0) < 1e-13:
-            break
-    return value
-
-
-def _not_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY

@@ -10,11 +10,11 @@ import pytest
 
 from station.reports.candidate.e_values import (
     ENOUGH,
-    log_incomplete_beta,
     more_often_than_half,
     share_above,
     share_below,
 )
+from station.reports.incomplete_beta import log_incomplete_beta
 
 RUNS = 2000
 
