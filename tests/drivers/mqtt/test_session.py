@@ -48,12 +48,17 @@ def until(opened: Session, kind: type[Event]) -> Event:
     return found[0]
 
 
+def hears(opened: Session, topics: tuple[str, ...]) -> None:
+    """Connected, and subscribed to these topics."""
+    until(opened, Connected)
+    opened.subscribe(topics)
+    until(opened, Subscribed)
+
+
 def test_what_is_published_arrives_in_order_and_a_mark_says_so(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as broker, session(broker) as station, session(broker, "host") as host:
         for one in (station, host):
-            until(one, Connected)
-            one.subscribe(("data/#",) if one is host else ("orders",))
-            until(one, Subscribed)
+            hears(one, ("data/#",) if one is host else ("orders",))
         for number in range(500):
             station.publish(message("data/x", number))
         station.mark(499)
@@ -75,9 +80,7 @@ def test_nothing_is_retained_and_no_session_outlives_its_connection(tmp_path: Pa
     with mosquitto(tmp_path) as broker, session(broker, "late") as late:
         until(late, Connected)
         with session(broker) as station:
-            until(station, Connected)
-            station.subscribe(("orders",))
-            until(station, Subscribed)
+            hears(station, ("orders",))
             station.publish(message("data/x", 1))
             station.mark(1)
             until(station, Marked)
@@ -101,9 +104,7 @@ def test_nothing_is_retained_and_no_session_outlives_its_connection(tmp_path: Pa
 
 def test_the_broker_tells_the_will_of_who_is_gone_and_not_of_who_says_goodbye(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as broker, session(broker, "host") as host:
-        until(host, Connected)
-        host.subscribe(("will/#",))
-        until(host, Subscribed)
+        hears(host, ("will/#",))
         where = Broker("127.0.0.1", broker.port, encrypted=False)
         polite, gone = (Session(where, name, message(f"will/{name}", 7), TYPES) for name in ("polite", "gone"))
         until(polite, Connected)
@@ -143,9 +144,7 @@ def test_a_wrong_password_is_refused_and_is_in_no_message(tmp_path: Path) -> Non
 def test_what_comes_faster_than_it_is_read_is_dropped_and_counted(tmp_path: Path) -> None:
     with mosquitto(tmp_path) as broker, session(broker) as flooded, session(broker, "b") as other:
         for one in (flooded, other):
-            until(one, Connected)
-            one.subscribe(("flood",) if one is flooded else ("orders",))
-            until(one, Subscribed)
+            hears(one, ("flood",) if one is flooded else ("orders",))
         for number in range(3000):
             other.publish(message("flood", number))
         other.mark(1)
