@@ -27,12 +27,13 @@ def address_of(settings: HmiSection, port: int) -> str:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that has taken the address. Raises ServingError."""
+    """A socket that has taken the address; who connects now waits for the server. Raises ServingError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     taken = socket.socket(family, socket.SOCK_STREAM)
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, port))
+        taken.listen()  # before anyone reads the address, or the first to come is refused
     except OSError as problem:
         taken.close()
         raise ServingError(

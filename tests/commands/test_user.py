@@ -67,3 +67,9 @@ def test_an_address_that_is_taken_is_refused_in_words() -> None:
         other.listen()
         with pytest.raises(ServingError, match="cannot be taken"):
             listening(HOST, other.getsockname()[1])
+
+
+def test_who_reads_the_address_finds_a_door() -> None:
+    """The address is printed, and systemd hears "ready", before the server runs: who comes at once waits."""
+    with listening(HOST, 0) as door, socket.create_connection(door.getsockname(), timeout=5):
+        pass
