@@ -102,6 +102,7 @@ class WarningCode(IntEnum):
     KIND_RISES = 24
     NEW_KIND = 25
     VIRTUAL_CHALLENGE_WORSE = 26
+    WEARS_OUT = 27
     SHADOW_OFF = 31
     PROBATION_FAILED = 32
 
@@ -320,6 +321,10 @@ WARNINGS: dict[WarningCode, CodeText] = {
     WarningCode.VIRTUAL_CHALLENGE_WORSE: CodeText(
         "the station finds fewer of the synthetic defects than when the engine was taught",
         "check focus, lens and lamp, then station challenge virtual",
+    ),
+    WarningCode.WEARS_OUT: CodeText(
+        "something wears out and reaches its limit within weeks",
+        "see Health or Trends, or station trends: what, when, and what to do until then",
     ),
     WarningCode.GPU_SLOWED_DOWN: CodeText("the GPU is slowed down by heat or power", "check its fan, air and power"),
 }

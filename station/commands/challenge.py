@@ -16,8 +16,8 @@ from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import place_of
 from station.configuration.load import ConfigurationError, load
 from station.control import ControlError
+from station.jobs.beside.virtual_challenge import challenge_virtually, in_words
 from station.jobs.process import JobError
-from station.jobs.virtual_challenge import challenge_virtually, in_words
 from station.records.challenge_runs import RunVerdict
 from station.records.challenges import runs
 from station.records.schema import RecordingError, open_reader

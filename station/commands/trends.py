@@ -12,7 +12,8 @@ from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import add_place_options, place_of, reporting
 from station.reports.tables import table
 from station.terminal import console, one_line, say
-from station.trends.advice import Advice, Trend, advice_of, trend_of
+from station.trends.advice import Trend, advice_of, trend_of
+from station.trends.looking import as_data, finite
 from station.trends.picture import draw
 from station.trends.reading import series_of
 
@@ -51,7 +52,7 @@ def trends(options: argparse.Namespace) -> int:
         end(options, advice=len(advice))
         return 0
     if options.json:
-        print_json({"advice": [_advice(one) for one in advice], "trends": [_trend(one) for one in shown]})
+        print_json({"advice": [as_data(one) for one in advice], "trends": [_trend(one) for one in shown]})
         return EXIT_ADVICE if advice else 0
     for each in advice:
         say(one_line(each))
@@ -96,22 +97,5 @@ def _trend(one: Trend) -> dict[str, Any]:
         "per_day": None if found is None else found.per_day,
         "p": None if found is None else found.p,
         "limits": list(one.limits),
-        "days_left": None if one.days_left is None else [_finite(value) for value in one.days_left],
+        "days_left": None if one.days_left is None else [finite(value) for value in one.days_left],
     }
-
-
-def _advice(one: Advice) -> dict[str, Any]:
-    days, earliest, latest = one.days_left
-    left = {"days": _finite(days), "earliest": _finite(earliest), "latest": _finite(latest)}
-    return {
-        "cause": one.cause.value,
-        "place": one.place,
-        "action": one.action,
-        "what": one.what,
-        **left,
-        "text": str(one),
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if abs(value) < 1e6 else None

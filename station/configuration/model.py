@@ -194,6 +194,12 @@ class MonitoringSection(Section):
         le=10_080,
         description="Minutes between virtual challenges: synthetic defects in pictures of recent good parts; 0: none.",
     )
+    trends_every_h: float = Field(
+        6.0,
+        ge=0,
+        le=168,
+        description="Hours between looks for what wears out (`station trends`) as a warning; 0: none.",
+    )
     rejects_in_a_row: int = Field(5, ge=0, le=1000, description="This number of rejects in a row is an alarm; 0: none.")
 
 

@@ -31,7 +31,8 @@ from station.codes import ReasonCode
 from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon.gpu_watch import GpuWatch
-from station.jobs.virtual_challenge import VirtualChallenge, VirtualChallenges
+from station.jobs.beside.trend_watch import TrendWatch
+from station.jobs.beside.virtual_challenge import VirtualChallenge, VirtualChallenges
 from station.labels.classes import class_numbers
 from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
@@ -238,18 +239,20 @@ def monitoring_settings(configuration: LoadedConfiguration) -> MonitoringSetting
 def monitoring(
     configuration: LoadedConfiguration, post: Callable[[Warn], None], event: RecordEvent
 ) -> Monitoring | None:
-    """The watch, with the virtual challenge beside it where one is wanted; None: nothing is watched."""
+    """The watch, with what looks at the station beside it where that is wanted; None: nothing is watched."""
     settings = monitoring_settings(configuration)
     if settings is None:
         return None
     made = Monitoring(settings, post, event)
-    minutes = configuration.settings.monitoring.virtual_challenge_min
-    if minutes:
+    section = configuration.settings.monitoring
+    if section.trends_every_h:
+        made.companions["trends"] = TrendWatch(configuration.records_dir, section.trends_every_h * 3600, post, event)
+    if minutes := section.virtual_challenge_min:
 
         def report(result: VirtualChallenge) -> None:
             made.virtual(result.recipe, result.engine_id, [one.found for one in result.defects])
 
-        made.companion = VirtualChallenges(configuration.path, minutes * 60, report)
+        made.companions["virtual_challenge"] = VirtualChallenges(configuration.path, minutes * 60, report)
     return made
 
 

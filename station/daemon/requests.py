@@ -109,6 +109,7 @@ class Requests:
                 "records": asdict(self._health()),
                 "shadow": self._shadowing.status,
                 "monitoring": {"state": "off"} if self._monitoring is None else self._monitoring.status,
+                "trends": {"state": "off"} if self._monitoring is None else self._monitoring.status_beside("trends"),
             }
         }
 

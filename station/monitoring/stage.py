@@ -80,17 +80,16 @@ _Message: TypeAlias = _Virtual | SeenPart | SeenMaster | ChallengeRow | _LearnAg
 
 
 class Companion(Protocol):
-    """Looks at the station beside the line, and reports to the watch."""
+    """Looks at the station beside the line every now and then."""
 
+    @property
+    def status(self) -> dict[str, Any]: ...
     def start(self) -> None: ...
     def stop(self, timeout_s: float) -> bool: ...
 
 
 class Monitoring:
-    """Owns the watches and the simple alarms, on its thread, and the companion that it starts and stops."""
-
-    companion: Companion | None = None
-    """None: there is none."""
+    """Owns the watches and the simple alarms, on its thread, and the companions that it starts and stops."""
 
     def __init__(self, settings: MonitoringSettings, post: Callable[[Warn], None], event: RecordEvent) -> None:
         self._settings = settings
@@ -108,13 +107,15 @@ class Monitoring:
         self._current = ""
         self._status: dict[str, Any] = dict(_NOTHING_YET)
         self._status_at = 0.0
+        self.companions: dict[str, Companion] = {}
+        """By the name of their status; given before the start."""
         self._thread = threading.Thread(target=self._run, name="monitoring")
 
     def start(self) -> None:
         """Takes up what was kept, and starts the thread."""
         self._thread.start()
-        if self.companion is not None:
-            self.companion.start()
+        for companion in self.companions.values():
+            companion.start()
 
     def engine_is(self, engine_id: str, rejected: float, doubted: float, held_out: tuple[float, ...] = ()) -> None:
         """What this engine promised of good parts, see `Promise`."""
@@ -148,17 +149,22 @@ class Monitoring:
         """For people and scripts."""
         return self._status
 
+    def status_beside(self, name: str) -> dict[str, Any]:
+        """Of a companion, by its name; state off: there is none."""
+        return self.companions[name].status if name in self.companions else {"state": "off"}
+
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
     def stop(self, timeout_s: float) -> bool:
         """Writes what is kept and ends the thread; False when that took too long."""
-        companion_ended = self.companion is None or self.companion.stop(timeout_s)
+        until = time.monotonic() + timeout_s
+        ended = [each.stop(max(0.1, until - time.monotonic())) for each in self.companions.values()]
         self._inbox.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        return companion_ended and not self._thread.is_alive()
+        return all(ended) and not self._thread.is_alive()
 
     # ---- on the thread ------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ ELSEWHERE = {
     "trends": "tests/trends/test_command.py",
     **{f"msa {name}": "tests/commands/test_msa.py" for name in ("plan", "run", "enter", "report", "list")},
     **{f"batch {name}": "tests/commands/records/test_batch.py" for name in ("begin", "end", "list")},
-    "challenge virtual": "tests/jobs/test_virtual_challenge.py",
+    "challenge virtual": "tests/jobs/beside/test_virtual_challenge.py",
     "engine gate": "tests/system/test_probation.py",
     "engine shadow": "tests/system/test_shadow.py",
     **{f"classes {name}": "tests/labels/test_pareto.py" for name in ("list", "set", "pareto")},

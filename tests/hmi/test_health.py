@@ -31,6 +31,7 @@ STATUS = {
     "online": True, "error_code": 0, "offline_code": 0, "warning_codes": [], "engine_id": "e" * 64, "runtime": "onnx",
     "cameras": {"top": {"state": "streaming", "detail": ""}}, "in_flight": 1, "plan": {"phase": "idle"}, "refused": "",
     "records": {"ok": True, "waiting": 0, "oldest_s": 0.0, "lost": 0},
+    "trends": {"state": "known", "at": 1.0, "days": 30, "advice": [], "problem": ""},
     "monitoring": {"state": "watching", "learned": 1.0, "standing": [], "streams": [
         {"name": "grey: <b>top", "learned": 1.0, "changed": True, "detail": "normal 117 to 122, now 100"}]},
 }  # fmt: skip
@@ -88,6 +89,31 @@ def test_what_is_not_known_is_not_well() -> None:
     slow = replace(WELL, happened=replace(HAPPENED, latencies_ms=[450.0] * 100))
     assert lines(slow)["Trigger to result"].state == "act"
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+
+
+LAMP = {"cause": "the lamp ages", "place": "left", "action": "clean the lamp's window; order and exchange the lamp",
+        "what": "mean grey -9 % in 13 days", "days": 21.2, "earliest": 17.0, "latest": None, "text": ""}  # fmt: skip
+
+
+def test_what_wears_out_is_a_line_with_when_and_what_to_do() -> None:
+    def of(language: str = "en", **state: object) -> list[Line]:
+        seen = replace(WELL, status={**STATUS, "trends": {"state": "known", "advice": [], "problem": "", **state}})
+        settings = Configuration.model_validate({"cameras": {"top": {"producer": "simtl"}}, "engine": {"path": "e"}})
+        return [line for line in lines_of(seen, settings, languages()[language]) if line.name.startswith("Trends")]
+
+    assert [line.state for line in of()] == ["good"]
+    (one,) = of(advice=[LAMP])
+    assert (one.name, one.state, one.todo) == ("Trends left", "act", LAMP["action"])
+    expected = "the lamp ages: mean grey -9 % in 13 days; reaches its limit in 21 days (80 % between 17 and ∞)"
+    assert one.value == expected
+    (german,) = of("de", advice=[LAMP])
+    assert "Lampe" in german.value
+    assert "in 21 Tagen" in german.value
+    assert "limit is reached" in of(advice=[LAMP | {"days": 0.0}])[0].value
+    assert "2 more" in of(advice=[LAMP] * 7)[-1].value
+    assert [line.state for line in of(state="failed", problem="no disk", advice=[LAMP])] == ["act", "act"]
+    assert [line.state for line in of(state="waiting")] == ["unknown"]
+    assert [line.state for line in of(state="off")] == ["act"]
 
 
 SENT = Progress("webhook", Cursor(90, "s1", 90), 80, 0, 0, None, None, "", 1.0)

@@ -13,11 +13,13 @@ import numpy as np
 from pyModbusTCP.client import ModbusClient
 
 from drivers.plc.signal_map import STATUS
+from station.codes import WarningCode
 from station.monitoring.memory import FILE, write
 from station.monitoring.simple_alarms import SimpleAlarms
 from station.monitoring.watch import Promise, Watch, WatchSettings
 from station.records.audit import audit_rows
 from station.records.schema import open_reader
+from tests.bench.ageing_days import write_ageing_days
 from tests.bench.bench import Bench, bad, good
 from tests.bench.waiting import wait_for
 from tests.monitoring.line import Line
@@ -87,11 +89,24 @@ def test_drift_is_seen_by_the_plc_and_people_until_a_person_says_it_is_normal(tm
         assert [(row.before, row.after, row.detail) for row in audited] == [("changed", "learning", "new lamp")]
 
 
+def test_a_lamp_that_ages_for_weeks_is_a_warning_of_the_running_station(tmp_path: Path) -> None:
+    write_ageing_days(tmp_path / "work" / "records")
+    with Bench(tmp_path, monitoring__trends_every_h=0.0005) as bench:
+        bench.start()
+        wait_for(lambda: WarningCode.WEARS_OUT in bench.status()["warning_codes"], "the warning")
+        (advice,) = bench.status()["trends"]["advice"]
+        assert advice["cause"] == "the lamp ages"
+        assert bench.part(good()).passed, "no part is decided by it"
+        assert not drift_bit(bench)
+        assert bench.terminate() == 0
+
+
 def test_without_monitoring_nothing_is_watched(tmp_path: Path) -> None:
     with Bench(tmp_path, monitoring__enabled=False) as bench:
         bench.start()
         assert bench.part(good()).passed
         assert bench.status()["monitoring"] == {"state": "off"}
+        assert bench.status()["trends"] == {"state": "off"}
         assert "[monitoring] enabled = false" in command(bench, "monitoring", "learn", "--why", "x").stderr
         assert bench.terminate() == 0
         assert not (tmp_path / "work" / FILE).exists()

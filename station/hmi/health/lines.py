@@ -16,6 +16,10 @@ BEAT_OLD_S = 1.0
 WAITS_OLD_S = 5.0
 FEW_PARTS = 20
 GB = 1e9
+MOST_TRENDS = 5
+"""On the page Health; the page Trends has all of them."""
+FAR_D = 360.0
+"""What is said of a day that is further away: that it is far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ def lines_of(seen: Look, settings: Configuration, words: Words) -> list[Line]:
         *_engine(seen, words),
         *_shadow(seen, words),
         *_drift(seen, words),
+        *_trends(seen, words),
         *_queue(seen, settings, words),
         *_latency(seen, settings, words),
         *_records(seen, words),
@@ -158,6 +163,39 @@ def _drift(seen: Look, words: Words) -> Iterator[Line]:
             yield Line(name, words.gettext("as it was learned"), "good")
         case _:
             yield Line(name, "; ".join(map(str, state.get("standing", ()))), "act")
+
+
+def _trends(seen: Look, words: Words) -> Iterator[Line]:
+    """What wears out, the most urgent first; or that nothing does, or that nobody knows."""
+    name = words.gettext("Trends")
+    state: Mapping[str, Any] = (seen.status or {}).get("trends") or {}
+    advice = state.get("advice", ())
+    if state.get("problem"):
+        yield Line(name, str(state["problem"]), "act", words.gettext("look at the log; try station trends"))
+    for one in advice[:MOST_TRENDS]:
+        place = f" {one['place']}" if one["place"] else ""
+        value = f"{words.gettext(one['cause'])}: {one['what']}; {_when(one, words)}"
+        yield Line(f"{name}{place}", value, "act", words.gettext(one["action"]))
+    if len(advice) > MOST_TRENDS:
+        more = words.gettext("%(count)s more on the page Trends") % {"count": len(advice) - MOST_TRENDS}
+        yield Line(name, more, "act")
+    match state.get("state"):
+        case None | "waiting":
+            yield Line(name, words.gettext("not known"), "unknown")
+        case "off":
+            yield Line(name, words.gettext("not looked for ([monitoring] trends_every_h)"), "act")
+        case "known" if not advice:
+            yield Line(name, words.gettext("Nothing wears out."), "good")
+
+
+def _when(one: Mapping[str, Any], words: Words) -> str:
+    """As on the page Trends."""
+    days, early, late = (one[name] for name in ("days", "earliest", "latest"))
+    if days is None or early is None or days < 1:
+        return words.gettext("its limit is reached")
+    said = words.gettext("reaches its limit in %(days)s days (80 %% between %(early)s and %(late)s)")
+    far = "∞" if late is None or late > FAR_D else f"{late:.0f}"
+    return said % {"days": f"{days:.0f}", "early": f"{early:.0f}", "late": far}
 
 
 def _queue(seen: Look, settings: Configuration, words: Words) -> Iterator[Line]:

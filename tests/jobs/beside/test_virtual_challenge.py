@@ -14,8 +14,7 @@ import pytest
 from station.commands.main import main
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
-from station.jobs.process import JobError
-from station.jobs.virtual_challenge import (
+from station.jobs.beside.virtual_challenge import (
     Defect,
     VirtualChallenge,
     VirtualChallenges,
@@ -23,6 +22,7 @@ from station.jobs.virtual_challenge import (
     in_words,
     recent_good,
 )
+from station.jobs.process import JobError
 from station.line.inspection.loading import load_inspector
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.monitoring.diagnosis import Cause

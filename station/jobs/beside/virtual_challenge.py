@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -136,6 +137,10 @@ class VirtualChallenges:
         self._report = report
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="virtual-challenge")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return {"state": "waiting"}
 
     def start(self) -> None:
         self._thread.start()
