@@ -15,13 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from station.reports.production.estimators import (
-    Stratum,
-    at_most,
-    detection_rate,
-    false_reject_rate,
-    most_in_batch,
-)
+from station.reports.production.drawn import detection_rate, false_reject_rate
+from station.reports.production.estimators import Stratum, at_most, most_in_batch
 
 AT_LEAST = 0.93
 

@@ -18,6 +18,11 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def relative_sharpness(sharpness: float, mean_grey: float) -> float:
+    """Sharpness over the square of the mean grey: a lamp that gets weaker does not change it."""
+    return sharpness / max(mean_grey, 1.0) ** 2
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

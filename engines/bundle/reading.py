@@ -12,9 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engines.bundle.files import (
@@ -43,6 +42,10 @@ from engines.bundle.manifest import (
 from engines.bundle.png import decode_grey, decode_rgb, png_size
 from engines.errors import BundleError
 from engines.parity_report import ParityReport
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
+from engines.bundle.picture_bands import relative_sharpness
+
 Pixels = NDArray[np.uint8]
 
 SAMPLE_PX = 512
@@ -32,13 +34,8 @@ class PictureValues:
 
     @property
     def relative_sharpness(self) -> float:
-        """Over the square of the mean grey: a lamp that gets weaker does not change it."""
+        """See `engines.bundle.picture_bands`."""
         return relative_sharpness(self.sharpness, self.mean_grey)
-
-
-def relative_sharpness(sharpness: float, mean_grey: float) -> float:
-    """See `PictureValues.relative_sharpness`."""
-    return sharpness / max(mean_grey, 1.0) ** 2
 
 
 def place_of(x: float, y: float, width: float, height: float, frame_width: int) -> tuple[float, float, float]:

@@ -26,7 +26,8 @@ from station.configuration.selection import SelectedRecipe, SelectionError, read
 from station.control import ControlError, StationNotRunning, request
 from station.daemon.change_record import ChangeRefused, check_features
 from station.jobs.engine_questions import open_question
-from station.line.inspection.loading import LimitsError, load_inspector
+from station.line.inspection.limits import LimitsError
+from station.line.inspection.loading import load_inspector
 from station.records.schema import RecordingError
 from station.terminal import coloured, console, say
 

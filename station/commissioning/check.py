@@ -20,7 +20,8 @@ from station.configuration.section import did_you_mean
 from station.control import ControlError, check_socket_path, request
 from station.daemon import assembly
 from station.jobs.engine_questions import open_question
-from station.line.inspection.loading import LimitsError, load_inspector
+from station.line.inspection.limits import LimitsError
+from station.line.inspection.loading import load_inspector
 from station.records.schema import DATABASE_FILE, SCHEMA_VERSION, RecordingError, usable_schema
 
 MB = 1024 * 1024

@@ -62,7 +62,8 @@ from station.line.ejection.change import BeltNotEmpty, change_tracking, change_t
 from station.line.ejection.setup import tracking_settings
 from station.line.ejection.stage import EjectionStage
 from station.line.inspection.inspector import Inspector
-from station.line.inspection.loading import LimitsError, load_inspector
+from station.line.inspection.limits import LimitsError
+from station.line.inspection.loading import load_inspector
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, IdentityChanged, Warn
@@ -379,8 +380,7 @@ class Changeover:
             log.error("the camera could not be set back", problem=str(problem))
 
     def _keep_for_restart(self, new: LoadedConfiguration, who: str) -> None:
-        # What the journal still holds is of the old recipe, which a restart could not know.
-        self._recorder.flush(RECORDS_TIMEOUT_S)
+        self._recorder.flush(RECORDS_TIMEOUT_S)  # what its journal holds is of a recipe that a restart could not know
         if new.recipe is not None:
             write_selection(new.work_dir, SelectedRecipe(recipe=new.recipe.name, who=who, wall_time=time.time()))
 

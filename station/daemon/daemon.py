@@ -52,7 +52,7 @@ from station.line.ejection.stage import EjectionStage
 from station.line.handshake.machine import Handshake
 from station.line.handshake.publisher import StatusPublisher
 from station.line.inspection.frame_quality import frame_quality
-from station.line.inspection.loading import LimitsError
+from station.line.inspection.limits import LimitsError
 from station.line.inspection.shadow import ShadowDoor
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.journal import Journal, JournalError

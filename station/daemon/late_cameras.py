@@ -15,7 +15,7 @@ from drivers.camera.protocol import CameraError
 from engines.errors import EngineError
 from station.codes import ErrorCode
 from station.line.acquisition.cameras import Cameras
-from station.line.inspection.loading import LimitsError
+from station.line.inspection.limits import LimitsError
 from station.line.signalling.messages import RaiseFault
 
 log = structlog.get_logger()

@@ -19,7 +19,8 @@ from engines.markdown import as_text
 from station.configuration.load import LoadedConfiguration
 from station.jobs.refresh_labels import RefreshError
 from station.jobs.refresh_selection import Group, PartImage
-from station.line.inspection.loading import LimitsError, load_inspector
+from station.line.inspection.limits import LimitsError
+from station.line.inspection.loading import load_inspector
 from station.results import SEVERITY, Frame, Verdict
 
 FEW_DEFECTS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engines.location.picture_values import relative_sharpness
+from engines.bundle.picture_bands import relative_sharpness
 from station.codes import ReasonCode
 from station.results import Inspection, InspectionRecord, Verdict, kind_of, score_of
 

@@ -14,9 +14,8 @@ from station.configuration.editing.proposal import propose
 from station.configuration.editing.sets import as_sets, change_of
 from station.configuration.load import load
 from station.jobs.what_if.asking import what_if
-from station.jobs.what_if.figures import Outcome
-from station.jobs.what_if.images import NoEngine
-from station.line.inspection.loading import LimitsError
+from station.jobs.what_if.figures import NoEngine, Outcome
+from station.line.inspection.limits import LimitsError
 from station.terminal import say
 
 NICE = 19

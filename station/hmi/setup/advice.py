@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engines.bundle.picture_bands import PictureBand, ValueBand
-from engines.location.picture_values import relative_sharpness
+from engines.bundle.picture_bands import PictureBand, ValueBand, relative_sharpness
 from station.configuration.decision import QualitySection
 from station.hmi.words import Words
 

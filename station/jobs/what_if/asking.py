@@ -6,17 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from drivers.imagefiles.header import ImageUnreadable
-from drivers.imagefiles.reading import read
+from drivers.imagefiles.header import ImageUnreadable, read_header
 from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_manifest
 from station.configuration.load import ConfigurationError, LoadedConfiguration, with_bytes
 from station.configuration.model import Configuration
 from station.jobs.what_if.alike import Numbered, Sides, rows_of
-from station.jobs.what_if.figures import Note, Outcome, Replayed, outcome_of
-from station.jobs.what_if.images import NoEngine, replay_images
+from station.jobs.what_if.figures import NoEngine, Note, Outcome, Replayed, outcome_of
 from station.jobs.what_if.rows import KEPT, Judge, replay
 from station.labels.labels import read_labels
 from station.labels.schema import labels_beside
@@ -48,6 +47,8 @@ def what_if(before: LoadedConfiguration, after: LoadedConfiguration, *, newest: 
     if _map_of(before.settings) == _map_of(after.settings):
         found = _from_rows(before, after, manifest, newest=newest, notes=notes, on_step=on_step)
         return outcome_of(found, labels, notes, from_images=False, rows_of=partial(_rows_of, before))
+    from station.jobs.what_if.images import replay_images  # noqa: PLC0415  loads what runs an engine: a second
+
     parts = [part for part in _chosen(before, newest) if part.engine_id == manifest.engine_id]
     with_images = [part for part in parts if any(view.image_path for view in part.views)][:MOST_IMAGES]
     notes["without image"] += len(parts) - len(with_images)
@@ -193,11 +194,17 @@ def _shapes(configuration: LoadedConfiguration, manifest: Manifest) -> dict[str,
     with closing(open_reader(configuration.records_dir)) as connection:
         for camera in configuration.settings.cameras:
             row = connection.execute(query, (camera,)).fetchone()
-            try:
-                found[camera] = taught if row is None else read(configuration.records_dir / row[0]).pixels.shape[:2]
-            except ImageUnreadable:
-                found[camera] = taught
+            found[camera] = taught if row is None else _size_of(configuration.records_dir / row[0]) or taught
     return found
+
+
+def _size_of(image: Path) -> tuple[int, int] | None:
+    """(height, width) of an image that the station has stored, from its header; None: it cannot be read."""
+    try:
+        header = read_header(image.read_bytes())
+    except (OSError, ImageUnreadable):
+        return None
+    return header.height, header.width
 
 
 def _passed_stand_for(parts: list[PartRow], with_images: list[PartRow]) -> float:

@@ -6,7 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from station.jobs.what_if.alike import Numbered
 from station.records.parts import PartRow
@@ -18,8 +18,11 @@ LISTED = 60
 Note = Literal["other engine", "measured otherwise", "not inspected", "without image", "longest not known", "sampled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class NoEngine(Exception):
+    """The engine is not there; the message says what to do."""
+
+
+class Replayed(NamedTuple):
     """A part under the limits of now and under others."""
 
     part: PartRow | Numbered

@@ -13,16 +13,12 @@ from drivers.camera.protocol import CameraUnreadable
 from engines.engine import Prepared
 from engines.errors import PartNotLocated
 from station.configuration.load import LoadedConfiguration
-from station.jobs.what_if.figures import Note, Replayed
+from station.jobs.what_if.figures import NoEngine, Note, Replayed
 from station.line.inspection.inspector import Inspector
 from station.line.inspection.joining import join
 from station.line.inspection.loading import load_inspector
 from station.records.parts import PartRow
 from station.results import Frame, Inspection, Scores, Verdict
-
-
-class NoEngine(Exception):
-    """The engine is not there; the message says what to do."""
 
 
 @dataclass

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from engines.bundle.manifest import Manifest
 from station.codes import ReasonCode
@@ -17,7 +16,7 @@ from station.configuration.model import Configuration
 from station.jobs.what_if.figures import Note, Replayed
 from station.line.inspection.decision import Limits, decide
 from station.line.inspection.joining import JoinRule, join
-from station.line.inspection.loading import join_rule, view_limits
+from station.line.inspection.limits import join_rule, limits_of_view
 from station.records.parts import PartRow, ViewRow
 from station.results import (
     Decision,
@@ -35,7 +34,8 @@ KEPT = frozenset(
     {ReasonCode.PART_NOT_LOCATED, ReasonCode.PLACE_NOT_AS_TAUGHT, ReasonCode.TEACHING, ReasonCode.WRONG_SIZE}
 )
 """Reasons that no limit makes or takes away, or that rows do not say enough of: where the part lay is not on record."""
-_NO_PIXELS = np.zeros((1, 1), np.uint8)
+_NOT_LOOKED_AT: Any = None
+"""Pixels: joining asks for verdicts alone, and numpy is not loaded for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Judge:
     def of(cls, settings: Configuration, manifest: Manifest) -> Judge:
         """Raises LimitsError: the limits contradict the engine's calibration."""
         limits = {
-            name: view_limits(
+            name: limits_of_view(
                 settings.decision_on(name), settings.quality_on(name), manifest.calibration,
                 bands=manifest.picture_bands, camera=name,
-            ).limits
+            )
             for name in settings.cameras
         }  # fmt: skip
         return cls(limits, join_rule(settings))
@@ -65,7 +65,7 @@ class Judge:
                 decision = Decision(Verdict[row.verdict], row.reason_list)
             else:
                 decision = decide(measurement, self.limits[row.camera])
-            inspections.append(Inspection(Frame(row.camera, row.frame_id, _NO_PIXELS, 0, 0), decision))
+            inspections.append(Inspection(Frame(row.camera, row.frame_id, _NOT_LOOKED_AT, 0, 0), decision))
         return join(inspections, self.rule).verdict
 
 

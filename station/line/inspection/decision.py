@@ -18,13 +18,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from engines.bundle.picture_bands import PictureBand
-from engines.location.picture_values import relative_sharpness
+from engines.bundle.picture_bands import PictureBand, relative_sharpness
 from station.codes import ReasonCode
 from station.results import (
     SEVERITY,
@@ -37,6 +33,10 @@ from station.results import (
     UnlistedRegions,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Point = tuple[float, float]
 
@@ -238,6 +238,8 @@ def _place(
     by_zone: list[list[Region]] = [[] for _ in zones]
     if not zones:
         return list(regions), by_zone
+    import numpy as np  # noqa: PLC0415  the line has loaded it; a what-if of score limits does without, and starts faster
+
     height, width = shape[:2]
     polygons = [np.asarray(zone.polygon, np.float32) * np.array([width, height], np.float32) for zone in zones]
     for region in regions:
@@ -255,6 +257,8 @@ def _holds(polygon: NDArray[np.float32], region: Region, *, whole: bool) -> bool
 
     A defect that reaches out of an ignored zone must count, however little of it lies outside.
     """
+    import cv2  # noqa: PLC0415  as above
+
     points: tuple[Point, ...] = (region.centre_px,)
     if whole:
         x, y, width, height = region.box_px

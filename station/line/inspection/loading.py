@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.bundle.manifest import Calibration, Manifest
-from engines.bundle.picture_bands import EVERY_CAMERA, PictureBand, PictureBands, ValueBand
+from engines.bundle.picture_bands import EVERY_CAMERA, PictureBands, ValueBand
 from engines.cores import usable_cores
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
@@ -16,17 +16,12 @@ from engines.scale import LIMIT
 from engines.signatures.trust import ANYBODY, Trust
 from engines.store.signed import check_may_load
 from engines.store.versions import is_there
-from station.configuration.decision import LimitsSection, QualitySection, ViewLimitsSection
+from station.configuration.decision import QualitySection, ViewLimitsSection
 from station.configuration.model import Configuration
 from station.configuration.recipe import EngineSection
-from station.line.inspection.decision import Limits, QualityLimits, RegionLimits, Zone
 from station.line.inspection.inspector import Inspector, ViewLimits
-from station.line.inspection.joining import WORST, JoinRule
-from station.results import Pixels, Scores, Verdict
-
-
-class LimitsError(Exception):
-    """The configured limits contradict the engine's calibration."""
+from station.line.inspection.limits import LimitsError, join_rule, limits_of_view
+from station.results import Pixels, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,32 +119,9 @@ def view_limits(
     frame_shape: tuple[int, ...] | None = None,
     where: str = "[decision]",
 ) -> ViewLimits:
-    """The limits of one view, from its configuration, the engine's calibration, and what it learned of good pictures.
-
-    They are on the scale of `engines.scale`, where people set them; the threshold of a region becomes raw here, once.
-    `where`: the section that a message names. Raises LimitsError.
-    """
-    reject = LIMIT if decision.reject_score is None else decision.reject_score
-    review_score = calibration.scale.shown(calibration.review_score)
-    review = min(review_score, reject) if decision.review_score is None else decision.review_score
-    if review > reject:
-        raise LimitsError(
-            f"{where} review_score = {review:g} is above the reject limit {reject:g}: lower it, or set reject_score too"
-        )
-    limits = Limits(
-        reject_score=reject,
-        review_score=review,
-        regions=_limits(decision.limits),
-        zones=tuple(Zone(zone.name, tuple(zone.polygon), _limits(zone), zone.ignore) for zone in decision.zones),
-        quality=QualityLimits(
-            min_mean_grey=quality.min_mean_grey,
-            max_mean_grey=quality.max_mean_grey,
-            max_saturated_share=quality.max_saturated_share,
-            min_sharpness=quality.min_sharpness,
-            expected_shape=frame_shape,
-            verdict=Verdict.FAIL if quality.action == "fail" else Verdict.REVIEW,
-            taught=None if bands is None or not quality.as_taught else _unless_set(bands.of(camera), quality),
-        ),
+    """The limits of one view; the threshold of a region becomes raw here, once. Raises LimitsError."""
+    limits = limits_of_view(
+        decision, quality, calibration, bands=bands, camera=camera, frame_shape=frame_shape, where=where
     )
     threshold = calibration.pixel_scale.raw(LIMIT if decision.pixel_score is None else decision.pixel_score)
     return ViewLimits(limits, threshold, decision.pixel_size_mm, decision.min_region_mm2)
@@ -169,21 +141,6 @@ def bands_for(manifest: Manifest, frame_shape: tuple[int, ...] | None) -> Pictur
     free = {"sharpness": ValueBand(), "place_x": None, "place_y": None, "size": None}
     cameras = {name: band.model_copy(update=free) for name, band in bands.cameras.items()}
     return bands.model_copy(update={"cameras": cameras})
-
-
-def _unless_set(band: PictureBand, quality: QualitySection) -> PictureBand:
-    """Without the sides for which a person has set a limit."""
-    is_set = quality.model_fields_set
-    low, high = band.grey.low, band.grey.high
-    return band.model_copy(
-        update={
-            "grey": ValueBand(
-                low=None if "min_mean_grey" in is_set else low, high=None if "max_mean_grey" in is_set else high
-            ),
-            "saturated": ValueBand() if "max_saturated_share" in is_set else band.saturated,
-            "sharpness": ValueBand() if "min_sharpness" in is_set else band.sharpness,
-        }
-    )
 
 
 def ignored_zones(
@@ -214,21 +171,6 @@ def ignored_zones(
     if placement is not None and (problem := zones.problem(placement, (cells.height, cells.width))):
         raise LimitsError(f"{where} {problem}")
     return zones
-
-
-def join_rule(settings: Configuration) -> JoinRule:
-    """How the views of a part are joined."""
-    match settings.views.rule:
-        case "worst":
-            return WORST
-        case "k_of_n":
-            return JoinRule(float(settings.views.k))
-        case "weighted":
-            return JoinRule(1.0, settings.weights)
-
-
-def _limits(section: LimitsSection) -> RegionLimits:
-    return RegionLimits(**{name: getattr(section, name) for name in LimitsSection.model_fields})
 
 
 def _open_engine(path: Path, section: EngineSection, threads: int, instead: str) -> Engine:

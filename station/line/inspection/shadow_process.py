@@ -20,7 +20,8 @@ import numpy as np
 from engines.errors import EngineError
 from station.line.inspection.inspector import Inspector
 from station.line.inspection.joining import join
-from station.line.inspection.loading import LimitsError, load_inspector
+from station.line.inspection.limits import LimitsError
+from station.line.inspection.loading import load_inspector
 from station.line.inspection.shadow_handle import Ready, SentView, ShadowOrder, ShadowSaid
 from station.results import Frame, Pixels, Verdict, score_of
 

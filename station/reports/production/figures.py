@@ -12,16 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from station.reports.counts import reason_text
-from station.reports.production.estimators import (
-    Estimate,
-    Stratum,
-    at_most,
-    detection_rate,
-    false_reject_rate,
-    kappa,
-    most_in_batch,
-    wilson,
-)
+from station.reports.production.drawn import detection_rate, false_reject_rate, kappa
+from station.reports.production.estimators import Estimate, Stratum, at_most, most_in_batch, wilson
 from station.reports.production.reading import VERDICTS, Parts, Period, Said, Word
 
 NOT_KNOWN = "not known"

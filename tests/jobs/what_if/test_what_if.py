@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from station.commands import main as cli
-from station.jobs.what_if.figures import LISTED
-from station.jobs.what_if.images import NoEngine
+from station.jobs.what_if.figures import LISTED, NoEngine
 from station.results import Region, Verdict
 from tests.bench.bench import HEIGHT, WIDTH, bad, good
 from tests.commands.test_json import check_keys
+from tests.commands.test_main import INSPECTING, loaded_by
 from tests.jobs.what_if.world import World, world
 
 PASS, FAIL, REVIEW = Verdict.PASS, Verdict.FAIL, Verdict.REVIEW
@@ -48,6 +48,16 @@ def test_limits_of_the_score_from_rows(some: World) -> None:
     assert (found.good["rejected_before"], found.good["rejected_after"]) == (2, 0)
     assert found.good["rejected_before_share"] == [0.4, pytest.approx(0.118, abs=0.01), pytest.approx(0.769, abs=0.01)]
     assert found.defective["n"] == 2
+
+
+@pytest.mark.system
+def test_where_limits_alone_differ_nothing_is_loaded_that_inspects_parts(some: World) -> None:
+    """Half of the second that it may take was the start: OpenCV, numpy and the runtimes of an engine that never ran."""
+    arguments = ("what-if", "--set", "decision.reject_score=0.7", "--config", str(some.config))
+    loaded = loaded_by(*arguments)
+    assert "station.jobs.what_if.rows" in loaded
+    assert loaded & INSPECTING == set()
+    assert "station.jobs.what_if.images" in loaded_by(*arguments, "--set", "decision.min_region_mm2=0.5")
 
 
 def test_the_active_engine_of_a_store_is_a_link(some: World) -> None:

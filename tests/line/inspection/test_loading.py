@@ -11,7 +11,8 @@ from station.codes import ReasonCode
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
 from station.line.inspection.inspector import Inspector
-from station.line.inspection.loading import LimitsError, load_inspector
+from station.line.inspection.limits import LimitsError
+from station.line.inspection.loading import load_inspector
 from station.results import Frame, Inspection, Verdict
 from tests.bench.engines.small_engine import write_small_engine
 

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.report_estimators import AT_LEAST, covered
-from station.reports.production.estimators import (
-    Stratum,
-    at_least,
-    at_most,
-    detection_rate,
-    false_reject_rate,
-    kappa,
-    most_in_batch,
-    wilson,
-)
+from station.reports.production.drawn import detection_rate, false_reject_rate, kappa
+from station.reports.production.estimators import Stratum, at_least, at_most, most_in_batch, wilson
 
 
 @pytest.mark.parametrize(
