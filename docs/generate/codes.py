@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from drivers.plc import signal_map
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS, CodeText
+from station.command_results import COMMAND_RESULTS
 from station.commissioning.conformance import run as conformance
 from station.line.handshake.messages import Command, StationState
 
@@ -25,6 +26,7 @@ def with_tables(page: str) -> str:
         "points": signal_map.markdown(),
         "states": _names(StationState),
         "commands": _names(Command),
+        "results": _codes(COMMAND_RESULTS),
         "reasons": _codes(REASONS),
         "errors": _codes(ERRORS),
         "warnings": _codes(WARNINGS),

@@ -26,6 +26,7 @@ PORTS = {
     "fire_camera": "acquisition",
     "publish": "plc",
     "command": "daemon",
+    "batch": "recording",
 }
 """Where each field of `Ports` leads."""
 WIDTH, HEIGHT, EDGE = 1120, 716, 20
@@ -102,8 +103,9 @@ def other_threads() -> list[tuple[str, str]]:
     """Name and file of every thread of the station that is no stage of the line."""
     found = []
     for folder in ("daemon", "jobs"):
-        for path in sorted((ROOT / "station" / folder).glob("*.py")):
-            found += [(name, f"{folder}/{path.name}") for name in _threads(path)]
+        for path in sorted((*(ROOT / "station" / folder).glob("*.py"), *(ROOT / "station" / folder).glob("plc/*.py"))):
+            within = path.relative_to(ROOT / "station")
+            found += [(name, str(within)) for name in _threads(path)]
     return [*((name, "control.py") for name in _threads(file_of("station.control"))), *found]
 
 

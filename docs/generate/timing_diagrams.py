@@ -13,11 +13,12 @@ from docs.generate.timing_drawing import Diagram, Mark, Track
 from docs.generate.timing_tracking import tracking
 from drivers.plc.protocol import PlcInputs
 from station.codes import OfflineReason, ReasonCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
     GoOffline,
     GoOnline,
     HandshakeRequest,
+    HandshakeSettings,
     PartResult,
     StationState,
     StationStatus,

@@ -2,7 +2,8 @@
 
     status, from `status_address`                     control, from `control_address`
       0..63   input registers of the map                0..3    coils, 16 per register
-      64..67  discrete inputs, 16 per register          4..     holding registers of the map
+      64..67  discrete inputs, 16 per register          4..     holding registers of the map; BatchName only where
+                                                                the PLC begins batches
 
 Bit n of the map is bit n % 16 of its register n // 16, bit 0 being the least significant. Places that the map does not
 use are 0. The order is that of safe reading and writing: what a bit announces is written before the bit and read after
@@ -14,14 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from drivers.plc.protocol import PlcInputs
-from drivers.plc.signal_map import Area, Layout, StatusImage, decode_control, points_of, size_of
+from drivers.plc.signal_map import TEXT_REGISTERS, Area, Layout, StatusImage, decode_control, points_of, size_of
 
 BITS_PER_REGISTER = 16
 BIT_REGISTERS = 4
 STATUS_BITS_AT = 64
 STATUS_SIZE = STATUS_BITS_AT + BIT_REGISTERS
 CONTROL_REGISTERS_AT = BIT_REGISTERS
-CONTROL_SIZE = CONTROL_REGISTERS_AT + size_of(Area.HOLDING_REGISTER)
+CONTROL_SIZE = CONTROL_REGISTERS_AT + size_of(Area.HOLDING_REGISTER) - TEXT_REGISTERS
+CONTROL_SIZE_WITH_BATCHES = CONTROL_SIZE + TEXT_REGISTERS
+"""A PLC whose program begins none need not have those registers."""
 
 
 FEWEST_REGISTERS_PER_WRITE = 8
@@ -55,8 +58,13 @@ def pack_status(image: StatusImage, layout: Layout) -> tuple[int, ...]:
     return (*image.registers, *gap, *layout.ordered(words))
 
 
+def control_size(layout: Layout) -> int:
+    """Registers of the control block that a PLC of this layout holds."""
+    return CONTROL_SIZE_WITH_BATCHES if layout.batches else CONTROL_SIZE
+
+
 def unpack_control(registers: Sequence[int], layout: Layout) -> PlcInputs:
-    """The control block from the CONTROL_SIZE registers that the PLC holds."""
+    """The control block from the `control_size` registers that the PLC holds."""
     words = layout.ordered(registers[:BIT_REGISTERS])
     coils = [bool(words[n // BITS_PER_REGISTER] >> n % BITS_PER_REGISTER & 1) for n in range(size_of(Area.COIL))]
     return decode_control(coils, registers[CONTROL_REGISTERS_AT:], layout)

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
-from drivers.plc.signal_map import Area, Layout, decode_control, encode_status, size_of, whole_size_of
+from drivers.plc.signal_map import (
+    TEXT_REGISTERS,
+    Area,
+    Layout,
+    decode_control,
+    encode_status,
+    size_of,
+    whole_size_of,
+)
 
 _T = TypeVar("_T")
 
@@ -29,7 +37,7 @@ class MapMemory:
         self._mirror_at = layout.base_address + layout.mirror_base
         self._status = encode_status(PlcOutputs(), layout)
         self._coils = [False] * size_of(Area.COIL)
-        self._holding = [0] * size_of(Area.HOLDING_REGISTER)
+        self._holding = [0] * (size_of(Area.HOLDING_REGISTER) - (0 if layout.batches else TEXT_REGISTERS))
 
     def publish(self, outputs: PlcOutputs) -> None:
         """Makes the whole status block visible at once. Raises ValueError when an id or code does not fit."""
@@ -58,7 +66,8 @@ class MapMemory:
     def check_write(self, area: Area, address: int, values: Sequence[int]) -> None:
         """Raises IllegalAddress unless the PLC may write these values there: what it likes in the map, 0 behind it."""
         start = self._of_map(address)
-        if start + len(values) > whole_size_of(area) or any(values[max(0, size_of(area) - start) :]):
+        size = len(self._coils) if area is Area.COIL else len(self._holding)
+        if start + len(values) > whole_size_of(area) or any(values[max(0, size - start) :]):
             raise IllegalAddress(f"{area.value}s {address}..{address + len(values) - 1} are not all for writing")
 
     def write_coils(self, address: int, values: Sequence[bool]) -> bool:

@@ -42,6 +42,8 @@ class PlcInputs:
     encoder_count: int = 0
     deadline_ms: int = 0
     encoder_now: int = 0
+    batch_name: str = ""
+    """As it stands in the registers, one letter a byte: anything from U+0001 to U+00FF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class PlcOutputs:
     count_ejected: int = 0
     defect_class: int = 0
     """What the PLC calls the kind of defect; 0: none."""
+    command_result: int = 0
+    batch_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

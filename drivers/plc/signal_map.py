@@ -1,4 +1,4 @@
-"""Register map, version 2, as data: the one table that the code and the documentation are made from.
+"""Register map, version 3, as data: the one table that the code and the documentation are made from.
 
 Addresses are zero-based. A 32-bit value takes two registers. `Layout` holds what differs between PLCs: which of the
 two words comes first, and where the mirrors of the read-only areas lie. `python -m drivers.plc.signal_map` prints the
@@ -21,9 +21,14 @@ from operator import attrgetter, itemgetter
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 
-MAP_VERSION = 2
-"""2 adds points behind those of version 1 and moves none: ejectors, challenge test, encoder, recipe checksum."""
+MAP_VERSION = 3
+"""2 adds points behind those of version 1 and moves none: ejectors, challenge test, encoder, recipe checksum.
+3 adds those of a batch in the same way."""
+VERSION_WITHOUT_BATCHES = 2
+"""Shown where the PLC begins no batches: a program that asks for this version finds it."""
 
+TEXT_REGISTERS = 16
+"""Of a text: 32 letters."""
 WHOLE_BITS, WHOLE_REGISTERS = 32, 64
 """What may be read and written in one request, for PLCs that know whole words only: the map, and behind it 0."""
 
@@ -46,11 +51,13 @@ class PointType(Enum):
     U16 = "u16"
     U32 = "u32"
     F32 = "f32"
+    TEXT = "text"
+    """Two letters a register, the first in the high byte whatever the order of words; ends at a 0 or with the point."""
 
     @property
     def size(self) -> int:
         """Addresses the point takes."""
-        return 2 if self in (PointType.U32, PointType.F32) else 1
+        return {PointType.U32: 2, PointType.F32: 2, PointType.TEXT: TEXT_REGISTERS}.get(self, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Layout:
     """Added to every address of the map in server role."""
     mirror_base: int = 1000
     """Input register n is also holding register base + n, discrete input n is also coil base + n."""
+    batches: bool = False
+    """The PLC writes BatchName; without, those registers lie behind the map and take 0, as in version 2."""
 
     def ordered(self, registers: Sequence[int]) -> Sequence[int]:
         """Registers with their bytes as this PLC has them. Its own inverse."""
@@ -104,7 +113,7 @@ def _bits(area: Area, *rows: tuple[str, str, str]) -> tuple[Point, ...]:
     )
 
 
-_U16, _U32, _F32 = PointType.U16, PointType.U32, PointType.F32
+_U16, _U32, _F32, _TEXT = PointType.U16, PointType.U32, PointType.F32, PointType.TEXT
 _IN, _HOLD = Area.INPUT_REGISTER, Area.HOLDING_REGISTER
 
 CONTROL: tuple[Point, ...] = (
@@ -134,6 +143,7 @@ CONTROL: tuple[Point, ...] = (
     Point(_HOLD, 5, "EncoderCount", "encoder_count", _U32, "position of the next part"),
     Point(_HOLD, 7, "DeadlineMs", "deadline_ms", _U16, "ms from trigger to result; 0: as configured"),
     Point(_HOLD, 8, "EncoderNow", "encoder_now", _U32, "the encoder as it is now, for tracking in the station"),
+    Point(_HOLD, 10, "BatchName", "batch_name", _TEXT, "name of the batch that command 9 begins, 1 to 32 letters"),
 )
 
 STATUS: tuple[Point, ...] = (
@@ -223,6 +233,8 @@ STATUS: tuple[Point, ...] = (
     Point(_IN, 45, "ChallengeStep", "challenge_step", _U16, "number of the master part to put on next; 0: none"),
     Point(_IN, 46, "CountEjected", "count_ejected", _U32, "parts that the station pushed off", saturates=True),
     Point(_IN, 48, "DefectClass", "defect_class", _U16, "number of the kind of defect that is suggested; 0: none"),
+    Point(_IN, 49, "CommandResult", "command_result", _U16, "why CommandFailed is 1, see the table of results"),
+    Point(_IN, 50, "BatchNumber", "batch_number", _U32, "the station's number of the open batch; 0: none is open"),
 )
 
 POINTS: tuple[Point, ...] = CONTROL + STATUS
@@ -274,17 +286,24 @@ def encode_status(outputs: PlcOutputs, layout: Layout) -> StatusImage:
 
 def decode_control(coils: Sequence[bool], holding: Sequence[int], layout: Layout) -> PlcInputs:
     """The control block from the coils and holding registers that start at address 0."""
-    values: dict[str, bool | int] = {}
+    values: dict[str, bool | int | str] = {}
     holding = layout.ordered(holding)
     for point in CONTROL:
         if point.area is Area.COIL:
             values[point.attribute] = bool(coils[point.address])
         elif point.type is _U16:
             values[point.attribute] = holding[point.address]
+        elif point.type is _TEXT:
+            values[point.attribute] = _text(holding[point.address : point.address + TEXT_REGISTERS])
         else:
             first, second = holding[point.address : point.address + 2]
             values[point.attribute] = first << 16 | second if layout.high_word_first else second << 16 | first
     return PlcInputs(**values)  # type: ignore[arg-type]
+
+
+def _text(words: Sequence[int]) -> str:
+    """One letter a byte, whatever it is, up to the first 0; whoever takes it looks at what it says."""
+    return struct.pack(f">{len(words)}H", *words).partition(b"\0")[0].decode("latin-1")
 
 
 def _fitting(point: Point, value: float) -> float:

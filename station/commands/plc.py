@@ -9,6 +9,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from drivers.plc.signal_map import TEXT_REGISTERS
 from station.commands.options import BadInput, add_config_option, add_json_option, calendar_at, complain, print_json
 from station.commissioning import plc_command, plc_monitor
 from station.commissioning.conformance import command as conformance_command
@@ -30,6 +31,7 @@ from station.simulation.run.workspace import DEADLINE_MS, Workspace, WorkspaceEr
 from station.terminal import console, say
 
 DEFAULT_PORT = 1502
+LONGEST_BATCH_NAME = 2 * TEXT_REGISTERS
 EXIT_UNBALANCED = 1
 RATES_PER_S = (0.2, 20.0)
 FASTEST_DOUBLE_TRIGGER = 10.0
@@ -55,6 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     names = [command.name.lower() for command in Command]
     commanded.add_argument("name", choices=names, metavar="NAME", help=", ".join(names))
     commanded.add_argument("--argument", type=int, default=0, metavar="N", help="number of the recipe or slot")
+    commanded.add_argument("--batch", default="", metavar="NAME", help="of begin_batch: its name, up to 32 letters")
     commanded.add_argument("--timeout", type=float, default=60.0, metavar="S", help="longest wait (%(default)g)")
     add_connection_options(commanded)
     add_json_option(commanded, "command, argument, completed, seconds, problem")
@@ -95,9 +98,18 @@ def run_command(options: argparse.Namespace) -> int:
     command, problem, seconds = Command[options.name.upper()], "", None
     if not 0 <= options.argument <= 0xFFFF:
         return complain(f"--argument {options.argument}: a register holds 0 to 65535")
+    if options.batch and command is not Command.BEGIN_BATCH:
+        return complain(f"--batch {options.batch}: without effect with {options.name}; begin_batch takes one")
+    try:
+        _check_batch(options.batch)
+    except BadInput as bad:
+        return complain(bad)
     try:
         with client_of(options) as client:
-            seconds = plc_command.carry_out(client, order_of(options), command, options.argument, options.timeout)
+            order, timeout_s = order_of(options), options.timeout
+            seconds = plc_command.carry_out(
+                client, order, command, options.argument, timeout_s, batch_name=options.batch
+            )
     except plc_command.CommandFailed as failed:
         problem = str(failed)
     except LinkError as lost:
@@ -110,6 +122,12 @@ def run_command(options: argparse.Namespace) -> int:
     else:
         say(problem, error=True)
     return EXIT_UNBALANCED if problem else 0
+
+
+def _check_batch(name: str) -> None:
+    """Raises BadInput: the registers cannot hold it. What they hold and the station refuses is its business."""
+    if len(name) > LONGEST_BATCH_NAME or not name.isascii() or "\0" in name:
+        raise BadInput(f"--batch {name}: up to {LONGEST_BATCH_NAME} letters of ASCII")
 
 
 def order_of(options: argparse.Namespace) -> Order:
@@ -154,6 +172,8 @@ def add_simulate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of parts and faults; default: 0")
     parser.add_argument("--transit", type=float, default=DEADLINE_MS / 1000 + 0.5, metavar="S",
                         help="camera to ejector, more than the station's deadline; default: %(default)s")  # fmt: skip
+    parser.add_argument("--batch", default="", metavar="NAME",
+                        help="the PLC begins this batch before the first part and ends it behind the last")  # fmt: skip
     parser.add_argument("--fault", action="append", default=[], metavar="KIND:P",
                         help=f"the PLC misbehaves with this probability per part: {', '.join(FaultKind)}")  # fmt: skip
     parser.add_argument("--clear-faults", type=float, metavar="S",
@@ -206,6 +226,7 @@ def _simulated_line(options: argparse.Namespace) -> tuple[LineSchedule, Workspac
         raise BadInput(f"--transit {options.transit:g}: allowed are 0.1 to 60 s")
     if options.serial:
         raise BadInput("--serial: the line's PLC speaks Modbus TCP only")
+    _check_batch(options.batch)
     try:
         faults = tuple(parse_fault(text) for text in options.fault)
     except ValueError as problem:
@@ -235,5 +256,6 @@ def _simulated_line(options: argparse.Namespace) -> tuple[LineSchedule, Workspac
         faults=faults,
         seed=options.seed,
         clear_fault_after_s=options.clear_faults,
+        batch=options.batch,
     )
     return schedule, workspace

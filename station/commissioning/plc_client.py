@@ -29,7 +29,7 @@ EXCEPTIONS = {
     6: "busy",
     11: "no answer from that unit",
 }
-Value = bool | int | float
+Value = bool | int | float | str
 
 
 class LinkError(Exception):
@@ -287,6 +287,8 @@ def decode(point: Point, values: Sequence[int], order: Order) -> Value:
     if point.type is PointType.BIT:
         return bool(raw[0])
     words = order.bytes_swapped(raw)
+    if point.type is PointType.TEXT:
+        return b"".join(word.to_bytes(2, "big") for word in words).partition(b"\0")[0].decode("latin-1")
     if point.type is PointType.U16:
         return words[0]
     high, low = words if order.high_word_first else reversed(words)
@@ -296,8 +298,15 @@ def decode(point: Point, values: Sequence[int], order: Order) -> Value:
     return number
 
 
-def encode(point: Point, value: int, order: Order) -> list[int]:
-    """The registers of a whole number."""
+def encode(point: Point, value: int | str, order: Order) -> list[int]:
+    """The registers of a whole number, or of a text: one letter a byte, 0 behind it. Raises ValueError: it is longer,
+    or has a letter that no byte holds.
+    """
+    if isinstance(value, str):
+        letters, room = value.encode("latin-1"), 2 * point.type.size
+        if len(letters) > room:
+            raise ValueError(f"{point.name} has room for {room} letters, not {len(letters)}")
+        return order.bytes_swapped(list(struct.unpack(f">{point.type.size}H", letters.ljust(room, b"\0"))))
     words = [value & 0xFFFF]
     if point.type is PointType.U32:
         words.insert(0 if order.high_word_first else 1, value >> 16 & 0xFFFF)

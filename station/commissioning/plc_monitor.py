@@ -21,6 +21,7 @@ from rich.text import Text
 
 from drivers.plc.signal_map import Area, Point, PointType
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS, CodeText
+from station.command_results import COMMAND_RESULTS
 from station.commissioning.plc_client import (
     LinkError,
     ModbusClient,
@@ -86,6 +87,7 @@ _WORDS: dict[str, dict[int, str]] = {
     "error_code": _texts(ERRORS),
     "warning_code": _texts(WARNINGS),
     "reason_code": _texts(REASONS),
+    "command_result": _texts(COMMAND_RESULTS),
     "result": _RESULTS,
     "challenge_state": _CHALLENGES,
 }
@@ -93,6 +95,8 @@ _WORDS: dict[str, dict[int, str]] = {
 
 def in_words(point: Point, value: Value) -> str:
     """What a code means, or the value with its unit; empty when the value says it all."""
+    if isinstance(value, str):
+        return ""
     if point.attribute in _WORDS:
         meanings = _WORDS[point.attribute]
         return meanings.get(int(value), "" if point.attribute == "command" and not value else "unknown code")
@@ -100,7 +104,7 @@ def in_words(point: Point, value: Value) -> str:
         case "latency":
             return f"{value / 10:.1f} ms"
         case "defect_area":
-            return f"{value / 1000:.3f} mm2"
+            return f"{value / 1000:.3f} mm²"
         case "engine_id" | "config_checksum" | "recipe_checksum":
             return f"{int(value):08x}"
     return ""
@@ -292,6 +296,8 @@ def _table(title: str, points: Sequence[Point], reader: Reader, now_s: float) ->
 
 
 def _shown(point: Point, value: Value) -> str:
+    if isinstance(value, str):
+        return value.encode("unicode_escape").decode("ascii")
     text = f"{value:.4f}" if point.type is PointType.F32 else f"{int(value)}"
     words = in_words(point, value)
     return f"{text}  {words}" if words else text

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from drivers.plc.client_blocks import (
     CONTROL_SIZE,
+    CONTROL_SIZE_WITH_BATCHES,
     FEWEST_REGISTERS_PER_WRITE,
     MOST_REGISTERS_PER_WRITE,
     STATUS_SIZE,
@@ -112,7 +113,8 @@ class PlcSection(Section):
         0,
         ge=0,
         le=65536 - CONTROL_SIZE,
-        description=f"Client: first of the {CONTROL_SIZE} holding registers of the PLC with the control block.",
+        description=f"Client: first of the {CONTROL_SIZE} holding registers of the PLC with the control block, "
+        f"{CONTROL_SIZE_WITH_BATCHES} with `batches`.",
     )
     status_address: int = Field(
         100,
@@ -139,6 +141,11 @@ class PlcSection(Section):
     )
     heartbeat_timeout_s: float = Field(
         3.0, ge=0, le=60, description="Longest time PlcHeartbeat may stand still; 0 disables supervision."
+    )
+    batches: bool = Field(
+        False,
+        description="The PLC begins and ends batches by commands 9 and 10: map version 3. Without, it reads version 2 "
+        "and needs no register more.",
     )
 
     @field_validator("writers")
@@ -181,7 +188,10 @@ class PlcSection(Section):
             )
 
     def _check_blocks(self) -> None:
-        control = range(self.control_address, self.control_address + CONTROL_SIZE)
+        size = CONTROL_SIZE_WITH_BATCHES if self.batches else CONTROL_SIZE
+        control = range(self.control_address, self.control_address + size)
+        if control.stop > 65536:
+            raise ValueError(f"control_address = {self.control_address}: with `batches` at most {65536 - size}")
         status = range(self.status_address, self.status_address + STATUS_SIZE)
         if max(control.start, status.start) < min(control.stop, status.stop):
             raise ValueError(

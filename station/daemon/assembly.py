@@ -38,7 +38,7 @@ from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
 from station.line.challenge.machine import ChallengeSettings
 from station.line.ejection.belt import EncoderBelt
-from station.line.handshake.machine import HandshakeSettings
+from station.line.handshake.messages import HandshakeSettings
 from station.line.inspection.inspector import Inspector
 from station.line.recording.stage import RecorderSettings
 from station.line.signalling.ledger import LedgerSettings
@@ -165,13 +165,16 @@ def _layout(plc: PlcSection) -> Layout:
         high_word_first=plc.word_order == "high_first",
         low_byte_first=plc.byte_order == "low_first",
         base_address=plc.base_address,
+        batches=plc.batches,
     )
 
 
 def handshake_settings(configuration: LoadedConfiguration) -> HandshakeSettings:
     """Without a PLC there is no heartbeat to supervise."""
     plc = configuration.settings.plc
-    return HandshakeSettings(plc_heartbeat_timeout_s=plc.heartbeat_timeout_s if plc.role != "off" else 0.0)
+    return HandshakeSettings(
+        plc_heartbeat_timeout_s=plc.heartbeat_timeout_s if plc.role != "off" else 0.0, batches=plc.batches
+    )
 
 
 def ledger_settings(configuration: LoadedConfiguration) -> LedgerSettings:

@@ -35,7 +35,8 @@ from station.daemon.change_record import WantedEngine
 from station.daemon.changeover import Changeover, identity
 from station.daemon.control_server import ControlServer
 from station.daemon.late_cameras import LateCameras
-from station.daemon.plc_requests import PlcRequests
+from station.daemon.plc.batches import PlcBatches
+from station.daemon.plc.requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing, in_order
 from station.daemon.set_up.points import Points
@@ -186,7 +187,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         lambda detail: records.recorder.event("control_refused", "warning", detail),
     )
     opened.callback(control.close)
-    _start_line(line, changeover, control, opened)
+    _start_line(line, changeover, records.recorder, control, opened)
     names = list(configuration.settings.cameras)
     opened.callback(changeover.missing_plan.building.close)
     opened.callback(line.shadowing.stop, 2.0)
@@ -342,6 +343,7 @@ def _build_line(
             journal_opened=journal.open_part,
             journal_decided=journal.decide_part,
             tracking=TrackingFeed() if ejection is None else TrackingFeed(ejection.post),
+            batch=lambda: recorder.batches.number,
         ),
         identity(session, configuration),
         challenge=ChallengeDuty(
@@ -374,11 +376,13 @@ def _monitoring(configuration: LoadedConfiguration, routing: Routing, recorder: 
     return assembly.monitoring(configuration, routing.post, recorder.event)
 
 
-def _start_line(line: _Line, changeover: Changeover, control: ControlServer, opened: contextlib.ExitStack) -> None:
+def _start_line(
+    line: _Line, changeover: Changeover, recorder: Recorder, control: ControlServer, opened: contextlib.ExitStack
+) -> None:
     """Starts the stages before what feeds them, the doors last."""
     line.inspection.start()
     opened.callback(line.inspection.stop, 2.0)
-    line.plc_requests.start(changeover)
+    line.plc_requests.start(changeover, PlcBatches(recorder, lambda: changeover.configuration.settings.recipe.name))
     opened.callback(line.plc_requests.stop, 2.0)
     line.signalling.start()
     opened.callback(line.signalling.stop, 2.0)

@@ -30,7 +30,7 @@ from station.daemon.change_record import OneChange
 from station.daemon.control_server import ControlServer
 from station.daemon.gpu_watch import GpuWatch
 from station.daemon.late_cameras import LateCameras
-from station.daemon.plc_requests import PlcRequests
+from station.daemon.plc.requests import PlcRequests
 from station.daemon.systemd import Hangups, Notifier
 from station.jobs.plan import PlanBuilding
 from station.jobs.refresh_process import RefreshProcess

@@ -36,7 +36,7 @@ from tests.bench.serial_pair import SerialPair
 NAMES = ("tcp server", "rtu server", "tcp client", "rtu client")
 STATUS_AT, CONTROL_AT = 300, 40
 """In client role. Not the defaults, so that a forgotten address shows."""
-REGISTERS, BITS = 48, 27
+REGISTERS, BITS = 52, 27
 
 
 class Plc(Protocol):

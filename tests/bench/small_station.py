@@ -13,9 +13,10 @@ from types import TracebackType
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
 from drivers.plc.protocol import LinkEvent, PlcInputs
 from station.codes import OfflineReason, ReasonCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
     HandshakeRequest,
+    HandshakeSettings,
     PartResult,
     StationState,
     StationStatus,

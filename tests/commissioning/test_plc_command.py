@@ -15,7 +15,8 @@ from station.line.handshake.messages import Command
 class Station(ModbusClient):
     """Keeps what is written; completes or fails once Execute is 1."""
 
-    def __init__(self, *, completes: bool, replies: bool = True) -> None:
+    def __init__(self, *, completes: bool, replies: bool = True, result: int = 0) -> None:
+        self.result = result
         self.written: list[tuple[str, int, list[int]]] = []
         self.completes, self.replies = completes, replies
         self.execute = False
@@ -33,6 +34,10 @@ class Station(ModbusClient):
         is_completed = self.reads % 2 == 1
         return [self.execute and self.replies and (is_completed is self.completes)]
 
+    def read_registers(self, area: Area, address: int, count: int) -> list[int]:
+        assert (area, address, count) == (Area.INPUT_REGISTER, 49, 1)
+        return [self.result]
+
 
 def test_number_and_argument_come_before_execute() -> None:
     station = Station(completes=True)
@@ -41,9 +46,17 @@ def test_number_and_argument_come_before_execute() -> None:
     assert kinds == [("coil", [0]), ("register", [1]), ("register", [7]), ("coil", [1]), ("coil", [0])]
 
 
+def test_the_name_of_a_batch_comes_before_execute() -> None:
+    station = Station(completes=True)
+    carry_out(station, Order(), Command.BEGIN_BATCH, 0, 1.0, batch_name="A-7")
+    assert station.written[3] == ("register", 10, [0x412D, 0x3700, *[0] * 14])
+    assert station.written[4] == ("coil", 4, [1])
+
+
 def test_a_refusal_and_silence_are_said_and_execute_falls() -> None:
     for station, said in (
-        (Station(completes=False), "refused or failed"),
+        (Station(completes=False), "refused or failed: its log and audit say why"),
+        (Station(completes=False, result=14), "refused or failed: no batch is open"),
         (Station(completes=True, replies=False), "no reply"),
     ):
         with pytest.raises(CommandFailed, match=said):

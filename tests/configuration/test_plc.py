@@ -72,7 +72,7 @@ def test_what_cannot_be_is_refused_with_a_reason(tmp_path: Path, plc: str, expec
 
 def test_every_key_is_used_by_some_role_or_refused() -> None:
     """A new key must be added to the table of keys that mean nothing elsewhere, or here."""
-    everywhere = {"role", "transport", "unit_id", "word_order", "byte_order", "heartbeat_timeout_s"}
+    everywhere = {"role", "transport", "unit_id", "word_order", "byte_order", "heartbeat_timeout_s", "batches"}
     restricted: set[str] = set()
     for settings in ({"role": "server"}, {"role": "client"}, {"transport": "rtu", "serial_port": "x"}):
         for key, field in PlcSection.model_fields.items():

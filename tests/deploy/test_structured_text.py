@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from drivers.plc.protocol import PlcInputs
 from drivers.plc.signal_map import POINTS, Area, Layout, decode_control, encode_status, points_of
 from station.codes import OfflineReason, ReasonCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
     HandshakeRequest,
+    HandshakeSettings,
     PartIdLatched,
     PartResult,
     ResetCounters,

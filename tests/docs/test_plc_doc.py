@@ -11,7 +11,7 @@ import pytest
 from docs.generate import codes as codes_doc
 from drivers.plc import signal_map
 from drivers.plc.modbus import ModbusServerSettings
-from station.line.handshake.machine import HandshakeSettings
+from station.line.handshake.messages import HandshakeSettings
 from tests.bench.places import ROOT
 
 PAGE = ROOT / "docs" / "plc.md"
@@ -24,7 +24,7 @@ def test_tables_are_up_to_date() -> None:
 
 def test_every_table_is_on_the_page() -> None:
     sections = re.findall(r"<!-- generated: (\w+) -->\n\|? ?(?:.|\n)*?<!-- end -->", PAGE.read_text())
-    assert sections == ["points", "commands", "states", "reasons", "errors", "warnings", "offline", "rules"]
+    assert sections == ["points", "commands", "results", "states", "reasons", "errors", "warnings", "offline", "rules"]
 
 
 def test_every_point_is_in_the_tables() -> None:

@@ -17,7 +17,7 @@ import time
 from dataclasses import replace
 from types import TracebackType
 
-from drivers.plc.client_blocks import CONTROL_SIZE, pack_status, pieces, unpack_control
+from drivers.plc.client_blocks import control_size, pack_status, pieces, unpack_control
 from drivers.plc.modbus.plc_registers import PlcRegisters, RegistersLost
 from drivers.plc.modbus.serial_port import open_port
 from drivers.plc.modbus.settings import ModbusClientSettings, SerialLine
@@ -141,7 +141,9 @@ class ModbusClientLink:
             self._on_inputs(inputs)
 
     def _read_control(self) -> PlcInputs:
-        registers = self._plc.read(self._settings.control_address, CONTROL_SIZE, "plc.control_address")
+        registers = self._plc.read(
+            self._settings.control_address, control_size(self._settings.layout), "plc.control_address"
+        )
         return unpack_control(registers, self._settings.layout)
 
     def _write_status(self) -> None:

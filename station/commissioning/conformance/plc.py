@@ -111,7 +111,7 @@ class Plc:
         }
         return PlcOutputs(**values)  # type: ignore[arg-type]
 
-    def set(self, **changes: bool | int) -> None:
+    def set(self, **changes: bool | int | str) -> None:
         """Writes points of the control block."""
         self.control = replace(self.control, **changes)  # type: ignore[arg-type]
         self.write()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from drivers.plc.signal_map import Area
+from drivers.plc.signal_map import Area, PointType
 from station.commissioning.plc_client import LinkError, Order, SerialPort, crc16, length_of
 
 BITS = 16
@@ -22,6 +22,8 @@ BIT_REGISTERS = 4
 STATUS_BITS_AT = 64
 STATUS_SIZE = STATUS_BITS_AT + BIT_REGISTERS
 CONTROL_SIZE = BIT_REGISTERS + length_of(Area.HOLDING_REGISTER)
+READ_AT_LEAST = CONTROL_SIZE - PointType.TEXT.size
+"""A station that lets the PLC begin no batches does not read their name."""
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 MOST_READ, MOST_WRITTEN = 125, 123
 SILENCE_S = 0.05
@@ -89,7 +91,7 @@ class PlcMemory:
     def _read(self, address: int, count: int) -> bytes:
         with self._lock:
             values = self._registers[address : address + count]
-            if address <= self._control_at and address + count >= self._control_at + CONTROL_SIZE:
+            if address <= self._control_at and address + count >= self._control_at + READ_AT_LEAST:
                 self.polls += 1
         return struct.pack(f">BB{count}H", 3, 2 * count, *values)
 

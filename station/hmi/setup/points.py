@@ -8,6 +8,7 @@ from typing import Any
 
 from drivers.plc.signal_map import CONTROL, STATUS, Area, Point, PointType
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS, CodeText
+from station.command_results import COMMAND_RESULTS
 from station.hmi.words import Words
 
 SHORT = {Area.COIL: "coil", Area.DISCRETE_INPUT: "input", Area.INPUT_REGISTER: "in.reg", Area.HOLDING_REGISTER: "hold"}
@@ -16,6 +17,7 @@ _TABLES: Mapping[str, Mapping[Any, CodeText]] = {
     "error_code": ERRORS,
     "warning_code": WARNINGS,
     "reason_code": REASONS,
+    "command_result": COMMAND_RESULTS,
 }
 _STATES = ("", "Preoperational", "Halted", "Error", "Initialized", "Ready", "SingleExecution", "ContinuousExecution")
 """Of OPC 40100-1, as its standard spells them."""
@@ -33,7 +35,8 @@ def rows_of(found: Mapping[str, Any], words: Words) -> list[dict[str, Any]]:
 
 
 def _row(point: Point, value: Any, writes: bool, words: Words) -> dict[str, Any]:
-    shown = f"{value:.4f}" if point.type is PointType.F32 else str(int(value))
+    numbers = "{:.4f}" if point.type is PointType.F32 else "{:d}"
+    shown = value if isinstance(value, str) else numbers.format(value)
     return {
         "id": f"{'w' if writes else 'r'}-{point.attribute}",
         "writes": writes,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from drivers.plc.protocol import PlcInputs
+from station.command_results import CommandResult
 from station.line.handshake.messages import (
     Command,
     CommandRefused,
@@ -35,13 +36,14 @@ class CommandState(Enum):
 class Commands:
     """Owns the one command that is being executed, and its bits. Called by `Handshake` alone."""
 
-    def __init__(self, timeout_ns: int, release_ns: int, load_timeout_ns: int) -> None:
+    def __init__(self, timeout_ns: int, release_ns: int, load_timeout_ns: int, *, batches: bool = False) -> None:
         """A command fails after `timeout_ns`, one that loads an engine after `load_timeout_ns`; its outcome clears by
-        itself after `release_ns`.
+        itself after `release_ns`. `batches`: there are commands that begin and end them.
         """
         self._timeout_ns = timeout_ns
         self._load_timeout_ns = load_timeout_ns
         self._release_ns = release_ns
+        self._batches = batches
         self._number = 0
         self._ends_ns = 0
         self._execute = False
@@ -49,6 +51,8 @@ class Commands:
         self.state = CommandState.IDLE
         self.serial = 0
         """Number of the command that was started last."""
+        self.result = CommandResult.NONE
+        """Why the last command failed; stands until the next one is asked for."""
 
     @property
     def next_wakeup_ns(self) -> int | None:
@@ -69,6 +73,7 @@ class Commands:
             return [CommandRefused(inputs.command, "another command is still being executed")]
         self.state = CommandState.EXECUTING
         self._superseded = False
+        self.result = CommandResult.NONE
         self._number = inputs.command
         self._ends_ns = now_ns + self._timeout_ns
         self.serial += 1
@@ -79,21 +84,24 @@ class Commands:
         if (self._number == Command.GO_ONLINE and online) or (self._number == Command.GO_OFFLINE and not online):
             self.finished(True, now_ns)
 
-    def finished(self, succeeded: bool, now_ns: int) -> None:
-        """The command being executed has ended."""
+    def finished(self, succeeded: bool, now_ns: int, why: CommandResult = CommandResult.REFUSED) -> None:
+        """The command being executed has ended. `why`: it failed."""
         if self.state is not CommandState.EXECUTING:
             return
         if not self._execute:
             self.state = CommandState.IDLE
             return
         self.state = CommandState.COMPLETED if succeeded and not self._superseded else CommandState.FAILED
+        self.result = CommandResult.NONE if self.state is CommandState.COMPLETED else why
+        if self._superseded:
+            self.result = CommandResult.SUPERSEDED
         self._ends_ns = now_ns + self._release_ns
 
     def tick(self, now_ns: int) -> None:
         if self.state is CommandState.IDLE or now_ns < self._ends_ns:
             return
         if self.state is CommandState.EXECUTING:
-            self.finished(False, now_ns)
+            self.finished(False, now_ns, CommandResult.TIMED_OUT)
         else:
             self.state = CommandState.IDLE
 
@@ -114,13 +122,18 @@ class Commands:
             case Command.SELECT_RECIPE | Command.ACTIVATE_ENGINE_SLOT | Command.RELOAD_CONFIGURATION as command:
                 self._ends_ns = now_ns + self._load_timeout_ns
                 return [CommandRequested(Command(command), inputs.command_argument, self.serial)]
+            case Command.BEGIN_BATCH | Command.END_BATCH as command if self._batches:
+                return [CommandRequested(Command(command), 0, self.serial, inputs.batch_name)]
             case Command.START_CHALLENGE_TEST:
                 return [CommandRequested(Command.START_CHALLENGE_TEST, inputs.command_argument, self.serial)]
             case Command.GO_ONLINE:
-                why = "SetOffline is 1"
+                code, why = CommandResult.NOT_NOW, "SetOffline is 1"
             case Command.SOFTWARE_TRIGGER_TEST:
+                code = CommandResult.NOT_NOW
                 why = "TriggerReady is 0" if not ready else "the camera waits for its line"
+            case Command.BEGIN_BATCH | Command.END_BATCH:
+                code, why = CommandResult.UNKNOWN, "the PLC begins no batches: [plc] batches = false"
             case _:
-                why = "not a command of this version"
-        self.finished(False, now_ns)
+                code, why = CommandResult.UNKNOWN, "not a command of this version"
+        self.finished(False, now_ns, code)
         return [CommandRefused(inputs.command, why)]

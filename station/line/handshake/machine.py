@@ -24,10 +24,12 @@ Fail-safe rules held here:
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
+from drivers.plc.signal_map import MAP_VERSION, VERSION_WITHOUT_BATCHES
 from station.codes import ReasonCode, WarningCode
+from station.command_results import CommandResult
 from station.line.handshake.commands import Commands, CommandState
 from station.line.handshake.heartbeats import Heartbeats
 from station.line.handshake.messages import (
@@ -35,6 +37,7 @@ from station.line.handshake.messages import (
     GoOffline,
     GoOnline,
     HandshakeRequest,
+    HandshakeSettings,
     PartIdLatched,
     PartResult,
     PlcHeartbeatLost,
@@ -50,22 +53,6 @@ from station.results import PartCounts, Verdict
 
 NS_PER_S = 1_000_000_000
 U32 = 0xFFFF_FFFF
-
-
-@dataclass(frozen=True, slots=True)
-class HandshakeSettings:
-    """Times and sizes of the handshake."""
-
-    result_slots: int = 8
-    plc_heartbeat_timeout_s: float = 3.0
-    """Longest time the PLC heartbeat may stand still; 0 disables supervision."""
-    heartbeat_period_s: float = 1.0
-    command_timeout_s: float = 10.0
-    """A command that has not ended by then has failed."""
-    load_timeout_s: float = 75.0
-    """The same for commands that load an engine: recipe, engine slot, configuration."""
-    command_release_s: float = 10.0
-    """CommandCompleted and CommandFailed clear after this time even when Execute stays 1."""
 
 
 class Handshake:
@@ -95,7 +82,10 @@ class Handshake:
         self._toggle = False
         self._overrun = False
         self._commands = Commands(
-            _ns(settings.command_timeout_s), _ns(settings.command_release_s), _ns(settings.load_timeout_s)
+            _ns(settings.command_timeout_s),
+            _ns(settings.command_release_s),
+            _ns(settings.load_timeout_s),
+            batches=settings.batches,
         )
 
     def __repr__(self) -> str:
@@ -172,7 +162,7 @@ class Handshake:
     def outputs(self) -> PlcOutputs:
         """The status block as it is now."""
         result = self._queue[0] if self._standing else None
-        status, counts, command = self._status, self._counts, self._commands.state
+        status, counts, command, batches = self._status, self._counts, self._commands.state, self._settings.batches
         passed = result is not None and result.verdict is Verdict.PASS
         warning = status.warning_code if self._heartbeats.plc_alive else WarningCode.PLC_HEARTBEAT_FROZEN
         return PlcOutputs(
@@ -228,6 +218,9 @@ class Handshake:
             count_review=counts.review,
             count_error=counts.error,
             count_missed=counts.missed,
+            map_version=MAP_VERSION if batches else VERSION_WITHOUT_BATCHES,
+            command_result=self._commands.result if batches else 0,
+            batch_number=status.batch & U32 if batches else 0,
         )
 
     def station_changed(self, status: StationStatus, now_ns: int) -> list[ResultsWithdrawn]:
@@ -299,10 +292,12 @@ class Handshake:
         self._show_next()
         return outcome
 
-    def command_finished(self, serial: int, succeeded: bool, now_ns: int) -> None:
+    def command_finished(
+        self, serial: int, succeeded: bool, now_ns: int, why: CommandResult = CommandResult.REFUSED
+    ) -> None:
         """A `CommandRequested` has ended; the outcome of one that has timed out meanwhile is not reported."""
         if serial == self._commands.serial:
-            self._commands.finished(succeeded, now_ns)
+            self._commands.finished(succeeded, now_ns, why)
 
     def tick(self, now_ns: int) -> list[HandshakeRequest]:
         """What time alone brings: heartbeats both ways, the end of commands."""

@@ -1,4 +1,4 @@
-"""What goes into the handshake and what comes out: states, commands, results, requests."""
+"""What goes into the handshake and what comes out: settings, states, commands, results, requests."""
 
 from __future__ import annotations
 
@@ -32,6 +32,26 @@ class Command(IntEnum):
     START_CHALLENGE_TEST = 6
     ACTIVATE_ENGINE_SLOT = 7
     RELOAD_CONFIGURATION = 8
+    BEGIN_BATCH = 9
+    END_BATCH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeSettings:
+    """Times and sizes of the handshake."""
+
+    result_slots: int = 8
+    plc_heartbeat_timeout_s: float = 3.0
+    """Longest time the PLC heartbeat may stand still; 0 disables supervision."""
+    heartbeat_period_s: float = 1.0
+    command_timeout_s: float = 10.0
+    """A command that has not ended by then has failed."""
+    load_timeout_s: float = 75.0
+    """The same for commands that load an engine: recipe, engine slot, configuration."""
+    command_release_s: float = 10.0
+    """CommandCompleted and CommandFailed clear after this time even when Execute stays 1."""
+    batches: bool = False
+    """The PLC may begin and end batches: map version 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +81,8 @@ class StationStatus:
     challenge_state: int = 0
     challenge_step: int = 0
     line_stop: bool = False
+    batch: int = 0
+    """Number of the open batch; 0: none."""
 
     @property
     def fault(self) -> bool:
@@ -150,6 +172,8 @@ class CommandRequested:
     command: Command
     argument: int
     serial: int
+    text: str = ""
+    """BatchName as it stands in the registers: anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from station.records.batches.rows import BatchError, BatchRow, batch_named, check_text, newest_batches
+from station.command_results import CommandResult
+from station.records.batches.rows import PLC, BatchError, BatchRow, batch_named, check_text, newest_batches
 from station.records.parts import BATCH_KEY, PartRow
 from station.records.schema import RecordingError, open_reader
 from station.results import Part
@@ -55,6 +56,12 @@ class Batches:
     def open(self) -> BatchRow | None:
         return self._open
 
+    @property
+    def number(self) -> int:
+        """Of the open batch; 0: none is open."""
+        row = self._open
+        return 0 if row is None else row.number
+
     def begin(self, name: object, by: str, *, product: object = "", order_no: object = "", recipe: str) -> BatchRow:
         """Begins a batch; one that is open ends. Parts triggered from now on belong to it. Raises BatchError."""
         called = check_text("name", name, may_be_empty=False)
@@ -63,7 +70,8 @@ class Batches:
             self._read()
             assert self._last is not None
             if self._open is not None and self._open.name == called:
-                raise BatchError(f'batch "{called}" is open already')
+                raise BatchError(f'batch "{called}" is open already', CommandResult.BATCH_OPEN_ALREADY)
+            self._check_may_end(by)
             self._last += 1
             begun = BatchRow(self._last, *texts, recipe, self._wall(), None, by, "")
             self._end(begun.start_s, by)
@@ -75,9 +83,10 @@ class Batches:
         """Ends the open batch; parts triggered from now on belong to none. Raises BatchError: none is open."""
         with self._lock:
             self._read()
+            self._check_may_end(by)
             ended = self._end(self._wall(), by)
             if ended is None:
-                raise BatchError("no batch is open")
+                raise BatchError("no batch is open", CommandResult.NO_BATCH_OPEN)
             self._change(None)
             return ended
 
@@ -102,9 +111,20 @@ class Batches:
             with closing(open_reader(self._records)) as connection:
                 newest, self._open = newest_batches(connection, 1), batch_named(connection, "now")
         except (RecordingError, sqlite3.Error) as problem:
-            raise BatchError(f"the records cannot be read now, so its number is not known: {problem}") from problem
+            raise BatchError(
+                f"the records cannot be read now, so its number is not known: {problem}",
+                CommandResult.BATCHES_NOT_READABLE,
+            ) from problem
         self._last = newest[0].number if newest else 0
         self._changes = [(_EVER_NS, None if self._open is None else self._open.number)]
+
+    def _check_may_end(self, by: str) -> None:
+        """A person may end any batch, the PLC its own."""
+        if by == PLC and self._open is not None and self._open.begun_by != PLC:
+            raise BatchError(
+                f'batch "{self._open.name}" was begun by {self._open.begun_by}, who ends it',
+                CommandResult.BATCH_OF_A_PERSON,
+            )
 
     def _end(self, end_s: float, by: str) -> BatchRow | None:
         if self._open is None:

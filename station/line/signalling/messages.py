@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from drivers.plc.protocol import LinkEvent, PlcInputs
 from station.codes import ErrorCode, OfflineReason, WarningCode
+from station.command_results import CommandResult
 from station.line.acquisition.messages import CameraChanged, CameraSaid, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.messages import ChallengeMessage
 from station.line.inspection.stage import Inspected, InspectorChanged
@@ -53,6 +54,8 @@ class CommandFinished:
 
     serial: int
     succeeded: bool
+    why: CommandResult = CommandResult.REFUSED
+    """It did not succeed."""
 
 
 @dataclass(frozen=True, slots=True)

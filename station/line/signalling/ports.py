@@ -77,3 +77,5 @@ class Ports:
     """False: there is no room for it."""
     journal_decided: Callable[[int, Verdict, ReasonCode], None]
     tracking: TrackingFeed
+    batch: Callable[[], int] = lambda: 0
+    """Number of the open batch; 0: none. Read at every turn."""

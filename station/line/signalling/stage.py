@@ -260,8 +260,8 @@ class Signalling:
                 condition.begin_change(why)
             case Changing():
                 condition.end_change()
-            case CommandFinished(serial, succeeded):
-                desk.handshake.command_finished(serial, succeeded, now)
+            case CommandFinished(serial, succeeded, why):
+                desk.handshake.command_finished(serial, succeeded, now, why)
             case IdentityChanged(identity):
                 desk.in_force.identify(identity)
             case StartChallenge() | StartStudy() | ConfirmPart() | ResetChallenge() | ChallengeConfigured():

@@ -98,6 +98,7 @@ class StatusBlock:
             challenge_state=challenge.machine.state,
             challenge_step=challenge.machine.step,
             line_stop=condition.line_stop,
+            batch=desk.ports.batch(),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import asdict, dataclass, fields
 
+from station.command_results import CommandResult
 from station.records.selection import BATCH
 from station.records.statement import Statement
 
@@ -27,8 +28,17 @@ _UPSERT = """INSERT INTO batches (number, name, product, order_no, recipe, start
     ON CONFLICT (number) DO UPDATE SET end_s = excluded.end_s, ended_by = excluded.ended_by WHERE end_s IS NULL"""
 
 
+PLC = "plc"
+"""Who began or ended a batch, where the PLC did; a person is `operator NAME`."""
+
+
 class BatchError(ValueError):
     """A batch cannot begin or end like this; the message says why and what is allowed."""
+
+    def __init__(self, message: str, code: CommandResult = CommandResult.REFUSED) -> None:
+        """`code`: what the PLC reads."""
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +65,9 @@ _COLUMNS = ", ".join(field.name for field in fields(BatchRow))
 def check_text(what: str, text: object, *, may_be_empty: bool = True) -> str:
     """The text in one line, without what stands around it. Raises BatchError."""
     if not isinstance(text, str) or len(line := text.strip()) > LONGEST or not line.isprintable():
-        raise BatchError(f"{what}: one line of at most {LONGEST} letters")
+        raise BatchError(f"{what}: one line of at most {LONGEST} letters", CommandResult.BATCH_NAME_LETTERS)
     if not line and not may_be_empty:
-        raise BatchError(f"{what} is missing: how people call the batch, as 8812")
+        raise BatchError(f"{what} is missing: how people call the batch, as 8812", CommandResult.BATCH_NAME_MISSING)
     return line
 
 

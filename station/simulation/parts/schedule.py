@@ -74,6 +74,8 @@ class LineSchedule:
     """All at the light barrier, each in front of a face of its own. The faces look alike; a defect is on one."""
     good_images: tuple[str, ...] = ()
     """Pictures for the faces without the defect; empty: rendered."""
+    batch: str = ""
+    """Name of the batch that the PLC begins before the first part and ends behind the last; empty: none."""
     ageing: tuple[Ageing, ...] = ()
     """What the pictures of inspected parts lose with time; the station is taught by a line that is new."""
 

@@ -42,6 +42,7 @@ from typing import TextIO
 from drivers.camera.simtl import Scene
 from station.simulation.parts.pictures import Pixels
 from station.simulation.parts.schedule import INSPECT, LineSchedule, ScheduledPart
+from station.simulation.plant.batch_commands import BatchCommands
 from station.simulation.plant.ejector import BeltFault, EjectBy
 from station.simulation.plant.faults import CameraFault, FaultKind, Misbehaviour, Wire
 from station.simulation.plant.field import Events, Field
@@ -62,9 +63,10 @@ FAST_PARTS_AHEAD = 600
 class Feeder:
     """Puts the parts of the schedule on the belt, as many as were allowed, one pitch apart."""
 
-    def __init__(self, schedule: LineSchedule, field: Field, recipe: RecipeChange) -> None:
+    def __init__(self, schedule: LineSchedule, field: Field, recipe: RecipeChange, batch: BatchCommands) -> None:
         self._schedule = schedule
         self._recipe = recipe
+        self._batch = batch
         self._coming = deque(schedule.parts)
         self._field = field
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pictures")
@@ -80,6 +82,10 @@ class Feeder:
 
     def step(self) -> None:
         """Puts a part on the belt when one is due."""
+        if not self._ready and not self._coming and self._field.all_past_camera():
+            self._batch.is_over = True
+        if not self._batch.parts_may_come:
+            return
         if not (self._allowed and self._ready and self._ready[0][1].done() and self._field.has_room()):
             return
         if self._waits_for_pictures and self._ready[0][0].phase == INSPECT:
@@ -118,7 +124,14 @@ class Plc:
     """Runs the PLC program: one thread scans, one talks to the station."""
 
     def __init__(
-        self, schedule: LineSchedule, field: Field, recipe: RecipeChange, *, events: Events, stop: threading.Event
+        self,
+        schedule: LineSchedule,
+        field: Field,
+        recipe: RecipeChange,
+        batch: BatchCommands,
+        *,
+        events: Events,
+        stop: threading.Event,
     ) -> None:
         layout = field.layout
         self._program = PlcProgram(
@@ -131,6 +144,7 @@ class Plc:
                 holds_belt_s=BELT_WAIT_S if schedule.is_fast else 0.0,
             ),
             recipe=recipe,
+            batch=batch,
         )
         self._station_fires = schedule.eject_by is not EjectBy.CAMERA
         self._link = StationLink(schedule.plc_host, schedule.plc_port, schedule.plc_unit)
@@ -180,6 +194,8 @@ class Plc:
                 "line_stop": status is not None and status.line_stop,
                 "recipe": self._program.recipe.selected,
                 "recipe_refused": self._program.recipe.refused,
+                "batch_refused": self._program.batch.refused,
+                "batch_ended": self._program.batch.ended,
             }
             if state != reported:
                 self._events.emit("plc", **state)
@@ -261,8 +277,9 @@ def run(schedule: LineSchedule, commands: int, output: TextIO, stop: threading.E
         scenes = [stack.enter_context(_scene(schedule, device)) for device in range(schedule.cameras)]
         field = Field(schedule, scenes, events)
         recipe = RecipeChange()
-        feeder = Feeder(schedule, field, recipe)
-        plc = Plc(schedule, field, recipe, events=events, stop=stop)
+        batch = BatchCommands(schedule.batch)
+        feeder = Feeder(schedule, field, recipe, batch)
+        plc = Plc(schedule, field, recipe, batch, events=events, stop=stop)
 
         threads = [
             threading.Thread(target=_then_stop(loop, stop), name=name)

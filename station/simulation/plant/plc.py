@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from station.simulation.plant.batch_commands import BatchCommands
 from station.simulation.plant.plc_signals import (
     Control,
     FieldInputs,
@@ -95,6 +96,7 @@ class PlcProgram:
     """ResultsValid was 1, and behind it the registers held no result any more."""
     faults_cleared: int = 0
     recipe: RecipeChange = field(default_factory=RecipeChange)
+    batch: BatchCommands = field(default_factory=BatchCommands)
     _register: list[_Part] = field(default_factory=list)
     _announce: deque[_Part] = field(default_factory=deque)
     _control: Control = field(default_factory=Control)
@@ -126,7 +128,10 @@ class PlcProgram:
             else:
                 self._take_result(now_s, status, alive)
         before_camera = any(part.barrier_at is None for part in self._register)
-        self.recipe.scan(None if status is None else status.command, part_before_camera=before_camera)
+        command = None if status is None else status.command
+        self.batch.scan(command)  # one command at a time: the recipe waits for it
+        if not self.batch.wanted:
+            self.recipe.scan(command, part_before_camera=before_camera)
         latch, part_id, encoder = self._part_id(inputs.encoder, status)
         self._control = Control(
             trigger_enable=True,
@@ -136,9 +141,10 @@ class PlcProgram:
             clear_exposure_complete=status is not None and status.exposure_complete,
             latch_part_id=latch,
             clear_error=self._clear_error(now_s, status),
-            execute=self.recipe.execute,
+            execute=self.recipe.execute or self.batch.execute,
             heartbeat=self._heartbeat(now_s),
-            command=SELECT_RECIPE if self.recipe.wanted else 0,
+            command=self.batch.wanted or (SELECT_RECIPE if self.recipe.wanted else 0),
+            batch_name=self.batch.name,
             command_argument=self.recipe.wanted,
             part_id=part_id,
             encoder=encoder,

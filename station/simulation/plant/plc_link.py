@@ -16,6 +16,7 @@ REJECT_CONFIRMED, BIN_FULL, CHALLENGE_MODE, LATCH_PART_ID, PART_AT_EJECTOR = 8, 
 COILS = 16
 PLC_HEARTBEAT, COMMAND, PART_ID = 0, 1, 3  # each followed by: CommandArgument (2); EncoderCount (5-6)
 ENCODER_NOW = 8
+BATCH_NAME, BATCH_NAME_REGISTERS = 10, 16
 # Status block: discrete inputs and input registers.
 TRIGGER_READY, TRIGGER_ACK, EXPOSURE_COMPLETE, RESULTS_VALID, PASS, REJECT = 1, 2, 4, 6, 7, 8
 COMMAND_COMPLETED, COMMAND_FAILED, FAULT, PART_ID_ACK, CHALLENGE_RUNNING = 13, 14, 15, 19, 25
@@ -23,7 +24,8 @@ EJECTOR1, LINE_STOP = 20, 24
 DISCRETE_INPUTS = 27
 HEARTBEAT, ACQUISITION_ID, INSPECTION_ID, PART_ID_ECHO, RESULT, REASON_CODE, RECIPE = 1, 8, 10, 12, 14, 15, 23
 ENCODER_ECHO = 28
-INPUT_REGISTERS = 42
+COMMAND_RESULT = 49
+INPUT_REGISTERS = 50
 
 REGISTERS_EVERY_S = 0.2
 RECONNECT_EVERY_S = 0.5
@@ -60,7 +62,7 @@ class StationLink:
         if bits is None or len(bits) < DISCRETE_INPUTS:
             self._failed(now_s)
             return None
-        announced = bits[RESULTS_VALID] or bits[TRIGGER_ACK] or bits[COMMAND_COMPLETED]
+        announced = bits[RESULTS_VALID] or bits[TRIGGER_ACK] or bits[COMMAND_COMPLETED] or bits[COMMAND_FAILED]
         if announced or now_s >= self._registers_due_s:
             registers = self._client.read_input_registers(0, INPUT_REGISTERS)
             if registers is None or len(registers) < INPUT_REGISTERS:
@@ -90,6 +92,7 @@ class StationLink:
             result=self._registers[RESULT],
             reason_code=self._registers[REASON_CODE],
             recipe=self._registers[RECIPE],
+            command_result=self._registers[COMMAND_RESULT],
             written=self._written or Control(),
         )
 
@@ -104,6 +107,8 @@ class StationLink:
         if before is None or (before.part_id, before.encoder) != (control.part_id, control.encoder):
             words = [*_words(control.part_id), *_words(control.encoder % 0x1_0000_0000)]
             written = written and self._client.write_multiple_registers(PART_ID, words)
+        if control.batch_name != ("" if before is None else before.batch_name):
+            written = written and self._client.write_multiple_registers(BATCH_NAME, _letters(control.batch_name))
         command = [control.command, control.command_argument]
         if before is None or command != [before.command, before.command_argument]:
             written = written and self._client.write_multiple_registers(COMMAND, command)
@@ -136,6 +141,12 @@ class StationLink:
 def _words(value: int) -> list[int]:
     """32 bits as two registers, high word first."""
     return [value >> 16, value & 0xFFFF]
+
+
+def _letters(text: str) -> list[int]:
+    """Two letters a register, the first in the high byte, zeros behind the last."""
+    letters = text.encode("ascii").ljust(2 * BATCH_NAME_REGISTERS, b"\0")
+    return [high << 8 | low for high, low in zip(letters[::2], letters[1::2], strict=True)]
 
 
 def _coils(control: Control) -> list[bool]:

@@ -47,6 +47,7 @@ class Control:
     heartbeat: int = 0
     command: int = 0
     command_argument: int = 0
+    batch_name: str = ""
     part_id: int = 0
     encoder: int = 0
     encoder_now: int = 0
@@ -80,12 +81,15 @@ class StationStatus:
     result: int = 0
     reason_code: int = 0
     recipe: int = 0
+    command_result: int = 0
     written: Control = Control()
     """The control block that the station had when this was read: the network is slower than the scan."""
 
     @property
     def command(self) -> CommandStatus:
-        return CommandStatus(self.command_completed, self.command_failed, self.recipe, self.written.execute)
+        return CommandStatus(
+            self.command_completed, self.command_failed, self.recipe, self.written.execute, self.command_result
+        )
 
 
 @dataclass(frozen=True, slots=True)

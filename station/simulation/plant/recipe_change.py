@@ -22,6 +22,8 @@ class CommandStatus:
     recipe: int
     executed: bool
     """The station has been written Execute."""
+    result: int = 0
+    """Why it failed."""
 
 
 @dataclass(slots=True)

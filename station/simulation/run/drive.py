@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from station.codes import OFFLINE_REASONS, OfflineReason
+from station.command_results import COMMAND_RESULTS, CommandResult
 from station.commissioning.plc_client import LinkError, Refused
 from station.commissioning.plc_monitor import Reader
 from station.line.handshake.messages import StationState
@@ -38,6 +39,7 @@ def drive(
     shown_s = time.monotonic()
     while not (serials <= line.state.ends.keys() and serials <= line.state.judgements.keys()):
         line.check()
+        _check_batch(line, schedule)
         now_s = time.monotonic()
         if now_s - line.state.last_event_s > quiet_s:
             raise RunFailed(f"nothing has moved on the line for {quiet_s:.0f} s; see its log in --work")
@@ -45,9 +47,24 @@ def drive(
             shown_s = now_s
             show(f"{len(line.state.ends)} of {len(serials)} parts have left the belt")
         time.sleep(POLL_S)
+    end_s = time.monotonic() + READ_S
+    while schedule.batch and not line.state.batch_ended:
+        line.check()
+        _check_batch(line, schedule)
+        if time.monotonic() > end_s:
+            raise RunFailed(f'batch "{schedule.batch}" was not ended within {READ_S:g} s')
+        time.sleep(POLL_S)
     after = _counters(_settled(reader))
     counted = {name: (after[name] - before[name]) % (1 << 32) for name in COUNTERS}
     return settle(schedule.parts, line.state, counted, schedule.trigger)
+
+
+def _check_batch(line: LineProcess, schedule: LineSchedule) -> None:
+    """Raises RunFailed: the station refused the batch, and says why by its code."""
+    if code := line.state.batch_refused:
+        text = COMMAND_RESULTS[CommandResult(code)] if code in set(CommandResult) else None
+        why = f"code {code}" if text is None else f"{text.text}; {text.action}"
+        raise RunFailed(f'the station refused batch "{schedule.batch}": {why}')
 
 
 def _wait_for_ready(line: LineProcess, reader: Reader, wait_s: float, show: Callable[[str], object]) -> None:

@@ -61,6 +61,9 @@ class LineState:
     line_stop: bool = False
     recipe_refused: int = 0
     """Number of the recipe that the station did not take; the line feeds no more then."""
+    batch_refused: int = 0
+    """Why the station did not begin or end the batch: its CommandResult."""
+    batch_ended: bool = False
     recipes_selected: list[int] = field(default_factory=list)
     """By the PLC, in order."""
     unseen: list[int] = field(default_factory=list)
@@ -235,6 +238,7 @@ class LineProcess(Process):
                 state.connected, state.fault = event["connected"], event["fault"]
                 state.trigger_ready, state.line_stop = event["trigger_ready"], event["line_stop"]
                 state.recipe_refused = event["recipe_refused"]
+                state.batch_refused, state.batch_ended = event["batch_refused"], event["batch_ended"]
                 if event["recipe"] not in (0, *state.recipes_selected[-1:]):
                     state.recipes_selected.append(event["recipe"])
             case "part":

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.plc.map_memory import IllegalAddress, MapMemory
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from drivers.plc.signal_map import (
     CONTROL,
@@ -27,28 +28,31 @@ from drivers.plc.signal_map import (
     size_of,
 )
 
+FIELD_TYPES = {"bit": "bool", "f32": "float", "text": "str"}
 U16 = st.integers(0, 0xFFFF)
 U32 = st.integers(0, 0xFFFF_FFFF)
 
-# Map version 2, written down a second time on purpose: an address in use by PLC programs must never move.
-VERSION_2 = {
+# Map version 3, written down a second time on purpose: an address in use by PLC programs must never move.
+VERSION_3 = {
     Area.COIL: "TriggerEnable Trigger ResultsAck BufferEnable Execute ClearError ClearExposureComplete SetOffline "
     "RejectConfirmed BinFull ChallengeMode LatchPartId "
     "RejectConfirmed2 RejectConfirmed3 RejectConfirmed4 PartAtEjector",
-    Area.HOLDING_REGISTER: "PlcHeartbeat Command CommandArgument PartId - EncoderCount - DeadlineMs EncoderNow -",
+    Area.HOLDING_REGISTER: "PlcHeartbeat Command CommandArgument PartId - EncoderCount - DeadlineMs EncoderNow - "
+    "BatchName" + 15 * " -",
     Area.DISCRETE_INPUT: "Online TriggerReady TriggerAck Busy ExposureComplete InspectionCompleted ResultsValid Pass "
     "Reject Review Overrun MissedTrigger Executing CommandCompleted CommandFailed Fault Warning Drift ChallengeDue "
     "PartIdAck Ejector1 Ejector2 Ejector3 Ejector4 LineStop ChallengeRunning RecipeChanging",
     Area.INPUT_REGISTER: "MapVersion Heartbeat State OfflineReason ErrorCode WarningCode FreeResultSlots Ejectors "
     "AcquisitionId - InspectionId - PartId - Result ReasonCode Score - Threshold - DefectArea - Latency Recipe "
     "EngineId - ConfigChecksum - EncoderCount - CountTriggers - CountPass - CountFail - CountReview - CountError - "
-    "CountMissed - RecipeChecksum - ChallengeState ChallengeStep CountEjected - DefectClass",
+    "CountMissed - RecipeChecksum - ChallengeState ChallengeStep CountEjected - DefectClass "
+    "CommandResult BatchNumber -",
 }
 
 
 @pytest.mark.parametrize("area", list(Area))
-def test_points_stand_where_version_2_has_them(area: Area) -> None:
-    names = VERSION_2[area].split()
+def test_points_stand_where_version_3_has_them(area: Area) -> None:
+    names = VERSION_3[area].split()
     expected = {name: address for address, name in enumerate(names) if name != "-"}
     assert {point.name: point.address for point in points_of(area)} == expected
     assert size_of(area) == len(names)
@@ -71,7 +75,7 @@ def test_types_of_points_fit_their_area_and_field() -> None:
     for point in POINTS:
         bits = point.area in (Area.COIL, Area.DISCRETE_INPUT)
         assert (point.type is PointType.BIT) == bits, point
-        assert fields[point.attribute] == {"bit": "bool", "f32": "float"}.get(point.type.value, "int"), point
+        assert fields[point.attribute] == FIELD_TYPES.get(point.type.value, "int"), point
         assert point.text
         assert "|" not in point.text, "would break the table in the documentation"
 
@@ -158,3 +162,19 @@ def test_each_status_bit_has_its_own_address() -> None:
         low = encode_status(dataclasses.replace(PlcOutputs(), **{point.attribute: False}), Layout()).bits
         high = encode_status(dataclasses.replace(PlcOutputs(), **{point.attribute: True}), Layout()).bits
         assert [address for address in range(len(low)) if low[address] != high[address]] == [point.address]
+
+
+@given(letters=st.binary(max_size=32), low_first=st.booleans(), words_swapped=st.booleans())
+def test_a_text_is_what_stands_before_the_first_zero(letters: bytes, low_first: bool, words_swapped: bool) -> None:
+    layout = Layout(high_word_first=not words_swapped, low_byte_first=low_first)
+    words = struct.unpack("<16H" if low_first else ">16H", letters.ljust(32, b"\0"))
+    inputs = decode_control([False] * 16, [0] * 10 + list(words), layout)
+    assert inputs.batch_name.encode("latin-1") == letters.partition(b"\0")[0]
+
+
+def test_a_plc_without_the_registers_of_the_name_begins_none() -> None:
+    assert decode_control([False] * 16, [0] * 10, Layout()).batch_name == ""
+    memory = MapMemory(Layout())
+    with pytest.raises(IllegalAddress):
+        memory.write_holding_registers(10, [1])
+    assert MapMemory(Layout(batches=True)).write_holding_registers(10, [1])

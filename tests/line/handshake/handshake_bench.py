@@ -9,9 +9,10 @@ import pytest
 
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from station.codes import ErrorCode, OfflineReason, ReasonCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
     HandshakeRequest,
+    HandshakeSettings,
     PartResult,
     ResultOutcome,
     StationState,

@@ -14,9 +14,10 @@ from typing import Any
 from drivers.plc.protocol import PlcInputs, PlcOutputs
 from drivers.plc.signal_map import Area, points_of
 from station.codes import ErrorCode, ReasonCode, WarningCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import (
     HandshakeRequest,
+    HandshakeSettings,
     PartIdLatched,
     PartResult,
     ResetCounters,

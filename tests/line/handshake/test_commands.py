@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from station.command_results import CommandResult
 from station.line.handshake.messages import (
     Command,
     CommandRefused,
@@ -78,7 +79,7 @@ def test_a_command_that_loads_an_engine_may_take_longer(bench: Bench) -> None:
     assert command_bits(bench) == ["command_failed"]
 
 
-@pytest.mark.parametrize("command", [0, 9, 65535])
+@pytest.mark.parametrize("command", [0, 11, 65535])
 def test_other_commands_fail(bench: Bench, command: int) -> None:
     assert bench.write(command=command, execute=True) == [CommandRefused(command, "not a command of this version")]
     assert command_bits(bench) == ["command_failed"]
@@ -128,3 +129,46 @@ def test_a_command_nobody_waits_for_ends_quietly(bench: Bench) -> None:
     assert command_bits(bench) == []
     bench.handshake.command_finished(1, True, bench.now)
     assert command_bits(bench) == []
+
+
+def test_batches_are_begun_by_name_where_the_plc_may() -> None:
+    bench = Bench(batches=True)
+    assert bench.out.map_version == 3
+    (request,) = bench.write(command=Command.BEGIN_BATCH, batch_name="8812", execute=True)
+    assert request == CommandRequested(Command.BEGIN_BATCH, 0, serial=1, text="8812")
+    bench.handshake.command_finished(1, False, bench.now, CommandResult.BATCH_OF_A_PERSON)
+    assert (command_bits(bench), bench.out.command_result) == (["command_failed"], 13)
+    bench.write(execute=False)
+    assert bench.out.command_result == 13, "stands until the next command"
+    bench.write(execute=True)
+    assert (command_bits(bench), bench.out.command_result) == (["executing"], 0)
+    bench.handshake.station_changed(dataclasses.replace(ONLINE, batch=7), bench.now)
+    bench.handshake.command_finished(2, True, bench.now)
+    assert (command_bits(bench), bench.out.batch_number, bench.out.command_result) == (["command_completed"], 7, 0)
+
+
+def test_every_other_failure_has_its_code() -> None:
+    bench = Bench(batches=True)
+    bench.write(command=999, execute=True)
+    assert bench.out.command_result == CommandResult.UNKNOWN
+    bench.write(execute=False)
+    bench.write(command=Command.SOFTWARE_TRIGGER_TEST, execute=True)
+    assert bench.out.command_result == CommandResult.NOT_NOW
+    bench.write(execute=False)
+    bench.write(command=Command.END_BATCH, execute=True)
+    bench.pass_time(10)
+    assert bench.out.command_result == CommandResult.TIMED_OUT
+    bench.write(execute=False)
+    bench.write(execute=True)
+    bench.write(execute=False)
+    bench.write(execute=True)
+    bench.handshake.command_finished(4, True, bench.now)
+    assert (command_bits(bench), bench.out.command_result) == (["command_failed"], CommandResult.SUPERSEDED)
+
+
+def test_a_program_of_version_2_sees_nothing_of_batches(bench: Bench) -> None:
+    (refused,) = bench.write(command=Command.BEGIN_BATCH, batch_name="8812", execute=True)
+    assert refused == CommandRefused(9, "the PLC begins no batches: [plc] batches = false")
+    bench.handshake.station_changed(dataclasses.replace(ONLINE, batch=7), bench.now)
+    out = bench.out
+    assert (out.map_version, out.command_result, out.batch_number, out.command_failed) == (2, 0, 0, True)

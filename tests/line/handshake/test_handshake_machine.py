@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from benchmarks.handshake_steps import walk
 from drivers.plc.protocol import PlcOutputs
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
+from station.line.handshake.messages import HandshakeSettings
 from station.results import Verdict
 from tests.line.handshake.handshake_model import COILS, ONLINE, PAUSES_MS, HandshakeModel
 

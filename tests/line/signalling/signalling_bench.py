@@ -15,7 +15,8 @@ from station.line.acquisition.messages import CameraChanged, CameraState, FrameA
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.challenge.machine import ChallengeSettings
 from station.line.ejection.messages import PartClosed, PartMissed, PartOpened, TrackingMessage
-from station.line.handshake.machine import Handshake, HandshakeSettings
+from station.line.handshake.machine import Handshake
+from station.line.handshake.messages import HandshakeSettings
 from station.line.inspection.decision import Limits
 from station.line.inspection.inspector import Inspector, ViewLimits
 from station.line.inspection.stage import Inspected, InspectorChanged

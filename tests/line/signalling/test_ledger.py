@@ -10,8 +10,8 @@ import pytest
 
 from drivers.plc.protocol import PlcInputs
 from station.codes import ReasonCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
-from station.line.handshake.messages import PartResult, StationState, StationStatus
+from station.line.handshake.machine import Handshake
+from station.line.handshake.messages import HandshakeSettings, PartResult, StationState, StationStatus
 from station.line.recording.journal import Journal
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.frame_matching import LATCH_HISTORY

@@ -9,8 +9,8 @@ import pytest
 from drivers.plc.modbus import ModbusServerSettings, ModbusTcpServerLink
 from drivers.plc.protocol import PlcInputs
 from station.codes import OfflineReason, ReasonCode
-from station.line.handshake.machine import Handshake, HandshakeSettings
-from station.line.handshake.messages import PartResult, StationState, StationStatus
+from station.line.handshake.machine import Handshake
+from station.line.handshake.messages import HandshakeSettings, PartResult, StationState, StationStatus
 from station.results import Verdict
 from station.simulation.plant.plc import PlcProgram, PlcSettings
 from station.simulation.plant.plc_link import StationLink

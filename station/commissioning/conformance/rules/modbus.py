@@ -13,7 +13,7 @@ from station.commissioning.conformance.registry import Need, NotChecked, Violati
 from station.commissioning.plc_client import LinkError, Refused, TcpTransport
 
 MIRROR = 1000
-MAP_VERSION = 2
+MAP_VERSIONS = (2, 3)
 FUNCTION, ADDRESS, VALUE, BUSY, NO_UNIT = 1, 2, 3, 6, 11
 WRITER_REFUSED = 6
 READ_COILS, READ_INPUTS, READ_HOLDING, READ_REGISTERS = 1, 2, 3, 4
@@ -49,10 +49,10 @@ def write_registers(plc: Plc, address: int, *values: int) -> bytes:
     return pdu(plc, WRITE_REGISTERS, address, len(values), tail=tail)
 
 
-@rule("map-version", f"MapVersion is {MAP_VERSION}.")
+@rule("map-version", "MapVersion is 2, or 3 where the PLC begins batches.")
 def map_version(plc: Plc) -> None:
     version = plc.scan().map_version
-    require(version == MAP_VERSION, f"MapVersion is {version}; this tool knows version {MAP_VERSION}")
+    require(version in MAP_VERSIONS, f"MapVersion is {version}; this tool knows versions 2 and 3")
 
 
 @rule("map-whole-block", "A whole block is one request; addresses between two points read 0.")
@@ -210,7 +210,7 @@ def one_writer(plc: Plc) -> None:
     plc.reset()
     assert plc.server.another is not None
     with plc.server.another() as second:
-        require(second.read_registers(Area.INPUT_REGISTER, 0, 1) == [MAP_VERSION], "a second client cannot read")
+        require(second.read_registers(Area.INPUT_REGISTER, 0, 1)[0] in MAP_VERSIONS, "a second client cannot read")
         for request in (pdu(plc, WRITE_COIL, 0, 0xFF00), write_registers(plc, PART_ID_AT, 1, 2)):
             try:
                 second.request(request)

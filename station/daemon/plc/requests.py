@@ -1,4 +1,4 @@
-"""Commands of the PLC that take longer than a scan, on a thread of their own: recipe, engine, configuration."""
+"""Commands of the PLC that take longer than a scan, one after the other on a thread of their own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Callable
 
 import structlog
 
+from station.command_results import CommandResult
 from station.daemon.change_record import ChangeRefused, WantedEngine
 from station.daemon.changeover import Changeover
+from station.daemon.plc.batches import PlcBatches
 from station.line.handshake.messages import Command, CommandRequested
 from station.line.signalling.messages import CommandFinished
+from station.records.batches.rows import BatchError
 
 log = structlog.get_logger()
 
@@ -28,14 +31,15 @@ class PlcRequests:
         self._queue: queue.SimpleQueue[CommandRequested | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="plc-requests")
         self._changeover: Changeover | None = None
+        self._batches: PlcBatches | None = None
 
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def start(self, changeover: Changeover) -> None:
+    def start(self, changeover: Changeover, batches: PlcBatches) -> None:
         """Starts to carry out commands, those that wait first."""
-        self._changeover = changeover
+        self._changeover, self._batches = changeover, batches
         self._thread.start()
 
     def submit(self, request: CommandRequested) -> None:
@@ -52,10 +56,12 @@ class PlcRequests:
 
     def _run(self) -> None:
         while (request := self._queue.get()) is not None:
-            self._post(CommandFinished(request.serial, self._carried_out(request)))
+            result = self._carried_out(request)
+            self._post(CommandFinished(request.serial, result is CommandResult.NONE, result))
 
-    def _carried_out(self, request: CommandRequested) -> bool:
+    def _carried_out(self, request: CommandRequested) -> CommandResult:
         assert self._changeover is not None
+        assert self._batches is not None
         try:
             match request.command:
                 case Command.SELECT_RECIPE:
@@ -64,12 +70,19 @@ class PlcRequests:
                     self._changeover.activate_engine(WantedEngine(str(request.argument)), WHO)
                 case Command.RELOAD_CONFIGURATION:
                     self._changeover.reload(WHO)
+                case Command.BEGIN_BATCH:
+                    self._batches.begin(request.text)
+                case Command.END_BATCH:
+                    self._batches.end()
                 case other:
                     raise ChangeRefused(f"{other.name} is not a command of this thread")
         except ChangeRefused as problem:
             log.warning("command refused", command=request.command.name, argument=request.argument, why=str(problem))
-            return False
+            return CommandResult.REFUSED
+        except BatchError as problem:
+            log.warning("command refused", command=request.command.name, text=request.text, why=str(problem))
+            return problem.code
         except Exception:  # stage boundary: the PLC gets its reply, and the next command is carried out
             log.exception("command failed", command=request.command.name, argument=request.argument)
-            return False
-        return True
+            return CommandResult.REFUSED
+        return CommandResult.NONE
