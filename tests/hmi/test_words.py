@@ -15,6 +15,7 @@ from engines.said import CATALOGUE, PROMISE
 from engines.store.history import Action
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
+from station.command_results import COMMAND_RESULTS
 from station.configuration.load import ConfigurationError
 from station.hmi.engines import beside
 from station.hmi.pages.maintenance.engines import TABS
@@ -64,7 +65,7 @@ OF_VALUES = {
 
 CODES = {
     text
-    for table in (REASONS, ERRORS, WARNINGS, OFFLINE_REASONS)
+    for table in (REASONS, ERRORS, WARNINGS, OFFLINE_REASONS, COMMAND_RESULTS)
     for code in table.values()
     for text in (code.text, code.action)
     if text

@@ -56,9 +56,10 @@ def test_a_batch_of_the_plc_from_its_begin_to_its_end(tmp_path: Path, capsys: py
             bench.directory / "work" / "control.sock", {"command": "batch", "action": "begin", "name": "of a person"}
         )
         bench.part(good())
-        for done in (begins(bench, "8813"), bench.plc.command(END)):
-            assert not done
-            assert why(bench) == CommandResult.BATCH_OF_A_PERSON
+        assert not begins(bench, "8813")
+        assert why(bench) == CommandResult.BATCH_OF_A_PERSON
+        assert not bench.plc.command(END)
+        assert why(bench) == CommandResult.BATCH_OF_A_PERSON
 
         bench.plc.stop()  # and somebody tries the same without it, with the client of the tools
         options = ["--port", str(bench.port), "--timeout", "20"]

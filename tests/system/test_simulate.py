@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 
+from station.records.batches.rows import batch_named
+from station.records.parts import parts
+from station.records.schema import open_reader
 from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
@@ -29,8 +33,28 @@ def pictures(folder: Path) -> Path:
 def test_a_whole_run_against_a_station_started_by_hand(tmp_path: Path) -> None:
     port, work = free_port(), tmp_path / "line"
     write_small_engine(tmp_path / "engine", width=WIDTH, height=HEIGHT)
-    options = ["--port", str(port), "--parts", "24", "--rate", "6", "--fault", "late-ack:0.2", "--seed", "1"]
-    options += ["--images", str(pictures(tmp_path / "images")), "--engine", str(tmp_path / "engine")]
+    options = [
+        "--port",
+        str(port),
+        "--parts",
+        "24",
+        "--rate",
+        "6",
+        "--fault",
+        "late-ack:0.2",
+        "--seed",
+        "1",
+        "--batch",
+        "LOT 8812",
+    ]
+    options += [
+        "--batch",
+        "LOT 8812",
+        "--images",
+        str(pictures(tmp_path / "images")),
+        "--engine",
+        str(tmp_path / "engine"),
+    ]
     options += ["--json", "--work", str(work), "--write-config", str(tmp_path / "station.toml")]
     command = [sys.executable, "-m", "station", "plc", "simulate", *options]
     line = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -52,6 +76,11 @@ def test_a_whole_run_against_a_station_started_by_hand(tmp_path: Path) -> None:
                 process.wait()
     assert f"SIMTL_SCENE={work / 'camera'}" in said
     books = json.loads(out)
+    with closing(open_reader(work / "station" / "records")) as connection:
+        batch = batch_named(connection, "last")
+        assert batch is not None, said
+        assert (batch.name, batch.begun_by, batch.ended_by) == ("LOT 8812", "plc", "plc")
+        assert {row.batch for row in parts(connection)} == {batch.number}
     check_keys("plc simulate", books)
     assert books["parts"] == 24
     assert books["station"]["triggers"] >= 24 - books["station"]["missed"]

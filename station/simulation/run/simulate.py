@@ -48,6 +48,7 @@ def simulate(
             schedule.plc_port,
             trigger=schedule.trigger.value,
             work_dir=workspace.folder / "station",
+            batches=bool(schedule.batch),
         ),
         encoding="utf-8",
     )

@@ -102,10 +102,11 @@ def configuration(
     work_dir: Path = Path(),
     cameras: int = 1,
     runtime: str = "auto",
+    batches: bool = False,
 ) -> str:
     """The configuration of a station in front of the simulated line; more sections may be added to it.
 
-    `work_dir`: of the station, seen from where the configuration lies.
+    `work_dir`: of the station, seen from where the configuration lies. `batches`: the PLC begins and ends them.
     """
     of_cameras = "\n".join(_camera(canvas, trigger, device, cameras) for device in range(cameras))
     return f"""# A station in front of the simulated line; `station check --config` explains it.
@@ -125,7 +126,7 @@ pixel_size_mm = {PIXEL_SIZE_MM}
 
 [plc]
 port = {port}
-
+{"batches = true" if batches else ""}
 [records]
 min_free_mb = 50
 """
