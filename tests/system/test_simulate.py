@@ -33,28 +33,9 @@ def pictures(folder: Path) -> Path:
 def test_a_whole_run_against_a_station_started_by_hand(tmp_path: Path) -> None:
     port, work = free_port(), tmp_path / "line"
     write_small_engine(tmp_path / "engine", width=WIDTH, height=HEIGHT)
-    options = [
-        "--port",
-        str(port),
-        "--parts",
-        "24",
-        "--rate",
-        "6",
-        "--fault",
-        "late-ack:0.2",
-        "--seed",
-        "1",
-        "--batch",
-        "LOT 8812",
-    ]
-    options += [
-        "--batch",
-        "LOT 8812",
-        "--images",
-        str(pictures(tmp_path / "images")),
-        "--engine",
-        str(tmp_path / "engine"),
-    ]
+    options = ["--port", str(port), "--parts", "24", "--rate", "6", "--fault", "late-ack:0.2", "--seed", "1"]
+    options += ["--images", str(pictures(tmp_path / "images")), "--engine", str(tmp_path / "engine")]
+    options += ["--batch", "LOT 8812"]
     options += ["--json", "--work", str(work), "--write-config", str(tmp_path / "station.toml")]
     command = [sys.executable, "-m", "station", "plc", "simulate", *options]
     line = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
