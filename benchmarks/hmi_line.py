@@ -277,7 +277,7 @@ def main() -> int:
             work = Path(folder) / "station"
             runs = None if beside is None else beside(work / "station.toml", *more)
             try:
-                return overhead(engine, pictures, parts, options.rate, work, threads)["overhead_ms"], runs
+                return overhead(engine, pictures, parts, options.rate, work, threads), runs
             finally:
                 if runs is not None:
                     runs.stop()
@@ -294,7 +294,9 @@ def main() -> int:
                     "pair": pair,
                     "viewers": options.viewers if is_looked_at else 0,
                     "load": os.getloadavg()[0],
-                    **times,
+                    "parts": times["parts"],
+                    "refused": times["refused"],
+                    **times["overhead_ms"],
                 }
                 if people is not None:
                     run |= {"messages": people.messages, "cpu_percent": people.cpu, "made": people.made}
@@ -309,7 +311,8 @@ def main() -> int:
         print(f"p99 of the overhead, median of the pairs: {without} ms without, {looked_at} ms with: ratio {ratio:.3f}")
         if options.kills:
             times, killing = measured(options.kill_parts, Killing, options.kills, options.stops)
-            found["killed"] = {**killing.done, "parts": options.kill_parts, "lost": 0, **times,
+            found["killed"] = {**killing.done, "pulses": options.kill_parts, "parts": times["parts"],
+                               "refused": times["refused"], "lost": times["lost"], **times["overhead_ms"],
                                "longest_wal_bytes": killing.longest_wal_bytes}  # fmt: skip
             print(found["killed"], flush=True)
     _store(options.json, found)

@@ -90,7 +90,10 @@ def wait_until_ready(station: StationProcess) -> None:
 def overhead(  # noqa: PLR0917
     engine: Path, pictures: list[np.ndarray], count: int, rate: float, work: Path, threads: int
 ) -> dict[str, Any]:
-    """Parts at a fixed rate, a PLC that polls the status block every 5 ms; the times of every part from the records."""
+    """Parts at a fixed rate, a PLC that polls the status block every 5 ms; the times of every part from the records.
+
+    Pulses are rows, or lost, or refused by the camera, which takes none while it exposes (after a stall of this loop).
+    """
     with line(engine, pictures[0], work, threads) as (scene, client):
         start = time.perf_counter()
         for index in range(count):
@@ -99,10 +102,16 @@ def overhead(  # noqa: PLR0917
             while time.perf_counter() < start + (index + 1) / rate:
                 counters(client)
                 time.sleep(PLC_CYCLE_S)
+        refused = scene.exposure().missed_triggers
     with open_reader(work / "records") as connection:
-        rows = [row for row in parts(connection) if row.engine_ms is not None]
-    if len(rows) != count:
-        raise SystemExit(f"{len(rows)} of {count} parts were inspected")
+        recorded = list(parts(connection))
+    rows = [row for row in recorded if row.engine_ms is not None]
+    lost = count - refused - len(recorded)
+    if lost or len(rows) != len(recorded):
+        reasons = dict(Counter(row.reason for row in recorded if row.engine_ms is None))
+        raise SystemExit(
+            f"of {count} pulses {refused} were refused by the camera and {lost} lost; not inspected: {reasons}"
+        )
     times = {step: np.array([getattr(row.views[0], f"{step}_ms") for row in rows], float) for step in STEPS[:-1]}
     times["signalled"] = np.array([row.signalled_ms for row in rows], float)
     engine_ms = times["engine_end"] - times["engine_start"]
@@ -112,6 +121,8 @@ def overhead(  # noqa: PLR0917
         before = times[step]
     return {
         "parts": len(rows),
+        "refused": refused,
+        "lost": lost,
         "verdicts": dict(Counter(row.verdict for row in rows)),
         "overhead_ms": percentiles(list(times["signalled"] - engine_ms)),
         "engine_ms": percentiles(list(engine_ms)),
