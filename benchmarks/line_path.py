@@ -108,7 +108,7 @@ def overhead(  # noqa: PLR0917
     rows = [row for row in recorded if row.engine_ms is not None]
     lost = count - refused - len(recorded)
     if lost or len(rows) != len(recorded):
-        reasons = dict(Counter(row.reason for row in recorded if row.engine_ms is None))
+        reasons = dict(Counter(row.reasons for row in recorded if row.engine_ms is None))
         raise SystemExit(
             f"of {count} pulses {refused} were refused by the camera and {lost} lost; not inspected: {reasons}"
         )
