@@ -34,8 +34,8 @@ GOAL_MS = 1.0
 
 
 @contextmanager
-def line(folder: Path, engines: Sequence[Path]) -> Iterator[Bench]:
-    """A station with two versions in its store, the first active, ready. Nothing else runs."""
+def line(folder: Path, engines: Sequence[Path], small: int = 2) -> Iterator[Bench]:
+    """A station with these engines, or some small ones, in its store, the first active, ready. Nothing else runs."""
     settings: dict[str, Any] = {"station__deadline_ms": 2000, "plc__heartbeat_timeout_s": 0.0, "log__level": "warning"}
     picture = render(0) if engines else good()
     cameras = {"top": {"pixel_format": "RGB8"}} if engines else {"top": {}}
@@ -48,7 +48,7 @@ def line(folder: Path, engines: Sequence[Path]) -> Iterator[Bench]:
         bench.scene = bench.scenes["top"] = Scene(folder / "sim", width, height, 3)
     store = EngineStore(folder / "engines" / "default")
     made = list(engines) or [
-        write_small_engine(folder / f"e{n}", width=WIDTH, height=HEIGHT, reject_score=40.0 + n) for n in range(2)
+        write_small_engine(folder / f"e{n}", width=WIDTH, height=HEIGHT, reject_score=40.0 + n) for n in range(small)
     ]
     for engine in made:
         store.add(engine, why="")

@@ -171,14 +171,18 @@ class Engine:
             return [""] * count
         return [known.name_of(row) for row in likenesses.tolist()]
 
-    def check_golden(self, golden: tuple[Golden, ...]) -> None:
+    def check_golden(self, golden: tuple[Golden, ...], pace: Callable[[], None] = lambda: None) -> None:
         """Run the golden images: what the model sees, so without location. Also finds `score_rule` true or not.
+
+        Args:
+            pace: called before each image; it may wait.
 
         Raises:
             GoldenMismatch: a score differs from the released one by more than the tolerance.
         """
         rule = self.manifest.score_rule
         for entry in golden:
+            pace()
             image_scores, maps = self._runtime.infer(entry.image[np.newaxis])
             score, peak = float(image_scores[0]), float(maps[0].max())
             allowed_score, allowed_peak = self._allowed(entry)
@@ -259,6 +263,7 @@ def open_engine(
     precision: Precision = "fp16",
     reason: str = "",
     expected_image_shape: tuple[int, ...] | None = None,
+    pace: Callable[[], None] = lambda: None,
 ) -> Engine:
     """Read, check, load and warm up the engine in directory `path`.
 
@@ -269,17 +274,19 @@ def open_engine(
         precision: of TensorRT; the processor computes in float32.
         reason: why this runtime is asked for; empty: somebody has configured it.
         expected_image_shape: what the camera will give, (height, width) grey or (height, width, 3) RGB.
+        pace: called before each piece of work that takes a while; it may wait for a better moment.
 
     Raises:
         BundleError, RuntimeFailure, GoldenMismatch, ImageError: all are `EngineError`; the message says what to do. Of
         RuntimeFailure, GpuUnusable and PlanUnusable say that TensorRT cannot be had.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, pace)
+    pace()
     engine = Engine(bundle, open_runtime(bundle, RuntimeOptions(runtime, threads, precision, reason)))
     try:
         if expected_image_shape is not None:
             engine.check_camera(*expected_image_shape[:2], grey=len(expected_image_shape) == 2)
-        engine.check_golden(bundle.golden)  # also warms the runtime up
+        engine.check_golden(bundle.golden, pace)  # also warms the runtime up
     except EngineError:
         engine.close()
         raise

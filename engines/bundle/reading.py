@@ -9,7 +9,7 @@ followed, graphs bring their weights with them, images are no larger than the mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,15 +101,24 @@ class Bundle:
     """What prepares frames of the taught size on a GPU."""
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path, pace: Callable[[], None] = lambda: None) -> Bundle:
     """Read and check the engine in directory `path`.
+
+    Args:
+        pace: called before each piece of work that takes a while; it may wait.
 
     Raises:
         BundleError: something is missing, too large, a link, of another format version, or differs from its hash.
     """
     folder = _folder(path)
     manifest = read_manifest(folder)
-    model = _read_graph(folder, manifest.model.file, manifest.model.sha256)
+
+    def graph(file: str, sha256: str) -> bytes:
+        pace()
+        return _read_graph(folder, file, sha256)
+
+    model = graph(manifest.model.file, manifest.model.sha256)
+    pace()
     golden = tuple(_read_golden(folder, entry, manifest) for entry in manifest.golden)
     check_pictures(path, manifest)
     return Bundle(
@@ -119,7 +128,7 @@ def read_bundle(path: Path) -> Bundle:
         golden=golden,
         pictures=read_pictures(folder, manifest),
         variants={
-            name: Graph(_read_graph(folder, variant_file(name), entry.sha256), entry.parity)
+            name: Graph(graph(variant_file(name), entry.sha256), entry.parity)
             for name, entry in manifest.variants.items()
         },
         sample=tuple(

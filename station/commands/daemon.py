@@ -223,6 +223,8 @@ def status_table(state: dict[str, Any]) -> Table:
     table.add_row("engine", state["engine_id"][:12] or "none")
     if state["runtime"]:
         table.add_row("runtime", state["runtime"])
+    if (warm := state.get("warm")) and (warm["engines"] or warm["problem"]):
+        table.add_row("warm", warm["problem"] or ", ".join(engine_id[:12] for engine_id in warm["engines"]))
     if state["plan"]["phase"] != "idle":
         table.add_row("TensorRT plan", plan_text(state["plan"]))
     table.add_row(

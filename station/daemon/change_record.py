@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from engines.bundle.manifest import VariantsAnswer
 from engines.errors import StoreError
 from engines.store.gate import Said
@@ -22,12 +24,15 @@ from engines.store.store import Change, EngineStore
 from engines.text_file import text_of
 from station.configuration.cameras import CameraFeatures
 from station.configuration.load import LoadedConfiguration, changed_values
-from station.configuration.selection import SelectedRecipe, SelectionError, read_selection
+from station.configuration.selection import SelectedRecipe, SelectionError, read_selection, restore_selection
 from station.jobs.ended import Ended
 from station.line.recording.stage import Recorder
 from station.records.audit import AuditEntry, Result
 from station.records.configurations import KeptFile
 from station.reports.candidate.gate import gate, with_override
+from station.results import Identity
+
+log = structlog.get_logger()
 
 MOST_CHANGES = 20
 """In one entry of the audit log."""
@@ -159,6 +164,20 @@ def _named_features(settings: CameraFeatures) -> set[str]:
     if settings.gain_db is not None:
         named.add("Gain")
     return named
+
+
+def identity(session: str, configuration: LoadedConfiguration) -> Identity:
+    """What the register map and the records show of a station with this configuration."""
+    recipe = configuration.settings.recipe
+    return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)
+
+
+def select_as_before(work_dir: Path, before: SelectedRecipe | None) -> None:
+    """A restart takes the recipe that was selected before, as the change was refused."""
+    try:
+        restore_selection(work_dir, before)
+    except SelectionError as problem:
+        log.error("a restart takes the recipe that was refused: select this one anew", problem=str(problem))
 
 
 @dataclass(slots=True)

@@ -34,12 +34,12 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration, 
 from station.configuration.selection import (
     SelectedRecipe,
     SelectionError,
-    restore_selection,
     write_selection,
 )
 from station.daemon import assembly
 from station.daemon.candidate.between_parts import install_between_parts, why_not_between_parts
 from station.daemon.candidate.shadowing import Shadowing
+from station.daemon.candidate.warm import WarmEngines
 from station.daemon.change_record import (
     ChangeRefused,
     Made,
@@ -47,8 +47,10 @@ from station.daemon.change_record import (
     WantedEngine,
     check_features,
     differences,
+    identity,
     keep_files,
     recipe_of,
+    select_as_before,
     selected,
     switched,
 )
@@ -63,14 +65,13 @@ from station.line.ejection.setup import tracking_settings
 from station.line.ejection.stage import EjectionStage
 from station.line.inspection.inspector import Inspector
 from station.line.inspection.limits import LimitsError
-from station.line.inspection.loading import load_inspector
+from station.line.inspection.loading import load_inspector, open_scorer
 from station.line.inspection.stage import InspectionStage
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Changing, IdentityChanged, Warn
 from station.line.signalling.stage import Signalling
 from station.monitoring.stage import Monitoring
 from station.records.audit import AuditEntry
-from station.results import Identity
 
 log = structlog.get_logger()
 
@@ -109,10 +110,11 @@ class Changeover:
         ejection: EjectionStage | None = None,
         monitoring: Monitoring | None = None,
         shadowing: Shadowing | None = None,
+        warm: WarmEngines | None = None,
     ) -> None:
         """`ejection`: where the station pushes parts off itself. `monitoring`: learns what each engine promised.
 
-        `shadowing`: follows what is active.
+        `shadowing`: follows what is active. `warm`: keeps engines loaded; None: each change loads its own.
         """
         self.configuration = configuration
         """The active one; nobody else keeps it."""
@@ -128,6 +130,8 @@ class Changeover:
         self._ejection = ejection
         self._monitoring = monitoring
         self._shadowing = shadowing
+        self.warm = warm
+        self._pace: Callable[[], None] = (lambda: None) if warm is None else warm.pace
         self._frame_shapes: dict[str, tuple[int, ...]] = {}
 
     def started(self, frame_shapes: dict[str, tuple[int, ...]]) -> None:
@@ -175,6 +179,7 @@ class Changeover:
 
         def change() -> Made:
             old = self.configuration
+            self._pace()
             new = config.load(old.path, old.recipe.name if old.recipe else None)
             if needs_restart := changed_for_restart(old.settings, new.settings):
                 raise ChangeRefused(f"these changes need a restart: {', '.join(needs_restart)}")
@@ -277,7 +282,7 @@ class Changeover:
         old = self.configuration
         engine_before = self._engine_id()
         give_up_s = time.monotonic() + LIMIT_S
-        empties = why_not_between_parts(old, new, why, engine_before)
+        empties = why_not_between_parts(old, new, why, engine_before, self.warm)
         check_features(old, new)
         with contextlib.ExitStack() as undo:
             if empties:
@@ -294,11 +299,12 @@ class Changeover:
             if keep is not None:
                 undo.callback(keep())
             elif new.recipe != old.recipe:
-                undo.callback(self._select_as_before, new.work_dir, selected(new.work_dir))
+                undo.callback(select_as_before, new.work_dir, selected(new.work_dir))
                 self._keep_for_restart(new, who)
                 self._signalling.post(Warn(WarningCode.RECIPE_NOT_KNOWN, False))
             if inspector is not None and not empties:
                 self._learn_promise(inspector)
+                self._pace()
                 install_between_parts(self._inspection, self._signalling, inspector, identity(self._session, new))
                 self._installed(inspector)
             else:
@@ -308,6 +314,7 @@ class Changeover:
             undo.pop_all()
         self._recorder.event("exchanged", "info", f"TriggerReady fell: {empties}" if empties else "between two parts")
         self.configuration = new
+        self._pace()
         recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE
         self._signalling.post(ChallengeConfigured(assembly.challenge_settings(new), recipe_changed))
         keep_files(self._recorder, new)
@@ -332,9 +339,11 @@ class Changeover:
     def _load(
         self, configuration: LoadedConfiguration, shapes: dict[str, tuple[int, ...]], instead: str = ""
     ) -> Inspector | None:
+        self._pace()
         check_answered(configuration)
         path, settings = configuration.engine_path, configuration.settings
-        found = load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead)
+        opens = open_scorer if self.warm is None else self.warm.scorer
+        found = load_inspector(path, settings, shapes, trust=configuration.trust, instead=instead, opens=opens)
         return assembly.with_class_numbers(found, configuration)
 
     def _install(self, inspector: Inspector | None) -> None:
@@ -384,17 +393,5 @@ class Changeover:
         if new.recipe is not None:
             write_selection(new.work_dir, SelectedRecipe(recipe=new.recipe.name, who=who, wall_time=time.time()))
 
-    def _select_as_before(self, work_dir: Path, before: SelectedRecipe | None) -> None:
-        try:
-            restore_selection(work_dir, before)
-        except SelectionError as problem:
-            log.error("a restart takes the recipe that was refused: select this one anew", problem=str(problem))
-
     def _engine_id(self) -> str:
         return self._signalling.snapshot().engine_id[:12]
-
-
-def identity(session: str, configuration: LoadedConfiguration) -> Identity:
-    """What the register map and the records show of a station with this configuration."""
-    recipe = configuration.settings.recipe
-    return Identity(session, recipe.name, recipe.number, configuration.checksum, configuration.recipe_checksum)

@@ -29,10 +29,12 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.control import ControlError
 from station.daemon import assembly
+from station.daemon.candidate.gaps import Gaps
 from station.daemon.candidate.probation import BY_STATION
 from station.daemon.candidate.shadowing import Shadowing
-from station.daemon.change_record import WantedEngine
-from station.daemon.changeover import Changeover, identity
+from station.daemon.candidate.warm import WarmEngines
+from station.daemon.change_record import WantedEngine, identity
+from station.daemon.changeover import Changeover
 from station.daemon.control_server import ControlServer
 from station.daemon.late_cameras import LateCameras
 from station.daemon.plc.batches import PlcBatches
@@ -115,6 +117,7 @@ class _Line:
     monitoring: Monitoring | None
     points: Points
     shadowing: Shadowing
+    warm: WarmEngines
 
 
 def run(configuration: LoadedConfiguration) -> int:
@@ -126,13 +129,12 @@ def run(configuration: LoadedConfiguration) -> int:
     garbage = Garbage()
     with contextlib.ExitStack() as opened:
         stages = _start(configuration, opened, reload_asked)
-        longest_way_ms = settings.station.deadline_ms + settings.lead_camera.no_frame_ms
         supervisor = Supervisor(
             stages,
             stop,
             garbage,
             engine_hang_s=settings.station.engine_hang_s,
-            drain_timeout_s=longest_way_ms / 1000 + 2.0,
+            drain_timeout_s=(settings.station.deadline_ms + settings.lead_camera.no_frame_ms) / 1000 + 2.0,
             start_online=settings.station.start_online,
         )
         opened.pop_all()  # from here on the supervisor stops everything, in its order
@@ -154,6 +156,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         ejection=line.ejection,
         monitoring=line.monitoring,
         shadowing=line.shadowing,
+        warm=line.warm,
     )
     line.shadowing.probation.go_back = lambda why: changeover.activate_engine(WantedEngine(None, why), BY_STATION)
     teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
@@ -324,9 +327,10 @@ def _build_line(
             fault=lambda code, detail: routing.post(RaiseFault(code, detail)),
         )
     plc_requests = PlcRequests(routing.post)
-    monitoring = _monitoring(configuration, routing, recorder)
-    door = ShadowDoor()
-    feed = LiveFeed(in_order(recorder.record, None if monitoring is None else monitoring.record, door.record))
+    monitoring = assembly.monitoring(configuration, routing.post, recorder.event)
+    door, gap = ShadowDoor(), Gaps()
+    watched = None if monitoring is None else monitoring.record
+    feed = LiveFeed(in_order(recorder.record, watched, door.record, gap.record))
     now = time.monotonic_ns()
     signalling = Signalling(
         Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
@@ -358,22 +362,20 @@ def _build_line(
         tracks=ejection is not None,
     )
     routing.connect(signalling.post, None if ejection is None else ejection.post, inspection.begin)
-    simulated = configuration.is_simulated
     live = LiveStage(
         configuration.runtime_dir,
         session,
         feed,
         cameras=len(views.cameras),
         turned_ns=lambda: signalling.last_turn_ns,
-        state=lambda: {**in_codes(signalling.snapshot()), "simulated": simulated},
+        state=lambda: {**in_codes(signalling.snapshot()), "simulated": configuration.is_simulated},
         quality_of=frame_quality,
     )
-    shadowing = Shadowing(configuration, door, recorder, routing.post)
-    return _Line(link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring, points, shadowing)
-
-
-def _monitoring(configuration: LoadedConfiguration, routing: Routing, recorder: Recorder) -> Monitoring | None:
-    return assembly.monitoring(configuration, routing.post, recorder.event)
+    warm = opened.enter_context(WarmEngines(gap.wait))
+    shadowing = Shadowing(configuration, door, recorder, routing.post, warm)
+    return _Line(
+        link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring, points, shadowing, warm
+    )
 
 
 def _start_line(

@@ -105,6 +105,7 @@ class Requests:
                 "refused": self._changeover.changes.refusal,
                 "refused_ago_s": self._changeover.changes.refused_ago_s,
                 "runtime": self._changeover.runtime,
+                "warm": {} if self._changeover.warm is None else self._changeover.warm.status,
                 "plan": self._changeover.missing_plan.building.status.as_dict(),
                 "records": asdict(self._health()),
                 "shadow": self._shadowing.status,

@@ -13,6 +13,7 @@ from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon import requests
 from station.daemon.candidate.shadowing import Shadowing
+from station.daemon.candidate.warm import WarmEngines
 from station.daemon.requests import Requests
 from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
@@ -49,7 +50,7 @@ class Door:
             refreshing=RefreshProcess(directory / "station.toml", directory / "asked", directory / "good"),
             health=lambda: recorder.health,
             monitoring=self.monitoring,
-            shadowing=Shadowing(made.configuration, ShadowDoor(), recorder, self.post),
+            shadowing=Shadowing(made.configuration, ShadowDoor(), recorder, self.post, WarmEngines(lambda: None)),
             batches=recorder.batches,
             audit=self.audited.append,
         )

@@ -15,6 +15,7 @@ from station.codes import OfflineReason
 from station.configuration.load import LoadedConfiguration
 from station.daemon import assembly
 from station.daemon.candidate.memory import too_little_memory
+from station.daemon.candidate.warm import WarmEngines
 from station.line.ejection.setup import tracking_settings
 from station.line.inspection.inspector import Inspector
 from station.line.inspection.stage import InspectionStage
@@ -26,8 +27,17 @@ LONGEST_S = 60.0
 """No part is open for as long: each has a deadline."""
 
 
-def why_not_between_parts(old: LoadedConfiguration, new: LoadedConfiguration, why: OfflineReason, engine: str) -> str:
-    """Why the line must be empty for this change; empty: it fits between two parts. `engine`: the active one."""
+def why_not_between_parts(
+    old: LoadedConfiguration,
+    new: LoadedConfiguration,
+    why: OfflineReason,
+    engine: str,
+    warm: WarmEngines | None = None,
+) -> str:
+    """Why the line must be empty for this change; empty: it fits between two parts.
+
+    `engine`: the active one. `warm`: engines that are loaded, of which one that is asked for needs no memory.
+    """
     if not engine or new.engine_path is None:
         return "there is no engine to go on with meanwhile"
     if why is not OfflineReason.CHANGING_ENGINE or _recipe(old) != _recipe(new):
@@ -37,7 +47,8 @@ def why_not_between_parts(old: LoadedConfiguration, new: LoadedConfiguration, wh
         return "camera features change"
     if tracking_settings(old) != tracking_settings(new):
         return "the way to the ejectors changes"
-    return too_little_memory(new.engine_path.resolve())
+    path = new.engine_path.resolve()
+    return too_little_memory(path) if warm is None else warm.no_room_for(path, new.settings.engine)
 
 
 def install_between_parts(

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -28,6 +29,7 @@ from station.daemon.candidate import shadow_memory
 from station.daemon.candidate.memory import too_little_memory
 from station.daemon.candidate.probation import INTERRUPTED, Probation, due
 from station.daemon.candidate.shadow_memory import Shadowed
+from station.daemon.candidate.warm import WarmEngines
 from station.line.inspection.shadow import ShadowDoor, ShadowStage
 from station.line.inspection.shadow_handle import ShadowOrder, ShadowSaid
 from station.line.recording.stage import Recorder
@@ -55,6 +57,7 @@ class _Run:
 
     row: ShadowRun
     stage: ShadowStage
+    path: Path
     seen: int = 0
     differ: int = 0
     kept_at: float = 0.0
@@ -70,7 +73,10 @@ class Shadowing:
         door: ShadowDoor,
         recorder: Recorder,
         post: Callable[[Warn], None],
+        warm: WarmEngines,
     ) -> None:
+        """`warm`: keeps what may be active next loaded in this process, too."""
+        self._warm = warm
         self._file = configuration.work_dir / shadow_memory.FILE
         self._records = configuration.records_dir
         self._door = door
@@ -214,7 +220,7 @@ class Shadowing:
         configuration, shapes, _ = self._beside
         order = ShadowOrder(version.path, configuration.settings, shapes, configuration.trust)
         stage = ShadowStage(order, judged=self._judged, failed=self._failed)
-        self._run = _Run(row, stage)
+        self._run = _Run(row, stage, version.path)
         self._problem = ""
         self._recorder.shadow(row)
         stage.start()
@@ -228,6 +234,7 @@ class Shadowing:
         if unless is not None and (run.row.active_engine_id, run.row.recipe, run.row.configuration) == unless:
             return
         self._run = self._door.stage = None
+        self._expect(None)
         run.stage.stop()
         run.row = replace(self._counted(run), end_wall_time=time.time(), ended_why=why)
         self._recorder.shadow(run.row)
@@ -249,6 +256,8 @@ class Shadowing:
         part, verdict = record.part, record.decision.verdict
         differs = (said.verdict is Verdict.PASS) != (verdict is Verdict.PASS) and not part.challenge
         run.seen += 1
+        if run.seen == 1:  # its own process has what memory it needs by now
+            self._expect(run.path)
         run.differ += differs
         now = time.monotonic()
         if differs and verdict is Verdict.PASS and now >= run.picture_at:
@@ -275,6 +284,11 @@ class Shadowing:
         if now >= run.kept_at:
             run.kept_at = now + KEEP_EVERY_S
             self._keep(run)
+
+    def _expect(self, path: Path | None) -> None:
+        """The engine in the shadow may be the next active one, or, on probation, the one to go back to."""
+        if self._beside is not None:
+            self._warm.expect(path, self._beside[0].settings.engine)
 
     def _failed(self, stage: ShadowStage, why: str) -> None:
         threading.Thread(target=self._switch_off, args=(stage, why), name="shadow-off", daemon=True).start()

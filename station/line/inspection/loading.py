@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class EngineScorer:
     """An engine as the inspection stage sees it."""
 
     engine: Engine
+    give_back: Callable[[], None]
+    """Closes the engine, or returns it to whoever keeps it warm; may be called twice."""
 
     def prepare(self, pixels: Pixels) -> Prepared:
         return self.engine.prepare(pixels)
@@ -38,7 +40,19 @@ class EngineScorer:
         return [output if isinstance(output, PartNotLocated) else _scores(output) for output in outputs]
 
     def close(self) -> None:
-        self.engine.close()
+        self.give_back()
+
+
+OpenScorer = Callable[[Path, EngineSection, int, str], EngineScorer]
+"""(folder, how it is run, threads, `instead`) -> the engine, checked and warm. Raises EngineError."""
+
+
+def open_scorer(
+    path: Path, section: EngineSection, threads: int, instead: str, pace: Callable[[], None] = lambda: None
+) -> EngineScorer:
+    """Loads an engine of its own; closing it closes the engine. `pace`: see `open_engine`. Raises EngineError."""
+    engine = _open_engine(path, section, threads, instead, pace)
+    return EngineScorer(engine, engine.close)
 
 
 def load_inspector(
@@ -49,6 +63,7 @@ def load_inspector(
     trust: Trust = ANYBODY,
     threads: int | None = None,
     instead: str = "",
+    opens: OpenScorer = open_scorer,
 ) -> Inspector | None:
     """The engine in the folder `path`, checked and warm, with the configured limits; None when it is not there yet.
 
@@ -57,6 +72,7 @@ def load_inspector(
         trust: who must have signed it.
         threads: of the engine; None: as configured.
         instead: why `auto` is to take the processor although there is a GPU; empty: it is not.
+        opens: where the engine comes from.
 
     Raises EngineError (a link that leads nowhere or out of the store, bad bundle or signature, golden images, another
     camera, PlanUnusable: no plan for the GPU) and LimitsError.
@@ -64,7 +80,8 @@ def load_inspector(
     if path is None or not is_there(path):
         return None
     threads = engine_threads(settings.engine.threads) if threads is None else threads
-    engine = _open_engine(path, settings.engine, threads, instead)
+    scorer = opens(path, settings.engine, threads, instead)
+    engine = scorer.engine
     try:
         if trust.required == "load":
             check_may_load(path, trust, engine.engine_id)
@@ -85,10 +102,10 @@ def load_inspector(
             )  # fmt: skip
             views[name] = replace(limits, ignored=ignored_zones(decision, engine, given, where))
     except Exception:
-        engine.close()
+        scorer.close()
         raise
     return Inspector(
-        scorer=EngineScorer(engine),
+        scorer=scorer,
         engine_id=engine.engine_id,
         scale=calibration.scale,
         pixel_scale=calibration.pixel_scale,
@@ -173,15 +190,15 @@ def ignored_zones(
     return zones
 
 
-def _open_engine(path: Path, section: EngineSection, threads: int, instead: str) -> Engine:
+def _open_engine(path: Path, section: EngineSection, threads: int, instead: str, pace: Callable[[], None]) -> Engine:
     if section.runtime == "auto" and instead:
-        return open_engine(path, threads=threads, reason=f"chosen by auto, because {instead}")
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {instead}", pace=pace)
     try:
-        return open_engine(path, runtime=section.runtime, threads=threads, precision=section.precision)
+        return open_engine(path, runtime=section.runtime, threads=threads, precision=section.precision, pace=pace)
     except PlanUnusable as problem:
         if section.runtime != "auto" or section.missing_plan == "build":
             raise
-        return open_engine(path, threads=threads, reason=f"chosen by auto, because {problem}")
+        return open_engine(path, threads=threads, reason=f"chosen by auto, because {problem}", pace=pace)
 
 
 def _scores(output: EngineOutput) -> Scores:
