@@ -127,8 +127,9 @@ class EngineSection(EngineChoice):
     )
     on_probation_failure: Literal["warn", "rollback"] = Field(
         "warn",
-        description="What follows where the new engine rejects more than agreed and the one before does not. `warn`: "
-        "warning 32. `rollback`: the station goes back to the one before, once.",
+        description="What follows where the new engine rejects more than agreed and the one before does not, fails a "
+        "challenge test that the one before would pass, or does not judge. `warn`: warning 32. `rollback`: the station "
+        "goes back to the one before, once.",
     )
     threads: int = Field(
         0,

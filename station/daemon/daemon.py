@@ -329,8 +329,10 @@ def _build_line(
     plc_requests = PlcRequests(routing.post)
     monitoring = assembly.monitoring(configuration, routing.post, recorder.event)
     door, gap = ShadowDoor(), Gaps()
-    watched = None if monitoring is None else monitoring.record
-    feed = LiveFeed(in_order(recorder.record, watched, door.record, gap.record))
+    warm = opened.enter_context(WarmEngines(gap.wait))
+    shadowing = Shadowing(configuration, door, recorder, routing.post, warm)
+    watched, tested = (None, None) if monitoring is None else (monitoring.record, monitoring.challenge)
+    feed = LiveFeed(in_order(recorder.record, watched, door.record, gap.record, shadowing.probation.record))
     now = time.monotonic_ns()
     signalling = Signalling(
         Ledger(assembly.ledger_settings(configuration), wall_offset_ns=time.time_ns() - now),
@@ -352,7 +354,7 @@ def _build_line(
         identity(session, configuration),
         challenge=ChallengeDuty(
             ChallengePorts(
-                record=in_order(recorder.challenge, None if monitoring is None else monitoring.challenge),
+                record=in_order(recorder.challenge, tested, shadowing.probation.challenge),
                 event=recorder.event,
             ),
             assembly.challenge_settings(configuration),
@@ -371,8 +373,6 @@ def _build_line(
         state=lambda: {**in_codes(signalling.snapshot()), "simulated": configuration.is_simulated},
         quality_of=frame_quality,
     )
-    warm = opened.enter_context(WarmEngines(gap.wait))
-    shadowing = Shadowing(configuration, door, recorder, routing.post, warm)
     return _Line(
         link, cameras, inspection, signalling, ejection, plc_requests, live, monitoring, points, shadowing, warm
     )

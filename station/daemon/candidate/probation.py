@@ -2,6 +2,7 @@
 
     activated ─► probation run ─┬─► enough parts: passed
                                 ├─► rejects more, the one before does not: warning, or back to it, once
+                                ├─► judges a master part wrongly, the one before rightly; raises, or hangs: the same
                                 └─► both reject more: not the engine; watching for drift says what has changed
 
 That a probation is due follows from the history of the store and from the runs on record, so no kill and no restart
@@ -27,13 +28,16 @@ from engines.errors import EngineError
 from engines.store.history import CHANGES, Action
 from engines.store.store import EngineStore
 from engines.store.versions import Version
-from station.codes import WarningCode
+from station.codes import ReasonCode, WarningCode
 from station.configuration.load import LoadedConfiguration
+from station.daemon.candidate.against import Against, against, is_known
 from station.daemon.change_record import ChangeRefused
 from station.line.inspection.shadow_handle import ShadowSaid
 from station.line.recording.stage import Recorder
 from station.line.signalling.messages import Warn
 from station.records.audit import AuditEntry, Result
+from station.records.challenge_runs import RunVerdict
+from station.records.challenges import ChallengeRow
 from station.records.engines.shadows import probation_sums, runs_of
 from station.records.schema import RecordingError, open_reader
 from station.reports.candidate.probation import Finding, Sums, Terms
@@ -42,7 +46,14 @@ from station.results import InspectionRecord, Verdict
 log = structlog.get_logger()
 
 BY_STATION = "station"
-FAILED = f"probation {Finding.FAILED.value}"
+FAILED = "probation failed"
+"""How the reason of each such end begins, see `Finding`."""
+FAULTS_IN_A_ROW = 3
+"""Parts that the engine cannot judge. One may have a damaged picture."""
+ENGINE_FAULTS = frozenset({ReasonCode.ENGINE_RAISED, ReasonCode.SCORE_NOT_FINITE})
+"""Not that of a GPU, which the engine before would meet, too."""
+SAID_S, LOOK_S = 10.0, 0.2
+"""How long to wait for what the engine before says of a master part."""
 INTERRUPTED = "the active engine, recipe or limits were changed"
 """Why a run ended that goes on as another one."""
 
@@ -104,6 +115,10 @@ class Probation:
         self._goes_back = False
         self._engine = ""
         self._finding = Finding.GOES_ON
+        self._records = Path()
+        self._faults = 0
+        """Parts in a row that the active engine could not judge. Of the signalling thread."""
+        self._ending = threading.Lock()
         self.go_back: Callable[[str], None] = lambda _why: None
         """Makes the engine before the active one; asked on a thread of its own. Raises ChangeRefused."""
         self.ended: Callable[[str], None] = lambda _why: None
@@ -116,10 +131,14 @@ class Probation:
         promised = read_manifest(configuration.engine_path.resolve()).calibration.false_reject_budget
         with closing(open_reader(records)) as connection:
             self._sums = Sums(*probation_sums(connection, engine_id, found.since_s))
+            known = against(connection, engine_id, found.since_s)
         self._terms = Terms(settings.engine.probation_parts, promised + settings.monitoring.defect_share)
         self._goes_back = settings.engine.on_probation_failure == "rollback" and found.may_go_back
         self._due, self._engine, self._finding = found, engine_id, Finding.GOES_ON
+        self._records, self._faults = records, 0
         self._post(Warn(WarningCode.PROBATION_FAILED, False))
+        if known is not None:  # of before a restart
+            self._start(self._end_against, known)
 
     def forget(self, *, has_failed: bool) -> None:
         """Nothing is on probation. `has_failed`: the active engine has not passed it, which stands until it goes."""
@@ -140,29 +159,77 @@ class Probation:
             return
         self._finding = finding
         if finding is not Finding.GOES_ON:
-            threading.Thread(target=self._end, args=(finding, terms), name="probation-end", daemon=True).start()
+            self._start(self._end_by_sums, finding, terms)
 
-    def _end(self, finding: Finding, terms: Terms) -> None:
+    def record(self, record: InspectionRecord) -> None:
+        """A part has its result; on the signalling thread. An engine that does not judge ends its probation."""
+        if self._terms is None or record.engine_id != self._engine:
+            return
+        self._faults = self._faults + 1 if record.decision.code in ENGINE_FAULTS else 0
+        if self._faults == FAULTS_IN_A_ROW:
+            detail = record.decision.reasons[0].detail if record.decision.reasons else ""
+            why = f"{FAULTS_IN_A_ROW} parts in a row: {record.decision.code.name} {detail}".rstrip()
+            self._start(self._end_against, Against(Finding.FAULT, why))
+
+    def challenge(self, row: ChallengeRow) -> None:
+        """A challenge test has changed; on the signalling thread. One that has failed ends the probation."""
+        run = row.run
+        has_failed = run.verdict is RunVerdict.FAILED and not run.reset_by and not run.study
+        if has_failed and self._terms is not None and row.engine_id == self._engine:
+            self._start(self._after_test, run.number)
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, name="probation-end", daemon=True).start()
+
+    def _after_test(self, number: int) -> None:
+        """Waits until the engine before has said what it makes of the master part."""
+        due = self._due
+        end = time.monotonic() + SAID_S
+        while due is not None and self._terms is not None:
+            try:
+                with closing(open_reader(self._records)) as connection:
+                    if is_known(connection, number, self._engine, due.since_s) or time.monotonic() > end:
+                        found = against(connection, self._engine, due.since_s)
+                        break
+            except (RecordingError, sqlite3.Error) as problem:
+                log.warning("a failed challenge test is not held against the engine", problem=str(problem))
+                return
+            time.sleep(LOOK_S)
+        else:
+            return
+        if found is not None:
+            self._end_against(found)
+
+    def _end_against(self, found: Against) -> None:
+        self._end(found.finding, f"probation {found.finding.value}: {found.why}", may_go_back=found.is_certain)
+
+    def _end_by_sums(self, finding: Finding, terms: Terms) -> None:
         assert self._due is not None
         sums, before = self._sums, self._due.before
         why = (
             f"probation {finding.value}: {sums.rejected} of {sums.parts} parts rejected, {sums.rejected_before} by "
             f"{before.name}; agreed {terms.agreed_share:.2%}"
         )
+        self._end(finding, why, may_go_back=finding is Finding.FAILED)
+
+    def _end(self, finding: Finding, why: str, *, may_go_back: bool) -> None:
+        with self._ending:
+            if self._terms is None or self._due is None:
+                return  # something else has ended it
+            self._terms, self._finding, before = None, finding, self._due.before
         passed = finding is Finding.PASSED
         result: Result = "done" if passed else "refused"
         self._recorder.audit(AuditEntry(BY_STATION, "probation", before.name, self._engine[:12], result, why))
         self._recorder.event("probation", "info" if passed else "warning", why)
         log.info("probation ended", finding=finding.value, why=why)
-        self._terms = None
-        if finding is Finding.FAILED and self._goes_back:
+        if may_go_back and self._goes_back:
             try:
                 self.go_back(why)
             except ChangeRefused as problem:
                 log.error("the engine before is not active again: a person has to do it", problem=str(problem))
             else:
                 return
-        if finding is Finding.FAILED:
+        if why.startswith(FAILED):
             self._post(Warn(WarningCode.PROBATION_FAILED, True))
         self.ended(why)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from station.codes import ReasonCode
 from station.line.inspection.shadow_handle import LOOK_S, ShadowFailed, ShadowHandle, ShadowOrder, ShadowSaid
 from station.results import InspectionRecord, Verdict
 
@@ -126,8 +127,13 @@ class ShadowDoor:
         self.stage: ShadowStage | None = None
 
     def record(self, record: InspectionRecord) -> None:
-        """A part has its result. Parts that were not inspected, and late results, are nothing to compare."""
-        stage = self.stage
-        if stage is None or record.late or not record.views or record.decision.verdict is Verdict.ERROR:
+        """A part has its result. Parts that were not inspected, and late results, are nothing to compare.
+
+        A master part that had to be rejected and passed is in error, but it was inspected: what says the other engine?
+        """
+        stage, decision = self.stage, record.decision
+        if stage is None or record.late or not record.views:
+            return
+        if decision.verdict is Verdict.ERROR and decision.code is not ReasonCode.CHALLENGE_PART_PASSED:
             return
         stage.offer(record)

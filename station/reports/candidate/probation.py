@@ -25,6 +25,10 @@ class Finding(Enum):
     PASSED = "passed"
     FAILED = "failed: it rejects more than the one before"
     """The active engine rejects more than agreed, the one before does not."""
+    CHALLENGE = "failed: it has judged a master part wrongly"
+    """And the one before rightly, where it may go back."""
+    FAULT = "failed: it does not judge"
+    """It raises, gives no number, or hangs."""
     BOTH = "both reject more than agreed"
     """Not the engine: light, lens or product have changed."""
 
