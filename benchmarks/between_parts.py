@@ -5,8 +5,8 @@
 The real daemon with the software camera and a PLC that polls it, parts at a fixed rate all the time. Blocks of swaps
 (another version in station.toml, then a reload, `--pause` s between two) run in turn with some time without. Two
 engines stay warm; with `--cold` four take turns, so that each swap loads one. `--engine`: copies of a real one in place
-of small ones. Each row must name one engine, and the score of a small one must be that engine's. Every pulse is a trigger,
-missed by the station, refused by the camera (pulses of a process that comes late follow each other within an
+of small ones. Each row must name one engine, and the score of a small one must be that engine's. Every pulse is a
+trigger, missed by the station, refused by the camera (pulses of a process that comes late follow each other within an
 exposure), or was not heard. The goals: none missed, none half, p99 within 10 %.
 """
 

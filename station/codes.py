@@ -296,7 +296,7 @@ WARNINGS: dict[WarningCode, CodeText] = {
         "see station status; the line is not affected; put it back with station engine shadow",
     ),
     WarningCode.PROBATION_FAILED: CodeText(
-        "the engine on probation has failed: it rejects more than agreed, judges a master part wrongly, or does not judge",
+        "the engine on probation failed: it rejects more than agreed, misjudges a master part, or does not judge",
         "look at the parts on the page of the engine, then go back: station engine rollback",
     ),
     WarningCode.STATION_CHANGED: CodeText(

@@ -353,10 +353,7 @@ def _build_line(
         ),
         identity(session, configuration),
         challenge=ChallengeDuty(
-            ChallengePorts(
-                record=in_order(recorder.challenge, tested, shadowing.probation.challenge),
-                event=recorder.event,
-            ),
+            ChallengePorts(in_order(recorder.challenge, tested, shadowing.probation.challenge), recorder.event),
             assembly.challenge_settings(configuration),
             read_memory(configuration.records_dir, configuration.settings.recipe.name, time.time()),
         ),

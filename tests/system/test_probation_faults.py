@@ -126,22 +126,18 @@ def test_a_master_part_that_both_judge_wrongly_is_not_the_engine(tmp_path: Path)
 
 
 def test_a_failed_test_that_a_kill_cuts_short_is_found_again(tmp_path: Path) -> None:
-    for number, delay_s in enumerate((0.0,)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        with station(folder, **ROLLBACK) as bench:
-            on_probation(bench)
-            ask(bench, command="challenge", action="start")
-            show(bench, doubtful())
-            wait_for(lambda: failed_tests(bench) == 1 and on_record(bench) == 1, "both on record")
-            time.sleep(delay_s)
-            bench.kill()
-            bench.start(wait_ready=False)
-            wait_for(lambda: active(bench) == 1, "the way back", 60.0)
-            version = EngineStore(folder / "engines" / "default").find("1")
-            wait_for(lambda: bench.status()["engine_id"].startswith(version.id_start), "its engine")  # noqa: B023
-            assert len([1 for who, result, _ in entries(bench, "engine") if (who, result) == ("station", "done")]) <= 1
-            bench.terminate()
+    with station(tmp_path, **ROLLBACK) as bench:
+        on_probation(bench)
+        ask(bench, command="challenge", action="start")
+        show(bench, doubtful())
+        wait_for(lambda: failed_tests(bench) == 1 and on_record(bench) == 1, "both on record")
+        bench.kill()
+        bench.start(wait_ready=False)
+        wait_for(lambda: active(bench) == 1, "the way back", 60.0)
+        version = EngineStore(tmp_path / "engines" / "default").find("1")
+        wait_for(lambda: bench.status()["engine_id"].startswith(version.id_start), "its engine")
+        assert len([1 for who, result, _ in entries(bench, "engine") if (who, result) == ("station", "done")]) <= 1
+        bench.terminate()
 
 
 def test_an_engine_that_raises_is_left(tmp_path: Path) -> None:
