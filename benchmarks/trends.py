@@ -36,6 +36,8 @@ NORMAL = {
     "trigger to result": (52.0, 0.9),
     "ejector error": (1.0, 0.5),
     "rejects not confirmed": (0.001, 0.0007),
+    "reject confirmed after": (45.0, 1.5),
+    "confirmation jitter": (12.0, 1.5),
     "encoder counts a part": (2000.0, 4.0),
     "reconnects a day": (0.2, 0.4),
     "temperature": (58.0, 1.5),
@@ -61,7 +63,8 @@ AGEINGS = (
     Ageing("lamp", Cause.LAMP, "left", {"mean grey": 1.0}),
     Ageing("dust on the lens", Cause.LENS, "left", {"sharpness": 1.0, "mean grey": 0.5}),
     Ageing("defocus", Cause.FOCUS, "left", {"sharpness": 1.0}),
-    Ageing("worn valve", Cause.VALVE, "ejector 1", {"ejector error": 1.0, "rejects not confirmed": 0.6}),
+    Ageing("worn valve", Cause.VALVE, "ejector 1", {"reject confirmed after": 1.0, "confirmation jitter": 0.7}),
+    Ageing("late ejector", Cause.VALVE, "ejector 1", {"ejector error": 1.0, "rejects not confirmed": 0.6}),
     Ageing("encoder slip", Cause.ENCODER, "", {"encoder counts a part": -1.0}),
     Ageing("trigger sensor", Cause.TRIGGER, "left", {"trigger jitter": 1.0}),
     Ageing("busy computer", Cause.COMPUTER, "", {"engine": 1.0, "trigger to result": 1.0}),
@@ -74,6 +77,8 @@ PLACES = {
     "reconnects a day": CAMERAS,
     "ejector error": ("ejector 1",),
     "rejects not confirmed": ("ejector 1",),
+    "reject confirmed after": ("ejector 1",),
+    "confirmation jitter": ("ejector 1",),
     "temperature": ("computer",),
     "disk free": ("computer",),
 }
@@ -92,7 +97,7 @@ def station(seed: int, ageing: Ageing | None = None, begin: int = 0, length: int
                 if name == "sharpness":
                     values = values * _cleaned(draw)
                 if ageing is not None and place == ageing.place and name in ageing.moves:
-                    values += _aged(name, level, ageing.moves[name], begin, length)
+                    values += _aged(name, level * (1.1 if recipe == "B" else 1.0), ageing.moves[name], begin, length)
                 if name in ("saturated share", "rejects not confirmed", "reconnects a day"):
                     values = np.maximum(values, 0.0)
                 if name == "reconnects a day":
@@ -174,6 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stations", type=int, default=100)
     parser.add_argument("--ageing", type=int, default=30, help="stations of each ageing")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these ageings; default: all")
     parser.add_argument("--every", type=int, default=1, help="days between two looks")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -184,6 +190,8 @@ def main() -> None:
         print("   ", text)
     rows = []
     for ageing in AGEINGS:
+        if options.only and ageing.name not in options.only:
+            continue
         found = [first_right(1000 + seed, ageing, options.every) for seed in range(options.ageing)]
         lefts = [left for left, _, _ in found if left is not None]
         held = [one for _, _, each in found for one in each]
@@ -196,10 +204,11 @@ def main() -> None:
             "least_left": min(lefts, default=0.0),
             "median_left": float(np.median(lefts)) if lefts else 0.0,
             "interval_held": float(np.mean(held)) if held else None,
+            "looks": len(held),
             "named_otherwise_before": wrong,
         }
         rows.append(row)
-        print(row)
+        print(row, flush=True)
     if options.output is not None:
         healthy = {"quarters": len(counts), "advice": sum(counts), "most_in_one": max(counts)}
         options.output.write_text(json.dumps({"healthy": healthy, "ageing": rows}, indent=2) + "\n")

@@ -21,7 +21,7 @@ from station.control import ControlError
 from station.jobs.plan import PlanBuildError
 from station.jobs.process import JobError
 from station.simulation.parts import choosing
-from station.simulation.parts.ageing import Ageing, parse_ageing
+from station.simulation.parts.ageing import OF_PICTURES, Ageing, Kind, parse_ageing
 from station.simulation.parts.pictures import (
     GOOD,
     MIN_TRAINING_IMAGES,
@@ -70,8 +70,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--recipes", type=int, choices=(1, 2), default=1, metavar="N",
                         help="1 or 2 products with a recipe each; the PLC selects it while parts run")  # fmt: skip
     parser.add_argument("--age", action="append", default=[], metavar="KIND=MOST",
-                        help="the line ages: lamp=0.28, dust=0.3, defocus=2, texture=0.4; @0.5 from half of the parts "
-                        "on, ! at once; may be repeated")  # fmt: skip
+                        help="the line ages: lamp=0.28, dust=0.3, defocus=2, texture=0.4, valve=0.06 (s), slip=0.03, "
+                        "defects=0.1; @0.5 from half of the parts on, ! at once; may be repeated")  # fmt: skip
+    parser.add_argument("--defects", type=float, default=choosing.DEFECTIVE_SHARE, metavar="SHARE",
+                        help="of the rendered parts that are inspected; default: %(default)s")  # fmt: skip
     parser.add_argument("--keep", action="store_true",
                         help="go on with more parts after the account, and serve the pages, until Ctrl-C")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="order and look of the parts; default: 0")
@@ -117,7 +119,9 @@ def _check(options: argparse.Namespace) -> Setup:
     elif recipes:
         parts = choosing.changing(options.parts or DEFAULT_PARTS, teach_parts, options.seed, recipes)
     else:
-        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=_is_fast(options))
+        parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=_is_fast(options),
+                                  defective=options.defects)  # fmt: skip
+    parts = choosing.worse(parts, _ageing(options), options.seed)
     if options.keep:
         parts = choosing.followed_by(parts, AFTERWARDS_PARTS)
     workspace = prepare(options.work)
@@ -154,6 +158,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise BadInput(
             f"--rate {options.rate:g}: above {PACED_RATE_PER_S:g} parts/s only with 1 camera, 1 recipe and --reject plc"
         )
+    if not 0 <= options.defects <= 1:
+        raise BadInput(f"--defects {options.defects:g}: a share from 0 to 1")
     if options.seed < 0:
         raise BadInput(f"--seed {options.seed}: must not be negative")
     if options.engine is not None and not options.engine.is_dir():
@@ -167,10 +173,19 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _ageing(options: argparse.Namespace) -> tuple[Ageing, ...]:
+    """What does not fit to the rest of the options is refused. Raises BadInput."""
     try:
-        return tuple(parse_ageing(text) for text in options.age)
+        found = tuple(parse_ageing(text) for text in options.age)
     except ValueError as problem:
         raise BadInput(f"--age {problem}") from problem
+    for one in found:
+        if one.kind in OF_PICTURES and _is_fast(options):
+            raise BadInput(
+                f"--age {one.kind.value}: above {PACED_RATE_PER_S:g} parts/s pictures are shown again and cannot age"
+            )
+        if one.kind is Kind.DEFECTS and options.images is not None:
+            raise BadInput("--age defects: only with rendered parts; leave --images out")
+    return found
 
 
 def _is_fast(options: argparse.Namespace) -> bool:

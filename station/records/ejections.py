@@ -19,11 +19,13 @@ TABLE = """CREATE TABLE IF NOT EXISTS ejections (
     error REAL NOT NULL,  -- place of the part at the pulse minus the place of the ejector
     unit TEXT NOT NULL,  -- of error: counts or ms
     reason INTEGER NOT NULL,
-    confirmed INTEGER  -- NULL: the ejector has no sensor
+    confirmed INTEGER,  -- NULL: the ejector has no sensor
+    confirmed_ms REAL  -- from the begin of the pulse; NULL: not confirmed, no sensor, or an older station
 )"""
 _INSERT = (
-    "INSERT INTO ejections (session, acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed) "
-    "VALUES (:session, :acquisition_id, :part_id, :ejector, :wall_time, :error, :unit, :reason, :confirmed)"
+    "INSERT INTO ejections (session, acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed, "
+    "confirmed_ms) VALUES (:session, :acquisition_id, :part_id, :ejector, :wall_time, :error, :unit, :reason, "
+    ":confirmed, :confirmed_ms)"
 )
 
 
@@ -46,6 +48,18 @@ class Ejection:
     """Why it was pushed."""
     confirmed: bool | None
     """None: the ejector has no sensor."""
+    confirmed_ms: float | None = None
+    """From the begin of the pulse to the sensor in the bin; None: it saw nothing, or there is none."""
+
+
+def add_new_columns(connection: sqlite3.Connection) -> None:
+    """What a table of an older station does not have yet; that station reads and writes on without it."""
+    if not _has_times(connection):
+        connection.execute("ALTER TABLE ejections ADD COLUMN confirmed_ms REAL")
+
+
+def _has_times(connection: sqlite3.Connection) -> bool:
+    return any(row[1] == "confirmed_ms" for row in connection.execute("PRAGMA table_info(ejections)"))
 
 
 def insert_ejection(session: str, ejection: Ejection) -> Statement:
@@ -71,8 +85,9 @@ def ejections(
         conditions.append("wall_time BETWEEN :since AND :until")
     where = " AND ".join(["1", *conditions])
     values |= {} if between is None else {"since": between[0], "until": between[1]}
-    columns = "acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed"
+    columns = "acquisition_id, part_id, ejector, wall_time, error, unit, reason, confirmed, "
+    columns += "confirmed_ms" if _has_times(connection) else "NULL"
     for row in connection.execute(f"SELECT {columns} FROM ejections WHERE {where} ORDER BY id", values):
-        of_part, part_id, ejector, wall_time, error, unit, reason, confirmed = row
+        of_part, part_id, ejector, wall_time, error, unit, reason, confirmed, after_ms = row
         was_confirmed = None if confirmed is None else bool(confirmed)
-        yield Ejection(of_part, part_id, ejector, wall_time, error, unit, ReasonCode(reason), was_confirmed)
+        yield Ejection(of_part, part_id, ejector, wall_time, error, unit, ReasonCode(reason), was_confirmed, after_ms)

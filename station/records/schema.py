@@ -163,6 +163,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
             *shadows.SCHEMA,
         ):
             connection.execute(statement)
+        ejections.add_new_columns(connection)
         audit.begin_chain(connection)
         _check_tables(connection, path)
         for statement in (*old_rows.INDEXES, *selection.INDEXES, batches.INDEX):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from station.trends.crossing import crossing
 from station.trends.signals import ACTIONS, SIGNALS, Cause, Series, Signal, Way
-from station.trends.statistics import Slope, begin_of_slope, days_to, since_last_step, slope
+from station.trends.statistics import Slope, begin_of_slope, since_last_step, slope
 
 WINDOWS_D = (8, 14, 28, 56)
 """Days that are looked at, the shortest first: what begins now shows there before it does in two months."""
@@ -18,8 +20,6 @@ LEAST_SHARE = 0.25
 """Of the way from normal to the limit that must be gone already."""
 LEAST_SPREADS = 4.0
 """And as many robust standard deviations, of the days around the line and of those before it."""
-NORMAL_ERROR = 0.8
-"""Standard deviation of that level, in robust ones of a day: the median of a week whose days hang together."""
 LEAST_D = 7
 """Days that a slope is taken from."""
 HORIZON_D = 90.0
@@ -120,7 +120,12 @@ def trend_of(series: Series) -> Trend:
             continue
         begin = min(begin_of_slope(days, tuple(kept)), len(days) - LEAST_D)
         steepest = slope(days[begin:], tuple(kept[begin:])) or found
-        if (left := _left(signal, normal, limits, steepest)) is not None:
+        side = _reached(signal, normal, limits, steepest)
+        if side is None:
+            continue
+        offset, share = signal.forms(normal)[side]
+        left = crossing(days, tuple(map(float, kept)), offset, share, rises=limits[side] > normal)
+        if left[0] <= HORIZON_D:
             return Trend(series, normal, limits, since, steepest, left)
     return Trend(series, normal, limits, since, whole, None)
 
@@ -133,8 +138,23 @@ def advice_of(trends: Sequence[Trend]) -> list[Advice]:
         here = [one for one in trends if one.series.place == place]
         for one in (each for each in moving if each.series.place == place):
             found.setdefault((_cause(one, here), place), []).append(one)
-    advice = [Advice(cause, place, tuple(sorted(these, key=_urgency))) for (cause, place), these in found.items()]
+    advice = [Advice(cause, place, _in_order(these)) for (cause, place), these in found.items()]
     return sorted(advice, key=lambda one: _urgency(one.trends[0]))
+
+
+def _in_order(trends: Sequence[Trend]) -> tuple[Trend, ...]:
+    """The most urgent signal first, by the recipe that knows its day best: the earliest of several is too early."""
+    known_best: dict[str, Trend] = {}
+    for one in sorted(trends, key=_width):
+        known_best.setdefault(one.series.signal, one)
+    return tuple(sorted(trends, key=lambda one: (_urgency(known_best[one.series.signal]), _width(one))))
+
+
+def _width(one: Trend) -> float:
+    """Of the interval, days."""
+    if one.days_left is None or math.isinf(one.days_left[2]):
+        return math.inf
+    return one.days_left[2] - one.days_left[1]
 
 
 def _cause(one: Trend, here: Sequence[Trend]) -> Cause:
@@ -161,18 +181,14 @@ def _falls(one: Trend) -> bool:
     return found.per_day < 0 and abs(found.moved) > LEAST_SPREADS * found.spread
 
 
-def _left(signal: Signal, normal: float, limits: tuple[float, ...], found: Slope) -> tuple[float, float, float] | None:
-    """Days to the limit that it goes to, when it is far enough on its way and near enough in time."""
+def _reached(signal: Signal, normal: float, limits: tuple[float, ...], found: Slope) -> int | None:
+    """Which of the limits it goes to, when it is far enough on its way."""
     rises = found.per_day > 0
     if (signal.way is Way.DOWN and rises) or (signal.way is Way.UP and not rises):
         return None
-    for limit in limits:
-        if (limit > normal) != rises:
-            continue
-        if (found.level - normal) / (limit - normal) < LEAST_SHARE:
-            continue
-        left = days_to(limit, found, found.spread * NORMAL_ERROR) or (0.0, 0.0, 0.0)  # beyond it already
-        return left if left[0] <= HORIZON_D else None
+    for side, limit in enumerate(limits):
+        if (limit > normal) == rises and (found.level - normal) / (limit - normal) >= LEAST_SHARE:
+            return side
     return None
 
 

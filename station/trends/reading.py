@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from station.process.storage import COMPUTER, PROCESS_FILE, ProcessError, reading, samples
+from station.records.ejections import ejections
 from station.records.images import write_atomic
 from station.records.schema import RecordingError, open_reader
 from station.trends.signals import SIGNALS, Series
@@ -124,10 +125,7 @@ def _of_pictures(connection: sqlite3.Connection, since: float, until: float) -> 
         }
         for name, seen in values.items():
             _put(found, name, camera, recipe, seen)
-        known = received[np.isfinite(received)]
-        if len(known) >= LEAST_PARTS:
-            low, high = np.quantile(known, [0.05, 0.95])
-            found[_key("trigger jitter", camera, recipe)] = float(high - low)
+        _put_jitter(found, _key("trigger jitter", camera, recipe), received)
     return found
 
 
@@ -154,16 +152,16 @@ def _of_parts(connection: sqlite3.Connection, since: float, until: float) -> Med
 
 
 def _of_ejections(connection: sqlite3.Connection, since: float, until: float) -> Medians:
-    if not _has(connection, "ejections"):
-        return {}
-    query = "SELECT ejector, error, confirmed FROM ejections WHERE wall_time >= ? AND wall_time < ?"
-    groups: dict[int, list[tuple[float, float]]] = {}
-    for ejector, error, confirmed in connection.execute(query, (since, until)):
-        groups.setdefault(int(ejector), []).append((float(error), np.nan if confirmed is None else float(confirmed)))
+    groups: dict[int, list[tuple[float | None, ...]]] = {}
+    for one in ejections(connection, between=(since, until)):
+        if one.wall_time < until:
+            groups.setdefault(one.ejector, []).append((one.error, one.confirmed, one.confirmed_ms))
     found: Medians = {}
     for ejector, rows in groups.items():
-        errors, confirmed = np.array(rows, float).T
+        errors, confirmed, after = np.array(rows, float).T
         _put(found, "ejector error", f"ejector {ejector}", "", errors)
+        _put(found, "reject confirmed after", f"ejector {ejector}", "", after)
+        _put_jitter(found, _key("confirmation jitter", f"ejector {ejector}", ""), after)
         known = confirmed[np.isfinite(confirmed)]
         if len(known) >= LEAST_PARTS:
             found[_key("rejects not confirmed", f"ejector {ejector}", "")] = float(1 - known.mean())
@@ -205,12 +203,16 @@ def _put(
         found[_key(name, place, recipe)] = float(np.median(known))
 
 
+def _put_jitter(found: Medians, key: str, values: np.ndarray[Any, Any]) -> None:
+    """Within how much nine of ten lie."""
+    known = values[np.isfinite(values)]
+    if len(known) >= LEAST_PARTS:
+        low, high = np.quantile(known, [0.05, 0.95])
+        found[key] = float(high - low)
+
+
 def _key(name: str, place: str, recipe: str) -> str:
     return "\n".join((name, place.replace("\n", " "), recipe.replace("\n", " ")))
-
-
-def _has(connection: sqlite3.Connection, table: str) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
 
 
 def _read(file: Path) -> dict[int, Medians]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -61,11 +62,18 @@ class Signal:
 
     def limits(self, normal: float) -> tuple[float, ...]:
         """Where it must not get, from its normal level."""
+        return tuple(offset + share * normal for offset, share in self.forms(normal))
+
+    def forms(self, normal: float) -> tuple[tuple[float, float], ...]:
+        """The same limits as (offset, share): `offset + share * level`, for levels near the normal one."""
         if self.limit is not None:
-            return (self.limit,)
-        way = max(self.absolute or 0.0, abs(normal) * (self.relative or 0.0))
+            return ((self.limit, 0.0),)
         signs = {Way.DOWN: (-1,), Way.UP: (1,), Way.BOTH: (-1, 1)}[self.way]
-        return tuple(normal + sign * way for sign in signs)
+        absolute, relative = self.absolute or 0.0, self.relative or 0.0
+        if absolute >= abs(normal) * relative:
+            return tuple((sign * absolute, 1.0) for sign in signs)
+        side = math.copysign(relative, normal)
+        return tuple((0.0, 1.0 + sign * side) for sign in signs)
 
 
 SIGNALS = {
@@ -81,6 +89,8 @@ SIGNALS = {
         Signal("trigger to result", "ms", Way.UP, relative=0.5, absolute=20.0, cause=Cause.COMPUTER),
         Signal("ejector error", "", Way.BOTH, relative=0.5, absolute=8.0, cause=Cause.VALVE),
         Signal("rejects not confirmed", "", Way.UP, absolute=0.02, cause=Cause.VALVE),
+        Signal("reject confirmed after", "ms", Way.UP, relative=0.5, absolute=20.0, cause=Cause.VALVE),
+        Signal("confirmation jitter", "ms", Way.UP, relative=2.0, absolute=20.0, cause=Cause.VALVE),
         Signal("encoder counts a part", "counts", Way.BOTH, relative=0.05, absolute=5.0, cause=Cause.ENCODER),
         Signal("reconnects a day", "", Way.UP, absolute=10.0, cause=Cause.CAMERA_LINK),
         Signal("temperature", "C", Way.UP, limit=85.0, cause=Cause.HEAT),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from station.commands import main as cli
-from station.simulation.parts.ageing import Ageing, Kind, aged, parse_ageing
+from station.simulation.parts import choosing
+from station.simulation.parts.ageing import Ageing, Kind, aged, amount_of, parse_ageing
 from station.simulation.parts.pictures import Canvas
 from station.simulation.parts.rendered import SIZE_PX
 from station.simulation.parts.schedule import INSPECT, TEACH, LineSchedule, ScheduledPart, load_schedule
@@ -57,3 +58,34 @@ def test_taught_parts_come_from_a_new_line_and_the_schedule_keeps_it(tmp_path: P
     light = [float(schedule.pictures(part)[0].mean()) for part in parts]
     assert light[0] == light[1] == light[2] > light[3] > light[4]
     assert light[4] == pytest.approx(0.5 * light[0], rel=0.02)
+
+
+def test_a_process_that_makes_more_defective_parts() -> None:
+    parts = choosing.rendered(400, 20, 3, defective=0.0)
+    worse = choosing.worse(parts, (parse_ageing("defects=0.5@0.5!"),), 3)
+    bad = [part.truth != "good" for part in worse]
+    assert bad[20:220] == [False] * 200
+    assert 70 <= sum(bad[220:]) <= 130
+    assert worse == choosing.worse(parts, (parse_ageing("defects=0.5@0.5!"),), 3), "the seed says which"
+    assert choosing.worse(parts, (), 3) == parts
+
+
+def test_a_plant_that_ages_leaves_pictures_as_they_are() -> None:
+    plant = tuple(parse_ageing(text) for text in ("valve=0.06", "slip=0.03", "defects=0.1"))
+    assert aged(PICTURE, plant, 1.0) is PICTURE
+    assert amount_of(Kind.SLIP, plant, 0.5) == pytest.approx(0.015)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--age", "lamp=0.1", "--rate", "100"], "cannot age"),
+        (["--age", "defects=0.1", "--images", "x"], "only with rendered parts"),
+        (["--defects", "2"], "a share from 0 to 1"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["demo", "--work", str(tmp_path / "demo"), *options]) == 2
+    assert words in capsys.readouterr().err

@@ -256,6 +256,7 @@ class EjectionStage:
 
     def _as_record(self, event: Ejected, now_ns: int) -> Ejection:
         per_unit = 1.0 if self._encoder is not None else 1e-6
+        since_ms = (now_ns - event.time_ns) / 1e6
         return Ejection(
             acquisition_id=event.acquisition_id,
             part_id=event.part_id,
@@ -265,4 +266,5 @@ class EjectionStage:
             unit="counts" if self._encoder is not None else "ms",
             reason=event.reason,
             confirmed=event.confirmed,
+            confirmed_ms=since_ms if event.confirmed else None,
         )

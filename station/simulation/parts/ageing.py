@@ -1,9 +1,12 @@
-"""How a simulated line ages: what its pictures lose from part to part, so that drift and trends have something to find.
+"""How a simulated line ages: what pictures, plant and product lose from part to part, for drift and trends to find.
 
 --age lamp=0.28            the lamp loses 28 % of its light by the last part
 --age defocus=2@0.5        the picture blurs up to 2 px, from half of the parts on
 --age dust=0.3             specks on the lens, at the same places on every picture, 30 % of them by the last part
 --age texture=0.4!         a new supplier at once: the surface is 40 % rougher, `!` without a ramp
+--age valve=0.06           the valve of the ejector opens up to 60 ms late, and irregularly
+--age slip=0.03            the wheel of the encoder slips: up to 3 % of the counts are missing
+--age defects=0.1@0.5!     from half of the parts on 10 % of the good ones are defective
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from station.simulation.parts.pictures import Pixels
 
 SPECKS = 40
 """With all dust there is."""
-MOST = {"lamp": 0.95, "defocus": 20.0, "dust": 1.0, "texture": 5.0}
+MOST = {"lamp": 0.95, "defocus": 20.0, "dust": 1.0, "texture": 5.0, "valve": 0.5, "slip": 0.2, "defects": 1.0}
 
 
 class Kind(Enum):
@@ -29,6 +32,9 @@ class Kind(Enum):
     DEFOCUS = "defocus"
     DUST = "dust"
     TEXTURE = "texture"
+    VALVE = "valve"
+    SLIP = "slip"
+    DEFECTS = "defects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class Ageing:
 
     kind: Kind
     most: float
-    """With the last part: share of the light, blur in px, share of the specks, share of roughness."""
+    """With the last part: share of the light, blur in px, share of the specks, of roughness; seconds of the valve,
+    share of the counts, of the good parts."""
     begins: float = 0.0
     """Share of the parts that come before."""
     at_once: bool = False
@@ -48,6 +55,11 @@ class Ageing:
         if share < self.begins:
             return 0.0
         return self.most if self.at_once else self.most * (share - self.begins) / max(1e-9, 1.0 - self.begins)
+
+
+def amount_of(kind: Kind, ageings: tuple[Ageing, ...], share: float) -> float:
+    """Of one kind at this share of the parts; several of the same kind add up."""
+    return sum(ageing.amount(share) for ageing in ageings if ageing.kind is kind)
 
 
 def parse_ageing(text: str) -> Ageing:
@@ -69,7 +81,7 @@ def parse_ageing(text: str) -> Ageing:
 def aged(pixels: Pixels, ageings: tuple[Ageing, ...], share: float) -> Pixels:
     """The picture as this line takes it after `share` of its parts; the same bytes for the same arguments."""
     for ageing in ageings:
-        if (amount := ageing.amount(share)) > 0:
+        if ageing.kind in _EFFECTS and (amount := ageing.amount(share)) > 0:
             pixels = _EFFECTS[ageing.kind](pixels, amount)
     return pixels
 
@@ -104,3 +116,5 @@ def _clipped(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Pixel
 
 
 _EFFECTS = {Kind.LAMP: _dimmed, Kind.DEFOCUS: _blurred, Kind.DUST: _dusty, Kind.TEXTURE: _rougher}
+OF_PICTURES = frozenset(_EFFECTS)
+"""Kinds that are seen in each picture, so it must be drawn anew for each part."""

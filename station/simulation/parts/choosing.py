@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from station.simulation.parts.ageing import Ageing, Kind, amount_of
 from station.simulation.parts.pictures import GOOD, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
 from station.simulation.parts.schedule import AFTERWARDS, INSPECT, TEACH, ScheduledPart
@@ -22,13 +23,15 @@ HIDDEN_SHARE = 0.05
 """Of the rendered parts that are taught: nobody noticed them, and the refinement (IRP) has to."""
 
 
-def rendered(parts: int, teach_parts: int, seed: int, *, repeat: bool = False) -> tuple[ScheduledPart, ...]:
+def rendered(
+    parts: int, teach_parts: int, seed: int, *, repeat: bool = False, defective: float = DEFECTIVE_SHARE
+) -> tuple[ScheduledPart, ...]:
     """`teach_parts` to teach with a few hidden defects, then `parts` to inspect.
 
-    `repeat`: these look like one another now and then, see `LOOKS`.
+    `repeat`: these look like one another now and then, see `LOOKS`. `defective`: share of those that are inspected.
     """
     rng = np.random.default_rng([seed, 2])
-    truths = _truths(teach_parts, HIDDEN_SHARE, rng) + _truths(parts, DEFECTIVE_SHARE, rng)
+    truths = _truths(teach_parts, HIDDEN_SHARE, rng) + _truths(parts, defective, rng)
     phases = [TEACH] * teach_parts + [INSPECT] * parts
     looks = list(range(1, len(truths) + 1))
     if repeat:
@@ -65,6 +68,21 @@ def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]
         recipe = lots[sum(part.serial > end for end in ends)]
         planned.append(replace(part, product=recipes[recipe], recipe=recipe))
     return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
+
+
+def worse(parts: tuple[ScheduledPart, ...], ageing: tuple[Ageing, ...], seed: int) -> tuple[ScheduledPart, ...]:
+    """The same parts of a process that makes more and more defective ones: good ones that are inspected become so."""
+    rng = np.random.default_rng([seed, 4])
+    count = sum(part.phase == INSPECT for part in parts)
+    made, number = [], 0
+    for part in parts:
+        if part.phase == INSPECT:
+            share = amount_of(Kind.DEFECTS, ageing, number / max(1, count - 1))
+            number += 1
+            if rng.random() < share and part.truth == GOOD:
+                part = replace(part, truth=DEFECTS[int(rng.integers(len(DEFECTS)))])  # noqa: PLW2901
+        made.append(part)
+    return tuple(made)
 
 
 def from_images(images: Sequence[LabelledImage], parts: int | None, seed: int) -> tuple[ScheduledPart, ...]:

@@ -77,7 +77,7 @@ class LineSchedule:
     batch: str = ""
     """Name of the batch that the PLC begins before the first part and ends behind the last; empty: none."""
     ageing: tuple[Ageing, ...] = ()
-    """What the pictures of inspected parts lose with time; the station is taught by a line that is new."""
+    """What the line loses while parts are inspected; the station is taught by a line that is new."""
 
     @property
     def is_fast(self) -> bool:
@@ -93,9 +93,9 @@ class LineSchedule:
         """What the cameras see of a part, in their order."""
         defective_face = part.serial % self.cameras
         faces = (part if camera == defective_face else self._good_face(part, camera) for camera in range(self.cameras))
-        return tuple(aged(face.pixels(self.canvas), self.ageing, self._age(part)) for face in faces)
+        return tuple(aged(face.pixels(self.canvas), self.ageing, self.age_of(part)) for face in faces)
 
-    def _age(self, part: ScheduledPart) -> float:
+    def age_of(self, part: ScheduledPart) -> float:
         """Share of the inspected parts that came before, 0 to 1; taught ones come from a new line."""
         taught = sum(other.phase == TEACH for other in self.parts) if self.ageing else 0
         inspected = sum(other.phase == INSPECT for other in self.parts) if self.ageing else 0

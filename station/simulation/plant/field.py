@@ -12,12 +12,14 @@ from typing import TextIO
 import numpy as np
 
 from drivers.camera.simtl import Scene, SceneError
+from station.simulation.parts.ageing import Kind, amount_of
 from station.simulation.parts.pictures import Pixels
 from station.simulation.parts.schedule import LineSchedule, ScheduledPart
 from station.simulation.plant.belt import PITCH_COUNTS, VIEW_COUNTS, Belt, Bin, Layout, Passage, Place
 from station.simulation.plant.ejector import FALL_S, LINE, BeltFault, EjectBy, Sabotage, SensorPulses
 from station.simulation.plant.faults import CameraFault
 from station.simulation.plant.plc_signals import FieldInputs, TriggerMode
+from station.simulation.plant.wear import Encoder, Valve
 
 BELT_LEAD_SCANS = 2
 """The belt never runs further ahead of the last scan that has set its outputs, nor further in one step. At 20 parts/s
@@ -98,8 +100,12 @@ class Field:
         self._exposing: _Exposure | None = None
         self._pictures: dict[int, Sequence[Pixels]] = {}
         self._empty_belt = np.zeros(schedule.canvas.shape, np.uint8)
+        self._schedule = schedule
+        self._wheel = Encoder()
+        self._valve = Valve(schedule.seed)
 
     def _encoder(self) -> int:
+        """Where the belt is; what the PLC counts of it is `_wheel`'s."""
         return int(self._belt_s * self.layout.speed_counts_per_s)
 
     def has_room(self) -> bool:
@@ -114,6 +120,10 @@ class Field:
     def put_on(self, part: ScheduledPart, pictures: Sequence[Pixels]) -> None:
         """`pictures`: what each camera will see of it."""
         with self._lock:
+            if self._schedule.ageing:
+                age, ageing = self._schedule.age_of(part), self._schedule.ageing
+                self._wheel.slip = amount_of(Kind.SLIP, ageing, age)
+                self._valve.late_s = amount_of(Kind.VALVE, ageing, age)
             self._pictures[part.serial] = pictures
             self._belt.put_on(part.serial, self._encoder())
 
@@ -127,13 +137,16 @@ class Field:
             step_s = max(0.0, min(passed_s, self._lead_s)) if self._runs else 0.0
             self._belt_s += step_s
             self._waited_s += passed_s - step_s
+            self._wheel.moved_to(self._encoder())
             passages = self._belt.advance(self._encoder())
         for passage in passages:
             self._pass(passage)
         if self._eject_by is EjectBy.CAMERA:
             self.set_ejector(self._scenes[0].output(LINE).level)
-        elif self._eject_by is EjectBy.STATION and self._ejector:
-            self.set_ejector(True)
+        for level in self._valve.due(now_s):
+            self._blow(level)
+        if self._eject_by is not EjectBy.PLC and self._ejector:
+            self._blow(True)
 
     @property
     def _lead_s(self) -> float:
@@ -147,7 +160,9 @@ class Field:
 
     def encoder_sent(self, encoder: int) -> None:
         """The station knows this encoder count. Where it pushes parts off, the belt waits for it, too."""
-        self._sent_belt_s = max(self._sent_belt_s, encoder / self.layout.speed_counts_per_s)
+        with self._lock:
+            place = self._wheel.place_of(encoder)
+            self._sent_belt_s = max(self._sent_belt_s, place / self.layout.speed_counts_per_s)
 
     def run_belt(self, runs: bool) -> None:
         """The PLC's output to the drive of the belt."""
@@ -164,7 +179,7 @@ class Field:
             self._sampled_belt_s = self._belt_s
             now_s = time.monotonic()
             inputs = FieldInputs(
-                self._encoder(),
+                self._wheel.counted,
                 tuple(self._entries),
                 tuple(self._barriers),
                 reject_confirmed=self._in_bin.level(now_s),
@@ -206,6 +221,13 @@ class Field:
             self._events.emit("fault", kind=fault.value)
 
     def set_ejector(self, level: bool) -> None:
+        """The output for the valve of the ejector."""
+        now_s = time.monotonic()
+        self._valve.put(now_s, level)
+        for opened in self._valve.due(now_s):
+            self._blow(opened)
+
+    def _blow(self, level: bool) -> None:
         """The ejector is a nozzle: while it is on, a part in front of it goes to the reject bin."""
         with self._lock:
             rising = level and not self._ejector
@@ -227,7 +249,7 @@ class Field:
         match passage.place:
             case Place.ENTRY:
                 with self._lock:
-                    self._entries.append(passage.at_counts)
+                    self._entries.append(self._wheel.at(passage.at_counts))
             case Place.INTO_VIEW:
                 for scene, picture in zip(self._scenes, self._pictures.pop(serial), strict=True):
                     scene.show(picture, serial)
@@ -272,7 +294,7 @@ class Field:
         # The PLC first: were this thread held up between the two, the camera could take an id that is latched only now
         # and the PLC would take the edge for one that came after the latch.
         with self._lock:
-            self._barriers.append(at_counts)
+            self._barriers.append(self._wheel.at(at_counts))
             self._triggers += self._trigger_by_barrier
         if not self._trigger_by_barrier:
             return False
