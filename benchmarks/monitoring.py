@@ -1,13 +1,15 @@
 """How often drift is seen where there is none; how soon and under which name where there is: simulated and real lines.
 
-    python -m benchmarks.monitoring [--runs 1000] [--sets DIR...] [--json FILE]
+    python -m benchmarks.monitoring [--runs 1000] [--sets DIR...] [--only PART...] [--json FILE]
 
 Beside the parts: master parts over challenge tests, and labels that somebody looks at every day.
 
 In control: `--runs` lines of 3,000 parts after the learning, with a run length set so short that a share of 3,000 / run
 length of them may alarm. Changes: the settings of a station (one false alarm a year at 3,600 parts/h), 100 lines each.
 Real pictures: those of each set, drawn with replacement as the parts of a line, then made darker, blurred, brighter by
-an offset; their numbers are those that the station takes of a frame. Each line learns anew.
+an offset, shifted by a twentieth of the width where a part can be located (bottle; the others fill the frame); their
+numbers are those that the station takes of a frame. Each line learns anew. `--only` brings these parts of the file up
+to date and leaves the others.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ import numpy as np
 
 from drivers.imagefiles.listing import list_images
 from drivers.imagefiles.reading import read
+from engines.location.location import Location
+from engines.training.images.dataset import open_dataset
+from engines.training.location.locate import LocateOptions, locate
 from station.line.inspection.frame_quality import frame_quality
 from station.monitoring.e_detector import EProcess
 from station.monitoring.masters import LEARNED_TESTS, MasterStream
@@ -60,6 +65,9 @@ TESTS = 500
 """Challenge tests of a master part, one after the other; a year of three a day has 1,100."""
 LOOKS, LABELS_A_DAY = 365, 10
 Change = Callable[[Pixels], Pixels]
+SHIFTED = "shift 5 %"
+LOCATED = {"bottle": "template"}
+"""Sets whose parts lie in front of a background, and how they are found; the others fill the frame."""
 OF_PICTURES: dict[str, Change] = {
     "lamp -5 %": lambda image: scaled(image, 0.95),
     "lamp -10 %": lambda image: scaled(image, 0.9),
@@ -68,11 +76,18 @@ OF_PICTURES: dict[str, Change] = {
     "offset +10": lambda image: np.asarray(cv2.add(image, np.full_like(image, 10)), np.uint8),
     "blur 1 px": lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.uint8),
     "blur 2 px": lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 2.0), np.uint8),
+    SHIFTED: lambda image: shifted(image, 0.05),
 }
 
 
 def scaled(image: Pixels, factor: float) -> Pixels:
     return np.asarray(np.rint(image * factor), np.uint8)
+
+
+def shifted(image: Pixels, share: float) -> Pixels:
+    """Aside, by a share of the width; what comes in is mirrored."""
+    across = round(share * image.shape[1])
+    return np.asarray(cv2.copyMakeBorder(image, 0, 0, across, 0, cv2.BORDER_REFLECT)[:, :-across], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +145,12 @@ def delay(watch: Watch, parts: Iterator[SeenPart]) -> tuple[int, str]:
     return 0, ""
 
 
-def changes(runs: int) -> dict[str, Any]:
-    """Delays of the changes of lines in numbers."""
+def changes(runs: int, *, kinds: bool) -> dict[str, Any]:
+    """Delays of the changes of lines in numbers; of those of kinds of defects, or of the others."""
     table = {}
     for name, change in CHANGES.items():
+        if kinds != ("kind" in name):
+            continue
         results = []
         for run in range(runs):
             random = np.random.default_rng(run)
@@ -200,10 +217,15 @@ def peeking(runs: int) -> dict[str, Any]:
 def pictures(folder: Path, runs: int) -> dict[str, Any]:
     """Delays on the real pictures of a set: its good training images as a line."""
     images = [read(path).pixels for path in list_images(folder / "train" / "good").files]
-    normal = [view_of(image) for image in images]
+    location = (
+        locate(open_dataset(folder), LocateOptions(LOCATED[folder.name])).location if folder.name in LOCATED else None
+    )
+    normal = [view_of(image, location) for image in images]
     table = {}
     for name, change in {"nothing": lambda image: image, **OF_PICTURES}.items():
-        changed = [view_of(change(image)) for image in images]
+        if name == SHIFTED and location is None:
+            continue
+        changed = [view_of(change(image), location) for image in images]
         results = []
         for run in range(runs):
             random = np.random.default_rng(run)
@@ -214,11 +236,14 @@ def pictures(folder: Path, runs: int) -> dict[str, Any]:
     return table
 
 
-def view_of(image: Pixels) -> SeenView:
+def view_of(image: Pixels, location: Location | None) -> SeenView:
     """As the station sees a frame."""
     quality = frame_quality(image)
     sharpness = quality.sharpness / max(quality.mean_grey, 1.0) ** 2
-    return SeenView("top", quality.mean_grey, quality.saturated_share, sharpness, None, None)
+    pose = None if location is None else location.locate(image)
+    width = image.shape[1]
+    place = None if pose is None else (pose.x / width, pose.y / width, pose.width / width)
+    return SeenView("top", quality.mean_grey, quality.saturated_share, sharpness, place, None)
 
 
 def drawn(views: Sequence[SeenView], count: int, random: np.random.Generator) -> Iterator[SeenPart]:
@@ -230,19 +255,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000, help="lines in control; a tenth as many of each change")
     parser.add_argument("--sets", type=Path, nargs="*", default=[], metavar="DIR", help="folders with train/good")
+    parser.add_argument("--only", nargs="*", default=[], metavar="PART", help="in_control, changes, kinds, ...")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     few = max(options.runs // 10, 1)
-    result = {
-        "in_control": in_control(options.runs),
-        "changes": changes(few),
-        "from_the_start": from_the_start(few),
-        "master_parts": masters(options.runs),
-        "peeking": peeking(2 * options.runs),
-        "pictures": {folder.name: pictures(folder, few) for folder in options.sets},
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "in_control": lambda: in_control(options.runs),
+        "changes": lambda: changes(few, kinds=False),
+        "kinds": lambda: changes(few, kinds=True),
+        "from_the_start": lambda: from_the_start(few),
+        "master_parts": lambda: masters(options.runs),
+        "peeking": lambda: peeking(2 * options.runs),
+        "pictures": lambda: {folder.name: pictures(folder, few) for folder in options.sets},
     }
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    for name, made in parts.items():
+        if not options.only or name in options.only:
+            found = made()
+            if options.json is not None:
+                known = json.loads(options.json.read_text()) if options.json.exists() else {}
+                options.json.write_text(json.dumps({**known, name: found}, indent=1) + "\n")
     return 0
 
 
