@@ -54,6 +54,7 @@ PAGES = {
     "compare": "",
     "teach": "/teach",
     "health": "/health",
+    "virtual": "/virtual",
     "trends": "/trends",
     "process": "/process",
     "agreement": "/agreement",

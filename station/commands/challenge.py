@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -16,10 +18,11 @@ from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import place_of
 from station.configuration.load import ConfigurationError, load
 from station.control import ControlError
-from station.jobs.beside.virtual_challenge import challenge_virtually, in_words
+from station.jobs.beside.virtual_challenge import as_run, challenge_virtually, in_words
 from station.jobs.process import JobError
 from station.records.challenge_runs import RunVerdict
 from station.records.challenges import runs
+from station.records.engines.virtual import keep_run
 from station.records.schema import RecordingError, open_reader
 from station.reports.as_data import run_as_data
 from station.terminal import coloured, console, joined
@@ -85,7 +88,9 @@ def virtual(options: argparse.Namespace) -> int:
             seed=int(time.time()),
             on_progress=lambda progress: signs(progress.step, progress.done, progress.total),
         )
-    except (ConfigurationError, JobError, RecordingError) as problem:
+        if result.defects and os.access(configuration.work_dir, os.W_OK):
+            keep_run(configuration.work_dir, as_run(result, getpass.getuser()))
+    except (ConfigurationError, JobError, RecordingError, OSError) as problem:
         return complain(problem)
     kinds = result.by_kind()
     found = {

@@ -32,7 +32,7 @@ from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon.gpu_watch import GpuWatch
 from station.jobs.beside.trend_watch import TrendWatch
-from station.jobs.beside.virtual_challenge import VirtualChallenge, VirtualChallenges
+from station.jobs.beside.virtual_challenge import VIRTUAL, VirtualChallenge, VirtualChallenges
 from station.labels.classes import class_numbers
 from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
@@ -250,12 +250,12 @@ def monitoring(
     section = configuration.settings.monitoring
     if section.trends_every_h:
         made.companions["trends"] = TrendWatch(configuration.records_dir, section.trends_every_h * 3600, post, event)
-    if minutes := section.virtual_challenge_min:
 
-        def report(result: VirtualChallenge) -> None:
-            made.virtual(result.recipe, result.engine_id, [one.found for one in result.defects])
+    def report(result: VirtualChallenge) -> None:
+        made.virtual(result.recipe, result.engine_id, [one.found for one in result.defects])
 
-        made.companions["virtual_challenge"] = VirtualChallenges(configuration.path, minutes * 60, report)
+    every_s = section.virtual_challenge_min * 60
+    made.companions[VIRTUAL] = VirtualChallenges(configuration.path, every_s, report)
     return made
 
 

@@ -17,6 +17,7 @@ from station.daemon.change_record import NO_REPLY, ChangeRefused, WantedEngine
 from station.daemon.changeover import Changeover
 from station.daemon.control_server import Handler
 from station.daemon.set_up.settings_file import SettingsFile
+from station.jobs.beside.virtual_challenge import VIRTUAL, VirtualChallenges
 from station.jobs.process import JobError
 from station.jobs.refresh_process import MAX_NAMED, MAX_PARTS, MIN_PARTS, RefreshAsked, RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
@@ -110,6 +111,9 @@ class Requests:
                 "records": asdict(self._health()),
                 "shadow": self._shadowing.status,
                 "monitoring": {"state": "off"} if self._monitoring is None else self._monitoring.status,
+                "virtual_challenge": {"state": "off"}
+                if self._monitoring is None
+                else self._monitoring.status_beside(VIRTUAL),
                 "trends": {"state": "off"} if self._monitoring is None else self._monitoring.status_beside("trends"),
             }
         }
@@ -244,10 +248,15 @@ class Requests:
         return {}
 
     def _learn_again(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"command": "monitoring", "action": "learn", "why": "new lamp"}`: what comes from now on is normal."""
+        """`{"command": "monitoring", "action": "learn", "why": "new lamp"}`: what comes from now on is normal.
+
+        With the action "challenge": a virtual challenge now.
+        """
+        if request.get("action") == "challenge":
+            return self._challenge_virtually(str(request["user"]))
         why = str(request.get("why", "")).strip()
         if request.get("action") != "learn":
-            raise ControlError(f"action = {request.get('action')!r}: learn")
+            raise ControlError(f"action = {request.get('action')!r}: learn or challenge")
         if not why:
             raise ControlError("why is missing: what was changed, so that what comes now is normal")
         if self._monitoring is None:
@@ -256,6 +265,14 @@ class Requests:
         if not self._monitoring.learn_again(REPLY_S):
             raise ControlError(NO_REPLY)
         self._audit(AuditEntry(f"operator {request['user']}", "monitoring", before, "learning", "done", why[:1000]))
+        return {}
+
+    def _challenge_virtually(self, user: str) -> dict[str, Any]:
+        companion = None if self._monitoring is None else self._monitoring.companions.get(VIRTUAL)
+        if not isinstance(companion, VirtualChallenges):
+            raise ControlError("nothing challenges the station: [monitoring] enabled = false")
+        if not companion.now(user):
+            raise ControlError("a virtual challenge is under way: wait for it")
         return {}
 
     def _changed(self, change: Callable[[str], None], request: Mapping[str, Any]) -> dict[str, Any]:

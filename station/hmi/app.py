@@ -61,6 +61,7 @@ from station.hmi.pages.maintenance import (
     process,
     shadow,
     teaching,
+    virtual,
     wearing,
 )
 from station.hmi.rendering import STATIC, Rendering, page, words_of
@@ -94,6 +95,7 @@ PAGES: tuple[ModuleType, ...] = (
     setup_line,
     health,
     challenge,
+    virtual,
     wearing,
     process,
     agreement,

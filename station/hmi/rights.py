@@ -167,6 +167,8 @@ ROUTES: Mapping[str, Right] = {
     "maintenance-collected-picture": Right.MAINTAIN,
     "maintenance-again": Right.MAINTAIN,
     "process": Right.ENGINES_LOOK,
+    "virtual": Right.ENGINES_LOOK,
+    "virtual-start": Right.MAINTAIN,
     "trends": Right.ENGINES_LOOK,
     "trends-read": Right.ENGINES_LOOK,
     "agreement": Right.LOOK,

@@ -32,7 +32,8 @@ class Daemon:
 def listening_daemon(socket: Path) -> Iterator[Daemon]:
     """On the control socket of a station, until the end of the block."""
     daemon = Daemon()
-    commands = ("engine", "shadow", "refresh", "teach", "challenge", "online", "offline", "clear", "batch")
+    commands = ("engine", "shadow", "refresh", "teach", "challenge", "online", "offline", "clear", "batch",
+                "monitoring")  # fmt: skip
     handlers = dict.fromkeys(commands, daemon.takes) | {"status": lambda _: {"status": daemon.status}}
     server = ControlServer(socket, handlers)
     server.start()

@@ -38,6 +38,7 @@ OF_QUALITY = (
     "/agreement",
     "/agreement/aiag",
     "/agreement/aiag/rate",
+    "/virtual",
     "/trends",
     "/process",
 )

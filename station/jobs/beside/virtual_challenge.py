@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import queue
 import threading
 import time
 from collections import Counter
@@ -24,10 +25,13 @@ from engines.errors import EngineError
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load
 from station.jobs.process import JobError, OnProgress, ignore_progress, run_job
 from station.python_command import python_command
+from station.records.engines.virtual import VirtualRun, keep_run
 from station.records.schema import RecordingError, open_reader
 
 log = structlog.get_logger()
 
+VIRTUAL = "virtual_challenge"
+"""Its name among the companions of the watch."""
 PICTURES = 6
 """Of one run beside the line: some eighty defects, seconds of one core."""
 NORMAL_MISSED = 0.15
@@ -128,19 +132,30 @@ def recent_good(records: Path, recipe: str, most: int) -> list[Path]:
 
 
 class VirtualChallenges:
-    """Owns the thread that challenges the station every now and then, and the process that it follows."""
+    """Owns the thread that challenges the station now and then, or when asked, and the process that it follows."""
 
     def __init__(self, configuration: Path, every_s: float, report: Callable[[VirtualChallenge], None]) -> None:
-        """`report`: called on this thread with what each run came to."""
+        """`every_s`: 0: only when asked. `report`: called on this thread with what each run came to."""
         self._configuration = configuration
         self._every_s = every_s
         self._report = report
+        self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        """Who asks for a run now; None: the end."""
         self._stopped = threading.Event()
+        self._status: dict[str, Any] = {"state": "waiting", "at": None, "by": "", "problem": ""}
         self._thread = threading.Thread(target=self._run, name="virtual-challenge")
 
     @property
     def status(self) -> dict[str, Any]:
-        return {"state": "waiting"}
+        """`state`: waiting or running; `at`, `by`, `problem`: of the last run, s since the epoch. For any thread."""
+        return self._status
+
+    def now(self, by: str) -> bool:
+        """Asks for a run; False: one is under way. Any thread may call it."""
+        if self._status["state"] == "running" or not self._asked.empty():
+            return False
+        self._asked.put(by)
+        return True
 
     def start(self) -> None:
         self._thread.start()
@@ -148,23 +163,47 @@ class VirtualChallenges:
     def stop(self, timeout_s: float) -> bool:
         """Cancels what is under way; False when that took too long."""
         self._stopped.set()
+        self._asked.put(None)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        wait_s = min(_FIRST_S, self._every_s)
-        while not self._stopped.wait(wait_s):
-            wait_s = self._every_s
+        wait_s = min(_FIRST_S, self._every_s) or None
+        while not self._stopped.is_set():
             try:
-                seed = int(time.time())
-                result = challenge_virtually(load(self._configuration), seed=seed, cancelled=self._stopped)
-            except (JobError, RecordingError, ConfigurationError, OSError) as problem:
-                log.info("no virtual challenge", problem=str(problem))
-                continue
+                by = self._asked.get(timeout=wait_s)
+            except queue.Empty:
+                by = ""
+            if by is None:
+                return
+            wait_s = self._every_s or None
+            self._status = {"state": "running", "at": time.time(), "by": by, "problem": ""}
+            problem = self._challenge(by)
+            self._status = {"state": "waiting", "at": time.time(), "by": by, "problem": problem}
+
+    def _challenge(self, by: str) -> str:
+        """One run. Why there was none; empty: there was."""
+        try:
+            configuration = load(self._configuration)
+            result = challenge_virtually(configuration, seed=int(time.time()), cancelled=self._stopped)
             if result.defects:
                 log.info("virtual challenge", shown=len(result.defects), missed=result.missed)
                 self._report(result)
+            keep_run(configuration.work_dir, as_run(result, by))
+        except (JobError, RecordingError, ConfigurationError, OSError) as problem:
+            log.info("no virtual challenge", problem=str(problem))
+            return str(problem)
+        return "" if result.defects else in_words(result)[0]
+
+
+def as_run(result: VirtualChallenge, by: str) -> VirtualRun:
+    """What is kept of it."""
+    kinds = tuple(result.by_kind())
+    return VirtualRun(
+        time.time(), by, result.engine_id, result.recipe, result.pictures, result.promised, len(result.defects),
+        result.missed, result.is_worse, kinds,
+    )  # fmt: skip
 
 
 def in_words(result: VirtualChallenge) -> Sequence[str]:

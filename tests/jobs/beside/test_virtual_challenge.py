@@ -27,6 +27,7 @@ from station.line.inspection.loading import load_inspector
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.monitoring.diagnosis import Cause
 from station.monitoring.watch import Watch
+from station.records.engines.virtual import read_runs
 from station.results import Frame, Pixels, Verdict
 from tests.bench.engines.small_engine import detection_of, write_small_engine
 from tests.bench.sample_parts import PartMaker
@@ -158,3 +159,24 @@ def test_the_thread_goes_on_after_what_goes_wrong_and_stops_at_once(tmp_path: Pa
     wait_for(lambda: threading.active_count() > 1, "the thread")
     assert challenges.stop(10)
     assert reported == []
+
+
+@pytest.mark.system
+def test_who_asks_gets_one_now_and_it_is_kept(tmp_path: Path) -> None:
+    found = detection_of("bright spot", "dark spot")
+    engine = write_small_engine(tmp_path / "engine", width=WIDTH, height=HEIGHT, reference=sharp(), detection=found)
+    configuration = station(tmp_path / "station", engine, sharp)
+    reported: list[VirtualChallenge] = []
+    challenges = VirtualChallenges(configuration.path, 0.0, reported.append)
+    challenges.start()
+    assert challenges.now("anna")
+    assert not challenges.now("anna"), "one at a time"
+    wait_for(lambda: bool(read_runs(configuration.work_dir)), "the run")
+    wait_for(lambda: challenges.status["state"] == "waiting", "its end")
+    (run,) = read_runs(configuration.work_dir)
+    assert (run.by, run.pictures, run.shown, run.is_worse) == ("anna", 6, len(reported[0].defects), False)
+    assert challenges.status["problem"] == ""
+    (tmp_path / "station" / "station.toml").write_text("nothing = 1")
+    assert challenges.now("anna")
+    wait_for(lambda: challenges.status["problem"] != "", "why there is none")
+    assert challenges.stop(10)

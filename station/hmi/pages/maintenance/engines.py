@@ -199,6 +199,7 @@ TABS = (
     ("maintenance-engines", "Engines"),
     ("maintenance-teach", "Teach"),
     ("maintenance-challenge", "Challenge test"),
+    ("virtual", "Virtual challenge"),
     ("trends", "Trends"),
     ("process", "Process values"),
     ("agreement", "Agreement"),
