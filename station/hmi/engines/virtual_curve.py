@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from station.hmi.words import Words
 from station.records.engines.virtual import VirtualRun
 from station.reports.drawing import BAD, FAINT, INK, MUTED, Drawing
 from station.reports.shifts import Calendar
 
 WIDTH, HEIGHT = 680, 240
-_LEFT, _TOP, _RIGHT, _BOTTOM = 56.0, 26.0, 660.0, 200.0
+_LEFT, _TOP, _RIGHT, _BOTTOM = 56.0, 14.0, 660.0, 200.0
 NORMAL_FOUND = 0.85
 """The share that is normal at least: what the engine was taught to find 9 times of 10."""
 
 
-def drawn(runs: Sequence[VirtualRun], calendar: Calendar, words: Words) -> str:
+def drawn(runs: Sequence[VirtualRun], calendar: Calendar) -> str:
     """An SVG of at least two runs, oldest first: a point each, full where it was worse than chance explains."""
     drawing = Drawing(WIDTH, HEIGHT)
     first, last = runs[0].at, runs[-1].at
@@ -36,7 +35,6 @@ def drawn(runs: Sequence[VirtualRun], calendar: Calendar, words: Words) -> str:
     for run, (x, y) in points:
         size, colour = (9, BAD) if run.is_worse else (5, INK)
         drawing.rectangle(x - size / 2, y - size / 2, size, size, colour)
-    drawing.text((_LEFT, 14), words.gettext("share of the synthetic defects that was found"), colour=MUTED)
     drawing.text((_LEFT, _BOTTOM + 20), calendar.clock(first, "min"), colour=MUTED)
     drawing.text((_RIGHT, _BOTTOM + 20), calendar.clock(last, "min"), anchor="end", colour=MUTED)
     return drawing.svg()

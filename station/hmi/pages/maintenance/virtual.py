@@ -10,7 +10,7 @@ from starlette.routing import Route
 from station.control import ControlError
 from station.hmi.engines.virtual_curve import drawn
 from station.hmi.pages.maintenance.engines import tabs_of
-from station.hmi.rendering import page, person_of, site_of, words_of
+from station.hmi.rendering import page, person_of, site_of
 from station.hmi.rights import Right
 from station.records.engines.virtual import VirtualRun, read_runs
 
@@ -28,7 +28,7 @@ def routes() -> list[Route]:
 
 def virtual(request: Request, *, status: int = 200, problem: str = "") -> Response:
     """The newest run of the recipe that runs leads."""
-    site, words = site_of(request), words_of(request)
+    site = site_of(request)
     heard = site.line.now()
     runs: list[VirtualRun] = []
     try:
@@ -46,7 +46,7 @@ def virtual(request: Request, *, status: int = 200, problem: str = "") -> Respon
         heard_problem=heard.problem,
         last=shown[-1] if shown else None,
         runs=runs[::-1][:SHOWN],
-        picture=Markup(drawn(shown, site.calendar, words)) if len(shown) > 1 else "",
+        picture=Markup(drawn(shown, site.calendar)) if len(shown) > 1 else "",
         may_start=person_of(request).may(Right.MAINTAIN),
         **tabs_of(request),
     )
