@@ -68,24 +68,24 @@ def main() -> int:
     assert inspector is not None
     good = [render(SEED + number, GOOD) for number in range(options.looks)]
     bad = [render(SEED + number, DEFECTS[number % len(DEFECTS)]) for number in range(options.looks // 3)]
-    well = (seen(inspector, good), seen(inspector, bad))
+    well, defective = seen(inspector, good), seen(inspector, bad)
     table: dict[str, Any] = {}
     for scenario in WITHIN_A_SHIFT:
         ageing = parse_ageing(scenario.age)
         share = ageing.most if ageing.kind is Kind.DEFECTS else DEFECTIVE
-        worn = tuple(seen(inspector, [aged(each, (ageing,), 1.0) for each in those]) for those in (good, bad))
+        worn, worn_bad = (seen(inspector, [aged(each, (ageing,), 1.0) for each in those]) for those in (good, bad))
         results, before = [], 0
         for run in range(options.runs):
             random = np.random.default_rng(run)
             watch = Watch(STATION, Promise(*inspector.promised))
-            for part in line(*well, DEFECTIVE, LEARNING, random):
+            for part in line(well, defective, DEFECTIVE, LEARNING, random):
                 watch.add(part)
             before += watch.finding is not None
-            results.append(delay(watch, line(*worn, share, MOST, random)))
+            results.append(delay(watch, line(worn, worn_bad, share, MOST, random)))
         found = Delays([parts for parts, _ in results], [name for _, name in results]).as_dict()
         allowed = sorted({code.name for code in scenario.names})
         table[scenario.name] = {**found, "right": allowed, "false_before": before,
-                                "not_passed": float(np.mean([part.verdict is not Verdict.PASS for part in worn[0]]))}  # fmt: skip  # noqa: E501
+                                "not_passed": float(np.mean([part.verdict is not Verdict.PASS for part in worn]))}  # fmt: skip  # noqa: E501
         print(scenario.name, table[scenario.name], flush=True)
         if options.json is not None:
             known = json.loads(options.json.read_text()) if options.json.exists() else {}
