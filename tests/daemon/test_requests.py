@@ -15,6 +15,7 @@ from station.daemon import requests
 from station.daemon.candidate.shadowing import Shadowing
 from station.daemon.candidate.warm import WarmEngines
 from station.daemon.requests import Requests
+from station.jobs.beside.virtual_challenge import VIRTUAL, VirtualChallenges
 from station.jobs.refresh_process import RefreshProcess
 from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.challenge.messages import ResetChallenge, StartChallenge
@@ -22,7 +23,8 @@ from station.line.inspection.shadow import ShadowDoor
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.messages import ClearFault, Collect, Message, SetOnline
 from station.line.signalling.snapshot import Snapshot
-from station.monitoring.stage import Monitoring
+from station.monitoring.stage import Monitoring, MonitoringSettings
+from station.monitoring.watch import WatchSettings
 from station.records.audit import AuditEntry
 from tests.bench.changeovers import Heard, changeover
 
@@ -177,3 +179,18 @@ def test_a_shadow_that_cannot_be(tmp_path: Path, version: object, why: str) -> N
 
 def test_no_shadow_can_be_switched_off_at_any_time(tmp_path: Path) -> None:
     assert Door(tmp_path).asks("shadow") == {"version": ""}
+
+
+def test_a_virtual_challenge_is_asked_for_once(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="enabled = false"):
+        Door(tmp_path).asks("monitoring", action="challenge")
+    settings = MonitoringSettings(tmp_path / "monitoring.json", WatchSettings(3600, 1, 0.01, 0.005), 5)
+    monitoring = Monitoring(settings, lambda _warn: None, lambda _kind, _level, _detail: None)
+    challenges = VirtualChallenges(tmp_path / "station.toml", 0.0, lambda _result: None)
+    monitoring.companions[VIRTUAL] = challenges
+    door = Door(tmp_path, monitoring=monitoring)
+    assert door.asks("monitoring", action="challenge") == {}
+    with pytest.raises(ControlError, match="under way"):
+        door.asks("monitoring", action="challenge")
+    with pytest.raises(ControlError, match="learn or challenge"):
+        door.asks("monitoring", action="other")

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from station.codes import ReasonCode
 from station.commands import main as cli
 from station.configuration.load import load_station
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.records.ejections import Ejection, insert_ejection
 from station.records.schema import open_writer
 from station.results import Verdict
 from station.trends import reading
+from station.trends.advice import advice_of, trend_of
 from station.trends.reading import TRENDS_FILE, known_days, series_of
+from station.trends.signals import Cause
 from tests.bench.pages import write_configuration
 from tests.bench.sample_parts import PartMaker
 
@@ -78,3 +82,23 @@ def test_a_file_that_cannot_be_used_is_made_anew(config: Path, content: str) -> 
     before = series_of(records, NOW)
     (records.parent / TRENDS_FILE).write_text(content)
     assert series_of(records, NOW) == before
+
+
+def test_a_valve_that_gets_late_is_followed_by_day(config: Path) -> None:
+    records = load_station(config).records_dir
+    with closing(open_writer(records / "records.db")) as connection:
+        for day in range(DAYS):
+            for number in range(4):
+                after_ms = 40 + 1.5 * max(0, day - 10) + number % 2
+                pushed = Ejection(
+                    4 * day + number + 1, 0, 1, (TODAY - DAYS + day) * 86_400.0 + 70, 0.5, "counts",
+                    ReasonCode.SCORE_ABOVE_LIMIT, True, after_ms,
+                )  # fmt: skip
+                statement = insert_ejection("s1", pushed)
+                connection.execute(statement.sql, statement.values)
+    found = {one.signal: one for one in series_of(records, NOW) if one.place == "ejector 1"}
+    assert found["reject confirmed after"].values[:11] == pytest.approx([40.5] * 11)
+    assert found["reject confirmed after"].values[-1] == pytest.approx(40.5 + 1.5 * 19)
+    assert found["confirmation jitter"].values[0] == pytest.approx(1.0, abs=0.2)
+    advice = advice_of([trend_of(one) for one in found.values()])
+    assert [one.cause for one in advice] == [Cause.VALVE]

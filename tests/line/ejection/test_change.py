@@ -150,3 +150,17 @@ def test_the_step_that_voids_positions_follows_the_distance(run: Callable[..., R
     assert not running.faults
     running.plc_writes(PlcInputs(encoder_now=7000))
     wait_for(lambda: running.faults == [ErrorCode.ENCODER_FAILED], "the fault")
+
+
+def test_when_the_bin_has_confirmed_is_on_record(run: Callable[..., Running]) -> None:
+    running = run(TrackingSettings(60_000 * MS, (Ejector(10 * MS, pulse_ns=5 * MS, confirm_ns=60_000 * MS),)))
+    running.plc_writes(PlcInputs())
+    running.bad_part(1)
+    wait_for(lambda: True in running.levels, "the pulse")
+    time.sleep(0.05)
+    running.plc_writes(PlcInputs(reject_confirmed=True))
+    wait_for(lambda: bool(running.ejections), "the confirmation")
+    (pushed,) = running.ejections
+    assert pushed.confirmed
+    assert pushed.confirmed_ms is not None
+    assert 50 <= pushed.confirmed_ms < 60_000
