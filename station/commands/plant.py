@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from station.forwarding.progress import Progress
     from station.northbound.webhook import Webhook
 
-_NONE = "neither [webhook] url nor [sparkplug] brokers is set: there is nothing to send; see docs/integrator.md"
+_NONE = (
+    "neither [webhook] url nor [sparkplug] brokers nor [opcua] enabled is set: there is nothing to send; see "
+    "docs/integrator.md"
+)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

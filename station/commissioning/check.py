@@ -12,7 +12,7 @@ from drivers.camera.open import open_camera
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable, SignatureError
-from station.commissioning.plant_check import Finding, sparkplug_findings, webhook_finding
+from station.commissioning.plant_check import Finding, opcua_findings, sparkplug_findings, webhook_finding
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
@@ -50,6 +50,7 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     if configuration.settings.webhook.url is not None:
         yield webhook_finding(configuration)
     yield from sparkplug_findings(configuration)
+    yield from opcua_findings(configuration)
 
 
 def _running(configuration: LoadedConfiguration) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,8 @@ from station.northbound.signing import SecretError
 from station.northbound.webhook import AddressError
 from station.records.parts import newest_id
 from station.records.schema import DATABASE_FILE, RecordingError, open_reader
+
+REACH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,38 @@ def sparkplug_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
     for broker in brokers:
         why = reach(broker)
         yield Finding("sparkplug", not why, why or f"{broker} takes the connection")
+
+
+def opcua_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
+    """Looks at certificates and at the port; the server itself is the plant process's."""
+    section = configuration.settings.opcua
+    if not section.enabled:
+        return
+    try:
+        from station.northbound.opcua.assembly import CertificateError, certificates_found  # noqa: PLC0415  an extra
+    except ImportError as problem:
+        yield Finding("opcua", False, f"the extra `plant` is not installed ({problem}): {HOW_TO_INSTALL}")
+        return
+    try:
+        found = certificates_found(configuration)
+    except CertificateError as problem:
+        yield Finding("opcua", False, str(problem))
+        return
+    host = "127.0.0.1" if section.host in ("0.0.0.0", "") else "::1" if section.host == "::" else section.host
+    where = f"opc.tcp://{section.host}:{section.port}"
+    runs = is_running(forwarding_beside(configuration.records_dir))
+    try:
+        with socket.create_connection((host, section.port), timeout=REACH_S):
+            listens = True
+    except OSError:
+        listens = False
+    if listens and runs:
+        yield Finding("opcua", True, f"{where} listens; {found}")
+    elif listens:
+        yield Finding("opcua", False, f"another program listens on {where}: give [opcua] port another number; {found}")
+    else:
+        todo = "see its log: journalctl -u station-plant" if runs else "systemctl enable --now station-plant"
+        yield Finding("opcua", False, f"nothing listens on {where}: {todo}; {found}")
 
 
 def _newest(configuration: LoadedConfiguration) -> int:

@@ -84,6 +84,12 @@ class LoadedConfiguration:
         return self.work_dir / RECORDS
 
     @property
+    def accounts_dir(self) -> Path:
+        """Where people's accounts lie: the only folder that the process of the pages writes."""
+        chosen = self.settings.hmi.data_dir
+        return self.work_dir / "hmi" if chosen is None else self.resolve(chosen)
+
+    @property
     def runtime_dir(self) -> Path:
         """Where open parts and parts on the belt are kept; see `runtime_folder`."""
         chosen = self.settings.station.runtime_dir
@@ -261,6 +267,7 @@ def _fixed(settings: Configuration) -> dict[str, Any]:
     sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS})
     sections["webhook"] = {"url": settings.webhook.url is not None}  # the rest is the plant process's
     sections["sparkplug"] = {"brokers": bool(settings.sparkplug.brokers)}
+    sections["opcua"] = {"enabled": settings.opcua.enabled}
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {
         name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()

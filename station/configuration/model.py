@@ -24,7 +24,7 @@ from station.configuration.decision import (
 )
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
-from station.configuration.northbound.sections import PlantSection, SparkplugSection, WebhookSection
+from station.configuration.northbound.sections import OpcUaSection, PlantSection, SparkplugSection, WebhookSection
 from station.configuration.plc import PlcSection, ProcessRegisterSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
 from station.configuration.reject import EjectorSection, RejectSection
@@ -232,12 +232,13 @@ class Configuration(Section):
     plant: PlantSection = Field(default_factory=PlantSection, description="What is sent to the plant.")
     webhook: WebhookSection = Field(default_factory=WebhookSection, description="Results by HTTP.")
     sparkplug: SparkplugSection = Field(default_factory=SparkplugSection, description="Sparkplug B over MQTT.")
+    opcua: OpcUaSection = Field(default_factory=OpcUaSection, description="OPC UA for Machine Vision.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @property
     def sends_to_plant(self) -> bool:
         """`station plant run` has something to do."""
-        return self.webhook.url is not None or bool(self.sparkplug.brokers)
+        return self.webhook.url is not None or bool(self.sparkplug.brokers) or self.opcua.enabled
 
     @model_validator(mode="after")
     def _cameras(self) -> Configuration:
@@ -351,5 +352,6 @@ SECTIONS: dict[str, type[Section]] = {
     "plant": PlantSection,
     "webhook": WebhookSection,
     "sparkplug": SparkplugSection,
+    "opcua": OpcUaSection,
     "log": LogSection,
 }

@@ -156,8 +156,7 @@ def site_of_station(station: LoadedConfiguration) -> Site:
 
 def own_dir_of(station: LoadedConfiguration) -> Path:
     """The only folder that the process of the pages writes."""
-    chosen = station.settings.hmi.data_dir
-    return station.work_dir / "hmi" if chosen is None else station.resolve(chosen)
+    return station.accounts_dir
 
 
 def accounts_of(station: LoadedConfiguration) -> Accounts:

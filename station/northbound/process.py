@@ -26,7 +26,7 @@ from station.reports.shifts import calendar_of
 
 log = structlog.get_logger()
 
-WEBHOOK, SPARKPLUG = "webhook", "sparkplug"
+WEBHOOK, SPARKPLUG, OPCUA = "webhook", "sparkplug", "opcua"
 """Names of the connectors in `plant.db`."""
 HOW_TO_INSTALL = "pip install 'edge-inspection-station[plant]'"
 STOP_S = 8.0
@@ -111,7 +111,12 @@ class Connector:
 def names_of(station: LoadedConfiguration) -> list[str]:
     """Of the connectors that the configuration asks for."""
     settings = station.settings
-    return [WEBHOOK] * (settings.webhook.url is not None) + [SPARKPLUG] * bool(settings.sparkplug.brokers)
+    wanted = {
+        WEBHOOK: settings.webhook.url is not None,
+        SPARKPLUG: bool(settings.sparkplug.brokers),
+        OPCUA: settings.opcua.enabled,
+    }
+    return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
 def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connector]:
@@ -130,7 +135,28 @@ def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connec
         publisher = publisher_of(station, source_of(station, SPARKPLUG), cursors)
         where = ", ".join(map(str, publisher.brokers))
         found.append(Connector(SPARKPLUG, where, publisher.step, lambda: None, publisher.close, 60.0))
+    if station.settings.opcua.enabled:
+        found.append(_vision_system(station, cursors))
     return found
+
+
+def _vision_system(station: LoadedConfiguration, cursors: Cursors) -> Connector:
+    """Its server listens from here on. Raises AddressError."""
+    try:
+        from station.northbound.opcua.assembly import (  # noqa: PLC0415  its libraries are an extra
+            CertificateError,
+            ServerError,
+            connector_of,
+        )  # fmt: skip
+    except ImportError as problem:
+        raise AddressError(f"[opcua] needs the extra `plant` ({problem}): {HOW_TO_INSTALL}") from problem
+    section = station.settings.opcua
+    try:
+        system = connector_of(station, source_of(station, OPCUA), cursors)
+    except (ServerError, CertificateError) as problem:
+        raise AddressError(str(problem)) from problem
+    where = f"clients of opc.tcp://{section.host}:{section.port}"
+    return Connector(OPCUA, where, system.step, lambda: None, system.close, 60.0)
 
 
 def send_until(

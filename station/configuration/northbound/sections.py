@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -11,6 +12,7 @@ from station.configuration.northbound.addresses import is_loopback
 from station.configuration.section import Section
 
 MAX_BATCH = 500
+MAX_HOST_NAME = 253
 MAX_TOPIC_NAME = 128
 """Bytes of an id of Sparkplug."""
 
@@ -123,6 +125,50 @@ class SparkplugSection(Section):
                 raise ValueError(
                     f'"{address}" would send results and password in clear: give mqtts://, or unencrypted = true'
                 )
+        return self
+
+
+class OpcUaSection(Section):
+    """OPC UA for Machine Vision (OPC 40100-1): the station as a vision system, a server that clients connect to."""
+
+    enabled: bool = Field(False, description="The plant process listens for clients.")
+    host: str = Field("127.0.0.1", description="Address on which it listens: this computer alone. 0.0.0.0: everywhere.")
+    port: int = Field(4840, ge=1, le=65535, description="Port on which it listens.")
+    certificate_hosts: list[str] = Field(
+        [],
+        max_length=16,
+        description="Names and addresses by which clients reach it, beside `host`. They stand in the certificate that "
+        "is made at the first start.",
+    )
+    policies: list[Literal["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]] = Field(
+        ["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"],
+        min_length=1,
+        description="Security policies, each signing and encrypting.",
+    )
+    allow_none: bool = Field(False, description="Clients may connect without signature and encryption.")
+    allow_anonymous: bool = Field(False, description="Clients without an account may read. They may never command.")
+    commands: Literal["none", "recipe", "all"] = Field(
+        "none",
+        description="Methods that people with an account may call: none, PrepareRecipe alone, all. Refused while the "
+        "PLC holds control.",
+    )
+    primary_client: str = Field(
+        "",
+        description="Application URI of the client that must get every result: parts wait for it. Unset: any client.",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> OpcUaSection:
+        if not self.host.strip() or any(letter.isspace() or not letter.isprintable() for letter in self.host):
+            raise ValueError(f"host = {self.host!r}: an address or name of this computer")
+        for host in self.certificate_hosts:
+            if not (host.isascii() and host.isprintable() and 0 < len(host) <= MAX_HOST_NAME and " " not in host):
+                raise ValueError(f"certificate_hosts: {host!r} is no name or address of a computer")
+        if self.commands != "none" and self.allow_none and not is_loopback(self.host):
+            raise ValueError(
+                f'commands = "{self.commands}" with allow_none: passwords and commands would travel in clear; set '
+                "allow_none = false"
+            )
         return self
 
 

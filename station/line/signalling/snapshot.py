@@ -53,6 +53,8 @@ class Snapshot:
     recent: tuple[RecentPart, ...]
     waits_for: str = ""
     """Why TriggerReady is 0 although the station is on line; empty: it is 1, or `offline_reason` says why."""
+    trigger_enable: bool = False
+    """The PLC has set TriggerEnable; always so without a PLC."""
     oldest_open: int = 0
     """Acquisition id of the oldest part without a result; 0: there is none."""
 
@@ -68,6 +70,7 @@ def readable(snapshot: Snapshot) -> dict[str, Any]:
         "online": snapshot.online,
         "ready": snapshot.ready,
         "waits_for": snapshot.waits_for,
+        "trigger_enable": snapshot.trigger_enable,
         "offline_reason": why.text + of_cameras,
         "offline_action": why.action,
         "error": f"{fault.text}: {snapshot.error_detail}" if snapshot.error_code else "",

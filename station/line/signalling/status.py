@@ -67,6 +67,7 @@ class StatusBlock:
             challenge=desk.challenge.status,
             recent=recent,
             waits_for=_waits_for(desk.handshake) if condition.takes_parts else "",
+            trigger_enable=desk.handshake.enabled,
             oldest_open=min((part.acquisition_id for part in desk.ledger.open_parts), default=0),
         )
 
