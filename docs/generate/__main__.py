@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs.generate import codes, commands, configuration, timing_diagrams
+from docs.generate import codes, commands, configuration, timing_diagrams, vision_states
 from docs.generate.line_picture import line
 from docs.generate.rooms import rooms
 from docs.generate.threads import threads
@@ -22,6 +22,7 @@ def documents() -> dict[Path, Callable[[], str]]:
     return {
         DOCS / "commands.md": commands.markdown,
         DOCS / "configuration.md": configuration.markdown,
+        DOCS / "opcua-states.md": vision_states.markdown,
         plc: lambda: codes.with_tables(plc.read_text()),
         DOCS / "images" / "line.svg": lambda: line().document(),
         DOCS / "images" / "rooms.svg": lambda: rooms().document(),
