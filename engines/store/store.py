@@ -244,7 +244,7 @@ class EngineStore:
     def rollback(self, *, why: str = "") -> Change:
         """Go back to the version that was active before, after it has been verified. Again: further back."""
         with self._locked():
-            before = self._earlier()
+            before = self.earlier()
             if before is None:
                 raise StoreError(
                     f'store "{self.path}": no version was active before this one; see: station engine list'
@@ -258,7 +258,7 @@ class EngineStore:
                 return None
             return self._switch(Action.REFUSED, change.before, why)
 
-    def _earlier(self) -> Version | None:
+    def earlier(self) -> Version | None:
         """The version to go back to: of those that were active before this one, the newest that still exists."""
         known = {version.name: version for version in self.versions()}
         active = versions.active_name(self.path)

@@ -33,6 +33,8 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "engine": _MAINTENANCE,
     "shadow": _MAINTENANCE,
     "refresh": _MAINTENANCE,
+    "quarantine": frozenset({"quality"}),
+    "second": frozenset({"quality", "integrator", "maintenance"}),
 }
 ACTIONS: Mapping[tuple[str, str], frozenset[str]] = {("challenge", "reset"): _MAINTENANCE}
 """Actions of a command that fewer may than the command."""

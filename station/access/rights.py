@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, Role] = {
     "engine": Role.MAINTAIN,
     "shadow": Role.MAINTAIN,
     "refresh": Role.MAINTAIN,
+    "quarantine": Role.MAINTAIN,
+    "second": Role.LOOK,
 }
 ACTIONS: Mapping[tuple[str, str], Role] = {("challenge", "reset"): Role.MAINTAIN}
 """Actions of a command that need more than the command."""

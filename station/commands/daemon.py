@@ -7,11 +7,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from station.commands.confirm import waits
 from station.commands.options import RELOAD_TIMEOUT_S, add_config_option, add_json_option, ask, complain, print_json
 from station.configuration.file import ConfigurationError
 from station.control import ControlError
 from station.reports.candidate.state_in_words import state_of
-from station.terminal import coloured, console, joined
+from station.terminal import coloured, console, joined, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +47,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for command, text in _ONE_WORD.items():
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
-        add_json_option(parser, "command, checksum, recipe" if command == "reload" else "command")
+        add_json_option(
+            parser, "command; checksum, recipe, or with two people: waiting" if command == "reload" else "command"
+        )
         parser.set_defaults(run=send)
 
 
@@ -89,6 +92,8 @@ def send(options: argparse.Namespace) -> int:
         return complain(problem)
     if options.json:
         print_json({"command": options.command, **{name: value for name, value in reply.items() if name != "ok"}})
+    elif "waiting" in reply:
+        say(waits(reply["waiting"]))
     return 0
 
 
@@ -193,6 +198,8 @@ def _add_what_runs_beside(table: Table, state: dict[str, Any]) -> None:
     """Challenge test and shadow, where there are any."""
     if (shadow := state.get("shadow")) is not None and shadow["state"] != "off":
         table.add_row("shadow", state_of(shadow))
+    if waiting := (state.get("second_person") or {}).get("waiting"):
+        table.add_row("second person", f"requests that wait for one: {len(waiting)}; look at them: station confirm")
     challenge = state["challenge"]
     if challenge["state"] != "none":
         table.add_row("challenge test", challenge_text(challenge))

@@ -34,6 +34,7 @@ COMMANDS = {
     "monitoring": ("daemon", "watching for drift: show what is normal and what has changed, learn again"),
     "clear": ("daemon", "clear a fault after its cause has been fixed"),
     "reload": ("daemon", "take up the changed configuration without a restart"),
+    "confirm": ("confirm", "what waits for a second person: list, confirm, withdraw"),
     "check": ("check", "check configuration, camera, engine, PLC link and disk"),
     "challenge": ("challenge", "the test with master parts: start, confirm, status, history, reset, virtual"),
     "msa": ("msa", "attribute agreement studies: plan, run, enter, report, list"),

@@ -134,6 +134,14 @@ class AccessSection(Section):
         default_factory=lambda: ["station-maintain"],
         description="Groups whose members may do all that and reload, teach, and reset a failed challenge test.",
     )
+    second_person: list[Literal["engine", "limits", "quarantine"]] = Field(
+        default_factory=list,
+        description="What is done only when a second person with the role confirms it: `engine` (activate, roll back), "
+        "`limits` (settings, and taking up an edited file), `quarantine` (letting a part out).",
+    )
+    second_person_min: int = Field(
+        480, ge=1, le=100_000, description="Minutes that such a request waits; then nothing comes of it."
+    )
 
 
 class HmiSection(Section):

@@ -298,3 +298,9 @@ def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) 
         return None
     gpu = probe()
     return None if isinstance(gpu, NoGpu) else GpuWatch(ThermalMonitor(gpu.pci_bus_id), post)
+
+
+def role_groups(configuration: LoadedConfiguration) -> RoleGroups:
+    """Who may do what at the control socket."""
+    access = configuration.settings.access
+    return RoleGroups(frozenset(access.operate), frozenset(access.maintain))

@@ -8,8 +8,8 @@
     else, another engine or other limits:
     the new engine is loaded, checked and warm ─► installed between two parts, TriggerReady stands (`between_parts`)
 
-Whatever fails on the way is undone in reverse, the old recipe stays active, and log, audit log and `station status`
-show the refusal. After a kill at any moment the next start has either the old recipe or the new one.
+Whatever fails is undone in reverse, the old recipe stays active; log, audit log and `station status` show the refusal.
+After a kill at any moment the next start has either the old recipe or the new one.
 """
 
 from __future__ import annotations
@@ -74,12 +74,10 @@ from station.monitoring.stage import Monitoring
 from station.records.audit import AuditEntry
 
 log = structlog.get_logger()
-
 LIMIT_S = 60.0
 """Time limit of a change; callers time out shortly after."""
 CAMERA_TIMEOUT_S = 30.0
 RECORDS_TIMEOUT_S = 5.0
-
 
 _REFUSALS = (
     BeltNotEmpty,
@@ -183,7 +181,7 @@ class Changeover:
             new = config.load(old.path, old.recipe.name if old.recipe else None)
             if needs_restart := changed_for_restart(old.settings, new.settings):
                 raise ChangeRefused(f"these changes need a restart: {', '.join(needs_restart)}")
-            if self._engine_id() and (new.engine_path is None or not is_there(new.engine_path)):
+            if self.engine_id and (new.engine_path is None or not is_there(new.engine_path)):
                 raise ChangeRefused(
                     f"engine {new.engine_path} is not there; a reload takes no engine away: station engine list"
                 )
@@ -226,7 +224,7 @@ class Changeover:
             why = f": {wanted.why}" if wanted.why else ""
             return Made(engines[1], f"version {activated.before or 'none'} -> {activated.after}{signed}{why}")
 
-        self.changes.make(change, who, "engine", str(wanted), before=self._engine_id())
+        self.changes.make(change, who, "engine", str(wanted), before=self.engine_id)
 
     def take_taught_engine(self, engine: Path) -> None:
         """Takes up the first engine of a station that waits for one; a station with an engine keeps it."""
@@ -234,7 +232,7 @@ class Changeover:
         def change() -> Made:
             return Made(self._exchange(self.configuration, OfflineReason.CHANGING_ENGINE, "station")[1])
 
-        if self.configuration.engine_path != engine or self._engine_id():
+        if self.configuration.engine_path != engine or self.engine_id:
             return
         try:
             self.changes.make(change, "station", "engine", str(engine), before="")
@@ -280,7 +278,7 @@ class Changeover:
         `instead`: see `load_inspector`. `keep`: writes what a restart reads, and returns what puts the old back.
         """
         old = self.configuration
-        engine_before = self._engine_id()
+        engine_before = self.engine_id
         give_up_s = time.monotonic() + LIMIT_S
         empties = why_not_between_parts(old, new, why, engine_before, self.warm)
         check_features(old, new)
@@ -393,5 +391,7 @@ class Changeover:
         if new.recipe is not None:
             write_selection(new.work_dir, SelectedRecipe(recipe=new.recipe.name, who=who, wall_time=time.time()))
 
-    def _engine_id(self) -> str:
+    @property
+    def engine_id(self) -> str:
+        """The first digits of the engine in use; empty: none."""
         return self._signalling.snapshot().engine_id[:12]

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from station.access.asker import NOBODY, PAGES, SHELL, Asker
 from station.access.people import on_behalf_of
 from station.access.rights import needed
 from station.access.roles import Caller, RoleGroups
@@ -27,7 +28,7 @@ from station.control import MAX_LINE_BYTES, ControlError, check_socket_path
 log = structlog.get_logger()
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""Takes the request, with the name of the user who sends it, or of the person on whose behalf, under `user`."""
+"""Takes the request, with who sends it, or the person on whose behalf: an `Asker` as `asker`, his name as `user`."""
 CLIENT_TIMEOUT_S = 2.0
 MOST_CLIENTS = 16
 """At the same time; each has a thread."""
@@ -109,15 +110,15 @@ class _Server(socketserver.ThreadingUnixStreamServer):
                 f"(sudo usermod -aG GROUP {caller.user}, then sign in again)",
             }
         try:
-            user = self._person_or_user(request, caller)
-            return {"ok": True, **handler({**request, "user": user})}
+            asker = self._asker(request, caller)
+            return {"ok": True, **handler({**request, "user": asker.name, "asker": asker})}
         except ControlError as problem:
             return {"ok": False, "error": str(problem)}
         except Exception as problem:
             log.exception("control request failed", command=command)
             return {"ok": False, "error": f"{type(problem).__name__}: {problem}"}
 
-    def _person_or_user(self, request: Mapping[str, Any], caller: Caller) -> str:
+    def _asker(self, request: Mapping[str, Any], caller: Caller) -> Asker:
         """Under whose name a request goes on record: the person on whose behalf the pages ask, else who sends it.
 
         Raises ControlError: the caller may not ask on behalf of anybody, or the roles of that person do not allow it.
@@ -127,7 +128,8 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         except ValueError as wrong:
             raise ControlError(str(wrong)) from wrong
         if person is None:
-            return caller.user
+            via = NOBODY if caller.is_station else SHELL
+            return Asker(caller.user, via, lambda asked: caller.role >= needed(asked))
         if not caller.is_station:
             problem = "only the pages of the station, as its own user, may ask on behalf of a person"
             self._refused(f"{caller.user}: {problem}")
@@ -138,7 +140,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
             problem = f'"{asked}" is not allowed to {person.name} ({roles}); nothing was changed'
             self._refused(problem)
             raise ControlError(problem)
-        return person.name
+        return Asker(person.name, PAGES, person.may)
 
 
 class ControlServer:

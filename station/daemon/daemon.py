@@ -24,7 +24,6 @@ import structlog
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError, PlcLink
 from engines.errors import EngineError
-from station.access.roles import RoleGroups
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
 from station.control import ControlError
@@ -41,6 +40,7 @@ from station.daemon.plc.batches import PlcBatches
 from station.daemon.plc.requests import PlcRequests
 from station.daemon.requests import Requests
 from station.daemon.routing import Routing, in_order
+from station.daemon.second_person.rule import Alone, rule_of
 from station.daemon.set_up.points import Points
 from station.daemon.set_up.trigger_trial import TriggerTests
 from station.daemon.supervisor import Garbage, Stages, Supervisor, stop_on_signals
@@ -159,7 +159,8 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         warm=line.warm,
     )
     line.shadowing.probation.go_back = lambda why: changeover.activate_engine(WantedEngine(None, why), BY_STATION)
-    teaching = TeachingFromLine(configuration.work_dir / "teaching", changeover.take_taught_engine)
+    rule = rule_of(changeover, records.recorder)
+    teaching = TeachingFromLine(configuration.work_dir / "teaching", rule.alone.take_taught_engine)
     work = configuration.work_dir
     refreshing = RefreshProcess(configuration.path, work / "refresh" / "asked", work / "teaching" / COLLECTED_FOLDER)
     requests = Requests(
@@ -182,15 +183,15 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
         frame_quality,
         records.recorder.event,
     )
-    access = configuration.settings.access
     control = ControlServer(
         configuration.control_socket,
-        {**requests.handlers, "points": line.points.reply, "trigger": trigger_tests.reply},
-        RoleGroups(frozenset(access.operate), frozenset(access.maintain)),
+        rule.guarded({**requests.handlers, "points": line.points.reply, "trigger": trigger_tests.reply}),
+        assembly.role_groups(configuration),
         lambda detail: records.recorder.event("control_refused", "warning", detail),
     )
     opened.callback(control.close)
-    _start_line(line, changeover, records.recorder, control, opened)
+    batches = PlcBatches(records.recorder, lambda: changeover.configuration.settings.recipe.name)
+    _start_line(line, rule.alone, batches, control, opened)
     names = list(configuration.settings.cameras)
     opened.callback(changeover.missing_plan.building.close)
     opened.callback(line.shadowing.stop, 2.0)
@@ -198,7 +199,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
     gpu_watch = assembly.gpu_watch(configuration, line.signalling.post)
     if gpu_watch is not None:
         gpu_watch.start()
-    hangups = Hangups(reload_asked, changeover.reload)
+    hangups = Hangups(reload_asked, rule.alone.reload)
     hangups.start()
     log.info(
         "station runs",
@@ -376,12 +377,12 @@ def _build_line(
 
 
 def _start_line(
-    line: _Line, changeover: Changeover, recorder: Recorder, control: ControlServer, opened: contextlib.ExitStack
+    line: _Line, alone: Alone, batches: PlcBatches, control: ControlServer, opened: contextlib.ExitStack
 ) -> None:
     """Starts the stages before what feeds them, the doors last."""
     line.inspection.start()
     opened.callback(line.inspection.stop, 2.0)
-    line.plc_requests.start(changeover, PlcBatches(recorder, lambda: changeover.configuration.settings.recipe.name))
+    line.plc_requests.start(alone, batches)
     opened.callback(line.plc_requests.stop, 2.0)
     line.signalling.start()
     opened.callback(line.signalling.stop, 2.0)

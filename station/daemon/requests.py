@@ -16,6 +16,7 @@ from station.daemon.candidate.shadowing import Shadowing, ShadowRefused
 from station.daemon.change_record import NO_REPLY, ChangeRefused, WantedEngine
 from station.daemon.changeover import Changeover
 from station.daemon.control_server import Handler
+from station.daemon.second_person.release import Quarantine
 from station.daemon.set_up.settings_file import SettingsFile
 from station.jobs.beside.virtual_challenge import VIRTUAL, VirtualChallenges
 from station.jobs.process import JobError
@@ -66,6 +67,7 @@ class Requests:
         self._shadowing = shadowing
         self._audit = audit
         self._batches = batches
+        self._quarantine = Quarantine(changeover.configuration.records_dir, audit)
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -85,6 +87,7 @@ class Requests:
             "shadow": self._shadow,
             "refresh": self._refresh,
             "monitoring": self._learn_again,
+            "quarantine": self._quarantine.reply,
         }
 
     def _posted(self, message: SetOnline | ClearFault) -> dict[str, Any]:

@@ -6,14 +6,15 @@ A page cannot hold the write-ahead log of the line: a look that takes longer tha
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from starlette.datastructures import QueryParams
 
 from station.codes import ReasonCode
+from station.configuration.load import load_station
 from station.hmi.rights import Person
 from station.hmi.site import Site
 from station.labels.classes import DefectClass, classes
@@ -22,7 +23,7 @@ from station.labels.labels import WORDS, Label, decide, read_labels, whole_label
 from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
-from station.labels.writing import Reviewer
+from station.labels.writing import MAX_COMMENT, Reviewer, check_line
 from station.records.audit import AuditRow, audit_after
 from station.records.batches.rows import BatchRow, batch_named, newest_batches
 from station.records.challenge_runs import Run
@@ -340,6 +341,21 @@ def keep_or_release(site: Site, person: Person, part: PartRow, *, keeps: bool, w
     by = Reviewer(person.name, ", ".join(person.roles))
     with closing(open_writer(site.labels)) as labels:
         (keep if keeps else release)(labels, part, by, why)
+
+
+def needs_two(site: Site) -> bool:
+    """Whether letting a part out of the quarantine needs a second person. Raises ConfigurationError."""
+    return "quarantine" in load_station(site.station.path).settings.access.second_person
+
+
+def ask_release(site: Site, person: Person, part: PartRow, why: str) -> Mapping[str, Any]:
+    """Has the daemon keep the request until a second person confirms it. Raises ControlError, LabelError."""
+    check_line("reason for the release", why, MAX_COMMENT)
+    if not quarantined(site.labels, part):
+        raise LabelError(f"part {part.part_id} is not in the quarantine")
+    named = {"session": part.session, "acquisition_id": part.acquisition_id}
+    named |= {"part_id": part.part_id, "wall_time": part.wall_time}
+    return site.ask(person, {"command": "quarantine", "action": "release", "why": why, **named})
 
 
 def _number(text: str, name: str) -> int | None:

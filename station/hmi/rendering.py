@@ -34,7 +34,7 @@ NAVIGATION = (
     ("maintenance", "Maintenance"),
 )
 """Name of the route and the word; only those that are there and that the person may open are shown."""
-MORE = (("users", "People"), ("audit", "What was done to accounts"))
+MORE = (("second", "Second person"), ("users", "People"), ("audit", "What was done to accounts"))
 """The same, on the page of one's own account."""
 
 SETUP_TABS = (
@@ -95,7 +95,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "languages": list(site.words),
         "theme": theme if theme in THEMES else THEMES[0],
         "navigation": [(name, word) for name, word in NAVIGATION if name in known and person.may(known[name])],
-        "navigation_more": [(name, word) for name, word in MORE if person.may(known[name])],
+        "navigation_more": [(name, word) for name, word in MORE if name in known and person.may(known[name])],
         "setup_tabs": [(name, word) for name, word in SETUP_TABS if name in known and person.may(known[name])],
         "what_if": request.app.url_path_for("setup-what-if") if "setup-what-if" in known else "",
         "may_change_recipe": "recipes" in known and person.may(known["recipes"]),
@@ -103,6 +103,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "csrf": getattr(request.state, "csrf", ""),
         "path_for": request.app.url_path_for,
         "static": static_path,
+        "may_confirm": "second" in known and person.may(known["second"]),
         "heard": site.line.now() if person.may(known["state"]) else None,
         "version": __version__,
         "address": request.url.path,

@@ -31,6 +31,8 @@ PAGES_SAY = {
     "refresh": Right.MAINTAIN,
     "engine": Right.ENGINES_ACTIVATE,
     "shadow": Right.MAINTAIN,
+    "second": Right.ENGINES_LOOK,
+    "quarantine": Right.OVERRULE,
 }
 
 

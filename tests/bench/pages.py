@@ -145,7 +145,14 @@ def serving(
     folder: Path, section: str = "", *, store: bool = False, app_of: Callable[[Site], Starlette] = build
 ) -> Iterator[Pages]:
     """The pages of a new station in this folder, until the end of the block. `store`: see `write_configuration`."""
-    station = load_station(write_configuration(folder, section, store=store))
+    with serving_station(write_configuration(folder, section, store=store), app_of) as pages:
+        yield pages
+
+
+@contextmanager
+def serving_station(config: Path, app_of: Callable[[Site], Starlette] = build) -> Iterator[Pages]:
+    """The pages of a station whose configuration is there."""
+    station = load_station(config)
     site = site_of_station(station)
     app = app_of(site)
     with listening(HOST, 0) as door:
@@ -154,7 +161,7 @@ def serving(
         thread.start()
         try:
             wait_for(lambda: server.started, "the pages")
-            yield Pages(folder, site, app, door.getsockname()[1])
+            yield Pages(config.parent, site, app, door.getsockname()[1])
         finally:
             server.should_exit = True
             thread.join(20)

@@ -217,6 +217,7 @@ RUNNING = {
     **{f"challenge {name}": ("challenge", name) for name in ("start", "confirm", "status")},
     "challenge reset": ("challenge", "reset", "--who", "anna"),
     "monitoring": ("monitoring",),
+    "confirm": ("confirm",),
 }
 
 
@@ -227,6 +228,7 @@ def test_what_asks_a_running_station_prints_its_reply(name: str, full: Station) 
     replies: dict[str, Callable[[Any], dict[str, Any]]] = {
         "status": lambda _: {"status": status()},
         "reload": lambda _: {"checksum": "c" * 64, "recipe": "default"},
+        "second": lambda _: {"rules": [NASTY], "waiting": []},
         **dict.fromkeys(("online", "offline", "clear", "challenge"), lambda _: {}),
     }
     server = ControlServer(socket, replies)

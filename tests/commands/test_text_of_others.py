@@ -93,7 +93,7 @@ class World:
     def answering(self, reply: Callable[[], dict[str, Any]], *words: str, expected: str = SHOWN) -> None:
         socket = config.load_station(self.config).control_socket
         socket.parent.mkdir(parents=True, exist_ok=True)
-        names = ("status", "online", "offline", "clear", "reload", "recipe", "teach", "challenge", "batch")
+        names = ("status", "online", "offline", "clear", "reload", "recipe", "teach", "challenge", "batch", "second")
         server = ControlServer(socket, {name: lambda _: reply() for name in names})
         server.start()
         try:
@@ -448,6 +448,14 @@ def batch(world: World) -> None:
     world.answering(refusing, "batch", "end")
 
 
+def confirm(world: World) -> None:
+    texts = dict.fromkeys(("rule", "what", "why", "asked_by", "via", "digest"), NASTY)
+    waiting = {"number": 1, "asked_at": 1.0, "ends_at": 2.0, **texts}
+    world.answering(lambda: {"rules": [NASTY], "waiting": [waiting]}, "confirm")
+    world.answering(lambda: {"rules": [NASTY], "waiting": []}, "confirm")
+    world.answering(refusing, "confirm", "1", "--yes")
+
+
 def evidence(world: World) -> None:
     recorded(world)
     output = world.folder / "[x]\x1b[2J.zip"
@@ -462,6 +470,7 @@ FED: dict[str, Callable[[World], None]] = {
     **{name: partial(one_word, command=name) for name in ("online", "offline", "clear", "reload")},
     "run": run_command,
     "status": status,
+    "confirm": confirm,
     "check": check_command,
     "challenge": challenge,
     "msa": msa,

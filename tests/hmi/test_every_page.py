@@ -40,6 +40,7 @@ OF_QUALITY = (
     "/agreement/aiag/rate",
     "/virtual",
     "/trends",
+    "/second",
     "/process",
 )
 OF_INTEGRATORS = (

@@ -58,6 +58,7 @@ OF_VALUES = {
     "effectiveness", "miss rate", "false alarm rate", "agrees with itself", "agree with each other",
     "right, all of them", "station", "everybody", "in between", "poor", *(grade.value for grade in Grade),
     *(cause.value for cause in Cause), *ACTIONS.values(),
+    "engine", "limits", "quarantine",
     "missing", "frozen", "swapped", "unusual", "lost", "learn",
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""

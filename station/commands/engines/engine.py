@@ -25,7 +25,7 @@ from station.commands.engines.facts import as_json, facts, signer_of
 from station.commands.engines.gate import add_gate_parser, checks_of
 from station.commands.engines.plan import add_build_parser
 from station.commands.engines.shadow import add_shadow_parser
-from station.commands.engines.taking_up import add_recipe_option, take_up
+from station.commands.engines.taking_up import add_recipe_option, ask_for_two, take_up
 from station.commands.engines.teach import price_table
 from station.commands.options import (
     EXIT_BAD_INPUT,
@@ -47,11 +47,13 @@ _JSON = {
     "list": "store, engines, history, elsewhere",
     "show": "the manifest of the engine",
     "verify": "a list of version, ok, detail",
-    "activate": "product, active, before, in_use, detail",
-    "rollback": "product, active, before, in_use, detail",
+    "activate": "product, active, before, in_use, detail; with two people: waiting",
+    "rollback": "product, active, before, in_use, detail; with two people: waiting",
     "export": "file, version, sha256, signature, pictures",
     "import": "version, signed_by",
 }
+ENGINE = "engine"
+"""Of `[access] second_person`."""
 _VERSION_HELP = "number, name or start of the id; `active`; `latest`"
 
 
@@ -240,6 +242,9 @@ def verify(options: argparse.Namespace, _: LoadedConfiguration, store: EngineSto
 def activate(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Verify, switch, and let the running station take it up. What the gate has against it needs a reason."""
     version = store.find(options.version)
+    if ENGINE in configuration.settings.access.second_person:
+        asked = {"action": "activate", "version": version.name, "why": options.why, "variants": options.variants}
+        return ask_for_two(options, configuration, {"command": "engine", **asked})
     why = with_override(checks_of(configuration, store, version), options.why)
     change = store.activate(version, why=why, said=Said(options.variants, options.why))
     return take_up(options, configuration, store, change)
@@ -247,6 +252,9 @@ def activate(options: argparse.Namespace, configuration: LoadedConfiguration, st
 
 def rollback(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """As `activate`, with the version that was active before."""
+    if ENGINE in configuration.settings.access.second_person:
+        asked = {"command": "engine", "action": "rollback", "why": options.why}
+        return ask_for_two(options, configuration, asked)
     return take_up(options, configuration, store, store.rollback(why=options.why))
 
 

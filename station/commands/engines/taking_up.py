@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.store.store import Change, EngineStore, manifest_of
+from station.commands.confirm import show_waiting
 from station.commands.options import RELOAD_TIMEOUT_S, complain
 from station.commands.options import show as show_done
 from station.configuration.load import LoadedConfiguration
@@ -50,6 +51,21 @@ def take_up(options: argparse.Namespace, configuration: LoadedConfiguration, sto
     said = f"{of} is active, and the station uses it" + (f"; before: {change.before}" if change.before else "")
     show_done(options, _taken_up(change, product, in_use=True, detail=""), said)
     return 0
+
+
+def ask_for_two(options: argparse.Namespace, configuration: LoadedConfiguration, asked: dict[str, Any]) -> int:
+    """Has the running station keep the request until a second person confirms it; nothing else changes an engine."""
+    recipe = configuration.settings.recipe.name
+    try:
+        if options.no_reload:
+            raise ControlError("--no-reload is not allowed: the station itself changes the engine, for two people")
+        state = request(configuration.control_socket, {"command": "status"})["status"]
+        if state["recipe"] != recipe:
+            raise ControlError(f'the station runs recipe "{state["recipe"]}", not "{recipe}": select it first')
+        reply = request(configuration.control_socket, asked, RELOAD_TIMEOUT_S)
+    except ControlError as problem:
+        return complain(f"nothing was changed; it needs two people ([access] second_person): {problem}")
+    return show_waiting(options, reply)
 
 
 def _taken_up(change: Change, product: str, *, in_use: bool, detail: str) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from station.commands.confirm import waits
 from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, print_json, show
 from station.commands.records.finding import add_part_options, as_json, find_one
 from station.commands.records.label import ROLE
 from station.commands.records.selecting import add_place_options, place_of, reporting, station_of
 from station.commands.records.show import eyes
+from station.control import ControlError, request
 from station.labels.quarantine import Kept, keep, quarantined, release
 from station.labels.schema import open_writer
 from station.labels.writing import Labelled, Reviewer
@@ -41,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     releasing.set_defaults(run=reporting(release_part))
     for action in (keeping, releasing):
         add_part_options(action)
-        add_json_option(action, f"{_PART}, kept; of several parts: candidates")
+        add_json_option(action, f"{_PART}, kept; with two people: waiting; of several parts: candidates")
         action.add_argument("--why", required=True, metavar="TEXT", help="one line, kept for good")
         action.add_argument("--who", metavar="NAME", help="who says so; default: the user of this computer")
     for action in (listing, keeping, releasing):
@@ -95,9 +97,22 @@ def _changed(options: argparse.Namespace, change: Change, said: str, *, is_kept:
         part = find_one(connection, options, place.calendar, "changed")
     if part is None:
         return EXIT_BAD_INPUT
+    (named,) = as_json((part,), place.calendar)
+    station = None if is_kept else station_of(options)
+    if station is not None and "quarantine" in station.settings.access.second_person:
+        number = {name: getattr(part, name) for name in ("session", "acquisition_id", "part_id", "wall_time")}
+        try:
+            reply = request(station.control_socket, {"command": "quarantine", "action": "release",
+                                                     "why": options.why, **number})  # fmt: skip
+        except ControlError as problem:
+            raise BadInput(f"nothing was changed; it needs two people ([access] second_person): {problem}") from problem
+        if (waiting := reply.get("waiting")) is not None:
+            show(options, {**named, "kept": True, "waiting": waiting}, waits(waiting))
+        else:  # the daemon was started without the rule
+            show(options, {**named, "kept": False}, f"part {part.part_id} {said}")
+        return 0
     with closing(open_writer(place.labels)) as labels:
         change(labels, part, Reviewer(options.who or getpass.getuser(), ROLE), options.why)
-    (named,) = as_json((part,), place.calendar)
     show(options, {**named, "kept": is_kept}, f"part {part.part_id} {said}")
     return 0
 

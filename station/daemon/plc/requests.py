@@ -5,12 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
 from station.command_results import CommandResult
 from station.daemon.change_record import ChangeRefused, WantedEngine
-from station.daemon.changeover import Changeover
 from station.daemon.plc.batches import PlcBatches
 from station.line.handshake.messages import Command, CommandRequested
 from station.line.signalling.messages import CommandFinished
@@ -19,6 +19,14 @@ from station.records.batches.rows import BatchError
 log = structlog.get_logger()
 
 WHO = "plc"
+
+
+class Changes(Protocol):
+    """What carries them out; raises ChangeRefused."""
+
+    def select_recipe(self, recipe: str | int, who: str) -> None: ...
+    def activate_engine(self, wanted: WantedEngine, who: str) -> None: ...
+    def reload(self, who: str) -> None: ...
 
 
 class PlcRequests:
@@ -30,16 +38,16 @@ class PlcRequests:
         self._post = post
         self._queue: queue.SimpleQueue[CommandRequested | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="plc-requests")
-        self._changeover: Changeover | None = None
+        self._changes: Changes | None = None
         self._batches: PlcBatches | None = None
 
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def start(self, changeover: Changeover, batches: PlcBatches) -> None:
+    def start(self, changes: Changes, batches: PlcBatches) -> None:
         """Starts to carry out commands, those that wait first."""
-        self._changeover, self._batches = changeover, batches
+        self._changes, self._batches = changes, batches
         self._thread.start()
 
     def submit(self, request: CommandRequested) -> None:
@@ -60,16 +68,16 @@ class PlcRequests:
             self._post(CommandFinished(request.serial, result is CommandResult.NONE, result))
 
     def _carried_out(self, request: CommandRequested) -> CommandResult:
-        assert self._changeover is not None
+        assert self._changes is not None
         assert self._batches is not None
         try:
             match request.command:
                 case Command.SELECT_RECIPE:
-                    self._changeover.select_recipe(request.argument, WHO)
+                    self._changes.select_recipe(request.argument, WHO)
                 case Command.ACTIVATE_ENGINE_SLOT:
-                    self._changeover.activate_engine(WantedEngine(str(request.argument)), WHO)
+                    self._changes.activate_engine(WantedEngine(str(request.argument)), WHO)
                 case Command.RELOAD_CONFIGURATION:
-                    self._changeover.reload(WHO)
+                    self._changes.reload(WHO)
                 case Command.BEGIN_BATCH:
                     self._batches.begin(request.text)
                 case Command.END_BATCH:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,9 +16,11 @@ from starlette.routing import Route
 
 from engines.overlay import Pixels
 from station.codes import ReasonCode
+from station.control import ControlError
 from station.hmi import queries
 from station.hmi.guard import field
 from station.hmi.marks import marks_of
+from station.hmi.pages.second import waits_or
 from station.hmi.rendering import page, person_of, site_of
 from station.hmi.rights import Right
 from station.labels.schema import LabelError
@@ -147,13 +150,16 @@ def quarantine(request: Request) -> Response:
     part, action = _part(request), field(request, "action")
     if action not in ("keep", "release"):
         return detail(request, status=400, problem=f'"{action:.40}": keep or release')
+    reply: Mapping[str, Any] = {}
+    why = field(request, "why").strip()
     try:
-        queries.keep_or_release(
-            site_of(request), person_of(request), part, keeps=action == "keep", why=field(request, "why").strip()
-        )
-    except LabelError as problem:
+        if action == "release" and queries.needs_two(site_of(request)):
+            reply = queries.ask_release(site_of(request), person_of(request), part, why)
+        else:
+            queries.keep_or_release(site_of(request), person_of(request), part, keeps=action == "keep", why=why)
+    except (LabelError, ControlError) as problem:
         return detail(request, status=400, problem=str(problem))
-    return RedirectResponse(f"{request.url.path.removesuffix('/quarantine')}{_filter(request)}#record", 303)
+    return waits_or(request, reply, f"{request.url.path.removesuffix('/quarantine')}{_filter(request)}#record")
 
 
 def evidence_file(request: Request) -> Response:

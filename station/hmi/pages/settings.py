@@ -14,6 +14,7 @@ from starlette.routing import Route
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.control import ControlError
 from station.hmi.guard import field
+from station.hmi.pages.second import waits_or
 from station.hmi.rendering import page, person_of, site_of, words_of
 from station.hmi.rights import Right
 from station.hmi.setup.active import active_of
@@ -113,6 +114,8 @@ def save(request: Request) -> Response:
     except (ControlError, ValueError) as problem:
         said = words.gettext("Not saved: %(why)s") % {"why": one_line(problem)}
         return _difference(request, form, status=409, problem=said)
+    if "waiting" in reply:
+        return waits_or(request, reply, "")
     checksum = reply["checksum"] if wanted.kind == "configuration" else reply["recipe_checksum"]
     return RedirectResponse(f"{request.app.url_path_for('setup-settings')}?{urlencode({'done': checksum})}", 303)
 

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from engines.bundle.detection import CONTRASTS
@@ -24,6 +24,7 @@ from station.hmi.engines.curves import drawn
 from station.hmi.engines.under_way import collecting_of, refresh_of
 from station.hmi.engines.versions import Row, Store, asks_for_variants, facts_of, needs_reason, open_question, store_at
 from station.hmi.guard import field
+from station.hmi.pages.second import waits_or
 from station.hmi.rendering import page, person_of, site_of, words_of
 from station.hmi.rights import Right
 from station.hmi.setup.active import active_of
@@ -138,10 +139,10 @@ def activate(request: Request) -> Response:
         return engine(request, status=400, problem=words_of(request).gettext("Say why: it stands in the history."))
     message = {"command": "engine", "action": "activate", "version": row.name, "why": why, "variants": variants}
     try:
-        site_of(request).ask(person_of(request), message, CHANGE_S)
+        reply = site_of(request).ask(person_of(request), message, CHANGE_S)
     except ControlError as problem:
         return engine(request, status=409, problem=str(problem))
-    return RedirectResponse(request.app.url_path_for("maintenance-engines"), 303)
+    return waits_or(request, reply, request.app.url_path_for("maintenance-engines"))
 
 
 def roll_back(request: Request) -> Response:
@@ -150,10 +151,11 @@ def roll_back(request: Request) -> Response:
     if not why:
         return overview(request, status=400, problem=words_of(request).gettext("Say why: it stands in the history."))
     try:
-        site_of(request).ask(person_of(request), {"command": "engine", "action": "rollback", "why": why}, CHANGE_S)
+        asked = {"command": "engine", "action": "rollback", "why": why}
+        reply = site_of(request).ask(person_of(request), asked, CHANGE_S)
     except ControlError as problem:
         return overview(request, status=409, problem=str(problem))
-    return RedirectResponse(request.app.url_path_for("maintenance-engines"), 303)
+    return waits_or(request, reply, request.app.url_path_for("maintenance-engines"))
 
 
 def state(request: Request) -> Response:

@@ -1,0 +1,60 @@
+"""Another user of this computer: something asked, or run, under his number. Root may do that; others cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root takes the number of another user")
+ANNA, BEN, PAGES = 61_001, 61_002, 61_003
+"""Nobody has these numbers."""
+
+
+def as_user(uid: int, gid: int, ask: Callable[[], Any]) -> Any:
+    """What `ask` returns, as JSON, in a process of this user that has this group alone; an exception as its text."""
+    back, out = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            said = json.dumps({"reply": ask()})
+        except BaseException as problem:  # noqa: BLE001  the parent reads what went wrong
+            said = json.dumps({"problem": str(problem)})
+        os.write(out, said.encode())
+        os._exit(0)
+    os.close(out)
+    with os.fdopen(back, "rb") as pipe:
+        found = json.loads(pipe.read())
+    os.waitpid(child, 0)
+    return found.get("problem", found.get("reply"))
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """One that every user may enter, as those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix="station-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def python_of_others() -> str:
+    """A Python of this version that every user may run; that of a developer may lie in his own folder."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for each in (os.path.realpath(sys.executable), f"/usr/bin/{version}"):
+        if as_user(BEN, BEN, lambda each=each: os.access(each, os.X_OK)):  # type: ignore[misc]
+            return each
+    pytest.skip(f"no {version} here that another user may run")
