@@ -100,12 +100,31 @@ make_user() {
     for group in station-operate station-maintain; do
         getent group "$group" >/dev/null || step "who may $group: members of that group" groupadd --system "$group"
     done
+    # The pages have a user of their own: by the group of the station they read, and the station reads labels by theirs.
+    getent passwd station-hmi >/dev/null || step "user of the pages" useradd --system --user-group \
+        --no-create-home --home-dir /var/lib/station/hmi --shell /usr/sbin/nologin station-hmi
+    step "the pages read what the station writes" usermod --append --groups station station-hmi
+    step "the station reads labels" usermod --append --groups station-hmi station
     for group in video render; do
         if getent group "$group" >/dev/null; then
             step "GPU and cameras for it: group $group" usermod --append --groups "$group" station
         fi
     done
     step "its folder" install -d -m 0755 -o station -g station /var/lib/station
+    for folder in hmi labels reports; do
+        step "what the pages write: $folder" install -d -m 2770 -o station-hmi -g station-hmi "/var/lib/station/$folder"
+        # Of an older installation, where the pages ran as the station.
+        step "and what is there of $folder" chown -R station-hmi:station-hmi "/var/lib/station/$folder"
+    done
+    for file in labels.db msa.db; do
+        [ ! -e "$root/var/lib/station/$file" ] || step "$file moves to where both write it" \
+            mv -n "/var/lib/station/$file" /var/lib/station/labels/
+        # What the pages own may be a link that a stolen process of theirs has made: nothing behind one is touched.
+        if [ -f "$root/var/lib/station/labels/$file" ] && [ ! -L "$root/var/lib/station/labels/$file" ]; then
+            step "$file belongs to the pages" chown -h station-hmi:station-hmi "/var/lib/station/labels/$file"
+            step "and the station writes it, too" chmod 0660 "/var/lib/station/labels/$file"
+        fi
+    done
 }
 
 # Built from a copy, or files of root would be left in the folder of whoever has cloned this.
@@ -173,6 +192,10 @@ install_service() {
         "$source_dir/systemd/station-process.service" \
         "$source_dir/systemd/station-refresh.service" "$source_dir/systemd/station-refresh.timer" \
         "$source_dir/systemd/station-report.service" "$source_dir/systemd/station-report.timer" /etc/systemd/system
+    step "its users, where they are made from files" install -D -m 0644 "$source_dir/systemd/station.sysusers.conf" \
+        /usr/lib/sysusers.d/station.conf
+    step "its folder in memory" install -D -m 0644 "$source_dir/systemd/station.tmpfiles.conf" \
+        /usr/lib/tmpfiles.d/station.conf
     step "what the GPU needs before it" install -D -m 0644 "$1" /etc/systemd/system/station.service.d/gpu.conf
     if systemd_runs || [ -n "$root" ]; then
         step "systemd reads it" systemctl daemon-reload

@@ -29,6 +29,8 @@ class Caller:
     role: Role
     is_station: bool = False
     """The station's own user, or root: may ask on behalf of a person."""
+    is_pages: bool = False
+    """The user of the pages: may look, and all else on behalf of a person alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class RoleGroups:
 
     operate: frozenset[str] = frozenset()
     maintain: frozenset[str] = frozenset()
+    pages_user: str = ""
+    """Name of the user of the pages; empty: they run as the station's own."""
 
     def caller(self, uid: int, gid: int) -> Caller:
         """Who that is and what he may do. The station's own user and root may everything."""
         user, groups = _account(uid, gid)
         if uid in (0, os.geteuid()):
             return Caller(user, Role.MAINTAIN, is_station=True)
+        if self.pages_user and user == self.pages_user:
+            return Caller(user, Role.LOOK, is_pages=True)
         return Caller(user, self.role_of(groups))
 
     def role_of(self, groups: Collection[str]) -> Role:

@@ -13,7 +13,7 @@ from pathlib import Path
 from station.configuration import recipes
 from station.configuration.load import LoadedConfiguration
 from station.configuration.selection import FILE as SELECTION
-from station.labels.schema import LABELS_FILE
+from station.labels.schema import LABELS_FILE, labels_beside
 from station.records.schema import DATABASE_FILE
 
 IMAGES = "images"
@@ -41,7 +41,7 @@ def places(station: LoadedConfiguration) -> dict[str, Path]:
         "configuration/station.toml": station.path,
         "configuration/recipes": recipes.folder_of(station.path),
         f"work/{SELECTION}": station.work_dir / SELECTION,
-        f"work/{LABELS_FILE}": station.work_dir / LABELS_FILE,
+        f"work/{LABELS_FILE}": labels_beside(station.records_dir),
         "records": station.records_dir,
     }
     if engine.store is not None:

@@ -23,6 +23,7 @@ from station.backup.contents import places
 from station.backup.making import FORMAT, LIST, BackupError, Listing
 from station.configuration.file import ConfigurationError
 from station.configuration.load import LoadedConfiguration, load_station
+from station.configuration.shared_folder import mode_in
 from station.control import ControlError, StationNotRunning, request
 from station.labels import schema as labels
 from station.records import schema as records
@@ -70,6 +71,8 @@ def restore(archive: Path, config: Path, *, replace_old: bool, on_progress: Call
             for source, target in moves:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(source, target)  # the store may lie on another disk
+                if target.is_file():  # labels that the pages write, too
+                    target.chmod(mode_in(target.parent))
     except OSError as problem:
         raise BackupError(f"{archive}: not restored: {problem}") from problem
     return Restored(listing, tuple(aside))

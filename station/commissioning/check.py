@@ -12,6 +12,7 @@ from drivers.camera.open import open_camera
 from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable, SignatureError
+from station.commissioning.pages_check import pages_finding
 from station.commissioning.plant_check import Finding, opcua_findings, sparkplug_findings, webhook_finding
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
@@ -47,6 +48,7 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     yield _records(configuration)
     yield _runtime_folder(configuration)
     yield _control_socket(configuration)
+    yield pages_finding(configuration)
     if configuration.settings.webhook.url is not None:
         yield webhook_finding(configuration)
     yield from sparkplug_findings(configuration)

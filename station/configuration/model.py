@@ -134,6 +134,11 @@ class AccessSection(Section):
         default_factory=lambda: ["station-maintain"],
         description="Groups whose members may do all that and reload, teach, and reset a failed challenge test.",
     )
+    pages_user: str = Field(
+        "station-hmi",
+        description="User of this computer that runs the pages: alone he may look, all else on behalf of a person with "
+        "an account, whose roles decide. Empty: the pages run as the station's own user.",
+    )
     second_person: list[Literal["engine", "limits", "quarantine"]] = Field(
         default_factory=list,
         description="What is done only when a second person with the role confirms it: `engine` (activate, roll back), "

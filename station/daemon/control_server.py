@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from station.access.asker import NOBODY, PAGES, SHELL, Asker
-from station.access.people import on_behalf_of
+from station.access.people import ON_BEHALF, on_behalf_of
 from station.access.rights import needed
 from station.access.roles import Caller, RoleGroups
 from station.control import MAX_LINE_BYTES, ControlError, check_socket_path
@@ -100,7 +100,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         if handler is None:
             return {"ok": False, "error": f"unknown command {command!r}; known: {', '.join(sorted(self.handlers))}"}
         role = needed(request)
-        if caller.role < role:
+        if caller.role < role and not (caller.is_pages and ON_BEHALF in request):
             self._refused(f"{caller.user} may {caller.role.name.lower()} and asked for {command}")
             groups = " or ".join(self.groups.of(role)) or "none: see [access]"
             return {
@@ -128,10 +128,10 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         except ValueError as wrong:
             raise ControlError(str(wrong)) from wrong
         if person is None:
-            via = NOBODY if caller.is_station else SHELL
+            via = NOBODY if caller.is_station or caller.is_pages else SHELL
             return Asker(caller.user, via, lambda asked: caller.role >= needed(asked))
-        if not caller.is_station:
-            problem = "only the pages of the station, as its own user, may ask on behalf of a person"
+        if not (caller.is_station or caller.is_pages):
+            problem = "only the pages of the station, as their own user or the station's, may ask on behalf of a person"
             self._refused(f"{caller.user}: {problem}")
             raise ControlError(problem)
         if not person.may(request):

@@ -15,10 +15,11 @@ import os
 import sqlite3
 from pathlib import Path
 
+from station.configuration.shared_folder import file_beside, mode_in
+
 LABELS_FILE = "labels.db"
 """In the work folder of the station."""
 SCHEMA_VERSION = 5
-MODE = 0o640
 
 _VERSION_1 = (
     """CREATE TABLE classes (
@@ -213,17 +214,20 @@ class LabelError(Exception):
 
 def labels_beside(records: Path) -> Path:
     """Where the labels of the parts in this folder of records, or in its database, are kept."""
-    return (records.parent if records.is_file() else records).parent / LABELS_FILE
+    return file_beside(records.parent if records.is_file() else records, LABELS_FILE)
 
 
 def open_writer(file: Path) -> sqlite3.Connection:
     """Opens or creates the database. Close it after use. Raises LabelError."""
     try:
+        if file.is_symlink():  # whoever may write the folder must not choose what the station's user opens
+            raise LabelError(f'labels "{file}" are a link to elsewhere: put the file itself there')
         if not file.exists():
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, MODE))
-            file.chmod(MODE)
+            mode = mode_in(file.parent)
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, mode))
+            file.chmod(mode)
         if not os.access(file, os.W_OK):
-            raise LabelError(f'labels "{file}" belong to {file.owner()}, who alone may label')
+            raise LabelError(f'labels "{file}" belong to {_owner_of(file)}: do it as that user, or on the pages')
         connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
     except OSError as problem:
         raise LabelError(f'labels "{file}" cannot be written: {problem.strerror}') from problem
@@ -240,6 +244,13 @@ def open_writer(file: Path) -> sqlite3.Connection:
             raise LabelError(f'labels "{file}" cannot be written: {problem}') from problem
         raise
     return connection
+
+
+def _owner_of(file: Path) -> str:
+    try:
+        return file.owner()
+    except KeyError:
+        return f"uid {file.stat().st_uid}"
 
 
 def open_reader(file: Path) -> sqlite3.Connection | None:

@@ -14,11 +14,11 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from station.configuration.shared_folder import file_beside, mode_in
 from station.msa.study import STATION, KnownPart, Study, StudyError, checked
 
 MSA_FILE = "msa.db"
 SCHEMA_VERSION = 1
-MODE = 0o640
 _SCHEMA = (
     """CREATE TABLE studies (
         name TEXT PRIMARY KEY,
@@ -62,7 +62,7 @@ class Rating:
 
 def studies_beside(records: Path) -> Path:
     """Where the studies of a station lie; `records`: the folder of its records."""
-    return records.parent / MSA_FILE
+    return file_beside(records, MSA_FILE)
 
 
 def plan(file: Path, study: Study) -> Study:
@@ -171,7 +171,7 @@ def _writing(file: Path) -> Iterator[sqlite3.Connection]:
                     for statement in _SCHEMA:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                    os.chmod(file, MODE)  # noqa: PTH101
+                    os.chmod(file, mode_in(file.parent))  # noqa: PTH101
                 yield connection
             except BaseException:
                 connection.execute("ROLLBACK")

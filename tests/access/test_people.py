@@ -11,7 +11,7 @@ import pytest
 from station.access import people, rights
 from station.access.accounts import PEOPLE_ROLES
 from station.access.people import ON_BEHALF, OnBehalf, on_behalf_of
-from station.access.roles import Caller, Role
+from station.access.roles import Caller, Role, RoleGroups
 from station.control import ControlError, request
 from station.daemon.control_server import ControlServer, _Server
 from station.hmi.rights import ROLES, Right
@@ -97,3 +97,23 @@ def test_who_is_not_the_station_asks_for_nobody_else(tmp_path: Path) -> None:
     stranger = server.answer(line, Caller("eve", Role.MAINTAIN))
     assert (stranger["ok"], "only the pages" in stranger["error"]) == (False, True)
     assert server.answer(line, Caller("station", Role.MAINTAIN, is_station=True))["ok"]
+
+
+def test_the_user_of_the_pages_looks_by_himself_and_asks_all_else_for_a_person() -> None:
+    server = object.__new__(_Server)
+    heard: list[Any] = []
+
+    def hear(asked: Mapping[str, Any]) -> dict[str, Any]:
+        heard.append(asked["asker"])
+        return {}
+
+    server.handlers = dict.fromkeys(("status", "offline"), hear)
+    server.groups, server._refused = RoleGroups(), heard.append
+    pages = Caller("station-hmi", Role.LOOK, is_pages=True)
+    assert server.answer(b'{"command": "status"}', pages)["ok"]
+    assert heard[-1].via == ""
+    assert "needs the role operate" in server.answer(b'{"command": "offline"}', pages)["error"]
+    line = b'{"command": "offline", "on_behalf": {"name": "anna", "roles": ["%s"]}}'
+    assert server.answer(line % b"operator", pages)["ok"]
+    assert (heard[-1].name, heard[-1].via) == ("anna", "pages")
+    assert "is not allowed to anna" in server.answer(line % b"viewer", pages)["error"]

@@ -19,13 +19,15 @@ ANNA, BEN, PAGES = 61_001, 61_002, 61_003
 """Nobody has these numbers."""
 
 
-def as_user(uid: int, gid: int, ask: Callable[[], Any]) -> Any:
-    """What `ask` returns, as JSON, in a process of this user that has this group alone; an exception as its text."""
+def as_user(uid: int, gid: int, ask: Callable[[], Any], *, also: tuple[int, ...] = ()) -> Any:
+    """What `ask` returns, as JSON, in a process of this user with this group and those of `also`; an exception as its
+    text.
+    """
     back, out = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.setgroups([])
+            os.setgroups(also)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
             said = json.dumps({"reply": ask()})

@@ -52,14 +52,42 @@ def test_systemctl_reload_reloads() -> None:
     assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in (ROOT / "systemd/station.service").read_text()
 
 
-def test_the_pages_look_where_the_station_writes() -> None:
-    """systemd names the folder to both; without it the pages would look for the live memory in /dev/shm."""
-    station, pages = (
-        [
-            line
-            for line in (ROOT / "systemd" / f"{name}.service").read_text().splitlines()
-            if line.startswith("RuntimeDirectory") or line.startswith(("User=", "Group="))
-        ]
-        for name in ("station", "station-hmi")
-    )
-    assert sorted(station) == sorted(pages)
+def lines_of(unit: str) -> list[str]:
+    return (ROOT / "systemd" / f"{unit}.service").read_text().splitlines()
+
+
+def test_the_pages_look_where_the_station_writes_as_another_user() -> None:
+    """Two users share the folder in memory, so neither unit of theirs may hand it to its own."""
+    assert "RuntimeDirectory=station" in lines_of("station")
+    pages = lines_of("station-hmi")
+    assert "Environment=RUNTIME_DIRECTORY=/run/station" in pages
+    assert not [line for line in pages if line.startswith("RuntimeDirectory")]
+    assert "d /run/station 0750 station station -" in (ROOT / "systemd/station.tmpfiles.conf").read_text().splitlines()
+    for unit in ("station-hmi", "station-report"):
+        assert {"User=station-hmi", "Group=station-hmi", "SupplementaryGroups=station"} <= set(lines_of(unit))
+    assert "User=station" in lines_of("station")
+
+
+def test_the_pages_write_three_folders() -> None:
+    unit = lines_of("station-hmi")
+    assert "StateDirectory=station/hmi station/labels station/reports" in unit
+    assert "StateDirectoryMode=2770" in unit
+    assert "ProtectSystem=strict" in unit
+    assert [line for line in unit if line.startswith("ReadWritePaths=")] == ["ReadWritePaths=-/run/station"]
+
+
+@pytest.mark.system
+@needs_program("systemd-sysusers")
+def test_users_and_groups_are_those_of_the_units() -> None:
+    file = ROOT / "systemd" / "station.sysusers.conf"
+    lines = [line.split() for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    assert {(line[0], line[1]) for line in lines if line[0] in "ug"} == {
+        ("u", "station"), ("u", "station-hmi"), ("g", "station-operate"), ("g", "station-maintain"),
+    }  # fmt: skip
+    assert {(line[1], line[2]) for line in lines if line[0] == "m"} == {
+        ("station-hmi", "station"), ("station", "station-hmi"),
+    }  # fmt: skip
+    done = subprocess.run(["systemd-sysusers", "--dry-run", str(file)], capture_output=True, text=True, timeout=60)
+    if "unrecognized option" not in done.stderr:
+        assert done.returncode == 0, done.stderr
+        assert "nvalid" not in done.stderr
