@@ -235,6 +235,11 @@ def _refused(request: Request, problem: Exception) -> Response:
 
 def _trouble(request: Request, problem: Exception) -> Response:
     """An endpoint has raised it."""
+    if isinstance(problem, PermissionError):
+        problem = RecordingError(
+            f'"{problem.filename}" is closed to the user of the pages ({problem.strerror}): station check says what is '
+            "missing"
+        )
     if isinstance(problem, FORESEEN):
         if request.url.path.startswith(API_BASE):
             return _problem(503, one_line(problem))

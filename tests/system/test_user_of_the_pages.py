@@ -210,7 +210,7 @@ def test_a_right_that_is_missing_is_a_sentence(place: Place) -> None:
     csrf = quinn.csrf()
     with closed(place.work / "records"):
         status, text = sentence(quinn, "/parts")
-        assert (status, "cannot be read" in text) == (503, True), text
+        assert (status, "is closed to the user of the pages" in text) == (503, True), text
     with closed(place.work / "labels"):
         got = quinn.post(f"{path}/label", {"csrf": csrf, "label": "good"})
         assert got.status in (400, 503), got.text
