@@ -23,6 +23,7 @@ PACKAGES = {
     "pkg-config": "pkg-config",
     "shellcheck": "shellcheck",
     "systemd-analyze": "systemd",
+    "systemd-sysusers": "systemd",
     "valgrind": "valgrind",
 }
 
