@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser = commands.add_parser(command, help=text)
         add_config_option(parser)
         add_json_option(
-            parser, "command; checksum, recipe, or with two people: waiting" if command == "reload" else "command"
+            parser, "command, checksum, recipe; with two people: command, waiting" if command == "reload" else "command"
         )
         parser.set_defaults(run=send)
 
