@@ -19,11 +19,11 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from station.access.shared_folder import mode_in
 from station.backup.contents import places
 from station.backup.making import FORMAT, LIST, BackupError, Listing
 from station.configuration.file import ConfigurationError
 from station.configuration.load import LoadedConfiguration, load_station
-from station.configuration.shared_folder import mode_in
 from station.control import ControlError, StationNotRunning, request
 from station.labels import schema as labels
 from station.records import schema as records

@@ -7,9 +7,9 @@ import os
 import pwd
 from pathlib import Path
 
+from station.access.shared_folder import FOLDER
 from station.commissioning.plant_check import Finding
 from station.configuration.load import LoadedConfiguration
-from station.configuration.shared_folder import FOLDER
 
 UNIT = Path("/etc/systemd/system/station-hmi.service")
 NAME = "pages' user"

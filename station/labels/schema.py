@@ -15,7 +15,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from station.configuration.shared_folder import file_beside, mode_in
+from station.access.shared_folder import file_beside, mode_in
 
 LABELS_FILE = "labels.db"
 """In the work folder of the station."""

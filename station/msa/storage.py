@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from station.configuration.shared_folder import file_beside, mode_in
+from station.access.shared_folder import file_beside, mode_in
 from station.msa.study import STATION, KnownPart, Study, StudyError, checked
 
 MSA_FILE = "msa.db"
