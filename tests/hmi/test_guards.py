@@ -25,6 +25,8 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from station.access.accounts import PEOPLE_ROLES, Accounts
+from station.access.asker import PAGES as PEOPLE
+from station.access.asker import Asker
 from station.access.people import OnBehalf, on_behalf_of
 from station.access.roles import Caller, Role, RoleGroups
 from station.daemon import control_server
@@ -299,8 +301,8 @@ GUARDS: dict[str, Guard] = {
         asks_the_daemon_in_the_name_of_another,
         lambda patch: patch.setattr(
             _Server,
-            "_person_or_user",
-            lambda _self, request, _caller: on_behalf_of(request).name,  # type: ignore[union-attr]
+            "_asker",
+            lambda _self, request, _caller: Asker(on_behalf_of(request).name, PEOPLE, lambda _: True),  # type: ignore[union-attr]
         ),
     ),
     "roles of the control socket": Guard(
