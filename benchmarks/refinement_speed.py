@@ -46,10 +46,11 @@ from engines.training.evaluation.layouts import LabelledSet, open_sets
 from engines.training.evaluation.metrics import auroc
 from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import Indices, contaminated_split
+from engines.training.fitting.judge import FeatureJudge
 from engines.training.fitting.train import TrainOptions, score, train
 from engines.training.images.dataset import Dataset, read_image
 from engines.training.images.features import BATCH, CachedFeatures, cached_features
-from engines.training.learn import FeatureJudge, LearnOptions, learn
+from engines.training.learn import LearnOptions, learn
 from engines.training.refinement.records import RefineOptions, Scores
 from engines.training.refinement.refine import refine
 

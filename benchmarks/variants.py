@@ -26,9 +26,9 @@ from engines.preprocess import prepare as prepared_input
 from engines.training.evaluation.layouts import open_sets
 from engines.training.evaluation.prepare import LocatedSet, Prepared, open_images, prepare
 from engines.training.evaluation.protocol import contaminated_split
+from engines.training.fitting.judge import FeatureJudge
 from engines.training.fitting.train import TrainOptions
 from engines.training.images.dataset import read_image
-from engines.training.learn import FeatureJudge
 from engines.training.refinement.records import Indices, Refinement, RefineOptions
 from engines.training.refinement.refine import refine
 

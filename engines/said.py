@@ -200,6 +200,8 @@ PARITY_AND_RANKS = Template(
 
 # A candidate beside the active engine
 
+IN_BLOCKS = Template("%(count)s images are in a block that was learned before: they count there.")
+BESIDE_BLOCKS = Template("Learned beside the blocks of earlier teachings: %(names)s.")
 NO_ACTIVE = Template("There is no active engine to compare with.")
 MAY_HAVE_LEARNED = Template("The active engine may have learned from these images: its figures may be too good.")
 HAS_LEARNED = Template("The active engine learned from %(count)s of these images: its figures are too good.")

@@ -85,6 +85,15 @@ class TeachRequest:
         metadata=_about("defective images, one name a line; behind a tab the kind of defect", "FILE", Path),
     )
     veto: Path | None = field(default=None, metadata=_about("removed images that are good after all", "FILE", Path))
+    earlier: Path | None = field(
+        default=None,
+        metadata=_about("learn beside the blocks of an engine, ENGINE/dossier/blocks; none is forgotten", "DIR", Path),
+    )
+    without: str = field(default="", metadata=_about("of these, blocks to leave out", "NAME,..."))
+    weigh: str = field(
+        default="", metadata=_about("of these, blocks that count less in what is normal", "NAME=0.5,...")
+    )
+    block: str = field(default="", metadata=_about("name of the block that this teaching makes (default: its day)"))
     cache: Path | None = field(
         default=None, metadata=_about("folder that keeps features and rounds between runs", "DIR", Path)
     )
@@ -95,7 +104,7 @@ class TeachRequest:
 
 
 OPTIONS: Mapping[str, Field[Any]] = {option.name: option for option in fields(TeachRequest)}
-FILES = ("known_good", "known_bad", "veto", "cache")
+FILES = ("known_good", "known_bad", "veto", "earlier", "cache")
 """Options that a caller may fill itself: a refresh writes these files."""
 FROM_LINE = ("false_reject_budget", "review_budget", "parts_per_hour", "max_reviews_per_hour", "variants", "seed")
 """What may be chosen for a teaching from the line, too."""

@@ -14,6 +14,7 @@ from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 from engines.detectors.kinds import Kinds
 from engines.detectors.known_defects import KnownDefects
+from engines.detectors.sums import Sums
 
 DETAIL = "detail"
 """Name of features that only the shown map is made of: they say nothing of which images are alike."""
@@ -54,10 +55,18 @@ class Detector(nn.Module, ABC):
     """Raised when `features` computes other numbers: those that an earlier version kept in a cache are made anew."""
     map_score: ClassVar[MapScore | None] = None
     """How the image score follows from the map; None: it does not, and zones of a frame cannot be ignored."""
+    has_sums: ClassVar[bool] = False
+    """What it learns in closed form follows from sums over the images alone, see `engines.detectors.sums`."""
     backbone: Backbone
 
     def __init__(self) -> None:
         super().__init__()
+        self.in_sums = True
+        """Where `has_sums`: `initialise` goes through them, so that blocks may be joined and taken away. Refinement
+        compares images with each other, many times, and does without.
+        """
+        self.earlier: Sums | None = None
+        """Of images that are learned whatever `initialise` is given beside them."""
         self.known_defects: KnownDefects | None = None
         self.kinds: Kinds | None = None
 
@@ -79,6 +88,14 @@ class Detector(nn.Module, ABC):
             weights: (n, map_height, map_width), 0 for a cell that looks defective and must not be learned, else 1;
                 None: all are good. A detector without locations uses the mean of each image.
         """
+
+    def sums(self, features: Features, weights: Tensor | None = None) -> Sums:
+        """What `initialise` takes of these images; where `has_sums`."""
+        raise NotImplementedError
+
+    def initialise_from(self, sums: Sums) -> None:
+        """`initialise` from the sums of images; where `has_sums`."""
+        raise NotImplementedError
 
     @abstractmethod
     def loss(self, features: Features, weights: Tensor | None = None) -> Tensor:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engines.detectors.sums import LocationSums
 from engines.detectors.whitening import RIDGE, TINY
 
 FACTOR = 2
@@ -33,6 +34,14 @@ HALF_AS_ODD = math.log(2)
 REACH = 4
 """Cells of the shown map, 32 px of the model's input: the stride of the coarsest stream."""
 MIN_DEVIANCE = 0.05
+
+
+def detail_sums(features: Tensor, weights: Tensor | None) -> LocationSums:
+    """Of features (n, height, width, dim); `weights` (n, rows, columns) of the map that the score follows from."""
+    if weights is None:
+        return LocationSums.of(features)
+    size = tuple(features.shape[1:3])
+    return LocationSums.of(features, functional.interpolate(weights.float().unsqueeze(1), size=size).squeeze(1))
 
 
 class DetailedMap(nn.Module):
@@ -54,22 +63,19 @@ class DetailedMap(nn.Module):
         self.register_buffer("mean", torch.zeros(*self.size, dim))
         self.register_buffer("whitening", torch.eye(dim))
 
-    def fit(self, features: Tensor, weights: Tensor | None) -> None:
-        """Learn from features (n, *size, dim). `weights` (n, rows, columns): see `Detector.initialise`."""
-        if weights is None:
-            weights = torch.ones(len(features), 1, 1)
-        share = functional.interpolate(weights.float().unsqueeze(1), size=self.size, mode="nearest").squeeze(1)
-        share = share.unsqueeze(-1)
-        count = share.sum(dim=0)
-        total = (features * share).sum(dim=0)
-        everywhere = total.sum(dim=(0, 1)) / count.sum().clamp_min(1.0)
-        self.mean = torch.where(count < 1.0, everywhere, total / count.clamp_min(1.0))
-        residual = ((features - self.mean) * share).flatten(0, 2)
-        covariance = residual.T @ residual / share.sum().clamp_min(1.0)
+    def fit(self, features: Tensor, weights: Tensor | None, earlier: LocationSums | None = None) -> None:
+        """Learn from features (n, *size, dim). `weights` (n, rows, columns): see `Detector.initialise`.
+
+        `earlier`: of images that are learned, too.
+        """
+        sums = detail_sums(features, weights)
+        mean, _, covariance = (sums if earlier is None else earlier + sums).moments()
         ridge = RIDGE * covariance.diagonal().mean() + TINY
-        factor = torch.linalg.cholesky(covariance + ridge * torch.eye(self.dim))
+        factor = torch.linalg.cholesky(covariance + ridge * torch.eye(self.dim, dtype=covariance.dtype))
         # A triangular solve: the inverse of this torch build fails on some machines.
-        self.whitening = torch.linalg.solve_triangular(factor, torch.eye(self.dim), upper=False).T.contiguous()
+        identity = torch.eye(self.dim, dtype=covariance.dtype)
+        inverse = torch.linalg.solve_triangular(factor, identity, upper=False).T
+        self.mean, self.whitening = mean.float(), inverse.float().contiguous()
 
     def forward(self, anomaly_map: Tensor, features: Tensor) -> Tensor:
         """Two maps, (n, 2, *size): the one that the score follows from, each cell repeated, and the shown one.

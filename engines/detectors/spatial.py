@@ -39,6 +39,7 @@ from engines.detectors.base import DETAIL, Detector, Features, TrainDefaults
 from engines.detectors.detail import DetailedMap
 from engines.detectors.flow import Flow
 from engines.detectors.projection import orthogonal_projection
+from engines.detectors.sums import LocationSums, Sums, added
 from engines.detectors.whitening import LocationWhitening
 
 
@@ -79,6 +80,7 @@ class SpatialDetector(Detector):
     """
 
     features_version = 3
+    has_sums = True
     default_training = TrainDefaults(steps=60, learning_rate=2e-3, weight_decay=1e-4)
     map_score = MapScore(hottest_share=HOTTEST_SHARE, log=True)
 
@@ -136,10 +138,28 @@ class SpatialDetector(Detector):
 
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         """See `Detector.initialise`."""
+        if self.in_sums:
+            sums = self.sums(features, weights)
+            self.initialise_from(sums if self.earlier is None else added(self.earlier, sums))
+            return
         for stream in self.streams:
             whitening = self.whitenings[stream.tap]
             assert isinstance(whitening, LocationWhitening)
             whitening.fit(features[stream.tap], _at_stride(weights, stream))
+        self.reset_flows(0)
+
+    def sums(self, features: Features, weights: Tensor | None = None) -> Sums:
+        """See `Detector.sums`."""
+        return {
+            stream.tap: LocationSums.of(features[stream.tap], _at_stride(weights, stream)) for stream in self.streams
+        }
+
+    def initialise_from(self, sums: Sums) -> None:
+        """See `Detector.initialise_from`."""
+        for stream in self.streams:
+            whitening = self.whitenings[stream.tap]
+            assert isinstance(whitening, LocationWhitening)
+            whitening.fit_sums(sums[stream.tap])
         self.reset_flows(0)
 
     def loss(self, features: Features, weights: Tensor | None = None) -> Tensor:
@@ -184,7 +204,7 @@ class SpatialDetector(Detector):
     def fit_detail(self, features: Features, weights: Tensor | None = None) -> None:
         """See `Detector.fit_detail`."""
         if self.detail is not None:
-            self.detail.fit(features[DETAIL], weights)
+            self.detail.fit(features[DETAIL], weights, None if self.earlier is None else self.earlier.get(DETAIL))
 
     def layers(self, anomaly_map: Tensor, features: Features) -> Tensor:
         """See `Detector.layers`."""

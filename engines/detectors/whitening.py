@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from engines.detectors.sums import LocationSums
+
 POOLED_SHARE = 0.2
 """How far the covariance of a location is drawn to the mean over all locations."""
 RIDGE = 1e-4
@@ -63,6 +65,21 @@ class LocationWhitening(nn.Module):
         # A triangular solve: the batched inverse of this torch build fails on some machines.
         identity = torch.eye(dim, dtype=x.dtype).expand_as(factor)
         self.whitening = torch.linalg.solve_triangular(factor, identity, upper=False).transpose(-1, -2).contiguous()
+
+    def fit_sums(self, sums: LocationSums) -> None:
+        """The same from sums, in double precision: of the same images the same, in whatever parts they came.
+
+        It takes four times as long as `fit`.
+        """
+        mean, covariance, pooled = sums.moments()
+        covariance = (1 - POOLED_SHARE) * covariance + POOLED_SHARE * pooled
+        ridge = RIDGE * pooled.diagonal().mean() + TINY
+        factor = torch.linalg.cholesky(covariance + ridge * torch.eye(mean.shape[-1], dtype=mean.dtype))
+        # A triangular solve: the batched inverse of this torch build fails on some machines.
+        identity = torch.eye(mean.shape[-1], dtype=mean.dtype).expand_as(factor)
+        inverse = torch.linalg.solve_triangular(factor, identity, upper=False).transpose(-1, -2)
+        dtype = self.mean.dtype
+        self.mean, self.whitening = mean.to(dtype), inverse.to(dtype).contiguous()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z and log_det (height, width), which is the same for every image."""

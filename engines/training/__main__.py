@@ -14,6 +14,7 @@ from engines.bundle.manifest import VARIANTS_ANSWERS, VariantsAnswer
 from engines.detectors.catalogue import DETECTORS
 from engines.errors import EngineError, TrainingError
 from engines.teach_request import add_options, request_from
+from engines.training.blocks.kept import BlockOptions, block_weights
 from engines.training.calibration.price import capped
 from engines.training.fitting.train import TrainOptions
 from engines.training.images.ignored_regions import box, polygons
@@ -98,6 +99,12 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
         known_good=request.known_good,
         known_bad=request.known_bad,
         veto=request.veto,
+        blocks=BlockOptions(
+            request.earlier,
+            tuple(name for name in request.without.split(",") if name),
+            block_weights(request.weigh),
+            request.block,
+        ),
         command=tuple(options.shown_command) or ("python", "-m", "engines.training", *arguments),
     )
 

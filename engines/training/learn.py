@@ -6,33 +6,33 @@ Teaching, the refresh job and the evaluation all call `learn`, so what is measur
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, ReviewPrice, Reviews
 from engines.detectors.base import Detector
 from engines.errors import TrainingError
+from engines.training.blocks.earlier import Earlier, Weighed
+from engines.training.blocks.kept import LearnedImages
 from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.calibration.price import price_list
-from engines.training.fitting.crossfit import FOLDS, CrossFit, OnModel, cross_fit, folds_for, steps_help
+from engines.training.fitting.crossfit import CrossFit, OnModel, cross_fit, folds_for, steps_help
+from engines.training.fitting.judge import FeatureJudge
 from engines.training.fitting.train import (
     CLOSED_FORM,
-    MAX_CLOSED_FORM_IMAGES,
     TrainOptions,
     Weights,
     fit_detail,
+    for_all,
     score,
     train,
 )
 from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
-from engines.training.images.grouping import coarsest, part_groups, twin_groups
-from engines.training.images.looks import looks
+from engines.training.images.grouping import part_groups, twin_groups
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
 from engines.training.known_defects.join import join_known_defects
@@ -40,12 +40,9 @@ from engines.training.known_defects.kinds import FoundKinds, kinds_of
 from engines.training.known_defects.masks import DefectCells
 from engines.training.known_defects.record import record_of
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
-from engines.training.refinement.records import CellWeights, Checkpoint, Indices, Refinement, RefineOptions, Scores
+from engines.training.refinement.records import Checkpoint, Indices, Refinement, RefineOptions, Scores
 from engines.training.refinement.refine import refine
 from engines.training.refinement.variants import possible_variants, with_variants
-
-FINE_TUNE_SHARE = 0.2
-"""Of the detector's steps, after each removal of the papers' refinement."""
 
 OnStep = Callable[[str, int, int], None]
 """(name of the step, done, total); called on the thread that teaches, often: it must return at once."""
@@ -79,6 +76,8 @@ class Learned:
     """What the known-bad images added to the detector; None: there are none, or it takes none."""
     kinds: FoundKinds | None = None
     """Kinds of defects that the detector knows; None: fewer than two were named."""
+    mine: LearnedImages | None = None
+    """What a later teaching needs of these images to learn them, too."""
 
     def held_out_sample(self, most: int) -> tuple[float, ...]:
         """The held-out image scores, ascending; evenly spaced where there are more than `most`."""
@@ -108,10 +107,12 @@ def learn(
     masks: DefectCells | None = None,
     kinds: Mapping[int, str] | None = None,
     on_model: OnModel | None = None,
+    blocks: Sequence[Weighed] = (),
 ) -> Learned:
     """Make a detector of the images `indices` (in the order of capture).
 
     Args:
+        blocks: what was learned before, and is learned here, too.
         masks: where known-bad images show their defect, by position.
         kinds: what the defects of known-bad images are called, by position.
         on_model: see `cross_fit`, of the models that the limits come from: with known defects joined, where they are.
@@ -124,7 +125,7 @@ def learn(
     # What shares a mark is held out together, so it cannot vouch for itself: until a person calls it good.
     grouped = part_groups if options.refinement.variants == "keep" else twin_groups
     judge = FeatureJudge(detector, features, indices, options.training, grouped)
-    detector.known_defects = detector.kinds = None
+    detector.known_defects = detector.kinds = detector.earlier = None
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
 
@@ -134,7 +135,7 @@ def learn(
         on_step("refine", min(done, most), most)
 
     on_step("refine", 0, most)
-    refinement = refine(judge, len(indices), options.refinement, checkpoint, on_round)
+    refinement = _refined(judge, len(indices), options.refinement, checkpoint, on_round)
     on_step("refine", most, most)
     if len(refinement.kept) < MIN_IMAGES:
         raise TrainingError(
@@ -142,60 +143,99 @@ def learn(
             "too many images do not look like the others: check that most show good parts, or add images"
         )
     kept = indices[refinement.kept]
-    weights = _for_all(refinement.weights, indices, features)
+    weights = for_all(refinement.weights, indices, features)
     groups = grouped(features, kept)
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
     models: list[Detector] = []
-    keep = (lambda model, _unseen: models.append(copy.deepcopy(model))) if len(known_bad) else on_model
+    folds = folds_for(len(indices) + sum(one.block.learned for one in blocks))
+    earlier = Earlier(detector, blocks, folds) if blocks else None
+    keeps = len(known_bad) > 0 or earlier is not None
+    keep = (lambda model, _unseen: models.append(_copy_of(model))) if keeps else on_model
     held_out, used = _train(
-        detector, features, kept, weights, options.training, groups=groups, folds=folds_for(len(indices)),
-        on_step=on_step, on_model=keep,
+        detector, features, kept, weights, options.training, groups=groups, folds=folds,
+        on_step=on_step, on_model=keep, earlier=earlier,
     )  # fmt: skip
-    fit_detail(detector, features, kept, weights)
-    cells = Cells(detector, features, kept, held_out, weights=weights, models=models)
+    _finish(detector, features, kept, weights)
+    cells = Cells(detector, features, kept, held_out, weights=weights, models=models if len(known_bad) else [])
     joined = join_known_defects(cells, LabelledImages(known_bad, masks or {}))
-    if on_model is not None:
-        for fold, model in enumerate(models):
-            model.known_defects = joined.of_folds[fold] if joined.of_folds else None
-            on_model(model, kept[cells.folds == fold])
+    for fold, model in enumerate(models):
+        model.known_defects = joined.of_folds[fold] if joined.of_folds else None
+        if on_model is not None:
+            on_model(model, kept[held_out.fold_of_each == fold])
     aside = _set_aside(refinement, indices, known_bad, lambda images: twin_groups(features, images))
     in_groups, groups = _in_groups(kept, held_out.groups, joined.usable, aside)
     budgets = options.false_reject_budget, options.review_budget
 
-    def sample(held_out: CrossFit) -> tuple[Scores, Scores]:
-        image_scores, maps = score(detector, features, aside)
-        peaks = np.concatenate([held_out.map_peaks, maps.max(axis=(1, 2), initial=-np.inf)])
-        return np.concatenate([held_out.image_scores, image_scores])[in_groups], peaks[in_groups]
-
-    def limits(held_out: CrossFit, defective: Scores) -> Calibration:
-        return calibrate(
-            *sample(held_out),
-            *budgets,
-            defective_scores=defective if len(defective) else None,
-            is_dirty=refinement.dirt_share > 0 or weights is not None,
-        )
-
+    is_dirty = refinement.dirt_share > 0 or weights is not None
+    limits = _Limits(detector, features, aside, in_groups, budgets, is_dirty, earlier, models)
     found_kinds = kinds_of(cells, joined.head, known_bad, kinds or {}, joined.groups)
-    before = limits(held_out, joined.labelled_before) if len(joined.labelled) else None
+    before = limits.calibration(held_out, joined.labelled_before) if len(joined.labelled) else None
     detector.known_defects = joined.head
-    calibration = limits(joined.held_out, joined.labelled)
+    calibration = limits.calibration(joined.held_out, joined.labelled)
     known_defects = None if before is None else record_of(joined, held_out, before, calibration)
     held_out = joined.held_out
     prices = price_list(
-        sample(held_out)[0],
-        groups,
+        limits.sample(held_out)[0],
+        limits.parts(groups),
         *budgets,
         defective_scores=joined.labelled if len(known_bad) else None,
     )
     alike = refinement.variants
     unlearned = indices[np.setdiff1d(np.concatenate([*alike, refinement.kept[:0]]), refinement.kept)]
     found = possible_variants(
-        alike, score(detector, features, unlearned)[0], len(kept), calibration, options.refinement.variants
+        alike,
+        score(detector, features, unlearned)[0],
+        limits.learned(len(kept)),
+        calibration,
+        options.refinement.variants,
     )
     detector.kinds = None if found_kinds is None else found_kinds.head
+    mine = LearnedImages(kept, aside, held_out.groups, in_groups, is_dirty)
     return Learned(
-        refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds
+        refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds, mine
     )
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Draws limits from the images of this teaching and those of the blocks before it."""
+
+    detector: Detector
+    features: CachedFeatures
+    aside: Indices
+    in_groups: Indices
+    budgets: tuple[float, float]
+    is_dirty: bool
+    earlier: Earlier | None
+    models: Sequence[Detector]
+    """One a fold, where there are blocks; with the known defects of `detector`."""
+
+    def sample(self, held_out: CrossFit) -> tuple[Scores, Scores]:
+        """Image scores and map peaks."""
+        image_scores, maps = score(self.detector, self.features, self.aside)
+        peaks = np.concatenate([held_out.map_peaks, maps.max(axis=(1, 2), initial=-np.inf)])[self.in_groups]
+        image_scores = np.concatenate([held_out.image_scores, image_scores])[self.in_groups]
+        if self.earlier is None:
+            return image_scores, peaks
+        before = self.earlier.sample(self.models, self.detector)
+        return np.concatenate([before.scores, image_scores]), np.concatenate([before.peaks, peaks])
+
+    def parts(self, groups: Indices) -> Indices:
+        """What shows the same part, of `sample`; `groups`: of the images of this teaching."""
+        return groups if self.earlier is None else np.concatenate([self.earlier.parts, groups])
+
+    def learned(self, mine: int) -> int:
+        """How many images were learned, with these of this teaching."""
+        return mine + (0 if self.earlier is None else self.earlier.learned)
+
+    def calibration(self, held_out: CrossFit, defective: Scores) -> Calibration:
+        """`defective`: scores of known-bad images."""
+        return calibrate(
+            *self.sample(held_out),
+            *self.budgets,
+            defective_scores=defective if len(defective) else None,
+            is_dirty=self.is_dirty or (self.earlier is not None and self.earlier.is_dirty),
+        )
 
 
 def _set_aside(
@@ -228,72 +268,30 @@ def _in_groups(kept: Indices, groups: Indices, usable: NDArray[np.bool_], aside:
     return order, parts[order]
 
 
-class FeatureJudge:
-    """The `Judge` of refinement for a detector on cached features.
+def _refined(
+    judge: FeatureJudge, count: int, options: RefineOptions, checkpoint: Checkpoint | None, on_round: Callable[[], None]
+) -> Refinement:
+    detector = judge.detector
+    detector.in_sums = False
+    try:
+        return refine(judge, count, options, checkpoint, on_round)
+    finally:
+        detector.in_sums = True
 
-    Held-out scores are of the closed form where there is one: couplings soak up dirt, and the rounds stay cheap.
-    """
 
-    def __init__(
-        self,
-        detector: Detector,
-        features: CachedFeatures,
-        indices: Indices,
-        training: TrainOptions,
-        grouped: Callable[[CachedFeatures, Indices], Indices] = twin_groups,
-    ) -> None:
-        """`grouped`: which images are held out together."""
-        self._grouped = grouped
-        self._detector = detector
-        self._features = features
-        self._indices = indices
-        self._training = training
-        self._trained = False
+def _finish(detector: Detector, features: CachedFeatures, kept: Indices, weights: Weights) -> None:
+    """What needs no held-out images; from here on the detector knows of no earlier block, only what came of them."""
+    fit_detail(detector, features, kept, weights)
+    detector.earlier = None
 
-    @cached_property
-    def _groups(self) -> Indices:
-        return self._grouped(self._features, self._indices)
 
-    def own(self, kept: Indices, *, continued: bool) -> Scores:
-        """See `Judge.own`; a detector with a closed form is refined by that, as in `unseen`."""
-        images = self._indices[kept]
-        training = CLOSED_FORM if self._detector.has_closed_form else self._training
-        fine_tuned = continued and self._trained and training.steps_of(self._detector) > 0
-        if fine_tuned:
-            steps = max(1, round(FINE_TUNE_SHARE * training.steps_of(self._detector)))
-            training = TrainOptions(steps, training.seed)
-        train(self._detector, self._features, images, training, continued=fine_tuned)
-        self._trained = True
-        scores, _ = score(self._detector, self._features, images)
-        return scores
-
-    def unseen(self, learned: Indices, weights: CellWeights | None) -> tuple[Scores, NDArray[np.float32]]:
-        """See `Judge.unseen`."""
-        found = cross_fit(
-            self._detector,
-            self._features,
-            self._indices,
-            CLOSED_FORM if self._detector.has_closed_form else self._training,
-            learned=self._indices[learned],
-            weights=_for_all(weights, self._indices, self._features),
-            groups=self._groups,
-            folds=FOLDS,  # compared with each other: more would double the time and change little
-        )
-        return found.image_scores, found.maps
-
-    def positive(self, scores: Scores) -> Scores:
-        """See `Judge.positive`."""
-        return np.asarray(self._detector.positive(torch.from_numpy(scores)).numpy(), np.float64)
-
-    def describe(self, images: Indices, kept: Indices) -> NDArray[np.float32]:
-        """See `Judge.describe`: of the coarsest features, see `looks`."""
-        values = coarsest(self._features)
-        ordinary = kept[:: -(-len(kept) // MAX_CLOSED_FORM_IMAGES)]
-        return looks(values[self._indices[images]], values[self._indices[ordinary]])
-
-    def parts(self) -> Indices:
-        """See `Judge.parts`."""
-        return part_groups(self._features, self._indices)
+def _copy_of(model: Detector) -> Detector:
+    """A model that is only scored with: without the sums that it was made of."""
+    earlier, model.earlier = model.earlier, None
+    try:
+        return copy.deepcopy(model)
+    finally:
+        model.earlier = earlier
 
 
 def _train(
@@ -307,10 +305,12 @@ def _train(
     folds: int,
     on_step: OnStep,
     on_model: OnModel | None,
+    earlier: Earlier | None,
 ) -> tuple[CrossFit, bool]:
     """Leave `detector` trained on all kept images; returns held-out scores of the same procedure.
 
-    Where there is a closed form, training steps must earn their place: on unseen images.
+    Where there is a closed form, training steps must earn their place: on unseen images. Beside earlier blocks there
+    are none: steps would learn the new images alone.
     """
     done, total = 0, folds + 2
 
@@ -320,7 +320,13 @@ def _train(
         on_step("train", done, total)
 
     on_step("train", 0, total)
-    used = options.steps_of(detector) > 0 and any(each.requires_grad for each in detector.parameters())
+
+    def before(fold: int) -> None:
+        if earlier is not None:
+            detector.earlier = earlier.seen_by(fold)
+
+    may_step = earlier is None and options.steps_of(detector) > 0
+    used = may_step and any(each.requires_grad for each in detector.parameters())
     if used and detector.has_closed_form:
         used = steps_help(detector, features, kept, options, weights=weights, groups=groups, folds=folds)
     on_fold()
@@ -335,17 +341,10 @@ def _train(
         folds=folds,
         on_fold=on_fold,
         on_model=on_model,
+        before=before,
     )
+    if earlier is not None:
+        detector.earlier = earlier.total
     train(detector, features, kept, chosen, weights)
     on_step("train", total, total)
     return held_out, used
-
-
-def _for_all(weights: CellWeights | None, indices: Indices, features: CachedFeatures) -> Weights:
-    """Weights of the images `indices` as weights of all images that have features."""
-    if weights is None:
-        return None
-    count = len(next(iter(features.values())))
-    everywhere = np.ones((count, *weights.shape[1:]), np.uint8)
-    everywhere[indices] = weights
-    return everywhere

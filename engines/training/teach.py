@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,9 @@ from engines.detectors.catalogue import DETECTORS
 from engines.errors import TrainingError
 from engines.runtimes.onnx import OnnxRuntime
 from engines.store.gate import question
+from engines.training.blocks.block import Block
+from engines.training.blocks.earlier import Weighed
+from engines.training.blocks.kept import FOLDER, BlockOptions, free_name, write_blocks
 from engines.training.calibration.calibrate import check_budgets
 from engines.training.calibration.picture_bands import picture_bands
 from engines.training.dossier.collect import TrainingRun, collect
@@ -37,7 +41,7 @@ from engines.training.expected import expected
 from engines.training.fitting.crossfit import folds_for
 from engines.training.fitting.train import shown_maps
 from engines.training.images.dataset import Dataset, open_dataset
-from engines.training.images.features import cached_features
+from engines.training.images.features import CachedFeatures, cached_features, key_of_features
 from engines.training.images.image_names import read_kinds
 from engines.training.known_defects.masks import read_masks
 from engines.training.learn import Learned, LearnOptions, OnStep, learn
@@ -84,6 +88,7 @@ class TeachOptions:
     """Good images kept as small pictures beside the engine, at most; 0: none."""
     int8: bool = False
     """Also make a graph whose backbone is in 8 bits; it is left out when it differs too much."""
+    blocks: BlockOptions = field(default_factory=BlockOptions)
     veto: Path | None = None
     """Removed images that are good after all, as the dossier of an earlier run writes them."""
     command: tuple[str, ...] = ()
@@ -105,7 +110,8 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
 
     found = open_dataset(images, lambda done, total: on_step("images", done, total))
     messages.extend(found.notes)
-    located = locate(found, options.location, lambda done, total: on_step("locate", done, total))
+    on_image = partial(on_step, "locate")
+    located = _without_known(locate(found, options.location, on_image), options, messages)
     dataset = located.dataset
     spec = located.input
     learning, kinds = _with_known(found, located, options)
@@ -114,11 +120,13 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
     on_step(expected(detector, located, options.defect_trials).in_words(), 1, 1)
     with tempfile.TemporaryDirectory(prefix="station-teach-") as temporary:
         cache = options.cache or Path(temporary)
+        detector_key = f"{options.detector} {detector.features_version} {detector.backbone.key}"
+        features_key = key_of_features(detector_key, spec, located.location)
         features = cached_features(
             detector,
             dataset,
             spec,
-            detector_key=f"{options.detector} {detector.features_version} {detector.backbone.key}",
+            detector_key=detector_key,
             folder=cache,
             on_progress=lambda done, total: on_step("features", done, total),
             location=located.location,
@@ -129,6 +137,8 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         )  # fmt: skip
         checkpoint = FileCheckpoint(cache, key, messages.append)
         known_bad = {index: dataset.files[index] for index in learning.refinement.known_bad}
+        blocks = options.blocks.read(features_key)
+        messages.extend(said.BESIDE_BLOCKS(names=", ".join(one.block.name for one in blocks)) for _ in blocks[:1])
         trials = _trials(located, options, on_step)
         learned = learn(
             detector,
@@ -140,6 +150,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             masks=read_masks(known_bad, spec, located.location, detector.map_size),
             kinds=kinds,
             on_model=None if trials is None else partial(show_defects, trials, spec, options.threads),
+            blocks=blocks,
         )
         detection, finds = _detection(trials, learned, options.pixel_size_mm)
         learned_files = [dataset.files[index].path for index in learned.refinement.kept]
@@ -177,6 +188,9 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             if trials is not None and detection is not None
             else (),
         )
+        if detector.has_sums:
+            mine = _my_block(features, features_key, dataset, learned, blocks, options.blocks.name)
+            write_blocks(dossier / FOLDER, mine, blocks, options.blocks.earlier)
         on_step("export", 2, 3)
         draft = Draft(
             detector=options.detector,
@@ -224,6 +238,32 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         warnings=warnings,
         parts_per_hour=options.parts_per_hour,
         question=question(manifest, output),
+    )
+
+
+def _without_known(located: Located, options: TeachOptions, messages: list[str]) -> Located:
+    """Without images that are in a block which is learned, too: they would count twice, and vouch for themselves."""
+    known = options.blocks.images()
+    new = tuple(file for file in located.dataset.files if file.sha256 not in known)
+    if len(new) < len(located.dataset.files):
+        messages.append(said.IN_BLOCKS(count=len(located.dataset.files) - len(new)))
+    return replace(located, dataset=replace(located.dataset, files=new))
+
+
+def _my_block(  # noqa: PLR0917
+    features: CachedFeatures, key: str, dataset: Dataset, learned: Learned, others: Sequence[Weighed], name: str
+) -> Block | None:
+    """What a later teaching needs to learn the images of this one, too."""
+    assert learned.mine is not None
+    weights = learned.refinement.weights
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return learned.mine.block(
+        features,
+        None if weights is None else weights[learned.refinement.kept],
+        [file.sha256 for file in dataset.files],
+        name=free_name(name or created[:10], [one.block.name for one in others]),
+        key=key,
+        created=created,
     )
 
 

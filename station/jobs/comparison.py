@@ -24,7 +24,7 @@ from station.line.inspection.loading import load_inspector
 from station.results import SEVERITY, Frame, Verdict
 
 FEW_DEFECTS = 5
-_GOOD = (Group.GOOD, Group.PASSED)
+_GOOD = (Group.GOOD, Group.PASSED, Group.EARLIER)
 
 
 @dataclass(frozen=True, slots=True)

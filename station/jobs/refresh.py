@@ -32,6 +32,7 @@ from engines.store.store import EngineStore
 from engines.store.versions import Version
 from engines.teach_request import TeachRequest
 from station.configuration.load import LoadedConfiguration
+from station.jobs.candidate import changed, golden
 from station.jobs.comparison import Comparison, compare, judge, markdown
 from station.jobs.process import JobProgress, OnProgress, ignore_progress
 from station.jobs.refresh_labels import Label, RefreshError
@@ -167,12 +168,17 @@ def refresh(
     if not job.engine.exists():  # it appears whole or not at all
         _train(job, request, lock, shown_command, on_progress)
     active = store.active()
-    comparison = _compare(configuration, job, None if active is None else active.path, on_progress)
+    earlier = golden.of_earlier(store.versions(), REPORT, job.held_out)
+    comparison = _compare(configuration, job, None if active is None else active.path, earlier, on_progress)
     report = job.folder / "report"
     report.mkdir(exist_ok=True)
     write_atomic(report / "comparison.json", comparison.as_json().encode())
     write_atomic(report / "comparison.md", markdown(comparison).encode())
     write_atomic(report / PARTS_FILE, json.dumps(_keys(job)).encode())
+    golden.keep(report, job.held_out, job.folder / "held_out")
+    pictures = {(part.key, part.camera): part.image for part in earlier}
+    pictures |= {(part.key, part.camera): job.folder / "held_out" / part.name for part in job.held_out}
+    changed.keep(report, comparison.changed, pictures)
     candidate = store.add(job.engine, why=f"refresh from {len(job.training)} recent parts", extras={REPORT: report})
     done = Refreshed(candidate, comparison, (*job.notes, *_dossier(job.engine).get("warnings", ())))
     with contextlib.suppress(OSError):  # what cannot be tidied up does not undo the candidate
@@ -214,8 +220,16 @@ def _forget_unused(job: Job) -> None:
             file.unlink(missing_ok=True)
 
 
-def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, on_progress: OnProgress) -> Comparison:
+def _compare(
+    configuration: LoadedConfiguration,
+    job: Job,
+    active: Path | None,
+    earlier: Sequence[PartImage],
+    on_progress: OnProgress,
+) -> Comparison:
+    """`earlier`: good parts of earlier refreshes, which count here, too."""
     images = [(part.camera, job.folder / "held_out" / part.name) for part in job.held_out]
+    images += [(part.camera, part.image) for part in earlier]
     started = time.monotonic()
     engines = [job.engine] if active is None else [job.engine, active]
     total = len(images) * len(engines)
@@ -237,7 +251,7 @@ def _compare(configuration: LoadedConfiguration, job: Job, active: Path | None, 
         seen = None if learned is None else sum(sha256_of(image) in learned for _, image in images)
     known = read_bundle(job.engine).manifest.known_defects
     return compare(
-        job.held_out,
+        [*job.held_out, *earlier],
         judged[0],
         judged[1] if active is not None else None,
         seen_by_active=seen,

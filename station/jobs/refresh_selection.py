@@ -42,6 +42,10 @@ LONGEST_NUMBER = 19
 """Digits of an acquisition id."""
 
 
+EARLIER = "EARLIER"
+"""In place of a verdict, of a part that an earlier refresh has kept."""
+
+
 class Group(str, Enum):
     """What is known of a part."""
 
@@ -51,6 +55,8 @@ class Group(str, Enum):
     """Unlabelled; the station let it pass."""
     SUSPECT = "review or fail"
     """Unlabelled; the station did not."""
+    EARLIER = "earlier variant"
+    """A good part of an earlier refresh, see `candidate.golden`."""
     UNKNOWN = "unknown"
     """Unlabelled, from a folder."""
 
@@ -75,6 +81,8 @@ class PartImage:
     def group(self) -> Group:
         if self.label is not None:
             return Group.GOOD if self.label is Label.GOOD else Group.DEFECTIVE
+        if self.verdict == EARLIER:
+            return Group.EARLIER
         if not self.verdict:
             return Group.UNKNOWN
         return Group.PASSED if self.verdict == Verdict.PASS.name else Group.SUSPECT

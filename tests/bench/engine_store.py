@@ -62,6 +62,10 @@ def fill_store(folder: Path, work: Path, *, width: int = WIDTH, height: int = HE
     report = work / "report"
     report.mkdir()
     report.joinpath("comparison.json").write_text(json.dumps(COMPARISON))
+    report.joinpath("changed").mkdir()
+    report.joinpath("changed", "0001.jpg").write_bytes(
+        cv2.imencode(".jpg", np.full((40, 60), 90, np.uint8))[1].tobytes()
+    )
     parts = {"training": [f"s1/{n}" for n in range(1, 31)], "held_out": []}
     report.joinpath("parts.json").write_text(json.dumps(parts))
     store.add(second, why="refresh from 30 recent parts", extras={"refresh": report})

@@ -193,6 +193,20 @@ def test_two_versions_are_compared_and_one_is_verified_as_works(
     assert "Hashes and golden images agree." in client.get(f"/engines/{first}").text
 
 
+def test_a_candidate_shows_every_part_whose_verdict_changes(client: Client, names: list[str]) -> None:
+    """With the picture that lies beside it, else that of the part on record."""
+    text = client.get(f"/engines/{names[1]}").text
+    changed = text[text.index("Verdicts that change: 4") :].split("</section>")[0]
+    assert changed.count('<li class="tile') == 4
+    where = f"/engines/{names[1]}/changed/1.jpg"
+    assert where in changed
+    assert changed.count("/teach/part/") == 3
+    got = client.get(where)
+    assert (got.status, got.headers["content-type"]) == (200, "image/jpeg")
+    for missing in (0, 2, 4000):
+        assert client.get(f"/engines/{names[1]}/changed/{missing}.jpg").status == 404
+
+
 def test_a_plain_folder_has_no_versions(tmp_path_factory: pytest.TempPathFactory) -> None:
     from tests.bench.pages import serving
 

@@ -310,7 +310,27 @@ def test_the_command_takes_labels_of_a_file_and_names_the_old_product(
     assert by_label == {"s1/1": Label.GOOD, "s1/47": Label.DEFECTIVE, "s1/48": Label.DEFECTIVE}
     assert any("1 labels name parts that are not among these" in note for note in chosen.notes)
     other = build_parser(["refresh"]).parse_args([*words, "--recorded-as", "other"])
-    assert refresh_command._key(options, station) != refresh_command._key(other, station)
+    request = TeachRequest()
+    assert refresh_command._key(options, station, request) != refresh_command._key(other, station, request)
     with pytest.raises(RefreshError, match=r"other recipes have parts: default \(\d+\).*--recorded-as default"):
         refresh_command._select(other, station)
     assert "--recorded-as=other" in refresh_command._command_again(other)
+
+
+def test_adding_needs_blocks_and_naming_blocks_needs_adding(station: LoadedConfiguration, tmp_path: Path) -> None:
+    words = ["refresh", "--config", str(station.path)]
+    store = store_of(station)
+    add = build_parser(["refresh"]).parse_args([*words, "--add", "--without", "2026-11-01"])
+    with pytest.raises(RefreshError, match="has no blocks to add to"):
+        refresh_command._request(add, store)
+    with pytest.raises(RefreshError, match="only together with --add"):
+        refresh_command._request(build_parser(["refresh"]).parse_args([*words, "--weigh", "A=0.5"]), store)
+    active = store.active()
+    assert active is not None
+    (active.path / "dossier" / "blocks").mkdir(parents=True)
+    request = refresh_command._request(add, store)
+    assert (request.earlier, request.without) == (active.path / "dossier" / "blocks", "2026-11-01")
+    assert "--add" in refresh_command._command_again(add)
+    assert not any(
+        "add" in word for word in refresh_command._command_again(build_parser(["refresh"]).parse_args(words))
+    )

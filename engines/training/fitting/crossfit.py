@@ -83,6 +83,7 @@ def cross_fit(
     folds: int | None = None,
     on_fold: Callable[[], None] = lambda: None,
     on_model: OnModel | None = None,
+    before: Callable[[int], None] = lambda _fold: None,
 ) -> CrossFit:
     """Train once per fold on the other folds and score the fold. `detector` is left as the last fold made it.
 
@@ -93,6 +94,7 @@ def cross_fit(
         groups: `twin_groups` of `indices`, from who fits them more than once; None: found here.
         folds: how many; None: `folds_for` the number of `indices`.
         on_model: called with `detector` while it is the model that did not see the images that were held out.
+        before: called with each fold before its model is made.
 
     Raises:
         TrainingError: all images to learn from are in one fold.
@@ -108,6 +110,7 @@ def cross_fit(
         seen = indices[~unseen & may]
         if len(seen) < 2:
             raise TrainingError(f"{len(seen)} images are left to learn from beside those held out: add images")
+        before(fold)
         train(detector, features, seen, options, weights)
         image_scores[unseen], maps[unseen] = score(detector, features, indices[unseen])
         if on_model is not None:

@@ -131,5 +131,15 @@ def held_out_loss(
     return total / len(indices)
 
 
+def for_all(weights: Weights, indices: NDArray[np.intp], features: CachedFeatures) -> Weights:
+    """Weights of the images `indices` as weights of all images that have features."""
+    if weights is None:
+        return None
+    count = len(next(iter(features.values())))
+    everywhere = np.ones((count, *weights.shape[1:]), np.uint8)
+    everywhere[indices] = weights
+    return everywhere
+
+
 def _taken(weights: Weights, indices: NDArray[np.intp]) -> torch.Tensor | None:
     return None if weights is None else torch.from_numpy(weights[indices])

@@ -54,7 +54,7 @@ def cached_features(
         TrainingError: a feature is not finite, or the cache cannot be written.
         DatasetError: an image cannot be read, or the part is not found in it.
     """
-    key = hashlib.sha256("\n".join([detector_key, spec.model_dump_json(), location.content_id]).encode()).hexdigest()
+    key = key_of_features(detector_key, spec, location)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = [folder / f"{key[:16]}-{file.sha256}{'-upright' * file.turned}.npz" for file in dataset.files]
@@ -76,6 +76,11 @@ def cached_features(
     for array in features.values():
         array.flags.writeable = False
     return features
+
+
+def key_of_features(detector_key: str, spec: InputSpec, location: Location) -> str:
+    """Names everything that features depend on beside the image, 64 hex digits. `detector_key`: as above."""
+    return hashlib.sha256("\n".join([detector_key, spec.model_dump_json(), location.content_id]).encode()).hexdigest()
 
 
 def take(

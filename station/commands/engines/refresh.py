@@ -10,8 +10,10 @@ from typing import NoReturn
 
 from rich.table import Table
 
+from engines.bundle.files import DOSSIER_FOLDER
 from engines.cores import usable_cores
 from engines.errors import EngineError
+from engines.store.store import EngineStore
 from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, request_from
 from station.commands.engines.engine import store_of
 from station.commands.engines.taking_up import add_recipe_option
@@ -53,7 +55,7 @@ from station.terminal import console
 
 EXIT_TERMINATED = 143
 MAX_SHOWN = 12
-_AGAIN = ("config", "recipe", "recorded_as", "records", "images", "labels", "only", "parts")
+_AGAIN = ("config", "recipe", "recorded_as", "records", "images", "labels", "only", "parts", "add")
 """What the command of the dossier repeats."""
 _OPTIONS = tuple(name for name in OPTIONS if name not in FILES)
 """The files of a teaching are written by the refresh itself; its `--veto` is for an earlier refresh."""
@@ -80,6 +82,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="these parts, one a line: SESSION/ACQUISITION_ID; with --images: file names",
     )
     parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="learn the new parts beside all that the active engine has learned, block by block; without: them alone",
+    )
     add_options(parser, _OPTIONS, threads={"type": positive, "help": "CPU threads; default: all cores but one"})
     add_recipe_option(parser)
     parser.add_argument("--recorded-as", metavar="NAME", help="the name that the recipe had when the parts came")
@@ -99,12 +106,14 @@ def run(options: argparse.Namespace) -> int:
         work = configuration.work_dir / "refresh"
         with only_refresh(work) as lock, ProgressBar() as bar:
             try:
-                job = open_job(work, _key(options, configuration), lambda: _select(options, configuration))
+                request = _request(options, store)
+                key = _key(options, configuration, request)
+                job = open_job(work, key, lambda: _select(options, configuration))
                 done = refresh(
                     configuration,
                     store,
                     job,
-                    _request(options),
+                    request,
                     lock=lock,
                     shown_command=_command_again(options),
                     on_progress=bar.show if options.progress is None else _sign,
@@ -190,7 +199,7 @@ def _kept_labels(
     return labels_on_record(file), classes_on_record(file)
 
 
-def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str:
+def _key(options: argparse.Namespace, configuration: LoadedConfiguration, request: TeachRequest) -> str:
     """What a call must share with an interrupted one to continue it."""
     said = [
         file.read_bytes() if file is not None and file.is_file() else b""
@@ -199,16 +208,25 @@ def _key(options: argparse.Namespace, configuration: LoadedConfiguration) -> str
     source = [str(path.resolve()) if path is not None else "" for path in (options.records, options.images)]
     kept = [sorted(each.items()) for each in _kept_labels(options, configuration)]
     recipe = configuration.settings.recipe.name, _recorded_as(options, configuration)
-    return repr((source, recipe, said, kept, options.parts, _request(options)))
+    return repr((source, recipe, said, kept, options.parts, request))
 
 
-def _request(options: argparse.Namespace) -> TeachRequest:
+def _request(options: argparse.Namespace, store: EngineStore) -> TeachRequest:
+    """Raises RefreshError: there is nothing to add to."""
     request = request_from(options, _OPTIONS)
+    if options.add:
+        active = store.active()
+        blocks = None if active is None else active.path / DOSSIER_FOLDER / "blocks"
+        if blocks is None or not blocks.is_dir():
+            raise RefreshError("--add: the active engine has no blocks to add to; teach or refresh without --add once")
+        request = replace(request, earlier=blocks)
+    elif request.without or request.weigh:
+        raise RefreshError("--without and --weigh name blocks of the active engine: only together with --add")
     return replace(request, threads=options.threads or max(1, usable_cores() - 1))
 
 
 def _command_again(options: argparse.Namespace) -> tuple[str, ...]:
-    again = {name: getattr(options, name) for name in _AGAIN}
+    again = {name: getattr(options, name) or None for name in _AGAIN}
     return ("station", "refresh", *as_arguments(again | request_from(options, _OPTIONS).given()))
 
 

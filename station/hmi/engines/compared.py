@@ -12,7 +12,10 @@ from station.hmi.engines.versions import Row
 
 OF_REFRESH = Path("refresh") / "comparison.json"
 MAX_BYTES = 64 * 1024 * 1024
-MOST_SHOWN = 60
+PICTURES = Path("refresh") / "changed"
+MOST_SHOWN = 1000
+"""As many as a refresh keeps pictures of; a browser fetches those that come into view."""
+MAX_PICTURE_BYTES = 1 << 20
 
 
 class _Loose(BaseModel):
@@ -105,6 +108,23 @@ def read_comparison(file: Path) -> Comparison | None:
 def of_refresh(row: Row) -> Comparison | None:
     """What the refresh that made this version has found."""
     return read_comparison(row.version.path / OF_REFRESH)
+
+
+def pictures_of(row: Row) -> frozenset[int]:
+    """The numbers of the changed parts whose picture lies beside this version."""
+    folder = row.version.path / PICTURES
+    return frozenset(int(file.stem) for file in folder.glob("*.jpg") if file.stem.isascii() and file.stem.isdecimal())
+
+
+def picture_of(version: Path, number: int) -> bytes | None:
+    """A picture of a changed part, JPEG; None: there is none."""
+    file = version / PICTURES / f"{number:04d}.jpg"
+    try:
+        if file.is_symlink() or file.stat().st_size > MAX_PICTURE_BYTES:
+            return None
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 def table_of(comparison: Comparison) -> list[Line]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
+from engines.detectors.sums import LocationSums, Sums, added
 from engines.detectors.whitening import LocationWhitening
 from engines.training.images.features import CachedFeatures
 from engines.training.refinement.records import Indices
@@ -34,6 +35,7 @@ class NoBackbone(Backbone):
 class CellDetector(Detector):
     """A Gaussian at every cell, then a shift that training learns; the score is that of the worst cell."""
 
+    has_sums: ClassVar[bool] = True
     default_training = TrainDefaults(steps=30, learning_rate=0.1, weight_decay=0.0, images_per_step=20)
 
     def __init__(self) -> None:
@@ -56,7 +58,14 @@ class CellDetector(Detector):
 
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         self.learned_counts.append(len(features["cells"]))
-        self.whitening.fit(features["cells"], weights)
+        sums = self.sums(features, weights)
+        self.initialise_from(sums if self.earlier is None else added(self.earlier, sums))
+
+    def sums(self, features: Features, weights: Tensor | None = None) -> Sums:
+        return {"cells": LocationSums.of(features["cells"], weights)}
+
+    def initialise_from(self, sums: Sums) -> None:
+        self.whitening.fit_sums(sums["cells"])
         with torch.no_grad():
             self.shift.zero_()
 
@@ -81,6 +90,7 @@ class ShiftDetector(CellDetector):
     """Without a closed form: the shift is all there is to learn."""
 
     has_closed_form: ClassVar[bool] = False
+    has_sums: ClassVar[bool] = False
 
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         self.learned_counts.append(len(features["cells"]))
@@ -99,6 +109,7 @@ class OffCentreDetector(CellDetector):
 class NearestDetector(CellDetector):
     """Remembers every image: one that it has seen scores 0, any other does not."""
 
+    has_sums: ClassVar[bool] = False
     seen: Tensor
 
     def __init__(self) -> None:

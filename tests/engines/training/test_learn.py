@@ -11,9 +11,10 @@ from torch import Tensor
 
 from engines.detectors.base import Features
 from engines.errors import TrainingError
+from engines.training.fitting.judge import FeatureJudge
 from engines.training.fitting.train import CLOSED_FORM, TrainOptions, score, train
 from engines.training.images.features import CachedFeatures
-from engines.training.learn import FeatureJudge, Learned, LearnOptions, learn
+from engines.training.learn import Learned, LearnOptions, learn
 from engines.training.refinement.records import Indices, Refinement, RefineOptions
 from tests.bench.engines.cell_detectors import (
     COLUMNS,

@@ -107,6 +107,7 @@ def engine(request: Request, *, status: int = 200, problem: str = "") -> Respons
         comparison=comparison,
         figures=[] if comparison is None else compared.table_of(comparison),
         most=compared.MOST_SHOWN,
+        changed_pictures=compared.pictures_of(row),
         signer=_signer(active_of(site_of(request)), row),
         work=site_of(request).works.of("verify"),
         beside=beside(site_of(request).records, store, row),
@@ -120,12 +121,14 @@ def engine(request: Request, *, status: int = 200, problem: str = "") -> Respons
 
 
 def picture(request: Request) -> Response:
-    """A picture of the dossier: `plain`, or `map`. By version and number, never by a path."""
+    """A picture of the dossier, `plain` or `map`, or of a part whose verdict changes, `changed`. Never by a path."""
     _, row = version_of(request)
     kind = request.path_params["kind"]
     data = None
     if kind in ("plain", "map") and request.path_params["number"] < 10**6:
         data = dossier.picture_of(row.version.path, request.path_params["number"], kind)
+    if kind == "changed" and request.path_params["number"] < compared.MOST_SHOWN:
+        data = compared.picture_of(row.version.path, request.path_params["number"])
     if data is None:
         raise HTTPException(404, "there is no such picture of this engine")
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": _PICTURES})

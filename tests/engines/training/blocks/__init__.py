@@ -1,0 +1,1 @@
+"""What an engine has learned, block by block."""
