@@ -18,16 +18,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.parts import parts
 from station.records.schema import open_reader
 from tests.bench.npm import npm_packages
 from tests.bench.sample_parts import PartMaker
 from tests.northbound.opcua.client import PACKAGES, Client, papers
 from tests.northbound.opcua.system import Bench
-from tests.northbound.sending import VERDICTS, record
+from tests.northbound.sending import VERDICTS
 
 FIELDS = ("Time", "ReceiveTime", "ResultId", "PartId", "ResultState", "ResultContent")
-BATCH_S = 1.0
 DRAIN_S = 60.0
 
 
@@ -49,58 +49,85 @@ def main() -> None:
 
 
 def measured(folder: Path, modules: Path, seconds: float, rate: int) -> dict[str, Any]:
-    """`rate` parts a second, recorded each second, heard by one client; a second one never reads."""
+    """`rate` parts a second, recorded as the line does, heard by one client; a second one never reads."""
     station = Bench(folder / "station")
     mine, deaf = papers(folder / "client"), papers(folder / "deaf", "urn:plant:deaf")
     station.trust(mine.der)
     station.trust(deaf.der, "deaf")
     client, silent = Client(modules, folder / "client"), Client(modules, folder / "deaf")
+    recorder = Recorder(RecorderSettings(station.records, min_free_mb=0), "s1")
+    heard = Heard(station.records)
     try:
         client.connect(station.port, mine)
         client.ask("subscribe", fields=FIELDS, queue=1)
         silent.connect(station.port, deaf)
         silent.ask("subscribe", fields=FIELDS)
         silent.stop_reading()
+        recorder.start()
         before, cpu = memory_mb(), time.process_time()
-        made, number, ends = PartMaker("s1"), 0, time.monotonic() + seconds
-        while time.monotonic() < ends:
-            started = time.monotonic()
-            batch = [made.inspected(number + i, VERDICTS[(number + i) % 3]) for i in range(1, rate + 1)]
-            record(station.records, batch)
-            number += rate
-            time.sleep(max(0.0, BATCH_S - (time.monotonic() - started)))
-        spent = time.process_time() - cpu
+        made, began = PartMaker("s1"), time.monotonic()
+        count = round(seconds * rate)
+        for number in range(1, count + 1):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            recorder.record(made.inspected(number, VERDICTS[number % 3]))
+            if number % rate == 0:
+                heard.take(client)
+        took, spent = time.monotonic() - began, time.process_time() - cpu
         limit = time.monotonic() + DRAIN_S
-        while (station.at < number or len(client.results()) < number) and time.monotonic() < limit:
+        while (station.at < count or len(heard.came) < count) and time.monotonic() < limit:
             time.sleep(0.1)
-        return figures(station, client, number, seconds) | {
-            "cpu_share_with_recording": round(spent / seconds, 3),
+            heard.take(client)
+        return heard.figures(count) | {
+            "seconds": round(took, 1),
+            "at_the_cursor": station.at,
+            "cpu_share_with_recording": round(spent / took, 3),
             "memory_before_mb": before,
             "memory_after_mb": memory_mb(),
         }
     finally:
+        recorder.stop(20)
         silent.kill()
         client.close()
         station.close()
 
 
-def figures(station: Bench, client: Client, number: int, seconds: float) -> dict[str, Any]:
-    """How often each result came, and whether it says what is on record."""
-    with closing(open_reader(station.records)) as connection:
-        on_record = {f"{row.session}/{row.acquisition_id}": row for row in parts(connection)}
-    came = Counter(client.results())
-    unequal = sum(not is_same(event, on_record[event["ResultId"]["Id"]]) for event in client.events)
-    return {
-        "parts": number,
-        "seconds": seconds,
-        "on_record": len(on_record),
-        "came": len(came),
-        "twice_or_more": sum(count > 1 for count in came.values()),
-        "missing": len(set(on_record) - set(came)),
-        "not_equal_to_the_record": unequal,
-        "at_the_cursor": station.at,
-        "heard_after_ms": lag_ms(client),
-    }
+class Heard:
+    """What the client has heard, held against the records as it comes."""
+
+    def __init__(self, records: Path) -> None:
+        self._records = records
+        self.came: Counter[str] = Counter()
+        self._unequal = 0
+        self._lags_ms: list[float] = []
+
+    def take(self, client: Client) -> None:
+        """Takes what has come since the last time."""
+        count = len(client.events)
+        events, client.events[:count] = client.events[:count], []
+        if not events:
+            return
+        with closing(open_reader(self._records)) as connection:
+            for event in events:
+                key = event["ResultId"]["Id"]
+                self.came[key] += 1
+                row = next(iter(parts(connection, session="s1", acquisition_id=int(key.split("/")[1]))))
+                self._unequal += not is_same(event, row)
+                received = datetime.fromisoformat(event["ReceiveTime"].replace("Z", "+00:00")).timestamp()
+                self._lags_ms.append((event["heard"] - received) * 1000)
+
+    def figures(self, count: int) -> dict[str, Any]:
+        """How often each result came, whether it says what is on record, how long after the server raised it."""
+        cuts = statistics.quantiles(self._lags_ms, n=100)
+        return {
+            "parts": count,
+            "came": len(self.came),
+            "twice_or_more": sum(one > 1 for one in self.came.values()),
+            "missing": len({f"s1/{number}" for number in range(1, count + 1)} - set(self.came)),
+            "not_equal_to_the_record": self._unequal,
+            "heard_after_ms": {
+                "median": round(cuts[49], 1), "p99": round(cuts[98], 1), "most": round(max(self._lags_ms), 1),
+            },
+        }  # fmt: skip
 
 
 def is_same(event: dict[str, Any], row: Any) -> bool:
@@ -111,19 +138,6 @@ def is_same(event: dict[str, Any], row: Any) -> bool:
         (event["PartId"]["Id"], content["Verdict"], content.get("Score"), content.get("RejectScore"))
         == (str(row.part_id), row.verdict, row.score, row.reject_score)
     ) and views == [(view.camera, view.verdict, view.score) for view in row.views]
-
-
-def lag_ms(client: Client) -> dict[str, float]:
-    """From the server's event to the client, by one clock."""
-    lags = [
-        (event["heard"] - datetime.fromisoformat(event["ReceiveTime"].replace("Z", "+00:00")).timestamp()) * 1000
-        for event in client.events
-        if "heard" in event
-    ]
-    if len(lags) < 2:
-        return {}
-    cuts = statistics.quantiles(lags, n=100)
-    return {"median": round(cuts[49], 1), "p99": round(cuts[98], 1), "most": round(max(lags), 1)}
 
 
 def memory_mb() -> float:
