@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from functools import partial
@@ -95,6 +96,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(
                 assert ended(process, signal.SIGKILL) == -signal.SIGKILL
             else:
                 wait_for(lambda: at(records) == 90, "the cursor", START_S)
+                capsys.readouterr()  # the log of the parts
                 code = main(["plant", "status", "--json", "--config", str(config)])
                 found: Any = json.loads(capsys.readouterr().out)
                 assert (code, found["runs"]) == (0, True)
@@ -145,3 +147,12 @@ def test_check_and_run_say_what_is_missing(
     assert "the extra `plant` is not installed" in checked(config)[1]
     assert main(["plant", "run", "--config", str(config)]) == 2
     assert "[opcua] needs the extra `plant`" in capsys.readouterr().err
+
+
+@pytest.mark.system
+def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, port = written(tmp_path)
+    with socket.create_server(("127.0.0.1", port)):
+        assert main(["plant", "run", "--config", str(config)]) == 2
+        assert f"[opcua]: 127.0.0.1:{port}: " in capsys.readouterr().err
+        assert "another program listens on" in checked(config)[1]
