@@ -25,6 +25,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Commands of minutes make their process nice, and for ever. Here it is that of the tests: behind a what-if all others
+# would run at the lowest priority, and time out on a machine that has other work.
+os.nice = lambda _increment: 0
+
 lanes.watch_for_processes()
 
 

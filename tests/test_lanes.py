@@ -61,3 +61,10 @@ def test_the_closing_line_names_the_packages_and_counts_by_reason() -> None:
 
 def test_the_closing_line_is_empty_when_everything_ran() -> None:
     assert closing_line([]) == ""
+
+
+def test_no_command_makes_the_process_of_the_tests_nice() -> None:
+    """A what-if and a report do, for the rest of their life; here that would be all tests behind them."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.nice(1)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

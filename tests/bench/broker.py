@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.bench import free_port
+from tests.bench.ports import free_port
 from tests.bench.programs import require_program
 from tests.bench.waiting import wait_for
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from tests.bench.npm import npm_packages
 from tests.bench.pages import HOST
@@ -22,7 +22,7 @@ SIZES = {"phone": (390, 844), "panel": (1280, 800), "desktop": (1920, 1080)}
 SERIOUS = ("serious", "critical")
 COLOURS = ("color-contrast", "link-in-text-block")
 """Rules that look at colours: what else a page has is the same light and dark."""
-PATIENCE_MS = 200_000.0
+PATIENCE_MS = 100_000.0
 """Far longer than a page takes: only a failure, or a machine with much else to do, waits for its end."""
 ARGUMENTS = (
     "--no-sandbox",  # tests run as root in a container, with little shared memory
@@ -36,6 +36,7 @@ ARGUMENTS = (
 def chromium() -> Iterator[Browser]:
     """A browser without a window. Skips the calling test where there is none."""
     program = require_program("chromium")
+    expect.set_options(timeout=PATIENCE_MS)  # its own 5 s are short for a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         try:

@@ -30,7 +30,7 @@ from drivers.plc.modbus import (
 from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcLink
 from drivers.plc.signal_map import Area, Layout
 from station.commissioning.plc_client import ModbusClient, RtuTransport, SerialPort, crc16
-from tests.bench.bench import free_port
+from tests.bench.ports import free_port
 from tests.bench.serial_pair import SerialPair
 
 NAMES = ("tcp server", "rtu server", "tcp client", "rtu client")

@@ -48,7 +48,7 @@ class Client:
 
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
-    timeout_s: float = 20.0
+    timeout_s: float = 50.0
 
     @property
     def origin(self) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-DEADLINE_S = 20.0
+DEADLINE_S = 50.0
 """Far longer than anything takes: only a failure waits for its end."""
 POLL_S = 0.005
 

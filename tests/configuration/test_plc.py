@@ -15,8 +15,8 @@ from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon import assembly
-from tests.bench.bench import free_port
 from tests.bench.four_links import TcpSlave
+from tests.bench.ports import free_port
 
 
 def load(directory: Path, plc: str) -> LoadedConfiguration:

@@ -17,6 +17,7 @@ from station.live.feed import LiveFeed
 from station.live.stage import LiveStage
 from station.results import InspectionRecord, Pixels, Verdict
 from tests.bench.sample_parts import PartMaker
+from tests.bench.waiting import wait_for
 
 SCALE = ScoreScale(typical=0.0, limit=1.0)
 BITS = 16
@@ -57,6 +58,7 @@ class LiveMemoryStation:
         self.state: dict[str, Any] = dict(RUNS)
         self.turns = True
         self._turned_ns = 0
+        self._asked = 0
         self._maker = PartMaker(pixels=numbered)
         self.feed = LiveFeed(lambda _record: None)
         self._lock = threading.Lock()
@@ -71,7 +73,14 @@ class LiveMemoryStation:
             state=lambda: self.state,
         )
 
+    def stand(self) -> None:
+        """Signalling does not turn any more, and its last beat is in the memory."""
+        self.turns = False
+        asked = self._asked
+        wait_for(lambda: self._asked > asked + 1, "the beat that was asked for before to be written")
+
     def _turned(self) -> int:
+        self._asked += 1
         if self.turns:
             self._turned_ns = time.monotonic_ns()
         return self._turned_ns

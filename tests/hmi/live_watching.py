@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page
 
+from tests.bench.browser import PATIENCE_MS
 from tests.bench.waiting import wait_for
 from tests.hmi.live_memory import BITS, CELL_PX
 
 CURRENT_MS = 1500
 """People.md 6: for so long, at most, may a verdict be shown as current that is not."""
-PATIENCE_MS = 100_000
-"""Far longer than anything takes: a browser on a busy machine."""
 GAP_MS = 200
 """Between two looks: the page was not running, and nobody could have seen anything else."""
 
@@ -55,8 +55,6 @@ COMPARE = """([bits, cell, count, patience]) => new Promise((done) => {
 
 def open_live(context: BrowserContext, address: str) -> Page:
     """The page, as soon as it begins to come: what it waits for, the test waits for."""
-    expect.set_options(timeout=PATIENCE_MS)
-    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(f"{address}/live", wait_until="commit")
     page.locator("#live").wait_for()
@@ -80,6 +78,22 @@ def record(page: Page) -> float:
 def now(page: Page) -> float:
     """The page's clock, ms."""
     return float(page.evaluate("performance.now()"))
+
+
+def look_on(page: Page, since_ms: float) -> None:
+    """Until it was looked so long after this moment that nothing may be shown as current any more.
+
+    Asked of the looks and not of the clock: a page that was held up has a clock that went on and nothing seen yet.
+    """
+    last = "window.looks.length ? window.looks.at(-1)[0] : 0"
+    wait_for(lambda: float(page.evaluate(last)) > since_ms + CURRENT_MS + 100, "looks", PATIENCE_MS / 1000)
+
+
+def leads_seen(page: Page) -> tuple[list[str], float]:
+    """What led, one after the other, and the longest time between two looks, ms."""
+    looks = page.evaluate("window.looks")
+    leads = [kind for number, (_, kind, _) in enumerate(looks) if number == 0 or kind != looks[number - 1][1]]
+    return leads, max((after[0] - before[0] for before, after in pairwise(looks)), default=0.0)
 
 
 def passed_as_current(page: Page, since_ms: float) -> list[Any]:

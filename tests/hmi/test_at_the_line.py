@@ -14,7 +14,6 @@ from tests.bench.pages_process import PagesProcess
 from tests.bench.waiting import wait_for
 
 pytestmark = pytest.mark.system
-LONG_MS = 100_000
 MASTERS = '[[challenge.parts]]\nname = "bright spot"\n[[challenge.parts]]\nname = "good part"\nexpected = "pass"\n'
 SLOW: dict[str, Any] = {"station__deadline_ms": 10_000, "camera__no_frame_ms": 10_000}
 
@@ -42,7 +41,6 @@ def test_another_recipe_is_active_when_the_station_has_said_so(
 ) -> None:
     with visitor(browser, size="panel", cookie=served.cookie("operator")) as context:
         page = context.new_page()
-        page.set_default_timeout(LONG_MS)
         page.goto(f"{served.address}/parts")
         page.get_by_role("banner").get_by_role("link", name="flange").tap()
         expect(page.locator("main")).to_contain_text("<b>cover</b>")
@@ -50,13 +48,13 @@ def test_another_recipe_is_active_when_the_station_has_said_so(
         expect(page.locator(".notice.bad")).to_contain_text("number")
         assert serious_findings(page, axe) == []
         page.get_by_role("button", name="Change to cover").tap()
-        expect(page.locator(".notice.good")).to_have_text("cover is active.", timeout=LONG_MS)
+        expect(page.locator(".notice.good")).to_have_text("cover is active.")
         assert bench.status()["recipe"] == "cover"
         (bench.directory / "recipes" / "flange.toml").write_text(
             "number = 1\n[cameras.top]\nfeatures = { Gamma = 0.8 }\n"
         )
         page.get_by_role("button", name="Change to flange").tap()
-        expect(page.get_by_role("alert").first).to_contain_text("refused", timeout=LONG_MS)
+        expect(page.get_by_role("alert").first).to_contain_text("refused")
         assert bench.status()["recipe"] == "cover"
         (bench.directory / "recipes" / "flange.toml").unlink()
         page.get_by_role("button", name="Change to flange").tap()
@@ -66,14 +64,13 @@ def test_another_recipe_is_active_when_the_station_has_said_so(
 def test_a_challenge_test_is_guided_from_part_to_part(bench: Bench, served: PagesProcess, browser: Browser) -> None:
     with visitor(browser, size="panel", theme="dark", cookie=served.cookie("operator")) as context:
         page = context.new_page()
-        page.set_default_timeout(LONG_MS)
         page.goto(f"{served.address}/live")
         page.get_by_role("link", name="Maintenance").tap()
         wait_for(lambda: bench.plc.ready, "TriggerReady")
         page.get_by_role("button", name="Start a test").tap()
         for name, master in (("bright spot", bad()), ("good part", good())):
-            expect(page.locator(".guide .huge")).to_have_text(name, timeout=LONG_MS)
+            expect(page.locator(".guide .huge")).to_have_text(name)
             page.get_by_role("button", name="It is on").tap()
             wait_for(lambda: bench.plc.ready, "TriggerReady")
             bench.part(master)
-        expect(page.locator(".guide .huge")).to_contain_text("PASSED", timeout=LONG_MS)
+        expect(page.locator(".guide .huge")).to_contain_text("PASSED")

@@ -22,7 +22,6 @@ from tests.bench.pages_process import PagesProcess
 from tests.bench.waiting import wait_for
 
 pytestmark = pytest.mark.system
-LONG_MS = 40_000
 SLOW: dict[str, Any] = {"station__deadline_ms": 10_000, "camera__no_frame_ms": 10_000}
 
 
@@ -60,34 +59,33 @@ def test_from_the_candidate_to_active_and_back(bench: Bench, address: PagesProce
     first, second, third = (version.name for version in store_of(bench).versions())
     with visitor(browser, cookie=address.cookie("maintenance")) as context:
         page = context.new_page()
-        page.set_default_timeout(LONG_MS)
         page.goto(f"{address.address}/engines")
         expect(page.locator(".active-engine")).to_contain_text(first)
         page.get_by_role("link", name="2", exact=True).click()
         page.get_by_role("button", name="Verify").click()
-        expect(page.locator("#work")).to_contain_text("Hashes and golden images agree.", timeout=LONG_MS)
+        expect(page.locator("#work")).to_contain_text("Hashes and golden images agree.")
         page.get_by_role("link", name="Compare with the active one").click()
         page.get_by_role("button", name="Compare", exact=True).click()
-        expect(page.locator(".ways")).to_contain_text("FAIL", timeout=LONG_MS)
+        expect(page.locator(".ways")).to_contain_text("FAIL")
         assert page.locator(".tile").count() == 1, "the bad part, which the second one passes to people"
         assert serious_findings(page, axe) == []
         page.get_by_role("link", name=f"To activating {second}").click()
         change(page, "Activate 2", "fewer rejects")
-        expect(page.locator(".active-engine")).to_contain_text(second, timeout=LONG_MS)
+        expect(page.locator(".active-engine")).to_contain_text(second)
         assert bench.status()["engine_id"].startswith(second.partition("-")[2])
 
         # What nobody has decided is refused with the question, and everything stays.
         page.goto(f"{address.address}/engines/{third}")
         change(page, "Activate 3", "new")
-        expect(page.get_by_role("alert")).to_contain_text("were not learned", timeout=LONG_MS)
+        expect(page.get_by_role("alert")).to_contain_text("were not learned")
         assert page.get_by_label("Why").last.input_value() == "new", "what was typed stays"
         page.get_by_label("defects: leave them out").check()
         change(page, "Activate 3", "they are defects")
-        expect(page.locator(".active-engine")).to_contain_text(third, timeout=LONG_MS)
+        expect(page.locator(".active-engine")).to_contain_text(third)
 
         page.locator("summary", has_text="Go back to 2").click()
         change(page, "Go back to 2", "too many rejects")
-        expect(page.locator(".active-engine")).to_contain_text(second, timeout=LONG_MS)
+        expect(page.locator(".active-engine")).to_contain_text(second)
     events = [(event.action, event.who, event.after) for event in store_of(bench).events()][-3:]
     assert events == [
         (Action.ACTIVATE, "operator maintenance", second),
@@ -113,14 +111,13 @@ def test_parts_are_collected_shown_and_a_wrong_password_changes_nothing(
     before = store_of(bench).active()
     with visitor(browser, size="panel", cookie=address.cookie("maintenance")) as context:
         page = context.new_page()
-        page.set_default_timeout(LONG_MS)
         page.goto(f"{address.address}/teach?from=line")
         page.get_by_label("Next parts").select_option("30")
         page.get_by_role("button", name="Collect").click()
         expect(page.locator("#work")).to_contain_text("collecting parts from the line")
         for _ in range(30):
             bench.part(good())
-        expect(page.locator("#work")).to_have_count(0, timeout=LONG_MS)
+        expect(page.locator("#work")).to_have_count(0)
         page.reload()
         expect(page.locator(".tile")).to_have_count(30)
         page.locator(".tile label").first.click()

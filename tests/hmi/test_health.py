@@ -16,13 +16,15 @@ from station.configuration.model import Configuration
 from station.forwarding.progress import Cursor, Progress
 from station.hmi.health.lines import Line, lines_of
 from station.hmi.health.looking import Disk, Look, look, quantile
+from station.hmi.health.reasons import not_passed
 from station.hmi.queries import Happened
 from station.hmi.words import languages
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.schema import open_writer
-from station.results import Verdict
+from station.results import Decision, Reason, Verdict
 from tests.bench.pages import Client, Pages, serving, some_parts
+from tests.bench.sample_parts import WALL_TIME, PartMaker
 from tests.hmi.maintenance_pages import Daemon, listening_daemon
 from tests.hmi.test_engines import send
 
@@ -89,6 +91,30 @@ def test_what_is_not_known_is_not_well() -> None:
     slow = replace(WELL, happened=replace(HAPPENED, latencies_ms=[450.0] * 100))
     assert lines(slow)["Trigger to result"].state == "act"
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("code", "parts"),
+    [(12, "reason=25"), (13, "reason=26"), (14, "reason=27"), (17, "verdict=FAIL&verdict=REVIEW"), (3, "")],
+)
+def test_a_warning_about_parts_leads_to_them(code: int, parts: str) -> None:
+    assert lines(replace(WELL, status={**STATUS, "warning_codes": [code]}))["Warning"].parts == parts
+
+
+def test_why_parts_did_not_pass_in_the_last_hour_and_the_last_day(pages: Pages) -> None:
+    """The reason of now stands above that of yesterday, and leads to its parts."""
+    make = PartMaker("why")  # the number of a part is its second
+    dark = Decision(Verdict.REVIEW, (Reason(ReasonCode.LIGHT_NOT_AS_TAUGHT),))
+    yesterday = [make.inspected(number, Verdict.FAIL) for number in (100_001, 100_002, 100_003)]
+    today = [replace(make.inspected(number, Verdict.REVIEW), decision=dark) for number in (140_004, 140_005)]
+    pages.record([*yesterday, *today, make.inspected(140_006, Verdict.PASS)], "why")
+    now = WALL_TIME + 140_600.0
+    found = not_passed(pages.site, now)
+    assert found is not None
+    assert (found.hour, found.hour_parts) == (2, 3)
+    assert [(one.code, one.hour, one.day) for one in found.reasons][:2] == [(25, 2, 2), (10, 0, 3)]
+    assert found.reasons[0].hour_share == pytest.approx(2 / 3)
+    assert not_passed(pages.site, now + 1e8) is None
 
 
 LAMP = {"cause": "the lamp ages", "place": "left", "action": "clean the lamp's window; order and exchange the lamp",

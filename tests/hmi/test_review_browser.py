@@ -27,7 +27,6 @@ from tests.hmi.test_review import SECTION, people, words
 pytestmark = pytest.mark.system
 __all__ = ["people"]
 PARTS = 24
-LONG_MS = 20_000
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def enter(context: BrowserContext, pages: Pages, name: str = "anna") -> Page:
 
 
 def shown(page: Page, number: int) -> None:
-    expect(page.locator("#review[data-ready] .about b")).to_have_text(f"part {1000 + number}", timeout=LONG_MS)
+    expect(page.locator("#review[data-ready] .about b")).to_have_text(f"part {1000 + number}")
 
 
 def test_ten_parts_by_key_with_class_undo_and_heat_map(queue: Pages, browser: Browser, axe: str) -> None:
@@ -119,12 +118,12 @@ def test_two_people_never_get_the_same_part(queue: Pages, browser: Browser) -> N
         pages = enter(first, queue, "anna"), enter(second, queue, "ben")
         seen: list[str] = []
         for _ in range(6):
-            here = [page.locator("#review[data-ready] .about b").inner_text(timeout=LONG_MS) for page in pages]
+            here = [page.locator("#review[data-ready] .about b").inner_text() for page in pages]
             assert here[0] != here[1]
             seen += here
             for page, title in zip(pages, here, strict=True):
                 page.keyboard.press("g")
-                page.locator("#review[data-ready] .about b", has_not_text=title).wait_for(timeout=LONG_MS)
+                page.locator("#review[data-ready] .about b", has_not_text=title).wait_for()
     assert len(set(seen)) == 12
     assert len(words(queue)) == 12
 
@@ -161,10 +160,10 @@ def test_a_decision_outlives_a_station_that_does_not_answer_a_lost_reply_and_an_
         page.locator("[name=note]").fill("at the rim")
         page.locator("[name=note]").press("Escape")
         page.keyboard.press("d")
-        expect(page.locator("#notice")).to_contain_text("Sign in again", timeout=LONG_MS)
+        expect(page.locator("#notice")).to_contain_text("Sign in again")
         expect(page.locator("#notice a")).to_have_attribute("href", "/login?next=/review")
         page.goto(f"{queue.address}/review")
-        expect(page.locator("#notice")).to_be_hidden(timeout=LONG_MS)
+        expect(page.locator("#notice")).to_be_hidden()
         page.wait_for_url("**/review")
         shown(page, 2)
         # Saved before its reply was lost, so the page may show the next part before it has heard so again.

@@ -116,6 +116,7 @@ def test_limits_change_between_two_parts_and_each_row_names_its_own(tmp_path: Pa
         ask(bench, {"command": "reload"})
         watching.set()
         watcher.join()
+        assert ready
         assert all(ready), "TriggerReady stands"
         second = bench.send(bad())
         bench.result(second)

@@ -13,7 +13,7 @@ from station.results import Verdict
 from tests.bench.bench import Bench, assert_works, bad, good
 from tests.bench.faulty_engine import HANGS, NAN, RAISES, faulty, write_faulty_engine
 from tests.bench.gated_station import GATE, slow
-from tests.bench.waiting import wait_for
+from tests.bench.waiting import DEADLINE_S, wait_for
 
 ERROR = int(Verdict.ERROR)
 
@@ -58,7 +58,7 @@ def test_engine_that_never_answers_ends_the_daemon(faulty_bench: Bench) -> None:
     hung = bench.send(faulty(good(), HANGS))
     assert bench.result(hung).reason_code == ReasonCode.DEADLINE
     assert bench.process is not None
-    assert bench.process.wait(20) == 4
+    assert bench.process.wait(DEADLINE_S) == 4
     bench.assert_balanced(1)
     bench.start()  # as systemd does
     assert_works(bench)

@@ -131,11 +131,11 @@ def test_an_engine_that_fails_is_left_with_a_warning_that_a_restart_keeps(tmp_pa
         wait_for(lambda: state(bench)["state"] == "off", "the end of the probation")
         assert bench.terminate() == 0
         bench.start()
-        assert any("probation" in text for text in bench.status()["warnings"])
+        wait_for(lambda: any("probation" in text for text in bench.status()["warnings"]), "the warning of before")
         request(tmp_path / "work" / "control.sock", {"command": "engine", "action": "rollback", "why": "key"}, 60.0)
-        assert not any("probation" in text for text in bench.status()["warnings"])
         assert active(bench) == 1
-        assert state(bench)["state"] == "off"
+        wait_for(lambda: not any("probation" in text for text in bench.status()["warnings"]), "the warning to go")
+        wait_for(lambda: state(bench)["state"] == "off", "the shadow to end")
         bench.terminate()
 
 

@@ -108,6 +108,7 @@ def test_a_shadow_judges_after_the_verdict_and_survives_a_restart(
     assert row.active_score < 0.5 < row.score
     with closing(open_reader(bench.directory / "work" / "records")) as connection:
         wait_for(lambda: next(parts(connection, part_id=differs)).views[0].image_path is not None, "its picture")
+        wait_for(lambda: next(audit_rows(connection, 1)).action == "shadow", "the entry")
         assert [(one.action, one.after) for one in audit_rows(connection, 1)] == [
             ("shadow", runs(connection)[0].version)
         ]
@@ -162,14 +163,14 @@ def test_a_shadow_that_dies_is_off_with_a_warning_and_the_line_goes_on(bench: Be
     os.kill(pid, signal.SIGSEGV)
     wait_for(lambda: shadow_state(bench)["state"] == "failed", "the shadow to be off")
     assert "signal 11" in shadow_state(bench)["problem"]
-    assert any("shadow" in warning for warning in bench.status()["warnings"])
+    wait_for(lambda: any("shadow" in warning for warning in bench.status()["warnings"]), "the warning")
     assert bench.part(good()).passed
     assert bench.part(bad()).reject
     bench.kill()
     bench.start()
     assert shadow_state(bench)["state"] == "off"
     assert station(bench, "engine", "shadow", "2") == 0
-    assert not any("shadow" in warning for warning in bench.status()["warnings"])
+    wait_for(lambda: not any("shadow" in warning for warning in bench.status()["warnings"]), "the warning to go")
 
 
 def test_a_shadow_that_is_busy_drops_parts_and_says_how_many(bench: Bench) -> None:

@@ -14,9 +14,10 @@ import cv2
 from station.records.batches.rows import batch_named
 from station.records.parts import parts
 from station.records.schema import open_reader
-from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
+from tests.bench.bench import HEIGHT, WIDTH, bad, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
+from tests.bench.ports import free_port
 from tests.bench.waiting import wait_for
 from tests.commands.test_json import check_keys
 

@@ -19,8 +19,9 @@ from station.simulation.plant.belt import Layout
 from station.simulation.plant.ejector import BeltFault, EjectBy, section
 from station.simulation.run.processes import LineProcess, StationProcess
 from station.simulation.run.workspace import Workspace, configuration, prepare
-from tests.bench.bench import HEIGHT, WIDTH, bad, free_port, good
+from tests.bench.bench import HEIGHT, WIDTH, bad, good
 from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.ports import free_port
 from tests.bench.waiting import wait_for
 
 RATE_PER_S, TRANSIT_S = 3.0, 2.0

@@ -17,11 +17,11 @@ import pytest
 
 from station.commands import main as cli
 from station.results import Verdict
-from tests.bench.bench import Bench, bad, good
+from tests.bench.bench import START_S, Bench, bad, good
 from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.places import ROOT
 from tests.bench.shell import station
-from tests.bench.waiting import is_alive, wait_for
+from tests.bench.waiting import DEADLINE_S, is_alive, wait_for
 
 STRICT = {"PYTHONDEVMODE": "1", "PYTHONWARNINGS": "error"}
 """As `python -X dev -W error`, in the processes that the station starts, too."""
@@ -142,7 +142,8 @@ def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
         wait_for(lambda: len(heard) >= 4, "the watchdog is fed")
         assert bench.terminate() == 0
         systemd.sendto(b"END", str(tmp_path / "notify"))
-        reader.join(20)
+        reader.join(DEADLINE_S)
+        assert not reader.is_alive()
         assert heard[0].startswith("READY=1")
         assert heard[1:4] == ["WATCHDOG=1"] * 3
         assert heard.count("STOPPING=1") == 1
@@ -172,7 +173,7 @@ def test_bad_input_ends_with_code_2_and_says_what(
     with Bench(tmp_path, **settings) as bench:
         bench.start(wait_ready=False)
         assert bench.process is not None
-        assert bench.process.wait(30) == 2
+        assert bench.process.wait(START_S) == 2
         assert re.search(expected, bench.log()), bench.log()
         for name, value in bench.scene.environment().items():
             monkeypatch.setenv(name, value)
@@ -184,7 +185,7 @@ def test_port_in_use(tmp_path: Path) -> None:
         bench.plc.stop()
         bench.start(wait_ready=False)
         assert bench.process is not None
-        assert bench.process.wait(30) == 2
+        assert bench.process.wait(START_S) == 2
         assert f"{bench.port}" in bench.log()
         assert "in use" in bench.log()
 
@@ -194,6 +195,6 @@ def test_engine_for_another_input_size(tmp_path: Path) -> None:
         write_small_engine(bench.engine_path, width=320, height=64)
         bench.start(wait_ready=False)
         assert bench.process is not None
-        assert bench.process.wait(30) == 2
+        assert bench.process.wait(START_S) == 2
         assert "320x64" in bench.log()
         assert "160x128" in bench.log()

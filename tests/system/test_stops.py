@@ -15,7 +15,7 @@ import pytest
 
 from station.daemon.supervisor import EXIT_RECORDS_LOST
 from station.results import Verdict
-from tests.bench.bench import Bench, assert_works, bad, good
+from tests.bench.bench import START_S, Bench, assert_works, bad, good
 from tests.bench.waiting import wait_for
 
 ERROR = int(Verdict.ERROR)
@@ -45,7 +45,7 @@ def test_corrupt_engine_is_refused(bench: Bench) -> None:
     bench.assert_balanced(2)
     bench.start(wait_ready=False)
     assert bench.process is not None
-    assert bench.process.wait(20) == 2
+    assert bench.process.wait(START_S) == 2
     assert "model.onnx" in bench.log()
 
 

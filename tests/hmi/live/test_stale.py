@@ -18,7 +18,7 @@ from tests.bench.bench import Bench, good
 from tests.bench.browser import visitor
 from tests.bench.pages_process import PagesProcess
 from tests.bench.waiting import wait_for
-from tests.hmi.live_watching import now, open_live, passed_as_current, record, wait_lead
+from tests.hmi.live_watching import look_on, now, open_live, passed_as_current, record, wait_lead
 
 pytestmark = pytest.mark.system
 
@@ -116,7 +116,7 @@ def stays_no_pass(page: Page, bench: Bench, fails: Callable[[], object], *leads:
     fails()
     since = now(page)
     wait_lead(page, *leads)
-    wait_for(lambda: now(page) > since + 1600, "looks")
+    look_on(page, since)
     assert passed_as_current(page, since) == []
 
 

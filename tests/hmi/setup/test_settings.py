@@ -19,8 +19,6 @@ from tests.bench.pages import PASSWORD, Pages
 from tests.bench.waiting import wait_for
 from tests.hmi.setup.conftest import Stand
 
-LONG_MS = 100_000
-
 
 @pytest.fixture
 def active(tmp_path: Path) -> LoadedConfiguration:
@@ -151,14 +149,14 @@ def test_a_limit_is_saved_used_and_restored(stand: Stand, browser: Browser, axe:
         page.locator('input[name="decision.review_score"]').fill("0,99")
         assert serious_findings(page, axe) == []
         page.get_by_text("See the difference").click()
-        expect(page.locator(".difference tbody tr")).to_have_count(2, timeout=LONG_MS)
+        expect(page.locator(".difference tbody tr")).to_have_count(2)
         expect(page.locator(".difference")).to_contain_text("Reject limit")
         expect(page.locator("body")).to_contain_text("All comments of the file stay.")
         assert serious_findings(page, axe) == []
         page.locator("[name=why]").fill("a trial")
         page.locator("[name=proof]").fill(PASSWORD)
         page.get_by_role("button", name="Save and take up").click()
-        expect(page.locator(".notice.good")).to_contain_text("the station uses it", timeout=LONG_MS)
+        expect(page.locator(".notice.good")).to_contain_text("the station uses it")
         assert "# the last line of the file" in bench.config_path.read_text()
         wait_for(lambda: bench.plc.ready, "TriggerReady")
         assert bench.part(bad()).passed
@@ -167,11 +165,11 @@ def test_a_limit_is_saved_used_and_restored(stand: Stand, browser: Browser, axe:
         expect(row).to_contain_text("integrator")
         assert serious_findings(page, axe) == []
         page.locator(".versions tbody tr").nth(1).get_by_text("Restore").click()
-        expect(page.locator(".difference tbody tr")).to_have_count(2, timeout=LONG_MS)
+        expect(page.locator(".difference tbody tr")).to_have_count(2)
         page.locator("[name=why]").fill("back")
         page.locator("[name=proof]").fill(PASSWORD)
         page.get_by_role("button", name="Save and take up").click()
-        expect(page.locator(".notice.good")).to_contain_text("the station uses it", timeout=LONG_MS)
+        expect(page.locator(".notice.good")).to_contain_text("the station uses it")
     assert bench.config_path.read_text() == before
     wait_for(lambda: bench.plc.ready, "TriggerReady")
     assert not bench.part(bad()).passed

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from station.commands import main as cli
-from tests.bench.bench import free_port
+from tests.bench.ports import free_port
 
 
 def run(tmp_path: Path, *arguments: str) -> int:

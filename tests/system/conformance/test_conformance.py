@@ -19,8 +19,9 @@ from station.commissioning.conformance.plc import Plc, Source, Times
 from station.commissioning.conformance.registry import RULES
 from station.commissioning.conformance.run import Finding, Verdict
 from station.commissioning.plc_client import ModbusClient, Order, TcpTransport
-from tests.bench.bench import Bench, free_port
+from tests.bench.bench import Bench
 from tests.bench.live_station import live_station
+from tests.bench.ports import free_port
 from tests.bench.waiting import wait_for
 from tests.system.conformance.broken import fail_safe, results, triggers  # noqa: F401  registers the variants
 from tests.system.conformance.broken.switched import VARIANTS, read

@@ -16,8 +16,8 @@ from drivers.plc.client_blocks import pieces
 from drivers.plc.modbus import ModbusClientLink, ModbusClientSettings, SerialLine, TcpAddress
 from drivers.plc.protocol import LinkEvent, PlcError, PlcInputs, PlcOutputs
 from drivers.plc.signal_map import Area, points_of
-from tests.bench.bench import free_port
 from tests.bench.four_links import CONTROL_AT, STATUS_AT, FourLinks, PromptServer, RtuSlave, TcpSlave
+from tests.bench.ports import free_port
 from tests.bench.serial_pair import SerialPair
 from tests.bench.waiting import wait_for
 
