@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -22,38 +23,50 @@ from benchmarks.people.shift import operators_day
 from benchmarks.people.stand import Stand
 from tests.bench.browser import chromium
 
+DAYS = {"first": integrators_day, "shift": operators_day, "monday": maintenances_day}
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--work", type=Path, help="default: a temporary folder; one of an earlier run has its first day"
     )
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="days that are gone through take the place of those of their name")
+    parser.add_argument("--days", nargs="+", choices=DAYS, default=list(DAYS), help="a fresh station needs the first")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="days-") as temporary:
         folder = options.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         with Stand(folder) as stand, chromium() as browser:
-            gone_through = (integrators_day, operators_day, maintenances_day)
             if not stand.code:
                 stand.bench.wait_ready()
-            days = []
-            for day in gone_through if stand.code else gone_through[1:]:
-                days.append(day(browser, stand))
-                show(days[-1])
-                if options.json:
-                    text = json.dumps([as_json(each) for each in days], indent=1, ensure_ascii=False)
-                    options.json.write_text(text + "\n")
+            for name, gone_through in DAYS.items():
+                if name in options.days and (stand.code or name != "first"):
+                    day = gone_through(browser, stand)
+                    show(day)
+                    if options.json:
+                        keep(options.json, day)
     return 0
 
 
+def keep(file: Path, day: Day) -> None:
+    """Beside the other days of the file."""
+    kept = {one["day"]: one for one in (json.loads(file.read_text()) if file.exists() else [])}
+    kept[day.name] = as_json(day)
+    file.write_text(json.dumps(list(kept.values()), indent=1, ensure_ascii=False) + "\n")
+
+
 def as_json(day: Day) -> dict[str, object]:
-    return {"day": day.name, "steps": [step.as_json() for step in day.steps]}
+    says = {what: round(share, 3) for what, share in day.says.items()}
+    load = [round(each, 1) for each in os.getloadavg()]
+    return {"day": day.name, "load": load, "says": says, "steps": [step.as_json() for step in day.steps]}
 
 
 def show(day: Day) -> None:
-    """A table, and the sums."""
+    """A table."""
     print(f"\n{day.name}")
+    for what, share in day.says.items():
+        print(f"  {what}: {share:.0%}")
     for step in day.steps:
         made = step.as_json()
         shell = made["shell"]

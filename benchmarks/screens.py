@@ -94,7 +94,7 @@ def main() -> int:
                     day(browser, stand)
             else:
                 stand.bench.wait_ready()
-            stand.line.light = 1.0
+            stand.line.is_as_new()
             stand.line.start_belt()
             if "setup-what-if" in options.pages:
                 try_limits(browser, stand)

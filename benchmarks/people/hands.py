@@ -49,6 +49,8 @@ class Day:
 
     name: str
     steps: list[Step] = field(default_factory=list)
+    says: dict[str, float] = field(default_factory=dict)
+    """What the line did meanwhile: shares of parts."""
 
     @contextmanager
     def step(self, what: str, *shell: str, no_shell: bool = False) -> Iterator[Step]:

@@ -7,18 +7,27 @@ from playwright.sync_api import Browser, expect
 from benchmarks.people.first_day import LONG_MS, TEACHING_MS, person, sign_in
 from benchmarks.people.hands import Day, Hands
 from benchmarks.people.stand import Stand
+from station.simulation.parts.ageing import Ageing, Kind
 from tests.bench.pages import PASSWORD
 
-AGED = 0.72
-"""Of the light that the first engine has learned."""
-LOOKED_AT = 8
+LAMP = Ageing(Kind.LAMP, 0.3)
+"""Of the light that the first engine has learned, by the last of these parts."""
+FRIDAY, WEEKEND, MONDAY = 60, 160, 60
+"""Parts as they were taught; while the lamp gets weaker; and with the lamp as weak as that."""
+CLIMBED = 3.0
+"""At least that many times as many parts are rejected then."""
 
 
 def maintenances_day(browser: Browser, stand: Stand) -> Day:
-    """The lamp is weaker over all of it."""
+    """The lamp gets weaker from part to part, and rejects climb, until somebody does something about it."""
     day = Day("maintenance's Monday")
-    stand.line.light = AGED
-    stand.line.bring(220)
+    stand.line.bring(FRIDAY)
+    before = stand.not_passed(FRIDAY)
+    stand.line.ages(LAMP, over=WEEKEND)
+    stand.line.bring(WEEKEND + MONDAY)
+    day.says["rejected as taught"] = before
+    day.says["rejected with the old lamp"] = after = stand.not_passed(MONDAY)
+    assert after > CLIMBED * before, f"rejects do not climb: {before:.0%}, {after:.0%}"
     with person(browser, stand, day) as mara:
         with day.step("sign in", no_shell=True):
             sign_in(mara, stand, "mara")
@@ -26,7 +35,11 @@ def maintenances_day(browser: Browser, stand: Stand) -> Day:
         refresh(mara, day)
         compare(mara, day)
         activate(mara, stand, day)
+        day.says["rejected by the new engine"] = stand.not_passed(MONDAY)
+        stand.line.is_as_new()
         roll_back(mara, stand, day)
+        stand.line.bring(MONDAY)
+        day.says["rejected with a new lamp, after going back"] = stand.not_passed(MONDAY)
     return day
 
 
@@ -100,7 +113,7 @@ def activate(mara: Hands, stand: Stand, day: Day) -> None:
         mara.click(page.get_by_role("button", name="Activate 2"))
         expect(page.locator(".active-engine h2")).to_contain_text("2", timeout=LONG_MS)
     stand.bench.wait_ready()
-    stand.line.bring(20)
+    stand.line.bring(MONDAY)
 
 
 def roll_back(mara: Hands, stand: Stand, day: Day) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,9 @@ import cv2
 import numpy as np
 
 from station.control import ControlError
+from station.records.parts import parts
+from station.records.schema import open_reader
+from station.simulation.parts.ageing import Ageing, aged
 from station.simulation.parts.pictures import GOOD
 from station.simulation.parts.rendered import DEFECTS, render
 from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture
@@ -40,22 +43,22 @@ expected = "pass"
 PRODUCTS = {"flange": "steel flange, 60 mm", "flange-export": "the same, for another customer"}
 
 
-def picture(seed: int, truth: str = GOOD, light: float = 1.0) -> Picture:
+def picture(seed: int, truth: str = GOOD) -> Picture:
     """A rendered part as the camera of this station sees it, grey, shape (256, 320)."""
     grey = cv2.cvtColor(render(seed, truth), cv2.COLOR_RGB2GRAY)
     square = cv2.resize(grey, (SIZE[1], SIZE[1]), interpolation=cv2.INTER_AREA)
     edge = (SIZE[0] - SIZE[1]) // 2
-    whole = cv2.copyMakeBorder(square, 0, 0, edge, edge, cv2.BORDER_REPLICATE)
-    return np.clip(whole * light, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.copyMakeBorder(square, 0, 0, edge, edge, cv2.BORDER_REPLICATE), np.uint8)
 
 
 class Line(threading.Thread):
-    """Brings one part after the other while it runs, some of them defective."""
+    """Brings one part after the other while it runs, some of them defective; it may age, as `station demo --age`."""
 
     def __init__(self, bench: Bench, every_s: float) -> None:
         super().__init__(name="line", daemon=True)
-        self.light = 1.0
         self.parts = 0
+        self._ageing: tuple[Ageing, ...] = ()
+        self._ages_from, self._ages_over = 0, 1
         self._bench = bench
         self._every_s = every_s
         self._runs = threading.Event()
@@ -73,7 +76,16 @@ class Line(threading.Thread):
             is_bad = self._random.random() < BAD_SHARE
             truth = list(DEFECTS)[self.parts % len(DEFECTS)] if is_bad else GOOD
             with suppress(AssertionError, ControlError):  # somebody has stopped the station meanwhile
-                self._bench.part(picture(self.parts, truth, self.light))
+                age = min(1.0, (self.parts - self._ages_from) / self._ages_over)
+                self._bench.part(aged(picture(self.parts, truth), self._ageing, age))
+
+    def ages(self, *ageing: Ageing, over: int) -> None:
+        """From the next part on, until it is as old as that after so many parts."""
+        self._ages_from, self._ages_over, self._ageing = self.parts, over, ageing
+
+    def is_as_new(self) -> None:
+        """Somebody has exchanged what was old."""
+        self._ageing = ()
 
     def stop(self) -> None:
         self._ends.set()
@@ -141,6 +153,12 @@ class Stand:
     @property
     def address(self) -> str:
         return self.pages.address
+
+    def not_passed(self, newest: int) -> float:
+        """Share of the newest parts on record that the ejector took."""
+        with closing(open_reader(self.bench.directory / "work" / "records")) as connection:
+            verdicts = [row.verdict for row in parts(connection)][-newest:]
+        return 1.0 - verdicts.count("PASS") / len(verdicts)
 
     @contextmanager
     def standing(self) -> Iterator[None]:

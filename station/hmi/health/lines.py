@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from station.codes import ERRORS, OFFLINE_REASONS, WARNINGS, CodeText, ErrorCode, OfflineReason, WarningCode
+from station.codes import (
+    ERRORS,
+    OFFLINE_REASONS,
+    WARNINGS,
+    CodeText,
+    ErrorCode,
+    OfflineReason,
+    ReasonCode,
+    WarningCode,
+)
 from station.configuration.model import Configuration
 from station.forwarding.in_words import is_well, waiting
 from station.hmi.health.looking import Look, State, quantile
@@ -30,6 +39,23 @@ class Line:
     value: str
     state: State
     todo: str = ""
+    parts: str = ""
+    """The filter of the page Parts that shows what is meant; empty: no parts are."""
+
+
+_NOT_PASSED = "verdict=FAIL&verdict=REVIEW"
+_PARTS_OF = {
+    WarningCode.LIGHT_CHANGED: f"reason={ReasonCode.LIGHT_NOT_AS_TAUGHT.value}",
+    WarningCode.SHARPNESS_LOST: f"reason={ReasonCode.SHARPNESS_NOT_AS_TAUGHT.value}",
+    WarningCode.POSITION_CHANGED: f"reason={ReasonCode.PLACE_NOT_AS_TAUGHT.value}",
+    WarningCode.PARTS_NOT_INSPECTED: "verdict=ERROR",
+    WarningCode.LATE_RESULT: f"reason={ReasonCode.DEADLINE.value}",
+    WarningCode.REJECTS_ABOVE_PROMISE: _NOT_PASSED,
+    WarningCode.REJECTS_IN_A_ROW: _NOT_PASSED,
+    WarningCode.SAME_PLACE: _NOT_PASSED,
+    WarningCode.KIND_RISES: _NOT_PASSED,
+    WarningCode.NEW_KIND: _NOT_PASSED,
+}
 
 
 def lines_of(seen: Look, settings: Configuration, words: Words) -> list[Line]:
@@ -72,7 +98,7 @@ def _station(seen: Look, words: Words) -> Iterator[Line]:
         yield Line(name, words.gettext("ON LINE"), "good")
     for number in status.get("warning_codes", ()):
         text, todo = _said(WARNINGS[WarningCode(number)], words)
-        yield Line(words.gettext("Warning"), text, "act", todo)
+        yield Line(words.gettext("Warning"), text, "act", todo, _PARTS_OF.get(WarningCode(number), ""))
     if status.get("refused"):
         yield Line(words.gettext("Last change"), f"{words.gettext('refused')}: {status['refused']}", "act")
     age = seen.beat_age_s

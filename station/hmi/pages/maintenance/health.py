@@ -10,6 +10,7 @@ from station.configuration.load import ConfigurationError
 from station.hmi.health.kinds import kinds_of_day
 from station.hmi.health.lines import lines_of
 from station.hmi.health.looking import look
+from station.hmi.health.reasons import not_passed
 from station.hmi.pages.maintenance.engines import tabs_of
 from station.hmi.rendering import page, site_of, words_of
 from station.hmi.setup.active import active_of
@@ -46,6 +47,7 @@ def health(request: Request) -> Response:
         events=[] if seen.happened is None else seen.happened.events,
         streams=((seen.status or {}).get("monitoring") or {}).get("streams", []),
         kinds=kinds_of_day(site),
+        rejected=not_passed(site),
         at=site.calendar.clock(seen.at),
         **tabs_of(request),
     )
