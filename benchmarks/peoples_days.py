@@ -1,6 +1,6 @@
 """Three people's days at a fresh station in a real browser: clicks, keys and seconds of each step, beside a shell's.
 
-    python -m benchmarks.peoples_days [--work DIR] [--json FILE]
+    python -m benchmarks.peoples_days [--work DIR] [--days first shift monday] [--json FILE] [--document docs/days.md]
 
 The station is real, with the software camera; nothing is read of it but what stands on the pages. What hands need is
 computed by the keystroke-level model for both ways, so the columns can be compared; how long the machine let a person
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.people.document import write
 from benchmarks.people.first_day import integrators_day
 from benchmarks.people.hands import Day
 from benchmarks.people.monday import maintenances_day
@@ -33,7 +34,10 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, help="days that are gone through take the place of those of their name")
     parser.add_argument("--days", nargs="+", choices=DAYS, default=list(DAYS), help="a fresh station needs the first")
+    parser.add_argument("--document", type=Path, help="its tables are written from the file of --json")
     options = parser.parse_args()
+    if options.document and not options.json:
+        parser.error("--document needs --json: the tables are those of that file")
     with tempfile.TemporaryDirectory(prefix="days-") as temporary:
         folder = options.work or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +50,8 @@ def main() -> int:
                     show(day)
                     if options.json:
                         keep(options.json, day)
+    if options.document:
+        write(options.json, options.document)
     return 0
 
 

@@ -35,6 +35,7 @@ from tests.bench.pages import COOKIE, HOST, PASSWORD
 
 PAGES = {
     "live": "/live",
+    "batch": "/live/batch",
     "review": "/review",
     "parts": "/parts",
     "part": "",

@@ -104,7 +104,7 @@ def test_a_warning_about_parts_leads_to_them(code: int, parts: str) -> None:
 def test_why_parts_did_not_pass_in_the_last_hour_and_the_last_day(pages: Pages) -> None:
     """The reason of now stands above that of yesterday, and leads to its parts."""
     make = PartMaker("why")  # the number of a part is its second
-    dark = Decision(Verdict.REVIEW, (Reason(ReasonCode.LIGHT_NOT_AS_TAUGHT),))
+    dark = Decision(Verdict.REVIEW, (Reason(ReasonCode.LIGHT_NOT_AS_TAUGHT, "mean grey 56.3, taught <b>"),))
     yesterday = [make.inspected(number, Verdict.FAIL) for number in (100_001, 100_002, 100_003)]
     today = [replace(make.inspected(number, Verdict.REVIEW), decision=dark) for number in (140_004, 140_005)]
     pages.record([*yesterday, *today, make.inspected(140_006, Verdict.PASS)], "why")
@@ -114,6 +114,11 @@ def test_why_parts_did_not_pass_in_the_last_hour_and_the_last_day(pages: Pages) 
     assert (found.hour, found.hour_parts) == (2, 3)
     assert [(one.code, one.hour, one.day) for one in found.reasons][:2] == [(25, 2, 2), (10, 0, 3)]
     assert found.reasons[0].hour_share == pytest.approx(2 / 3)
+    newest = found.reasons[0].newest
+    assert newest is not None
+    assert (newest.acquisition_id, found.reasons[0].detail) == (140_005, "mean grey 56.3, taught <b>")
+    assert found.reasons[1].newest is None, "none of this hour"
+    pages.client("maintenance").get("/health")  # of now, which has no parts: nothing is said of them
     assert not_passed(pages.site, now + 1e8) is None
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from station.codes import REASONS, ReasonCode
 from station.hmi import queries
 from station.hmi.site import Site
+from station.labels.schema import LabelError
+from station.records.parts import PartRow
 from station.records.schema import RecordingError
 from station.records.selection import Selection
 from station.results import Verdict
@@ -29,6 +31,10 @@ class Why:
     hour_share: float
     day: int
     day_share: float
+    newest: PartRow | None
+    """Of the last hour."""
+    detail: str
+    """Of its first reason, as the station has written it: the value and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,23 @@ def not_passed(site: Site, now: float | None = None) -> NotPassed | None:
         return None
     if not day_parts:
         return None
-    reasons = [
-        Why(code, _text(code), hour[code], hour[code] / max(1, hour_parts), count, count / day_parts)
-        for code, count in day.items()
-    ]
-    reasons.sort(key=lambda one: (-one.hour, -one.day, one.code))
+    codes = sorted(day, key=lambda code: (-hour[code], -day[code], code))
+    reasons = []
+    for code in codes:
+        part = _newest(site, code, now - HOUR_S) if hour[code] else None
+        detail = next((reason.detail for reason in part.reason_list if reason.code == code), "") if part else ""
+        share = hour[code] / max(1, hour_parts)
+        reasons.append(Why(code, _text(code), hour[code], share, day[code], day[code] / day_parts, part, detail))
     return NotPassed(hour.total(), hour_parts, day.total(), day_parts, reasons)
+
+
+def _newest(site: Site, code: int, since: float) -> PartRow | None:
+    try:
+        chosen = Selection(since=since, reason=ReasonCode(code), production=True)
+        rows = queries.newest_many(site, chosen, 1)
+    except (ValueError, RecordingError, LabelError, sqlite3.Error, OSError):
+        return None
+    return rows[0][0] if rows else None
 
 
 def _counted(site: Site, since: float, until: float) -> tuple[Counter[int], int]:
