@@ -104,7 +104,7 @@ def _by_verdict(found: list[tuple[Any, Any, int]]) -> dict[str, int]:
 
 def addresses(pages: Pages, made: ManyParts, repeats: int) -> Timed:
     """Milliseconds of every page and endpoint."""
-    secret = pages.site.tokens.make("benchmark", ["read", "audit"], 10, "benchmark", via="benchmark")
+    secret = pages.site.tokens.make(f"benchmark {os.getpid()}", ["read", "audit"], 10, "benchmark", via="benchmark")
     people = {role: pages.client(role) for role in ("quality", "maintenance", "integrator")}
     for person in people.values():
         person.timeout_s = PATIENCE_S

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,7 +102,9 @@ def test_a_warning_about_parts_leads_to_them(code: int, parts: str) -> None:
     assert lines(replace(WELL, status={**STATUS, "warning_codes": [code]}))["Warning"].parts == parts
 
 
-def test_why_parts_did_not_pass_in_the_last_hour_and_the_last_day(pages: Pages) -> None:
+def test_why_parts_did_not_pass_in_the_last_hour_and_the_last_day(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reason of now stands above that of yesterday, and leads to its parts."""
     make = PartMaker("why")  # the number of a part is its second
     dark = Decision(Verdict.REVIEW, (Reason(ReasonCode.LIGHT_NOT_AS_TAUGHT, "mean grey 56.3, taught <b>"),))
@@ -118,7 +121,10 @@ def test_why_parts_did_not_pass_in_the_last_hour_and_the_last_day(pages: Pages) 
     assert newest is not None
     assert (newest.acquisition_id, found.reasons[0].detail) == (140_005, "mean grey 56.3, taught <b>")
     assert found.reasons[1].newest is None, "none of this hour"
-    pages.client("maintenance").get("/health")  # of now, which has no parts: nothing is said of them
+    monkeypatch.setattr("station.hmi.health.reasons.time", SimpleNamespace(time=lambda: now))
+    text = pages.client("maintenance").get("/health").text
+    assert '<a href="/parts/why/140005">141005</a>: mean grey 56.3, taught &lt;b&gt;' in text
+    assert 'href="/parts?reason=25&amp;since=24h"' in text
     assert not_passed(pages.site, now + 1e8) is None
 
 
