@@ -191,7 +191,7 @@ def counted(connection: sqlite3.Connection, selection: Selection, kind: Kind) ->
         f"SELECT {_KINDS[kind]} AS kind, verdict, COUNT(*) FROM parts WHERE {where} "
         "AND wall_time >= ? AND wall_time < ? GROUP BY kind, verdict"
     )
-    for span in steps(connection, *time_of(connection, selection)):
+    for span in steps(connection, *time_of(connection, selection), part_id=selection.part_id):
         for value, verdict, number in connection.execute(query, (*values, *span)):
             found[value, verdict] += number
     order = sorted(found.items(), key=lambda item: (item[0][0] is not None, item[0][0], item[0][1]))
@@ -218,17 +218,27 @@ def time_of(connection: sqlite3.Connection, selection: Selection) -> tuple[float
 
 
 def steps(
-    connection: sqlite3.Connection, since: float | None, until: float | None, rows: int = STEP_ROWS
+    connection: sqlite3.Connection,
+    since: float | None,
+    until: float | None,
+    rows: int = STEP_ROWS,
+    *,
+    part_id: int | None = None,
 ) -> Iterator[tuple[float, float]]:
-    """A time in pieces, oldest first, each with about this number of parts: from `[0]` until just before `[1]`."""
+    """A time in pieces, oldest first, each with about this number of parts: from `[0]` until just before `[1]`.
+
+    `part_id`: only those that the PLC gave this number; they have an index of their own, so nothing lies between them.
+    """
     at, end = (_EVER[0] if since is None else since), (_EVER[1] if until is None else until)
-    query = "SELECT wall_time FROM parts WHERE wall_time >= ? AND wall_time < ? ORDER BY wall_time LIMIT 1 OFFSET ?"
+    which, numbers = ("", ()) if part_id is None else ("part_id = ? AND ", (part_id,))
+    times = f"FROM parts WHERE {which}wall_time"
+    query = f"SELECT wall_time {times} >= ? AND wall_time < ? ORDER BY wall_time LIMIT 1 OFFSET ?"
     while at < end:
-        row = connection.execute(query, (at, end, rows)).fetchone()
+        row = connection.execute(query, (*numbers, at, end, rows)).fetchone()
         after = end if row is None else row[0]
         if after <= at:  # a clock that stood still
-            later = "SELECT MIN(wall_time) FROM parts WHERE wall_time > ? AND wall_time < ?"
-            after = connection.execute(later, (at, end)).fetchone()[0] or end
+            later = f"SELECT MIN(wall_time) {times} > ? AND wall_time < ?"
+            after = connection.execute(later, (*numbers, at, end)).fetchone()[0] or end
         yield at, after
         at = after
 
