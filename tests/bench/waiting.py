@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,23 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = DEADLI
     while not condition():
         assert time.monotonic() < end, f"waited {timeout_s:g} s for {what}"
         time.sleep(POLL_S)
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that any thread of this one has started. Threads that end meanwhile have none."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def command_of(pid: int) -> bytes:
+    """Its command line; empty: it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def is_alive(pid: int) -> bool:

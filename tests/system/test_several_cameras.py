@@ -17,7 +17,7 @@ import pytest
 from station.codes import ReasonCode
 from station.results import Verdict
 from tests.bench.bench import Bench, Picture, PlcResult, bad, good
-from tests.bench.waiting import wait_for
+from tests.bench.waiting import children_of, wait_for
 
 THREE: dict[str, dict[str, Any]] = {"top": {}, "side": {}, "end": {}}
 ALL_GOOD = {name: good() for name in THREE}
@@ -96,8 +96,7 @@ def test_a_frame_that_is_lost_on_the_way_costs_its_own_part_alone(bench: Bench) 
 def test_a_killed_camera_process_stops_the_line_and_comes_back(bench: Bench) -> None:
     assert bench.process is not None
     assert result_of(bench, ALL_GOOD).passed
-    threads = Path(f"/proc/{bench.process.pid}/task").glob("*/children")
-    children = [int(pid) for thread in threads for pid in thread.read_text().split()]
+    children = children_of(bench.process.pid)
     assert len(children) == 3
     os.kill(children[1], signal.SIGKILL)
     wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -24,7 +23,7 @@ from station.records.parts import parts
 from station.records.schema import open_reader
 from tests.bench.bench import HEIGHT, WIDTH, Bench, Picture, bad, good
 from tests.bench.engines.small_engine import write_small_engine
-from tests.bench.waiting import wait_for
+from tests.bench.waiting import children_of, command_of, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -147,11 +146,7 @@ def test_a_shadow_judges_after_the_verdict_and_survives_a_restart(
 
 def shadow_pid(bench: Bench) -> int:
     assert bench.process is not None
-    pids: list[int] = []
-    for task in Path(f"/proc/{bench.process.pid}/task").iterdir():
-        with contextlib.suppress(OSError):  # a thread may end meanwhile
-            pids += map(int, (task / "children").read_text().split())
-    (found,) = [pid for pid in pids if b"shadow_process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (found,) = [pid for pid in children_of(bench.process.pid) if b"shadow_process" in command_of(pid)]
     return found
 
 
