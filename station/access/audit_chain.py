@@ -12,6 +12,8 @@ import sqlite3
 from dataclasses import dataclass
 
 GENESIS = bytes(32)
+ANCHOR = "anchor"
+"""The action of a row that keeps the head of the daemon's audit log: two files, of two users, hold each other."""
 _COLUMNS = ("seq", "at", "who", "via", "action", "object", "result")
 
 

@@ -33,6 +33,7 @@ from station.control import ControlError
 from station.hmi.api import v1
 from station.hmi.guard import guarded
 from station.hmi.headers import BodyLimit, Headers
+from station.hmi.heads import Heads
 from station.hmi.line import LineState
 from station.hmi.live.hub import LiveHub
 from station.hmi.live.shift import ShiftCounts
@@ -184,9 +185,12 @@ def build(site: Site, pages: tuple[ModuleType, ...] = PAGES, rights: Mapping[str
 @asynccontextmanager
 async def _life(app: Starlette) -> AsyncIterator[None]:
     """While the pages run, the rollups follow the records; at the end nothing that they have started goes on."""
-    following = asyncio.create_task(_follow(app.state.site.rollups))
+    site = app.state.site
+    heads = Heads(site.records, site.own_dir)
+    tasks = [asyncio.create_task(_follow(site.rollups)), asyncio.create_task(_keep(heads))]
     yield
-    following.cancel()
+    for task in tasks:
+        task.cancel()
     app.state.site.works.close()
 
 
@@ -194,6 +198,12 @@ async def _follow(rollups: Rollups) -> None:
     while True:
         is_whole = await asyncio.to_thread(rollups.follow)
         await asyncio.sleep(FOLLOW_S if is_whole else BEHIND_S)
+
+
+async def _keep(heads: Heads) -> None:
+    while True:
+        await asyncio.to_thread(heads.keep)
+        await asyncio.sleep(FOLLOW_S)
 
 
 class _Files(StaticFiles):

@@ -9,12 +9,14 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from station.records.audit import Head
 from station.records.parts import PartRow
 from station.reports.as_data import part_as_data, views_as_data
 from station.reports.shifts import Calendar
 
 SPEC_VERSION = "1.0"
 PART, CHALLENGE, TEST = "station.part.inspected", "station.challenge.inspected", "station.webhook.test"
+AUDIT_HEAD = "station.audit.head"
 """Types. A master part of a challenge test is no production: it has a type of its own."""
 _OF_PEOPLE = ("label", "defect_class")
 """What people say later, which an event of the result cannot have."""
@@ -42,6 +44,20 @@ def event_of_part(row: PartRow, number: int, station: str, calendar: Calendar) -
             "signalled_ms": row.signalled_ms,
             "acknowledged_ms": acknowledged,
         },
+    }
+
+
+def event_of_head(head: Head, station: str, at: float, calendar: Calendar) -> dict[str, Any]:
+    """The head of the audit log: to be kept where nobody who writes the disk of the station can change it."""
+    return {
+        "specversion": SPEC_VERSION,
+        "id": f"{_segment(station)}/audit/{head.row}",
+        "source": f"/stations/{_segment(station)}",
+        "type": AUDIT_HEAD,
+        "subject": str(head.row),
+        "time": calendar.iso(at),
+        "datacontenttype": "application/json",
+        "data": {"chain": head.chain, "row": head.row, "hash": head.hash, "head": str(head)},
     }
 
 

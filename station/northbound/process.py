@@ -53,7 +53,13 @@ def sender_of(station: LoadedConfiguration, webhook: Webhook, cursors: Cursors) 
     """What sends the results of this station."""
     settings = station.settings
     source = source_of(station, WEBHOOK)
-    what = What(source, settings.station.name, calendar_of(settings.station), settings.webhook.batch)
+    what = What(
+        source,
+        settings.station.name,
+        calendar_of(settings.station),
+        settings.webhook.batch,
+        settings.webhook.audit_heads,
+    )
     return Sender(what, webhook, cursors)
 
 

@@ -20,9 +20,11 @@ from typing import Any, Protocol
 import structlog
 
 from station.forwarding.progress import Cursor, Cursors, ForwardingError, Parked
-from station.northbound.part_event import event_of_part
+from station.northbound.part_event import event_of_head, event_of_part
 from station.northbound.unsent import Numbered, Source, Unsent
 from station.northbound.webhook import MAX_BODY_BYTES, Outcome
+from station.records.anchors.kept import head_of_records
+from station.records.audit import Head
 from station.records.parts import PartRow, parts
 from station.records.schema import RecordingError, open_reader
 from station.reports.shifts import Calendar
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 
 LOOK_S = 0.5
 """Between two looks at records in which nothing is new."""
+HEAD_S = 10.0
+"""Between two looks at the head of the audit log."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 REFUSED_IN_A_ROW = 10
 """More refused parts in a row than this are not the parts' fault."""
@@ -52,6 +56,8 @@ class What:
     station: str
     calendar: Calendar
     batch: int = 1
+    audit_heads: bool = False
+    """The head of the audit log is sent, too."""
 
 
 class Sender:
@@ -78,6 +84,9 @@ class Sender:
         self._singly = 0
         """Events that go one by one, since a batch with them was refused."""
         self._refused_in_a_row = 0
+        self._head: Head | None = None
+        """Of the audit log, as the receiver has it."""
+        self._head_seen_at = float("-inf")
 
     def step(self) -> float:
         """Sends one batch at most; seconds until the next step."""
@@ -102,6 +111,8 @@ class Sender:
         return outcome
 
     def _step(self) -> float:
+        if (pause_s := self._send_head()) is not None:
+            return pause_s
         look = self._unsent.look(1 if self._singly else self._what.batch)
         if look is None:
             return LOOK_S
@@ -112,6 +123,22 @@ class Sender:
                 self._cursors.failing(self._what.source.name, None, "")
             return LOOK_S
         return self._send(found.cursor, batch)
+
+    def _send_head(self) -> float | None:
+        """The head of the audit log, where it is another than the receiver has; None: parts may go on."""
+        now = self._clock()
+        if not self._what.audit_heads or 0 <= now - self._head_seen_at < HEAD_S:
+            return None
+        head = head_of_records(self._what.source.records)
+        if head is not None and head != self._head:
+            outcome = self._connector.post([event_of_head(head, self._what.station, now, self._what.calendar)])
+            if outcome.kind == "failed":
+                return self._fails(outcome.detail, outcome.pause_s)
+            if outcome.kind == "refused":
+                log.warning("the head of the audit log was refused", head=str(head), why=outcome.detail)
+            self._head = head
+        self._head_seen_at = now
+        return None
 
     def _send(self, cursor: Cursor, batch: Sequence[Numbered]) -> float:
         events = _within(MAX_BODY_BYTES, [self._event(number, row) for number, row in batch])

@@ -97,6 +97,39 @@ def insert_audit(session: str, row: AuditRow) -> Statement:
     return Statement(_INSERT, {"session": session, **asdict(row)}, dependent=(Statement(_LINK, {}),))
 
 
+def is_of_audit(statement: Statement) -> bool:
+    """Whether this makes an entry."""
+    return statement.sql is _INSERT
+
+
+CHANGES, ACCOUNTS = "changes", "accounts"
+"""The chain of this log, and that of the trail of accounts."""
+ROWS = {CHANGES: "SELECT id, hash FROM audit_chain", ACCOUNTS: "SELECT seq AS id, hash FROM audit"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Head:
+    """The hash of a row of a chain, as it was once: `audit:changes:4711:9f86..` wherever it is kept."""
+
+    row: int
+    hash: str
+    chain: str = CHANGES
+
+    def __str__(self) -> str:
+        return f"audit:{self.chain}:{self.row}:{self.hash}"
+
+
+def head_of(connection: sqlite3.Connection, chain: str = CHANGES) -> Head | None:
+    """The head of now; None: the chain has no rows, or there is none yet."""
+    try:
+        row = connection.execute(f"{ROWS[chain]} ORDER BY id DESC LIMIT 1").fetchone()
+    except sqlite3.OperationalError as problem:
+        if "no such table" in str(problem):
+            return None
+        raise
+    return None if row is None else Head(row[0], bytes(row[1]).hex(), chain)
+
+
 def begin_chain(connection: sqlite3.Connection) -> None:
     """Makes the chain of a connection that writes; takes in what an older station has written. Raises sqlite3.Error."""
     connection.create_function("audit_hash", 1 + len(_CHAINED), _hash, deterministic=True)

@@ -26,7 +26,7 @@ from station import __version__
 from station.labels.labels import read_labels, said_of
 from station.labels.quarantine import quarantined
 from station.labels.schema import open_reader as labels_reader
-from station.records.audit import audit_between
+from station.records.audit import audit_between, head_of
 from station.records.configurations import kept_files
 from station.records.parts import PartRow
 from station.reports import part_picture
@@ -89,6 +89,7 @@ def collect(connection: sqlite3.Connection, source: Source, part: PartRow, made_
         "triggered": source.calendar.iso(part.wall_time),
         "made": source.calendar.iso(time.time()),
         "made_by": made_by,
+        "audit_head": str(head_of(connection) or "none"),
         "missing": missing,
     }
     files = {"about.json": _json(about), **files}

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 from engines.text_file import text_of
-from station.access import audit_chain
-from station.access.accounts_schema import ACCOUNTS_FILE, opened
 from station.commands.options import BadInput, add_json_option, positive, print_json
-from station.commands.records.selecting import Place, add_place_options, place_of, reporting, station_of
+from station.commands.records.audit_chains import show_heads, verify_chains
+from station.commands.records.selecting import add_place_options, place_of, reporting
 from station.configuration.load import load
-from station.records.audit import Verified, audit_rows, verify
+from station.records.audit import audit_rows
 from station.records.configurations import KeptFile, kept_files
 from station.records.schema import open_reader
 from station.reports.as_data import audit_as_data
@@ -32,13 +30,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Adds `audit` and `config`."""
     auditing = commands.add_parser("audit", help="who changed recipe, engine or configuration, and with what result")
     auditing.add_argument(
-        "action", nargs="?", choices=("list", "verify"), default="list",
-        help="verify: follow the chains of changes and of accounts; exit code 1: one was changed",
+        "action", nargs="?", choices=("list", "verify", "anchor"), default="list",
+        help="verify: follow the chains of changes and of accounts, and hold them against heads that were kept; "
+        "exit code 1: one was changed. anchor: their heads, to be kept elsewhere",
     )  # fmt: skip
-    auditing.add_argument("--anchor", default="", metavar="HASH", help="verify: a last hash that was written down")
+    auditing.add_argument(
+        "--anchor", default=[], action="append", metavar="FILE|HEAD",
+        help="verify: a head that was kept, or a file with such: a log, a report, an evidence file; may be given again",
+    )  # fmt: skip
+    auditing.add_argument("--output", type=Path, metavar="FILE", help="anchor: the heads of all rows, in this new file")
     auditing.add_argument("--newest", type=positive, default=50, metavar="N", help="default: %(default)s")
     add_json_option(
-        auditing, "a list of time, wall_time, who, action, before, after, result, detail; of verify: changes, accounts"
+        auditing,
+        "a list of time, wall_time, who, action, before, after, result, detail; of verify: changes, accounts, anchors; "
+        "of anchor: changes, accounts, file",
     )
     add_place_options(auditing)
     auditing.set_defaults(run=reporting(audit))
@@ -71,7 +76,9 @@ def audit(options: argparse.Namespace) -> int:
     """The newest entries of the audit log; or whether it is whole."""
     place = place_of(options)
     if options.action == "verify":
-        return _verify(options, place)
+        return verify_chains(options, place)
+    if options.action == "anchor":
+        return show_heads(options, place)
     with closing(open_reader(place.records)) as connection:
         rows = list(audit_rows(connection, options.newest))
     if options.json:
@@ -92,37 +99,6 @@ def audit(options: argparse.Namespace) -> int:
     ]
     console().print(table("audit log, newest last", columns, shown))
     return 0
-
-
-def _verify(options: argparse.Namespace, place: Place) -> int:
-    """Of the changes in the records, and of what was done to accounts. `--anchor` may be of either."""
-    with closing(open_reader(place.records)) as connection:
-        found = {"changes": verify(connection)}
-        anchored = {"changes": verify(connection, options.anchor)}
-    if (folder := _accounts_of(options, place)) is not None:
-        with opened(folder) as connection:
-            of_accounts = audit_chain.verify(connection)
-            found["accounts"] = Verified(of_accounts.rows, of_accounts.head, of_accounts.broken)
-            with_anchor = audit_chain.verify(connection, options.anchor)
-            anchored["accounts"] = Verified(with_anchor.rows, with_anchor.head, with_anchor.broken)
-    if all(one.broken for one in anchored.values()):  # it is in none
-        found = anchored
-    whole = not any(one.broken for one in found.values())
-    if options.json:
-        print_json({"changes": None, "accounts": None} | {name: asdict(one) for name, one in found.items()})
-    for name, one in () if options.json else found.items():
-        say(f"{name}: {one.rows} rows are whole, the last hash is {one.head}")
-        if one.broken:
-            say(f"{name}: {one.broken}", error=True)
-    return 0 if whole else 1
-
-
-def _accounts_of(options: argparse.Namespace, place: Place) -> Path | None:
-    """The folder of the accounts; None: there are none, or nobody but their owner may read them."""
-    station = station_of(options)
-    chosen = None if station is None else station.settings.hmi.data_dir
-    folder = place.records.parent / "hmi" if station is None or chosen is None else station.resolve(chosen)
-    return folder if os.access(folder / ACCOUNTS_FILE, os.R_OK | os.W_OK) else None
 
 
 def list_files(options: argparse.Namespace) -> int:

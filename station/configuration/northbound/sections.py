@@ -47,6 +47,12 @@ class WebhookSection(Section):
         1, ge=1, le=MAX_BATCH, description="Most parts of one request. More than 1: always a list, CloudEvents batch."
     )
 
+    audit_heads: bool = Field(
+        True,
+        description="Also send the head of the audit log when it has changed, as an event of its own: whoever writes "
+        "that log anew cannot take it back.",
+    )
+
     @field_validator("url")
     @classmethod
     def _usable(cls, url: str | None) -> str | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from station.line.recording.journal import PartKey
+from station.records.audit import Head, head_of, is_of_audit
 from station.records.parts import image_paths
 from station.records.schema import RecordingError, open_writer
 from station.records.sessions import unended_sessions
@@ -51,6 +52,8 @@ class RecordWriter:
         """Rows passed over since the start."""
         self.replaced = 0
         """How often another file, or none, lay at the path."""
+        self._head: Head | None = None
+        """Of the audit log, as it was logged last."""
         self.unended: list[str] = []
         """Sessions that had not ended when the first file was opened: their station was killed, or lost its power."""
 
@@ -118,7 +121,16 @@ class RecordWriter:
             if statement.part is not None:
                 written.append(statement.part)
         connection.execute("COMMIT")
+        if any(map(is_of_audit, statements)):
+            self._log_head(connection)
         return written
+
+    def _log_head(self, connection: sqlite3.Connection) -> None:
+        """Into the log, which other users keep: whoever writes the chain anew cannot take that back."""
+        head = head_of(connection)
+        if head is not None and head != self._head:
+            self._head = head
+            log.info("audit head", head=str(head))
 
     def _leave(self, connection: sqlite3.Connection) -> None:
         """Completes the file that was at the path, wherever it is now, and takes its log away: SQLite leaves that of a

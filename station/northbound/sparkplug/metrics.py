@@ -19,6 +19,7 @@ NODE = (
     Definition("Properties/Software", DataType.STRING),
     Definition("Forwarding/Parts Waiting", DataType.INT64),
     Definition("Forwarding/Parts Left Out", DataType.INT64),
+    Definition("Audit/Head", DataType.STRING),
 )
 LINE = (
     Definition("Line/Online", DataType.BOOLEAN),
@@ -84,9 +85,12 @@ def of_part(row: PartRow) -> list[Reading]:
     return [Reading(one.name, _fitting(one.type, values[one.name]), time_ms) for one in PART]
 
 
-def of_station(name: str, software: str, waiting: int, left_out: int, time_ms: int) -> Iterator[Reading]:
-    """The node: who it is, and how far it has come with what it sends."""
-    values: tuple[Value, ...] = (name, software, waiting, left_out)
+def of_station(name: str, software: str, unsent: tuple[int, int], head: str, time_ms: int) -> Iterator[Reading]:
+    """The node: who it is, how far it has come with what it sends, and the head of its audit log.
+
+    `unsent`: parts that wait, and parts that were left out.
+    """
+    values: tuple[Value, ...] = (name, software, *unsent, head)
     for definition, value in zip(NODE, values, strict=True):
         yield Reading(definition.name, value, time_ms)
 

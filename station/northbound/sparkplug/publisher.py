@@ -29,6 +29,7 @@ from station.northbound.sparkplug import metrics
 from station.northbound.sparkplug.edge_node import Action, Connect, Disconnect, EdgeNode, Said, State, Subscribe
 from station.northbound.sparkplug.names import Names
 from station.northbound.unsent import Look, Numbered, Source, Unsent, place_of
+from station.records.anchors.kept import head_of_records
 from station.records.images import write_atomic
 from station.records.schema import RecordingError
 
@@ -221,7 +222,8 @@ class Publisher:
             if self._node.online and look.progress.failing_since is not None:
                 self._failing_since = None
                 self._cursors.failing(self._publishing.source.name, None, "")
-        readings = metrics.of_station(self._publishing.station, __version__, waiting, left_out, time_ms)
+        head = str(head_of_records(self._publishing.source.records) or "")
+        readings = metrics.of_station(self._publishing.station, __version__, (waiting, left_out), head, time_ms)
         self._do(self._node.publish_node(list(readings), time_ms))
         self._do(self._node.publish_device(metrics.of_status(status or {}, time_ms), time_ms))
         is_there = status is not None or self._waiting or bool(self._under_way)  # who is dead publishes no parts

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from station.labels import schema as labels
 from station.records import schema as records
+from station.records.audit import head_of
 from station.records.images import write_atomic
 from station.records.selection import Selection, counted
 from station.reports.production.figures import (
@@ -85,6 +86,7 @@ def make(
         missed = read_missed(connection, period)
         centres = read_regions(connection, period)
         earlier = _counts(connection, before, recipe)
+        head = head_of(connection)
     connection_of_labels = labels.open_reader(labels.labels_beside(folder))
     try:
         said = read_said(connection_of_labels, period, now)
@@ -101,7 +103,7 @@ def make(
         trend=trend_of(parts, period, earlier),
         centres=centres,
         incomplete=tuple(parts.incomplete),
-        facts=_facts(parts),
+        facts=(*_facts(parts), ("audit log", str(head or "no chain yet"))),
         notes=(CAMERA_NOTE,),
         kind=order.kind,
         recipe=recipe or "",
