@@ -16,7 +16,6 @@ from station.access import audit_chain
 from station.access.accounts_schema import AccountError, change, opened
 from station.records.anchors.kept import head_of_records
 from station.records.audit import ACCOUNTS, Head, head_of
-from station.records.schema import RecordingError
 
 log = structlog.get_logger()
 
@@ -41,7 +40,7 @@ class Heads:
                             connection, time.time(), "station", audit_chain.ANCHOR, str(head), via="station"
                         )
                 own = head_of(connection, ACCOUNTS)
-        except (AccountError, RecordingError, sqlite3.Error) as problem:
+        except (AccountError, sqlite3.Error) as problem:
             log.debug("the heads of the audit chains wait", problem=str(problem))
             return
         if own is not None and own != self._logged:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from station.records.audit import CHANGES, ROWS, Head, head_of
-from station.records.schema import open_reader
+from station.records.schema import RecordingError, open_reader
 
 MAX_BYTES = 256 * 1024 * 1024
 _TEXT = re.compile(rb"audit:(changes|accounts):(\d{1,18}):([0-9a-f]{64})")
@@ -41,9 +41,12 @@ class Anchor:
 
 
 def head_of_records(folder: Path) -> Head | None:
-    """The same, of the records in this folder. Raises RecordingError, sqlite3.Error."""
-    with closing(open_reader(folder)) as connection:
-        return head_of(connection)
+    """The same, of the records in this folder; None also while they are not there or cannot be read."""
+    try:
+        with closing(open_reader(folder)) as connection:
+            return head_of(connection)
+    except (RecordingError, sqlite3.Error):
+        return None
 
 
 def all_heads(connection: sqlite3.Connection, chain: str = CHANGES) -> Iterator[Head]:
