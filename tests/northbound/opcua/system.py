@@ -21,7 +21,7 @@ from station.northbound.opcua.connector import Connector
 from station.northbound.opcua.queries import Places, Queries
 from station.northbound.opcua.vision import Vision, Ways
 from station.northbound.unsent import Source
-from tests.bench.bench import free_port
+from tests.bench.ports import free_port
 
 PASSWORD = "correct horse"
 PEOPLE = {"anna": ("operator",), "quinn": ("quality",), "vera": ("viewer",)}

@@ -18,8 +18,8 @@ from station.commands.main import main
 from station.commissioning.plant_check import opcua_findings
 from station.configuration.load import ConfigurationError, load_station
 from station.forwarding.progress import forwarding_beside, read_progress
-from tests.bench.bench import free_port
 from tests.bench.places import ROOT
+from tests.bench.ports import free_port
 from tests.bench.waiting import wait_for
 from tests.northbound.opcua.client import Client, Papers, client, packages, papers
 from tests.northbound.sending import record, some
