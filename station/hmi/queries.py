@@ -25,14 +25,16 @@ from station.labels.schema import LabelError, open_writer
 from station.labels.schema import open_reader as labels_reader
 from station.labels.writing import MAX_COMMENT, Reviewer, check_line
 from station.records.audit import AuditRow, audit_after
-from station.records.batches.rows import BatchRow, batch_named, newest_batches
+from station.records.batches.rows import BatchFilter, BatchRow, batch_named, newest_batches
+from station.records.batches.rows import batch_numbered as numbered
+from station.records.batches.rows import batches_after as after_in
 from station.records.challenge_runs import Run
 from station.records.challenges import runs, runs_after
 from station.records.events import EventRow, events_after
 from station.records.parts import PartRow, newest_id, parts
 from station.records.rollups.counting import spans_of
 from station.records.rollups.keeping import known
-from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of, recorded_after
+from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of, recorded_after, time_of
 from station.reports import evidence
 from station.reports.counts import By, Counts, count, total
 from station.reports.shifts import Calendar, TimeError
@@ -114,6 +116,29 @@ def batches(site: Site) -> list[tuple[BatchRow, Counts]]:
             (row, total(count(connection, Selection(batch=row.number), "recipe", site.calendar, rollups)))
             for row in newest_batches(connection, NEWEST_BATCHES)
         ]
+
+
+def batches_after(site: Site, after: int | None, limit: int, chosen: BatchFilter) -> list[BatchRow]:
+    """Those behind this number, oldest first; with None the newest, newest first. Raises RecordingError."""
+    with site.reading() as connection:
+        return after_in(connection, after, limit, chosen)
+
+
+def batch_numbered(site: Site, number: int) -> BatchRow | None:
+    """Raises RecordingError."""
+    with site.reading() as connection:
+        return numbered(connection, number)
+
+
+def time_of_batch(site: Site, row: BatchRow, now: float) -> tuple[float, float]:
+    """From its begin to its end, with its first and last part: a clock that was set makes no part of it another's.
+
+    Raises RecordingError.
+    """
+    with site.reading() as connection:
+        first, last = time_of(connection, Selection(batch=row.number))
+    since, end = min(row.start_s, first or row.start_s), now if row.end_s is None else row.end_s
+    return since, max(end, (last or end) + 0.001, since + 1.0)
 
 
 def names_of_batches(site: Site) -> list[str]:

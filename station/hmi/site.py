@@ -79,8 +79,7 @@ class Site:
     @property
     def own_dir(self) -> Path:
         """The folder that the process of the pages writes."""
-        chosen = self.settings.data_dir
-        return self.station.work_dir / "hmi" if chosen is None else self.station.resolve(chosen)
+        return self.station.accounts_dir
 
     @property
     def labels(self) -> Path:

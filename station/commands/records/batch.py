@@ -13,6 +13,7 @@ from station.commands.records.selecting import Place, add_place_options, place_o
 from station.configuration.load import load_station
 from station.control import request
 from station.records.batches.rows import BatchRow, newest_batches
+from station.records.rollups.keeping import left_by_pages
 from station.records.schema import open_reader
 from station.records.selection import Selection
 from station.reports.counts import count, total
@@ -58,9 +59,14 @@ def end_batch(options: argparse.Namespace) -> int:
 def list_batches(options: argparse.Namespace) -> int:
     """The newest last."""
     place = place_of(options)
-    with closing(open_reader(place.records)) as connection:
+    with (
+        closing(open_reader(place.records)) as connection,
+        left_by_pages(place.pages, connection) as rollups,
+    ):
         rows = newest_batches(connection, options.limit)[::-1]
-        counts = [total(count(connection, Selection(batch=row.number), "recipe", place.calendar)) for row in rows]
+        counts = [
+            total(count(connection, Selection(batch=row.number), "recipe", place.calendar, rollups)) for row in rows
+        ]
     if options.json:
         print_json(
             [

@@ -19,6 +19,7 @@ from station.commands.records.selecting import (
 )
 from station.labels.labels import read_labels
 from station.records.parts import PartRow
+from station.records.rollups.keeping import left_by_pages
 from station.records.schema import open_reader
 from station.records.selection import newest_of
 from station.reports.as_data import count_as_data, part_as_data
@@ -84,8 +85,11 @@ def count_parts(options: argparse.Namespace) -> int:
     """Parts of production by shift, hour, recipe, reason or engine."""
     place = place_of(options)
     selection = selection_of(options, place.calendar)
-    with closing(open_reader(place.records)) as connection:
-        groups = count(connection, in_batch(connection, options, selection), options.by, place.calendar)
+    with (
+        closing(open_reader(place.records)) as connection,
+        left_by_pages(place.pages, connection) as rollups,
+    ):
+        groups = count(connection, in_batch(connection, options, selection), options.by, place.calendar, rollups)
     if options.json or options.csv:
         _print_data([count_as_data(group, options.by) for group in groups], options)
     elif not groups:

@@ -34,6 +34,8 @@ class Place:
     records: Path
     """The folder."""
     calendar: Calendar
+    pages: Path | None = None
+    """The folder of the pages, who count for others, too; None: not known, or those of other records."""
 
     @property
     def labels(self) -> Path:
@@ -76,7 +78,9 @@ def place_of(options: argparse.Namespace) -> Place:
         records = options.records or work_dir_of(options.config) / RECORDS
         say(f"station: {problem}\nstation: shown without what it sets", error=True)
         return Place(_folder(records), calendar)
-    return Place(_folder(options.records or station.records_dir), calendar_of(station.settings.station))
+    records = _folder(options.records or station.records_dir)
+    pages = station.accounts_dir if records.resolve() == station.records_dir.resolve() else None
+    return Place(records, calendar_of(station.settings.station), pages)
 
 
 def station_of(options: argparse.Namespace) -> LoadedConfiguration | None:

@@ -60,10 +60,13 @@ REPORT_FILES = {
     "parquet": "application/vnd.apache.parquet",
 }
 """Kinds of files of a report, and what they are."""
-_FILTER = (
+_TIMES = (
     Parameter("since", schema.TEXT, "06:00, 2026-11-29, 8h, or RFC 3339"),
     Parameter("until", schema.TEXT, "before this time"),
     Parameter("shift", schema.TEXT, "now, last, a name, NAME@2026-11-29"),
+)
+_FILTER = (
+    *_TIMES,
     Parameter("verdict", many(schema.VERDICT), "may be given several times"),
     Parameter("reason", of("integer", enum=[int(code) for code in ReasonCode]), "a code"),
     Parameter("recipe", schema.TEXT),
@@ -119,6 +122,25 @@ ENDPOINTS: Sequence[Endpoint] = (
     Endpoint(
         "counts", "/counts", "Parts of production in groups.", obj(by=schema.BY, counts=many(schema.COUNT)),
         (Parameter("by", schema.BY, "default: shift"), *_FILTER), errors=(400, 503),
+    ),
+    Endpoint(
+        "batches", "/batches", "Batches, newest first, or with `after` in the order in which they began.",
+        obj(batches=many(schema.BATCH), after=schema.AFTER),
+        (*_TIMES, Parameter("state", of("string", enum=["open", "ended"])),
+         *(Parameter(name, schema.TEXT) for name in ("name", "product", "order", "recipe")), _AFTER, _LIMIT),
+        errors=(400, 503),
+    ),
+    Endpoint(
+        "batch", "/batches/{number}", "One batch with its parts; those of challenge tests are not counted.",
+        obj(batch=schema.BATCH, counts=schema.COUNT),
+        (Parameter("number", of("integer", minimum=0), "", "path"),), errors=(404, 503),
+    ),
+    Endpoint(
+        "metrics-of", "/metrics-of",
+        "The six production metrics of a time, a shift (default: the one that runs), a batch, a recipe: 100,000 parts "
+        "at most. Review load is that of all parts of the time.", schema.METRICS_OF,
+        (*_TIMES, Parameter("batch", schema.TEXT, "a name, `now` or `last`; it has its own time"),
+         Parameter("recipe", schema.TEXT)), errors=(400, 503),
     ),
     Endpoint(
         "dispositions", "/dispositions", "What happens to the parts that waited for people.", schema.DISPOSITIONS,

@@ -141,6 +141,40 @@ COUNT = {
         "pass_share": or_null(NUMBER),
     },
 }
+BATCH = obj(
+    number=WHOLE,
+    name=TEXT,
+    product=TEXT,
+    order=TEXT,
+    recipe=of("string", "that was active when it began"),
+    start=TIME,
+    end=or_null(TIME),
+    begun_by=of("string", "`plc`, or `operator` and a name"),
+    ended_by=TEXT,
+)
+METRIC = obj(
+    name=TEXT,
+    unit=of("string", enum=["share", "s", "1/h"]),
+    known=YES,
+    value=or_null(NUMBER | {"description": "null: not known, see `why`"}),
+    low=or_null(NUMBER | {"description": "null beside a value: one-sided, or counted"}),
+    high=or_null(NUMBER),
+    n=of("integer", "what the value stands on"),
+    of=of("integer", "what it speaks of"),
+    estimator=TEXT,
+    why=TEXT,
+    more=of("object", "further numbers by name", additionalProperties=NUMBER),
+)
+METRICS_OF = obj(
+    period=TEXT,
+    since=TIME,
+    until=TIME,
+    recipe=or_null(TEXT),
+    batch=or_null(WHOLE),
+    parts=WHOLE,
+    confidence=NUMBER,
+    metrics=many(METRIC),
+)
 BY = of("string", enum=list(ALL_BY))
 STATUS = obj(
     online=YES,

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from station.configuration import recipes as recipe_files
 from station.configuration.load import ConfigurationError
 from station.hmi import queries
-from station.hmi.api import history, parts
+from station.hmi.api import history, parts, production
 from station.hmi.api.asked import checked, selection_of
 from station.hmi.api.endpoints import BASE, ENDPOINTS, openapi
 from station.hmi.api.metrics import metrics_text
@@ -31,7 +31,7 @@ from station.terminal import one_line
 
 BEAT_OLD_S = 2.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-WHOLE_NUMBERS = ("acquisition", "part_id")
+WHOLE_NUMBERS = ("acquisition", "part_id", "number")
 """Of an address: anything else is another address."""
 Endpoints = Mapping[str, Callable[[Request], Response]]
 
@@ -156,6 +156,9 @@ HANDLERS: Endpoints = {
     "evidence": parts.evidence,
     "label": parts.label,
     "counts": counts,
+    "batches": production.batches,
+    "batch": production.batch,
+    "metrics-of": production.metrics_of,
     "dispositions": history.dispositions,
     "shifts": history.shifts,
     "events": history.events,

@@ -59,6 +59,21 @@ class BatchRow:
     ended_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class BatchFilter:
+    """Which batches are meant; None: whatever it is."""
+
+    since: float | None = None
+    until: float | None = None
+    """Of the begin, in seconds since the epoch."""
+    state: str | None = None
+    """`open` or `ended`."""
+    name: str | None = None
+    product: str | None = None
+    order: str | None = None
+    recipe: str | None = None
+
+
 _COLUMNS = ", ".join(field.name for field in fields(BatchRow))
 
 
@@ -94,6 +109,33 @@ def batch_named(connection: sqlite3.Connection, name: str) -> BatchRow | None:
     query = f"SELECT {_COLUMNS} FROM batches WHERE {condition} ORDER BY number DESC LIMIT 1"
     row = connection.execute(query, values).fetchone()
     return None if row is None else BatchRow(*row)
+
+
+def batches_after(connection: sqlite3.Connection, after: int | None, most: int, chosen: BatchFilter) -> list[BatchRow]:
+    """Batches behind this number, oldest first; with None the newest, newest first."""
+    if not _is_there(connection):
+        return []
+    wanted = {
+        "start_s >= ?": chosen.since,
+        "start_s < ?": chosen.until,
+        "name = ?": chosen.name,
+        "product = ?": chosen.product,
+        "order_no = ?": chosen.order,
+        "recipe = ?": chosen.recipe,
+    }
+    conditions = ["number > ?", *(condition for condition, value in wanted.items() if value is not None)]
+    values: list[object] = [after or 0, *(value for value in wanted.values() if value is not None)]
+    if chosen.state is not None:
+        conditions.append("end_s IS NULL" if chosen.state == "open" else "end_s IS NOT NULL")
+    order = "DESC" if after is None else "ASC"
+    query = f"SELECT {_COLUMNS} FROM batches WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?"
+    return [BatchRow(*row) for row in connection.execute(query, (*values, most))]
+
+
+def batch_numbered(connection: sqlite3.Connection, number: int) -> BatchRow | None:
+    """The batch of this number; None: there is none."""
+    found = batches_after(connection, number - 1, 1, BatchFilter()) if number > 0 else []
+    return next((row for row in found if row.number == number), None)
 
 
 def _is_there(connection: sqlite3.Connection) -> bool:

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from station.records.rollups.taking_in import QUARTER_S
+from station.records.rollups.taking_in import LAST_OF_A_STEP, MOST_ROWS, QUARTER_S
 from station.records.selection import Kind, Selection, Span, conditions_of, counted, kind_of
 from station.results import Verdict
 
+MAX_ID = 2**63 - 1
 _KINDS: dict[Kind, str] = {
     "minute": f"quarter * {QUARTER_S // 60}",
     "recipe": "recipe",
@@ -108,14 +109,20 @@ def _conditions(selection: Selection) -> tuple[str, list[Any]]:
 def _newer(
     records: sqlite3.Connection, selection: Selection, kind: Kind, seen: int, quarters: tuple[float, float]
 ) -> Iterator[tuple[Any, str, int]]:
-    """Parts of these quarters that the rollups do not hold yet: few, they were just brought up to date."""
+    """Parts of these quarters that the rollups do not hold yet, in steps: nobody may have taken them in for a week."""
     where, values = conditions_of(replace(selection, since=None, until=None))
     first, last = (quarter * QUARTER_S for quarter in quarters)
     query = (
-        f"SELECT {kind_of(kind)}, verdict, COUNT(*) FROM parts NOT INDEXED WHERE id > ? AND {where} "
+        f"SELECT {kind_of(kind)}, verdict, COUNT(*) FROM parts NOT INDEXED WHERE id > ? AND id <= ? AND {where} "
         "AND wall_time >= ? AND wall_time < ? GROUP BY 1, 2"
     )
-    yield from records.execute(query, (seen, *values, first, last))
+    while True:
+        step = records.execute(LAST_OF_A_STEP, (seen, MOST_ROWS - 1)).fetchone()
+        end = MAX_ID if step is None else step[0]
+        yield from records.execute(query, (seen, end, *values, first, last)).fetchall()
+        if step is None:
+            return
+        seen = end
 
 
 def _beside(selection: Selection, first: float, last: float) -> Iterator[Selection]:

@@ -40,7 +40,7 @@ CODES = (
     "FROM json_each(reasons)) END"
 )
 """In a statement on `parts`."""
-_LAST_OF_A_STEP = "SELECT id, session, acquisition_id FROM parts WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
+LAST_OF_A_STEP = "SELECT id, session, acquisition_id FROM parts WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
 _LAST = "SELECT id, session, acquisition_id FROM parts WHERE id > ? ORDER BY id DESC LIMIT 1"
 _NEW = f"""SELECT CAST(wall_time / {QUARTER_S} AS INTEGER), COALESCE({BATCH}, 0), recipe, engine_id,
     challenge IS NOT NULL, verdict, {CODES}, COUNT(*)
@@ -68,7 +68,7 @@ def take_in(rollups: sqlite3.Connection, records: sqlite3.Connection, budget_s: 
     until = time.monotonic() + budget_s
     while True:
         seen = _place(rollups, records)
-        last = records.execute(_LAST_OF_A_STEP, (seen, MOST_ROWS - 1)).fetchone()
+        last = records.execute(LAST_OF_A_STEP, (seen, MOST_ROWS - 1)).fetchone()
         is_last = last is None
         last = last or records.execute(_LAST, (seen,)).fetchone()
         if last is None:
@@ -93,8 +93,27 @@ def take_in(rollups: sqlite3.Connection, records: sqlite3.Connection, budget_s: 
             return False
 
 
-def _place(rollups: sqlite3.Connection, records: sqlite3.Connection) -> int:
-    """The number of the last part that was taken in. Of other records than these nothing is kept."""
+@contextlib.contextmanager
+def as_left(file: Path, records: sqlite3.Connection) -> Iterator[sqlite3.Connection | None]:
+    """The rollups as another process keeps them, only to be read; they may lack what is new. None: there are none, they
+    cannot be read, or they are those of other records. Raises what the block raises.
+    """
+    rollups = None
+    try:
+        rollups = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0, isolation_level=None)
+        version = rollups.execute("PRAGMA user_version").fetchone()[0]
+        usable = version == _VERSION and place_of(rollups, records) is not None
+    except sqlite3.Error:
+        usable = False
+    try:
+        yield rollups if usable else None
+    finally:
+        if rollups is not None:
+            rollups.close()
+
+
+def place_of(rollups: sqlite3.Connection, records: sqlite3.Connection) -> int | None:
+    """The number of the last part that was taken in; None: it was of other records than these. Raises sqlite3.Error."""
     row = rollups.execute("SELECT id, session, acquisition_id FROM seen").fetchone()
     if row is None:
         return 0
@@ -105,6 +124,14 @@ def _place(rollups: sqlite3.Connection, records: sqlite3.Connection) -> int:
     known = records.execute("SELECT 1 FROM sessions WHERE session = ?", (row[1],)).fetchone() is not None
     if there is None and known and (newest is None or newest[0] > row[0]):
         return int(row[0])  # retention has taken that part
+    return None
+
+
+def _place(rollups: sqlite3.Connection, records: sqlite3.Connection) -> int:
+    """The number of the last part that was taken in. Of other records than these nothing is kept."""
+    place = place_of(rollups, records)
+    if place is not None:
+        return place
     rollups.execute("BEGIN IMMEDIATE")
     rollups.execute("DELETE FROM rollups")
     rollups.execute("DELETE FROM seen")

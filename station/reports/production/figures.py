@@ -211,7 +211,7 @@ def _reviews(said: Said, number: int, hours: float) -> list[Figure]:
 
 
 def _traceability(parts: Parts) -> Figure:
-    whole = len(parts) - len({part for _, part in parts.incomplete})
+    whole = len(parts) - parts.lacking
     value = percent(whole / len(parts)) if len(parts) else NOT_KNOWN
     how = "row, engine, settings, image of what did not pass; what is missing is listed"
     return Figure("traceability", value, "", f"{whole} of {len(parts)} parts", how, is_key=True)

@@ -21,6 +21,7 @@ from station.reports.production.figures import (
     pareto_of,
     trend_of,
 )
+from station.reports.production.metrics_of import Metric, metrics_of
 from station.reports.production.page import csv, page
 from station.reports.production.pdf import pdf
 from station.reports.production.reading import (
@@ -60,6 +61,10 @@ class Order:
     """The number of the batch that is meant; None: parts of all, and of none."""
     kind: str = "period"
     by: str = ""
+
+
+class TooManyParts(ValueError):
+    """More than may be read for one look; the message says how many that are."""
 
 
 CAMERA_NOTE = (
@@ -111,6 +116,30 @@ def make(
         made_by=order.by,
     )
     return report, parts
+
+
+def read_metrics(folder: Path, order: Order, now: float, most: int) -> tuple[list[Metric], int]:
+    """The six production metrics of the records in this folder, and the number of parts that they are of.
+
+    Raises:
+        TooManyParts: more than `most`; as many were read, and no more.
+        RecordingError, LabelError, sqlite3.Error: as `make`.
+    """
+    period = order.period
+
+    def no_more_than(done: int) -> None:
+        if done > most:
+            raise TooManyParts(f"more than {most:,} parts in this time")
+
+    with closing(records.open_reader(folder)) as connection:
+        parts = read_parts(connection, period, order.recipe, no_more_than, batch=order.batch)
+    connection_of_labels = labels.open_reader(labels.labels_beside(folder))
+    try:
+        said = read_said(connection_of_labels, period, now)
+    finally:
+        if connection_of_labels is not None:
+            connection_of_labels.close()
+    return metrics_of(parts, said, (min(period.until, now) - period.since) / 3600), len(parts)
 
 
 def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:

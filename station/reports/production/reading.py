@@ -52,6 +52,8 @@ class Parts:
     """First reason and verdict of every part that did not pass."""
     incomplete: list[tuple[str, int]] = field(default_factory=list)
     """(what is missing, part id)."""
+    lacking: int = 0
+    """Parts of which something is missing; a line without ids calls all of its parts 0."""
     settings: set[str] = field(default_factory=set)
     """Checksums of the configurations they were judged by."""
 
@@ -119,8 +121,9 @@ def read_parts(
         if row["verdict"] != "PASS":
             found.reasons[(row["reason"], row["verdict"])] += 1
         found.settings.add(row["config_checksum"])
-        for what in _missing(row, kept):
-            found.incomplete.append((what, row["part_id"]))
+        missing = [(what, row["part_id"]) for what in _missing(row, kept)]
+        found.incomplete += missing
+        found.lacking += bool(missing)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,8 +12,10 @@ from contextlib import closing
 import pytest
 from rich.cells import cell_len
 
+from station.records.rollups.taking_in import FILE, opened, take_in
 from station.records.schema import DATABASE_FILE, open_reader
 from station.records.selection import Selection, newest_of
+from station.reports.counts import ALL_BY
 from tests.commands.records.conftest import MIDNIGHT, Station
 
 
@@ -146,3 +149,27 @@ def test_a_time_range_uses_its_index(station: Station) -> None:
 def test_a_trace_shows_values_as_text(station: Station) -> None:
     out = station.said("trace", 1005)
     assert "=1+1 [bold]x[/] \\x1b[31m" in " ".join(out.split())
+
+
+def test_counts_come_from_what_the_pages_have_counted(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written where the folder belongs to somebody else; other records are counted from their rows."""
+    pages = station.config.parent / "hmi"
+    by_rows = {by: counts(station, by) for by in ALL_BY}
+    assert not pages.exists(), "no folder of the pages is made by whoever counts"
+    with opened(pages / FILE) as rollups, closing(open_reader(station.records)) as records:
+        assert take_in(rollups, records, 60.0)
+        assert {by: counts(station, by) for by in ALL_BY} == by_rows
+        rollups.execute("UPDATE rollups SET n = n + 1000")
+        assert counts(station, "recipe")["other"] == (1001, 0, 0, 1001, 0), "they are used"
+        assert counts(station, "recipe", "--records", shutil.copytree(station.records, pages / "copy"))["other"][0] == 1
+        rollups.execute("DELETE FROM rollups")
+        rollups.execute("DELETE FROM seen")
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+        assert {by: counts(station, by) for by in ALL_BY} == by_rows
+        assert rollups.execute("SELECT COUNT(*) FROM rollups").fetchone() == (0,), "of another user: only read"
+        monkeypatch.undo()
+        assert {by: counts(station, by) for by in ALL_BY} == by_rows
+        assert rollups.execute("SELECT COUNT(*) FROM rollups").fetchone() > (0,), "its own: what is new is taken in"
+    (pages / FILE).write_bytes(b"no database at all, and longer than a header of one" * 40)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert {by: counts(station, by) for by in ALL_BY} == by_rows

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,8 +17,12 @@ from hypothesis import strategies as st
 from station.access.accounts import PEOPLE_ROLES
 from station.access.accounts_schema import AccountError
 from station.access.tokens import Tokens
+from station.hmi.api import production
 from station.hmi.api.endpoints import BASE, ENDPOINTS, Endpoint, openapi
 from station.labels.labels import read_labels
+from station.records.batches.rows import BatchRow, upsert_batch
+from station.records.schema import DATABASE_FILE, open_writer
+from station.reports.production.figures import NOT_KNOWN, percent
 from station.reports.production.making import Order, make
 from station.reports.production.reading import Period
 from station.reports.production.stored import as_json
@@ -40,6 +47,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with serving_with_store(tmp_path_factory.mktemp("api")) as pages:
         order = Order(Period("day", WALL_TIME - 3600, WALL_TIME + 3600))
         report, _ = make(pages.site.records, order, station="x", deadline_ms=500.0, now=WALL_TIME + 7200)
+        row = BatchRow(1, "8812 <b>", "flange", "A-7", "flange", WALL_TIME, None, "plc", "")
+        with closing(open_writer(pages.site.records / DATABASE_FILE)) as connection:
+            for one in (row, replace(row, number=2, name="8813", start_s=WALL_TIME + 60)):
+                statement = upsert_batch(one)
+                connection.execute(statement.sql, dict(statement.values))
+            connection.execute("UPDATE batches SET end_s = start_s + 60, ended_by = 'plc' WHERE number = 1")
+            connection.execute("UPDATE parts SET extra = '{\"batch\": 1}' WHERE acquisition_id BETWEEN 2 AND 5")
+            connection.commit()
         (pages.folder / "reports").mkdir()
         (pages.folder / "reports" / "day.json").write_bytes(as_json(report))
         (pages.folder / "reports" / "day.csv").write_text("part_id\n1002\n")
@@ -94,6 +109,9 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "after": st.sampled_from(["0", "5", "9223372036854775807", "9223372036854775808", "-1", "x", ""]),
     "engine": st.sampled_from(["e", "eee", "f", ""]),
     "name": st.sampled_from(["day", "none", "..%2Fday"]),
+    "number": st.sampled_from(["1", "9", "99999999999999999999"]),
+    "batch": st.sampled_from(["now", "last", "8813", "x"]),
+    "state": st.sampled_from(["open", "ended", "x"]),
     "limit": st.sampled_from(["1", "3", "1000", "1001", "0", "x"]),
     "verdict": st.sampled_from(["PASS", "FAIL", "pass", ""]),
     "by": st.sampled_from(["shift", "hour", "recipe", "reason", "engine", "x"]),
@@ -145,6 +163,7 @@ def test_whatever_is_asked_is_replied_as_described(
 
 def test_every_endpoint_replies_with_what_is_there(pages: Pages, secrets: dict[str, str], daemon: Daemon) -> None:
     good = {"session": "s1", "acquisition": "2", "camera": "top", "kind": "image", "name": "day", "part_id": "1002"}
+    good["number"] = "1"
     for each in ENDPOINTS:
         if each.method == "get":
             kind = {"kind": "csv"} if each.name == "report-file" else {}
@@ -157,6 +176,74 @@ def test_every_endpoint_replies_with_what_is_there(pages: Pages, secrets: dict[s
         page = json.loads(ask(pages, "GET", f"{BASE}/parts?limit=5&before={page['next']}", secrets["reader"]).text)
         seen += [part["acquisition_id"] for part in page["parts"]]
     assert seen == list(range(12, 0, -1)), "a page goes on where the one before ended"
+
+
+def test_batches_are_followed_filtered_and_counted(pages: Pages, secrets: dict[str, str]) -> None:
+    def batches(query: str) -> list[int]:
+        got = ask(pages, "GET", f"{BASE}/batches?{query}", secrets["reader"])
+        assert got.status == 200, got.text
+        return [one["number"] for one in json.loads(got.text)["batches"]]
+
+    assert batches("") == [2, 1], "newest first"
+    assert (batches("after=0&limit=1"), batches("after=1"), batches("after=2")) == ([1], [2], [])
+    assert (batches("state=open"), batches("state=ended"), batches("name=8813")) == ([2], [1], [2])
+    assert batches("product=flange&order=A-7&recipe=flange") == [2, 1]
+    assert batches("product=other") == []
+    got = json.loads(ask(pages, "GET", f"{BASE}/batches/1", secrets["reader"]).text)
+    assert (got["batch"]["name"], got["batch"]["begun_by"], got["counts"]["parts"]) == ("8812 <b>", "plc", 4)
+    rows = json.loads(ask(pages, "GET", f"{BASE}/parts?{urlencode({'batch': '8812 <b>'})}", secrets["reader"]).text)
+    assert [row["batch"] for row in rows["parts"]] == [1] * 4
+    assert ask(pages, "GET", f"{BASE}/batches/3", secrets["reader"]).status == 404
+    assert ask(pages, "GET", f"{BASE}/batches?state=x", secrets["reader"]).status == 400
+
+
+def test_metrics_of_a_time_are_those_of_its_report(pages: Pages, secrets: dict[str, str]) -> None:
+    begin, end = (datetime.fromtimestamp(WALL_TIME + by, timezone.utc).isoformat() for by in (-3600, 3600))
+    got = ask(pages, "GET", f"{BASE}/metrics-of?{urlencode({'since': begin, 'until': end})}", secrets["reader"])
+    assert got.status == 200, got.text
+    data = json.loads(got.text)
+    order = Order(Period("day", WALL_TIME - 3600, WALL_TIME + 3600))
+    report, parts = make(pages.site.records, order, station="x", deadline_ms=500.0, now=WALL_TIME + 7200)
+    key = [one for one in report.figures if one.is_key]
+    assert [one["name"] for one in data["metrics"]] == [one.name for one in key]
+    assert data["parts"] == len(parts) == 12
+    for metric, figure in zip(data["metrics"], key, strict=True):
+        assert metric["known"] is (figure.value != NOT_KNOWN) is (metric["value"] is not None)
+        assert metric["known"] or metric["why"], metric
+    assert not data["metrics"][0]["known"], "nobody has looked at what passed"
+    cycle, traced = data["metrics"][3], data["metrics"][5]
+    assert (cycle["n"], cycle["unit"]) == (11, "s")
+    assert percent(traced["value"]) == key[5].value
+    assert (traced["n"], traced["of"]) == (12 - parts.lacking, 12)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("until=8h", "until needs since"),
+        ("since=9999-01-01", "nothing in this period"),
+        ("batch=8813&since=8h", "a batch has its own time"),
+        ("batch=none", "none of this name"),
+        ("by=shift", "is no parameter"),
+    ],
+)
+def test_metrics_of_nothing_are_refused_in_words(pages: Pages, secrets: dict[str, str], query: str, said: str) -> None:
+    got = ask(pages, "GET", f"{BASE}/metrics-of?{query}", secrets["reader"])
+    assert got.status == 400
+    assert said in json.loads(got.text)["detail"]
+
+
+def test_metrics_are_of_as_many_parts_as_a_look_may_read(
+    pages: Pages, secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{BASE}/metrics-of?batch={quote('8812 <b>')}"
+    assert json.loads(ask(pages, "GET", path, secrets["reader"]).text)["parts"] == 4
+    monkeypatch.setattr(production, "MOST_PARTS", 3)
+    got = ask(pages, "GET", path, secrets["reader"])
+    assert (got.status, "more than 3 parts" in got.text) == (400, True)
+    monkeypatch.setattr(production, "_WAIT_S", 0.01)
+    with production._ONE_AT_A_TIME:
+        assert ask(pages, "GET", path, secrets["reader"]).status == 503
 
 
 def test_without_a_station_the_records_are_there_and_the_state_is_not(pages: Pages, secrets: dict[str, str]) -> None:

@@ -21,9 +21,9 @@ __all__ = ["daemon", "pages", "secrets"]
 
 SCHEMA = schemathesis.openapi.from_dict(openapi())
 MODES = schemathesis.GenerationMode
-THERE = {"session": "s1", "acquisition": 2, "camera": "top", "name": "day", "part_id": 1002}
+THERE = {"session": "s1", "acquisition": 2, "camera": "top", "name": "day", "part_id": 1002, "number": 1}
 """Of random values none is on record."""
-FREE_TEXT = {"since", "until", "shift", "before"}
+FREE_TEXT = {"since", "until", "shift", "before", "batch"}
 """Times and names of shifts as people write them: which of all texts are some, no schema says."""
 BOUNDED = settings(
     max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

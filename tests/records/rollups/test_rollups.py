@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from station.codes import ReasonCode
-from station.records.rollups import taking_in
+from station.records.rollups import counting, taking_in
 from station.records.rollups.counting import counted_with, spans_of
-from station.records.rollups.taking_in import FILE, MOST_ROWS, QUARTER_S, opened, take_in
+from station.records.rollups.taking_in import FILE, MOST_ROWS, QUARTER_S, as_left, opened, take_in
 from station.records.schema import DATABASE_FILE, open_reader, open_writer
 from station.records.selection import Kind, Selection, counted, page_of
 from station.results import Verdict
@@ -84,8 +84,39 @@ def test_all_of_them_without_a_row_being_read(made: ManyParts, rollups: sqlite3.
         read: list[str] = []
         records.set_trace_callback(read.append)
         counted_with(rollups, records, Selection(production=True), "reason")
-        assert len(read) == 1, "what is not taken in yet"
-        assert "id > 60000" in read[0]
+        assert len(read) == 2, "the end of the step, and what is not taken in yet"
+        assert all("id > 60000" in one for one in read)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_those_that_another_process_left_behind_count_with_the_rows_that_came_since(
+    made: ManyParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A command reads what the pages have counted, in steps that hold up nobody, however old it is."""
+    draw = random.Random(200 + seed)
+    monkeypatch.setattr(taking_in, "MOST_ROWS", 1 + draw.randrange(COUNT))
+    monkeypatch.setattr(counting, "MOST_ROWS", 7000)
+    with opened(tmp_path / FILE) as rollups, closing(open_reader(made.folder)) as records:
+        take_in(rollups, records, 0.0)
+    with closing(open_reader(made.folder)) as records, as_left(tmp_path / FILE, records) as left:
+        assert left is not None
+        for _ in range(3):
+            selection, kind = random_selection(draw), draw.choice(("recipe", "reason", "engine"))
+            assert counted_with(left, records, selection, kind) == counted(records, selection, kind), selection
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            left.execute("DELETE FROM rollups")
+
+
+def test_those_of_other_records_and_of_another_version_are_not_used(made: ManyParts, tmp_path: Path) -> None:
+    fill(tmp_path / "other", 900, now=NOW - 1000)
+    with opened(tmp_path / FILE) as rollups, closing(open_reader(tmp_path / "other")) as records:
+        assert take_in(rollups, records, 60.0)
+    with closing(open_reader(made.folder)) as records:
+        for file in (tmp_path / FILE, tmp_path / "none.db"):
+            with as_left(file, records) as left:
+                assert left is None
+    with closing(open_reader(tmp_path / "other")) as records, as_left(tmp_path / FILE, records) as left:
+        assert left is not None
 
 
 @pytest.mark.parametrize("seed", range(6))
