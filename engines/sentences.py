@@ -22,6 +22,7 @@ _PATTERNS = {
     "total": r"\d+",
     "number": r"-?[\d.]+(?:e[+-]?\d+)?",
     "other_number": r"-?[\d.]+(?:e[+-]?\d+)?",
+    "third_number": r"-?[\d.]+(?:e[+-]?\d+)?",
     "share": r"-?[\d.]+%",
     "other_share": r"-?[\d.]+%",
     "third_share": r"-?[\d.]+%",

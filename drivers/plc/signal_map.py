@@ -216,7 +216,7 @@ STATUS: tuple[Point, ...] = (
         saturates=True,
     ),
     Point(_IN, 18, "Threshold", "threshold", _F32, "reject limit of the score: 0.5 unless configured", saturates=True),
-    Point(_IN, 20, "DefectArea", "defect_area", _U32, "area of all defects in 0.001 mm2", saturates=True),
+    Point(_IN, 20, "DefectArea", "defect_area", _U32, "area of all defects in 0.001 mm²", saturates=True),
     Point(_IN, 22, "Latency", "latency", _U16, "trigger to result in 0.1 ms", saturates=True),
     Point(_IN, 23, "Recipe", "recipe", _U16, "number of the active recipe"),
     Point(_IN, 24, "EngineId", "engine_id", _U32, "first 32 bits of the engine's content hash"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse
 
-from engines.said import CATALOGUE
 from station import __version__
 from station.codes import REASONS
 from station.hmi.rights import Person
 from station.hmi.words import SOURCE, Words, chosen
 from station.results import Reason
+from station.said import CATALOGUE
 
 if TYPE_CHECKING:
     from station.hmi.site import Site
@@ -80,6 +80,12 @@ def language_of(request: HTTPConnection) -> str:
 def words_of(request: HTTPConnection) -> Words:
     """For texts that are made outside of a template."""
     return site_of(request).words[language_of(request)]
+
+
+def say_of(request: HTTPConnection) -> Callable[[str], str]:
+    """What a text that the station has written is in the language of this page; others stay as they are."""
+    gettext = words_of(request).gettext
+    return lambda text: CATALOGUE.translated(text, gettext)
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

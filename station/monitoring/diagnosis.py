@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engines.bundle.kinds import UNKNOWN_KIND
+from station import said
 from station.codes import WARNINGS, ReasonCode, WarningCode
 from station.monitoring.streams import StreamStatus
 
@@ -93,7 +94,7 @@ class Finding:
 def in_words(code: WarningCode, detail: str) -> str:
     """What has happened and what to do."""
     text = WARNINGS[code]
-    return f"{text.text} ({detail}); {text.action}"
+    return said.FINDING(text=text.text, detail=detail, action=text.action)
 
 
 def kind_of(name: str) -> str:
@@ -124,9 +125,9 @@ def diagnose(moved: Sequence[StreamStatus], sharper: frozenset[str] = frozenset(
         causes = [cause for cause in causes if cause is not Cause.LIGHT]
     order = list(Cause)
     cause = min(causes, key=order.index)
-    detail = "; ".join(f"{status.name}: {status.detail}" for status in moved)
+    detail = "; ".join(said.STREAM(stream=status.name, detail=status.detail) for status in moved)
     if masters and not masters_moved and cause is Cause.PRODUCT:
-        detail += "; master parts score as ever, so it is not the station"
+        detail = said.MASTERS_AS_EVER(details=detail)
     return Finding(cause, detail)
 
 

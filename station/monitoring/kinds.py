@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from station import said
 from station.monitoring.shares import ShareStream
 from station.monitoring.streams import StreamStatus
 
@@ -65,7 +66,7 @@ class KindStream:
     def status(self) -> StreamStatus:
         """For people. It holds the learning of nothing else up."""
         if self._share is None:
-            return StreamStatus(self.name, 1.0, False, f"learns: {self._parts} of {LEARNED_PARTS[0]} parts")
+            return StreamStatus(self.name, 1.0, False, said.LEARNS_PARTS(count=self._parts, total=LEARNED_PARTS[0]))
         return self._share.status
 
     @property

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from statistics import fmean, stdev
 from typing import Any
 
+from station import said
 from station.monitoring.seen import SeenMaster
 from station.monitoring.streams import StreamStatus
 from station.records.challenges import ChallengeRow
@@ -107,10 +108,10 @@ class MasterStream:
     def status(self) -> StreamStatus:
         """For people. It learns for days, and holds nothing up meanwhile."""
         if self.average is None:
-            detail = f"learns: {len(self._learning)} of {LEARNED_TESTS} tests"
+            detail = said.LEARNS_TESTS(count=len(self._learning), total=LEARNED_TESTS)
             return StreamStatus(self.name, 1.0, False, detail)
         low, high = self.centre - self.limit, self.centre + self.limit
-        detail = f"score normal {low:.3f} to {high:.3f}, average of the newest {self.average:.3f}"
+        detail = said.MASTER_SCORE(number=f"{low:.3f}", other_number=f"{high:.3f}", third_number=f"{self.average:.3f}")
         return StreamStatus(self.name, 1.0, self.changed, detail)
 
     @property

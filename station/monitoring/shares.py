@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from station import said
 from station.monitoring.e_detector import EDetector, EProcess, alternatives_of
 from station.monitoring.streams import BACK_VALUES, BLOCK, LEARNED_BLOCKS, Sides, StreamStatus
 
@@ -79,7 +80,9 @@ class ShareStream:
     @property
     def status(self) -> StreamStatus:
         """For people."""
-        detail = f"normal up to {self.normal_share:.2%}, {self.share:.2%} of the last {len(self._last)}"
+        detail = said.SHARE_MOVED(
+            share=f"{self.normal_share:.2%}", other_share=f"{self.share:.2%}", count=len(self._last)
+        )
         return StreamStatus(self.name, 1.0, self.changed, detail)
 
     @property
@@ -126,9 +129,12 @@ class DisagreementStream:
     @property
     def status(self) -> StreamStatus:
         """For people."""
-        detail = (
-            f"{self._disagree} of {self._labels} labels, promised at most {self.promised_share:.1%}; "
-            f"e-value {min(self._process.value, 9999):.3g}, alarm from {1 / LIFE_ERROR:.0f}"
+        detail = said.LABELS_DISAGREE(
+            count=self._disagree,
+            total=self._labels,
+            share=f"{self.promised_share:.1%}",
+            other_number=f"{min(self._process.value, 9999):.3g}",
+            number=f"{1 / LIFE_ERROR:.0f}",
         )
         return StreamStatus(self.name, 1.0, self.changed, detail)
 
@@ -198,9 +204,12 @@ class ScoreStream:
         if self.edges is None:
             return StreamStatus(self.name, len(self._learning) / LEARNED_SCORES, False, "")
         low, high = self._tails.shares
-        detail = (
-            f"{high:.0%} above {self.edges[1]:.3f} and {low:.0%} below {self.edges[0]:.3f}, each normal up to "
-            f"{TAIL_SHARE:.0%}"
+        detail = said.TAILS(
+            share=f"{high:.0%}",
+            number=f"{self.edges[1]:.3f}",
+            other_share=f"{low:.0%}",
+            other_number=f"{self.edges[0]:.3f}",
+            third_share=f"{TAIL_SHARE:.0%}",
         )
         return StreamStatus(self.name, 1.0, self.changed, detail)
 

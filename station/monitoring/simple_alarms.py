@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from station import said
 from station.codes import WarningCode
 from station.monitoring.seen import SeenPart
 from station.results import Verdict
@@ -46,7 +47,7 @@ class SimpleAlarms:
         if part.verdict is Verdict.FAIL:
             self._rejects += 1
             if 0 < self.rejects_in_a_row <= self._rejects:
-                self.standing[WarningCode.REJECTS_IN_A_ROW] = f"{self._rejects} parts in a row were rejected"
+                self.standing[WarningCode.REJECTS_IN_A_ROW] = said.REJECTS_IN_A_ROW(count=self._rejects)
         self._place(part)
 
     def _place(self, part: SeenPart) -> None:
@@ -60,8 +61,9 @@ class SimpleAlarms:
             for one, other_x, other_y in self._places
         )
         if near >= SAME_PLACE_COUNT:
-            where = f"camera {camera}, {x:.0%} from the left and {y:.0%} from the top"
-            self.standing[WarningCode.SAME_PLACE] = f"{near} of the last {len(self._places)} defects at {where}"
+            self.standing[WarningCode.SAME_PLACE] = said.SAME_PLACE(
+                count=near, total=len(self._places), camera=camera, share=f"{x:.0%}", other_share=f"{y:.0%}"
+            )
 
     def reset(self) -> None:
         """Nothing stands, nothing is remembered."""

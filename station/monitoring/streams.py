@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Protocol
 
+from station import said
 from station.monitoring.band import Band, Tolerance, band_of, is_independent, is_steady, spread_of
 from station.monitoring.e_detector import EDetector
 
@@ -205,14 +206,15 @@ class ValueStream:
     def status(self) -> StreamStatus:
         """For people."""
         if self.band is None:
-            detail = f"not steady: learning began anew {self._restarts} times" if self._restarts else ""
+            detail = said.NOT_STEADY(count=self._restarts) if self._restarts else ""
             return StreamStatus(self.name, len(self._learning) / LEARNED_BLOCKS, False, detail)
-        now = "" if math.isnan(self.last) else f", now {self.last:.4g}"
-        detail = f"normal {self.band.low:.4g} to {self.band.high:.4g}{now}"
+        ends = {"number": f"{self.band.low:.4g}", "other_number": f"{self.band.high:.4g}"}
+        detail = said.BAND(**ends) if math.isnan(self.last) else said.BAND_NOW(**ends, third_number=f"{self.last:.4g}")
         if not self._sides.is_normal:
             below, above = self._sides.shares
-            side = "below" if below > above else "above"
-            detail += f", {max(below, above):.0%} of the last {len(self._sides.last)} {side} {self.band.centre:.4g}"
+            side = said.BAND_SIDE_BELOW if below > above else said.BAND_SIDE_ABOVE
+            share, count = f"{max(below, above):.0%}", len(self._sides.last)
+            detail = side(band=detail, share=share, count=count, third_number=f"{self.band.centre:.4g}")
         return StreamStatus(self.name, 1.0, self.changed, detail)
 
     @property

@@ -113,12 +113,13 @@ class Drawing:
     def photo(self, x: float, y: float, width: float, height: float, pixels: Pixels) -> None:
         self.shapes.append(Photo(x, y, width, height, pixels))
 
-    def verdict(self, x: float, y: float, verdict: str, size: float = 12.0) -> float:
-        """The word on its colour, upper left corner at (x, y); returns how wide that is."""
-        width, height = 0.78 * size * len(verdict) + size, 1.6 * size
+    def verdict(self, x: float, y: float, verdict: str, size: float = 12.0, *, word: str = "") -> float:
+        """The word on its colour, upper left corner at (x, y); returns how wide that is. `word`: a translated one."""
+        word = word or verdict
+        width, height = 0.78 * size * len(word) + size, 1.6 * size
         self.rectangle(x, y, width, height, VERDICT_FILL[verdict])
         colour = VERDICT_TEXT[verdict]
-        self.text((x + width / 2, y + 1.16 * size), verdict, size=size, anchor="middle", colour=colour, bold=True)
+        self.text((x + width / 2, y + 1.16 * size), word, size=size, anchor="middle", colour=colour, bold=True)
         return width
 
     def save(self, path: Path) -> None:
@@ -229,7 +230,9 @@ def _paint(canvas: Pixels, shape: Shape) -> None:
             (width, _), _ = cv2.getTextSize(shape.text, font, scale, thickness)
             x = shape.x * PNG_SCALE - width * _ANCHOR_SHARE[shape.anchor]
             place = (round(x), round(shape.y * PNG_SCALE))
-            cv2.putText(canvas, shape.text, place, font, scale, _rgb(shape.colour), thickness, cv2.LINE_AA)
+            cv2.putText(
+                canvas, shape.text.replace("²", "2"), place, font, scale, _rgb(shape.colour), thickness, cv2.LINE_AA
+            )
         case Photo():
             left, top = round(shape.x * PNG_SCALE), round(shape.y * PNG_SCALE)
             size = (round(shape.width * PNG_SCALE), round(shape.height * PNG_SCALE))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from engines.overlay import CASING, OUTLINE, ZONE, Colour, Pixels, hexadecimal, legend
+from station import said
 from station.configuration.decision import ViewLimitsSection, ZoneSection
 from station.reports.drawing import FAINT, INK, MUTED, Anchor, Drawing
 from station.reports.seen import Seen, SeenView, limits_in_words
@@ -82,11 +83,16 @@ def regions_in_words(view: SeenView) -> list[str]:
     """The regions that have a number in the picture, and how many there are more."""
     listed = view.row.region_list
     lines = [
-        f"{number}: {region.area_mm2:.2f} mm2, {region.length_mm:.1f} mm long, peak {region.peak_score:.3f}"
+        said.REGION(
+            number=number,
+            other_number=f"{region.area_mm2:.2f}",
+            third_number=f"{region.length_mm:.1f}",
+            peak=f"{region.peak_score:.3f}",
+        )
         for number, region in enumerate(listed[:REGIONS_LISTED], start=1)
     ]
     more = max(view.row.region_count or 0, len(listed)) - len(lines)
-    return [*lines, f"and {more} more"] if more > 0 else lines
+    return [*lines, said.MORE_REGIONS(count=more)] if more > 0 else lines
 
 
 def score_in_words(score: float | None, reject_score: float | None) -> str:
@@ -192,9 +198,11 @@ def limits_of(view: SeenView) -> list[str]:
 
 def limits_and_zones(limits: ViewLimitsSection) -> list[str]:
     """The limits on regions outside the zones and in each, a line each."""
-    lines = [f"limits: {limits_in_words(limits.limits)}"]
+    lines = [said.LIMITS(limits=limits_in_words(limits.limits))]
     for zone in limits.zones:
-        lines.append(f"zone {one_line(zone.name)}: {'ignored' if zone.ignore else limits_in_words(zone)}")
+        lines.append(
+            said.ZONE(name=one_line(zone.name), limits=said.IGNORED() if zone.ignore else limits_in_words(zone))
+        )
     return lines
 
 

@@ -18,6 +18,7 @@ from engines.bundle.reading import read_manifest
 from engines.errors import EngineError
 from engines.overlay import Pixels, fitted, heated
 from engines.scale import ScoreScale
+from station import said
 from station.configuration.decision import LimitsSection, ViewLimitsSection, ZoneSection
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load_station, with_recipe
 from station.records.images import ImageError, MapScale, decode_map, read_below
@@ -190,17 +191,17 @@ def _stamp(station: LoadedConfiguration | None) -> tuple[int, int]:
 def limits_in_words(limits: LimitsSection) -> str:
     """The limits that are set."""
     names = (name for name in LimitsSection.model_fields if getattr(limits, name) is not None)
-    return ", ".join(f"{name} {getattr(limits, name):g}" for name in names) or "no limits on regions"
+    return ", ".join(f"{name} {getattr(limits, name):g}" for name in names) or said.NO_LIMITS()
 
 
 def _why_not_stored(row: ViewRow) -> str:
     if row.image_deleted:
-        return "the image was deleted to make room ([records] disk_budget_mb)"
+        return said.IMAGE_DELETED()
     if row.image_skipped is not None:
-        return f"the image was not stored: {one_line(row.image_skipped)}"
+        return said.IMAGE_SKIPPED(why=one_line(row.image_skipped))
     if row.verdict == "PASS":
-        return "the image was not kept: of PASS, only the share [records] pass_image_share is"
-    return "the image was not kept"
+        return said.IMAGE_OF_PASS()
+    return said.IMAGE_NOT_KEPT()
 
 
 def _engines(engine_id: str, loaded: LoadedConfiguration | None) -> Iterator[tuple[Path, Manifest]]:

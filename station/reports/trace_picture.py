@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from station import said
+from station.codes import REASONS
 from station.reports.drawing import BAD, FAINT, MUTED, Drawing
 from station.reports.trace import Event, Step, Trace
 
@@ -35,16 +38,16 @@ class _Scale:
         return LEFT + at_ms * (WIDTH - LEFT - RIGHT) / max(self.end_ms, 1e-3)
 
 
-def draw(trace: Trace) -> Drawing:
-    """The timeline from the trigger to the last step."""
+def draw(trace: Trace, say: Callable[[str], str] = str) -> Drawing:
+    """The timeline from the trigger to the last step. `say`: what the texts are in another language."""
     spans = [step for step in trace.steps if step.spent_on]
     axis_y = TOP + LANE * max(1, len(spans))
     drawing = Drawing(WIDTH, axis_y + 46 + LANE * bool(trace.events) + 18 * len(trace.events))
     scale = _Scale(trace.end_ms)
-    _title(drawing, trace)
-    _axis(drawing, scale, axis_y)
+    _title(drawing, trace, say)
+    _axis(drawing, scale, axis_y, say)
     for lane, step in enumerate(spans):
-        _span(drawing, step, scale, TOP + lane * LANE)
+        _span(drawing, step, scale, TOP + lane * LANE, say)
     for number, event in enumerate(trace.events):
         colour = BAD if event.level in ("warning", "error") else MUTED
         if 0 <= event.at_ms <= trace.end_ms:
@@ -54,29 +57,34 @@ def draw(trace: Trace) -> Drawing:
     return drawing
 
 
-def _title(drawing: Drawing, trace: Trace) -> None:
+def _title(drawing: Drawing, trace: Trace, say: Callable[[str], str]) -> None:
     part = trace.part
-    drawing.text((20, 28), f"part {part.part_id}, acquisition {part.acquisition_id}", size=17, bold=True)
-    drawing.verdict(WIDTH - RIGHT - 17 - 13.3 * len(part.verdict), 9, part.verdict, size=17)
-    reasons = "; ".join(map(str, part.reason_list))
-    drawing.text((20, 48), f"session {part.session}, recipe {part.recipe}" + (f": {reasons}" if reasons else ""))
+    title = said.TIMELINE_PART(count=part.part_id, total=part.acquisition_id)
+    drawing.text((20, 28), say(title), size=17, bold=True)
+    word = say(part.verdict)
+    drawing.verdict(WIDTH - RIGHT - 17 - 13.3 * len(word), 9, part.verdict, size=17, word=word)
+    reasons = "; ".join(
+        say(REASONS[one.code].text) + (f": {say(one.detail)}" if one.detail else "") for one in part.reason_list
+    )
+    where = say(said.TIMELINE_OF(session=part.session, recipe=part.recipe))
+    drawing.text((20, 48), where + (f": {reasons}" if reasons else ""))
 
 
-def _axis(drawing: Drawing, scale: _Scale, y: float) -> None:
+def _axis(drawing: Drawing, scale: _Scale, y: float, say: Callable[[str], str]) -> None:
     drawing.line([(LEFT, y), (WIDTH - RIGHT, y)], MUTED)
     step_ms = tick_ms(scale.end_ms)
     for number in range(math.floor(scale.end_ms / step_ms) + 1):
         x = scale.x(number * step_ms)
         drawing.line([(x, TOP - 8), (x, y + 4)], FAINT)
         drawing.text((x, y + 18), f"{number * step_ms:g}", size=11, anchor="middle", colour=MUTED)
-    drawing.text((WIDTH - RIGHT, y + 34), "ms after the trigger", size=11, anchor="end", colour=MUTED)
+    drawing.text((WIDTH - RIGHT, y + 34), say("ms after the trigger"), size=11, anchor="end", colour=MUTED)
 
 
-def _span(drawing: Drawing, step: Step, scale: _Scale, y: float) -> None:
+def _span(drawing: Drawing, step: Step, scale: _Scale, y: float, say: Callable[[str], str]) -> None:
     x, width = scale.x(step.since_ms), max(scale.x(step.at_ms) - scale.x(step.since_ms), 1.5)
-    drawing.text((LEFT - 10, y + BAR - 3), step.spent_on, anchor="end")
+    drawing.text((LEFT - 10, y + BAR - 3), say(step.spent_on), anchor="end")
     drawing.rectangle(x, y, width, BAR, COLOURS[step.spent_on])
-    label = f"{step.took_ms:.2f} ms to {step.name}"
+    label = say(said.STEP_TO(number=f"{step.took_ms:.2f}", step=step.name))
     if x + width + 7 * len(label) < WIDTH - RIGHT:
         drawing.text((x + width + 6, y + BAR - 3), label, size=11, colour=MUTED)
     elif x - 7 * len(label) > LEFT:

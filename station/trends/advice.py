@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from station import said
 from station.trends.crossing import crossing
 from station.trends.signals import ACTIONS, SIGNALS, Cause, Series, Signal, Way
 from station.trends.statistics import Slope, begin_of_slope, since_last_step, slope
@@ -89,12 +90,10 @@ class Advice:
         worst = self.trends[0]
         assert worst.found is not None
         recipes = sorted({one.series.recipe for one in self.trends if one.series.signal == worst.series.signal} - {""})
-        alike = (
-            f", recipes {', '.join(recipes)} alike"
-            if len(recipes) > 1
-            else "".join(f", recipe {one}" for one in recipes)
-        )
-        return f"{worst.series.signal} {_change(worst)} in {worst.found.days:.0f} days{alike}"
+        values = {"signal": worst.series.signal, "change": _change(worst), "days": f"{worst.found.days:.0f}"}
+        if len(recipes) > 1:
+            return said.MOVES_ALIKE(**values, recipes=", ".join(recipes))
+        return said.MOVES_ONE(**values, recipe=recipes[0]) if recipes else said.MOVES(**values)
 
 
 def trend_of(series: Series) -> Trend:

@@ -11,7 +11,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from engines.said import CATALOGUE, PROMISE
+from engines.said import PROMISE
 from engines.store.history import Action
 from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
@@ -28,6 +28,7 @@ from station.msa.analysis import Grade
 from station.records.challenge_runs import Outcome, RunVerdict
 from station.reports import nearest_good
 from station.reports.candidate.in_words import FINDINGS
+from station.said import CATALOGUE
 from station.trends.signals import ACTIONS, Cause
 from tests.bench.pages import serving
 from tests.bench.places import ROOT

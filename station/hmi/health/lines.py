@@ -20,6 +20,7 @@ from station.configuration.model import Configuration
 from station.forwarding.in_words import is_well, waiting
 from station.hmi.health.looking import Look, State, quantile
 from station.hmi.words import Words
+from station.said import CATALOGUE
 
 BEAT_OLD_S = 1.0
 WAITS_OLD_S = 5.0
@@ -188,7 +189,11 @@ def _drift(seen: Look, words: Words) -> Iterator[Line]:
         case "watching":
             yield Line(name, words.gettext("as it was learned"), "good")
         case _:
-            yield Line(name, "; ".join(map(str, state.get("standing", ()))), "act")
+            yield Line(
+                name,
+                "; ".join(CATALOGUE.translated(str(one), words.gettext) for one in state.get("standing", ())),
+                "act",
+            )
 
 
 def _trends(seen: Look, words: Words) -> Iterator[Line]:
@@ -200,7 +205,9 @@ def _trends(seen: Look, words: Words) -> Iterator[Line]:
         yield Line(name, str(state["problem"]), "act", words.gettext("look at the log; try station trends"))
     for one in advice[:MOST_TRENDS]:
         place = f" {one['place']}" if one["place"] else ""
-        value = f"{words.gettext(one['cause'])}: {one['what']}; {_when(one, words)}"
+        value = (
+            f"{words.gettext(one['cause'])}: {CATALOGUE.translated(one['what'], words.gettext)}; {_when(one, words)}"
+        )
         yield Line(f"{name}{place}", value, "act", words.gettext(one["action"]))
     if len(advice) > MOST_TRENDS:
         more = words.gettext("%(count)s more on the page Trends") % {"count": len(advice) - MOST_TRENDS}

@@ -21,7 +21,7 @@ from station.hmi import queries
 from station.hmi.guard import field
 from station.hmi.marks import marks_of
 from station.hmi.pages.second import waits_or
-from station.hmi.rendering import page, person_of, site_of
+from station.hmi.rendering import page, person_of, say_of, site_of
 from station.hmi.rights import Right
 from station.labels.schema import LabelError
 from station.records.parts import PartRow
@@ -120,7 +120,7 @@ def detail(request: Request, *, status: int = 200, problem: str = "") -> Respons
         limits_of=limits_of,
         marks_of=marks_of,
         compared_of=lambda view: site.nearest.compare(part, view.row.camera),
-        timeline=Markup(trace_picture.draw(found.trace).svg()),  # ElementTree has escaped its texts
+        timeline=Markup(trace_picture.draw(found.trace, say_of(request)).svg()),  # ElementTree has escaped its texts
         filter=_filter(request),
         classes=queries.classes_of(site),
         may_label=person_of(request).may(Right.REVIEW),

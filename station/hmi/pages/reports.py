@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from station.hmi import queries
 from station.hmi.guard import field, inside
-from station.hmi.rendering import page, person_of, site_of, words_of
+from station.hmi.rendering import page, person_of, say_of, site_of, words_of
 from station.hmi.report_words import said
 from station.hmi.work import WorkRefused
 from station.reports.production.charts import defect_map, pareto, trend
@@ -105,7 +105,7 @@ def report(request: Request) -> Response:
     if DATA not in entry.ends:
         raise HTTPException(404, "this report has no data to show, it is of an older version; take one of its files")
     found = read_report(_folder(request) / f"{entry.stem}{DATA}")
-    calendar = site_of(request).calendar
+    calendar, say = site_of(request).calendar, say_of(request)
     return page(
         request,
         "report.html",
@@ -115,9 +115,9 @@ def report(request: Request) -> Response:
         span=span(found, calendar),
         listed=LISTED,
         said=lambda text: said(text, words_of(request)),
-        pareto=Markup(pareto(found.pareto).svg()) if found.pareto else "",  # ElementTree has escaped their texts
-        trend=Markup(trend(found.trend, calendar).svg()),
-        maps=[(camera, Markup(defect_map(centres).svg())) for camera, centres in found.centres.items() if centres],
+        pareto=Markup(pareto(found.pareto, say).svg()) if found.pareto else "",  # ElementTree has escaped their texts
+        trend=Markup(trend(found.trend, calendar, say).svg()),
+        maps=[(camera, Markup(defect_map(centres, say).svg())) for camera, centres in found.centres.items() if centres],
     )
 
 

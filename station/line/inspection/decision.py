@@ -285,9 +285,9 @@ def _of_regions(
                 yield _Finding(verdict, Reason(code, f"{where}{found} > {limit:g}"))
                 return
 
-    found = f"area {area:.3f} mm2{area_at}"
+    found = f"area {area:.3f} mm²{area_at}"
     yield from check(ReasonCode.REGION_AREA, area, found, limits.fail_area_mm2, limits.review_area_mm2)
-    found = f"total area {total:.3f} mm2 of {count}"
+    found = f"total area {total:.3f} mm² of {count}"
     yield from check(ReasonCode.REGION_AREA, total, found, limits.fail_total_area_mm2, limits.review_total_area_mm2)
     found = f"length {length:.3f} mm{length_at}"
     yield from check(ReasonCode.REGION_LENGTH, length, found, limits.fail_length_mm, limits.review_length_mm)

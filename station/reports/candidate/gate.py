@@ -19,6 +19,7 @@ from engines.bundle.detection import CONTRASTS, Detection
 from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_manifest
 from engines.errors import EngineError, StoreError
+from station import said
 from station.labels.schema import LabelError, labels_beside
 from station.records import challenges
 from station.records.engines.shadows import ShadowRun, last_challenge, of_challenge, runs
@@ -70,8 +71,10 @@ def with_override(checks: Sequence[Check], why: str) -> str:
     red = [check for check in checks if check.light == "red"]
     unknown = [check.name for check in checks if check.light == "not known"]
     if red and not why.strip():
-        said = "; ".join(f"{check.name}: {check.why}" for check in red)
-        raise GateRed(f"the gate is red ({said}); to use it all the same say why: station engine activate --why TEXT")
+        reasons = "; ".join(f"{check.name}: {check.why}" for check in red)
+        raise GateRed(
+            f"the gate is red ({reasons}); to use it all the same say why: station engine activate --why TEXT"
+        )
     added = []
     if red:
         added.append(f"override of the gate: {', '.join(check.name for check in red)}")
@@ -92,9 +95,8 @@ def _graphs(manifest: Manifest, found: Shadowed | None) -> Check:
     if bad:
         return Check("golden images and parity", "red", "; ".join(bad))
     if found is not None and found.seen:
-        return Check("golden images and parity", "green", "the golden images agreed when it was loaded into the shadow")
-    why = "its golden images are checked before it is used: station engine verify"
-    return Check("golden images and parity", "not known", why)
+        return Check("golden images and parity", "green", said.GRAPHS_AGREED())
+    return Check("golden images and parity", "not known", said.GRAPHS_NOT_CHECKED())
 
 
 def _gallery(candidate: Path, before: Manifest | None) -> Check:
@@ -104,29 +106,31 @@ def _gallery(candidate: Path, before: Manifest | None) -> Check:
         compared: Mapping[str, Any] = json.loads(data)
         new, old = compared["candidate"], compared["active"]
         if old is None or before is None or old["engine_id"] != before.engine_id:
-            return Check(name, "not known", "it was compared with another engine: station engine compare")
+            return Check(name, "not known", said.COMPARED_WITH_ANOTHER())
         worse = [
-            f"{said}: {new[key]} instead of {old[key]}"
-            for key, said in (("defective_passed", "labelled defects that pass"),
-                              ("labelled_good_failed", "labelled good parts rejected"))
+            sentence(count=int(new[key]), total=int(old[key]))
+            for key, sentence in (
+                ("defective_passed", said.DEFECTS_THAT_PASS),
+                ("labelled_good_failed", said.GOOD_REJECTED),
+            )
             if int(new[key]) > int(old[key])
-        ]  # fmt: skip
-        seen = f"{new['labelled_good']} labelled good and {new['defective']} defective parts"
+        ]
+        seen = said.LABELS_SEEN(count=int(new["labelled_good"]), total=int(new["defective"]))
         if worse:
-            return Check(name, "red", f"{'; '.join(worse)} ({seen})")
+            return Check(name, "red", said.IN_BRACKETS(text="; ".join(worse), detail=seen))
         if not new["labelled_good"] or not new["defective"]:
-            return Check(name, "not known", f"too few labels: {seen}")
+            return Check(name, "not known", said.TOO_FEW_LABELS(seen=seen))
     except FileNotFoundError:
-        return Check(name, "not known", "it is not of a refresh: station engine compare")
+        return Check(name, "not known", said.NOT_OF_A_REFRESH())
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Check(name, "not known", "its comparison cannot be read: station engine compare")
-    return Check(name, "green", f"no label is judged worse ({seen})")
+        return Check(name, "not known", said.COMPARISON_NOT_READABLE())
+    return Check(name, "green", said.NO_LABEL_WORSE(seen=seen))
 
 
 def _shadow(records: Path, manifest: Manifest, before: Manifest | None) -> tuple[Shadowed | None, Check]:
     """The newest run of the candidate beside the active engine, and the master parts that it has seen."""
     name = "master parts"
-    unseen = Check(name, "not known", "no challenge test was run while it was in the shadow: station challenge start")
+    unseen = Check(name, "not known", said.NO_CHALLENGE_IN_SHADOW())
     try:
         with closing(open_reader(records)) as connection:
             run = next((one for one in runs(connection, _MOST_RUNS) if _is_of(one, manifest, before)), None)
@@ -135,7 +139,7 @@ def _shadow(records: Path, manifest: Manifest, before: Manifest | None) -> tuple
             found = shadowed(connection, part_labels(labels_beside(records)), run)
             return found, _masters(connection, run) or unseen
     except (RecordingError, LabelError, sqlite3.Error, ValueError, KeyError) as problem:
-        return None, Check(name, "not known", f"the records cannot be read: {problem}")
+        return None, Check(name, "not known", said.RECORDS_NOT_READABLE(problem=problem))
 
 
 def _is_of(run: ShadowRun, manifest: Manifest, before: Manifest | None) -> bool:
@@ -146,20 +150,26 @@ def _is_of(run: ShadowRun, manifest: Manifest, before: Manifest | None) -> bool:
 def _of_shadow(found: Shadowed | None) -> list[Check]:
     names = ("false rejects", "escapes")
     if found is None:
-        why = "it was not in the shadow of the active engine: station engine shadow"
-        return [Check(f"shadow: {name}", "not known", why) for name in names]
+        return [Check(f"shadow: {name}", "not known", said.NOT_IN_SHADOW()) for name in names]
     checks = []
     for name, direction in zip(names, (found.false_rejects, found.escapes), strict=True):
         lights: Mapping[str, Light] = {"worse": "red", "better": "green", "not worse": "green", "": "not known"}
         words = {
-            "worse": "more than the active engine",
-            "better": "fewer",
-            "not worse": "no more",
-            "": "not enough seen",
+            "worse": said.MORE_THAN_ACTIVE(),
+            "better": said.FEWER(),
+            "not worse": said.NO_MORE(),
+            "": said.NOT_ENOUGH_SEEN(),
         }
-        label = f"; label {found.to_label} parts that differ" if not direction.finding and found.to_label else ""
+        to_label = found.to_label if not direction.finding else 0
+        label = f"; {said.LABEL_THOSE(count=to_label)}" if to_label else ""
         light = lights[direction.finding]
-        checks.append(Check(f"shadow: {name}", light, f"{words[direction.finding]} ({summary(found)}){label}"))
+        checks.append(
+            Check(
+                f"shadow: {name}",
+                light,
+                f"{said.IN_BRACKETS(text=words[direction.finding], detail=summary(found))}{label}",
+            )
+        )
     return checks
 
 
@@ -178,28 +188,32 @@ def _masters(connection: sqlite3.Connection, run: ShadowRun) -> Check | None:
             continue
         seen += 1
         if (row.verdict == Verdict.PASS.name) != (expected[name] is Verdict.PASS):
-            wrong.append(f"{name} is {row.verdict}, {expected[name].name} expected")
+            wrong.append(said.MASTER_IS(name=name, verdict=row.verdict, expected=expected[name].name))
     if wrong:
         return Check("master parts", "red", "; ".join(wrong))
     if seen < len(test.parts):
-        return Check("master parts", "not known", f"it has seen {seen} of {len(test.parts)} master parts")
-    return Check("master parts", "green", f"all {seen} master parts of test {number} are judged rightly")
+        return Check("master parts", "not known", said.MASTERS_SEEN(count=seen, total=len(test.parts)))
+    return Check("master parts", "green", said.MASTERS_RIGHT(count=seen, total=number))
 
 
 def _detection(candidate: Detection | None, active: Detection | None) -> Check:
     name = "detection curve"
     if candidate is None:
-        return Check(name, "not known", "it was not measured of this version: teach again")
+        return Check(name, "not known", said.CURVE_NOT_MEASURED())
     if active is None:
-        return Check(name, "not known", "it was not measured of the active engine: nothing to compare with")
+        return Check(name, "not known", said.CURVE_OF_ACTIVE_NOT_MEASURED())
     worse = []
     for contrast in CONTRASTS:
         old = {each.kind: each.review.from_px for each in active.of(contrast)}
         for each in candidate.of(contrast):
             before, now = old.get(each.kind), each.review.from_px
             if before is not None and (now is None or now > LARGER * before):
-                found = "not found any more" if now is None else f"from {candidate.shown(now)}"
-                worse.append(f"{contrast} {each.kind}: {found} instead of from {active.shown(before)}")
+                values = {"contrast": contrast, "kind": each.kind, "other": active.shown(before)}
+                worse.append(
+                    said.KIND_NOT_FOUND(**values)
+                    if now is None
+                    else said.KIND_FROM(**values, size=candidate.shown(now))
+                )
     if worse:
         return Check(name, "red", "; ".join(worse))
-    return Check(name, "green", "finds every kind of defect from no larger a size on")
+    return Check(name, "green", said.FINDS_EVERY_KIND())

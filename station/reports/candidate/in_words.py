@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from station import said
 from station.reports.candidate.e_values import ENOUGH
 from station.reports.candidate.shadowed import Direction, Shadowed
 
@@ -20,10 +21,11 @@ DIRECTIONS = (("false_rejects", "false rejects"), ("escapes", "escapes"))
 def summary(found: Shadowed) -> str:
     """`1,204 parts, 96.3 % of those it was offered; 3 differ; enough was seen`."""
     share = found.seen_share
-    seen = f"{found.seen:,} parts" + ("" if share is None else f", {share:.1%} of those it was offered")
-    failed = f"; {found.failed} could not be judged" if found.failed else ""
-    enough = "enough was seen" if found.is_enough else "not enough was seen yet"
-    return f"{seen}; {len(found.differing)} differ{failed}; {enough}"
+    values = {"parts": f"{found.seen:,}", "count": len(found.differing), "total": found.failed}
+    values["enough"] = said.ENOUGH_SEEN() if found.is_enough else said.NOT_ENOUGH_YET()
+    if share is None:
+        return (said.RUN_FAILED if found.failed else said.RUN)(**values)
+    return (said.RUN_OFFERED_FAILED if found.failed else said.RUN_OFFERED)(**values, share=f"{share:.1%}")
 
 
 def pairs_table(found: Shadowed) -> tuple[Sequence[str], Sequence[Sequence[str]]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from station import said
 from station.reports.drawing import BAD, FAINT, INK, MUTED, VERDICT_FILL, Drawing, shortened
 from station.reports.production.figures import Trend, percent
 from station.reports.shifts import Calendar
@@ -15,7 +16,11 @@ _BINS = 24
 _MAP = 420
 
 
-def pareto(rows: Sequence[tuple[str, int]]) -> Drawing:
+Say = Callable[[str], str]
+"""What a text of a chart is in the language of the page; PDF and files are in English."""
+
+
+def pareto(rows: Sequence[tuple[str, int]], say: Say = str) -> Drawing:
     """Bars, the longest first; a name begins with its verdict."""
     drawing = Drawing(WIDTH, round(_ROW * len(rows) + 10))
     most = max((count for _, count in rows), default=1)
@@ -23,13 +28,13 @@ def pareto(rows: Sequence[tuple[str, int]]) -> Drawing:
         y = _ROW * number
         colour = VERDICT_FILL.get(name.split(":", 1)[0], MUTED)
         width = max(2.0, (WIDTH - _LABEL - 80) * count / most)
-        drawing.text((0, y + 18), shortened(name, 12, _LABEL - 30), size=12)
+        drawing.text((0, y + 18), shortened(say(name), 12, _LABEL - 30), size=12)
         drawing.rectangle(_LABEL, y + 4, width, _ROW - 8, colour)
         drawing.text((_LABEL + width + 6, y + 18), str(count), size=13)
     return drawing
 
 
-def trend(shown: Trend, calendar: Calendar) -> Drawing:
+def trend(shown: Trend, calendar: Calendar, say: Say = str) -> Drawing:
     """The share of rejected parts at each time; dashed: the p-chart's limits from the period before."""
     height, left, bottom = 240, 70.0, 200.0
     drawing = Drawing(WIDTH, height)
@@ -60,12 +65,12 @@ def trend(shown: Trend, calendar: Calendar) -> Drawing:
     for number in range(0, len(shown.starts), 4):
         clock = calendar.clock(shown.starts[number], "min")[len("2026-") :]
         drawing.text((place(number, 0)[0], height - 18), clock, size=12, anchor="middle", colour=MUTED)
-    known = "dashed: limits from the period before; large: outside" if shown.centre is not None else "no period before"
-    drawing.text((left, 14), f"rejected and in review; {known}", size=12, colour=MUTED)
+    known = said.NO_PERIOD_BEFORE() if shown.centre is None else said.LIMITS_OF_BEFORE()
+    drawing.text((left, 14), say(said.OVER_TIME(limits=known)), size=12, colour=MUTED)
     return drawing
 
 
-def defect_map(centres: Sequence[tuple[float, float]]) -> Drawing:
+def defect_map(centres: Sequence[tuple[float, float]], say: Say = str) -> Drawing:
     """How many regions lie where, in px of the frame; the darker, the more."""
     wide, high = (1.02 * max([1.0, *(point[axis] for point in centres)]) for axis in (0, 1))
     width = _MAP
@@ -82,7 +87,9 @@ def defect_map(centres: Sequence[tuple[float, float]]) -> Drawing:
         level = round(225 - 185 * count / most)
         fill = f"#{level:02x}{level:02x}{min(255, level + 25):02x}"
         drawing.rectangle(column * width / across, row * height / down, width / across, height / down, fill)
-    drawing.text((width + 12, 20), f"{len(centres)} regions", size=13)
-    drawing.text((width + 12, 40), f"darkest: {most} in a place", size=12, colour=MUTED)
-    drawing.text((width + 12, 58), f"{wide:.0f} x {high:.0f} px seen", size=12, colour=MUTED)
+    drawing.text((width + 12, 20), say(said.REGIONS_SEEN(count=len(centres))), size=13)
+    drawing.text((width + 12, 40), say(said.DARKEST(count=most)), size=12, colour=MUTED)
+    drawing.text(
+        (width + 12, 58), say(said.FRAME_SEEN(count=f"{wide:.0f}", total=f"{high:.0f}")), size=12, colour=MUTED
+    )
     return drawing

@@ -73,7 +73,7 @@ def test_a_part_in_words(with_engine: Station) -> None:
     for text in (
         "part 1051: FAIL, score 0.500, limit 0.400",
         "anomaly score above the reject limit: detail",
-        "region 1: 1.50 mm2, 2.2 mm long, peak 0.750",
+        "region 1: 1.50 mm², 2.2 mm long, peak 0.750",
         "limits: fail_area_mm2 1",
         "zone <b>rim</b>: ignored",
         "they have changed since this part was judged",
