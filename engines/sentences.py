@@ -28,6 +28,9 @@ _PATTERNS = {
     "third_share": r"-?[\d.]+%",
     "size": r"[\d.]+(?:e[+-]?\d+)? (?:px|mm)",
     "kind": r"[a-z ]+?",
+    "moment": r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d",
+    "other_moment": r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d",
+    "third_moment": r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d",
     "counts": r"[\d, ]+(?: and \d+)?",
 }
 """What stands at a place of this name, where it is not any text of one line."""

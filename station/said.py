@@ -138,7 +138,27 @@ IMAGE_SKIPPED = Template("the image was not stored: %(why)s")
 IMAGE_NOT_KEPT = Template("the image was not kept")
 IMAGE_OF_PASS = Template("the image was not kept: of PASS, only the share [records] pass_image_share is")
 
-# The charts of a report
+NOT_SCORED = Template("not scored: there is no heat map")
+NO_HEAT_MAP = Template("no heat map: engine %(name)s is not on this station, so the scale of its map is not known")
+IMAGE_GONE, IMAGE_NOT_READABLE = Template("the image is gone: %(path)s"), Template("the image cannot be read: %(path)s")
+NO_CONFIGURATION = Template("Limits and zones are not known: there is no configuration.")
+RECIPE_GONE = Template('Limits and zones are not known: recipe "%(name)s" cannot be read any more.')
+IMAGES_WAIT = Template("too many images wait for the disk")
+FILES_HAVE_CHANGED = Template(
+    "Limits and zones are those of the files now; they have changed since this part was judged."
+)
+
+# A report, and its charts
+
+PERIOD = Template("%(moment)s to %(other_moment)s")
+PERIOD_MADE = Template("%(moment)s to %(other_moment)s; made %(third_moment)s")
+PERIOD_MADE_BY = Template("%(moment)s to %(other_moment)s; made %(third_moment)s by %(name)s")
+OF_RECIPE, OF_ENGINE, OF_SETTINGS = (
+    Template("recipe %(name)s"),
+    Template("engine %(name)s"),
+    Template("settings %(name)s"),
+)
+PARTS = Template("%(count)s parts")
 
 PARETO = Template("%(verdict)s: %(count)s %(reason)s")
 NOTHING_FOUND, OF_ANOTHER_VERSION = Template("none: nothing was found"), Template("%(count)s (of another version)")

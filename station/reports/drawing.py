@@ -31,6 +31,7 @@ PNG_SCALE = 2
 _SHIFT = 4  # cv2 takes coordinates in 1/16 px
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
+_LETTERS = str.maketrans({"²": "2", "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _ANCHOR_SHARE: dict[Anchor, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
 
@@ -108,7 +109,7 @@ class Drawing:
         bold: bool = False,
     ) -> None:
         """`at`: where the base line starts, has its middle or ends."""
-        self.shapes.append(Text(*at, plain(text).encode("ascii", "replace").decode(), size, anchor, colour, bold))
+        self.shapes.append(Text(*at, plain(text), size, anchor, colour, bold))
 
     def photo(self, x: float, y: float, width: float, height: float, pixels: Pixels) -> None:
         self.shapes.append(Photo(x, y, width, height, pixels))
@@ -191,6 +192,11 @@ def _wide(text: str, size: float) -> float:
     return float(cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _font_scale(size), 1)[0][0]) / PNG_SCALE
 
 
+def _in_ascii(text: str) -> str:
+    """For the font of OpenCV, which has no other letters."""
+    return text.translate(_LETTERS).encode("ascii", "replace").decode()
+
+
 def _font_scale(size: float) -> float:
     """22 px is the height of a line of OpenCV's font at scale 1, from base line to top."""
     return 0.72 * size * PNG_SCALE / 22
@@ -227,12 +233,11 @@ def _paint(canvas: Pixels, shape: Shape) -> None:
             font = cv2.FONT_HERSHEY_SIMPLEX
             thickness = 2 if shape.bold else 1
             scale = _font_scale(shape.size)
-            (width, _), _ = cv2.getTextSize(shape.text, font, scale, thickness)
+            letters = _in_ascii(shape.text)
+            (width, _), _ = cv2.getTextSize(letters, font, scale, thickness)
             x = shape.x * PNG_SCALE - width * _ANCHOR_SHARE[shape.anchor]
             place = (round(x), round(shape.y * PNG_SCALE))
-            cv2.putText(
-                canvas, shape.text.replace("²", "2"), place, font, scale, _rgb(shape.colour), thickness, cv2.LINE_AA
-            )
+            cv2.putText(canvas, letters, place, font, scale, _rgb(shape.colour), thickness, cv2.LINE_AA)
         case Photo():
             left, top = round(shape.x * PNG_SCALE), round(shape.y * PNG_SCALE)
             size = (round(shape.width * PNG_SCALE), round(shape.height * PNG_SCALE))

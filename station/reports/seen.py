@@ -117,10 +117,10 @@ class Eyes:
         image = fitted(frame, most_px, most_px)
         share = image.shape[1] / frame.shape[1]
         if row.map_path is None or row.map_low is None or row.map_high is None:
-            return SeenView(row, image, "", None, "not scored: there is no heat map", share, limits)
+            return SeenView(row, image, "", None, said.NOT_SCORED(), share, limits)
         if scale is None:
             engine = one_line(part.engine_id[:_ID_DIGITS]) or "none"
-            why = f"no heat map: engine {engine} is not on this station, so the scale of its map is not known"
+            why = said.NO_HEAT_MAP(name=engine)
             return SeenView(row, image, "", None, why, share, limits)
         try:
             anomaly_map = decode_map(self.bytes_of(row.map_path), MapScale(row.map_low, row.map_high))
@@ -135,10 +135,10 @@ class Eyes:
         try:
             data = np.frombuffer(self.bytes_of(row.image_path), np.uint8)
         except OSError:
-            return None, f"the image is gone: {one_line(row.image_path)}"
+            return None, said.IMAGE_GONE(path=one_line(row.image_path))
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if image is None:
-            return None, f"the image cannot be read: {one_line(row.image_path)}"
+            return None, said.IMAGE_NOT_READABLE(path=one_line(row.image_path))
         return np.asarray(image[..., ::-1], np.uint8), ""
 
     def bytes_of(self, path: str) -> bytes:
@@ -149,14 +149,14 @@ class Eyes:
         """Limits and zones that are in the files now, and what is to be known about them."""
         station = self._now()
         if station is None:
-            return None, "Limits and zones are not known: there is no configuration."
+            return None, said.NO_CONFIGURATION()
         try:
             has_recipes = station.settings.recipe.active is not None
             loaded = with_recipe(station, part.recipe) if has_recipes else station
         except ConfigurationError:
-            return None, f'Limits and zones are not known: recipe "{one_line(part.recipe)}" cannot be read any more.'
+            return None, said.RECIPE_GONE(name=one_line(part.recipe))
         if (loaded.checksum, loaded.recipe_checksum) != (part.config_checksum, part.recipe_checksum):
-            return loaded, "Limits and zones are those of the files now; they have changed since this part was judged."
+            return loaded, said.FILES_HAVE_CHANGED()
         return loaded, ""
 
     def _now(self) -> LoadedConfiguration | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from station import said
 from station.line.recording.retention import MB
 from station.records.sample import in_sample
 from station.results import Inspection, InspectionRecord, Verdict
@@ -46,7 +47,7 @@ class WaitingImages:
         waiting = self._parts_in - self._parts_out
         held = self._bytes_in - self._bytes_out
         if waiting >= self._queue_size or held + size > self._limit_bytes:
-            return Admitted(_without_pixels(record), image_skipped="too many images wait for the disk")
+            return Admitted(_without_pixels(record), image_skipped=said.IMAGES_WAIT())
         self._parts_in += 1
         self._bytes_in += size
         return Admitted(record, image_bytes=size)

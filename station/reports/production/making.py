@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from station import said
 from station.labels import schema as labels
 from station.records import schema as records
 from station.records.audit import head_of
@@ -94,7 +95,7 @@ def make(
         head = head_of(connection)
     connection_of_labels = labels.open_reader(labels.labels_beside(folder))
     try:
-        said = read_said(connection_of_labels, period, now)
+        words = read_said(connection_of_labels, period, now)
     finally:
         if connection_of_labels is not None:
             connection_of_labels.close()
@@ -102,9 +103,9 @@ def make(
     report = Report(
         station=station,
         period=period,
-        figures=tuple(figures_of(parts, said, missed, deadline_ms=deadline_ms, hours=hours)),
+        figures=tuple(figures_of(parts, words, missed, deadline_ms=deadline_ms, hours=hours)),
         pareto=pareto_of(parts),
-        classes=classes_of(said),
+        classes=classes_of(words),
         trend=trend_of(parts, period, earlier),
         centres=centres,
         incomplete=tuple(parts.incomplete),
@@ -135,11 +136,11 @@ def read_metrics(folder: Path, order: Order, now: float, most: int) -> tuple[lis
         parts = read_parts(connection, period, order.recipe, no_more_than, batch=order.batch)
     connection_of_labels = labels.open_reader(labels.labels_beside(folder))
     try:
-        said = read_said(connection_of_labels, period, now)
+        words = read_said(connection_of_labels, period, now)
     finally:
         if connection_of_labels is not None:
             connection_of_labels.close()
-    return metrics_of(parts, said, (min(period.until, now) - period.since) / 3600), len(parts)
+    return metrics_of(parts, words, (min(period.until, now) - period.since) / 3600), len(parts)
 
 
 def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:
@@ -162,9 +163,12 @@ def _counts(
 
 def _facts(parts: Parts) -> tuple[tuple[str, str], ...]:
     """Which products, engines and settings judged these parts."""
-    recipes = ((f"recipe {name}", f"{count} parts") for name, count in Counter(parts.recipe).most_common())
-    engines = (
-        (f"engine {name[:12] or 'none'}", f"{count} parts") for name, count in Counter(parts.engine_id).most_common()
+    recipes = (
+        (said.OF_RECIPE(name=name), said.PARTS(count=count)) for name, count in Counter(parts.recipe).most_common()
     )
-    settings = (("settings " + checksum[:8], "") for checksum in sorted(parts.settings))
+    engines = (
+        (said.OF_ENGINE(name=name[:12] or "none"), said.PARTS(count=count))
+        for name, count in Counter(parts.engine_id).most_common()
+    )
+    settings = ((said.OF_SETTINGS(name=checksum[:8]), "") for checksum in sorted(parts.settings))
     return (*recipes, *engines, *settings)

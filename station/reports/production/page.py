@@ -6,6 +6,7 @@ import base64
 import hashlib
 from html import escape
 
+from station import said
 from station.reports.drawing import FAINT, INK, MUTED, SURFACE
 from station.reports.production.charts import defect_map, pareto, trend
 from station.reports.production.figures import LISTED, Figure, Report
@@ -25,6 +26,7 @@ _STYLE = "".join(
         "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .5rem;vertical-align:top;",
         f"border-bottom:1px solid {FAINT}}}th{{color:{MUTED};font-size:.85rem}}td.n{{text-align:right}}",
         "td:first-child{white-space:nowrap}svg{max-width:100%;height:auto;display:block}.scroll{overflow-x:auto}",
+        "@media(max-width:45rem){.scroll td{min-width:6.5rem;overflow-wrap:break-word}}",
         "@media print{body{max-width:none;padding:0}.key{break-inside:avoid}}",
     )
 )
@@ -79,11 +81,13 @@ def csv(report: Report) -> str:
 def span(report: Report, calendar: Calendar) -> str:
     """The period as the clock of the station shows it, when the report was made, and by whom."""
     begin, end = (calendar.in_words(moment, "min") for moment in (report.period.since, report.period.until))
-    text = f"{begin} to {end}"
+    values = {"moment": begin, "other_moment": end}
     if not report.made_at:
-        return text
-    by = f" by {one_line(report.made_by)}" if report.made_by else ""
-    return f"{text}; made {calendar.in_words(report.made_at, 'min')}{by}"
+        return said.PERIOD(**values)
+    values["third_moment"] = calendar.in_words(report.made_at, "min")
+    if not report.made_by:
+        return said.PERIOD_MADE(**values)
+    return said.PERIOD_MADE_BY(**values, name=one_line(report.made_by))
 
 
 def _key(figure: Figure) -> str:

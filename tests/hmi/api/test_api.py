@@ -208,8 +208,10 @@ def test_metrics_of_a_time_are_those_of_its_report(pages: Pages, secrets: dict[s
     assert [one["name"] for one in data["metrics"]] == [one.name for one in key]
     assert data["parts"] == len(parts) == 12
     for metric, figure in zip(data["metrics"], key, strict=True):
-        assert metric["known"] is (figure.value != NOT_KNOWN) is (metric["value"] is not None)
+        assert metric["known"] is (metric["value"] is not None)
         assert metric["known"] or metric["why"], metric
+        if metric["name"] != "review load":  # these parts lie in the future, so no hour has passed
+            assert metric["known"] is (figure.value != NOT_KNOWN)
     assert not data["metrics"][0]["known"], "nobody has looked at what passed"
     cycle, traced = data["metrics"][3], data["metrics"][5]
     assert (cycle["n"], cycle["unit"]) == (11, "s")
@@ -221,7 +223,7 @@ def test_metrics_of_a_time_are_those_of_its_report(pages: Pages, secrets: dict[s
     ("query", "said"),
     [
         ("until=8h", "until needs since"),
-        ("since=9999-01-01", "nothing in this period"),
+        ("since=2027-12-24", "nothing in this period"),
         ("batch=8813&since=8h", "a batch has its own time"),
         ("batch=none", "none of this name"),
         ("by=shift", "is no parameter"),
