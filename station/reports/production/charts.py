@@ -75,7 +75,7 @@ def defect_map(centres: Sequence[tuple[float, float]], say: Say = str) -> Drawin
     wide, high = (1.02 * max([1.0, *(point[axis] for point in centres)]) for axis in (0, 1))
     width = _MAP
     height = round(min(2.0, max(0.3, high / wide)) * width)
-    drawing = Drawing(width + 200, height + 10)
+    drawing = Drawing(width + 280, height + 10)
     drawing.rectangle(0, 0, width, height, "#f4f6f8")
     across, down = _BINS, max(1, round(_BINS * height / width))
     counts: dict[tuple[int, int], int] = {}
@@ -87,9 +87,9 @@ def defect_map(centres: Sequence[tuple[float, float]], say: Say = str) -> Drawin
         level = round(225 - 185 * count / most)
         fill = f"#{level:02x}{level:02x}{min(255, level + 25):02x}"
         drawing.rectangle(column * width / across, row * height / down, width / across, height / down, fill)
-    drawing.text((width + 12, 20), say(said.REGIONS_SEEN(count=len(centres))), size=13)
-    drawing.text((width + 12, 40), say(said.DARKEST(count=most)), size=12, colour=MUTED)
+    drawing.text((width + 12, 20), say(said.REGIONS_SEEN(count=len(centres))), size=16)
+    drawing.text((width + 12, 44), say(said.DARKEST(count=most)), size=15, colour=MUTED)
     drawing.text(
-        (width + 12, 58), say(said.FRAME_SEEN(count=f"{wide:.0f}", total=f"{high:.0f}")), size=12, colour=MUTED
+        (width + 12, 68), say(said.FRAME_SEEN(count=f"{wide:.0f}", total=f"{high:.0f}")), size=15, colour=MUTED
     )
     return drawing

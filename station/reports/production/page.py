@@ -26,7 +26,8 @@ _STYLE = "".join(
         "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .5rem;vertical-align:top;",
         f"border-bottom:1px solid {FAINT}}}th{{color:{MUTED};font-size:.85rem}}td.n{{text-align:right}}",
         "td:first-child{white-space:nowrap}svg{max-width:100%;height:auto;display:block}.scroll{overflow-x:auto}",
-        "@media(max-width:45rem){.scroll td{min-width:6.5rem;overflow-wrap:break-word}}",
+        "@media(max-width:45rem){.scroll td{min-width:6.5rem;overflow-wrap:break-word}",
+        ".scroll td:nth-child(5){min-width:18rem}}",
         "@media print{body{max-width:none;padding:0}.key{break-inside:avoid}}",
     )
 )
