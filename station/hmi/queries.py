@@ -131,10 +131,7 @@ def batch_numbered(site: Site, number: int) -> BatchRow | None:
 
 
 def time_of_batch(site: Site, row: BatchRow, now: float) -> tuple[float, float]:
-    """From its begin to its end, with its first and last part: a clock that was set makes no part of it another's.
-
-    Raises RecordingError.
-    """
+    """From its begin to its end, with its first and last part, whatever the clock did. Raises RecordingError."""
     with site.reading() as connection:
         first, last = time_of(connection, Selection(batch=row.number))
     since, end = min(row.start_s, first or row.start_s), now if row.end_s is None else row.end_s
