@@ -32,6 +32,8 @@ from station.records.audit import AuditEntry, Result
 
 ACTION = "second person"
 """In the audit log."""
+ON_DISK_S = 5.0
+"""Longest wait for an entry; a disk that stands still is a warning of its own."""
 _OWN = ("user", "asker", "on_behalf")
 """Keys of a request that say who asks."""
 
@@ -279,10 +281,16 @@ class Alone:
 def rule_of(changeover: Changeover, recorder: Recorder) -> SecondPerson:
     """As the configuration has it."""
     access = changeover.configuration.settings.access
+
+    def enter(entry: AuditEntry) -> None:
+        """On disk before anybody hears of it: a kill between two people takes no entry."""
+        recorder.audit(entry)
+        recorder.flush(ON_DISK_S)
+
     return SecondPerson(
         access.second_person,
         access.second_person_min,
         changeover,
-        audit=recorder.audit,
+        audit=enter,
         event=recorder.event,
     )
