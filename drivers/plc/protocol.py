@@ -94,7 +94,7 @@ class PlcOutputs:
     score: float = 0.0
     threshold: float = 0.0
     defect_area: int = 0
-    """In counts of 0.001 mm2."""
+    """In counts of 0.001 mm²."""
     latency: int = 0
     """Trigger to result, in counts of 0.1 ms; 65535 stands for that long or longer."""
     recipe: int = 0

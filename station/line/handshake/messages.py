@@ -100,7 +100,7 @@ class PartResult:
     score: float
     threshold: float
     defect_area: int
-    """In counts of 0.001 mm2."""
+    """In counts of 0.001 mm²."""
     latency_ms: float
     """Trigger to result."""
     encoder_count: int = 0

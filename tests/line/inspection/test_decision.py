@@ -74,8 +74,8 @@ def test_scores_out_of_order_are_refused(unordered: tuple[float, float]) -> None
 @pytest.mark.parametrize(
     ("limit", "code", "value_text"),
     [
-        ("area_mm2", ReasonCode.REGION_AREA, "area 3.000 mm2 at (20, 50) > 2.9"),
-        ("total_area_mm2", ReasonCode.REGION_AREA, "total area 5.000 mm2 of 2 > 4.9"),
+        ("area_mm2", ReasonCode.REGION_AREA, "area 3.000 mm² at (20, 50) > 2.9"),
+        ("total_area_mm2", ReasonCode.REGION_AREA, "total area 5.000 mm² of 2 > 4.9"),
         ("length_mm", ReasonCode.REGION_LENGTH, "length 7.000 mm at (60, 30) > 6.9"),
         ("count", ReasonCode.REGION_COUNT, "2 regions > 1"),
     ],
