@@ -83,7 +83,7 @@ def check_own(folder: Path, application_uri: str) -> x509.Certificate:
     if mode & 0o077:
         raise CertificateError(f'"{key}" can be read by others (mode {mode & 0o777:o}): chmod 600 "{key}"')
     if certificate.not_valid_after_utc < datetime.now(timezone.utc):
-        raise CertificateError(f'"{path}" has ended on {certificate.not_valid_after_utc:%Y-%m-%d}; {renew}')
+        raise CertificateError(f'"{path}" has ended on {certificate.not_valid_after_utc.date()}; {renew}')
     if application_uri not in _uris(certificate):
         named = ", ".join(_uris(certificate)) or "none"
         raise CertificateError(f'"{path}" is of {named}, this station is {application_uri}; {renew}')
@@ -106,7 +106,7 @@ def look_at(der: bytes, application_uri: str, folder: Path) -> Refused | None:
     name = certificate.subject.rfc4514_string() or "without a name"
     now = datetime.now(timezone.utc)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        lasts = f"{certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}"
+        lasts = f"{certificate.not_valid_before_utc.date()} to {certificate.not_valid_after_utc.date()}"
         return Refused("BadCertificateTimeInvalid", f"certificate {name} is good from {lasts}")
     if not isinstance(public, rsa.RSAPublicKey) or public.key_size < SHORTEST_KEY:
         return Refused("BadCertificatePolicyCheckFailed", f"certificate {name}: no RSA key of {SHORTEST_KEY} bits")

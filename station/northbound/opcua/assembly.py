@@ -121,7 +121,7 @@ def certificates_found(station: LoadedConfiguration) -> str:
     if not (folder / "own").exists():
         return f"its certificate is made at the first start; {len(clients)} clients are trusted"
     own = check_own(folder, application_uri(station))
-    return f"its certificate is good until {own.not_valid_after_utc:%Y-%m-%d}; {len(clients)} clients are trusted"
+    return f"its certificate is good until {own.not_valid_after_utc.date()}; {len(clients)} clients are trusted"
 
 
 __all__ = ["CertificateError", "ServerError", "certificates_found", "connector_of"]
