@@ -78,7 +78,14 @@ def test_what_asks_a_station_ends_quietly(
     socket = config.load_station(full.config).control_socket
     socket.parent.mkdir(parents=True, exist_ok=True)
     names = ("online", "offline", "clear", "challenge", "reload")
-    server = ControlServer(socket, {"status": lambda _: {"status": status()}, **dict.fromkeys(names, lambda _: {})})
+    server = ControlServer(
+        socket,
+        {
+            "status": lambda _: {"status": status()},
+            "second": lambda _: {"rules": [], "waiting": []},
+            **dict.fromkeys(names, lambda _: {}),
+        },
+    )
     server.start()
     try:
         ends(full, (*RUNNING[name], *form), monkeypatch)

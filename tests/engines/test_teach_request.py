@@ -38,6 +38,10 @@ CHOSEN = TeachRequest(
     known_good=Path("/lists/-good.txt"),
     known_bad=Path("/lists/bad.txt"),
     veto=Path("/lists/veto.txt"),
+    earlier=Path("/engine/dossier/blocks"),
+    without="monday,new supplier",
+    weigh="tuesday=0.5",
+    block="wednesday",
     cache=Path("/cache with blanks"),
 )
 """No field has its default."""
@@ -61,7 +65,7 @@ def test_the_command_that_is_shown_gives_the_same_request(request_: TeachRequest
 
 
 def test_a_refresh_takes_all_but_the_files_that_it_writes() -> None:
-    wanted = replace(CHOSEN, known_good=None, known_bad=None, veto=None, cache=None)
+    wanted = replace(CHOSEN, known_good=None, known_bad=None, veto=None, earlier=None, cache=None)
     names = [name for name in OPTIONS if name not in FILES]
     options = build_parser(["refresh"]).parse_args(["refresh", *as_arguments(wanted.given())])
     assert request_from(options, names) == wanted

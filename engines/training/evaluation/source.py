@@ -16,8 +16,8 @@ SHAPING = (
     "location/*.py",
     "preprocess.py",
     "training/*.py",
-    *(f"training/{room}/**/*.py" for room in ("calibration", "fitting", "images", "known_defects", "location")),
-    *(f"training/{room}/**/*.py" for room in ("refinement", "release")),
+    *(f"training/{room}/**/*.py" for room in ("blocks", "calibration", "fitting", "images", "known_defects")),
+    *(f"training/{room}/**/*.py" for room in ("location", "refinement", "release")),
     *(f"training/evaluation/{name}.py" for name in ("causes", "metrics", "pixels", "prepare", "protocol", "runner")),
 )
 """Below `engines`. The rest only reports."""
