@@ -51,6 +51,8 @@ ALIVE_S = 0.6
 """Between two kills: long enough to be asked something."""
 PAGES_NICE = 5
 """As systemd/station-hmi.service."""
+LOWEST = 19
+"""Of those who look: their browsers run on computers of their own and take nothing from the station's."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -126,6 +128,7 @@ class Beside(threading.Thread):
     def look(self, port: int) -> int:
         """An open Live page, until `ends` or until the pages are gone; how many messages came."""
         messages = 0
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST)
         with suppress(OSError):
             while not self.ends.is_set():
                 address = f"{HOST}:{port}"
