@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser
 
 from tests.bench import lanes
+from tests.bench.browser import chromium
 from tests.bench.programs import packages_of
 
 # How long an example takes is a matter of the machine, and of benchmarks. A run checks the same examples everywhere, so
@@ -30,6 +32,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.nice = lambda _increment: 0
 
 lanes.watch_for_processes()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests of a process: Playwright allows no second one. Tests that use it are of the system lane."""
+    with chromium() as browser:
+        yield browser
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,6 +36,8 @@ ALL = (
     "refresh",
     "shadow",
     "monitoring",
+    "quarantine",
+    "second",
 )
 
 

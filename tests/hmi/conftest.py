@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.bench.browser import axe_source, chromium
+from tests.bench.browser import axe_source
 from tests.bench.pages import Client, Pages, serving, some_parts
 
 
@@ -22,13 +21,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 def client(pages: Pages) -> Client:
     """Nobody has signed in."""
     return pages.client()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Starts a process: tests that use it are of the system lane."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from station.commands.records.selecting import Place, add_place_options, place_o
 from station.configuration.load import load_station
 from station.control import request
 from station.records.batches.rows import BatchRow, newest_batches
-from station.records.rollups.keeping import left_by_pages
+from station.records.rollups.for_commands import left_by_pages
 from station.records.schema import open_reader
 from station.records.selection import Selection
 from station.reports.counts import count, total

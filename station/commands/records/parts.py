@@ -19,7 +19,7 @@ from station.commands.records.selecting import (
 )
 from station.labels.labels import read_labels
 from station.records.parts import PartRow
-from station.records.rollups.keeping import left_by_pages
+from station.records.rollups.for_commands import left_by_pages
 from station.records.schema import open_reader
 from station.records.selection import newest_of
 from station.reports.as_data import count_as_data, part_as_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,14 +11,12 @@ from pathlib import Path
 
 import structlog
 
-from station.records.rollups.taking_in import FILE, as_left, opened, take_in
+from station.records.rollups.taking_in import FILE, opened, take_in
 from station.records.schema import RecordingError, open_reader
 
 AT_ONCE_S = 0.1
 """What somebody who waits for a count spends on what is new: some 20,000 parts, an hour of a fast line."""
 FOLLOW_S = 1.0
-FOR_A_COMMAND_S = 30.0
-"""Some six million parts; what is left then is counted from rows."""
 
 log = structlog.get_logger()
 
@@ -67,24 +64,6 @@ class Rollups:
         if problem != self._trouble:
             log.warning("parts are counted from their rows, the rollups cannot be used", problem=problem)
         self._trouble = problem
-
-
-@contextlib.contextmanager
-def left_by_pages(folder: Path | None, records: sqlite3.Connection) -> Iterator[sqlite3.Connection | None]:
-    """For a command: what the pages have counted in this folder of theirs; None: nothing that can be used.
-
-    Where the folder is that of whoever asks, what is new is taken in first; else it is read as it is, and nothing is
-    written: a file of another user would shut the pages out. Raises what the block raises.
-    """
-    file = None if folder is None else folder / FILE
-    if file is None or not file.exists():
-        yield None
-        return
-    if file.stat().st_uid == os.geteuid() and os.access(file.parent, os.W_OK):
-        with contextlib.suppress(sqlite3.Error, OSError), opened(file) as rollups:
-            take_in(rollups, records, FOR_A_COMMAND_S)
-    with as_left(file, records) as rollups:
-        yield rollups
 
 
 def known(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asyncua import Client as AsyncuaClient
@@ -43,6 +45,12 @@ def refused(station: Bench, plant: Client, who: Papers, **more: str) -> tuple[st
     with pytest.raises(Refused) as found:
         plant.connect(station.port, who, user="anna", password=PASSWORD, **more)
     return str(found.value), " ".join(f"{one} {why}" for one, why in station.refused)
+
+
+def by_itself(what: Coroutine[Any, Any, None]) -> None:
+    """On a thread of its own: that of the tests may have the loop of a browser."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, what).result()
 
 
 async def with_another_key(port: int, known: Papers, strange: Papers, certificates: Path) -> None:
@@ -87,7 +95,7 @@ def test_bad_certificates_are_refused_and_good_ones_taken(station: Bench, plant:
     known, strange = papers(tmp_path / "known"), papers(tmp_path / "strange")
     station.trust(known.der, "known")
     with pytest.raises((ua.UaError, OSError, TimeoutError, asyncio.TimeoutError)):
-        asyncio.run(with_another_key(station.port, known, strange, station.certificates))
+        by_itself(with_another_key(station.port, known, strange, station.certificates))
 
     mine = papers(tmp_path / "mine")
     station.trust(mine.der, "mine")
@@ -98,7 +106,7 @@ def test_bad_certificates_are_refused_and_good_ones_taken(station: Bench, plant:
     with pytest.raises(Refused):
         plant.connect(station.port, mine)  # nobody
     with pytest.raises(ua.UaError):
-        asyncio.run(without_security(station.port))
+        by_itself(without_security(station.port))
     assert any("neither signs nor encrypts" in why for _, why in station.refused)
     for policy in ("Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"):
         plant.connect(station.port, mine, user="anna", password=PASSWORD, policy=policy)

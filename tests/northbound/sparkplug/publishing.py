@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drivers.mqtt.messages import Publication
-from drivers.mqtt.payload import decode
+from drivers.mqtt.messages import DataType, Metric, Payload, Publication
+from drivers.mqtt.payload import decode, encode
 from drivers.mqtt.session import Broker, Heard, Session, Subscribed
 from station.forwarding.progress import Cursors, forwarding_beside
+from station.northbound.sparkplug.edge_node import REBIRTH
 from station.northbound.sparkplug.names import Names
 from station.northbound.sparkplug.publisher import Publisher, Publishing
 from station.northbound.unsent import Source
@@ -37,6 +39,7 @@ class Plant:
         """`Part/Key` of each part, in the order in which they came, history and live."""
         self.stored: list[str] = []
         self.errors: list[str] = []
+        self._met = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.session = self._open()
@@ -65,9 +68,14 @@ class Plant:
         if kind == "NDEATH":
             host.broken()
             return
+        if kind == "NCMD":  # its own
+            return
         if kind == "NBIRTH" and not host.connected:  # the will went to the broker
             host.connected = True
             host.bd_seq = next(metric.value for metric in payload.metrics if metric.name == "bdSeq")  # type: ignore[assignment]
+            self._met = True
+        if not self._met:  # it came between node and device: not before the next births
+            return
         names = dict(host.device.names)
         host.hear(Publication(event.topic, payload, 0))
         if kind == "DDATA":
@@ -75,6 +83,15 @@ class Plant:
                 if names.get(metric.alias or 0) == "Part/Key":
                     self.keys.append(str(metric.value))
                     self.stored += [str(metric.value)] * metric.historical
+
+    def ask_rebirth(self) -> None:
+        from paho.mqtt import publish  # by a connection of its own: that of the host belongs to its thread
+
+        metric = Metric(REBIRTH, None, int(time.time() * 1000), DataType.BOOLEAN, True)
+        publish.single(
+            NAMES.of_node("NCMD"), encode(Payload(int(time.time() * 1000), (metric,)), {}),
+            hostname="127.0.0.1", port=self._broker.port,
+        )  # fmt: skip
 
     def close(self) -> None:
         self._stopping.set()
@@ -157,5 +174,18 @@ def host_says(broker: MosquittoBroker, name: str, online: bool, time_ms: int) ->
     )  # fmt: skip
 
 
+ASK_AGAIN_S = 3.0
+"""After which a host that came behind the births asks for them, as a real one does."""
+
+
 def born(host: Plant) -> None:
-    wait_for(lambda: host.host.device.online, "the births")
+    asked = time.monotonic()
+
+    def there() -> bool:
+        nonlocal asked
+        if time.monotonic() > asked + ASK_AGAIN_S:
+            asked = time.monotonic()
+            host.ask_rebirth()
+        return host.host.device.online
+
+    wait_for(there, "the births")

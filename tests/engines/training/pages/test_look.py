@@ -13,7 +13,7 @@ from engines.training.dossier.selection import pictured
 from engines.training.dossier.write import write_dossier
 from station.hmi.rendering import STATIC
 from station.reports.drawing import VERDICT_FILL, VERDICT_TEXT
-from tests.bench.browser import axe_source, chromium, serious_findings
+from tests.bench.browser import axe_source, serious_findings
 from tests.bench.engines.small_training import SmallTraining
 from tests.bench.places import ROOT
 
@@ -34,12 +34,6 @@ def test_the_colours_are_those_of_the_stations_pages() -> None:
     for verdict, name in (("PASS", "pass"), ("FAIL", "fail"), ("REVIEW", "review")):
         assert tokens(light)[name] == VERDICT_FILL[verdict]
         assert tokens(light)[f"{name}-text"] == VERDICT_TEXT[verdict]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
