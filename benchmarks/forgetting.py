@@ -1,6 +1,6 @@
 """Blocks of variants: what is forgotten, what a block that is taken away leaves behind, and how long an update takes.
 
-    python -m benchmarks.forgetting /work/data/magnetic_tile [--json FILE]
+    python -m benchmarks.forgetting DIR [--json FILE]
 
 DIR holds train/good in the layout of MVTec. The good images are split into three variants by their part (images that
 look alike as a whole, see `twin_groups`, so that no tile is in two of them), a quarter of the parts of each is held

@@ -22,8 +22,9 @@ from drivers.opcua.server import Delivery, Said, ServerError
 from station.forwarding.progress import Cursor, Cursors, ForwardingError
 from station.northbound.opcua.conditions import Standing, changes, standing_of
 from station.northbound.opcua.results import as_fields, as_structure, components, configuration_id, moment
-from station.northbound.opcua.values import key_of, of_part, of_status
+from station.northbound.opcua.values import of_part, of_status
 from station.northbound.opcua.vision import Vision
+from station.northbound.readings import key_of
 from station.northbound.unsent import Numbered, Source, Unsent
 from station.records.parts import PartRow
 from station.records.schema import RecordingError

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
 from drivers.opcua.choice import result_components
-from station.northbound.opcua.values import PART_CONTENT, VIEW_CONTENT, key_of, of_part
+from station.northbound.opcua.values import PART_CONTENT, VIEW_CONTENT, of_part
+from station.northbound.readings import key_of
 from station.records.parts import PartRow
 from station.results import Verdict
 

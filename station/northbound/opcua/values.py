@@ -10,10 +10,10 @@ from typing import Any
 
 from drivers.opcua.instance import Plain
 from drivers.opcua.vision_data import Field, Structure
+from station.northbound import readings
 from station.records.parts import PartRow
 
 BOOLEAN, INT32, INT64, DOUBLE, STRING = "0:1", "0:6", "0:8", "0:11", "0:12"
-COUNTERS = ("triggers", "passed", "failed", "review", "error", "missed", "late")
 LINE = (
     Plain("Line/Online", BOOLEAN),
     Plain("Line/Ready", BOOLEAN),
@@ -24,7 +24,7 @@ LINE = (
     Plain("Line/Recipe", STRING),
     Plain("Line/Engine", STRING),
     Plain("Line/PartsWaiting", INT64),
-    *(Plain(f"Count/{name.capitalize()}", INT64) for name in COUNTERS),
+    *(Plain(f"Count/{name.capitalize()}", INT64) for name in readings.COUNTERS),
 )
 PART = (
     Plain("Part/Key", STRING),
@@ -68,44 +68,13 @@ _PYTHON: Mapping[str, tuple[type, ...]] = {
 
 def of_status(status: Mapping[str, Any], waiting: int) -> dict[str, Any]:
     """The line by path; what a daemon of another version says otherwise has no value."""
-    counters = status.get("counters", {})
-    values: dict[str, Any] = {
-        "Line/Online": status.get("online"),
-        "Line/Ready": status.get("ready"),
-        "Line/State": status.get("state"),
-        "Line/OfflineReason": status.get("offline_reason"),
-        "Line/ErrorCode": status.get("error_code"),
-        "Line/WarningCodes": " ".join(str(code) for code in status.get("warning_codes", ())),
-        "Line/Recipe": status.get("recipe"),
-        "Line/Engine": status.get("engine_id"),
-        "Line/PartsWaiting": waiting,
-        **{f"Count/{name.capitalize()}": counters.get(name) for name in COUNTERS},
-    }
+    values = {**readings.of_status(status), "Line/PartsWaiting": waiting}
     return {one.path: _fitting(one.data_type, values[one.path]) for one in LINE}
-
-
-def key_of(row: PartRow) -> str:
-    """A part's name for good, and its ResultId."""
-    return f"{row.session}/{row.acquisition_id}"
 
 
 def of_part(row: PartRow) -> dict[str, Any]:
     """The part by path."""
-    reason = next(iter(row.reason_list), None)
-    values: dict[str, Any] = {
-        "Part/Key": key_of(row),
-        "Part/PartId": row.part_id,
-        "Part/Verdict": row.verdict,
-        "Part/Reason": "" if reason is None else str(reason),
-        "Part/ReasonCode": 0 if reason is None else int(reason.code),
-        "Part/Score": row.score,
-        "Part/RejectScore": row.reject_score,
-        "Part/DefectAreaMm2": row.defect_area_mm2,
-        "Part/Recipe": row.recipe,
-        "Part/Engine": row.engine_id,
-        "Part/SignalledMs": row.signalled_ms,
-        "Part/IsMasterPart": row.challenge is not None,
-    }
+    values = readings.of_part(row)
     return {one.path: _fitting(one.data_type, values[one.path]) for one in PART}
 
 

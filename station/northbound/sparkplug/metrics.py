@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drivers.mqtt.messages import DataType, Value
+from station.northbound import readings
 from station.northbound.sparkplug.edge_node import Definition, Reading
 from station.records.parts import PartRow
-
-COUNTERS = ("triggers", "passed", "failed", "review", "error", "missed", "late")
 
 NODE = (
     Definition("Properties/Station", DataType.STRING),
@@ -30,7 +29,7 @@ LINE = (
     Definition("Line/Warning Codes", DataType.STRING),
     Definition("Line/Recipe", DataType.STRING),
     Definition("Line/Engine", DataType.STRING),
-    *(Definition(f"Count/{name.capitalize()}", DataType.INT64) for name in COUNTERS),
+    *(Definition(f"Count/{name.capitalize()}", DataType.INT64) for name in readings.COUNTERS),
 )
 PART = (
     Definition("Part/Key", DataType.STRING),
@@ -50,39 +49,12 @@ DEVICE = (*LINE, *PART)
 
 def of_status(status: Mapping[str, Any], time_ms: int) -> list[Reading]:
     """The line as it is. `status`: what `station status --json` shows; what is missing there has no value."""
-    counters = status.get("counters", {})
-    values: dict[str, Value] = {
-        "Line/Online": status.get("online"),
-        "Line/Ready": status.get("ready"),
-        "Line/State": status.get("state"),
-        "Line/Offline Reason": status.get("offline_reason"),
-        "Line/Error Code": status.get("error_code"),
-        "Line/Warning Codes": " ".join(str(code) for code in status.get("warning_codes", ())),
-        "Line/Recipe": status.get("recipe"),
-        "Line/Engine": status.get("engine_id"),
-        **{f"Count/{name.capitalize()}": counters.get(name) for name in COUNTERS},
-    }
-    return [Reading(one.name, _fitting(one.type, values[one.name]), time_ms) for one in LINE]
+    return _readings(LINE, readings.of_status(status), time_ms)
 
 
 def of_part(row: PartRow) -> list[Reading]:
     """A part on record, under the time of its trigger."""
-    reason = next(iter(row.reason_list), None)
-    values: dict[str, Value] = {
-        "Part/Key": f"{row.session}/{row.acquisition_id}",
-        "Part/Part Id": row.part_id,
-        "Part/Verdict": row.verdict,
-        "Part/Reason": "" if reason is None else str(reason),
-        "Part/Reason Code": 0 if reason is None else int(reason.code),
-        "Part/Score": row.score,
-        "Part/Reject Score": row.reject_score,
-        "Part/Recipe": row.recipe,
-        "Part/Engine": row.engine_id,
-        "Part/Signalled Ms": row.signalled_ms,
-        "Part/Is Master Part": row.challenge is not None,
-    }
-    time_ms = round(row.wall_time * 1000)
-    return [Reading(one.name, _fitting(one.type, values[one.name]), time_ms) for one in PART]
+    return _readings(PART, readings.of_part(row), round(row.wall_time * 1000))
 
 
 def of_station(name: str, software: str, unsent: tuple[int, int], head: str, time_ms: int) -> Iterator[Reading]:
@@ -93,6 +65,11 @@ def of_station(name: str, software: str, unsent: tuple[int, int], head: str, tim
     values: tuple[Value, ...] = (name, software, *unsent, head)
     for definition, value in zip(NODE, values, strict=True):
         yield Reading(definition.name, value, time_ms)
+
+
+def _readings(definitions: tuple[Definition, ...], values: Mapping[str, Value], time_ms: int) -> list[Reading]:
+    """Values by their names without blanks."""
+    return [Reading(one.name, _fitting(one.type, values[one.name.replace(" ", "")]), time_ms) for one in definitions]
 
 
 def _fitting(kind: DataType, value: Value) -> Value:

@@ -28,6 +28,7 @@ from station.reports.production.pdf import pdf
 from station.reports.production.reading import (
     Parts,
     Period,
+    Said,
     read_missed,
     read_parts,
     read_regions,
@@ -93,12 +94,7 @@ def make(
         centres = read_regions(connection, period)
         earlier = _counts(connection, before, recipe)
         head = head_of(connection)
-    connection_of_labels = labels.open_reader(labels.labels_beside(folder))
-    try:
-        words = read_said(connection_of_labels, period, now)
-    finally:
-        if connection_of_labels is not None:
-            connection_of_labels.close()
+    words = _said(folder, period, now)
     hours = (min(period.until, now) - period.since) / 3600
     report = Report(
         station=station,
@@ -134,13 +130,18 @@ def read_metrics(folder: Path, order: Order, now: float, most: int) -> tuple[lis
 
     with closing(records.open_reader(folder)) as connection:
         parts = read_parts(connection, period, order.recipe, no_more_than, batch=order.batch)
-    connection_of_labels = labels.open_reader(labels.labels_beside(folder))
-    try:
-        words = read_said(connection_of_labels, period, now)
-    finally:
-        if connection_of_labels is not None:
-            connection_of_labels.close()
+    words = _said(folder, period, now)
     return metrics_of(parts, words, (min(period.until, now) - period.since) / 3600), len(parts)
+
+
+def _said(folder: Path, period: Period, now: float) -> Said:
+    """What people said of the parts, from the labels beside these records. Raises LabelError, sqlite3.Error."""
+    connection = labels.open_reader(labels.labels_beside(folder))
+    try:
+        return read_said(connection, period, now)
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:

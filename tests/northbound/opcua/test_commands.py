@@ -12,8 +12,8 @@ import pytest
 from station.codes import OfflineReason
 from station.northbound.opcua.states import EFFECTS, State, path
 from tests.bench.waiting import wait_for
-from tests.northbound.opcua.client import STATE_FIELDS, Client, client, packages, papers
-from tests.northbound.opcua.system import PASSWORD, Bench, bench
+from tests.northbound.opcua.client import STATE_FIELDS, Client, client, papers
+from tests.northbound.opcua.system import PASSWORD, Bench
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -43,17 +43,6 @@ TO: dict[State, list[str]] = {
     State.CONTINUOUS_EXECUTION: ["Reset", "SelectModeAutomatic", "PrepareRecipe", "StartContinuous"],
 }
 """How a client gets there from anywhere but Halted into Halted."""
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packages(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def station(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with bench(tmp_path_factory.mktemp("station")) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -19,24 +19,12 @@ from tests.northbound.opcua.client import (
     RESULT_FIELDS,
     Client,
     client,
-    packages,
     papers,
 )  # fmt: skip
 from tests.northbound.opcua.system import Bench, bench
 from tests.northbound.sending import record, some
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packages(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def station(modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with bench(tmp_path_factory.mktemp("station")) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

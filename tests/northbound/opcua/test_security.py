@@ -16,15 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from drivers.opcua.certificates import CertificateError, check_own, look_at, own
-from tests.northbound.opcua.client import Client, Papers, Refused, client, packages, papers
+from tests.northbound.opcua.client import Client, Papers, Refused, client, papers
 from tests.northbound.opcua.system import PASSWORD, Bench, bench
 
 OURS = "urn:edge-inspection-station:ST-04"
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packages(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
