@@ -1,16 +1,18 @@
 """What the line feels of people who look: overhead of a part with viewers against none, in pairs, in one run.
 
-    python -m benchmarks.hmi_line --engine DIR [--pairs 5] [--parts 200] [--rate 4] [--viewers 10] [--kills 100]
-                                  [--stops 10] [--json FILE]
+    python -m benchmarks.hmi_line --engine DIR [--pairs 5] [--parts 500] [--rate 10] [--viewers 10] [--works 1]
+                                  [--kills 100] [--stops 10] [--json FILE]
 
-1. One half of a pair is `benchmarks.line_path`'s first part as it is; in the other one `station hmi` runs beside it, as
+1. Processor time of the pages' process at 5 parts a second, without anybody and with the viewers alone.
+2. One half of a pair is `benchmarks.line_path`'s first part as it is; in the other one `station hmi` runs beside it, as
    many viewers as given ask for one message after the other, as open pages do (they draw nothing: browsers
-   run elsewhere), and reports with PDF and what-ifs are made in turn. Which half comes first changes from pair to pair.
-   Also: processor time of the pages' process, without anybody and with the viewers alone.
-2. `station hmi` is killed with SIGKILL again and again, and stopped with SIGSTOP for seconds, while pages are asked
+   run elsewhere), and a report with PDF and a what-if are made (`--works 0`: one after the other without an end).
+   Which half comes first changes from pair to pair.
+3. `station hmi` is killed with SIGKILL again and again, and stopped with SIGSTOP for seconds, while pages are asked
    of it: the line loses no part, and the write-ahead log of the records stays small.
 
-The pages have the priority that their service gives them. For a machine that nothing else uses.
+Line and pages have the priority that their services give them, so it starts as root. For a machine that nothing else
+uses.
 """
 
 from __future__ import annotations
@@ -27,8 +29,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +48,14 @@ from station.simulation.run.processes import end_with_starter, stopped_in_order
 from tests.bench.pages import COOKIE, HOST, PASSWORD, Client
 
 START_S = 60.0
-IDLE_S, SETTLE_S, VIEWERS_ALONE_S = 10.0, 2.0, 12.0
+SETTLE_S, ALONE_S = 3.0, 12.0
+MEASURED_RATE = 5.0
+"""Parts a second at which the budgets of the pages hold."""
 STOPPED_S = 3.0
 ALIVE_S = 0.6
 """Between two kills: long enough to be asked something."""
-PAGES_NICE = 5
-"""As systemd/station-hmi.service."""
-LOWEST = 19
-"""Of those who look: their browsers run on computers of their own and take nothing from the station's."""
+STATION_NICE, PAGES_NICE = -10, 5
+"""As systemd/station.service and station-hmi.service; camera and PLC, machines of their own, get the station's."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -62,7 +65,8 @@ class Served:
     def __init__(self, config: Path) -> None:
         def as_the_service() -> None:
             end_with_starter()
-            os.nice(PAGES_NICE)
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, 0, PAGES_NICE)
 
         command = [sys.executable, "-m", "station", "hmi", "--config", str(config), "--port", "0"]
         self.process = subprocess.Popen(
@@ -92,7 +96,10 @@ class Served:
 
 
 class Beside(threading.Thread):
-    """What runs beside the line until `stop`; a failure of it is raised there."""
+    """What runs beside the line until `stop`; a failure of it is raised there.
+
+    Browsers run on computers of their own: these threads take the processor only where nothing of the station wants it.
+    """
 
     def __init__(self, config: Path) -> None:
         super().__init__(name=type(self).__name__)
@@ -102,6 +109,7 @@ class Beside(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
         end = time.monotonic() + START_S
         while not self.config.is_file() and time.monotonic() < end and not self.ends.wait(0.05):
             pass
@@ -128,7 +136,6 @@ class Beside(threading.Thread):
     def look(self, port: int) -> int:
         """An open Live page, until `ends` or until the pages are gone; how many messages came."""
         messages = 0
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST)
         with suppress(OSError):
             while not self.ends.is_set():
                 address = f"{HOST}:{port}"
@@ -155,10 +162,11 @@ class Beside(threading.Thread):
 class People(Beside):
     """Viewers, a report and a what-if."""
 
-    def __init__(self, config: Path, viewers: int, measures: int) -> None:
-        """`measures`: first the processor time of the pages without anybody, and with viewers alone."""
+    def __init__(self, config: Path, viewers: int, works: int, every_s: float) -> None:
+        """`works`: reports and what-ifs, each; 0: without an end. `every_s`: from one to the next."""
         self._viewers = viewers
-        self._measures = bool(measures)
+        self._works = works
+        self._every_s = every_s
         self.messages = 0
         self._lock = threading.Lock()
         self.made: dict[str, int] = {"report": 0, "what-if": 0}
@@ -168,16 +176,9 @@ class People(Beside):
     def go(self) -> None:
         pages = Served(self.config)
         try:
-            if self._measures:
-                with self._measured("idle", pages):
-                    self.ends.wait(IDLE_S)
             threads = [threading.Thread(target=self._count, args=(pages.port,)) for _ in range(self._viewers)]
             for thread in threads:
                 thread.start()
-            if self._measures:
-                self.ends.wait(SETTLE_S)
-                with self._measured(f"{self._viewers} viewers", pages):
-                    self.ends.wait(VIEWERS_ALONE_S)
             self._work(Client(pages.port, {COOKIE: self.token()}))
             for thread in threads:
                 thread.join()
@@ -192,11 +193,14 @@ class People(Beside):
             self.ends.wait(0.5)
 
     def _work(self, client: Client) -> None:
-        """Reports and what-ifs one after the other, as long as the line runs."""
+        """Reports and what-ifs in turn, as long as the line runs."""
         csrf = client.csrf()
         report = {"csrf": csrf, "of": "period", "since": "8h", "pdf": "1", "csv": "1"}
         asked = {"csrf": csrf, "set": "decision.reject_score=0.7", "newest": "10000"}
-        for what in itertools.cycle(("report", "what-if")):
+        both = ("report", "what-if")
+        for what in both * self._works or itertools.cycle(both):
+            if self._works and self.ends.wait(self._every_s):
+                return
             path, fields = ("/reports/make", report) if what == "report" else ("/setup/what-if/start", asked)
             got = client.post(path, fields)
             if got.status != 303:
@@ -207,6 +211,29 @@ class People(Beside):
             else:
                 return
             self.made[what] += 1
+        self.ends.wait()
+
+
+class Measured(People):
+    """Processor time of the pages' process: nobody looks, and viewers alone."""
+
+    def go(self) -> None:
+        pages = Served(self.config)
+        try:
+            self.ends.wait(SETTLE_S)
+            with self._measured("idle", pages):
+                self.ends.wait(ALONE_S)
+            threads = [threading.Thread(target=self._count, args=(pages.port,)) for _ in range(self._viewers)]
+            for thread in threads:
+                thread.start()
+            self.ends.wait(SETTLE_S)
+            with self._measured(f"{self._viewers} viewers", pages):
+                self.ends.wait(ALONE_S)
+            self.ends.set()
+            for thread in threads:
+                thread.join()
+        finally:
+            pages.kill()
 
     @contextmanager
     def _measured(self, what: str, pages: Served) -> Iterator[None]:
@@ -258,73 +285,105 @@ class Killing(Beside):
                 client.get("/parts")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", type=Path, required=True, help="see: station teach")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--parts", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=4.0)
-    parser.add_argument("--viewers", type=int, default=10)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--stops", type=int, default=10)
-    parser.add_argument("--kill-parts", type=int, default=1400, help="parts of the second half")
-    parser.add_argument("--limit-s", type=int, default=2700, help="ends the run, and its station, after this time")
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    pictures, threads = pictures_for(None), engine_threads(0)
-    engine = options.engine.resolve()
-    found: dict[str, Any] = {"load": os.getloadavg()[0], "runs": []}
+class Lines:
+    """Runs of the line with something beside it; what they found."""
 
-    def measured(parts: int, beside: type[Beside] | None, *more: int) -> tuple[dict[str, Any], Any]:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._engine, self._pictures, self._threads = options.engine.resolve(), pictures_for(None), engine_threads(0)
+        self.found: dict[str, Any] = {"load": os.getloadavg()[0], "runs": []}
+
+    def run(self, parts: int, rate: float, beside: Callable[[Path], Beside] | None) -> tuple[dict[str, Any], Any]:
+        """Times of the parts, and what ran beside."""
         with tempfile.TemporaryDirectory(prefix="hmi-line-", ignore_cleanup_errors=True) as folder:
             work = Path(folder) / "station"
-            runs = None if beside is None else beside(work / "station.toml", *more)
+            runs = None if beside is None else beside(work / "station.toml")
             try:
-                return overhead(engine, pictures, parts, options.rate, work, threads), runs
+                return overhead(self._engine, self._pictures, parts, rate, work, self._threads), runs
             finally:
                 if runs is not None:
                     runs.stop()
 
-    with stopped_in_order(options.limit_s):
-        for pair in range(options.pairs):
-            for is_looked_at in (False, True) if pair % 2 == 0 else (True, False):
-                times, people = measured(
-                    options.parts,
-                    People if is_looked_at else None,
-                    *([options.viewers, pair == 0] if is_looked_at else []),
-                )
-                run = {
-                    "pair": pair,
-                    "viewers": options.viewers if is_looked_at else 0,
-                    "load": os.getloadavg()[0],
-                    "parts": times["parts"],
-                    "refused": times["refused"],
-                    **times["overhead_ms"],
-                }
-                if people is not None:
-                    run |= {"messages": people.messages, "cpu_percent": people.cpu, "made": people.made}
-                found["runs"].append(run)
-                print(run, flush=True)
-                _store(options.json, found)
+    def processor(self) -> None:
+        """Of the pages alone."""
+        parts = round(MEASURED_RATE * (START_S / 4 + 2 * (SETTLE_S + ALONE_S)))
+        _, pages = self.run(parts, MEASURED_RATE, lambda config: Measured(config, self._options.viewers, 0, 0.0))
+        self.found["cpu_percent"] = pages.cpu
+        self.say(pages.cpu)
+
+    def half(self, pair: int, is_looked_at: bool) -> None:
+        """Of a pair."""
+        options = self._options
+        every_s = options.parts / options.rate / (2 * options.works + 1)
+        people = partial(People, viewers=options.viewers, works=options.works, every_s=every_s)
+        times, beside = self.run(options.parts, options.rate, people if is_looked_at else None)
+        run = {
+            "pair": pair,
+            "viewers": options.viewers if is_looked_at else 0,
+            "load": os.getloadavg()[0],
+            "parts": times["parts"],
+            "refused": times["refused"],
+            **times["overhead_ms"],
+        }
+        if is_looked_at:
+            run |= {"messages": beside.messages, "made": beside.made}
+        self.found["runs"].append(run)
+        self.say(run)
+
+    def ratio(self) -> float:
+        """Of the medians of p99."""
         without, looked_at = (
-            [run["p99"] for run in found["runs"] if bool(run["viewers"]) is looks] for looks in (False, True)
+            [run["p99"] for run in self.found["runs"] if bool(run["viewers"]) is looks] for looks in (False, True)
         )
         ratio = statistics.median(looked_at) / statistics.median(without) if without and looked_at else 1.0
-        found |= {"ratio_of_p99": round(ratio, 3)}
-        print(f"p99 of the overhead, median of the pairs: {without} ms without, {looked_at} ms with: ratio {ratio:.3f}")
+        self.found |= {"ratio_of_p99": round(ratio, 3)}
+        self.say(f"p99 of the overhead, median of the pairs: {without} ms without, {looked_at} ms with: {ratio:.3f}")
+        return ratio
+
+    def killed(self) -> None:
+        """Parts while the pages are killed and stopped."""
+        options = self._options
+        killing = partial(Killing, kills=options.kills, stops=options.stops)
+        times, beside = self.run(options.kill_parts, options.rate, killing)
+        self.found["killed"] = {**beside.done, "pulses": options.kill_parts, "parts": times["parts"],
+                                "refused": times["refused"], "lost": times["lost"], **times["overhead_ms"],
+                                "longest_wal_bytes": beside.longest_wal_bytes}  # fmt: skip
+        self.say(self.found["killed"])
+
+    def say(self, what: object) -> None:
+        print(what, flush=True)
+        if self._options.json is not None:
+            self._options.json.write_text(json.dumps(self.found, indent=1) + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", type=Path, required=True, help="see: station teach")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--parts", type=int, default=500)
+    parser.add_argument("--rate", type=float, default=10.0)
+    parser.add_argument("--viewers", type=int, default=10)
+    parser.add_argument("--works", type=int, default=1, help="reports and what-ifs in a half; 0: without an end")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--stops", type=int, default=10)
+    parser.add_argument("--kill-parts", type=int, default=4000, help="parts while the pages are killed")
+    parser.add_argument("--limit-s", type=int, default=2700, help="ends the run, and its station, after this time")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, STATION_NICE)
+    except PermissionError:
+        parser.error(f"the line needs the priority of its service (nice {STATION_NICE}): start this benchmark as root")
+    lines = Lines(options)
+    with stopped_in_order(options.limit_s):
+        lines.processor()
+        for pair in range(options.pairs):
+            for is_looked_at in (False, True) if pair % 2 == 0 else (True, False):
+                lines.half(pair, is_looked_at)
+        ratio = lines.ratio()
         if options.kills:
-            times, killing = measured(options.kill_parts, Killing, options.kills, options.stops)
-            found["killed"] = {**killing.done, "pulses": options.kill_parts, "parts": times["parts"],
-                               "refused": times["refused"], "lost": times["lost"], **times["overhead_ms"],
-                               "longest_wal_bytes": killing.longest_wal_bytes}  # fmt: skip
-            print(found["killed"], flush=True)
-    _store(options.json, found)
+            lines.killed()
     return 0 if ratio <= 1.1 else 1
-
-
-def _store(file: Path | None, found: dict[str, Any]) -> None:
-    if file is not None:
-        file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,13 +23,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "station"))
 # Tests run beside each other: threads that wait for work must not take the cores away from those that have some.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# Tests run beside each other: whatever gave way to all of them would come to no end.
+os.environ["STATION_GIVES_WAY"] = "no"
+
 # A shell that starts a command in the background has it ignore Ctrl-C, and all that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Commands of minutes make their process nice, and for ever. Here it is that of the tests: behind a what-if all others
-# would run at the lowest priority, and time out on a machine that has other work.
-os.nice = lambda _increment: 0
 
 lanes.watch_for_processes()
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
+from station.commands.main import main
+from station.commands.options import EXIT_BAD_INPUT
 from tests.bench.places import DATASETS, missing_set
 from tests.bench.programs import not_installed
 from tests.conftest import closing_line
@@ -63,8 +65,9 @@ def test_the_closing_line_is_empty_when_everything_ran() -> None:
     assert closing_line([]) == ""
 
 
-def test_no_command_makes_the_process_of_the_tests_nice() -> None:
-    """A what-if and a report do, for the rest of their life; here that would be all tests behind them."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    os.nice(1)
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+def test_no_command_makes_the_process_of_the_tests_give_way() -> None:
+    """As a process of its own a what-if does, for the rest of its life; here that would be all tests behind it."""
+    assert (
+        main(["what-if", "--set", "decision.reject_score=0.5", "--config", "/nowhere/station.toml"]) == EXIT_BAD_INPUT
+    )
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

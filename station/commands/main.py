@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from station import __version__
+from station.background import give_way
 from station.terminal import plain
 
 EXIT_INTERRUPTED = 130
@@ -166,7 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f'no command "{command}"{hint}; there are: {", ".join(COMMANDS)}')
     try:
         try:
-            code: int = (options := parser.parse_args(words)).run(options)
+            options = parser.parse_args(words)
+            if arguments is None and getattr(options, "gives_way", False):  # for ever, so only a process of its own
+                give_way()
+            code: int = options.run(options)
         finally:
             sys.stdout.flush()  # also of `--help`, which ends by SystemExit
     except BrokenPipeError:

@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from station.background import give_way
 from station.python_command import python_command
 from station.terminal import one_line
 
 LONGEST_S = 600.0
-LOWEST_PRIORITY = 19
 _KEPT_LETTERS = 600
 """Of what a command says on standard error when it fails."""
 
@@ -108,8 +108,7 @@ class Works:
                 )
             except OSError as problem:
                 raise WorkRefused(f"the work cannot be started: {problem.strerror}") from problem
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
+            give_way(process.pid)
             self._stopped_why = ""
             self._process, self._work = process, Work(kind, what, by)
             self._thread = threading.Thread(target=self._follow, args=(process,), name="work", daemon=True)

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,8 +44,6 @@ REPORT = "refresh"
 PARTS_FILE = "parts.json"
 CONTINUE_WITHIN_S = 24 * 3600.0
 """Longest time after which an interrupted refresh is continued; later, newer parts are worth more."""
-LOWEST_PRIORITY = 19
-OOM_SCORE, GOES_FIRST = Path("/proc/self/oom_score_adj"), 900
 """As in station-refresh.service."""
 _VERSION = 1
 
@@ -95,19 +92,6 @@ def only_refresh(work: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def give_way() -> None:
-    """This process and those it starts from now on take CPU and disk only when nothing else wants them.
-
-    They go first when memory is short: started by the daemon, they have its place in that order otherwise.
-    """
-    os.nice(LOWEST_PRIORITY)
-    with contextlib.suppress(OSError):  # anybody may raise it; a container may have no such file
-        OOM_SCORE.write_text(str(GOES_FIRST))
-    ionice = shutil.which("ionice")
-    if ionice is not None:  # a container may forbid it; niceness lowers the IO priority too
-        subprocess.run([ionice, "-c", "3", "-p", str(os.getpid())], check=False, capture_output=True)
 
 
 def open_job(work: Path, key: str, select: Callable[[], RefreshSelection]) -> Job:

@@ -37,7 +37,6 @@ from station.line.recording.stage import Recorder, RecorderSettings
 from station.results import Pixels, Verdict
 from tests.bench.engines.pictures import SIZE_PX, ring
 from tests.bench.engines.small_engine import write_small_engine
-from tests.bench.places import ROOT
 from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
 
@@ -286,16 +285,6 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     assert dossier["command"][:2] == ["station", "refresh"]
     assert f"--labels={labels}" in dossier["command"]
     assert idle(station)
-
-
-@pytest.mark.system
-def test_a_refresh_gives_way_in_processor_and_memory() -> None:
-    program = (
-        "import os; from station.jobs.refresh import give_way, OOM_SCORE; give_way(); "
-        "print(os.getpriority(os.PRIO_PROCESS, 0), OOM_SCORE.read_text().strip())"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.stdout.split() == ["19", "900"], done.stderr
 
 
 def test_the_command_takes_labels_of_a_file_and_names_the_old_product(

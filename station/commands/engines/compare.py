@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from station.labels.schema import labels_beside
 from station.records.images import write_atomic
 from station.terminal import console
 
-NICE = 19
 PARTS = 200
 MAX_SHOWN = 20
 Run = Callable[[argparse.Namespace, LoadedConfiguration, EngineStore], int]
@@ -50,12 +48,11 @@ def add_compare_parser(
     add_json_option(parser, "first, second, comparison")
     add_recipe_option(parser)
     add_progress_option(parser)
-    parser.set_defaults(run=with_store(run))
+    parser.set_defaults(run=with_store(run), gives_way=True)
 
 
 def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Compares and shows what changes."""
-    os.nice(NICE)
     try:
         first, second = store.find(options.first), store.find(options.second)
         records, recipe = configuration.records_dir, configuration.settings.recipe.name

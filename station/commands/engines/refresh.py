@@ -24,7 +24,7 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.comparison import FIGURES, verdict_text
 from station.jobs.process import JobError, JobProgress
 from station.jobs.progress import ProgressBar
-from station.jobs.refresh import Refreshed, discard, give_way, only_refresh, open_job, refresh
+from station.jobs.refresh import Refreshed, discard, only_refresh, open_job, refresh
 from station.jobs.refresh_labels import (
     Label,
     RefreshError,
@@ -93,13 +93,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_json_option(parser, "candidate, path, notes, comparison")
     add_config_option(parser)
     add_progress_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, gives_way=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Makes the candidate and shows how it compares."""
     signal.signal(signal.SIGTERM, _terminate)
-    give_way()
     try:
         configuration = config.load(options.config, options.recipe)
         store = store_of(configuration)

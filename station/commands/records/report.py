@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,7 +29,6 @@ from station.reports.production.stored import DATA, FOLDER, stem_of
 from station.reports.shifts import Calendar
 from station.terminal import say
 
-NICE = 19
 _LAST = "last"
 
 
@@ -56,12 +54,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_progress_option(parser)
     add_json_option(parser, "period, since, until, figures, written")
     add_place_options(parser)
-    parser.set_defaults(run=reporting(report), verdict=None, reason=None)
+    parser.set_defaults(run=reporting(report), gives_way=True, verdict=None, reason=None)
 
 
 def report(options: argparse.Namespace) -> int:
     """Writes the files and prints the figures that stand on top."""
-    os.nice(NICE)
     wrong = [file for file in options.output or () if file.suffix not in WRITERS]
     if wrong:
         raise BadInput(f"--output {wrong[0]}: the name must end in {', '.join(WRITERS)}")

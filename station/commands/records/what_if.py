@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 from engines.errors import EngineError
@@ -18,7 +17,6 @@ from station.jobs.what_if.figures import NoEngine, Outcome
 from station.line.inspection.limits import LimitsError
 from station.terminal import say
 
-NICE = 19
 NEWEST, MOST = 10_000, 200_000
 
 
@@ -38,12 +36,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_json_option(parser, "from_images, parts, before, after, moves, sampled, changed, changed_parts, good, "
                     "defective, notes")  # fmt: skip
     add_config_option(parser)
-    parser.set_defaults(run=reporting(run))
+    parser.set_defaults(run=reporting(run), gives_way=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints what changes; nothing is set."""
-    os.nice(NICE)
     if not 1 <= options.newest <= MOST:
         raise BadInput(f"--newest {options.newest}: from 1 to {MOST}")
     try:

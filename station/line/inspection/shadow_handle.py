@@ -19,6 +19,7 @@ from types import TracebackType
 import numpy as np
 
 from engines.signatures.trust import Trust
+from station.background import GOES_FIRST, give_way
 from station.configuration.model import Configuration
 from station.python_command import python_command
 from station.results import Inspection, Verdict
@@ -29,7 +30,6 @@ LOADING_CPU_S, JUDGING_CPU_S = 120.0, 20.0
 """Time of the processor after which an engine does not come to an end any more: a hundred times what it takes."""
 IDLE_S = 60.0
 """A process that wants no time of the processor for as long waits for something that does not come."""
-NICE = 19
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _TAIL_BYTES = 500
 
@@ -155,7 +155,7 @@ class ShadowHandle:
                     pass_fds=[there.fileno(), memory],
                     env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
                 )
-                give_way(self._process.pid)
+                give_way(self._process.pid, GOES_FIRST)
         except OSError as problem:
             here.close()
             raise ShadowFailed(f"no process, or no memory for its frames: {problem}") from problem
@@ -217,14 +217,3 @@ class ShadowHandle:
         """It holds nothing that is worth a moment."""
         self._process.kill()
         self._process.wait()
-
-
-def give_way(pid: int) -> None:
-    """The process runs only where nothing else wants the processor, and is the first to go where memory is short."""
-    try:
-        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-    except OSError:  # a container may forbid it
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, NICE)
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/oom_score_adj").write_text("1000", encoding="ascii")
