@@ -213,6 +213,13 @@ class MonitoringSection(Section):
         le=168,
         description="Hours between looks for what wears out (`station trends`) as a warning; 0: none.",
     )
+    refresh_after_drift_h: float = Field(
+        0.0,
+        ge=0,
+        le=720,
+        description="Hours that a drift stands before a candidate engine is made of the newest parts (extra `train`); "
+        "at most one a day; 0: never.",
+    )
     rejects_in_a_row: int = Field(5, ge=0, le=1000, description="This number of rejects in a row is an alarm; 0: none.")
 
 

@@ -32,8 +32,10 @@ from station.codes import ReasonCode
 from station.configuration.load import LoadedConfiguration
 from station.configuration.plc import PlcSection
 from station.daemon.gpu_watch import GpuWatch
+from station.jobs.beside.refresh_on_drift import ON_DRIFT, RefreshOnDrift
 from station.jobs.beside.trend_watch import TrendWatch
 from station.jobs.beside.virtual_challenge import VIRTUAL, VirtualChallenge, VirtualChallenges
+from station.jobs.refresh_process import RefreshProcess
 from station.labels.classes import class_numbers
 from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
@@ -258,6 +260,17 @@ def monitoring(
     every_s = section.virtual_challenge_min * 60
     made.companions[VIRTUAL] = VirtualChallenges(configuration.path, every_s, report)
     return made
+
+
+def refresh_on_drift(
+    monitoring: Monitoring | None, configuration: LoadedConfiguration, refreshing: RefreshProcess, event: RecordEvent
+) -> None:
+    """Has a drift that stands followed by a candidate engine, where that is wanted."""
+    after_s = configuration.settings.monitoring.refresh_after_drift_h * 3600
+    if monitoring is not None and after_s:
+        monitoring.companions[ON_DRIFT] = RefreshOnDrift(
+            after_s, lambda: bool(monitoring.status["drift"]), refreshing, configuration.work_dir, event
+        )
 
 
 def with_class_numbers(inspector: Inspector | None, configuration: LoadedConfiguration) -> Inspector | None:

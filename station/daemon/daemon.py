@@ -163,6 +163,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
     teaching = TeachingFromLine(configuration.work_dir / "teaching", rule.alone.take_taught_engine)
     work = configuration.work_dir
     refreshing = RefreshProcess(configuration.path, work / "refresh" / "asked", work / "teaching" / COLLECTED_FOLDER)
+    assembly.refresh_on_drift(line.monitoring, configuration, refreshing, records.recorder.event)
     requests = Requests(
         session,
         post=line.signalling.post,

@@ -8,7 +8,6 @@ It decides about no part. Where it cannot look, what stood goes on standing and 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import structlog
 
 from station.codes import WarningCode
+from station.jobs.beside.waiting_thread import WaitingThread
 from station.jobs.process import JobError, run_job
 from station.line.signalling.messages import Warn
 from station.python_command import python_command
@@ -39,7 +39,7 @@ Advice = Mapping[str, Any]
 """`WORDS` as text; `NUMBERS` in days, None: further away than can be said. See `station.trends.looking`."""
 
 
-class TrendWatch:
+class TrendWatch(WaitingThread):
     """Owns the thread that waits, the process that it follows, the warning, and the file with what stands."""
 
     def __init__(
@@ -52,32 +52,21 @@ class TrendWatch:
         first_s: float = FIRST_S,
     ) -> None:
         """`records`: their folder; the advice is kept beside it."""
+        super().__init__("trends")
         self._records = records
         self._file = records.parent / FILE
         self._every_s = every_s
         self._first_s = first_s
         self._post = post
         self._event = event
-        self._stopped = threading.Event()
         self._advice: tuple[Advice, ...] = ()
         self._status: dict[str, Any] = {"state": "waiting", "at": None, "days": 0, "advice": [], "problem": ""}
-        self._thread = threading.Thread(target=self._run, name="trends")
 
     @property
     def status(self) -> dict[str, Any]:
         """`state`: waiting for the first look, known, or failed; `at`: of the last look that succeeded, s since the
         epoch. Any thread may read it."""
         return self._status
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> bool:
-        """Cancels a look that is under way; False when that took too long."""
-        self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     # ---- on the thread ------------------------------------------------------------------------------------------
 

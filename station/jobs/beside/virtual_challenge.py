@@ -23,6 +23,7 @@ import structlog
 from engines.bundle.reading import read_manifest
 from engines.errors import EngineError
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load
+from station.jobs.beside.waiting_thread import WaitingThread
 from station.jobs.process import JobError, OnProgress, ignore_progress, run_job
 from station.python_command import python_command
 from station.records.engines.virtual import VirtualRun, keep_run
@@ -131,19 +132,18 @@ def recent_good(records: Path, recipe: str, most: int) -> list[Path]:
     return [file for file in found if file.resolve().is_relative_to(folder) and file.is_file()][:most]
 
 
-class VirtualChallenges:
+class VirtualChallenges(WaitingThread):
     """Owns the thread that challenges the station now and then, or when asked, and the process that it follows."""
 
     def __init__(self, configuration: Path, every_s: float, report: Callable[[VirtualChallenge], None]) -> None:
         """`every_s`: 0: only when asked. `report`: called on this thread with what each run came to."""
+        super().__init__("virtual-challenge")
         self._configuration = configuration
         self._every_s = every_s
         self._report = report
         self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         """Who asks for a run now; None: the end."""
-        self._stopped = threading.Event()
         self._status: dict[str, Any] = {"state": "waiting", "at": None, "by": "", "problem": ""}
-        self._thread = threading.Thread(target=self._run, name="virtual-challenge")
 
     @property
     def status(self) -> dict[str, Any]:
@@ -157,16 +157,8 @@ class VirtualChallenges:
         self._asked.put(by)
         return True
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> bool:
-        """Cancels what is under way; False when that took too long."""
-        self._stopped.set()
+    def _wake(self) -> None:
         self._asked.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         wait_s = min(_FIRST_S, self._every_s) or None
