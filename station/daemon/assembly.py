@@ -36,6 +36,7 @@ from station.jobs.beside.refresh_on_drift import ON_DRIFT, RefreshOnDrift
 from station.jobs.beside.trend_watch import TrendWatch
 from station.jobs.beside.virtual_challenge import VIRTUAL, VirtualChallenge, VirtualChallenges
 from station.jobs.refresh_process import RefreshProcess
+from station.jobs.teaching_from_line import COLLECTED_FOLDER
 from station.labels.classes import class_numbers
 from station.labels.schema import LabelError, labels_beside
 from station.line.acquisition.cameras import CameraSetup
@@ -262,15 +263,16 @@ def monitoring(
     return made
 
 
-def refresh_on_drift(
-    monitoring: Monitoring | None, configuration: LoadedConfiguration, refreshing: RefreshProcess, event: RecordEvent
-) -> None:
-    """Has a drift that stands followed by a candidate engine, where that is wanted."""
+def refreshing(configuration: LoadedConfiguration, monitoring: Monitoring | None, event: RecordEvent) -> RefreshProcess:
+    """Candidates on demand, and behind a drift that stands where that is wanted."""
+    work = configuration.work_dir
+    made = RefreshProcess(configuration.path, work / "refresh" / "asked", work / "teaching" / COLLECTED_FOLDER)
     after_s = configuration.settings.monitoring.refresh_after_drift_h * 3600
     if monitoring is not None and after_s:
         monitoring.companions[ON_DRIFT] = RefreshOnDrift(
-            after_s, lambda: bool(monitoring.status["drift"]), refreshing, configuration.work_dir, event
+            after_s, lambda: bool(monitoring.status["drift"]), made, work, event
         )
+    return made
 
 
 def with_class_numbers(inspector: Inspector | None, configuration: LoadedConfiguration) -> Inspector | None:

@@ -45,8 +45,7 @@ from station.daemon.set_up.points import Points
 from station.daemon.set_up.trigger_trial import TriggerTests
 from station.daemon.supervisor import Garbage, Stages, Supervisor, stop_on_signals
 from station.daemon.systemd import Hangups, reload_on_hangup
-from station.jobs.refresh_process import RefreshProcess
-from station.jobs.teaching_from_line import COLLECTED_FOLDER, TeachingFromLine
+from station.jobs.teaching_from_line import TeachingFromLine
 from station.line.acquisition.cameras import CameraAbsent, Cameras
 from station.line.challenge.duty import ChallengeDuty, ChallengePorts
 from station.line.ejection.belt_memory import BeltMemory, BeltMemoryError
@@ -161,9 +160,7 @@ def _start(configuration: LoadedConfiguration, opened: contextlib.ExitStack, rel
     line.shadowing.probation.go_back = lambda why: changeover.activate_engine(WantedEngine(None, why), BY_STATION)
     rule = rule_of(changeover, records.recorder)
     teaching = TeachingFromLine(configuration.work_dir / "teaching", rule.alone.take_taught_engine)
-    work = configuration.work_dir
-    refreshing = RefreshProcess(configuration.path, work / "refresh" / "asked", work / "teaching" / COLLECTED_FOLDER)
-    assembly.refresh_on_drift(line.monitoring, configuration, refreshing, records.recorder.event)
+    refreshing = assembly.refreshing(configuration, line.monitoring, records.recorder.event)
     requests = Requests(
         session,
         post=line.signalling.post,

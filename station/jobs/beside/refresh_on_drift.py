@@ -108,9 +108,7 @@ class RefreshOnDrift(WaitingThread):
             self._says("waiting", "")
         elif status.phase is RefreshPhase.DONE:
             self._says("waiting", "")
-            self._event(
-                "refresh_on_drift", "info", f"candidate {status.detail} is made of parts after a drift: look at it"
-            )
+            self._event("refresh_on_drift", "info", f"candidate {status.detail} is made after a drift: look at it")
         else:
             self._says("waiting", status.detail)
             self._event("refresh_on_drift", "warning", f"no candidate after a drift: {status.detail}"[:1000])
