@@ -35,6 +35,12 @@ CURVE_OF_ACTIVE_NOT_MEASURED = Template("it was not measured of the active engin
 KIND_FROM = Template("%(contrast)s %(kind)s: from %(size)s instead of from %(other)s")
 KIND_NOT_FOUND = Template("%(contrast)s %(kind)s: not found any more instead of from %(other)s")
 FINDS_EVERY_KIND = Template("finds every kind of defect from no larger a size on")
+VIRTUAL_NOT_RUN = Template("no virtual challenge of it: station challenge virtual --version")
+VIRTUAL_NOT_READABLE = Template("the virtual challenges cannot be read: %(problem)s")
+VIRTUAL_FOUND = Template("%(count)s of %(total)s synthetic defects found")
+VIRTUAL_AS_TAUGHT = Template("%(seen)s, as when it was taught")
+VIRTUAL_LESS = Template("%(seen)s, fewer than when it was taught")
+VIRTUAL_LESS_THAN_ACTIVE = Template("%(seen)s, fewer than of the active engine: %(other)s")
 
 # A run in the shadow
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from rich.table import Table
 
+from engines.errors import EngineError
 from station.commands.daemon import challenge_text
+from station.commands.engines.engine import store_of
 from station.commands.options import add_config_option, add_json_option, ask, complain, print_json, reporting
 from station.commands.progress import add_progress_option, end, signs_of
 from station.commands.records.selecting import place_of
@@ -57,6 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_progress_option(testing)
     testing.add_argument("--recipe", metavar="NAME", help="of this recipe; default: the one that is selected")
     testing.add_argument("--pictures", type=int, default=20, metavar="N", help="of good parts; default: %(default)s")
+    testing.add_argument("--version", metavar="VERSION", help="of this version of the store; default: the active one")
     testing.set_defaults(run=virtual)
     action("start", start, "begin a test; the station then says which part to put on")
     action("confirm", confirm, "the master part that is asked for is put on")
@@ -76,21 +79,24 @@ def start(options: argparse.Namespace) -> int:
 
 
 def virtual(options: argparse.Namespace) -> int:
-    """Challenges the active engine beside the line; exit code 1 when it finds fewer than when it was taught."""
+    """Challenges the active engine, or another version, beside the line; exit code 1: it finds fewer than as taught."""
     if not 1 <= options.pictures <= 1000:
         return complain(f"--pictures {options.pictures}: 1 to 1000")
     try:
         configuration = load(options.config, options.recipe)
         signs = signs_of(options)
+        version = None if options.version is None else store_of(configuration).find(options.version)
+        is_active = version is None or version == store_of(configuration).active()
         result = challenge_virtually(
             configuration,
+            engine=None if version is None else version.path,
             pictures=options.pictures,
             seed=int(time.time()),
             on_progress=lambda progress: signs(progress.step, progress.done, progress.total),
         )
         if result.defects and os.access(configuration.work_dir, os.W_OK):
-            keep_run(configuration.work_dir, as_run(result, getpass.getuser()))
-    except (ConfigurationError, JobError, RecordingError, OSError) as problem:
+            keep_run(configuration.work_dir, as_run(result, getpass.getuser(), of_candidate=not is_active))
+    except (ConfigurationError, EngineError, JobError, RecordingError, OSError) as problem:
         return complain(problem)
     kinds = result.by_kind()
     found = {

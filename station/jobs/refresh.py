@@ -31,13 +31,16 @@ from engines.store.store import EngineStore
 from engines.store.versions import Version
 from engines.teach_request import TeachRequest
 from station.configuration.load import LoadedConfiguration
+from station.jobs.beside.virtual_challenge import as_run, challenge_virtually
 from station.jobs.candidate import changed, golden
 from station.jobs.comparison import Comparison, compare, judge, markdown
-from station.jobs.process import JobProgress, OnProgress, ignore_progress
+from station.jobs.process import JobError, JobProgress, OnProgress, ignore_progress
 from station.jobs.refresh_labels import Label, RefreshError
 from station.jobs.refresh_selection import Group, PartImage, RefreshSelection
 from station.jobs.teaching import teach
+from station.records.engines.virtual import keep_run
 from station.records.images import write_atomic
+from station.records.schema import RecordingError
 
 REPORT = "refresh"
 """Folder beside a candidate's engine: comparison.json, comparison.md, parts.json."""
@@ -164,11 +167,25 @@ def refresh(
     pictures |= {(part.key, part.camera): job.folder / "held_out" / part.name for part in job.held_out}
     changed.keep(report, comparison.changed, pictures)
     candidate = store.add(job.engine, why=f"refresh from {len(job.training)} recent parts", extras={REPORT: report})
-    done = Refreshed(candidate, comparison, (*job.notes, *_dossier(job.engine).get("warnings", ())))
+    notes = (*job.notes, *_dossier(job.engine).get("warnings", ()), *_challenged(configuration, candidate, on_progress))
+    done = Refreshed(candidate, comparison, notes)
     with contextlib.suppress(OSError):  # what cannot be tidied up does not undo the candidate
         _forget_unused(job)
     shutil.rmtree(job.folder, ignore_errors=True)
     return done
+
+
+def _challenged(configuration: LoadedConfiguration, candidate: Version, on_progress: OnProgress) -> Sequence[str]:
+    """Shows synthetic defects to the candidate, for the gate; why not, where that does not work out."""
+    try:
+        result = challenge_virtually(
+            configuration, engine=candidate.path, seed=int(time.time()), on_progress=on_progress
+        )
+        if result.defects:
+            keep_run(configuration.work_dir, as_run(result, "refresh", of_candidate=True))
+    except (JobError, RecordingError, OSError) as problem:
+        return (f"no virtual challenge of the candidate: {problem}",)
+    return ()
 
 
 def _keys(job: Job) -> dict[str, list[str]]:

@@ -37,7 +37,7 @@ HMI = ROOT / "station" / "hmi"
 METHODS = [("**.py", "python"), ("**.html", "jinja2.ext.babel_extract")]
 GATE = (
     "golden images and parity", "labelled gallery", "shadow: false rejects", "shadow: escapes", "master parts",
-    "detection curve",
+    "virtual challenge", "detection curve",
 )  # fmt: skip
 OF_VALUES = {
     *PEOPLE_ROLES, *(word for _, word in (*NAVIGATION, *MORE, *SETUP_TABS)), "PASS", "FAIL", "REVIEW", "ERROR", "good",

@@ -34,9 +34,11 @@ from station.jobs.refresh_selection import (
     with_labels,
 )
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.records.engines.virtual import read_runs
+from station.reports.candidate.gate import gate
 from station.results import Pixels, Verdict
 from tests.bench.engines.pictures import SIZE_PX, ring
-from tests.bench.engines.small_engine import write_small_engine
+from tests.bench.engines.small_engine import detection_of, write_small_engine
 from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
 
@@ -186,6 +188,26 @@ def test_the_candidate_lies_in_the_store_with_its_comparison_and_is_not_active(s
             station, store, with_engine(opened(station), reject_score=70.0), TeachRequest(defect_trials=0), lock=lock
         )
     assert again.comparison.seen_by_active == 3
+
+
+@pytest.mark.system
+def test_synthetic_defects_are_shown_to_the_candidate_for_its_gate(station: LoadedConfiguration) -> None:
+    store = store_of(station)
+    with only_refresh(work_of(station)) as lock:
+        job = opened(station)
+        write_small_engine(
+            job.engine, width=SIZE_PX, height=SIZE_PX, reference=ring(0), reject_score=200.0,
+            detection=detection_of("bright spot", "dark spot"),
+        )  # fmt: skip
+        (job.engine / "dossier").mkdir()
+        (job.engine / "dossier" / "dossier.json").write_text('{"images": [], "warnings": []}')
+        done = refresh(station, store, job, TeachRequest(defect_trials=0), lock=lock)
+    (run,) = read_runs(station.work_dir)
+    assert run.of_candidate
+    assert run.by == "refresh"
+    assert run.shown > 0
+    checks = {check.name: check for check in gate(station.records_dir, None, done.candidate.path)}
+    assert checks["virtual challenge"].light != "not known"
 
 
 def command(configuration: LoadedConfiguration, *arguments: str) -> subprocess.Popen[str]:

@@ -89,16 +89,18 @@ class VirtualChallenge:
 def challenge_virtually(
     configuration: LoadedConfiguration,
     *,
+    engine: Path | None = None,
     pictures: int = PICTURES,
     seed: int,
     on_progress: OnProgress = ignore_progress,
     cancelled: threading.Event | None = None,
 ) -> VirtualChallenge:
-    """Shows defects to the engine of the configuration, in pictures of its newest parts that passed.
+    """Shows defects to an engine, in pictures of the newest parts of the recipe that passed.
 
+    `engine`: its folder; default: the one of the configuration.
     Raises JobError: there is no engine or no picture, or the process failed; RecordingError.
     """
-    engine, recipe = configuration.engine_path, configuration.settings.recipe.name
+    engine, recipe = engine or configuration.engine_path, configuration.settings.recipe.name
     if engine is None:
         raise JobError("there is no engine to challenge: activate one of the store")
     try:
@@ -189,12 +191,12 @@ class VirtualChallenges(WaitingThread):
         return "" if result.defects else in_words(result)[0]
 
 
-def as_run(result: VirtualChallenge, by: str) -> VirtualRun:
+def as_run(result: VirtualChallenge, by: str, *, of_candidate: bool = False) -> VirtualRun:
     """What is kept of it."""
     kinds = tuple(result.by_kind())
     return VirtualRun(
         time.time(), by, result.engine_id, result.recipe, result.pictures, result.promised, len(result.defects),
-        result.missed, result.is_worse, kinds,
+        result.missed, result.is_worse, kinds, of_candidate,
     )  # fmt: skip
 
 

@@ -40,6 +40,8 @@ class VirtualRun:
     """More misses than chance explains."""
     kinds: tuple[tuple[str, int, int], ...]
     """Kind with its contrast, shown, found; most missed first."""
+    of_candidate: bool = False
+    """Of a version that was not active: it says nothing about the station."""
 
     @property
     def found_share(self) -> float | None:
@@ -82,4 +84,5 @@ def _run(one: dict[str, Any]) -> VirtualRun:
     return VirtualRun(
         float(one["at"]), str(one["by"]), str(one["engine_id"]), str(one["recipe"]), int(one["pictures"]),
         int(one["promised"]), int(one["shown"]), int(one["missed"]), one["is_worse"] is True, kinds,
+        one.get("of_candidate") is True,
     )  # fmt: skip

@@ -8,6 +8,7 @@ stands there, too.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -23,6 +24,7 @@ from station import said
 from station.labels.schema import LabelError, labels_beside
 from station.records import challenges
 from station.records.engines.shadows import ShadowRun, last_challenge, of_challenge, runs
+from station.records.engines.virtual import VirtualRun, read_runs
 from station.records.schema import RecordingError, open_reader
 from station.reports.candidate.in_words import summary
 from station.reports.candidate.shadowed import Shadowed, part_labels, shadowed
@@ -31,6 +33,7 @@ from station.results import Verdict
 Light = Literal["green", "red", "not known"]
 LARGER = 1.1
 """A smallest size that is found may be larger by this factor: the curves of two engines are drawn by chance."""
+UNLIKELY = 0.001
 _COMPARISON = Path("refresh") / "comparison.json"
 _MAX_BYTES = 64 * 1024 * 1024
 _MOST_RUNS = 200
@@ -62,6 +65,7 @@ def gate(records: Path, active: Path | None, candidate: Path) -> list[Check]:
         _gallery(candidate, before),
         *_of_shadow(found),
         masters,
+        _virtual(records.parent, manifest, before),
         _detection(manifest.detection, None if before is None else before.detection),
     ]
 
@@ -194,6 +198,39 @@ def _masters(connection: sqlite3.Connection, run: ShadowRun) -> Check | None:
     if seen < len(test.parts):
         return Check("master parts", "not known", said.MASTERS_SEEN(count=seen, total=len(test.parts)))
     return Check("master parts", "green", said.MASTERS_RIGHT(count=seen, total=number))
+
+
+def _virtual(work_dir: Path, manifest: Manifest, before: Manifest | None) -> Check:
+    """Its newest virtual challenge, beside that of the active engine."""
+    name = "virtual challenge"
+    try:
+        found = {run.engine_id: run for run in read_runs(work_dir) if run.shown}
+    except (ValueError, OSError) as problem:
+        return Check(name, "not known", said.VIRTUAL_NOT_READABLE(problem=problem))
+    run = found.get(manifest.engine_id)
+    if run is None:
+        return Check(name, "not known", said.VIRTUAL_NOT_RUN())
+    seen = _seen(run)
+    if run.is_worse:
+        return Check(name, "red", said.VIRTUAL_LESS(seen=seen))
+    active = None if before is None else found.get(before.engine_id)
+    if active is not None and misses_more(run, active):
+        return Check(name, "red", said.VIRTUAL_LESS_THAN_ACTIVE(seen=seen, other=_seen(active)))
+    return Check(name, "green", said.VIRTUAL_AS_TAUGHT(seen=seen))
+
+
+def _seen(run: VirtualRun) -> str:
+    return said.VIRTUAL_FOUND(count=run.shown - run.missed, total=run.shown)
+
+
+def misses_more(run: VirtualRun, other: VirtualRun) -> bool:
+    """By Fisher's exact test, one-sided: the other one misses as few by chance in less than one of a thousand."""
+    shown, missed = run.shown + other.shown, run.missed + other.missed
+    ways = sum(
+        math.comb(run.shown, count) * math.comb(other.shown, missed - count)
+        for count in range(run.missed, min(run.shown, missed) + 1)
+    )
+    return ways / math.comb(shown, missed) < UNLIKELY
 
 
 def _detection(candidate: Detection | None, active: Detection | None) -> Check:

@@ -34,8 +34,8 @@ class Refreshing(RefreshProcess):
     def start(self, asked: RefreshAsked) -> None:
         if self.refuses:
             raise JobError("a refresh is under way, asked for by mara; one at a time")
-        self.asked.append(asked)
         self.shown = RefreshStatus(RefreshPhase.RUNNING, asked.by, asked.parts)
+        self.asked.append(asked)
 
 
 @dataclass
@@ -73,7 +73,7 @@ def test_a_drift_that_stands_asks_once_and_says_what_came_of_it(tmp_path: Path) 
     heard = Heard(tmp_path, refreshing)
     with heard.running() as made:
         wait_for(lambda: bool(refreshing.asked), "the refresh")
-        assert made.status["state"] == "under way"
+        wait_for(lambda: made.status["state"] == "under way", "its status")
         refreshing.shown = RefreshStatus(RefreshPhase.DONE, BY, PARTS, detail="7")
         wait_for(lambda: made.status["state"] == "waiting", "its end")
         heard.looked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.store.store import EngineStore
 from station.commands.main import main
 from station.configuration import load as config
 from station.configuration.load import LoadedConfiguration
@@ -105,6 +107,32 @@ def test_a_defocus_that_master_parts_miss_is_noticed(tmp_path: Path, capsys: pyt
         main(["challenge", "virtual", "--pictures", "8", "--config", str(tmp_path / "blurred" / "station.toml")]) == 1
     )
     assert "fewer than when the engine was taught" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.system
+def test_a_version_that_is_not_active_is_challenged_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = EngineStore(tmp_path / "engines" / "default")
+    found = detection_of("bright spot", "dark spot")
+    for number in range(2):
+        engine = write_small_engine(
+            tmp_path / str(number), width=WIDTH, height=HEIGHT, reference=sharp(), detection=found,
+            reject_score=40.0 + number,
+        )  # fmt: skip
+        store.add(engine, why="")
+    store.activate(store.find("1"), why="first")
+    configuration = station(tmp_path / "station", store.find("1").path, sharp)
+    text = configuration.path.read_text()
+    configuration.path.write_text(re.sub(r"(?m)^path = .*$", f'store = "{tmp_path / "engines"}"', text))
+    command = ["challenge", "virtual", "--pictures", "2", "--json", "--config", str(configuration.path)]
+    capsys.readouterr()
+    assert main([*command, "--version", "2"]) == 0
+    assert json.loads(capsys.readouterr().out)["engine_id"].startswith(store.find("2").id_start)
+    assert main([*command, "--version", "1"]) == 0
+    assert main([*command, "--version", "3"]) == 2
+    assert "3" in capsys.readouterr().err
+    assert [run.of_candidate for run in read_runs(configuration.work_dir)] == [True, False]
 
 
 @pytest.fixture

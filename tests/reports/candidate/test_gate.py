@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.stats import fisher_exact
 
 from engines.bundle.detection import KINDS
 from engines.bundle.reading import read_bundle
@@ -13,8 +16,9 @@ from station.codes import ReasonCode
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
+from station.records.engines.virtual import FILE, VirtualRun, keep_run
 from station.records.schema import open_writer
-from station.reports.candidate.gate import Check, GateRed, gate, with_override
+from station.reports.candidate.gate import UNLIKELY, Check, GateRed, gate, misses_more, with_override
 from station.results import Verdict
 from tests.bench.engines.small_engine import detection_of, write_small_engine
 
@@ -62,6 +66,12 @@ class Engines:
         (self.candidate / "refresh").mkdir()
         (self.candidate / "refresh" / "comparison.json").write_text(json.dumps(found))
 
+    def challenged(self, engine: int, missed: int, shown: int = 80, *, is_worse: bool = False) -> None:
+        """Synthetic defects were shown to the active engine (0) or to the candidate (1)."""
+        kinds = (("cut, 80 grey levels", shown, shown - missed),)
+        run = VirtualRun(1.0, "refresh", self.ids[engine], "disc", 6, 14, shown, missed, is_worse, kinds, engine == 1)
+        keep_run(self.records.parent, run)
+
     @property
     def gate(self) -> dict[str, Check]:
         return {check.name: check for check in gate(self.records, self.active, self.candidate)}
@@ -73,7 +83,7 @@ def lights(engines: Engines) -> list[str]:
 
 def test_nothing_is_known_of_an_engine_that_was_only_taught(tmp_path: Path) -> None:
     engines = Engines(tmp_path)
-    assert lights(engines) == ["not known"] * 5 + ["green"]
+    assert lights(engines) == ["not known"] * 6 + ["green"]
     assert "station engine shadow" in engines.gate["shadow: escapes"].why
 
 
@@ -81,7 +91,9 @@ def test_all_green(tmp_path: Path) -> None:
     engines = Engines(tmp_path)
     engines.seen([("PASS", "PASS")] * 2500, masters=["PASS", "FAIL"])
     engines.compared(escaped=1, rejected=0)
-    assert lights(engines) == ["green"] * 6
+    engines.challenged(0, missed=9)
+    engines.challenged(1, missed=12)
+    assert lights(engines) == ["green"] * 7
     assert with_override(list(engines.gate.values()), "better") == "better"
     assert with_override(list(engines.gate.values()), "") == ""
 
@@ -100,7 +112,38 @@ def test_each_red_line_says_why(tmp_path: Path) -> None:
         with_override(list(found.values()), " ")
     said = with_override(list(found.values()), "the customer wants it")
     assert said.startswith("the customer wants it; override of the gate: labelled gallery, master parts, detection")
-    assert "not known: shadow: false rejects, shadow: escapes" in said
+    assert "not known: shadow: false rejects, shadow: escapes, virtual" in said
+
+
+def test_synthetic_defects_that_are_missed_are_red(tmp_path: Path) -> None:
+    engines = Engines(tmp_path)
+    assert engines.gate["virtual challenge"].why.endswith("station challenge virtual --version")
+    engines.challenged(1, missed=20)
+    assert engines.gate["virtual challenge"].light == "green", "nothing to compare with, and no worse than taught"
+    engines.challenged(0, missed=4)
+    found = engines.gate["virtual challenge"]
+    assert found.light == "red"
+    assert found.why.startswith("60 of 80 synthetic defects found, fewer than of the active engine: 76 of 80")
+    engines.challenged(1, missed=40, is_worse=True)
+    found = engines.gate["virtual challenge"]
+    assert (found.light, found.why) == ("red", "40 of 80 synthetic defects found, fewer than when it was taught")
+    engines.challenged(1, missed=0, shown=0)
+    assert engines.gate["virtual challenge"].light == "red", "a run that could show nothing takes nothing back"
+    (engines.records.parent / FILE).write_text("{")
+    assert engines.gate["virtual challenge"].light == "not known"
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+def test_misses_more_as_scipy_has_it(shown: int, other: int, data: st.DataObject) -> None:
+    missed, other_missed = data.draw(st.integers(0, shown)), data.draw(st.integers(0, other))
+
+    def run(count: int, missed: int) -> VirtualRun:
+        return VirtualRun(1.0, "", "", "", 1, 1, count, missed, False, ())
+
+    table = [[missed, shown - missed], [other_missed, other - other_missed]]
+    p = float(fisher_exact(table, alternative="greater").pvalue)
+    assume(abs(p - UNLIKELY) > 1e-9)
+    assert misses_more(run(shown, missed), run(other, other_missed)) == (p < UNLIKELY)
 
 
 def test_a_shadow_that_saw_too_little_asks_for_labels(tmp_path: Path) -> None:

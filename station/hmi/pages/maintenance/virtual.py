@@ -36,7 +36,7 @@ def virtual(request: Request, *, status: int = 200, problem: str = "") -> Respon
     except (ValueError, OSError) as wrong:
         problem = problem or str(wrong)
     state = (heard.status or {}).get("virtual_challenge")
-    shown = [run for run in runs if run.shown]
+    shown = [run for run in runs if run.shown and not run.of_candidate]
     return page(
         request,
         "virtual.html",
