@@ -29,8 +29,9 @@ from engines.training.evaluation.protocol import standard_split
 from engines.training.fitting.crossfit import cross_fit
 from engines.training.fitting.train import CLOSED_FORM, train
 from engines.training.images.grouping import twin_groups
+from engines.training.kinds.fit import Examples, FoundKinds, fit_kinds
 from engines.training.known_defects.cells import Cells
-from engines.training.known_defects.kinds import FoundKinds, fit_kinds, looks_of
+from engines.training.known_defects.kinds import looks_of
 
 
 class Defects:
@@ -41,12 +42,12 @@ class Defects:
 
     def fitted(self, chosen: NDArray[np.intp]) -> FoundKinds:
         """As if these were labelled."""
-        return fit_kinds(self.looks[chosen], self.names[chosen].tolist(), self.groups[chosen], (1, 1))
+        names = tuple(self.names[chosen].tolist())
+        return fit_kinds(Examples(self.looks[chosen], names, self.groups[chosen], chosen))
 
     def said(self, found: FoundKinds, images: NDArray[np.intp]) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
         """Of these images the likest kind, and the same or unknown."""
-        off = self.looks[images] - found.head.common.numpy()
-        likeness = off / np.linalg.norm(off, axis=1, keepdims=True) @ found.head.kinds.numpy().T
+        likeness = found.likeness(self.looks[images])
         nearest = np.array(found.record.names)[likeness.argmax(axis=1)]
         return nearest, np.array([found.record.name_of(row) for row in likeness.tolist()])
 

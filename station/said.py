@@ -11,6 +11,7 @@ from station.codes import REASONS, WARNINGS
 
 # The gate
 
+SCORES_AS_ACTIVE = Template("it scores as the active engine does, to the byte: only the kinds of defects are others")
 GRAPHS_AGREED = Template("the golden images agreed when it was loaded into the shadow")
 GRAPHS_NOT_CHECKED = Template("its golden images are checked before it is used: station engine verify")
 COMPARED_WITH_ANOTHER = Template("it was compared with another engine: station engine compare")

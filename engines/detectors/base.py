@@ -16,9 +16,6 @@ from engines.detectors.kinds import Kinds
 from engines.detectors.known_defects import KnownDefects
 from engines.detectors.sums import Sums
 
-DETAIL = "detail"
-"""Name of features that only the shown map is made of: they say nothing of which images are alike."""
-
 Features = Mapping[str, Tensor]
 """Name -> what the frozen part of a detector computes of n images. Images are the first axis; the others are the
 detector's own, (n, rows, columns, dim) for maps unless its `features` says otherwise."""

@@ -9,7 +9,7 @@ parts every direction counts alike. An image is described by its hottest cells, 
 
 Unit vectors and class means need no more than one image a kind (nearest class mean [1]). Whether the best likeness is
 enough for a name is decided by who reads it: below a limit from leaving images out the kind is unknown (a reject option
-[2]; `engines.training.known_defects.kinds`).
+[2]; `engines.training.kinds.fit`).
 
 References:
     [1] T. Mensink, J. Verbeek, F. Perronnin, G. Csurka, "Distance-based image classification: generalizing to new
@@ -24,10 +24,8 @@ import math
 
 from torch import Tensor, nn
 
-from engines.detectors.known_defects import TINY, compression
-
-HOTTEST_SHARE = 0.025
-"""Of the cells of a map: those that stand for the defect, as for a labelled image without a mask."""
+from engines.detectors.known_defects import compression
+from engines.detectors.without_torch import HOTTEST_SHARE, TINY
 
 
 class Kinds(nn.Module):

@@ -26,10 +26,7 @@ import math
 
 from torch import Tensor, nn
 
-STRETCH = 3.0
-"""Of the compressed length; a factor that the regularisation of the weights counts on."""
-TINY = 1e-12
-"""Under the root: a z of length zero stays zero."""
+from engines.detectors.without_torch import STRETCH, TINY
 
 
 class KnownDefects(nn.Module):

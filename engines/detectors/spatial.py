@@ -35,12 +35,13 @@ from torch.nn import functional
 from engines.bundle.manifest import InputSpec, MapScore
 from engines.detectors.backbones.base import BackboneError
 from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
-from engines.detectors.base import DETAIL, Detector, Features, TrainDefaults
+from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.detail import DetailedMap
 from engines.detectors.flow import Flow
 from engines.detectors.projection import orthogonal_projection
 from engines.detectors.sums import LocationSums, Sums, added
 from engines.detectors.whitening import LocationWhitening
+from engines.detectors.without_torch import DETAIL
 
 
 @dataclass(frozen=True)

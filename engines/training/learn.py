@@ -33,10 +33,11 @@ from engines.training.fitting.train import (
 from engines.training.images.dataset import MIN_IMAGES
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import part_groups, twin_groups
+from engines.training.kinds.fit import FoundKinds
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
 from engines.training.known_defects.join import join_known_defects
-from engines.training.known_defects.kinds import FoundKinds, kinds_of
+from engines.training.known_defects.kinds import kinds_head, kinds_of
 from engines.training.known_defects.masks import DefectCells
 from engines.training.known_defects.record import record_of
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
@@ -189,7 +190,7 @@ def learn(
         calibration,
         options.refinement.variants,
     )
-    detector.kinds = None if found_kinds is None else found_kinds.head
+    detector.kinds = kinds_head(found_kinds, detector.map_size)
     mine = LearnedImages(kept, aside, held_out.groups, in_groups, is_dirty)
     return Learned(
         refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds, mine

@@ -43,6 +43,8 @@ from engines.training.fitting.train import shown_maps
 from engines.training.images.dataset import Dataset, open_dataset
 from engines.training.images.features import CachedFeatures, cached_features, key_of_features
 from engines.training.images.image_names import read_kinds
+from engines.training.kinds.kept import FILE as KINDS_FILE
+from engines.training.kinds.kept import kept_of, write_kept
 from engines.training.known_defects.masks import read_masks
 from engines.training.learn import Learned, LearnOptions, OnStep, learn
 from engines.training.location.locate import Located, LocateOptions, locate
@@ -191,6 +193,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         if detector.has_sums:
             mine = _my_block(features, features_key, dataset, learned, blocks, options.blocks.name)
             write_blocks(dossier / FOLDER, mine, blocks, options.blocks.earlier)
+        _keep_looks(dossier, learned, dataset)
         on_step("export", 2, 3)
         draft = Draft(
             detector=options.detector,
@@ -265,6 +268,14 @@ def _my_block(  # noqa: PLR0917
         key=key,
         created=created,
     )
+
+
+def _keep_looks(dossier: Path, learned: Learned, dataset: Dataset) -> None:
+    """What the images look like that kinds were fitted to: learning them anew forgets none."""
+    if learned.kinds is not None:
+        examples = learned.kinds.examples
+        shas = [dataset.files[index].sha256 for index in examples.positions]
+        write_kept(dossier / KINDS_FILE, kept_of(examples, shas))
 
 
 def _check_options(output: Path, options: TeachOptions) -> None:

@@ -226,25 +226,31 @@ class Requests:
     def _refresh(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """`{"command": "refresh", "action": "start", "parts": 500, "only": [], "vetoed": []}`, or "stop".
 
-        With `"collected": true` from the images that were collected last, which `only` names by their files.
+        With `"collected": true` from the images that were collected last, which `only` names by their files. With the
+        action "kinds" only what rejects are called is learned anew, from all labels.
         """
         match request.get("action"):
             case "start":
                 pass
+            case "kinds":
+                return self._begin(RefreshAsked(0, by=str(request["user"]), kinds=True))
             case "stop":
                 self._refreshing.stop()
                 return {}
             case other:
-                raise ControlError(f"action = {other!r}: start or stop")
+                raise ControlError(f"action = {other!r}: start, kinds or stop")
         parts = request.get("parts", 0)
         only, vetoed = _names(request, "only"), _names(request, "vetoed")
         if not (isinstance(parts, int) and MIN_PARTS <= (len(only) or parts) <= MAX_PARTS):
             raise ControlError(f"parts = {len(only) or parts!r}: a whole number from {MIN_PARTS} to {MAX_PARTS}")
+        collected = request.get("collected") is True
+        return self._begin(RefreshAsked(max(parts, len(only)), only, vetoed, str(request["user"]), collected))
+
+    def _begin(self, asked: RefreshAsked) -> dict[str, Any]:
+        """Has a candidate made."""
         if self._changeover.configuration.engine_store is None:
             raise ControlError("a candidate needs [engine] store in station.toml; the engine is a plain folder")
         try:
-            collected = request.get("collected") is True
-            asked = RefreshAsked(max(parts, len(only)), only, vetoed, str(request["user"]), collected)
             self._refreshing.start(asked)
         except JobError as problem:
             raise ControlError(str(problem)) from problem

@@ -166,6 +166,7 @@ ROUTES: Mapping[str, Right] = {
     "maintenance-collect": Right.MAINTAIN,
     "maintenance-refresh": Right.MAINTAIN,
     "maintenance-refresh-stop": Right.MAINTAIN,
+    "maintenance-kinds": Right.MAINTAIN,
     "maintenance-part-picture": Right.ENGINES_LOOK,
     "maintenance-collected-picture": Right.MAINTAIN,
     "maintenance-again": Right.MAINTAIN,

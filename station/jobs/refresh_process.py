@@ -1,5 +1,7 @@
 """A refresh that a person has asked for: `station refresh` as a process of the lowest priority, followed by a thread.
 
+Or, in seconds, kinds of defects learned anew: `station engine kinds`.
+
     idle ──start──► running ──► done (the version) | failed (why)
 
 The process itself chooses the parts, trains in a process of its own, compares, and puts the candidate into the store;
@@ -51,6 +53,8 @@ class RefreshAsked:
     by: str = ""
     collected: bool = False
     """From the images that were collected last, not from the records; `only` then names files."""
+    kinds: bool = False
+    """Only what rejects are called is learned anew, from all labels; nothing else of this counts but `by`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +70,12 @@ class RefreshStatus:
     left_s: float = 0.0
     detail: str = ""
     """The version that was made, or why there is none."""
+    kinds: bool = False
+    """See `RefreshAsked`."""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
-        names = ("by", "parts", "step", "done", "total", "left_s", "detail")
+        names = ("by", "parts", "step", "done", "total", "left_s", "detail", "kinds")
         return {"phase": self.phase.value, **{name: getattr(self, name) for name in names}}
 
 
@@ -97,7 +103,8 @@ class RefreshProcess:
                 raise JobError(f"a refresh is under way, asked for by {self._status.by or 'the timer'}; one at a time")
             command = python_command("station", *self._arguments(asked))
             self._cancelled.clear()
-            self._status = RefreshStatus(RefreshPhase.RUNNING, asked.by, len(asked.only) or asked.parts)
+            parts = len(asked.only) or asked.parts
+            self._status = RefreshStatus(RefreshPhase.RUNNING, asked.by, parts, kinds=asked.kinds)
             self._thread = threading.Thread(target=self._run, args=(command,), name="refresh")
             self._thread.start()
 
@@ -112,6 +119,8 @@ class RefreshProcess:
             self._thread.join()
 
     def _arguments(self, asked: RefreshAsked) -> Sequence[str]:
+        if asked.kinds:
+            return ["engine", "kinds", f"--config={self._config}", "--progress=json"]
         arguments = ["refresh", f"--config={self._config}", "--progress=json", f"--parts={asked.parts}"]
         if asked.collected:
             arguments.append(f"--images={self._collected}")

@@ -121,7 +121,7 @@ def from_records(records: Path, *, recipe: str, newest: int) -> list[PartImage]:
     """
     with closing(_opened(records)) as connection:
         rows = list(parts(connection, verdicts=JUDGED, recipe=recipe, with_image=True, production=True, newest=newest))
-    found = _images(records, rows)
+    found = images_of(records, rows)
     if not found:
         raise RefreshError(
             f'records "{records}" hold no image of a judged part of recipe "{recipe}" ({len(rows)} parts name one): '
@@ -161,7 +161,7 @@ def named_on_record(records: Path, names: Sequence[str], *, recipe: str) -> list
             if row is None or row.recipe != recipe:
                 raise RefreshError(f'part {name}: no such part of recipe "{recipe}" is on record')
             rows.append(row)
-    found = _images(records, rows)
+    found = images_of(records, rows)
     if not found:
         raise RefreshError(f"none of these {len(rows)} parts has an image any more; choose newer ones")
     return found
@@ -174,7 +174,7 @@ def _opened(records: Path) -> sqlite3.Connection:
         raise RefreshError(f"{problem}; is this the records.db of a station?") from problem
 
 
-def _images(records: Path, rows: Iterable[PartRow]) -> list[PartImage]:
+def images_of(records: Path, rows: Iterable[PartRow]) -> list[PartImage]:
     """The views whose image is whole: the disk budget may have taken one meanwhile."""
     folder = (records if records.is_dir() else records.parent).resolve()
     return [

@@ -61,6 +61,7 @@ ELSEWHERE = {
     "challenge virtual": "tests/jobs/beside/test_virtual_challenge.py",
     "engine gate": "tests/system/test_probation.py",
     "engine shadow": "tests/system/test_shadow.py",
+    "engine kinds": "tests/jobs/kinds/test_relearning.py",
     **{f"classes {name}": "tests/labels/test_pareto.py" for name in ("list", "set", "pareto")},
     "restore": "below",
     "support-bundle": "below",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections.abc import Callable
@@ -21,13 +22,14 @@ from engines.training.summary import Summary
 from station.codes import ReasonCode
 from station.commands import main as cli
 from station.commands.camera import camera_table
-from station.commands.engines import evaluate, refresh, teach
+from station.commands.engines import evaluate, kinds, refresh, teach
 from station.commands.main import COMMANDS
 from station.configuration import load as config
 from station.control import ControlError
 from station.daemon.control_server import ControlServer
 from station.forwarding.progress import Cursor, Cursors, forwarding_beside
 from station.jobs.comparison import Changed, Comparison, EngineFigures, Judged, markdown
+from station.jobs.kinds.relearning import Relearned
 from station.jobs.refresh import Refreshed
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.line.signalling.snapshot import readable
@@ -324,6 +326,10 @@ def engine(world: World) -> None:
     row = ShadowRow(7, IN_FILES, 1, 1, WALL_TIME, 0, "PASS", 0.1, "FAIL", 0.9, IN_FILES, 1.0)
     world.records(upsert_run(run), insert_shadow(row))
     world.run("engine", "shadow")
+    said = {"kinds": {NASTY: 3}, "in_words": NASTY, "largest_difference": 0.0}
+    done = Relearned(damaged, damaged, said, (NASTY,))
+    kinds._show(done, argparse.Namespace(config=Path(NASTY)))
+    world.check()
 
 
 def teach_command(world: World) -> None:

@@ -30,6 +30,7 @@ FORMATTERS = {
     "engines/training/evaluation/runner.py": "UTC with its Z",
     "engines/training/dossier/collect.py": "UTC with its Z",
     "engines/training/teach.py": "UTC with its Z; shown by `Calendar.of_text`",
+    "engines/training/kinds/relearn.py": "UTC with its Z; shown by `Calendar.of_text`",
     "engines/runtimes/tensorrt/plan_store.py": "UTC with its Z",
     "engines/store/history.py": "UTC with its Z; shown by `Calendar.of_text`",
     "station/northbound/opcua/results.py": "a moment as OPC UA has it, UTC; no text",

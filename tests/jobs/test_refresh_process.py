@@ -26,6 +26,9 @@ if gate.read_text() == "fail":
     raise SystemExit(2)
 if gate.read_text() == "silent":
     raise SystemExit(0)
+if gate.read_text() == "words":
+    print(json.dumps({"event": "done", "version": " ".join(sys.argv[2:])}))
+    raise SystemExit(0)
 print(json.dumps({"event": "done", "version": pathlib.Path(only[0]).read_text() if only else "0007-x"}))
 """
 
@@ -61,7 +64,7 @@ def test_its_progress_and_its_version(refreshing: RefreshProcess, gate: Path) ->
     wait_for(lambda: refreshing.status.total == 9, "a sign of progress")
     assert refreshing.status.as_dict() == {
         "phase": "running", "by": "anna", "parts": 500, "step": "train", "done": 3, "total": 9, "left_s": 1.5,
-        "detail": "",
+        "detail": "", "kinds": False,
     }  # fmt: skip
     with pytest.raises(JobError, match="a refresh is under way, asked for by anna"):
         refreshing.start(RefreshAsked(500))
@@ -76,6 +79,16 @@ def test_parts_and_vetoes_are_lists_of_the_process(refreshing: RefreshProcess, g
     wait_for(lambda: ended(refreshing), "the end")
     assert refreshing.status.detail == "s1/1\ns1/2\n"
     assert (tmp_path / "asked" / "veto.txt").read_text() == "a.png\n"
+
+
+def test_kinds_are_learned_by_the_same_process_of_one_at_a_time(refreshing: RefreshProcess, gate: Path) -> None:
+    refreshing.start(RefreshAsked(0, by="anna", kinds=True))
+    with pytest.raises(JobError, match="one at a time"):
+        refreshing.start(RefreshAsked(500))
+    open_gate(gate, "words")
+    wait_for(lambda: ended(refreshing), "the end")
+    assert refreshing.status.as_dict()["kinds"] is True
+    assert refreshing.status.detail.split()[:2] == ["engine", "kinds"]
 
 
 @pytest.mark.parametrize(("said", "why"), [("fail", "too few images"), ("silent", "without a result")])

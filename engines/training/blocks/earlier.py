@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engines.detectors.base import DETAIL, Detector
+from engines.detectors.base import Detector
 from engines.detectors.detail import detail_sums
 from engines.detectors.sums import LocationSums, Sums, added, without
+from engines.detectors.without_torch import DETAIL
 from engines.errors import TrainingError
 from engines.training.blocks.block import Block
 from engines.training.fitting.crossfit import fold_of

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors.base import DETAIL, Detector
+from engines.detectors.base import Detector
+from engines.detectors.without_torch import DETAIL
 from engines.errors import DatasetError, PartNotLocated, TrainingError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.preprocess import prepare

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.detectors.base import DETAIL
+from engines.detectors.without_torch import DETAIL
 
 NEIGHBOUR = 15
 """How many images further lies what counts as merely similar: more than the copies there are of one part."""

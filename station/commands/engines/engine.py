@@ -23,6 +23,7 @@ from engines.store.versions import Version, elsewhere, moved_in_words
 from station.commands.engines.compare import add_compare_parser
 from station.commands.engines.facts import as_json, facts, signer_of
 from station.commands.engines.gate import add_gate_parser, checks_of
+from station.commands.engines.kinds import add_kinds_parser
 from station.commands.engines.plan import add_build_parser
 from station.commands.engines.shadow import add_shadow_parser
 from station.commands.engines.taking_up import add_recipe_option, ask_for_two, take_up
@@ -108,6 +109,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_compare_parser(actions, _with_store)
     add_shadow_parser(actions, _with_store)
     add_gate_parser(actions, _with_store)
+    add_kinds_parser(actions, _with_store)
 
 
 def _sha256(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from station.hmi.work import Work
 
-REFRESH, COLLECT = "refresh", "collect"
+REFRESH, COLLECT, KINDS = "refresh", "collect", "kinds"
 _PHASES: Mapping[str, Literal["running", "done", "failed"]] = {
     "running": "running",
     "collecting": "running",
@@ -18,7 +18,7 @@ _PHASES: Mapping[str, Literal["running", "done", "failed"]] = {
 
 
 def refresh_of(status: Mapping[str, Any] | None) -> Work | None:
-    """The refresh of the daemon's status; None: none since it was started, or the daemon is not heard."""
+    """The refresh, or learning of kinds, of the daemon's status; None: none since its start, or it is not heard."""
     return _work(status, "refresh", REFRESH)
 
 
@@ -34,7 +34,7 @@ def _work(status: Mapping[str, Any] | None, key: str, kind: str) -> Work | None:
         return None
     detail = str(found.get("detail", ""))
     return Work(
-        kind=kind,
+        kind=KINDS if found.get("kinds") is True else kind,
         what=str(found.get("parts", "")),
         by=str(found.get("by", "")),
         phase=phase,

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from engines.bundle.manifest import InputSpec, MapSpec
-from engines.detectors.base import DETAIL
 from engines.detectors.detail import DetailedMap
 from engines.detectors.spatial import SpatialDetector
+from engines.detectors.without_torch import DETAIL
 from engines.runtimes.signature import scored_map, shown_map
 
 ROWS, COLUMNS, DIM = 8, 6, 5

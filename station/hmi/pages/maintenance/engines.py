@@ -21,6 +21,7 @@ from station.control import ControlError
 from station.hmi.engines import compared, dossier
 from station.hmi.engines.beside import beside, shadow_of
 from station.hmi.engines.curves import drawn
+from station.hmi.engines.named import named_kinds
 from station.hmi.engines.under_way import collecting_of, refresh_of
 from station.hmi.engines.versions import Row, Store, asks_for_variants, facts_of, needs_reason, open_question, store_at
 from station.hmi.guard import field
@@ -64,6 +65,7 @@ def overview(request: Request, *, status: int = 200, problem: str = "") -> Respo
         used=str((heard or {}).get("engine_id", "")),
         shadow=shadow_of(heard),
         work=under_way(request),
+        kinds=None if store is None else named_kinds(site_of(request), store),
         may=may_of(request),
         **tabs_of(request),
     )

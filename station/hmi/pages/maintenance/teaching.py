@@ -25,7 +25,7 @@ from station.hmi import queries
 from station.hmi.engines import dossier
 from station.hmi.engines.under_way import COLLECT, REFRESH
 from station.hmi.guard import field
-from station.hmi.pages.maintenance.engines import engine, may_of, tabs_of, under_way, version_of
+from station.hmi.pages.maintenance.engines import engine, may_of, overview, tabs_of, under_way, version_of
 from station.hmi.rendering import page, person_of, site_of, words_of
 from station.hmi.setup.active import active_of
 from station.records.parts import PartRow
@@ -65,6 +65,7 @@ def routes() -> list[Route]:
         Route("/teach/start", start, name="maintenance-teach-start", methods=["POST"]),
         Route("/teach/collect", collect, name="maintenance-collect", methods=["POST"]),
         Route("/teach/refresh", refresh, name="maintenance-refresh", methods=["POST"]),
+        Route("/teach/kinds", learn_kinds, name="maintenance-kinds", methods=["POST"]),
         Route("/teach/stop", stop, name="maintenance-refresh-stop", methods=["POST"]),
         Route("/teach/part/{session}/{acquisition:int}.jpg", part_picture, name="maintenance-part-picture"),
         Route("/teach/collected/{file}", collected_picture, name="maintenance-collected-picture"),
@@ -125,6 +126,15 @@ def refresh(request: Request) -> Response:
     if parts not in map(str, REFRESH_PARTS):
         raise HTTPException(400, "parts: one of the numbers that the page offers")
     return _asked(request, {"parts": int(parts)}, lambda why: strip(request, status=409, problem=why))
+
+
+def learn_kinds(request: Request) -> Response:
+    """Has the daemon learn anew what rejects are called, from what people said of parts."""
+    try:
+        site_of(request).ask(person_of(request), {"command": "refresh", "action": "kinds"})
+    except ControlError as refusal:
+        return overview(request, status=409, problem=str(refusal))
+    return RedirectResponse(request.app.url_path_for("maintenance-engines"), 303)
 
 
 def again(request: Request) -> Response:
