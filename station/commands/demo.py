@@ -122,6 +122,8 @@ def _check(options: argparse.Namespace) -> Setup:
         parts = choosing.rendered(options.parts or DEFAULT_PARTS, teach_parts, options.seed, repeat=_is_fast(options),
                                   defective=options.defects)  # fmt: skip
     parts = choosing.worse(parts, _ageing(options), options.seed)
+    if images is None and not recipes and not _is_fast(options):
+        parts = choosing.with_masters(parts, options.seed)
     if options.keep:
         parts = choosing.followed_by(parts, AFTERWARDS_PARTS)
     workspace = prepare(options.work)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from engines.engine import open_engine
 from engines.store.store import EngineStore, manifest_of
 from engines.teach_request import TeachRequest
+from engines.training.kinds.kept import FILE, read_kept
 from station.commands.engines import refresh as refresh_command
 from station.commands.main import build_parser
 from station.configuration import load as config
@@ -33,8 +35,13 @@ from station.jobs.refresh_selection import (
     with_classes,
     with_labels,
 )
+from station.labels.labels import decide
+from station.labels.schema import labels_beside, open_writer
+from station.labels.writing import Reviewer
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.records.engines.virtual import read_runs
+from station.records.parts import parts
+from station.records.schema import open_reader
 from station.reports.candidate.gate import gate
 from station.results import Pixels, Verdict
 from tests.bench.engines.pictures import SIZE_PX, ring
@@ -275,6 +282,13 @@ def test_cancelled_it_leaves_nothing(station: LoadedConfiguration) -> None:
 
 @pytest.mark.system
 def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_path: Path) -> None:
+    with (
+        closing(open_reader(station.records_dir)) as records,
+        closing(open_writer(labels_beside(station.records_dir))) as named,
+    ):
+        for number, kind in ((47, "deep scratch"), (48, "fine scratch")):
+            row = next(parts(records, session="s1", acquisition_id=number))
+            decide(named, row, "defective", Reviewer("anna", "quality"), defect_class=kind, new_class="minor")
     labels = tmp_path / "labels.csv"
     labels.write_text("part_id,label\n1001,good\n1047,defective\n1048,defective\n")
     process = command(station, "--labels", str(labels))
@@ -304,6 +318,9 @@ def test_a_real_refresh_killed_and_continued(station: LoadedConfiguration, tmp_p
     dossier = json.loads((candidate.path / "dossier" / "dossier.json").read_text())
     removed = {dossier["images"][image]["name"] for image in dossier["refinement"]["removed"]}
     assert {"s1-000000047-part1047-top.png", "s1-000000048-part1048-top.png"} <= removed
+    kept = read_kept(candidate.path / "dossier" / FILE, None)
+    assert kept is not None
+    assert kept.names == ("deep scratch", "fine scratch"), "learning kinds anew forgets none"
     assert dossier["command"][:2] == ["station", "refresh"]
     assert f"--labels={labels}" in dossier["command"]
     assert idle(station)

@@ -96,6 +96,13 @@ def test_every_part_is_accounted_for(tmp_path: Path, engine: Path) -> None:
     assert report.keys() >= KEYS
     assert json.loads(done.stdout) == report
     check_keys("demo", report)
+    challenge = report["challenge"]
+    assert (challenge["state"], challenge["recorded"]) == ("passed", 2)
+    assert [(part["part_id"], part["result"], part["bin"]) for part in challenge["parts"]] == [
+        (1, "FAIL", "reject"),
+        (2, "PASS", "good"),
+    ]
+    assert min(part["part_id"] for part in report["parts"]) == 3, "master parts are on an account of their own"
     assert (report["runtime"]["asked"], report["runtime"]["ran"]) == ("auto", "onnx")
     assert "chosen by auto, because" in report["runtime"]["why"]
     ledger = report["ledger"]

@@ -68,6 +68,11 @@ def _figures(report: Mapping[str, Any]) -> Table:
         )
         table.add_row("engine call", f"p50 {engine['p50']:.1f}, p99 {engine['p99']:.1f} ms", "")
         table.add_row("all the rest", f"p50 {overhead['p50']:.1f}, p99 {overhead['p99']:.1f} ms", "")
+    if challenge := report.get("challenge"):
+        judged = ", ".join(f"{part['name']} {part['result'] or 'not inspected'}" for part in challenge["parts"])
+        table.add_row(
+            "challenge test", f"{challenge['state']}: {judged}", f"{challenge['recorded']} master parts, counted apart"
+        )
     if recipes := report.get("recipes"):
         selected = ", ".join(map(str, recipes["selected_by_plc"]))
         table.add_row(

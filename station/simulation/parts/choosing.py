@@ -11,8 +11,12 @@ import numpy as np
 from station.simulation.parts.ageing import Ageing, Kind, amount_of
 from station.simulation.parts.pictures import GOOD, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
-from station.simulation.parts.schedule import AFTERWARDS, INSPECT, TEACH, ScheduledPart
+from station.simulation.parts.schedule import AFTERWARDS, INSPECT, MASTERS, TEACH, ScheduledPart
 
+MASTER_PARTS = ("missing_hole", GOOD)
+"""What the challenge test of a demo shows the station, in order: the plainest defect, and a good part."""
+MASTER_LOOK = 900_001
+"""Of the defective master part; no other part of a demo looks so."""
 DEFECTIVE_SHARE = 0.25
 """Of the rendered parts that are inspected; a real line has far fewer, a demo wants to show them."""
 LOTS = 2
@@ -67,6 +71,19 @@ def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]
     for part in mixed:
         recipe = lots[sum(part.serial > end for end in ends)]
         planned.append(replace(part, product=recipes[recipe], recipe=recipe))
+    return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
+
+
+def with_masters(parts: tuple[ScheduledPart, ...], seed: int) -> tuple[ScheduledPart, ...]:
+    """The same, with the master parts of a challenge test between those that are taught and those inspected."""
+    taught = [part for part in parts if part.phase == TEACH]
+    # A good master part is one that is known to be good: where an engine is taught, one that it has seen.
+    good = next((part.seed for part in taught if part.truth == GOOD), seed * 1_000_000 + MASTER_LOOK + 1)
+    masters = [
+        ScheduledPart(0, MASTERS, truth, seed=good if truth == GOOD else seed * 1_000_000 + MASTER_LOOK)
+        for truth in MASTER_PARTS
+    ]
+    planned = [*taught, *masters, *(part for part in parts if part.phase != TEACH)]
     return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
 
 

@@ -16,8 +16,8 @@ from station.simulation.plant.ejector import EjectBy
 from station.simulation.plant.faults import Fault, FaultKind
 from station.simulation.plant.plc_signals import TriggerMode
 
-TEACH, INSPECT, AFTERWARDS = "teach", "inspect", "afterwards"
-"""Phases of a schedule; parts that come afterwards are on no account."""
+TEACH, MASTERS, INSPECT, AFTERWARDS = "teach", "masters", "inspect", "afterwards"
+"""Phases of a schedule; master parts have an account of their own, and parts that come afterwards are on none."""
 SCAN_S = 0.005
 """Cycle of the PLC."""
 PACED_RATE_PER_S = 20.0
@@ -32,7 +32,7 @@ class ScheduledPart:
 
     serial: int
     phase: str
-    """`teach`, `inspect` or `afterwards`."""
+    """`teach`, `masters`, `inspect` or `afterwards`."""
     truth: str
     """`good` or the kind of defect."""
     image: str = ""
@@ -97,9 +97,9 @@ class LineSchedule:
 
     def age_of(self, part: ScheduledPart) -> float:
         """Share of the inspected parts that came before, 0 to 1; taught ones come from a new line."""
-        taught = sum(other.phase == TEACH for other in self.parts) if self.ageing else 0
+        before = sum(other.phase in (TEACH, MASTERS) for other in self.parts) if self.ageing else 0
         inspected = sum(other.phase == INSPECT for other in self.parts) if self.ageing else 0
-        return min(1.0, max(0, part.serial - taught - 1) / max(1, inspected - 1))
+        return min(1.0, max(0, part.serial - before - 1) / max(1, inspected - 1))
 
     def _good_face(self, part: ScheduledPart, camera: int) -> ScheduledPart:
         if self.good_images:

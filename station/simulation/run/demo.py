@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.console import Console
 
 from engines.runtimes.names import Asked
 from engines.teach_request import TeachRequest
+from station.codes import OFFLINE_REASONS, OfflineReason
 from station.configuration.load import load_station
 from station.jobs.progress import ProgressBar, follow_teaching
 from station.jobs.teaching import teach
@@ -32,12 +34,13 @@ from station.simulation.accounts.accounting import as_ledger, join, write_contac
 from station.simulation.accounts.report import by_recipe, problems, report
 from station.simulation.accounts.summary import print_summary
 from station.simulation.parts.pictures import GOOD, ImageParts
-from station.simulation.parts.schedule import AFTERWARDS, INSPECT, TEACH, LineSchedule, ScheduledPart
+from station.simulation.parts.schedule import AFTERWARDS, INSPECT, MASTERS, TEACH, LineSchedule, ScheduledPart
 from station.simulation.plant.belt import PITCH_COUNTS, Layout
 from station.simulation.plant.ejector import section
 from station.simulation.run.engine_plans import build_missing, wait_for_plan
 from station.simulation.run.keeping import keep_going
 from station.simulation.run.live import LiveView
+from station.simulation.run.masters import book_of, challenge_section
 from station.simulation.run.processes import LineProcess, LineState, StationProcess
 from station.simulation.run.workspace import DEADLINE_MS, Workspace, configuration
 
@@ -109,7 +112,8 @@ class Demo:
             runtime=setup.runtime,
         )
         of_recipes = workspace.configure_recipes(setup.recipes, engines, setup.schedule.cameras)
-        text = of_station + section(setup.schedule.eject_by, layout) + of_recipes
+        masters = challenge_section(setup.phase(MASTERS))
+        text = of_station + section(setup.schedule.eject_by, layout) + of_recipes + masters
         workspace.configuration.write_text(text, encoding="utf-8")
         with LineProcess(workspace.schedule, workspace.folder) as line:
             environment = line.wait_ready()
@@ -123,6 +127,7 @@ class Demo:
                         self._teach_from_line(line, station, path, product)
                     if not engines:
                         self._teach_from_line(line, station, engine)
+                self._challenge(line, station)
                 status = self._inspect(line, station)
                 if setup.keeps:
                     code = self._account(line.state, status, report_file)
@@ -192,6 +197,35 @@ class Demo:
 
         wait_for_plan(status, self._console)
 
+    # ---- the challenge test -------------------------------------------------------------------------------------
+
+    def _challenge(self, line: LineProcess, station: StationProcess) -> None:
+        """Master parts show that the station finds what it must find, one after the other, before parts of production.
+
+        Raises DemoFailed: one that had to be rejected passed; the station takes no part then.
+        """
+        parts = self._setup.phase(MASTERS)
+        if not parts:
+            return
+        self._console.print(f"challenge test with {len(parts)} master parts")
+        self._wait_for(line, station, "TriggerReady", lambda: line.state.trigger_ready)
+        station.begin_challenge()
+        for number, _ in enumerate(parts, start=1):
+            self._wait_for(line, station, "TriggerReady for a master part", lambda: line.state.trigger_ready)
+            line.feed(1)
+            left = {part.serial for part in parts[:number]}
+            self._wait_for(line, station, "end of a master part", partial(self._have_left, line.state, left))
+        if station.status()["offline_reason"] == OFFLINE_REASONS[OfflineReason.CHALLENGE_FAILED].text:
+            why = "; ".join(book_of(parts, line.state, None).wrong)
+            raise DemoFailed(
+                f"the challenge test failed: {why}; the station takes no part until somebody resets it: "
+                "station challenge reset"
+            )
+
+    @staticmethod
+    def _have_left(state: LineState, serials: set[int]) -> bool:
+        return serials <= state.ends.keys() and serials <= state.judgements.keys()
+
     # ---- inspecting ---------------------------------------------------------------------------------------------
 
     def _inspect(self, line: LineProcess, station: StationProcess) -> dict[str, Any]:
@@ -239,13 +273,21 @@ class Demo:
         workspace, setup = self._workspace, self._setup
         with contextlib.closing(open_reader(workspace.records)) as connection:
             outcomes = join(connection, setup.phase(INSPECT), line)
-            recorded = as_ledger(asdict(count_parts(connection)))
+            counts = count_parts(connection)
+            masters = book_of(setup.phase(MASTERS), line, counts.challenge)
+            recorded = as_ledger(asdict(counts))
             write_contact_sheet(connection, outcomes, load_station(workspace.configuration), workspace.contact_sheet)
         counted = as_ledger(status["counters"])
         found = problems(outcomes, recorded, line.unexposed)
         if counted != recorded:
             found.append(f"the station counted {counted}, its records hold {recorded}")
+        found += masters.problems
+        shown = status["counters"]["challenge"]
+        if shown != counts.challenge:
+            found.append(f"the station counted {shown} master parts, its records hold {counts.challenge}")
         made = report(outcomes, status["engine_id"])
+        if masters.parts:
+            made["challenge"] = {"state": status["challenge"]["state"], **masters.as_json()}
         ran, _, why = status["runtime"].partition(": ")
         made |= {
             "runtime": {"asked": setup.runtime, "ran": ran, "why": why},

@@ -303,6 +303,10 @@ class StationProcess(Process):
         """As a person does who wants to teach it. Raises ControlError."""
         request(self._socket, {"command": "recipe", "recipe": name, "without_engine": True}, CHANGE_TIMEOUT_S)
 
+    def begin_challenge(self) -> None:
+        """A challenge test, as a person begins one. Raises ControlError."""
+        request(self._socket, {"command": "challenge", "action": "start"})
+
     def teach(self, parts: int, output: str, seed: int) -> None:
         """The next `parts` parts of the line teach an engine. Raises ControlError."""
         request(self._socket, {"command": "teach", "parts": parts, "output": output, "seed": seed})
