@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,36 +158,43 @@ def test_the_station_goes_back_once_where_that_is_configured(tmp_path: Path) -> 
         bench.terminate()
 
 
-def kept_on_disk(folder: Path, parts: int) -> bool:
-    """This number of parts that the shadow has judged is in the records."""
-    with closing(open_reader(folder / "work" / "records")) as records:
-        return int(records.execute("SELECT COUNT(*) FROM shadows").fetchone()[0]) >= parts
-
-
 def test_a_kill_in_any_moment_of_the_way_back_ends_with_one_whole_engine(tmp_path: Path) -> None:
-    """Killed just as the station goes back, and later and later: the next start takes it up where it was."""
-    for number, delay_s in enumerate((0.0, 0.3, 0.7)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        with station_with_two(folder, parts=500, engine__on_probation_failure="rollback") as bench:
-            bench.start()
-            activate(bench, "2")
+    """Killed just as the station goes back, and later and later: the next start takes it up where it was.
+
+    Each time with another engine: the station goes back from one only once.
+    """
+    with station_with_two(tmp_path, parts=500, engine__on_probation_failure="rollback") as bench:
+        store = EngineStore(tmp_path / "engines" / "default")
+        for number in (3, 4):
+            engine = write_small_engine(
+                tmp_path / f"engine {number}",
+                width=WIDTH,
+                height=HEIGHT,
+                reject_score=20.0 - number / 10,
+                review_score=15.0,
+            )
+            store.add(engine, why="stricter")
+        bench.start()
+        for number, delay_s in ((2, 0.0), (3, 0.3), (4, 0.7)):
+            before = on_record(bench)
+            activate(bench, str(number))
             wait_on_probation(bench)
             send_judged(bench, doubtful(), 12)
-            wait_for(partial(kept_on_disk, folder, 10), "the sums on disk: a kill may lose what is younger")
+            wait_for(lambda: on_record(bench) >= before + 10, "the sums on disk: a kill may lose what is younger")  # noqa: B023
             bench.result(bench.send(doubtful()))
             time.sleep(delay_s)
             bench.kill()
             bench.start()
             running = bench.status()["engine_id"]
-            version = EngineStore(folder / "engines" / "default").find(str(active(bench)))
+            version = store.find(str(active(bench)))
             assert running.startswith(version.id_start), "what runs is what the store says"
-            if active(bench) == 2:
+            if active(bench) == number:
                 wait_on_probation(bench)
                 assert judged_parts(bench) >= 10, "a kill keeps the sums"
                 send_judged(bench, doubtful(), 40)
             wait_for(lambda: active(bench) == 1, "the way back")
             wait_for(lambda: bench.status()["engine_id"] != running or version.number == 1, "its engine")  # noqa: B023
             assert bench.result(bench.send(doubtful())).passed
-            bench.terminate()
-            bench.assert_balanced()
+            wait_for(lambda: state(bench)["state"] == "off", "the end of the probation")
+        bench.terminate()
+        bench.assert_balanced()
