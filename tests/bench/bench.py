@@ -44,6 +44,10 @@ START_S = 120.0
 """A station starts two processes with large libraries, on a machine that is busy."""
 PLC_PATIENCE_S = 5.0
 """A PLC that gives up sooner closes its connection, and the station withdraws the results that it has not taken."""
+SCAN_S, IDLE_SCAN_S = 0.003, 0.02
+"""Pause between two scans of the PLC: while it does something, and when it has set no output and read no result for
+`BUSY_S`. Scans of a PLC that only looks would take as much of the processor as the station itself."""
+BUSY_S = 1.0
 EXPOSURE_S = 1.0
 """Longest wait for a software camera whose process is held up to take the picture that stands before it."""
 Picture = NDArray[np.uint8]
@@ -83,6 +87,7 @@ class BenchPlc:
         self.results: dict[int, list[PlcResult]] = {}
         self.acknowledge = True
         self.beat = True
+        self._busy_until = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._scan, name="bench-plc", daemon=True)
 
@@ -103,7 +108,8 @@ class BenchPlc:
             self.acknowledge = self.beat = True
 
     def set(self, **changes: Any) -> None:
-        """Changes outputs from the next scan on."""
+        """Changes outputs from the next scan on; also without any it scans fast for a while."""
+        self._busy_until = time.monotonic() + BUSY_S
         with self._lock:
             self.control = replace(self.control, **changes)
 
@@ -133,11 +139,12 @@ class BenchPlc:
         return status.command_completed or status.command_failed
 
     def _scan(self) -> None:
-        while not self._stop.wait(0.003):
+        while not self._stop.wait(SCAN_S if time.monotonic() < self._busy_until else IDLE_SCAN_S):
             now = time.monotonic()
             status = self.status = self._link.read(now)
             with self._lock:
                 if status is not None and status.results_valid and self.acknowledge:
+                    self._busy_until = now + BUSY_S
                     if not self.control.results_ack:
                         result = PlcResult(status.result, status.pass_, status.reject, status.reason_code)
                         # In one step: who waits for the key reads its first result at once.

@@ -9,15 +9,17 @@ from pathlib import Path
 
 DEADLINE_S = 50.0
 """Far longer than anything takes: only a failure waits for its end."""
-POLL_S = 0.005
+POLL_S, SLOW_POLL_S = 0.005, 0.02
+"""At first, and when it takes longer: whoever is asked needs time to answer, which it lacks for its work."""
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:
     """Polls until it holds; fails after the time-out."""
-    end = time.monotonic() + timeout_s
+    start = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"waited {timeout_s:g} s for {what}"
-        time.sleep(POLL_S)
+        waited = time.monotonic() - start
+        assert waited < timeout_s, f"waited {timeout_s:g} s for {what}"
+        time.sleep(min(max(POLL_S, waited / 20), SLOW_POLL_S))
 
 
 def children_of(pid: int) -> list[int]:
