@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
+from tests.bench.made_once import made_once
 from tests.bench.npm import npm_packages
 from tests.bench.pages import HOST
 from tests.bench.programs import require_program
@@ -85,21 +85,56 @@ def visitor(
     assert not said, f"a script failed: {said}"
 
 
-@lru_cache(maxsize=1)
-def axe_source(folder: Path) -> str:
-    """The script of axe-core. Skips without a network."""
-    return (npm_packages(folder, AXE) / "axe-core" / "axe.min.js").read_text()
+def axe_source(factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, fetched once in a run. Skips without a network."""
+    return made_once(factory, "axe", lambda folder: (npm_packages(folder, AXE) / "axe-core" / "axe.min.js").read_text())
 
 
-def serious_findings(page: Page, axe: str, rules: Sequence[str] = ()) -> list[str]:
-    """What axe-core finds on a page and calls serious or critical: rule and place. `rules`: only these."""
+def serious_findings(page: Page, axe: str, rules: Sequence[str] = (), beside: Sequence[str] | None = None) -> list[str]:
+    """What axe-core finds on a page and calls serious or critical: rule and place.
+
+    `rules`: only these. `beside`: only in elements whose place is not one of these, see `places_shown`.
+    """
     if not page.evaluate("'axe' in window"):
         page.evaluate(axe)  # through the debugger, which the policy of the page does not bind
-    only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
-    found = page.evaluate("(options) => axe.run(document, options)", {"resultTypes": ["violations"], **only})
+    options: dict[str, object] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": list(rules)}
+    found = page.evaluate(_RUN, [options, beside])
     return [
         f"{rule['id']} at {node['target']}: {node['failureSummary']}"
-        for rule in found["violations"]
+        for rule in found
         if rule["impact"] in SERIOUS
         for node in rule["nodes"]
     ]
+
+
+def places_shown(page: Page) -> list[str]:
+    """Where in the tree of the page the elements are that can be seen."""
+    places: list[str] = page.evaluate(f"() => {{ {_SHOWN} return [...shown.keys()]; }}")
+    return places
+
+
+_SHOWN = """
+  const shown = new Map();
+  for (const each of document.querySelectorAll("body *")) {
+    if (!each.checkVisibility({ visibilityProperty: true, checkVisibilityCSS: true })) continue;
+    let place = each.localName;
+    for (let at = each; at.parentElement; at = at.parentElement) {
+      let before = 0;
+      for (let one = at.previousElementSibling; one; one = one.previousElementSibling) before++;
+      place += `,${before}`;
+    }
+    shown.set(place, each);
+  }
+"""
+_RUN = f"""async ([options, beside]) => {{
+  let where = document;
+  if (beside !== null) {{
+    {_SHOWN}
+    for (const place of beside) shown.delete(place);
+    if (!shown.size) return [];
+    where = {{ include: [...shown.values()] }};
+  }}
+  return (await axe.run(where, options)).violations;
+}}"""

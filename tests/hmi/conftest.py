@@ -25,4 +25,4 @@ def client(pages: Pages) -> Client:
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return axe_source(tmp_path_factory.mktemp("axe"))
+    return axe_source(tmp_path_factory)

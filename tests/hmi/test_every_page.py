@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -15,7 +15,7 @@ from station.msa.storage import plan, rate, studies, studies_beside
 from station.reports.production.making import Order, make
 from station.reports.production.reading import Period
 from station.reports.production.stored import as_json
-from tests.bench.browser import COLOURS, SIZES, serious_findings, visitor
+from tests.bench.browser import COLOURS, SIZES, places_shown, serious_findings, visitor
 from tests.bench.engine_store import serving_with_store
 from tests.bench.pages import COOKIE, Pages
 from tests.bench.sample_parts import WALL_TIME
@@ -118,44 +118,58 @@ def sockets_of(page: Page) -> list[str]:
     return opened
 
 
-def look(pages: Pages, browser: Browser, axe: str, size: str, paths: Mapping[str, Sequence[str]]) -> None:
-    """Light with every rule of axe, dark with those about colours; in German for the width, whose words are longer.
+def look(pages: Pages, browser: Browser, axe: str, role: str, paths: Sequence[str]) -> None:
+    """In each size with every rule of axe; dark with those about colours, at the other sizes where they show what the
+    desktop does not. In German for the width, whose words are longer.
 
     No page but Live opens a WebSocket, so every other one works without.
     """
-    for role, of_role in paths.items():
-        cookie = {"name": COOKIE, "value": pages.token(role), "url": pages.address} if role else None
-        for language in ("en", "de"):
-            with visitor(browser, size=size, language=language, cookie=cookie) as context:
-                page = context.new_page()
-                sockets = sockets_of(page)
-                for path in of_role:
-                    page.goto(pages.address + path)
-                    if size == "panel":  # as [hmi] display = "panel" does
-                        page.evaluate("document.documentElement.dataset.display = 'panel'")
-                    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                    assert wide <= 0, f"{path} in {language} is {wide} px wider than the window"
-                    if language == "en":
-                        assert serious_findings(page, axe) == [], path
-                        page.emulate_media(color_scheme="dark")
-                        assert serious_findings(page, axe, COLOURS) == [], f"{path}, dark"
-                        page.emulate_media(color_scheme="light")
-                    assert not sockets or path == "/live", f"{path} opens a WebSocket"
-                    sockets.clear()
+    cookie = {"name": COOKIE, "value": pages.token(role), "url": pages.address} if role else None
+    on_desktop: dict[str, Sequence[str]] = {}
+    for size in ("desktop", "phone", "panel"):
+        with visitor(browser, size=size, cookie=cookie) as context:
+            page = context.new_page()
+            sockets = sockets_of(page)
+            for path in paths:
+                page.goto(pages.address + path)
+                fits(page, path, size)
+                assert serious_findings(page, axe) == [], path
+                page.emulate_media(color_scheme="dark")
+                assert serious_findings(page, axe, COLOURS, on_desktop.get(path)) == [], f"{path}, dark"
+                page.emulate_media(color_scheme="light")
+                on_desktop.setdefault(path, places_shown(page))
+                assert not sockets or path == "/live", f"{path} opens a WebSocket"
+                sockets.clear()
+    with visitor(browser, size="phone", language="de", cookie=cookie) as context:
+        page = context.new_page()
+        for path in paths:
+            page.goto(pages.address + path)
+            for size in SIZES:
+                width, height = SIZES[size]
+                page.set_viewport_size({"width": width, "height": height})
+                fits(page, f"{path} in German", size)
+
+
+def fits(page: Page, path: str, size: str) -> None:
+    """The page is no wider than the window; on a panel as `[hmi] display = "panel"` shows it."""
+    page.evaluate(
+        "(display) => { document.documentElement.dataset.display = display; }", "panel" if size == "panel" else "auto"
+    )
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{path} is {wide} px wider than the window of a {size}"
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, size: str) -> None:
+@pytest.mark.parametrize("role", PATHS)
+def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, role: str) -> None:
     store_a_report(pages)
     study_agreement(pages)
-    look(pages, browser, axe, size, PATHS)
+    look(pages, browser, axe, role, PATHS[role])
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing_serious_in_maintenance(engines: Pages, browser: Browser, axe: str, size: str) -> None:
-    look(engines, browser, axe, size, {"maintenance": of_store(engines)})
+def test_axe_finds_nothing_serious_in_maintenance(engines: Pages, browser: Browser, axe: str) -> None:
+    look(engines, browser, axe, "maintenance", of_store(engines))
 
 
 def test_no_page_is_left_out() -> None:

@@ -90,7 +90,7 @@ def test_a_tick_stands_in_the_veto(page: Page) -> None:
 def test_axe_finds_nothing_serious_and_it_fits(
     browser: Browser, dossier: Path, tmp_path_factory: pytest.TempPathFactory, width: int, theme: str
 ) -> None:
-    axe = axe_source(tmp_path_factory.getbasetemp())
+    axe = axe_source(tmp_path_factory)
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=theme)  # type: ignore[arg-type]
     page = context.new_page()
     page.goto(dossier.as_uri())
