@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special  # scipy.stats takes a second of processor time to import
 
 from engines.bundle.manifest import MapScore
 from engines.detectors.known_defects import KnownDefects
@@ -195,7 +195,7 @@ def sure_gains(
     gains = capped - capped[0]
     parts = np.stack([gains[:, groups == group].mean(axis=1) for group in np.unique(groups)], axis=1)
     error = parts.std(axis=1, ddof=1) / math.sqrt(parts.shape[1])
-    sure = parts.mean(axis=1) - stats.t.ppf(CONFIDENCE, parts.shape[1] - 1) * error
+    sure = parts.mean(axis=1) - special.stdtrit(parts.shape[1] - 1, CONFIDENCE) * error
     lost = STRANGER_UNITS * (1 - (units[0] / units).mean(axis=1))
     return np.asarray(sure - lost, np.float64)
 
