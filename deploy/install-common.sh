@@ -191,6 +191,7 @@ install_service() {
         "$source_dir/systemd/station-hmi.service" "$source_dir/systemd/station-plant.service" \
         "$source_dir/systemd/station-process.service" \
         "$source_dir/systemd/station-refresh.service" "$source_dir/systemd/station-refresh.timer" \
+        "$source_dir/systemd/station-fleet-pull.service" "$source_dir/systemd/station-fleet-pull.timer" \
         "$source_dir/systemd/station-report.service" "$source_dir/systemd/station-report.timer" /etc/systemd/system
     step "its users, where they are made from files" install -D -m 0644 "$source_dir/systemd/station.sysusers.conf" \
         /usr/lib/sysusers.d/station.conf
