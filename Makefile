@@ -86,7 +86,7 @@ tools:
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simtl/src/*) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,hmi,reports,plant,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,hmi,reports,plant,plant-db,dev]'
 	@touch $@
 
 clean:  ## removes the environment, builds and caches

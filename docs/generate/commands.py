@@ -12,6 +12,7 @@ WITHOUT_JSON = {
     "run": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
     "hmi": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
     "plant run": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
+    "fleet schema": "prints a script for psql",
     "process run": "runs until it is stopped; what it finds is in its log and in `station process status`",
     "completion": "prints a script for a shell",
 }

@@ -13,7 +13,14 @@ from drivers.camera.protocol import CameraError
 from drivers.plc.protocol import PlcError
 from engines.errors import EngineError, PlanUnusable, SignatureError
 from station.commissioning.pages_check import pages_finding
-from station.commissioning.plant_check import Finding, opcua_findings, sparkplug_findings, webhook_finding
+from station.commissioning.plant_check import (
+    Finding,
+    channel_findings,
+    opcua_findings,
+    postgres_findings,
+    sparkplug_findings,
+    webhook_finding,
+)
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
@@ -53,6 +60,8 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
         yield webhook_finding(configuration)
     yield from sparkplug_findings(configuration)
     yield from opcua_findings(configuration)
+    yield from postgres_findings(configuration)
+    yield from channel_findings(configuration)
 
 
 def _running(configuration: LoadedConfiguration) -> bool:

@@ -1,4 +1,6 @@
-"""Looks at the way to the plant: secret, certificates, whether the receiver can be reached, what was sent."""
+"""Looks at the way to the plant: secret, certificates, whether the receiver can be reached, what was sent; and at what
+comes from there: the channel of engines.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,16 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from station.configuration.load import LoadedConfiguration
+from station.fleet.channel import ChannelError, moment_of
+from station.fleet.seen import file_of, read_seen
 from station.forwarding.in_words import is_well, sentence_of
 from station.forwarding.progress import ForwardingError, forwarding_beside, is_running, read_progress
-from station.northbound.process import HOW_TO_INSTALL, webhook_of
+from station.northbound.process import HOW_TO_INSTALL, HOW_TO_INSTALL_DB, webhook_of
 from station.northbound.signing import SecretError
 from station.northbound.webhook import AddressError
 from station.records.parts import newest_id
 from station.records.schema import DATABASE_FILE, RecordingError, open_reader
+from station.reports.shifts import calendar_of
 
 REACH_S = 2.0
 
@@ -100,6 +105,48 @@ def opcua_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
     else:
         todo = "see its log: journalctl -u station-plant" if runs else "systemctl enable --now station-plant"
         yield Finding("opcua", False, f"nothing listens on {where}: {todo}; {found}")
+
+
+def postgres_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
+    """Connects, looks at the schema and writes nothing."""
+    if configuration.settings.postgres.host is None:
+        return
+    try:
+        from station.northbound.postgres.assembly import database_of  # noqa: PLC0415  an extra
+    except ImportError as problem:
+        yield Finding("postgres", False, f"the extra `plant-db` is not installed ({problem}): {HOW_TO_INSTALL_DB}")
+        return
+    try:
+        database = database_of(configuration)
+    except (SecretError, ForwardingError) as problem:
+        yield Finding("postgres", False, str(problem))
+        return
+    why = database.reach()
+    yield Finding("postgres", not why, why or f"{database.where} can be reached and has the schema of this station")
+
+
+def channel_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
+    """What the last pull found; asks nobody."""
+    store = configuration.engine_store
+    if configuration.settings.channel.url is None or store is None:
+        return
+    calendar = calendar_of(configuration.settings.station)
+    try:
+        seen = read_seen(file_of(configuration.work_dir, store.name))
+    except ChannelError as problem:
+        yield Finding("channel", False, str(problem))
+        return
+    if not (seen.pulled_at or seen.problem):
+        todo = "station fleet pull, or systemctl enable --now station-fleet-pull.timer"
+        yield Finding("channel", False, f"nothing was ever pulled: {todo}")
+    elif seen.problem:
+        yield Finding("channel", False, f"{seen.problem} (the engine that runs goes on)")
+    elif time.time() >= (expires := moment_of(seen.expires)):
+        said = f"it expired on {calendar.in_words(expires)} and nothing newer was pulled"
+        yield Finding("channel", False, f"{said}: station fleet pull says why; the engine that runs goes on")
+    else:
+        said = f"sequence {seen.sequence}, pulled {calendar.in_words(seen.pulled_at)}"
+        yield Finding("channel", True, f"{said}, expires {calendar.in_words(expires)}")
 
 
 def _newest(configuration: LoadedConfiguration) -> int:

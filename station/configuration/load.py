@@ -34,6 +34,8 @@ OF_PAGES = "hmi"
 """A section that the daemon never reads: `station hmi` does."""
 OF_PROCESS = "process"
 """The same of `station process run`."""
+OF_FLEET = "channel"
+"""The same of `station fleet pull`."""
 
 NOT_THERE = object()
 """In place of a value: the key belongs to a section that is not there."""
@@ -264,10 +266,11 @@ def _shown(value: Any) -> str:
 
 def _fixed(settings: Configuration) -> dict[str, Any]:
     """What needs a restart, by its key."""
-    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS})
+    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS, OF_FLEET})
     sections["webhook"] = {"url": settings.webhook.url is not None}  # the rest is the plant process's
     sections["sparkplug"] = {"brokers": bool(settings.sparkplug.brokers)}
     sections["opcua"] = {"enabled": settings.opcua.enabled}
+    sections["postgres"] = {"host": settings.postgres.host is not None}
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {
         name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()

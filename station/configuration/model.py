@@ -24,6 +24,7 @@ from station.configuration.decision import (
 )
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
+from station.configuration.northbound.fleet import ChannelSection, PostgresSection
 from station.configuration.northbound.sections import OpcUaSection, PlantSection, SparkplugSection, WebhookSection
 from station.configuration.plc import PlcSection, ProcessRegisterSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
@@ -253,12 +254,15 @@ class Configuration(Section):
     webhook: WebhookSection = Field(default_factory=WebhookSection, description="Results by HTTP.")
     sparkplug: SparkplugSection = Field(default_factory=SparkplugSection, description="Sparkplug B over MQTT.")
     opcua: OpcUaSection = Field(default_factory=OpcUaSection, description="OPC UA for Machine Vision.")
+    postgres: PostgresSection = Field(default_factory=PostgresSection, description="Rows to PostgreSQL.")
+    channel: ChannelSection = Field(default_factory=ChannelSection, description="New engines for many stations.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @property
     def sends_to_plant(self) -> bool:
         """`station plant run` has something to do."""
-        return self.webhook.url is not None or bool(self.sparkplug.brokers) or self.opcua.enabled
+        ways = (self.webhook.url, self.sparkplug.brokers, self.opcua.enabled, self.postgres.host)
+        return any(map(bool, ways))
 
     @model_validator(mode="after")
     def _cameras(self) -> Configuration:
@@ -337,6 +341,10 @@ class Configuration(Section):
 
     @model_validator(mode="after")
     def _product_folder(self) -> Configuration:
+        if self.channel.url is not None and self.engine.store is None:
+            raise ValueError(
+                "[channel] url without [engine] store: only a store takes engines that nobody activates yet"
+            )
         if self.engine.store is not None and self.recipe.active is None and self.engine.product is None:
             try:
                 recipe_name(self.recipe.name)
@@ -373,5 +381,7 @@ SECTIONS: dict[str, type[Section]] = {
     "webhook": WebhookSection,
     "sparkplug": SparkplugSection,
     "opcua": OpcUaSection,
+    "postgres": PostgresSection,
+    "channel": ChannelSection,
     "log": LogSection,
 }

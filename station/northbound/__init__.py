@@ -1,7 +1,9 @@
 """What the plant is sent, by a process of its own beside the line: `station plant run`.
 
     records.db ──cursor──┬─► sender ──► webhook: CloudEvents, signed, over https
-                         └─► sparkplug/: edge node over MQTT, with the status of the line
+                         ├─► sparkplug/: edge node over MQTT, with the status of the line
+                         ├─► opcua/: a vision system that clients read
+                         └─► postgres/: rows and sums, where all stations stand side by side
 
 It reads the records and holds nothing of them for longer than a look; what it could not send waits where it is, in the
 records. The line does not know whether anybody listens.

@@ -26,9 +26,10 @@ from station.reports.shifts import calendar_of
 
 log = structlog.get_logger()
 
-WEBHOOK, SPARKPLUG, OPCUA = "webhook", "sparkplug", "opcua"
+WEBHOOK, SPARKPLUG, OPCUA, POSTGRES = "webhook", "sparkplug", "opcua", "postgres"
 """Names of the connectors in `plant.db`."""
 HOW_TO_INSTALL = "pip install 'edge-inspection-station[plant]'"
+HOW_TO_INSTALL_DB = "pip install 'edge-inspection-station[plant-db]'"
 STOP_S = 8.0
 """For a connector to end what it does."""
 LOCK_TRIES, LOCK_PAUSE_S = 20, 0.1
@@ -121,6 +122,7 @@ def names_of(station: LoadedConfiguration) -> list[str]:
         WEBHOOK: settings.webhook.url is not None,
         SPARKPLUG: bool(settings.sparkplug.brokers),
         OPCUA: settings.opcua.enabled,
+        POSTGRES: settings.postgres.host is not None,
     }
     return [name for name, is_wanted in wanted.items() if is_wanted]
 
@@ -143,7 +145,19 @@ def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connec
         found.append(Connector(SPARKPLUG, where, publisher.step, lambda: None, publisher.close, 60.0))
     if station.settings.opcua.enabled:
         found.append(_vision_system(station, cursors))
+    if station.settings.postgres.host is not None:
+        found.append(_rows(station, cursors))
     return found
+
+
+def _rows(station: LoadedConfiguration, cursors: Cursors) -> Connector:
+    try:
+        from station.northbound.postgres.assembly import connector_of  # noqa: PLC0415  its library is an extra
+    except ImportError as problem:
+        raise AddressError(f"[postgres] needs the extra `plant-db` ({problem}): {HOW_TO_INSTALL_DB}") from problem
+    rows, database = connector_of(station, source_of(station, POSTGRES), cursors)
+    longest_s = 3 * station.settings.postgres.timeout_s + 60
+    return Connector(POSTGRES, f"PostgreSQL {database.where}", rows.step, database.cut, rows.close, longest_s)
 
 
 def _vision_system(station: LoadedConfiguration, cursors: Cursors) -> Connector:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import structlog
 
 from station.forwarding.progress import Cursor, Cursors, ForwardingError, Parked
+from station.northbound.failing import Failing
 from station.northbound.part_event import event_of_head, event_of_part
 from station.northbound.unsent import Numbered, Source, Unsent
 from station.northbound.webhook import MAX_BODY_BYTES, Outcome
@@ -35,7 +36,6 @@ LOOK_S = 0.5
 """Between two looks at records in which nothing is new."""
 HEAD_S = 10.0
 """Between two looks at the head of the audit log."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 REFUSED_IN_A_ROW = 10
 """More refused parts in a row than this are not the parts' fault."""
 
@@ -78,9 +78,7 @@ class Sender:
         self._cursors = cursors
         self._unsent = Unsent(what.source, cursors, clock)
         self._clock = clock
-        self._draw = draw
-        self._failures = 0
-        self._failing_since: float | None = None
+        self._failing = Failing(what.source.name, cursors, clock, draw)
         self._singly = 0
         """Events that go one by one, since a batch with them was refused."""
         self._refused_in_a_row = 0
@@ -93,7 +91,7 @@ class Sender:
         try:
             return self._step()
         except (RecordingError, ForwardingError, sqlite3.Error, OSError) as problem:
-            return self._fails(str(problem), 0.0)
+            return self._failing.fails(str(problem))
 
     def send_parked(self, part: Parked) -> Outcome | None:
         """Tries a parked part again; None: it is no longer on record. Raises RecordingError, ForwardingError."""
@@ -119,7 +117,7 @@ class Sender:
         found, batch = look.progress, look.parts
         if not batch:  # whatever failed before, nothing waits
             if found.failing_since is not None:
-                self._works()
+                self._failing.works()
                 self._cursors.failing(self._what.source.name, None, "")
             return LOOK_S
         return self._send(found.cursor, batch)
@@ -133,7 +131,7 @@ class Sender:
         if head is not None and head != self._head:
             outcome = self._connector.post([event_of_head(head, self._what.station, now, self._what.calendar)])
             if outcome.kind == "failed":
-                return self._fails(outcome.detail, outcome.pause_s)
+                return self._failing.fails(outcome.detail, outcome.pause_s)
             if outcome.kind == "refused":
                 log.warning("the head of the audit log was refused", head=str(head), why=outcome.detail)
             self._head = head
@@ -145,46 +143,26 @@ class Sender:
         batch = batch[: len(events)]
         outcome = self._connector.post(events)
         if outcome.kind == "failed":
-            return self._fails(outcome.detail, outcome.pause_s)
+            return self._failing.fails(outcome.detail, outcome.pause_s)
         if outcome.kind == "refused" and len(batch) > 1:
             self._singly = len(batch)
             return 0.0
         if outcome.kind == "refused":
             self._refused_in_a_row += 1
             if self._refused_in_a_row > REFUSED_IN_A_ROW:
-                return self._fails(f"{outcome.detail}, for {REFUSED_IN_A_ROW} parts in a row", outcome.pause_s)
+                return self._failing.fails(f"{outcome.detail}, for {REFUSED_IN_A_ROW} parts in a row", outcome.pause_s)
             name = self._what.source.name
             log.warning("a part was refused and is parked", connector=name, part=events[0]["id"], why=outcome.detail)
             self._unsent.park(cursor, batch[0], outcome.detail)
         else:
             self._refused_in_a_row = 0
             self._unsent.taken(cursor, batch, len(batch))
-            self._works()
+            self._failing.works()
         self._singly = max(0, self._singly - len(batch))
         return 0.0
 
     def _event(self, number: int, row: PartRow) -> dict[str, Any]:
         return event_of_part(row, number, self._what.station, self._what.calendar)
-
-    def _fails(self, why: str, asked_s: float) -> float:
-        self._failures += 1
-        if self._failing_since is None:
-            self._failing_since = self._clock()
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures - 1, 10))
-        if self._failures & (self._failures - 1) == 0:  # 1, 2, 4, 8: the log of a day without a receiver stays short
-            log.warning("not sent", connector=self._what.source.name, why=why, times=self._failures)
-        try:
-            self._cursors.failing(self._what.source.name, self._failing_since, why)
-        except ForwardingError as problem:
-            log.warning("the cursors cannot be written", problem=str(problem))
-        return max(asked_s, float(pause * (0.5 + 0.5 * self._draw())))
-
-    def _works(self) -> None:
-        if self._failing_since is not None:
-            log.info(
-                "it is sent again", connector=self._what.source.name, after_s=round(self._clock() - self._failing_since)
-            )
-        self._failures, self._failing_since = 0, None
 
 
 def _within(most_bytes: int, events: list[dict[str, Any]]) -> list[dict[str, Any]]:

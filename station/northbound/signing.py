@@ -67,6 +67,18 @@ def private_bytes(file: Path, hint: str = "") -> bytes:
         raise SecretError(f"{file} cannot be read: {problem.strerror or problem}{hint}") from problem
 
 
+def read_password(file: Path) -> str:
+    """The only line of a file. Raises SecretError, whose message never says what stands there."""
+    content = private_bytes(file)
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError:
+        lines = []
+    if len(lines) != 1 or not lines[0] or len(content) > MAX_FILE_BYTES:
+        raise SecretError(f"{file}: the password is one line of text; found are {len(lines)} lines")
+    return lines[0]
+
+
 def _key(line: bytes, file: Path, number: int) -> bytes:
     try:
         if not line.startswith(PREFIX.encode()):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ PACKAGES = {
     "openssl": "openssl",
     "cc": "gcc",
     "chromium": "chromium",
+    "initdb": "postgresql",
     "mbpoll": "mbpoll",
     "minisign": "minisign",
     "mosquitto": "mosquitto",
@@ -46,7 +48,12 @@ def needs_program(name: str) -> pytest.MarkDecorator:
 
 def require_program(name: str) -> str:
     """The path of a program. Skips the calling test where it is missing."""
-    path = shutil.which(name)
+    path = shutil.which(name) or _beside_the_path(name)
     if path is None:
         pytest.skip(f"{name} is {not_installed(PACKAGES[name])}")
     return path
+
+
+def _beside_the_path(name: str) -> str | None:
+    """Debian keeps every version of PostgreSQL in a folder of its own."""
+    return max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default=None)

@@ -430,6 +430,12 @@ def plant(world: World) -> None:
     world.check("[x]\\x1b[2J.toml")
 
 
+def fleet(world: World) -> None:
+    """Prints nothing that others wrote."""
+    assert cli.main(["fleet", "schema"]) == 0
+    assert "CREATE SCHEMA" in world.said()
+
+
 def monitoring(world: World) -> None:
     stream = {"name": NASTY, "learned": 1.0, "changed": True, "detail": NASTY}
     state = {"state": "changed", "learned": 1.0, "drift": True, "standing": [NASTY], "left_out": 0, "streams": [stream]}
@@ -500,6 +506,7 @@ FED: dict[str, Callable[[World], None]] = {
     "what-if": what_if,
     "user": user,
     "plant": plant,
+    "fleet": fleet,
     "trace": trace,
     "teach": teach_command,
     "recipe": recipe,

@@ -152,7 +152,7 @@ def test_a_person_tries_the_way_and_sends_again(
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ('url = "http://mes.example/x"', "http would send results in clear"),
+        ('url = "http://mes.example/x"', "http would go over the network in clear"),
         ('url = "ftp://mes"', "no address: give https://HOST/PATH"),
         ('url = "mes"', "no address"),
         ('url = "https://a:b@mes/"', "no name and password in the address"),

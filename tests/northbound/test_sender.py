@@ -13,8 +13,9 @@ import pytest
 
 from station.forwarding.in_words import sentence_of
 from station.forwarding.progress import Cursor, ForwardingError, is_running, read_progress
+from station.northbound.failing import LONGEST_PAUSE_S
 from station.northbound.process import alone
-from station.northbound.sender import LONGEST_PAUSE_S, LOOK_S
+from station.northbound.sender import LOOK_S
 from station.records.parts import part_acknowledged
 from station.records.schema import DATABASE_FILE, open_writer
 from tests.bench.receiver import KEY, Receiver, receiving, signed_by

@@ -217,5 +217,5 @@ def checked_url(url: str) -> str:
     if parts.fragment:
         raise ValueError(f"#{parts.fragment} is never sent; remove it")
     if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("http would send results in clear: give https, or an address of this computer")
+        raise ValueError("http would go over the network in clear: give https, or an address of this computer")
     return url

@@ -12,7 +12,7 @@ from station.configuration.load import LoadedConfiguration
 from station.configuration.northbound.sections import broker_at
 from station.control import ControlError, request
 from station.forwarding.progress import Cursors, forwarding_beside
-from station.northbound.signing import MAX_FILE_BYTES, SecretError, private_bytes
+from station.northbound.signing import read_password
 from station.northbound.sparkplug.names import Names
 from station.northbound.sparkplug.publisher import Publisher, Publishing
 from station.northbound.unsent import Source
@@ -79,15 +79,3 @@ def reach(broker: Broker) -> str:
                 return f"{broker}: no reply within {CONNECT_S:g} s"
     finally:
         session.close()
-
-
-def read_password(file: Path) -> str:
-    """The only line of a file. Raises SecretError, whose message never says what stands there."""
-    content = private_bytes(file)
-    try:
-        lines = content.decode().splitlines()
-    except UnicodeDecodeError:
-        lines = []
-    if len(lines) != 1 or not lines[0] or len(content) > MAX_FILE_BYTES:
-        raise SecretError(f"{file}: the password is one line of text; found are {len(lines)} lines")
-    return lines[0]

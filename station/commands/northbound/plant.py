@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from station.northbound.webhook import Webhook
 
 _NONE = (
-    "neither [webhook] url nor [sparkplug] brokers nor [opcua] enabled is set: there is nothing to send; see "
-    "docs/integrator.md"
+    "none of [webhook] url, [sparkplug] brokers, [opcua] enabled and [postgres] host is set: there is nothing to send; "
+    "see docs/integrator.md"
 )
 
 
@@ -123,7 +123,7 @@ def test(options: argparse.Namespace) -> int:
     webhook = _webhook(station)
     if webhook is None:
         sends = station.settings.sends_to_plant
-        return complain("[webhook] url is not set; station check tries the brokers" if sends else _NONE)
+        return complain("[webhook] url is not set; station check tries brokers and database" if sends else _NONE)
     settings = station.settings.station
     outcome = webhook.post([test_event(settings.name, time.time(), calendar_of(settings))])
     webhook.close()
@@ -149,7 +149,9 @@ def resend(options: argparse.Namespace) -> int:
                 return _go_back(options, station, cursors)
             webhook = _webhook(station)
             if webhook is None:
-                return complain("nothing is parked: [webhook] url is not set, and Sparkplug refuses no part")
+                return complain(
+                    "[webhook] url is not set; what was refused elsewhere comes again with: station plant resend TIME"
+                )
             return _send_parked(options, station, webhook, cursors)
     except (ForwardingError, RecordingError, TimeError) as problem:
         return complain(problem)

@@ -1,0 +1,1 @@
+"""Commands of what is sent to the plant, and of what many stations have in common."""
