@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from engines.said import CATALOGUE as OF_ENGINES
 from engines.sentences import Catalogue, Template
-from station.codes import REASONS, WARNINGS
+from station import noted, refusals
+from station.codes import ERRORS, REASONS, WARNINGS
 
 # The gate
 
@@ -166,6 +167,9 @@ OF_RECIPE, OF_ENGINE, OF_SETTINGS = (
     Template("settings %(name)s"),
 )
 PARTS = Template("%(count)s parts")
+OF_SHIFT, OF_BATCH = Template("shift %(name)s"), Template("batch %(name)s")
+WITH_RECIPE = Template("%(text)s, recipe %(name)s")
+AUDIT_LOG, NO_CHAIN_YET = Template("audit log"), Template("no chain yet")
 
 PARETO = Template("%(verdict)s: %(count)s %(reason)s")
 NOTHING_FOUND, OF_ANOTHER_VERSION = Template("none: nothing was found"), Template("%(count)s (of another version)")
@@ -181,11 +185,17 @@ IN_BRACKETS = Template("%(text)s (%(detail)s)")
 FINDING = Template("%(text)s (%(detail)s); %(action)s")
 OF_CODES = tuple(
     Template(text)
-    for one in (*WARNINGS.values(), *REASONS.values())
+    for one in (*WARNINGS.values(), *ERRORS.values(), *REASONS.values())
     for text in (one.text, one.action)
     if text and "%" not in text
 )
 
-OF_STATION = (*OF_CODES, *STEPS, *tuple(value for value in list(globals().values()) if isinstance(value, Template)))
+OF_STATION = (
+    *OF_CODES,
+    *STEPS,
+    *noted.TEMPLATES,
+    *refusals.TEMPLATES,
+    *tuple(value for value in list(globals().values()) if isinstance(value, Template)),
+)
 CATALOGUE = Catalogue([*OF_ENGINES.templates, *OF_STATION])
 """Of everything that a page may have to say in another language."""

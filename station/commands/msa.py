@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from station.commands.options import BadInput, add_json_option, ask, print_json
+from station.commands.records.language import add_language_option, language_of
 from station.commands.records.selecting import Place, add_place_options, place_of, reporting, station_of
 from station.configuration.load import ConfigurationError, load_station
 from station.control import ControlError
@@ -68,6 +69,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_json_option(entering, "study, appraiser, kept")
     report = action("report", report_study, "the figures; exit code 1 when a grade is not acceptable")
     report.add_argument("--output", type=Path, metavar="FILE", help=f"write it; the name ends in {', '.join(WRITERS)}")
+    add_language_option(report)
     add_json_option(report, "study, grade, verdict, figures, agreement, disagreements, notes")
     listing = action("list", list_studies, "all studies and how far they are")
     add_json_option(listing, "a list of study, planned, by, parts, defective, trials, said")
@@ -149,7 +151,7 @@ def report_study(options: argparse.Namespace) -> int:
     found = find(source, options.study)
     if options.output is not None:
         try:
-            write_atomic(options.output, as_file(source, found, options.output.suffix))
+            write_atomic(options.output, as_file(source, found, options.output.suffix, language_of(options)))
         except (ValueError, OSError, MissingPackage) as problem:
             raise BadInput(f'--output "{options.output}": {problem}') from problem
         say(f"{options.output}: {verdict(found.analysis)}")

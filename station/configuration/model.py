@@ -170,7 +170,8 @@ class HmiSection(Section):
     language: str = Field(
         "en",
         pattern="^[a-z]{2,3}(_[A-Z]{2})?$",
-        description="Until a person chooses another one: `en`, `de`, or one that was added to `station/hmi/locale`.",
+        description="Until a person chooses another one, and of reports by command and timer: `en`, `de`, or one that "
+        "was added to `station/hmi/locale`.",
     )
 
     @model_validator(mode="after")

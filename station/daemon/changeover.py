@@ -28,6 +28,7 @@ from engines.errors import EngineError, PlanUnusable, StoreError
 from engines.store.gate import OpenQuestion
 from engines.store.store import EngineStore
 from engines.store.versions import is_there
+from station import noted
 from station.codes import OfflineReason, WarningCode
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration, changed_for_restart
@@ -310,7 +311,8 @@ class Changeover:
                 self._signalling.post(IdentityChanged(identity(self._session, new)))
                 self._install(inspector)  # ends `Changing`
             undo.pop_all()
-        self._recorder.event("exchanged", "info", f"TriggerReady fell: {empties}" if empties else "between two parts")
+        how = noted.TRIGGER_READY_FELL(why=empties) if empties else noted.BETWEEN_PARTS()
+        self._recorder.event("exchanged", "info", how)
         self.configuration = new
         self._pace()
         recipe_changed = new.recipe != old.recipe and why is OfflineReason.CHANGING_RECIPE

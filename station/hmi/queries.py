@@ -156,27 +156,30 @@ def mark_in(asked: QueryParams) -> Mark | None:
         raise WrongFilter(f'before "{text:.40}": take the link to older parts') from None
 
 
-def newest(site: Site, selection: Selection, limit: int, before: Mark | None = None) -> Page:
+def newest(
+    site: Site, selection: Selection, limit: int, before: Mark | None = None, *, with_views: bool = True
+) -> Page:
     """One page of the selection. Raises RecordingError, LabelError."""
     with site.reading() as connection, _spans(site, connection, selection) as spans:
         beyond = None if before is None else before[0]
-        found = page_of(connection, selection, limit + 1, before, spans=spans(False, beyond, limit + 1))
+        within = spans(False, beyond, limit + 1)
+        found = page_of(connection, selection, limit + 1, before, spans=within, with_views=with_views)
     rows = [row for _, row in found[:limit]]
     labels = whole_labels(site.labels, rows)
     return Page(rows, labels, found[limit - 1][0] if len(found) > limit else None)
 
 
-def newest_many(site: Site, selection: Selection, limit: int) -> list[tuple[PartRow, Label | None]]:
-    """The same for a file: as many parts as that, in short looks. Raises RecordingError, LabelError."""
-    found: list[tuple[PartRow, Label | None]] = []
+def looks_at(site: Site, selection: Selection, limit: int) -> Iterator[list[tuple[PartRow, Label | None]]]:
+    """The same for a file: as many parts as that, without their views, in short looks. Raises RecordingError,
+    LabelError.
+    """
     before: Mark | None = None
-    while len(found) < limit:
-        page = newest(site, selection, min(A_LOOK, limit - len(found)), before)
-        found += zip(page.rows, page.labels, strict=True)
-        before = page.older
+    while limit > 0:
+        page = newest(site, selection, min(A_LOOK, limit), before, with_views=False)
+        yield list(zip(page.rows, page.labels, strict=True))
+        limit, before = limit - len(page.rows), page.older
         if before is None:
-            break
-    return found
+            return
 
 
 def recorded(
@@ -257,8 +260,12 @@ def happened(site: Site, now: float) -> Happened:
 
 @contextmanager
 def _spans(site: Site, records: sqlite3.Connection, selection: Selection) -> Iterator[SpansOf]:
-    """The times in which a reason was seen: an index says where parts did not pass, and not why."""
-    if selection.reason is None or selection.part_id is not None:
+    """The times in which parts of the selection were seen, where no index knows all that it asks for: one is of
+    verdicts, one of recipes and one of reasons.
+    """
+    several = (selection.reason, selection.recipe, selection.batch, selection.verdicts or None)
+    by_one = selection.engine is None and sum(one is not None for one in several) <= 1
+    if selection.part_id is not None or by_one:
         yield lambda _newer, _beyond, _at_least: None
         return
     with known(site.rollups, records) as rollups:

@@ -15,11 +15,14 @@ from station import __version__
 from station.codes import REASONS
 from station.hmi.rights import Person
 from station.hmi.words import SOURCE, Words, chosen
+from station.noted import KINDS
+from station.reports.production.language import Language
 from station.results import Reason
 from station.said import CATALOGUE
 
 if TYPE_CHECKING:
     from station.hmi.site import Site
+    from station.hmi.work import Work
 
 HERE = Path(__file__).parent
 TEMPLATES, STATIC = HERE / "templates", HERE / "static"
@@ -80,6 +83,19 @@ def language_of(request: HTTPConnection) -> str:
 def words_of(request: HTTPConnection) -> Words:
     """For texts that are made outside of a template."""
     return site_of(request).words[language_of(request)]
+
+
+def language_for(request: HTTPConnection) -> Language:
+    """What reports say, in the language of this page."""
+    return Language(language_of(request), words_of(request).gettext)
+
+
+def state_of(request: HTTPConnection, work: Work | None) -> dict[str, Any]:
+    """How a work stands, for the script of a page: its step in the language of the page."""
+    if work is None:
+        return {"phase": "none"}
+    language = language_for(request)
+    return work.as_dict() | {"step": language.word(language.sentence(work.step))}
 
 
 def say_of(request: HTTPConnection) -> Callable[[str], str]:
@@ -144,6 +160,7 @@ def _environment(words: Words) -> Environment:
     )
     environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # of the extension
     environment.filters["said"] = lambda text: CATALOGUE.translated(str(text), words.gettext)
+    environment.filters["event_kind"] = lambda kind: words.gettext(KINDS.get(str(kind), str(kind)))
     environment.filters["reason"] = lambda reason: _reason(reason, words)
     return environment
 

@@ -32,18 +32,35 @@ def languages(folder: Path | None = None) -> Mapping[str, Words]:
     Raises:
         LanguageError: a file cannot be read.
     """
-    folder = folder or LOCALE
-    found: dict[str, Words] = {SOURCE: gettext.NullTranslations()}
-    for file in sorted(folder.glob("*/LC_MESSAGES/hmi.po")):
-        code = file.parts[-3]
-        try:
-            found[code] = _read(file, code)
-        except (OSError, ValueError, PoFileError) as problem:
-            raise LanguageError(f'texts "{file}" cannot be read: {problem}; correct or remove the file') from problem
-    return found
+    return {code: _read(file, code) for code, file in _files(folder).items()}
 
 
-def _read(file: Path, code: str) -> Words:
+def language_named(code: str, folder: Path | None = None) -> Words:
+    """One of them, without a look at the others. Raises LanguageError: there is none of this code."""
+    files = _files(folder)
+    if code not in files:
+        there = ", ".join(files)
+        raise LanguageError(f"there is no {folder or LOCALE}/{code:.20}/LC_MESSAGES/hmi.po; there are {there}")
+    return _read(files[code], code)
+
+
+def _files(folder: Path | None) -> dict[str, Path | None]:
+    """By code, English first: its texts stand in the sources."""
+    found = sorted((folder or LOCALE).glob("*/LC_MESSAGES/hmi.po"))
+    return {SOURCE: None} | {file.parts[-3]: file for file in found}
+
+
+def _read(file: Path | None, code: str) -> Words:
+    """Raises LanguageError."""
+    if file is None:
+        return gettext.NullTranslations()
+    try:
+        return _compiled(file, code)
+    except (OSError, ValueError, PoFileError) as problem:
+        raise LanguageError(f'texts "{file}" cannot be read: {problem}; correct or remove the file') from problem
+
+
+def _compiled(file: Path, code: str) -> Words:
     try:
         locale: Locale | None = Locale.parse(code)
     except (UnknownLocaleError, ValueError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from station import said
 from station.msa.analysis import GOOD_KAPPA, LIMITS, POOR_KAPPA, Analysis, Appraiser, percent
 from station.msa.bounds import Share
 from station.msa.statistics import Kappa
+from station.reports.production.language import STUDY_PLANNED, STUDY_TITLE, Language
 from station.reports.shifts import Calendar
 from station.results import Pixels
+from station.terminal import one_line
 
 FIGURES = ("appraiser", "figure", "value", "exact 95 %", "Wilson 95 %", "of", "AIAG")
 AGREEMENT = ("who", "kappa", "95 %", "table: rejected both, first, second, accepted both", "AIAG")
@@ -29,19 +32,38 @@ Picture = Callable[[str], Sequence[Shown]]
 """Looks up what there is to see of a part, by its name."""
 
 
-def title(found: Analysis) -> str:
+def title(found: Analysis, language: Language) -> str:
     """Of the document."""
-    return f"Attribute agreement: {found.study.name}"
+    return one_line(f"{language.word(STUDY_TITLE)}: {found.study.name}")
 
 
-def subtitle(found: Analysis, calendar: Calendar, station: str) -> str:
+def subtitle(found: Analysis, calendar: Calendar, station: str, language: Language) -> str:
     """What was studied, and when it was planned by whom."""
     study = found.study
-    recipe = f", recipe {study.recipe}" if study.recipe else ""
-    return (
-        f"{station}{recipe}: {len(study.parts)} parts, {study.defective} of them defective, {study.trials} trials; "
-        f"planned {calendar.in_words(study.made_at, 'min')} by {study.made_by or 'nobody named'}, seed {study.seed}"
-    )
+    recipe = f", {language.sentence(said.OF_RECIPE(name=study.recipe))}" if study.recipe else ""
+    planned = language.word(STUDY_PLANNED) % {
+        "parts": len(study.parts),
+        "defective": study.defective,
+        "trials": study.trials,
+        "time": calendar.in_words(study.made_at, "min"),
+        "name": study.made_by or language.word("nobody named"),
+    }
+    return one_line(f"{station}{recipe}: {planned}, seed {study.seed}")
+
+
+def notes(found: Analysis, language: Language) -> list[str]:
+    """What has to be known beside the figures, the limits of the grades first."""
+    return [one_line(language.figure(note)) for note in (limits_in_words(), *found.notes)]
+
+
+def columns(names: Sequence[str], language: Language) -> list[str]:
+    """The head of a table."""
+    return [language.word(name) for name in names]
+
+
+def in_language(rows: Iterable[Sequence[str]], language: Language) -> list[list[str]]:
+    """Rows of any of the tables below, each cell in one line."""
+    return [[one_line(language.figure(cell)) for cell in row] for row in rows]
 
 
 def verdict(found: Analysis) -> str:

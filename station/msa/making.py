@@ -17,6 +17,7 @@ from station.msa.study import Study
 from station.msa.trials import StationTrials, shown_as, trials_of_station
 from station.records.parts import PartRow, chosen_parts
 from station.records.schema import RecordingError, open_reader
+from station.reports.production.language import ENGLISH, Language
 from station.reports.seen import Eyes
 from station.reports.shifts import Calendar
 
@@ -49,10 +50,12 @@ class Found:
     analysis: Analysis
 
 
-WRITERS: dict[str, Callable[[Analysis, Source, Picture], bytes]] = {
-    ".html": lambda found, source, picture: html(found, source.calendar, source.station, picture).encode(),
-    ".pdf": lambda found, source, picture: pdf(found, source.calendar, source.station, picture),
-    ".csv": lambda found, _source, _picture: csv(found).encode(),
+WRITERS: dict[str, Callable[[Analysis, Source, Picture, Language], bytes]] = {
+    ".html": lambda found, source, picture, language: html(
+        found, source.calendar, source.station, picture, language
+    ).encode(),
+    ".pdf": lambda found, source, picture, language: pdf(found, source.calendar, source.station, picture, language),
+    ".csv": lambda found, _source, _picture, language: csv(found, language).encode(),
 }
 """By the end of the name."""
 
@@ -75,11 +78,11 @@ def trials_in(source: Source, study: Study) -> StationTrials:
         raise RecordingError(f'records "{source.records}" cannot be read: {problem}') from problem
 
 
-def as_file(source: Source, found: Found, end: str) -> bytes:
+def as_file(source: Source, found: Found, end: str, language: Language = ENGLISH) -> bytes:
     """The study as the file that ends so. Raises ValueError, MissingPackage, RecordingError."""
     if end not in WRITERS:
         raise ValueError(f'the name ends in "{end}": it must end in {", ".join(WRITERS)}')
-    return WRITERS[end](found.analysis, source, lambda part: pictures_of(source, found, part))
+    return WRITERS[end](found.analysis, source, lambda part: pictures_of(source, found, part), language)
 
 
 def rows_of(source: Source, found: Found, part: str) -> list[PartRow]:

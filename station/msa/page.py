@@ -13,14 +13,17 @@ from station.msa.document import (
     FIGURES,
     Picture,
     agreement,
+    columns,
     disagreements,
     figures,
-    limits_in_words,
+    in_language,
+    notes,
     subtitle,
     title,
     verdict,
 )
 from station.reports.drawing import FAINT, INK, MUTED, SURFACE, data_uri
+from station.reports.production.language import ENGLISH, Language
 from station.reports.shifts import Calendar
 from station.reports.tables import csv_text
 from station.terminal import one_line
@@ -38,52 +41,57 @@ _STYLE = (
 )
 
 
-def html(found: Analysis, calendar: Calendar, station: str, picture: Picture) -> str:
+def html(found: Analysis, calendar: Calendar, station: str, picture: Picture, language: Language = ENGLISH) -> str:
     """The whole study, with what there is to see of each part they disagree on."""
     style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    name = escape(one_line(title(found)))
-    sections = "".join(_disagreed(row, picture) for row in disagreements(found))
+    name = escape(title(found, language))
+    word = {key: escape(text) for key, text in language.headings.items()}
+    sections = "".join(_disagreed(row, picture, language) for row in disagreements(found))
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="{escape(language.tag)}"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{name}</title><style>{_STYLE}</style></head>
 <body>
 <h1>{name}</h1>
-<p class="quiet">{escape(one_line(subtitle(found, calendar, station)))}</p>
-<p class="first">{escape(one_line(verdict(found)))}</p>
-<p class="quiet">{escape(limits_in_words())}</p>
-{"".join(f'<p class="quiet">{escape(one_line(note))}</p>' for note in found.notes)}
-<h2>Figures</h2>
-{_table(FIGURES, figures(found))}
-<h2>Agreement beyond chance</h2>
-{_table(AGREEMENT, agreement(found))}
-<h2>Parts they disagree on</h2>
-{sections or "<p>None: everybody said every time what is known.</p>"}
+<p class="quiet">{escape(subtitle(found, calendar, station, language))}</p>
+<p class="first">{escape(one_line(language.figure(verdict(found))))}</p>
+{"".join(f'<p class="quiet">{escape(note)}</p>' for note in notes(found, language))}
+<h2>{word["figures"]}</h2>
+{_table(columns(FIGURES, language), in_language(figures(found), language))}
+<h2>{word["chance"]}</h2>
+{_table(columns(AGREEMENT, language), in_language(agreement(found), language))}
+<h2>{word["apart"]}</h2>
+{sections or f"<p>{word['none_apart']}</p>"}
 </body></html>
 """
 
 
-def csv(found: Analysis) -> str:
+def csv(found: Analysis, language: Language = ENGLISH) -> str:
     """Figures, kappas and every part, in one table for a spreadsheet."""
     rows: list[Sequence[str]] = [("figure", *row) for row in figures(found)]
     rows += [("kappa", row[0], "", *row[1:3], "", row[3], row[4]) for row in agreement(found)]
-    rows += [("disagreement", row[0], row[1], row[2], "", "", "", "") for row in disagreements(found)]
-    return csv_text(("kind", *FIGURES), rows)
+    apart = [
+        (language.word("disagreement"), part, language.figure(known), letters, "", "", "", "")
+        for part, known, letters in disagreements(found)
+    ]
+    return csv_text(columns(("kind", *FIGURES), language), [*in_language(rows, language), *apart])
 
 
-def _disagreed(row: tuple[str, str, str], picture: Picture) -> str:
-    part, known, said = (escape(one_line(value)) for value in row)
+def _disagreed(row: tuple[str, str, str], picture: Picture, language: Language) -> str:
+    part, known, letters = (escape(one_line(text)) for text in (row[0], language.figure(row[1]), row[2]))
     shown = "".join(
-        f'<figure><img src="{data_uri(one.image)}" alt="{escape(one_line(one.caption))}">'
-        f'<figcaption class="quiet">{escape(one_line(one.caption))}</figcaption></figure>'
+        f'<figure><img src="{data_uri(one.image)}" alt="{caption}"><figcaption class="quiet">{caption}</figcaption>'
+        "</figure>"
         for one in picture(row[0])
+        for caption in [escape(one_line(language.figure(one.caption)))]
     )
-    pictures = f'<div class="pictures">{shown}</div>' if shown else '<p class="quiet">No picture is on record.</p>'
-    return f"<section><h3>Part {part}: {known}</h3><p>{said}</p>{pictures}</section>"
+    word = language.headings
+    pictures = f'<div class="pictures">{shown}</div>' if shown else f'<p class="quiet">{escape(word["no_picture"])}</p>'
+    return f"<section><h3>{escape(word['part'])} {part}: {known}</h3><p>{letters}</p>{pictures}</section>"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     names = "".join(f"<th>{escape(name)}</th>" for name in header)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(one_line(value))}</td>" for value in row) + "</tr>" for row in rows)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table></div>'

@@ -13,14 +13,17 @@ from station.msa.document import (
     FIGURES,
     Picture,
     agreement,
+    columns,
     disagreements,
     figures,
-    limits_in_words,
+    in_language,
+    notes,
     subtitle,
     title,
     verdict,
 )
 from station.reports.drawing import jpeg
+from station.reports.production.language import ENGLISH, Language
 from station.reports.production.rows import MissingPackage
 from station.reports.shifts import Calendar
 from station.terminal import one_line
@@ -31,7 +34,7 @@ _LAYOUT = """
 #set document(title: data.title)
 #set page(paper: "a4", margin: 18mm, footer: context align(right, text(8pt, fill: luma(90))[
   #data.title #h(1fr) #counter(page).display("1 / 1", both: true)]))
-#set text(size: 9.5pt, lang: "en")
+#set text(size: 9.5pt, lang: data.lang)
 #show heading: set block(above: 1.2em, below: 0.6em)
 = #data.title
 #text(fill: luma(90), data.subtitle)
@@ -39,19 +42,19 @@ _LAYOUT = """
 #text(12pt, weight: "bold", data.verdict)
 
 #for note in data.notes [#text(8pt, fill: luma(90), note) \\ ]
-== Figures
+== #data.word.figures
 #table(columns: (1.2fr, 1.2fr, 0.7fr, 1.1fr, 1.1fr, 1.6fr, 1fr), stroke: none, inset: 3pt, align: left,
   table.header(..data.figures_header.map(name => text(8pt, fill: luma(90), name))), table.hline(stroke: 0.5pt),
   ..data.figures.flatten().map(value => text(8.5pt, value)))
-== Agreement beyond chance
+== #data.word.chance
 #table(columns: (2.2fr, 0.6fr, 1.1fr, 1.6fr, 0.8fr), stroke: none, inset: 3pt, align: left,
   table.header(..data.agreement_header.map(name => text(8pt, fill: luma(90), name))), table.hline(stroke: 0.5pt),
   ..data.agreement.flatten().map(value => text(8.5pt, value)))
-== Parts they disagree on
-#if data.disagreed.len() == 0 [None: everybody said every time what is known.]
+== #data.word.apart
+#if data.disagreed.len() == 0 [#data.word.none_apart]
 #for one in data.disagreed [#block(breakable: false, width: 100%)[
-  #text(weight: "bold")[Part #one.part: #one.known] #h(1fr) #one.said \\
-  #if one.pictures.len() == 0 [#text(8pt, fill: luma(90))[No picture is on record.]] else [
+  #text(weight: "bold")[#data.word.part #one.part: #one.known] #h(1fr) #one.said \\
+  #if one.pictures.len() == 0 [#text(8pt, fill: luma(90))[#data.word.no_picture]] else [
   #grid(columns: (1fr, 1fr, 1fr, 1fr), gutter: 6pt, ..one.pictures.map(shown =>
     [#image(shown.at(0), width: 100%) #text(7.5pt, fill: luma(90), shown.at(1))]))]]]
 """
@@ -59,7 +62,7 @@ _MOST_PICTURES = 8
 """Of one part: image and map of four views or trials."""
 
 
-def pdf(found: Analysis, calendar: Calendar, station: str, picture: Picture) -> bytes:
+def pdf(found: Analysis, calendar: Calendar, station: str, picture: Picture, language: Language = ENGLISH) -> bytes:
     """The document. Raises MissingPackage: Typst is not installed."""
     try:
         import typst  # noqa: PLC0415  of the extra `reports`
@@ -68,23 +71,25 @@ def pdf(found: Analysis, calendar: Calendar, station: str, picture: Picture) -> 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         disagreed = []
-        for number, (part, known, said) in enumerate(disagreements(found)):
+        for number, (part, known, letters) in enumerate(disagreements(found)):
             pictures = []
             for index, shown in enumerate(picture(part)[:_MOST_PICTURES]):
                 name = f"part{number}_{index}.jpg"
                 (place / name).write_bytes(jpeg(shown.image))
-                pictures.append((name, one_line(shown.caption)))
-            words = {"part": one_line(part), "known": one_line(known), "said": one_line(said)}
+                pictures.append((name, one_line(language.figure(shown.caption))))
+            words = {"part": one_line(part), "known": language.figure(known), "said": one_line(letters)}
             disagreed.append({**words, "pictures": pictures})
         data = {
-            "title": one_line(title(found)),
-            "subtitle": one_line(subtitle(found, calendar, station)),
-            "verdict": one_line(verdict(found)),
-            "notes": [limits_in_words(), *(one_line(note) for note in found.notes)],
-            "figures_header": FIGURES,
-            "figures": [[one_line(value) for value in row] for row in figures(found)],
-            "agreement_header": AGREEMENT,
-            "agreement": [[one_line(value) for value in row] for row in agreement(found)],
+            "lang": language.short,
+            "word": language.headings,
+            "title": title(found, language),
+            "subtitle": subtitle(found, calendar, station, language),
+            "verdict": one_line(language.figure(verdict(found))),
+            "notes": notes(found, language),
+            "figures_header": columns(FIGURES, language),
+            "figures": in_language(figures(found), language),
+            "agreement_header": columns(AGREEMENT, language),
+            "agreement": in_language(agreement(found), language),
             "disagreed": disagreed,
         }
         (place / "data.json").write_text(json.dumps(data))

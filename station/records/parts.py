@@ -360,8 +360,15 @@ def chosen_parts(connection: sqlite3.Connection, chosen: str, values: Sequence[A
     return (part for _, part in numbered_parts(connection, chosen, values))
 
 
-def numbered_parts(connection: sqlite3.Connection, chosen: str, values: Sequence[Any]) -> Iterator[tuple[int, PartRow]]:
-    """The same, each with the id of its row."""
+def numbered_parts(
+    connection: sqlite3.Connection, chosen: str, values: Sequence[Any], *, with_views: bool = True
+) -> Iterator[tuple[int, PartRow]]:
+    """The same, each with the id of its row. Not `with_views`: their views are left out."""
+    if not with_views:
+        query = f"SELECT id, {', '.join(_COLUMNS)} FROM ({chosen}) ORDER BY id"
+        for row in connection.execute(query, values):
+            yield row[0], PartRow(**_with_flags(_COLUMNS, tuple(row)[1:]))
+        return
     columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
     query = (  # one statement: a part never comes with half of its views
         f"SELECT p.id, {', '.join(columns)} FROM ({chosen}) AS p LEFT JOIN views AS v ON v.part = p.id "

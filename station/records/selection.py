@@ -26,16 +26,24 @@ Span: TypeAlias = tuple[float, float]
 NEWEST: Mark = (1e300, 0)
 """After every part."""
 
+_LISTED = 8
+"""Of the reasons of a part, those that the index knows."""
+_CODES = ", ".join(f"'$[{place}].code'" for place in range(_LISTED))
+REASON_LIST = f"CASE WHEN json_valid(reasons) THEN json_extract(reasons, {_CODES}) END"
+"""The codes of a part's reasons in their order, as `[10,22,null,...]`, in a statement on `parts`; in the words of the
+index."""
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS parts_by_id_and_time ON parts (part_id, wall_time)",
     "CREATE INDEX IF NOT EXISTS parts_by_recipe ON parts (recipe, wall_time)",
     "CREATE INDEX IF NOT EXISTS parts_by_verdict ON parts (verdict, wall_time, recipe) WHERE verdict <> 'PASS'",
+    f"CREATE INDEX IF NOT EXISTS parts_by_reasons ON parts ({REASON_LIST}, wall_time) WHERE verdict <> 'PASS'",
     "DROP INDEX IF EXISTS parts_by_part_id",
     "DROP INDEX IF EXISTS parts_not_passed",
 )
 """For a part by the PLC's id (a line without ids gives all parts the same), for a rare recipe, and for the few that did
-not pass among millions: each verdict by time, with the recipe, so that no row is read that the filter leaves out. Older
-stations make the two that are dropped again, and pass over the others: the way back is open."""
+not pass among millions: each verdict by time, with the recipe, so that no row is read that the filter leaves out; and
+each list of reasons by time. Older stations make the two that are dropped again, and pass over the others: the way back
+is open."""
 FIRST_SINCE = "SELECT MIN(+id) FROM parts WHERE wall_time >= ?"
 """The first row of parts from a moment on. Without the plus SQLite looks at all rows before it, from the first one."""
 STEP_ROWS = 50_000
@@ -43,6 +51,17 @@ STEP_ROWS = 50_000
 _NOT_PASSED = (Verdict.FAIL, Verdict.REVIEW, Verdict.ERROR)
 """Those that have reasons."""
 _EVER = (-1e300, 1e300)
+_HAS_END = "null"
+"""In a list of reasons that the index has as a whole."""
+_MOST_LISTS = 100
+"""Of reasons that one filter looks up, each by itself; a station has some dozens."""
+_LISTS = f"""WITH RECURSIVE lists (codes) AS (
+    SELECT '' UNION ALL
+    SELECT (SELECT {REASON_LIST} FROM parts WHERE verdict <> 'PASS' AND {REASON_LIST} > codes
+            ORDER BY {REASON_LIST} LIMIT 1) FROM lists WHERE codes IS NOT NULL LIMIT 10000)
+    SELECT codes FROM lists WHERE codes > '' AND (',' || substr(codes, 2, length(codes) - 2) || ',' LIKE ?
+                                                  OR codes NOT LIKE '%{_HAS_END}%')"""
+"""From one list of reasons that is on record to the next one, along the index; those with a code, or without an end."""
 BATCH = f"CASE WHEN json_valid(extra) THEN json_extract(extra, '$.{BATCH_KEY}') END"
 """The number of a part's batch, in a statement on `parts`; NULL: none. In the words of the index."""
 
@@ -76,6 +95,15 @@ class Selection:
     """The begin of the engine's id."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the parts beside a mark are looked for."""
+
+    newer: bool
+    limit: int
+    with_views: bool = True
+
+
 def newest_of(connection: sqlite3.Connection, selection: Selection, newest: int) -> list[PartRow]:
     """The newest parts of the selection, oldest of them first."""
     return [row for _, row in reversed(page_of(connection, selection, newest))]
@@ -88,13 +116,12 @@ def page_of(
     before: Mark | None = None,
     *,
     spans: Sequence[Span] | None = None,
+    with_views: bool = True,
 ) -> list[tuple[Mark, PartRow]]:
     """A page of the selection, newest first; `before`: of those that lie before this mark. `spans`: the times in which
     alone such parts lie, newest first, where that is known.
     """
-    if spans is None:
-        return _beyond(connection, selection, before or NEWEST, limit, newer=False)
-    return _within(connection, selection, before or NEWEST, limit, spans, newer=False)
+    return _nearest(connection, selection, before or NEWEST, _Way(False, limit, with_views), spans)
 
 
 def recorded_after(
@@ -131,44 +158,69 @@ def neighbour(
     spans: Sequence[Span] | None = None,
 ) -> PartRow | None:
     """The next part of the selection beside this mark; None at the end. `spans` as in `page_of`, the nearest first."""
-    if spans is None:
-        found = _beyond(connection, selection, mark, 1, newer=newer)
-    else:
-        found = _within(connection, selection, mark, 1, spans, newer=newer)
-    return next((row for _, row in found), None)
+    return next((row for _, row in _nearest(connection, selection, mark, _Way(newer, 1), spans)), None)
 
 
-def _within(
-    connection: sqlite3.Connection, selection: Selection, mark: Mark, limit: int, spans: Sequence[Span], *, newer: bool
+def _nearest(
+    connection: sqlite3.Connection, selection: Selection, mark: Mark, way: _Way, spans: Sequence[Span] | None
 ) -> list[tuple[Mark, PartRow]]:
+    is_by_id = selection.part_id is not None or selection.batch is not None
+    lists = None if is_by_id else lists_with(connection, selection.reason)
+    if spans is None:
+        return _beyond(connection, selection, mark, way, lists)
     found: list[tuple[Mark, PartRow]] = []
     for begin, end in spans:
         since = begin if selection.since is None else max(begin, selection.since)
         until = end if selection.until is None else min(end, selection.until)
         piece = replace(selection, since=since, until=until)
-        found += _beyond(connection, piece, mark, limit - len(found), newer=newer)
-        if len(found) >= limit:
+        found += _beyond(connection, piece, mark, replace(way, limit=way.limit - len(found)), lists)
+        if len(found) >= way.limit:
             break
     return found
 
 
 def _beyond(
-    connection: sqlite3.Connection, selection: Selection, mark: Mark, limit: int, *, newer: bool
+    connection: sqlite3.Connection, selection: Selection, mark: Mark, way: _Way, lists: Sequence[str] | None
 ) -> list[tuple[Mark, PartRow]]:
     """The parts of the selection next to the mark, the nearest first.
 
-    Of several verdicts that did not pass each is looked up by itself: an index is in order of time for one verdict.
+    Of several verdicts that did not pass, and of several lists of reasons, each is looked up by itself: an index is in
+    order of time for one of them. Rows are read of those alone that are returned.
     """
-    way, order = (">", "ASC") if newer else ("<", "DESC")
+    beyond, order = (">", "ASC") if way.newer else ("<", "DESC")
     by_time = f"ORDER BY wall_time {order}, id {order} LIMIT ?"
     pieces, values = [], []
-    for one in _by_verdict(selection):
-        where, of_selection = conditions_of(one)
-        pieces.append(f"SELECT * FROM (SELECT * FROM parts WHERE {where} AND (wall_time, id) {way} (?, ?) {by_time})")
-        values += [*of_selection, *mark, limit]
-    rows = numbered_parts(connection, f"{' UNION ALL '.join(pieces)} {by_time}", [*values, limit])
+    if lists is not None and not lists:
+        return []
+    for where, of_selection in (
+        [conditions_of(one) for one in _by_verdict(selection)]
+        if lists is None
+        else [conditions_of(selection, (one,)) for one in lists]
+    ):
+        piece = f"SELECT wall_time, id FROM parts WHERE {where} AND (wall_time, id) {beyond} (?, ?) {by_time}"
+        pieces.append(f"SELECT * FROM ({piece})")
+        values += [*of_selection, *mark, way.limit]
+    chosen = f"SELECT id FROM ({' UNION ALL '.join(pieces)} {by_time})"
+    whole = f"SELECT * FROM parts WHERE id IN ({chosen})"
+    rows = numbered_parts(connection, whole, [*values, way.limit], with_views=way.with_views)
     found = [((row.wall_time, number), row) for number, row in rows]
-    return sorted(found, key=lambda item: item[0], reverse=not newer)
+    return sorted(found, key=lambda item: item[0], reverse=not way.newer)
+
+
+def lists_with(connection: sqlite3.Connection, reason: ReasonCode | None) -> list[str] | None:
+    """The lists of reasons on record that may hold this one, as the index has them; None: they cannot be looked up.
+
+    That is without a reason, in records that no station with this index has opened, and where there are too many.
+    """
+    if (
+        reason is None
+        or not connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'parts_by_reasons'"
+        ).fetchone()
+    ):
+        return None
+    found = [codes for (codes,) in connection.execute(_LISTS, (f"%,{int(reason)},%",))]
+    return found if len(found) <= _MOST_LISTS else None
 
 
 def _by_verdict(selection: Selection) -> list[Selection]:
@@ -186,7 +238,10 @@ def counted(connection: sqlite3.Connection, selection: Selection, kind: Kind) ->
     A minute is its number since the epoch, a reason the code of the first reason (None: a part without one).
     """
     found: Counter[tuple[Any, str]] = Counter()
-    where, values = conditions_of(replace(selection, since=None, until=None))
+    lists = lists_with(connection, selection.reason)
+    if lists is not None and not lists:
+        return []
+    where, values = conditions_of(replace(selection, since=None, until=None), lists)
     query = (
         f"SELECT {_KINDS[kind]} AS kind, verdict, COUNT(*) FROM parts WHERE {where} "
         "AND wall_time >= ? AND wall_time < ? GROUP BY kind, verdict"
@@ -248,27 +303,34 @@ def kind_of(kind: Kind) -> str:
     return _KINDS[kind]
 
 
-def conditions_of(selection: Selection) -> tuple[str, list[Any]]:
-    """What a row of `parts` must fulfil, in SQL. A column behind a plus is looked at and not searched by."""
+def conditions_of(selection: Selection, lists: Sequence[str] | None = None) -> tuple[str, list[Any]]:
+    """What a row of `parts` must fulfil, in SQL. A column behind a plus is looked at and not searched by. `lists`: as
+    `lists_with` has found them.
+    """
     verdicts = selection.verdicts or (_NOT_PASSED if selection.reason is not None else ())
     by_id = selection.part_id is not None or selection.batch is not None
+    by_list = lists is not None and not by_id
+    is_listed = by_list and lists is not None and all(_HAS_END in one for one in lists)
     by_verdict = not by_id and len(verdicts) > 0 and Verdict.PASS not in verdicts
-    conditions = ["verdict <> 'PASS'" if by_verdict else "1"]  # the words of the partial index
+    conditions = ["verdict <> 'PASS'" if by_verdict or by_list else "1"]  # the words of the partial indexes
     values: list[Any] = []
+    if by_list and lists is not None:
+        conditions.append(f"{REASON_LIST} IN ({', '.join('?' * len(lists))})")
+        values.extend(lists)
     if verdicts:
         one = len(verdicts) == 1
-        column = "verdict" if by_verdict else "+verdict"
+        column = "verdict" if by_verdict and not by_list else "+verdict"
         conditions.append(f"{column} = ?" if one else f"{column} IN ({', '.join('?' * len(verdicts))})")
         values.extend(verdict.name for verdict in verdicts)
     for condition, value in (
         ("wall_time >= ?", selection.since),
         ("wall_time < ?", selection.until),
-        ("+recipe = ?" if by_id or by_verdict else "recipe = ?", selection.recipe),
+        ("+recipe = ?" if by_id or by_verdict or by_list else "recipe = ?", selection.recipe),
         ("part_id = ?" if selection.batch is None else "+part_id = ?", selection.part_id),
         (f"{BATCH} = ?", selection.batch),
         (
             "EXISTS (SELECT 1 FROM json_each(parts.reasons) WHERE json_extract(value, '$.code') = ?)",
-            None if selection.reason is None else int(selection.reason),
+            None if selection.reason is None or is_listed else int(selection.reason),
         ),
     ):
         if value is not None:
@@ -277,11 +339,6 @@ def conditions_of(selection: Selection) -> tuple[str, list[Any]]:
     if selection.engine is not None:
         conditions.append("substr(engine_id, 1, ?) = ?")
         values.extend((len(selection.engine), selection.engine))
-    if selection.verdicts:
-        if Verdict.PASS not in selection.verdicts:
-            conditions.append("verdict <> 'PASS'")  # the words of the partial index
-        conditions.append(f"verdict IN ({', '.join('?' * len(selection.verdicts))})")
-        values.extend(verdict.name for verdict in selection.verdicts)
     if selection.production:
         conditions.append("challenge IS NULL")
     return " AND ".join(conditions), values

@@ -25,11 +25,14 @@ def table(title: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequen
     return made
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Lines for a spreadsheet. Text that one would take for a formula has a quote in front."""
+def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> str:
+    """Lines for a spreadsheet; None: those that follow others. Text that one would take for a formula has a quote in
+    front.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
+    if header is not None:
+        writer.writerow(header)
     writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from station.hmi.report_words import said
 from station.hmi.words import languages
 from station.msa.analysis import analysed
 from station.msa.document import agreement, figures, limits_in_words, verdict
 from station.msa.storage import Rating, plan, rate, ratings_of, studies_beside, study_named
 from station.msa.study import KnownPart, Study
+from station.reports.production.language import Language
 from station.results import Verdict
 from tests.bench.pages import Client, Pages
 from tests.bench.sample_parts import PartMaker
@@ -93,13 +93,13 @@ def test_the_station_is_asked_to_show_the_parts(pages: Pages) -> None:
 
 
 def test_every_sentence_of_a_study_has_a_german_one() -> None:
-    german = languages()["de"]
+    say = Language("de", languages()["de"].gettext).figure
     given = [replace(one, appraiser="station" if one.appraiser == "A" else one.appraiser) for one in RATINGS]
     found = analysed(STUDY, given)
     small = analysed(Study("small", (*STUDY.parts[:2], STUDY.parts[2]), 1, 1), [])
     texts = [limits_in_words(), *found.notes, *small.notes]
     texts += [row[5] for row in figures(found)] + verdict(found).split("; ")[:1]
     for text in texts:
-        assert said(text, german) != text, text
+        assert say(text) != text, text
     for who, *_ in agreement(found):
-        assert not {"what is known", "its trials", "station"} & set(said(who, german).split(", ")), who
+        assert not {"what is known", "its trials", "station"} & set(say(who).split(", ")), who

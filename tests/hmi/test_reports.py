@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from station.hmi.pages import reports
-from station.hmi.report_words import said
 from station.hmi.words import languages
+from station.hmi.work import Works
 from station.reports.production.figures import figures_of
+from station.reports.production.language import Language
 from station.reports.production.making import CAMERA_NOTE
 from station.reports.production.reading import Parts, Said, Word
 from tests.bench.browser import visitor
@@ -142,13 +143,25 @@ def test_every_sentence_of_a_report_has_a_german_one(pages: Pages) -> None:
     words = dict.fromkeys(keys[:30], good) | dict.fromkeys(keys[30:], bad)
     known = Said(words, set(keys), [60.0, 90.0], 120.0, 40, 3, [], [("good", "good"), ("good", "defective")] * 4)
     nobody = Said({}, set(), [], 0.0, 0, 0, [], [])
-    german = languages()["de"]
+    said = Language("de", languages()["de"].gettext).figure
     for said_by in (known, nobody):
         for figure in figures_of(parts, said_by, 2, deadline_ms=500.0, hours=8.0):
             for text in (figure.value, figure.interval, figure.of, figure.how):
                 for piece in re.split(r"[;,] ", text):
                     is_name = re.sub(UNCHANGED, "", piece) == ""
-                    assert is_name or said(text, german) != text, (figure.name, piece)
-                    assert is_name or piece not in said(text, german).split("; "), (figure.name, piece)
-    assert said(CAMERA_NOTE, german) != CAMERA_NOTE
-    assert said("<b>name of others</b>", german) == "<b>name of others</b>"
+                    assert is_name or said(text) != text, (figure.name, piece)
+                    assert is_name or piece not in said(text).split("; "), (figure.name, piece)
+    assert said(CAMERA_NOTE) != CAMERA_NOTE
+    assert said("<b>name of others</b>") == "<b>name of others</b>"
+
+
+def test_who_asks_gets_the_report_in_his_language(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(Works, "start", lambda _works, _kind, _what, _by, arguments: started.append(list(arguments)))
+    client = pages.client("quality")
+    for language in ("de", "en"):
+        asked = {"csrf": client.csrf("/account"), "shift": "last"}
+        assert client.post("/reports/make", asked, **{"Accept-Language": language}).status == 303
+    assert [f"--language={one}" in arguments for one, arguments in zip(("de", "en"), started, strict=True)] == [
+        True
+    ] * 2

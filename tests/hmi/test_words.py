@@ -20,14 +20,15 @@ from station.configuration.load import ConfigurationError
 from station.hmi.engines import beside
 from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
-from station.hmi.report_words import PHRASES
 from station.hmi.words import LOCALE, chosen, languages
 from station.jobs.refresh_selection import Group
 from station.line.acquisition.messages import CameraState
 from station.msa.analysis import Grade
+from station.noted import KINDS, LEVELS
 from station.records.challenge_runs import Outcome, RunVerdict
 from station.reports import nearest_good
 from station.reports.candidate.in_words import FINDINGS
+from station.reports.production.language import COLUMNS, HEADINGS, PHRASES, STUDY_TITLE
 from station.said import CATALOGUE
 from station.trends.signals import ACTIONS, Cause
 from tests.bench.pages import serving
@@ -53,7 +54,8 @@ OF_VALUES = {
     "Engine", "Good parts rejected", "of those labelled good", "Good parts in review", "Labelled defects that pass",
     "AUROC", "in order", "look at it", "wrong", "it does not answer", "deadline",
     *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
-    *(run.value for run in RunVerdict), *PHRASES,
+    *(run.value for run in RunVerdict), *PHRASES, *COLUMNS,
+    *HEADINGS.values(), STUDY_TITLE, *KINDS.values(), *LEVELS,
     *nearest_good.REASONS, *(template.text for template in CATALOGUE.templates),
     *GATE, "green", "red", *FINDINGS.values(), *(title for _, title in beside.LINES),
     "effectiveness", "miss rate", "false alarm rate", "agrees with itself", "agree with each other",

@@ -93,7 +93,14 @@ def test_indexes_come_and_go_between_older_and_newer_software(tmp_path: Path) ->
             )
             return {str(name) for (name,) in found}
 
-    new = {"parts_by_time", "parts_by_id_and_time", "parts_by_recipe", "parts_by_verdict", "parts_by_batch"}
+    new = {
+        "parts_by_time",
+        "parts_by_id_and_time",
+        "parts_by_recipe",
+        "parts_by_verdict",
+        "parts_by_reasons",
+        "parts_by_batch",
+    }
     for _ in range(2):
         open_writer(tmp_path / DATABASE_FILE).close()
         assert indexes() == new

@@ -9,8 +9,10 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from station import said
 from station.commands.options import EXIT_BAD_INPUT, BadInput, add_json_option, complain, print_json
 from station.commands.progress import add_progress_option, end, signs_of
+from station.commands.records.language import add_language_option, language_of
 from station.commands.records.selecting import (
     Place,
     add_place_options,
@@ -51,6 +53,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--formats", nargs="+", choices=[end[1:] for end in WRITERS], metavar="END",
                         help="in that folder: pdf, csv, ...")  # fmt: skip
     parser.add_argument("--by", default="", metavar="NAME", help="who has asked for it; stands in the report")
+    add_language_option(parser)
     add_progress_option(parser)
     add_json_option(parser, "period, since, until, figures, written")
     add_place_options(parser)
@@ -63,6 +66,7 @@ def report(options: argparse.Namespace) -> int:
     if wrong:
         raise BadInput(f"--output {wrong[0]}: the name must end in {', '.join(WRITERS)}")
     place, now, signs = place_of(options), time.time(), signs_of(options)
+    language = language_of(options)
     order = _order(options, place, now)
     name, deadline_ms = "station", 500.0
     if (configuration := station_of(options)) is not None:
@@ -80,7 +84,7 @@ def report(options: argparse.Namespace) -> int:
         signs(f"write {file.suffix[1:]}", number, len(files))
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write(file, made, parts, place.calendar)
+            write(file, made, parts, place.calendar, language)
             written.append(file)
             if in_words:
                 say(f"wrote {file}")
@@ -107,7 +111,7 @@ def _order(options: argparse.Namespace, place: Place, now: float) -> Order:
     else:
         period, batch = _batch(options, place, now)
     if options.recipe is not None:
-        period = replace(period, name=f"{period.name}, recipe {options.recipe}")
+        period = replace(period, name=said.WITH_RECIPE(text=period.name, name=options.recipe))
     kind = "shift" if options.since is None and options.until is None else "period"
     return Order(period, options.recipe, batch, "period" if batch is not None else kind, options.by.strip())
 
@@ -124,14 +128,14 @@ def _batch(options: argparse.Namespace, place: Place, now: float) -> tuple[Perio
         first, last = time_of(connection, Selection(batch=row.number))
     end = now if row.end_s is None else row.end_s
     since = min(row.start_s, first or row.start_s)
-    return Period(f"batch {row.name}", since, max(end, last or end, since + 1.0)), row.number
+    return Period(said.OF_BATCH(name=row.name), since, max(end, last or end, since + 1.0)), row.number
 
 
 def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Period:
     """A shift, or from one time to another. Raises BadInput, TimeError."""
     if options.since is None and options.until is None:
         shift = calendar.find(options.shift or _LAST, now)
-        return Period(f"shift {shift}", shift.start, shift.end)
+        return Period(said.OF_SHIFT(name=shift), shift.start, shift.end)
     if options.since is None and options.shift is None:
         raise BadInput("--until needs --since, or a --shift that it ends")
     chosen = selection_of(options, calendar)
@@ -140,7 +144,7 @@ def _period(options: argparse.Namespace, calendar: Calendar, now: float) -> Peri
     if until <= chosen.since:
         raise BadInput(f"{calendar.in_words(chosen.since, 'min')} has not come yet: there is nothing to report")
     begin, end = (calendar.in_words(moment, "min") for moment in (chosen.since, until))
-    return Period(f"{begin} to {end}", chosen.since, until)
+    return Period(said.PERIOD(moment=begin, other_moment=end), chosen.since, until)
 
 
 def _default_files(work_dir: Path, period: Period, formats: Sequence[str] | None) -> list[Path]:

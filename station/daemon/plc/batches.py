@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
+from station import noted
 from station.command_results import CommandResult
 from station.line.recording.stage import Recorder
 from station.records.audit import AuditEntry
@@ -58,7 +59,7 @@ class PlcBatches:
             self._check_pace()
             now = change()
         except BatchError as problem:
-            self._recorder.event(REFUSED, "warning", f"asked by the PLC: {problem}")
+            self._recorder.event(REFUSED, "warning", noted.ASKED_BY(name="the PLC", detail=problem))
             raise
         self._left -= 1
         number = self._recorder.batches.open

@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 
+from station import noted
 from station.configuration.load import LoadedConfiguration
 from station.control import ControlError
 from station.line.acquisition.messages import FrameArrived, FrameFailed
@@ -85,7 +86,7 @@ class TriggerTests:
         except OSError as problem:
             raise ControlError(f"the picture cannot be kept for the pages: {problem.strerror}") from problem
         said = ", ".join(f"{view['camera']} {view['why_no_picture'] or str(view['ms']) + ' ms'}" for view, _ in views)
-        self._event("trigger_test", "info", f"asked by {user}: {said}")
+        self._event("trigger_test", "info", noted.ASKED_BY(name=user, detail=said))
         return {"cameras": {view["camera"]: {key: view[key] for key in ("ms", "why_no_picture")} for view, _ in views}}
 
     def _gather(

@@ -71,10 +71,10 @@ def not_passed(site: Site, now: float | None = None) -> NotPassed | None:
 def _newest(site: Site, code: int, since: float) -> PartRow | None:
     try:
         chosen = Selection(since=since, reason=ReasonCode(code), production=True)
-        rows = queries.newest_many(site, chosen, 1)
+        rows = queries.newest(site, chosen, 1, with_views=False).rows
     except (ValueError, RecordingError, LabelError, sqlite3.Error, OSError):
         return None
-    return rows[0][0] if rows else None
+    return rows[0] if rows else None
 
 
 def _counted(site: Site, since: float, until: float) -> tuple[Counter[int], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import cv2
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from engines.overlay import Pixels
@@ -23,6 +24,8 @@ from station.hmi.marks import marks_of
 from station.hmi.pages.second import waits_or
 from station.hmi.rendering import page, person_of, say_of, site_of
 from station.hmi.rights import Right
+from station.hmi.site import Site
+from station.labels.labels import Label
 from station.labels.schema import LabelError
 from station.records.parts import PartRow
 from station.records.selection import Selection
@@ -82,19 +85,23 @@ def as_csv(request: Request) -> Response:
         selection = queries.selection_at(site, request.query_params, time.time())
     except queries.WrongFilter as problem:
         raise HTTPException(400, str(problem)) from problem
-    found = queries.newest_many(site, selection, CSV_ROWS)
-    rows = [
-        (
-            row.part_id, row.session, row.acquisition_id,
-            site.calendar.iso(row.wall_time),
-            str(site.calendar.shift_at(row.wall_time)), row.verdict, row.score, row.reject_score, row.defect_area_mm2,
-            "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id, row.batch,
-            None if said is None else said.label, None if said is None else said.defect_class,
-        )
-        for row, said in found
-    ]  # fmt: skip
+    looks = queries.looks_at(site, selection, CSV_ROWS)
+    first = next(looks, [])  # what fails at once is a page, and no file that ends
+    pieces = (csv_text(None, (_line(site, *one) for one in look)) for look in itertools.chain([first], looks))
     headers = {"Content-Disposition": 'attachment; filename="parts.csv"'}
-    return Response(csv_text(_HEADER, rows), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(
+        itertools.chain([csv_text(_HEADER, [])], pieces), media_type="text/csv; charset=utf-8", headers=headers
+    )
+
+
+def _line(site: Site, row: PartRow, said: Label | None) -> tuple[object, ...]:
+    """A part as a line of `_HEADER`."""
+    return (
+        row.part_id, row.session, row.acquisition_id, site.calendar.iso(row.wall_time),
+        str(site.calendar.shift_at(row.wall_time)), row.verdict, row.score, row.reject_score, row.defect_area_mm2,
+        "; ".join(str(reason) for reason in row.reason_list), row.recipe, row.engine_id, row.batch,
+        None if said is None else said.label, None if said is None else said.defect_class,
+    )  # fmt: skip
 
 
 def detail(request: Request, *, status: int = 200, problem: str = "") -> Response:

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from station import said as sentences
 from station.hmi import queries
 from station.hmi.guard import field, inside
-from station.hmi.rendering import page, person_of, say_of, site_of, words_of
-from station.hmi.report_words import said
+from station.hmi.rendering import language_for, language_of, page, person_of, site_of, state_of, words_of
 from station.hmi.work import WorkRefused
 from station.reports.production.charts import defect_map, pareto, trend
 from station.reports.production.figures import LISTED
@@ -91,9 +91,16 @@ def make(request: Request) -> Response:
     if len(recipe) > LONGEST_NAME or not recipe.isprintable():
         return overview(request, status=400, problem=words.gettext("There is no recipe of such a name."))
     arguments = ["report", f"--config={site.station.path}", "--progress=json", f"--by={person_of(request).name}"]
-    arguments += [*chosen, *([f"--recipe={recipe}"] if recipe else []), "--formats", *(end[1:] for end in ends)]
+    arguments += [
+        f"--language={language_of(request)}",
+        *chosen,
+        *([f"--recipe={recipe}"] if recipe else []),
+        "--formats",
+        *(end[1:] for end in ends),
+    ]
     try:
-        site.works.start(KIND, f"{what}, {recipe}" if recipe else what, person_of(request).name, arguments)
+        whole = sentences.WITH_RECIPE(text=what, name=recipe) if recipe else what
+        site.works.start(KIND, whole, person_of(request).name, arguments)
     except WorkRefused as refusal:
         return overview(request, status=409, problem=str(refusal))
     return RedirectResponse(request.app.url_path_for("reports"), 303)
@@ -105,7 +112,8 @@ def report(request: Request) -> Response:
     if DATA not in entry.ends:
         raise HTTPException(404, "this report has no data to show, it is of an older version; take one of its files")
     found = read_report(_folder(request) / f"{entry.stem}{DATA}")
-    calendar, say = site_of(request).calendar, say_of(request)
+    calendar, language = site_of(request).calendar, language_for(request)
+    say = language.sentence
     return page(
         request,
         "report.html",
@@ -114,7 +122,7 @@ def report(request: Request) -> Response:
         files=FILES,
         span=span(found, calendar),
         listed=LISTED,
-        said=lambda text: said(text, words_of(request)),
+        said=language.figure,
         pareto=Markup(pareto(found.pareto, say).svg()) if found.pareto else "",  # ElementTree has escaped their texts
         trend=Markup(trend(found.trend, calendar, say).svg()),
         maps=[(camera, Markup(defect_map(centres, say).svg())) for camera, centres in found.centres.items() if centres],
@@ -132,8 +140,7 @@ def file(request: Request) -> Response:
 
 def work_state(request: Request) -> Response:
     """How the last work stands, for a page that is open."""
-    work = site_of(request).works.last
-    return JSONResponse({"phase": "none"} if work is None else work.as_dict())
+    return JSONResponse(state_of(request, site_of(request).works.last))
 
 
 def work_stop(request: Request) -> Response:
@@ -185,13 +192,13 @@ def _period(request: Request) -> tuple[list[str], str]:
         name = field(request, "batch").strip()
         if queries.batch_of(site_of(request), name) is None:
             raise ValueError(words_of(request).gettext("There is no batch of this name."))
-        return [f"--batch={name}"], f"batch {name}"
+        return [f"--batch={name}"], sentences.OF_BATCH(name=name)
     if field(request, "of") != "period":
         if field(request, "since").strip() or field(request, "until").strip():
             raise ValueError(words_of(request).gettext("A shift, or a period? From and Until belong to a period."))
         name = field(request, "shift").strip()
         shift = calendar.find(name, now)
-        return [f"--shift={name}"], f"shift {shift}"
+        return [f"--shift={name}"], sentences.OF_SHIFT(name=shift)
     since, until = field(request, "since").strip(), field(request, "until").strip()
     if not since:
         raise ValueError(words_of(request).gettext("When does the period begin?"))

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from station.hmi.guard import field
-from station.hmi.rendering import page, person_of, site_of, words_of
+from station.hmi.rendering import page, person_of, say_of, site_of, words_of
 from station.hmi.reviews import desk_of, labels_of, opinion_of, part_on_record, reviewer_of
 from station.hmi.rights import Right
 from station.labels.queue import postpone, renew
@@ -86,11 +86,11 @@ def decide(request: Request) -> Response:
     except ReviewConflict as conflict:
         said = [{"reviewer": one.reviewer, "label": one.label} for one in conflict.said]
         if _wants_json(request):
-            return JSONResponse({"why": str(conflict), "said": said, "yours": opinion.answer}, 409)
+            return JSONResponse({"why": say_of(request)(str(conflict)), "said": said, "yours": opinion.answer}, 409)
         return _desk(request, None, status=409, why=str(conflict), yours=opinion.answer)
     except LabelError as problem:
         if _wants_json(request):
-            return JSONResponse({"why": str(problem)}, 422)
+            return JSONResponse({"why": say_of(request)(str(problem))}, 422)
         return _desk(request, item, status=422, why=str(problem))
     return JSONResponse({"saved": True}) if _wants_json(request) else _next(request)
 

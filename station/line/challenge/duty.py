@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from station import noted
 from station.codes import OfflineReason, ReasonCode
 from station.line.challenge.machine import Challenge, ChallengeSettings
 from station.line.challenge.messages import (
@@ -93,7 +94,7 @@ class ChallengeDuty:
         step, part = self.machine.step, self.machine.next_part
         if why := self._refused(self.machine.confirm()):
             return why
-        self._ports.event("challenge", "info", f"{who} has put on {step}. {part}")
+        self._ports.event("challenge", "info", noted.PUT_ON(name=who, count=step, part=part))
         return ""
 
     def start_or_confirm(self, who: str, *, teaching: bool) -> str:
@@ -136,13 +137,15 @@ def _text(run: Run) -> str:
     if run.study:
         return _of_study(run)
     if run.reset_by:
-        return f"test {run.number} reset by {run.reset_by}: {run.reset_why}".rstrip(": ")
+        reset = noted.RESET_WHY if run.reset_why else noted.RESET
+        return reset(count=run.number, name=run.reset_by, why=run.reset_why)
     if run.verdict is not RunVerdict.RUNNING:
-        return f"test {run.number} {run.verdict.value} {run.detail}".rstrip()
+        ended = noted.ENDED_WHY if run.detail else noted.ENDED
+        return ended(count=run.number, verdict=run.verdict.value, detail=run.detail)
     if not run.steps:
-        return f"test {run.number} started by {run.started_by}, put on: {run.parts[0].name}"
+        return noted.STARTED(count=run.number, name=run.started_by, part=run.parts[0].name)
     step = run.steps[-1]
-    return f"test {run.number}: {step.part} was {step.verdict.name}, {step.outcome.value}"
+    return noted.STEP(count=run.number, part=step.part, verdict=step.verdict.name, outcome=step.outcome.value)
 
 
 def _of_study(run: Run) -> str:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from drivers.plc.protocol import PlcInputs
+from station import noted
 from station.codes import ErrorCode
 from station.line.ejection.belt import EncoderBelt
 from station.line.ejection.messages import (
@@ -143,7 +144,7 @@ class EjectionStage:
                 self._ports.set_output(number, False)
             self._ports.show((), self._ejected)
             if parts := self._tracker.parts_on_belt:
-                detail = f"{parts} parts were between camera and ejector when the station stopped"
+                detail = noted.LEFT_ON_BELT(count=parts)
                 self._ports.event("parts_left_on_belt", "error", detail)
 
     def _may_end(self) -> bool:

@@ -22,6 +22,7 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field, replace
 
+from station import noted
 from station.codes import ErrorCode, ReasonCode
 from station.line.ejection.belt import Belt, BeltUnits
 from station.line.ejection.messages import (
@@ -180,7 +181,7 @@ class Tracker:
         if not self._resolved.get(closed.acquisition_id):
             return []
         self._resolved[closed.acquisition_id] = False
-        detail = f"acquisition {closed.acquisition_id}: {closed.verdict.name} came when the part had been pushed off"
+        detail = noted.PUSHED_BEFORE(count=closed.acquisition_id, verdict=closed.verdict.name)
         return [Report("verdict_too_late", detail)]
 
     def _put_on(self, part: TrackedPart, time_ns: int | None, now_ns: int) -> list[TrackingEvent]:
@@ -207,7 +208,7 @@ class Tracker:
         for other in near:
             other.too_close = True
         names = ", ".join(map(str, near))
-        events: list[TrackingEvent] = [Report("parts_too_close", f"closer than the window, all are rejected: {names}")]
+        events: list[TrackingEvent] = [Report("parts_too_close", noted.TOO_CLOSE(names=names))]
         if len(near) >= PARTS_IN_ONE_WINDOW:
             events.append(
                 StopLine(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from station import noted
 from station.line.recording.quarantine import QuarantinedImages
 from station.line.recording.retention import Retention
 from station.records.images import IMAGE_SUFFIX, MAP_SUFFIX, ImageError, encode_map, write_atomic, write_image
@@ -160,8 +161,8 @@ class ImageStore:
         why = f"{problem.strerror or problem}"
         if not self.trouble:
             log.warning("images are not stored", why=why, directory=str(self._images))
-            self._changes.append(f"images are not stored: {why}")
-        self.trouble = f"images are not stored: {why}"
+            self._changes.append(noted.IMAGES_NOT_STORED(why=why))
+        self.trouble = noted.IMAGES_NOT_STORED(why=why)
         return why
 
     def _works(self) -> None:

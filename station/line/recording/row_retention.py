@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from station import noted
 from station.forwarding.progress import ForwardingError, forwarding_beside, read_progress
 from station.line.recording.quarantine import records_beside_labels
 from station.records.events import EventRow
@@ -144,21 +145,14 @@ class RowRetention:
     def _end_pass(self) -> None:
         if any(self._gone):
             parts, events, ejections = self._gone
-            why = "the rows took more than rows_budget_mb" if self._was_over else "older than keep_rows_days"
-            what = f"{parts} parts, {events} events and {ejections} ejections were deleted: {why}"
+            why = noted.OVER_BUDGET() if self._was_over else noted.TOO_OLD()
+            what = noted.ROWS_DELETED(count=parts, total=events, ejections=ejections, why=why)
             self._note("rows_deleted", "info", what)
         if self._unsent:
-            self._note(
-                "parts_not_sent", "warning",
-                f"{self._unsent} parts were deleted that were not sent to the plant: see station plant status",
-            )  # fmt: skip
+            self._note("parts_not_sent", "warning", noted.NOT_SENT(count=self._unsent))
         if self._is_over and self._kept and self._gone[0] == 0:
-            self._note(
-                "rows_over_budget",
-                "warning",
-                f"the rows take more than rows_budget_mb = {self._budget // _MB}: "
-                f"all {self._kept} parts have labels or are in the quarantine",
-            )
+            kept = noted.ALL_KEPT(count=self._budget // _MB, total=self._kept)
+            self._note("rows_over_budget", "warning", kept)
         self._after = _BEGIN
         self._gone = [0, 0, 0]
         self._kept = self._unsent = 0

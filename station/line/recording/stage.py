@@ -34,6 +34,7 @@ from pathlib import Path
 
 import structlog
 
+from station import noted
 from station.codes import WarningCode
 from station.line.recording.batches import Batches
 from station.line.recording.image_store import ImageStore
@@ -189,12 +190,7 @@ class Recorder:
     def journal_is_new(self) -> None:
         """There was no journal at the start: says of a session that has not ended what may be missing of it."""
         for session in self._writer.unended:
-            self.event(
-                "power_cut",
-                "warning",
-                f"session {session} ended without its journal, as in a power cut: results that the PLC was shown in "
-                "its last moments may be missing on record",
-            )
+            self.event("power_cut", "warning", noted.POWER_CUT(session=session))
 
     def record(self, record: InspectionRecord) -> None:
         """Takes a part; returns within microseconds whatever the disk does. Called by one thread."""
@@ -347,7 +343,7 @@ class Recorder:
 
     def _report_repeats(self, *, at_the_end: bool = False) -> None:
         for kind, count in self._repeats.left_out(at_the_end=at_the_end):
-            row = self._event(kind, "warning", f"{count} more events of this kind were left out")
+            row = self._event(kind, "warning", noted.LEFT_OUT(count=count))
             self._pending.append(self._statement(row))
 
     def _tidy(self) -> None:
@@ -380,12 +376,12 @@ class Recorder:
         self._pending.clear()
         self._inbox.written()
         if self._lost > self._lost_reported:
-            detail = f"{self._lost - self._lost_reported} records were lost: {self._lost_why}"
+            detail = noted.LOST(count=self._lost - self._lost_reported, why=self._lost_why)
             self._lost_reported = self._lost
             self._pending.append(insert_event(self._event("records_lost", "error", detail)))
         if self._writer.replaced > self._replaced_reported:
             self._replaced_reported = self._writer.replaced
-            detail = f"{DATABASE_FILE} was removed or replaced while the station ran; what it held is not in this one"
+            detail = noted.REPLACED(file=DATABASE_FILE)
             self._pending.append(insert_event(self._event("records_replaced", "error", detail)))
         if committed and self._on_committed is not None:
             self._on_committed(committed)

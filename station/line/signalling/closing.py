@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from station import noted
 from station.codes import ErrorCode, ReasonCode, WarningCode
 from station.line.handshake.messages import PartResult
 from station.line.signalling.desk import Desk
@@ -72,8 +73,8 @@ class Closing:
         part = desk.views.cut_short(acquisition_id)
         if part is None:
             desk.condition.warn(WarningCode.LATE_RESULT, True)
-            found = f"acquisition {acquisition_id} {inspection.decision.verdict.name} came after its part had a result"
-            desk.ports.event("late_result", "warning", f"{found}; not applied")
+            found = noted.LATE_RESULT(count=acquisition_id, verdict=inspection.decision.verdict.name)
+            desk.ports.event("late_result", "warning", found)
             part = desk.ledger.late(acquisition_id)
         if part is not None:
             desk.ports.record(

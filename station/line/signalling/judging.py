@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from station import noted
 from station.codes import ReasonCode
 from station.line.acquisition.messages import FrameFailed
 from station.line.inspection.joining import failed_view, join, missing_views
@@ -104,8 +105,8 @@ class Judging:
     def _belongs_to_none(self, message: FrameMessage, why: str) -> None:
         if self._is_of_test(message, self._desk.clock()) and self._test is not None:
             self._test.took(message)
-        whose = f"camera {message.camera}: " if self._has_several else ""
-        found = f"{whose}camera frame triggered at {message.trigger_time_ns} ns"
+        frame = noted.FRAME_OF if self._has_several else noted.FRAME
+        found = frame(camera=message.camera, count=message.trigger_time_ns)
         self._desk.ports.event("frame_" + why, "warning", found)
 
     def _take(self, part: Part, message: FrameMessage, now: int) -> None:

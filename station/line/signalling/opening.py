@@ -9,6 +9,7 @@ not ready open none; they are counted, and the part is Reject.
 
 from __future__ import annotations
 
+from station import noted
 from station.codes import ReasonCode
 from station.line.handshake.messages import PartIdLatched, TriggerMissed
 from station.line.signalling.closing import Closing
@@ -43,7 +44,7 @@ class Opening:
     def trigger_missed(self, request: TriggerMissed, now: int) -> None:
         """The PLC raised Trigger while the station was not ready."""
         self._desk.ledger.miss()
-        self._missed(1, "the PLC raised Trigger")
+        self._missed(1, noted.PLC_TRIGGERED())
         if not self._desk.views.line_triggered:
             self._desk.ports.tracking.trigger_missed(request.part_id, now)
 
@@ -59,7 +60,7 @@ class Opening:
             encoder_count=request.encoder_count,
             deadline_ms=request.deadline_ms,
         )
-        self._missed(dropped, "part ids were latched without a trigger")
+        self._missed(dropped, noted.LATCHED_WITHOUT_TRIGGER())
 
     # ---- by the first camera ------------------------------------------------------------------------------------
 
@@ -74,7 +75,7 @@ class Opening:
         for part in match.without_frame:
             self._enter(part, placed=False)
             self._closing.close(part, Decision.error(ReasonCode.LOST_FRAME))
-        self._missed(match.missed, "the camera was triggered")
+        self._missed(match.missed, noted.CAMERA_TRIGGERED())
         desk.ports.tracking.frame_missed(match, trigger_time_ns)
         if match.part is not None:
             self._enter(match.part)
@@ -92,7 +93,7 @@ class Opening:
             if end.opened_now:
                 self._enter(end.part, placed=False)
         for _ in range(ledger.counters.missed - missed):
-            detail = "a part id was latched while not ready, and no frame came for it"
+            detail = noted.LATCHED_WITHOUT_FRAME()
             self._desk.ports.event("missed", "error", detail)
         return expired
 
@@ -101,7 +102,7 @@ class Opening:
         ports = self._desk.ports
         ports.tracking.opened(part, placed=placed)
         if not ports.journal_opened(part):
-            ports.event("journal_full", "error", f"acquisition {part.acquisition_id} would not survive a kill")
+            ports.event("journal_full", "error", noted.NOT_IN_JOURNAL(count=part.acquisition_id))
 
     def _missed(self, count: int, detail: str) -> None:
         for _ in range(count):

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from drivers.plc.protocol import LinkEvent
+from station import noted
 from station.codes import ErrorCode, OfflineReason, ReasonCode, WarningCode
 from station.line.acquisition.messages import CameraChanged, CameraSaid, FrameArrived, FrameFailed, OutputFailed
 from station.line.challenge.duty import ChallengeDuty
@@ -210,7 +211,7 @@ class Signalling:
         self._wall_offset_ns = offset_ns
         self._desk.ledger.wall_clock_is(offset_ns)
         if abs(step_s) >= CLOCK_STEP_S:
-            self._desk.ports.event("clock_set", "warning", f"the clock of this computer was set by {step_s:+.1f} s")
+            self._desk.ports.event("clock_set", "warning", noted.CLOCK_SET(step=f"{step_s:+.1f}"))
 
     def tick(self) -> None:
         """What time alone brings: deadlines, heartbeats, command releases."""
@@ -331,7 +332,7 @@ class Signalling:
                 case CommandRequested():
                     desk.ports.command(request)
                 case CommandRefused(command, why):
-                    desk.ports.event("command_refused", "warning", f"command {command}: {why}")
+                    desk.ports.event("command_refused", "warning", noted.COMMAND(command=command, why=why))
                 case ResultsWithdrawn():
                     self._status.withdrawn(request)
                 case ResultAcknowledged(acquisition_id):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from drivers.plc.protocol import PlcOutputs
+from station import noted
 from station.codes import DRIFT_WARNINGS, OfflineReason, WarningCode
 from station.line.handshake.machine import Handshake
 from station.line.handshake.messages import ResultsWithdrawn, StationStatus
@@ -38,7 +39,7 @@ class StatusBlock:
         """Logs results that the PLC will not see any more, and passes that on to the tracking."""
         ports = self._desk.ports
         ids = ", ".join(str(acquisition_id) for acquisition_id in request.acquisition_ids)
-        ports.event("results_withdrawn", "warning", f"not acknowledged by the PLC, now Reject: {ids}")
+        ports.event("results_withdrawn", "warning", noted.WITHDRAWN(counts=ids))
         ports.tracking.withdrawn(request.acquisition_ids, self._desk.handshake.refusal(Verdict.PASS))
 
     def snapshot(self, recent: tuple[RecentPart, ...]) -> Snapshot:

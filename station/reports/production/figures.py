@@ -17,6 +17,7 @@ from station.reports.production.estimators import Estimate, Stratum, at_most, mo
 from station.reports.production.reading import VERDICTS, Parts, Period, Said, Word
 
 NOT_KNOWN = "not known"
+WITHOUT_CLASS = "without a class"
 LOOK = "nobody has looked at {}: page Review, [review] {}"
 LISTED = 20
 TREND_POINTS = 24
@@ -225,7 +226,7 @@ def pareto_of(parts: Parts) -> tuple[tuple[str, int], ...]:
 def classes_of(said: Said) -> tuple[tuple[str, str, int], ...]:
     """What people called the defects, most frequent first."""
     found = Counter(
-        (word.defect_class or "without a class", word.severity or "")
+        (word.defect_class or WITHOUT_CLASS, word.severity or "")
         for word in said.words.values()
         if word.label == "defective"
     )

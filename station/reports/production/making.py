@@ -22,6 +22,7 @@ from station.reports.production.figures import (
     pareto_of,
     trend_of,
 )
+from station.reports.production.language import ENGLISH, Language
 from station.reports.production.metrics_of import Metric, metrics_of
 from station.reports.production.page import csv, page
 from station.reports.production.pdf import pdf
@@ -39,14 +40,14 @@ from station.reports.production.stored import DATA, as_json
 from station.reports.shifts import Calendar
 from station.results import Verdict
 
-WRITERS: dict[str, Callable[[Report, Parts, Calendar], bytes]] = {
-    ".html": lambda report, _parts, calendar: page(report, calendar).encode(),
-    ".csv": lambda report, _parts, _calendar: csv(report).encode(),
-    ".pdf": lambda report, _parts, calendar: pdf(report, calendar),
-    ".parquet": lambda _report, parts, _calendar: parquet(parts),
-    DATA: lambda report, _parts, _calendar: as_json(report),
+WRITERS: dict[str, Callable[[Report, Parts, Calendar, Language], bytes]] = {
+    ".html": lambda report, _parts, calendar, language: page(report, calendar, language).encode(),
+    ".csv": lambda report, _parts, _calendar, language: csv(report, language).encode(),
+    ".pdf": lambda report, _parts, calendar, language: pdf(report, calendar, language),
+    ".parquet": lambda _report, parts, _calendar, _language: parquet(parts),
+    DATA: lambda report, _parts, _calendar, _language: as_json(report),
 }
-"""By the end of the name."""
+"""By the end of the name. Data are the same in every language."""
 READING = "parts"
 OnStep = Callable[[str, int, int], None]
 """Takes the step, what is done of it, and of how much."""
@@ -105,7 +106,7 @@ def make(
         trend=trend_of(parts, period, earlier),
         centres=centres,
         incomplete=tuple(parts.incomplete),
-        facts=(*_facts(parts), ("audit log", str(head or "no chain yet"))),
+        facts=(*_facts(parts), (said.AUDIT_LOG(), str(head or said.NO_CHAIN_YET()))),
         notes=(CAMERA_NOTE,),
         kind=order.kind,
         recipe=recipe or "",
@@ -144,11 +145,11 @@ def _said(folder: Path, period: Period, now: float) -> Said:
             connection.close()
 
 
-def write(file: Path, report: Report, parts: Parts, calendar: Calendar) -> None:
+def write(file: Path, report: Report, parts: Parts, calendar: Calendar, language: Language = ENGLISH) -> None:
     """Writes the file that its name asks for, whole or not at all. Raises ValueError, OSError, MissingPackage."""
     if file.suffix not in WRITERS:
         raise ValueError(f'report "{file}": the name must end in {", ".join(WRITERS)}')
-    write_atomic(file, WRITERS[file.suffix](report, parts, calendar))
+    write_atomic(file, WRITERS[file.suffix](report, parts, calendar, language))
 
 
 def _counts(

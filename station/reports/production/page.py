@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from station import said
 from station.reports.drawing import FAINT, INK, MUTED, SURFACE
 from station.reports.production.charts import defect_map, pareto, trend
-from station.reports.production.figures import LISTED, Figure, Report
+from station.reports.production.figures import LISTED, WITHOUT_CLASS, Figure, Report
+from station.reports.production.language import ENGLISH, Language
 from station.reports.shifts import Calendar
 from station.reports.tables import csv_text
 from station.terminal import one_line
@@ -34,49 +36,94 @@ _STYLE = "".join(
 HEADER = ("figure", "value", "interval", "of", "how it was got")
 
 
-def page(report: Report, calendar: Calendar) -> str:
+def page(report: Report, calendar: Calendar, language: Language = ENGLISH) -> str:
     """The whole report."""
     style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    title = escape(one_line(f"{report.station}: {report.period.name}"))
-    keys = "".join(_key(one) for one in report.figures if one.is_key)
-    rows = [(one.name, one.value, one.interval, one.of, one.how) for one in report.figures]
+    title = escape(title_of(report, language))
+    word = {name: escape(text) for name, text in language.headings.items()}
+    keys = "".join(_key(one, language) for one in report.figures if one.is_key)
     maps = "".join(
-        f"<h3>{escape(one_line(camera))}</h3>{defect_map(centres).svg()}" for camera, centres in report.centres.items()
+        f"<h3>{escape(one_line(camera))}</h3>{defect_map(centres, language.sentence).svg()}"
+        for camera, centres in report.centres.items()
     )
-    classes = _table(("class", "severity", "parts"), report.classes)
-    missing = _table(("what is missing", "part"), report.incomplete[:LISTED])
-    more = f"<p>and {len(report.incomplete) - LISTED} more</p>" if len(report.incomplete) > LISTED else ""
+    classes = _table(columns(("class", "severity", "parts"), language), classes_of(report, language))
+    missing = _table(columns(("what is missing", "part"), language), missing_of(report, language))
+    more = f"<p>{escape(more_of(report, language))}</p>" if more_of(report, language) else ""
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="{escape(language.tag)}"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><style>{_STYLE}</style></head>
 <body>
 <h1>{title}</h1>
-<p class="quiet">{escape(span(report, calendar))}</p>
+<p class="quiet">{escape(language.sentence(span(report, calendar)))}</p>
 <div class="keys">{keys}</div>
-{"".join(f'<p class="quiet">{escape(one_line(note))}</p>' for note in report.notes)}
-<h2>All figures</h2>
-{_table(HEADER, rows)}
-<h2>Why parts did not pass</h2>
-{pareto(report.pareto).svg() if report.pareto else "<p>Every part passed.</p>"}
-<h2>What people called the defects</h2>
-{classes if report.classes else "<p>Nobody has called a part defective.</p>"}
-<h2>Rejected and in review over time</h2>
-{trend(report.trend, calendar).svg()}
-<h2>Where the station saw something</h2>
-{maps or "<p>No region is on record for these parts.</p>"}
-<h2>What is missing</h2>
-{missing + more if report.incomplete else "<p>Nothing: every part has its row, engine, settings and image.</p>"}
-<h2>Made from</h2>
-{_table(("", ""), report.facts)}
+{"".join(f'<p class="quiet">{escape(one_line(language.figure(note)))}</p>' for note in report.notes)}
+<h2>{word["all"]}</h2>
+{_table(columns(HEADER, language), rows_of(report, language))}
+<h2>{word["why"]}</h2>
+{pareto(report.pareto, language.sentence).svg() if report.pareto else f"<p>{word['passed']}</p>"}
+<h2>{word["called"]}</h2>
+{classes if report.classes else f"<p>{word['nobody']}</p>"}
+<h2>{word["trend"]}</h2>
+{trend(report.trend, calendar, language.sentence).svg()}
+<h2>{word["maps"]}</h2>
+{maps or f"<p>{word['no_maps']}</p>"}
+<h2>{word["missing"]}</h2>
+{missing + more if report.incomplete else f"<p>{word['whole']}</p>"}
+<h2>{word["made"]}</h2>
+{_table(("", ""), facts_of(report, language))}
 </body></html>
 """
 
 
-def csv(report: Report) -> str:
+def csv(report: Report, language: Language = ENGLISH) -> str:
     """The figures as lines for a spreadsheet."""
-    return csv_text(HEADER, [(one.name, one.value, one.interval, one.of, one.how) for one in report.figures])
+    return csv_text(columns(HEADER, language), rows_of(report, language))
+
+
+def title_of(report: Report, language: Language) -> str:
+    """Station and period, as one line."""
+    return one_line(f"{report.station}: {language.sentence(report.period.name)}")
+
+
+def columns(names: Iterable[str], language: Language) -> list[str]:
+    """The head of a table."""
+    return [language.word(name) for name in names]
+
+
+def row_of(one: Figure, language: Language) -> list[str]:
+    """A figure as a row of `HEADER`."""
+    return [language.word(one.name), *(language.figure(text) for text in (one.value, one.interval, one.of, one.how))]
+
+
+def rows_of(report: Report, language: Language) -> list[list[str]]:
+    """All figures as rows of `HEADER`."""
+    return [row_of(one, language) for one in report.figures]
+
+
+def classes_of(report: Report, language: Language) -> list[list[str]]:
+    """Class, severity and number of parts. What people called a class stays as they wrote it."""
+    return [
+        [language.word(name) if name == WITHOUT_CLASS else one_line(name), language.word(severity), str(count)]
+        for name, severity, count in report.classes
+    ]
+
+
+def missing_of(report: Report, language: Language) -> list[list[str]]:
+    """What is missing, and of which part; the first `LISTED`."""
+    return [[language.word(what), one_line(part)] for what, part in report.incomplete[:LISTED]]
+
+
+def more_of(report: Report, language: Language) -> str:
+    """How much more is missing than is listed; empty: nothing."""
+    more = len(report.incomplete) - LISTED
+    return language.sentence(said.MORE_REGIONS(count=more)) if more > 0 else ""
+
+
+def facts_of(report: Report, language: Language) -> list[list[str]]:
+    """What the report was made from."""
+    return [[language.sentence(one_line(name)), language.sentence(one_line(value))] for name, value in report.facts]
 
 
 def span(report: Report, calendar: Calendar) -> str:
@@ -91,17 +138,14 @@ def span(report: Report, calendar: Calendar) -> str:
     return said.PERIOD_MADE_BY(**values, name=one_line(report.made_by))
 
 
-def _key(figure: Figure) -> str:
-    interval = f"<div>{escape(figure.interval)}</div>" if figure.interval else ""
-    quiet = f'<div class="quiet">n: {escape(figure.of)}<br>{escape(figure.how)}</div>'
-    return f'<div class="key">{escape(figure.name)}<b>{escape(figure.value)}</b>{interval}{quiet}</div>'
+def _key(one: Figure, language: Language) -> str:
+    name, value, interval, of, how = (escape(text) for text in row_of(one, language))
+    between = f"<div>{interval}</div>" if interval else ""
+    return f'<div class="key">{name}<b>{value}</b>{between}<div class="quiet">n: {of}<br>{how}</div></div>'
 
 
-def _table(header: tuple[str, ...], rows: object) -> str:
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     names = "".join(f"<th>{escape(name)}</th>" for name in header)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(one_line(value))}</td>" for value in row) + "</tr>"
-        for row in rows  # type: ignore[attr-defined]
-    )
+    lines = "".join("<tr>" + "".join(f"<td>{escape(one_line(value))}</td>" for value in row) + "</tr>" for row in rows)
     head = f"<thead><tr>{names}</tr></thead>" if any(header) else ""
     return f'<div class="scroll"><table>{head}<tbody>{lines}</tbody></table></div>'

@@ -14,8 +14,7 @@ from starlette.routing import Route
 from station.control import ControlError
 from station.hmi.guard import field
 from station.hmi.pages.maintenance.engines import tabs_of
-from station.hmi.rendering import page, person_of, site_of, words_of
-from station.hmi.report_words import said as in_words
+from station.hmi.rendering import language_for, page, person_of, site_of, words_of
 from station.hmi.rights import Right
 from station.hmi.setup.active import active_of
 from station.labels.schema import LabelError
@@ -111,7 +110,7 @@ def shown(request: Request, *, status: int = 200, problem: str = "") -> Response
         trials=found.trials,
         analysis=analysis,
         is_blind=is_blind,
-        localized=lambda text: in_words(text, words_of(request)),
+        localized=language_for(request).figure,
         verdict=verdict(analysis),
         figures=figures(analysis),
         agreement=agreement(analysis),
@@ -198,7 +197,7 @@ def file(request: Request) -> Response:
     if end not in TYPES or _has_begun(found.study, _left(request, found.study)):
         raise HTTPException(404, "there is no such file of this study, or not yet")
     try:
-        content = as_file(_source(request), found, end)
+        content = as_file(_source(request), found, end, language_for(request))
     except MissingPackage as missing:
         raise HTTPException(409, str(missing)) from missing
     headers = {"Content-Disposition": f'attachment; filename="msa_{found.study.name}{end}"'}

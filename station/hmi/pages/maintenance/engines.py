@@ -26,7 +26,7 @@ from station.hmi.engines.under_way import collecting_of, refresh_of
 from station.hmi.engines.versions import Row, Store, asks_for_variants, facts_of, needs_reason, open_question, store_at
 from station.hmi.guard import field
 from station.hmi.pages.second import waits_or
-from station.hmi.rendering import page, person_of, site_of, words_of
+from station.hmi.rendering import page, person_of, site_of, state_of, words_of
 from station.hmi.rights import Right
 from station.hmi.setup.active import active_of
 from station.hmi.work import Work
@@ -165,8 +165,7 @@ def roll_back(request: Request) -> Response:
 
 def state(request: Request) -> Response:
     """How what is under way stands, for a page that is open."""
-    work = under_way(request)
-    return JSONResponse({"phase": "none"} if work is None else work.as_dict())
+    return JSONResponse(state_of(request, under_way(request)))
 
 
 def store_of(request: Request) -> Store | None:

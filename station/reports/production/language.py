@@ -1,11 +1,17 @@
-"""The figures of a report in the language of a page: stored as English sentences, said by these phrases."""
+"""A report in the language of its reader: what is stored is English, and said by these words and phrases.
+
+Figures, rows and notes stand in the data of a report as English sentences; numbers in them are places of a phrase.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
-from station.hmi.words import Words
+from station.said import CATALOGUE
 
 PHRASES = (
     "at least %(share)s",
@@ -83,6 +89,13 @@ PHRASES = (
     "A trial shows the same parts again: bounds of miss rate and false alarm rate count decisions that hang together "
     "as fewer (Korn and Graubard), those of kappa leave out one part after the other.",
     "The station accepts with PASS; FAIL and REVIEW reject.",
+    "trial %(number)s: %(count)s of %(parts)s parts",
+    "trial %(number)s",
+    "counted in no figure yet",
+    "score %(number)s",
+    "map",
+    "borderline",
+    "nobody named",
     "%(parts)s parts; AIAG asks for 50",
     "%(trials)s trials; AIAG asks for 3",
     "%(count)s of %(parts)s parts are good; at least a quarter of each kind says something of both",
@@ -92,25 +105,85 @@ PHRASES = (
     "; marginal with 80 %%, 5 %% and 10 %%. Kappa above 0.75 is good, below 0.4 poor.",
 )
 """The same as in `station.reports.production.figures` and `station.msa.document`; numbers are places."""
+HEADINGS: Final[Mapping[str, str]] = {
+    "all": "All figures",
+    "why": "Why parts did not pass",
+    "passed": "Every part passed.",
+    "called": "What people called the defects",
+    "nobody": "Nobody has called a part defective.",
+    "trend": "Rejected and in review over time",
+    "maps": "Where the station saw something",
+    "no_maps": "No region is on record for these parts.",
+    "missing": "What is missing",
+    "whole": "Nothing: every part has its row, engine, settings and image.",
+    "made": "Made from",
+    # of agreement studies
+    "figures": "Figures",
+    "chance": "Agreement beyond chance",
+    "apart": "Parts they disagree on",
+    "none_apart": "None: everybody said every time what is known.",
+    "no_picture": "No picture is on record.",
+    "part": "Part",
+}
+"""Of the files, by what stands below them."""
+COLUMNS: Final = (
+    "figure", "value", "interval", "of", "how it was got", "class", "severity", "parts", "what is missing", "part",
+    "appraiser", "exact 95 %", "Wilson 95 %", "AIAG", "who", "kappa", "95 %",
+    "table: rejected both, first, second, accepted both", "kind", "disagreement",
+)  # fmt: skip
+STUDY_TITLE: Final = "Attribute agreement"
+STUDY_PLANNED: Final = (
+    "%(parts)s parts, %(defective)s of them defective, %(trials)s trials; planned %(time)s by %(name)s"
+)
 _PLACE = re.compile(r"%\\\((\w+)\\\)s")
+_CODE = re.compile(r"[a-z]{2,3}(?![a-z])")
 
 
-def said(text: str, words: Words) -> str:
-    """The sentence in the language of `words`; what is no phrase stays as it is: numbers, names, `[review] due_min`."""
-    whole = _phrase(text, words)
-    if whole is not None:
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Says what a report holds. Whoever makes the report knows where the texts of a language lie."""
+
+    code: str = "en"
+    gettext: Callable[[str], str] = str
+    """From an English text to the same in this language."""
+
+    @property
+    def tag(self) -> str:
+        """For HTML, as `pt-BR`."""
+        return self.code.replace("_", "-")
+
+    @property
+    def short(self) -> str:
+        """For Typst, which takes two or three letters."""
+        found = _CODE.match(self.code)
+        return found.group() if found else "en"
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """`HEADINGS` in this language."""
+        return {name: self.word(text) for name, text in HEADINGS.items()}
+
+    def word(self, text: str) -> str:
+        """A text that stands as it is in the file of the language: a heading, the name of a figure."""
+        return self.gettext(text) if text else ""
+
+    def sentence(self, text: str) -> str:
+        """What `station.said` has written; what others wrote stays as it is."""
+        return CATALOGUE.translated(text, self.gettext)
+
+    def figure(self, text: str) -> str:
+        """What stands in a figure; what is no phrase stays as it is: numbers, names, `[review] due_min`."""
+        for phrase, pattern in _patterns():
+            if found := pattern.fullmatch(text):
+                return self.gettext(phrase) % found.groupdict()
+        whole = self.word(text)
+        for mark in ("; ", ", ") if whole == text else ():
+            if mark in text:
+                return mark.join(self.figure(piece) for piece in text.split(mark))
         return whole
-    for mark in ("; ", ", "):
-        if mark in text:
-            return mark.join(said(piece, words) for piece in text.split(mark))
-    return words.gettext(text) if text else text
 
 
-def _phrase(text: str, words: Words) -> str | None:
-    for phrase, pattern in _patterns():
-        if found := pattern.fullmatch(text):
-            return words.gettext(phrase) % found.groupdict()
-    return None
+ENGLISH: Final = Language()
 
 
 @lru_cache(maxsize=1)
