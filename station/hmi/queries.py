@@ -5,11 +5,10 @@ A page cannot hold the write-ahead log of the line: a look that takes longer tha
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.datastructures import QueryParams
 
@@ -32,9 +31,8 @@ from station.records.challenge_runs import Run
 from station.records.challenges import runs, runs_after
 from station.records.events import EventRow, events_after
 from station.records.parts import PartRow, newest_id, parts
-from station.records.rollups.counting import spans_of
-from station.records.rollups.keeping import known
-from station.records.selection import Mark, Selection, Span, mark_of, neighbour, page_of, recorded_after, time_of
+from station.records.rollups.keeping import known, spans_in
+from station.records.selection import Mark, Selection, mark_of, neighbour, page_of, recorded_after, time_of
 from station.reports import evidence
 from station.reports.counts import By, Counts, count, total
 from station.reports.shifts import Calendar, TimeError
@@ -46,10 +44,6 @@ A_LOOK = 500
 """Parts that one look reads at most."""
 NEWEST_PARTS, NEWEST_EVENTS, NEWEST_BATCHES = 500, 40, 12
 STARTS_S = 7 * 24 * 3600.0
-
-
-SpansOf: TypeAlias = Callable[[bool, float | None, int], list[Span] | None]
-"""Takes whether newer ones are wanted, beyond which time, and how many parts."""
 
 
 class WrongFilter(ValueError):
@@ -160,7 +154,7 @@ def newest(
     site: Site, selection: Selection, limit: int, before: Mark | None = None, *, with_views: bool = True
 ) -> Page:
     """One page of the selection. Raises RecordingError, LabelError."""
-    with site.reading() as connection, _spans(site, connection, selection) as spans:
+    with site.reading() as connection, spans_in(site.rollups, connection, selection) as spans:
         beyond = None if before is None else before[0]
         within = spans(False, beyond, limit + 1)
         found = page_of(connection, selection, limit + 1, before, spans=within, with_views=with_views)
@@ -258,25 +252,6 @@ def happened(site: Site, now: float) -> Happened:
     return Happened(latencies, late, len(rows), starts, events, newest)
 
 
-@contextmanager
-def _spans(site: Site, records: sqlite3.Connection, selection: Selection) -> Iterator[SpansOf]:
-    """The times in which parts of the selection were seen, where no index knows all that it asks for: one is of
-    verdicts, one of recipes and one of reasons.
-    """
-    several = (selection.reason, selection.recipe, selection.batch, selection.verdicts or None)
-    by_one = selection.engine is None and sum(one is not None for one in several) <= 1
-    if selection.part_id is not None or by_one:
-        yield lambda _newer, _beyond, _at_least: None
-        return
-    with known(site.rollups, records) as rollups:
-        if rollups is None:
-            yield lambda _newer, _beyond, _at_least: None
-        else:
-            yield lambda newer, beyond, at_least: spans_of(
-                rollups, selection, newer=newer, beyond=beyond, at_least=at_least
-            )
-
-
 def labels_of(site: Site, part: PartRow) -> list[Label]:
     """What people say of a part. Raises LabelError."""
     return read_labels(site.labels, part)
@@ -325,7 +300,7 @@ def found(site: Site, part: PartRow, selection: Selection) -> Found:
     """Everything around a part. Raises RecordingError, LabelError."""
     with site.reading() as connection:
         mark = mark_of(connection, part)
-        with _spans(site, connection, selection) as spans:
+        with spans_in(site.rollups, connection, selection) as spans:
             newer, older = (
                 neighbour(connection, selection, mark, newer=way, spans=spans(way, mark[0], 2)) for way in (True, False)
             )

@@ -17,6 +17,8 @@ from station.records.parts import PartRow
 Word = Literal["good", "defective"]
 WORDS: tuple[Word, ...] = get_args(Word)
 _COLUMNS = "session, acquisition_id, camera, part_id, wall_time, label, class, severity, comment, reviewer, role, at"
+_AT_ONCE = 500
+"""Parts that one statement looks up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +155,23 @@ def whole_labels(file: Path, parts: Sequence[PartRow]) -> list[Label | None]:
         return [None] * len(parts)
     with closing(connection):
         try:
-            return [_whole_label(connection, part) for part in parts]
+            return _whole_labels(connection, parts)
         except sqlite3.Error as problem:
             raise LabelError(f'labels "{file}" cannot be read: {problem}') from problem
 
 
-def _whole_label(connection: sqlite3.Connection, part: PartRow) -> Label | None:
-    """Of the labels of a station the few of one part are found by an index, those of all its parts are many."""
-    row = connection.execute(
-        f"SELECT {_COLUMNS} FROM labels WHERE session = ? AND acquisition_id = ? AND camera IS NULL ORDER BY id DESC "
-        "LIMIT 1",
-        (part.session, part.acquisition_id),
-    ).fetchone()
-    return None if row is None else Label(*row)
+def _whole_labels(connection: sqlite3.Connection, parts: Sequence[PartRow]) -> list[Label | None]:
+    """Of the labels of a station the few of these parts are found by an index, those of all its parts are many."""
+    found: dict[tuple[str, int], Label] = {}
+    for session in {part.session for part in parts}:
+        numbers = [part.acquisition_id for part in parts if part.session == session]
+        for begin in range(0, len(numbers), _AT_ONCE):
+            some = numbers[begin : begin + _AT_ONCE]
+            query = (
+                f"SELECT {_COLUMNS} FROM labels WHERE session = ? AND acquisition_id IN ({', '.join('?' * len(some))}) "
+                "AND camera IS NULL ORDER BY id"
+            )
+            for row in connection.execute(query, (session, *some)):
+                label = Label(*row)
+                found[label.session, label.acquisition_id] = label
+    return [found.get((part.session, part.acquisition_id)) for part in parts]

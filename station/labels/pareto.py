@@ -16,6 +16,7 @@ from station.labels.classes import DefectClass, classes
 from station.labels.labels import Label, read_labels
 from station.labels.schema import open_reader as open_labels
 from station.records.schema import open_reader
+from station.records.selection import KIND_OF
 
 NO_KIND = ""
 """Of parts that do not pass, and nobody says why."""
@@ -54,17 +55,15 @@ def pareto(records: Path, labels: Path, since: float, until: float) -> list[Kind
         for one in said.values()
         if one.label == "defective" and one.defect_class and since <= one.wall_time < until
     )
-    suggested: Counter[str] = Counter()
-    for session, acquisition_id, kind in _suggested(records, since, until):
-        if _leaves_open(said.get((session, acquisition_id))):
-            suggested[kind or NO_KIND] += 1
+    settled = [key for key, one in said.items() if since <= one.wall_time < until and not _leaves_open(one)]
+    suggested = _suggested(records, since, until, settled)
     catalogue = {one.name.casefold(): one for one in _catalogue(labels)}
     return _rows(confirmed, suggested, catalogue)
 
 
-def _leaves_open(label: Label | None) -> bool:
+def _leaves_open(label: Label) -> bool:
     """Whether nobody has said which kind a part has, or that it has none."""
-    return label is None or (label.label == "defective" and not label.defect_class)
+    return label.label == "defective" and not label.defect_class
 
 
 def _rows(confirmed: Counter[str], suggested: Counter[str], catalogue: dict[str, DefectClass]) -> list[KindCount]:
@@ -79,13 +78,17 @@ def _rows(confirmed: Counter[str], suggested: Counter[str], catalogue: dict[str,
     return rows
 
 
-def _suggested(records: Path, since: float, until: float) -> Sequence[tuple[str, int, str | None]]:
-    query = (
-        "SELECT session, acquisition_id, json_extract(extra, '$.kind') FROM parts WHERE wall_time >= ? AND "
-        "wall_time < ? AND verdict IN ('FAIL', 'REVIEW') AND challenge IS NULL"
-    )
+def _suggested(records: Path, since: float, until: float, settled: Sequence[tuple[str, int]]) -> Counter[str]:
+    """Of all parts of the time but those that people have settled. The index has all of it: no row is read."""
+    of_kind = f"SELECT {KIND_OF} FROM parts WHERE verdict <> 'PASS' AND +verdict IN ('FAIL', 'REVIEW')"
+    of_time = f"{of_kind} AND challenge IS NULL AND wall_time >= ? AND wall_time < ?"
+    of_part = f"{of_kind} AND +challenge IS NULL AND +wall_time >= ? AND +wall_time < ?"
     with closing(open_reader(records)) as connection:
-        return [tuple(row) for row in connection.execute(query, (since, until))]
+        found = Counter(kind or NO_KIND for (kind,) in connection.execute(of_time, (since, until)))
+        for key in settled:
+            one = connection.execute(f"{of_part} AND session = ? AND acquisition_id = ?", (since, until, *key))
+            found.subtract(kind or NO_KIND for (kind,) in one)
+    return +found
 
 
 def _catalogue(labels: Path) -> list[DefectClass]:

@@ -11,6 +11,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from station.codes import ReasonCode
@@ -120,6 +121,8 @@ class PartRow:
     @property
     def batch(self) -> int | None:
         """The number of its batch; None: none was open."""
+        if f'"{BATCH_KEY}"' not in self.extra:
+            return None
         found = json.loads(self.extra).get(BATCH_KEY)
         return found if isinstance(found, int) else None
 
@@ -139,6 +142,7 @@ class PartRow:
 _VIEW_COLUMNS = tuple(field.name for field in fields(ViewRow))
 _COLUMNS = tuple(field.name for field in fields(PartRow) if field.name != "views")
 _FLAGS = ("late", "recovered", "image_deleted")
+_FLAG_PLACES = [place for place, name in enumerate(_COLUMNS) if name in _FLAGS]
 
 _INSERT_PART = (
     f"INSERT INTO parts ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "
@@ -273,6 +277,7 @@ def _as_json(decision: Decision) -> str:
     return json.dumps([{"code": int(reason.code), "detail": reason.detail} for reason in decision.reasons])
 
 
+@lru_cache(maxsize=1024)  # the same of many parts one after the other
 def _reasons(text: str) -> tuple[Reason, ...]:
     return tuple(Reason(ReasonCode(item["code"]), item["detail"]) for item in json.loads(text))
 
@@ -367,7 +372,10 @@ def numbered_parts(
     if not with_views:
         query = f"SELECT id, {', '.join(_COLUMNS)} FROM ({chosen}) ORDER BY id"
         for row in connection.execute(query, values):
-            yield row[0], PartRow(**_with_flags(_COLUMNS, tuple(row)[1:]))
+            number, *values = row
+            for place in _FLAG_PLACES:
+                values[place] = bool(values[place])
+            yield number, PartRow(*values)
         return
     columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
     query = (  # one statement: a part never comes with half of its views

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from station.codes import ReasonCode
-from station.records.parts import BATCH_KEY, PartRow, numbered_parts
+from station.records.parts import BATCH_KEY, KIND, PartRow, numbered_parts
 from station.results import Verdict
 
 Kind = Literal["minute", "recipe", "reason", "engine"]
@@ -32,18 +32,22 @@ _CODES = ", ".join(f"'$[{place}].code'" for place in range(_LISTED))
 REASON_LIST = f"CASE WHEN json_valid(reasons) THEN json_extract(reasons, {_CODES}) END"
 """The codes of a part's reasons in their order, as `[10,22,null,...]`, in a statement on `parts`; in the words of the
 index."""
+KIND_OF = f"CASE WHEN json_valid(extra) THEN json_extract(extra, '$.{KIND}') END"
+"""The kind of defect that the engine suggests of a part, in a statement on `parts`; in the words of the index."""
 INDEXES = (
     "CREATE INDEX IF NOT EXISTS parts_by_id_and_time ON parts (part_id, wall_time)",
     "CREATE INDEX IF NOT EXISTS parts_by_recipe ON parts (recipe, wall_time)",
     "CREATE INDEX IF NOT EXISTS parts_by_verdict ON parts (verdict, wall_time, recipe) WHERE verdict <> 'PASS'",
     f"CREATE INDEX IF NOT EXISTS parts_by_reasons ON parts ({REASON_LIST}, wall_time) WHERE verdict <> 'PASS'",
+    f"CREATE INDEX IF NOT EXISTS parts_by_kind ON parts (wall_time, verdict, challenge, {KIND_OF}) "
+    "WHERE verdict <> 'PASS'",
     "DROP INDEX IF EXISTS parts_by_part_id",
     "DROP INDEX IF EXISTS parts_not_passed",
 )
 """For a part by the PLC's id (a line without ids gives all parts the same), for a rare recipe, and for the few that did
-not pass among millions: each verdict by time, with the recipe, so that no row is read that the filter leaves out; and
-each list of reasons by time. Older stations make the two that are dropped again, and pass over the others: the way back
-is open."""
+not pass among millions: each verdict by time, with the recipe, so that no row is read that the filter leaves out; each
+list of reasons by time; and what the kinds of a day are counted from, without a look at a row. Older stations make the
+two that are dropped again, and pass over the others: the way back is open."""
 FIRST_SINCE = "SELECT MIN(+id) FROM parts WHERE wall_time >= ?"
 """The first row of parts from a moment on. Without the plus SQLite looks at all rows before it, from the first one."""
 STEP_ROWS = 50_000

@@ -44,5 +44,5 @@ def _shown(value: object) -> str:
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = one_line(value)
+    text = value if value.isprintable() else one_line(value)
     return f"'{text}" if value.startswith(_FORMULA) else text

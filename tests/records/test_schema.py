@@ -99,6 +99,7 @@ def test_indexes_come_and_go_between_older_and_newer_software(tmp_path: Path) ->
         "parts_by_recipe",
         "parts_by_verdict",
         "parts_by_reasons",
+        "parts_by_kind",
         "parts_by_batch",
     }
     for _ in range(2):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
+from station.records.rollups.counting import spans_of
 from station.records.rollups.taking_in import FILE, opened, take_in
 from station.records.schema import RecordingError, open_reader
+from station.records.selection import Selection, Span
 
 AT_ONCE_S = 0.1
 """What somebody who waits for a count spends on what is new: some 20,000 parts, an hour of a fast line."""
 FOLLOW_S = 1.0
+
+SpansOf: TypeAlias = Callable[[bool, float | None, int], list[Span] | None]
+"""Takes whether newer ones are wanted, beyond which time, and how many parts."""
 
 log = structlog.get_logger()
 
@@ -71,3 +77,22 @@ def known(
 ) -> contextlib.AbstractContextManager[sqlite3.Connection | None]:
     """What these rollups hold of the records; None: nothing, or not all of it."""
     return contextlib.nullcontext() if rollups is None else rollups.up_to_date(records)
+
+
+@contextlib.contextmanager
+def spans_in(rollups: Rollups | None, records: sqlite3.Connection, selection: Selection) -> Iterator[SpansOf]:
+    """The times in which parts of the selection were seen, where no index knows all that it asks for: one is of
+    verdicts, one of recipes and one of reasons.
+    """
+    several = (selection.reason, selection.recipe, selection.batch, selection.verdicts or None)
+    by_one = selection.engine is None and sum(one is not None for one in several) <= 1
+    if selection.part_id is not None or by_one:
+        yield lambda _newer, _beyond, _at_least: None
+        return
+    with known(rollups, records) as kept:
+        if kept is None:
+            yield lambda _newer, _beyond, _at_least: None
+        else:
+            yield lambda newer, beyond, at_least: spans_of(
+                kept, selection, newer=newer, beyond=beyond, at_least=at_least
+            )
