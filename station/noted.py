@@ -53,6 +53,7 @@ KINDS = {
     "monitoring_normal": "as it was learned",
     "monitoring_begins_anew": "learning begins anew",
     "monitoring_failed": "watching failed",
+    "refresh_on_drift": "refresh after a drift",
     "trend": "something wears out",
     "trend_over": "trend over",
     "trends_begin_anew": "trends begin anew",

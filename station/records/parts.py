@@ -372,10 +372,10 @@ def numbered_parts(
     if not with_views:
         query = f"SELECT id, {', '.join(_COLUMNS)} FROM ({chosen}) ORDER BY id"
         for row in connection.execute(query, values):
-            number, *values = row
+            number, *cells = row
             for place in _FLAG_PLACES:
-                values[place] = bool(values[place])
-            yield number, PartRow(*values)
+                cells[place] = bool(cells[place])
+            yield number, PartRow(*cells)
         return
     columns = [f"p.{name}" for name in _COLUMNS] + [f"v.{name}" for name in _VIEW_COLUMNS]
     query = (  # one statement: a part never comes with half of its views
