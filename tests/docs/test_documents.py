@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import re
+from functools import lru_cache
 
 import pytest
 
@@ -56,13 +57,17 @@ def test_every_command_can_be_typed(name: str) -> None:
     assert [problem for command in commands(read(name)) if (problem := what_is_wrong(command))] == []
 
 
+parser = lru_cache(maxsize=1)(build_parser)
+"""Of every command, which takes longer to make than to ask."""
+
+
 def what_is_wrong(command: Command) -> str:
     """What the parser of `station` says against a command; empty when it takes it."""
     words = ["1" if word in _NUMBERS else word for word in command.words]
     heard = io.StringIO()
     with contextlib.redirect_stderr(heard), contextlib.redirect_stdout(heard):
         try:
-            build_parser().parse_args(words)
+            parser().parse_args(words)
         except SystemExit as end:
             said = heard.getvalue().strip().splitlines()[-1]
             if end.code and (command.is_whole or not _MORE_IS_NEEDED.search(said)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from engines.bundle.manifest import InputSpec
 from engines.detectors.base import Detector
 from engines.detectors.catalogue import DETECTORS, MEASURED, DetectorFactory
 from engines.detectors.differnet import DiffernetDetector
+from engines.detectors.papers import contrastive
 from engines.ignored_zones import score_of
 from engines.runtimes.onnx import OnnxRuntime
 from engines.runtimes.signature import scored_map
@@ -29,7 +31,16 @@ FACTORIES: dict[str, DetectorFactory] = {
     # As it is, but with fewer views and a smaller flow: the tests are about what it does, not how well.
     "differnet": functools.partial(DiffernetDetector, train_views=2, test_views=2, hidden=16),
 }
+STEPS = 20
+"""Of what learns by contrast, in place of 120: for the same reason. tests/engines/detectors/test_papers.py has all."""
 every_detector = pytest.mark.parametrize("name", sorted(FACTORIES))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_steps() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contrastive, "STEPS", STEPS)
+        yield
 
 
 def pictures(*seeds: int, scratch: bool = False) -> torch.Tensor:
