@@ -83,6 +83,12 @@ NO_PAGE = re.compile(
 LEADS_ON = {"/maintenance"}
 
 
+DARK = """<!doctype html><html lang="en"><title>x</title><style>
+@media (min-width: 60rem) { .small { display: none; } }
+@media (prefers-color-scheme: dark) { body { background: #000; color: #333; } }
+</style><main><h1>x</h1><p>both</p><p class="small">small</p></main>"""
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with serving_with_store(tmp_path_factory.mktemp("engines")) as pages:
@@ -170,6 +176,22 @@ def test_axe_finds_nothing_serious(pages: Pages, browser: Browser, axe: str, rol
 @pytest.mark.timeout(900)
 def test_axe_finds_nothing_serious_in_maintenance(engines: Pages, browser: Browser, axe: str) -> None:
     look(engines, browser, axe, "maintenance", of_store(engines))
+
+
+def test_what_one_size_alone_shows_is_looked_at_and_nothing_twice(browser: Browser, axe: str) -> None:
+    """So the tests above can fail: in the dark two texts cannot be read, and one of them only a phone shows."""
+    with visitor(browser) as context:
+        page = context.new_page()
+        page.set_content(DARK)
+        assert serious_findings(page, axe) == []
+        on_desktop = places_shown(page)
+    with visitor(browser, size="phone", theme="dark") as context:
+        page = context.new_page()
+        page.set_content(DARK)
+        assert len(serious_findings(page, axe, COLOURS)) == 2
+        (found,) = serious_findings(page, axe, COLOURS, on_desktop)
+        assert ".small" in found
+        assert serious_findings(page, axe, COLOURS, places_shown(page)) == []
 
 
 def test_no_page_is_left_out() -> None:
