@@ -22,6 +22,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "station"))
 
 # Tests run beside each other: threads that wait for work must not take the cores away from those that have some.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+for threads in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(threads, "1")
 
 # Tests run beside each other: whatever gave way to all of them would come to no end.
 os.environ["STATION_GIVES_WAY"] = "no"
