@@ -54,7 +54,7 @@ def add_kinds_parser(
 
 def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Makes the candidate and shows what it knows."""
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         with only_refresh(configuration.work_dir / "kinds"), ProgressBar() as bar:
             named = named_on_record(configuration.records_dir, configuration.settings.recipe.name)
@@ -69,6 +69,8 @@ def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: 
     except (RefreshError, JobError) as problem:
         fail(options, problem)
         return complain(problem)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if options.json:
         print_json(as_json(done))
     elif options.progress is None:

@@ -231,3 +231,32 @@ def test_kept_looks_are_read_as_untrusted(tmp_path: Path) -> None:
     file.symlink_to("/etc/passwd")
     with pytest.raises(TrainingError, match="a link"):
         read_kept(file, 5)
+
+
+def test_the_dossier_says_what_the_engine_knows_now_and_that_of_before_stays(
+    taught: Path, pictures: Mapping[str, Sequence[Path]], tmp_path: Path
+) -> None:
+    engine = Path(shutil.copytree(taught, tmp_path / "engine"))
+    before = {
+        "dossier.json": '{"kinds": null, "model_sha256": "x", "seed": 3}',
+        "dossier.html": 'a<div id="kinds"></div>b',
+    }
+    (engine / "dossier").mkdir()
+    for name, text in before.items():
+        (engine / "dossier" / name).write_text(text)
+    images = [
+        LabelledImage(file, kind) for kind, of in (("<b>", "scratch"), ("stain", "stain")) for file in pictures[of]
+    ]
+    done = learned(engine, images, tmp_path / "first")
+    data = json.loads((tmp_path / "first" / "dossier" / "dossier.json").read_text())
+    assert (data["kinds"]["names"], data["seed"]) == (["<b>", "stain"], 3)
+    assert data["model_sha256"] == done.manifest.model.sha256
+    page = (tmp_path / "first" / "dossier" / "dossier.html").read_text()
+    assert page.startswith('a<div id="kinds"><p>Kinds of defect: &lt;b&gt; (8), stain (8): suggested')
+    assert page.endswith("</p></div>b")
+    more = [*images, *(LabelledImage(file, "weave") for file in pictures["weave"])]
+    learned(tmp_path / "first", more, tmp_path / "second")
+    page = (tmp_path / "second" / "dossier" / "dossier.html").read_text()
+    assert page.count("Kinds of defect") == 1
+    assert "weave (8)" in page
+    assert {name: (engine / "dossier" / name).read_text() for name in before} == before

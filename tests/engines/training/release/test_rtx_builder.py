@@ -26,7 +26,8 @@ from engines.detectors.kinds import Kinds
 from engines.detectors.known_defects import KnownDefects
 from engines.detectors.spatial import SpatialDetector
 from engines.location.location import Location
-from engines.training.release.export import export_onnx
+from engines.training.kinds.graph import with_kinds
+from engines.training.release.export import export_onnx, map_spec
 from engines.training.release.frame_graph import make_frame_graph
 from engines.training.release.int8.quantise import quantised_backbone
 from tests.bench.engines.pictures import ring
@@ -123,6 +124,18 @@ def test_a_head_for_known_defects_and_kinds_builds_in_tensorrt_rtx_for_every_gen
     for entry in build(export_onnx(detector, SPEC, "float16"), tmp_path, TARGETS):
         assert not entry.problems, entry
         assert entry.plan_bytes > 100_000, entry
+
+
+@pytest.mark.parametrize(("precision", "target"), [("fp16", "SM75"), ("int8", "SM89")])
+def test_kinds_that_were_learned_anew_build_in_tensorrt_rtx(precision: str, target: str, tmp_path: Path) -> None:
+    detector = trained("spatial")
+    assert isinstance(detector, SpatialDetector)
+    dim = sum(stream.dim for stream in detector.streams)
+    unit = torch.nn.functional.normalize(torch.randn(3, dim), dim=1).numpy()
+    graph = with_kinds(graph_of("spatial", precision), np.zeros(dim, np.float32), unit, map_spec(detector))
+    (found,) = build(graph, tmp_path, [target])
+    assert not found.problems
+    assert found.plan_bytes > 100_000
 
 
 @pytest.mark.parametrize(("width", "height", "grey"), [(500, 333, True), (97, 128, False)])
