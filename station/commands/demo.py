@@ -123,7 +123,7 @@ def _check(options: argparse.Namespace) -> Setup:
                                   defective=options.defects)  # fmt: skip
     parts = choosing.worse(parts, _ageing(options), options.seed)
     if images is None and not recipes and not _is_fast(options):
-        parts = choosing.with_masters(parts, options.seed)
+        parts = choosing.with_masters(parts, options.seed, cameras=options.cameras)
     if options.keep:
         parts = choosing.followed_by(parts, AFTERWARDS_PARTS)
     workspace = prepare(options.work)

@@ -13,8 +13,8 @@ from station.simulation.parts.pictures import GOOD, LabelledImage
 from station.simulation.parts.rendered import DEFECTS
 from station.simulation.parts.schedule import AFTERWARDS, INSPECT, MASTERS, TEACH, ScheduledPart
 
-MASTER_PARTS = ("missing_hole", GOOD)
-"""What the challenge test of a demo shows the station, in order: the plainest defect, and a good part."""
+MASTER_DEFECT = "missing_hole"
+"""The plainest one."""
 MASTER_LOOK = 900_001
 """Of the defective master part; no other part of a demo looks so."""
 DEFECTIVE_SHARE = 0.25
@@ -74,15 +74,15 @@ def changing(parts: int, teach_parts: int, seed: int, recipes: Mapping[int, str]
     return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
 
 
-def with_masters(parts: tuple[ScheduledPart, ...], seed: int) -> tuple[ScheduledPart, ...]:
-    """The same, with the master parts of a challenge test between those that are taught and those inspected."""
+def with_masters(parts: tuple[ScheduledPart, ...], seed: int, *, cameras: int = 1) -> tuple[ScheduledPart, ...]:
+    """The same, with the master parts of a challenge test between those that are taught and those inspected.
+
+    The good one is a part that the engine was taught with: of any other one in ten may be in review. Where none is
+    taught, or several cameras see other faces of it than they did, there is none.
+    """
     taught = [part for part in parts if part.phase == TEACH]
-    # A good master part is one that is known to be good: where an engine is taught, one that it has seen.
-    good = next((part.seed for part in taught if part.truth == GOOD), seed * 1_000_000 + MASTER_LOOK + 1)
-    masters = [
-        ScheduledPart(0, MASTERS, truth, seed=good if truth == GOOD else seed * 1_000_000 + MASTER_LOOK)
-        for truth in MASTER_PARTS
-    ]
+    masters = [ScheduledPart(0, MASTERS, MASTER_DEFECT, seed=seed * 1_000_000 + MASTER_LOOK)]
+    masters += [replace(part, phase=MASTERS) for part in taught if part.truth == GOOD and cameras == 1][:1]
     planned = [*taught, *masters, *(part for part in parts if part.phase != TEACH)]
     return tuple(replace(part, serial=serial) for serial, part in enumerate(planned, start=1))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from station.simulation.run.masters import book_of, challenge_section
 from station.simulation.run.processes import LineState
 
 
-def planned(teach: int) -> tuple[ScheduledPart, ...]:
-    return choosing.with_masters(choosing.rendered(8, teach, 3), 3)
+def masters_of(teach: int) -> list[ScheduledPart]:
+    return [part for part in choosing.with_masters(choosing.rendered(8, teach, 3), 3) if part.phase == MASTERS]
 
 
 def state(results: Mapping[int, str], good: tuple[int, ...] = ()) -> LineState:
@@ -26,21 +27,26 @@ def state(results: Mapping[int, str], good: tuple[int, ...] = ()) -> LineState:
     return line
 
 
-@pytest.mark.parametrize("teach", [0, 20])
-def test_they_come_between_teaching_and_production_and_ids_have_no_gap(teach: int) -> None:
-    parts = planned(teach)
-    assert [part.serial for part in parts] == list(range(1, 8 + teach + 3))
-    assert [part.phase for part in parts] == [TEACH] * teach + [MASTERS] * 2 + [INSPECT] * 8
+@pytest.mark.parametrize(
+    ("teach", "cameras", "truths"),
+    [(0, 1, ["missing_hole"]), (20, 1, ["missing_hole", GOOD]), (20, 3, ["missing_hole"])],
+)
+def test_they_come_between_teaching_and_production_and_ids_have_no_gap(
+    teach: int, cameras: int, truths: list[str]
+) -> None:
+    parts = choosing.with_masters(choosing.rendered(8, teach, 3), 3, cameras=cameras)
+    assert [part.serial for part in parts] == list(range(1, len(parts) + 1))
+    assert [part.phase for part in parts] == [TEACH] * teach + [MASTERS] * len(truths) + [INSPECT] * 8
     masters = [part for part in parts if part.phase == MASTERS]
-    assert [part.truth for part in masters] == ["missing_hole", GOOD]
+    assert [part.truth for part in masters] == truths
     production = {part.seed for part in parts if part.phase == INSPECT}
     assert production.isdisjoint(part.seed for part in masters)
-    if teach:
-        assert masters[1].seed in {part.seed for part in parts if part.phase == TEACH and part.truth == GOOD}
+    known = {part.seed for part in parts if part.phase == TEACH and part.truth == GOOD}
+    assert all(part.seed in known for part in masters if part.truth == GOOD), "one that the engine was taught with"
 
 
 def test_their_section_gives_them_their_ids_alone(tmp_path: Path) -> None:
-    parts = [part for part in planned(20) if part.phase == MASTERS]
+    parts = masters_of(20)
     file = tmp_path / "station.toml"
     file.write_text(f'[cameras.demo]\nproducer = "simtl"\n[engine]\npath = "engine"\n{challenge_section(parts)}')
     challenge = load(file).settings.challenge
@@ -50,7 +56,7 @@ def test_their_section_gives_them_their_ids_alone(tmp_path: Path) -> None:
 
 
 def test_their_book_says_what_was_wrong_and_what_must_never_be() -> None:
-    parts = [part for part in planned(0) if part.phase == MASTERS]
+    parts = [replace(part, serial=number) for number, part in enumerate(masters_of(20), start=1)]
     right = book_of(parts, state({1: "FAIL", 2: "PASS"}, good=(2,)), 2)
     assert (right.wrong, right.problems) == ((), ())
     assert [part["result"] for part in right.parts] == ["FAIL", "PASS"]
