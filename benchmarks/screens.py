@@ -60,6 +60,7 @@ PAGES = {
     "process": "/process",
     "agreement": "/agreement",
     "challenge": "/challenge",
+    "second": "/second",
     "users": "/users",
     "audit": "/audit",
     "account": "/account",

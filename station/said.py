@@ -106,6 +106,14 @@ BAND_SIDE_BELOW = Template("%(band)s, %(share)s of the last %(count)s below %(th
 BAND_SIDE_ABOVE = Template("%(band)s, %(share)s of the last %(count)s above %(third_number)s")
 MASTER_SCORE = Template("score normal %(number)s to %(other_number)s, average of the newest %(third_number)s")
 
+# Virtual challenge: kinds of defects, each with its contrast
+
+AT_CONTRAST = Template("%(text)s, %(count)s grey levels")
+OF_KINDS = tuple(
+    Template(text)
+    for text in ("bright spot", "dark spot", "scratch", "hair", "cut", "stain", "soft brightness")
+)  # fmt: skip
+
 # Why a part did not pass
 
 AREA = Template("area %(number)s mm² at %(place)s > %(other_number)s")
@@ -193,6 +201,7 @@ OF_CODES = tuple(
 OF_STATION = (
     *OF_CODES,
     *STEPS,
+    *OF_KINDS,
     *noted.TEMPLATES,
     *refusals.TEMPLATES,
     *tuple(value for value in list(globals().values()) if isinstance(value, Template)),

@@ -6,13 +6,15 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from engines.bundle.detection import DefectKind
 from station import noted, refusals
 from station.hmi.words import languages
 from station.reports.shifts import Calendar, TimeError
-from station.said import CATALOGUE
+from station.said import AT_CONTRAST, CATALOGUE
 from tests.bench.pages import Pages
 from tests.bench.places import ROOT
 
@@ -97,3 +99,11 @@ def test_what_was_noted_is_found_again() -> None:
     assert CATALOGUE.translated(noted.CLOCK_SET(step="+3.2"), GERMAN) == (
         "die Uhr dieses Rechners wurde um +3.2 s gestellt"
     )
+
+
+def test_kinds_of_a_virtual_challenge_are_german() -> None:
+    for kind in get_args(DefectKind):
+        made = AT_CONTRAST(text=kind, count=30)
+        german = CATALOGUE.translated(made, GERMAN)
+        assert german.endswith(", 30 Graustufen")
+        assert kind not in german or GERMAN(kind) == kind

@@ -22,6 +22,7 @@ import structlog
 
 from engines.bundle.reading import read_manifest
 from engines.errors import EngineError
+from station import said as sentences
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load
 from station.jobs.beside.waiting_thread import WaitingThread
 from station.jobs.process import JobError, OnProgress, ignore_progress, run_job
@@ -82,8 +83,10 @@ class VirtualChallenge:
         shown = Counter((one.kind, one.contrast) for one in self.defects)
         found = Counter((one.kind, one.contrast) for one in self.defects if one.found)
         order = sorted(shown, key=lambda each: (found[each] / shown[each], each))
-        return [(f"{kind}, {contrast} grey levels", shown[kind, contrast], found[kind, contrast])
-                for kind, contrast in order]  # fmt: skip
+        return [
+            (sentences.AT_CONTRAST(text=kind, count=contrast), shown[kind, contrast], found[kind, contrast])
+            for kind, contrast in order
+        ]
 
 
 def challenge_virtually(
