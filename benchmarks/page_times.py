@@ -24,11 +24,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import Error as PlaywrightError
 
 from benchmarks.hmi_line import Served
 from station.access.accounts import PEOPLE_ROLES
@@ -66,6 +67,7 @@ addEventListener("load", async () => {
 """
 """Runs before the scripts of a page: from the key on one document to the picture on the next one."""
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
+TOOK = "JSON.parse(sessionStorage.getItem('took') || '[]')"
 Times = list[float]
 
 
@@ -135,11 +137,18 @@ def first_paints(browser: Browser, address: str, cookie: dict[str, str], rounds:
 
 def painted(page: Page) -> float:
     """ms from the begin of the navigation."""
-    for _ in range(200):
-        if (at := page.evaluate(PAINT)) is not None:
+    for _ in range(500):
+        if (at := asked(page, PAINT)) is not None:
             return float(at)
         page.wait_for_timeout(20)
     raise SystemExit(f"{page.url}: nothing was painted")
+
+
+def asked(page: Page, script: str) -> Any:
+    """What the page says; None while another one takes its place."""
+    with suppress(PlaywrightError):
+        return page.evaluate(script)
+    return None
 
 
 def posts(port: int, rounds: int) -> Times:
@@ -185,10 +194,10 @@ def reviews(browser: Browser, address: str, cookie: dict[str, str], rounds: int)
             page.wait_for_timeout(400)  # a person looks; meanwhile the next two parts are loaded
             page.keyboard.press("g")
             for _ in range(500):
-                if page.evaluate("JSON.parse(sessionStorage.getItem('took') || '[]').length") > number:
+                if (asked(page, f"{TOOK}.length") or 0) > number:
                     break
                 page.wait_for_timeout(20)
-        times: Times = page.evaluate("JSON.parse(sessionStorage.getItem('took') || '[]')")
+        times: Times = page.evaluate(TOOK)
     return [float(one) for one in times]
 
 
