@@ -108,7 +108,7 @@ def _filter(request: Request) -> BatchFilter:
         times = queries.selection_of(asked, site_of(request).calendar, time.time())
     except queries.WrongFilter as problem:
         raise HTTPException(400, str(problem)) from problem
-    if (state := asked.get("state") or None) not in (None, "open", "ended"):
+    if (state := asked.get("state")) not in (None, "open", "ended"):
         raise HTTPException(400, f'state "{state:.20}": open or ended')
     names = {key: asked.get(key) or None for key in ("name", "product", "order", "recipe")}
     return BatchFilter(since=times.since, until=times.until, state=state, **names)
