@@ -34,7 +34,7 @@ from tests.bench.made_once import made_once
 
 pytestmark = pytest.mark.system
 
-GOOD, BAD = 40, 3
+GOOD, BAD = 24, 3
 
 
 @dataclass(frozen=True)
