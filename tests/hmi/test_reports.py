@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 from station.hmi.pages import reports
 from station.hmi.words import languages
 from station.hmi.work import Works
+from station.records.engines.virtual import VirtualRun
 from station.reports.production.figures import figures_of
 from station.reports.production.language import Language
 from station.reports.production.making import CAMERA_NOTE
@@ -144,8 +145,9 @@ def test_every_sentence_of_a_report_has_a_german_one(pages: Pages) -> None:
     known = Said(words, set(keys), [60.0, 90.0], 120.0, 40, 3, [], [("good", "good"), ("good", "defective")] * 4)
     nobody = Said({}, set(), [], 0.0, 0, 0, [], [])
     said = Language("de", languages()["de"].gettext).figure
-    for said_by in (known, nobody):
-        for figure in figures_of(parts, said_by, 2, deadline_ms=500.0, hours=8.0):
+    run = VirtualRun(0.0, "", "e", "r", 6, 14, 80, 4, False, ())
+    for said_by, challenges in ((known, [run]), (nobody, [])):
+        for figure in figures_of(parts, said_by, 2, deadline_ms=500.0, hours=8.0, challenges=challenges):
             for text in (figure.value, figure.interval, figure.of, figure.how):
                 for piece in re.split(r"[;,] ", text):
                     is_name = re.sub(UNCHANGED, "", piece) == ""

@@ -6,11 +6,13 @@ What nobody has looked at is *not known*: no figure here is better than the samp
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from station.records.engines.virtual import VirtualRun
 from station.reports.counts import reason_text
 from station.reports.production.drawn import detection_rate, false_reject_rate, kappa
 from station.reports.production.estimators import Estimate, Stratum, at_most, most_in_batch, wilson
@@ -92,11 +94,14 @@ def strata_of(parts: Parts, said: Said) -> dict[str, Stratum]:
     return {verdict: Stratum(parts.count(verdict), looked[verdict], bad[verdict]) for verdict in VERDICTS}
 
 
-def figures_of(parts: Parts, said: Said, missed: int, *, deadline_ms: float, hours: float) -> list[Figure]:
-    """In the order in which they are printed."""
+def figures_of(
+    parts: Parts, said: Said, missed: int, *, deadline_ms: float, hours: float, challenges: Sequence[VirtualRun] = ()
+) -> list[Figure]:
+    """In the order in which they are printed. `challenges`: virtual ones of this period that could show something."""
     strata = strata_of(parts, said)
     return [
         *_quality(strata),
+        _challenged(challenges),
         *_flow(parts, missed, deadline_ms),
         *_reviews(said, len(parts), hours),
         _traceability(parts),
@@ -150,6 +155,17 @@ def _false_accepts(passed: Stratum) -> Figure:
     value = f"{passed.defective} of {passed.seen} sampled"
     interval = f"at most {percent(bound)}; of these {passed.parts} parts at most {most} are defective"
     return Figure(name, value, interval, of, "Clopper-Pearson, hypergeometric; one-sided 95 %", is_key=True)
+
+
+def _challenged(runs: Sequence[VirtualRun]) -> Figure:
+    """What the engines in use found of synthetic defects: it needs nobody who looks, and says nothing of real ones."""
+    name, shown = "virtual challenge", sum(run.shown for run in runs)
+    if not shown:
+        return Figure(name, NOT_KNOWN, "", f"{shown} defects", "none in this time: [monitoring] virtual_challenge_min")
+    share = wilson(shown - sum(run.missed for run in runs), shown)
+    of = f"{shown} defects in {len(runs)} challenges"
+    how = "synthetic defects that were found in good pictures of this time; Wilson 95 %"
+    return Figure(name, f"{percent(share.value)} found", between(share), of, how)
 
 
 def _flow(parts: Parts, missed: int, deadline_ms: float) -> list[Figure]:

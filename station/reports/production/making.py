@@ -13,6 +13,7 @@ from station import said
 from station.labels import schema as labels
 from station.records import schema as records
 from station.records.audit import head_of
+from station.records.engines.virtual import VirtualRun, read_runs
 from station.records.images import write_atomic
 from station.records.selection import Selection, counted
 from station.reports.production.figures import (
@@ -97,23 +98,35 @@ def make(
         head = head_of(connection)
     words = _said(folder, period, now)
     hours = (min(period.until, now) - period.since) / 3600
+    challenges, unread = _challenges(folder, order)
     report = Report(
         station=station,
         period=period,
-        figures=tuple(figures_of(parts, words, missed, deadline_ms=deadline_ms, hours=hours)),
+        figures=tuple(figures_of(parts, words, missed, deadline_ms=deadline_ms, hours=hours, challenges=challenges)),
         pareto=pareto_of(parts),
         classes=classes_of(words),
         trend=trend_of(parts, period, earlier),
         centres=centres,
         incomplete=tuple(parts.incomplete),
         facts=(*_facts(parts), (said.AUDIT_LOG(), str(head or said.NO_CHAIN_YET()))),
-        notes=(CAMERA_NOTE,),
+        notes=(CAMERA_NOTE, *unread),
         kind=order.kind,
         recipe=recipe or "",
         made_at=now,
         made_by=order.by,
     )
     return report, parts
+
+
+def _challenges(folder: Path, order: Order) -> tuple[list[VirtualRun], tuple[str, ...]]:
+    """Virtual challenges of what was active in the period of the order, and why they cannot be read."""
+    try:
+        runs = read_runs(folder.parent)
+    except (ValueError, OSError) as problem:
+        return [], (said.VIRTUAL_NOT_READABLE(problem=problem),)
+    period = order.period
+    of_period = [run for run in runs if period.since <= run.at < period.until and run.shown and not run.of_candidate]
+    return [run for run in of_period if order.recipe in (None, run.recipe)], ()
 
 
 def read_metrics(folder: Path, order: Order, now: float, most: int) -> tuple[list[Metric], int]:

@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from station.labels.reviewing import Opinion, review
 from station.labels.schema import labels_beside, open_writer
 from station.labels.writing import Reviewer, changing
 from station.line.recording.stage import Recorder, RecorderSettings
+from station.records.engines.virtual import FILE, VirtualRun, keep_run
 from station.reports.production.stored import StoredReportError, as_json, read_report, stem_of, stored
 from station.results import Verdict
 from tests.bench.sample_parts import WALL_TIME, PartMaker
@@ -101,6 +103,32 @@ def test_figures_are_those_of_the_strata(folder: Path, tmp_path: Path) -> None:
     assert found["reviewers agree"]["value"] == "100.0 %, kappa 1.00"
     assert found["time to a decision"]["value"] == "median 2 min, 90 % within 2 min"
     assert "100 of 300 PASS" in detection["of"]
+
+
+def test_virtual_challenges_of_the_period_count_and_those_of_candidates_do_not(folder: Path, tmp_path: Path) -> None:
+    assert report(folder, tmp_path / "r.csv") == 0
+    found = figures(tmp_path / "r.csv")["virtual challenge"]
+    assert (found["value"], found["of"]) == ("not known", "0 defects")
+    kinds = (("cut, 80 grey levels", 80, 76),)
+    run = VirtualRun(WALL_TIME + 60, "", "e" * 64, "default", 6, 14, 80, 4, False, kinds)
+    for kept in (
+        run,
+        replace(run, at=run.at + 600, missed=8),
+        replace(run, missed=80, of_candidate=True),
+        replace(run, missed=80, at=WALL_TIME - 86400),
+        replace(run, missed=80, recipe="another"),
+    ):
+        keep_run(folder.parent, kept)
+    assert report(folder, tmp_path / "r.csv", more=("--recipe", "default")) == 0
+    found = figures(tmp_path / "r.csv")["virtual challenge"]
+    assert found["value"] == "92.5 % found"
+    assert found["of"] == "160 defects in 2 challenges"
+    assert re.fullmatch(r"8\d\.\d % to 9\d\.\d %", found["interval"])
+    (folder.parent / FILE).write_text("{")
+    page = tmp_path / "r.html"
+    assert report(folder, tmp_path / "r.csv", page) == 0
+    assert figures(tmp_path / "r.csv")["virtual challenge"]["value"] == "not known"
+    assert "virtual challenges cannot be read" in page.read_text()
 
 
 def test_a_label_on_a_part_that_was_not_drawn_says_nothing_about_the_others(folder: Path, tmp_path: Path) -> None:
