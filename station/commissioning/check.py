@@ -16,6 +16,7 @@ from station.commissioning.pages_check import pages_finding
 from station.commissioning.plant_check import (
     Finding,
     channel_findings,
+    images_findings,
     opcua_findings,
     postgres_findings,
     sparkplug_findings,
@@ -61,6 +62,7 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     yield from sparkplug_findings(configuration)
     yield from opcua_findings(configuration)
     yield from postgres_findings(configuration)
+    yield from images_findings(configuration)
     yield from channel_findings(configuration)
 
 

@@ -15,6 +15,7 @@ from station.fleet.channel import ChannelError, moment_of
 from station.fleet.seen import file_of, read_seen
 from station.forwarding.in_words import is_well, sentence_of
 from station.forwarding.progress import ForwardingError, forwarding_beside, is_running, read_progress
+from station.northbound.images.assembly import store_of as images_store
 from station.northbound.process import HOW_TO_INSTALL, HOW_TO_INSTALL_DB, webhook_of
 from station.northbound.signing import SecretError
 from station.northbound.webhook import AddressError
@@ -123,6 +124,15 @@ def postgres_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
         return
     why = database.reach()
     yield Finding("postgres", not why, why or f"{database.where} can be reached and has the schema of this station")
+
+
+def images_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
+    """Whether the folder is the one that is meant; writes nothing."""
+    if configuration.settings.images.folder is None:
+        return
+    store = images_store(configuration)
+    why = store.reach()
+    yield Finding("images", not why, why or f"{store.where} is there")
 
 
 def channel_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:

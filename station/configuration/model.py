@@ -24,7 +24,7 @@ from station.configuration.decision import (
 )
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
-from station.configuration.northbound.fleet import ChannelSection, PostgresSection
+from station.configuration.northbound.fleet import ChannelSection, ImagesSection, PostgresSection
 from station.configuration.northbound.sections import OpcUaSection, PlantSection, SparkplugSection, WebhookSection
 from station.configuration.plc import PlcSection, ProcessRegisterSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
@@ -256,13 +256,14 @@ class Configuration(Section):
     sparkplug: SparkplugSection = Field(default_factory=SparkplugSection, description="Sparkplug B over MQTT.")
     opcua: OpcUaSection = Field(default_factory=OpcUaSection, description="OPC UA for Machine Vision.")
     postgres: PostgresSection = Field(default_factory=PostgresSection, description="Rows to PostgreSQL.")
+    images: ImagesSection = Field(default_factory=ImagesSection, description="Images to a share.")
     channel: ChannelSection = Field(default_factory=ChannelSection, description="New engines for many stations.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @property
     def sends_to_plant(self) -> bool:
         """`station plant run` has something to do."""
-        ways = (self.webhook.url, self.sparkplug.brokers, self.opcua.enabled, self.postgres.host)
+        ways = (self.webhook.url, self.sparkplug.brokers, self.opcua.enabled, self.postgres.host, self.images.folder)
         return any(map(bool, ways))
 
     @model_validator(mode="after")
@@ -383,6 +384,7 @@ SECTIONS: dict[str, type[Section]] = {
     "sparkplug": SparkplugSection,
     "opcua": OpcUaSection,
     "postgres": PostgresSection,
+    "images": ImagesSection,
     "channel": ChannelSection,
     "log": LogSection,
 }

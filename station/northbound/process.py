@@ -18,6 +18,7 @@ import structlog
 
 from station.configuration.load import LoadedConfiguration
 from station.forwarding.progress import LOCK, Cursors, ForwardingError, forwarding_beside
+from station.northbound.images.assembly import connector_of as images_of
 from station.northbound.sender import Sender, What
 from station.northbound.signing import read_secrets
 from station.northbound.unsent import Source
@@ -26,7 +27,7 @@ from station.reports.shifts import calendar_of
 
 log = structlog.get_logger()
 
-WEBHOOK, SPARKPLUG, OPCUA, POSTGRES = "webhook", "sparkplug", "opcua", "postgres"
+WEBHOOK, SPARKPLUG, OPCUA, POSTGRES, IMAGES = "webhook", "sparkplug", "opcua", "postgres", "images"
 """Names of the connectors in `plant.db`."""
 HOW_TO_INSTALL = "pip install 'edge-inspection-station[plant]'"
 HOW_TO_INSTALL_DB = "pip install 'edge-inspection-station[plant-db]'"
@@ -123,6 +124,7 @@ def names_of(station: LoadedConfiguration) -> list[str]:
         SPARKPLUG: bool(settings.sparkplug.brokers),
         OPCUA: settings.opcua.enabled,
         POSTGRES: settings.postgres.host is not None,
+        IMAGES: settings.images.folder is not None,
     }
     return [name for name, is_wanted in wanted.items() if is_wanted]
 
@@ -147,6 +149,9 @@ def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connec
         found.append(_vision_system(station, cursors))
     if station.settings.postgres.host is not None:
         found.append(_rows(station, cursors))
+    if station.settings.images.folder is not None:
+        images, store = images_of(station, source_of(station, IMAGES), cursors)
+        found.append(Connector(IMAGES, f"images {store.where}", images.step, lambda: None, lambda: None, 120.0))
     return found
 
 

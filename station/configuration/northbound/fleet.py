@@ -1,4 +1,6 @@
-"""The sections of station.toml for what many stations have in common: rows in PostgreSQL, the channel of engines."""
+"""The sections of station.toml for what many stations have in common: rows in PostgreSQL, images, the channel of
+engines.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from station.configuration.northbound.addresses import is_loopback
 from station.configuration.northbound.sections import checked_url
-from station.configuration.section import Port, Section
+from station.configuration.section import Port, Section, Share
 
 MAX_ROWS = 5000
 """Of one transaction."""
@@ -97,3 +99,19 @@ class ChannelSection(Section):
         if url is None or "://" not in url:
             return url
         return checked_url(url)
+
+
+class ImagesSection(Section):
+    """Images to a folder that many stations share: all that is not PASS, and a random share of PASS."""
+
+    folder: Path | None = Field(
+        None,
+        strict=False,
+        description="Folder of a mounted share; it must hold the file `.station-images`. Unset: nothing is sent.",
+    )
+    pass_share: Share = Field(
+        0.002,
+        description="Share of PASS parts, drawn at random; at most `[records] pass_image_share`.",
+    )
+    per_day: int = Field(500, ge=0, le=1_000_000, description="Most images of a day; the first of it are sent.")
+    pass_per_day: int = Field(100, ge=0, le=1_000_000, description="Of these, most that are of PASS parts.")

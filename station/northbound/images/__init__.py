@@ -1,0 +1,6 @@
+"""Images to a folder that many stations share. By policy, each once, within a budget a day.
+
+    records.db ──cursor──► policy: all that is not PASS, a random share of PASS ──► one file an image ──► cursor
+
+A name says what it is: STATION/DAY/SESSION/NUMBER-CAMERA.png. It is never written over.
+"""

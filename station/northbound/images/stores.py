@@ -1,0 +1,75 @@
+"""Where images lie for all stations: what a store can do, and the store that is a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Protocol
+
+MARK = ".station-images"
+"""Lies in a folder that is meant: a share that is not mounted is an empty folder of this computer."""
+
+
+class StoreError(Exception):
+    """Nothing was stored; the message says why and what to do."""
+
+
+class Store(Protocol):
+    """Takes an image under a name once. Used by one thread."""
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        ...
+
+    def put(self, name: str, content: bytes) -> bool:
+        """Stores it; False: it is there already. Raises StoreError."""
+        ...
+
+    def reach(self) -> str:
+        """Why it cannot be used, or empty."""
+        ...
+
+
+class Folder:
+    """Of a share, or of this computer."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def where(self) -> str:
+        return f'"{self._folder}"'
+
+    def put(self, name: str, content: bytes) -> bool:
+        if why := self.reach():
+            raise StoreError(why)
+        path = self._folder / name
+        if path.exists():
+            return False
+        new = path.with_name(f".{path.name}.new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with new.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(path)
+        except OSError as problem:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+            raise StoreError(f'"{path}" cannot be written: {problem.strerror or problem}') from problem
+        return True
+
+    def reach(self) -> str:
+        try:
+            (self._folder / MARK).stat()
+        except FileNotFoundError:
+            return (
+                f'"{self._folder}" has no file {MARK}: is the share mounted? If this is the folder: touch '
+                f'"{self._folder / MARK}"'
+            )
+        except OSError as problem:
+            return f'"{self._folder}" cannot be used: {problem.strerror or problem}'
+        return ""
