@@ -16,7 +16,7 @@ SHAPING = (
     "location/*.py",
     "preprocess.py",
     "training/*.py",
-    *(f"training/{room}/**/*.py" for room in ("blocks", "calibration", "fitting", "images", "known_defects")),
+    *(f"training/{room}/**/*.py" for room in ("blocks", "calibration", "fitting", "images", "kinds", "known_defects")),
     *(f"training/{room}/**/*.py" for room in ("location", "refinement", "release")),
     *(f"training/evaluation/{name}.py" for name in ("causes", "metrics", "pixels", "prepare", "protocol", "runner")),
 )
