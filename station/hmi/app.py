@@ -67,6 +67,7 @@ from station.hmi.pages.maintenance import (
     wearing,
 )
 from station.hmi.rendering import STATIC, Rendering, page, words_of
+from station.hmi.review.pictures import KeptPictures
 from station.hmi.rights import ROUTES, Right
 from station.hmi.setup.pictures import Pictures
 from station.hmi.site import Site
@@ -128,6 +129,8 @@ API_BASE = ("/api/", "/metrics", "/healthz", "/readyz")
 """Addresses of programs: their errors are no pages."""
 FOLLOW_S, BEHIND_S = 60.0, 0.2
 """Between two looks for what is new to the rollups; of records that are new to them every look is a second long."""
+REVIEW_PX = 1200
+"""Longer side of a picture on the page Review."""
 _KEEP = "public, max-age=31536000, immutable"
 
 
@@ -145,6 +148,7 @@ def site_of_station(station: LoadedConfiguration) -> Site:
         station=station,
         calendar=calendar,
         eyes=eyes,
+        looked_at=KeptPictures(eyes, REVIEW_PX),
         nearest=NearestGood(eyes),
         line=LineState(station.control_socket),
         live=LiveHub(LiveReader(station.runtime_dir), ShiftCounts(station.records_dir, calendar, rollups)),

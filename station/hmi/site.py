@@ -19,6 +19,7 @@ from station.control import request
 from station.hmi.line import LineState
 from station.hmi.live.hub import LiveHub
 from station.hmi.rendering import Rendering
+from station.hmi.review.pictures import KeptPictures
 from station.hmi.rights import Person
 from station.hmi.setup.pictures import Pictures
 from station.hmi.words import Words
@@ -44,6 +45,8 @@ class Site:
     calendar: Calendar
     eyes: Eyes
     """Pictures of parts."""
+    looked_at: KeptPictures
+    """The same for Review, where one part follows the other."""
     nearest: NearestGood
     """Good parts that they are compared with."""
     line: LineState

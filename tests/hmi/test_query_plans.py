@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from station.commands import main as cli
-from station.hmi import reviews, site
+from station.hmi import site
 from station.hmi.api.endpoints import BASE
+from station.hmi.review import desk
 from station.jobs.refresh_labels import _SAME_ID
 from station.jobs.refresh_selection import from_records, has_parts, named_on_record
 from station.records import schema
@@ -168,7 +169,7 @@ def test_reports_review_refresh_and_the_start_of_the_station(many: tuple[Pages, 
     period = Period("hour", made.now - 7200, made.now - 3600)
     for recipe in (None, OLD_RECIPE):
         make(made.folder, Order(period, recipe), station="x", deadline_ms=500.0, now=made.now)
-    reviews.INTAKE._looked.clear()
+    desk.INTAKE._looked.clear()
     assert pages.client("quality").get("/review").status == 200
     assert has_parts(made.folder, "flange")
     from_records_or_not(made.folder)

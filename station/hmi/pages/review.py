@@ -16,14 +16,13 @@ from starlette.routing import Route
 
 from station.hmi.guard import field
 from station.hmi.rendering import page, person_of, say_of, site_of, words_of
-from station.hmi.reviews import desk_of, labels_of, opinion_of, part_on_record, reviewer_of
+from station.hmi.review.desk import desk_of, labels_of, opinion_of, part_on_record, reviewer_of
 from station.hmi.rights import Right
 from station.labels.queue import postpone, renew
 from station.labels.reviewing import CHOICES, ReviewConflict, review, undo
 from station.labels.schema import LabelError
 from station.reports.drawing import jpeg
 
-PICTURE_PX = 1200
 _KEPT = "private, max-age=900"
 """A picture of a part on record never changes."""
 
@@ -57,13 +56,14 @@ def picture(request: Request) -> Response:
     if part is None or int(view) >= len(part.views):
         raise HTTPException(404)
     if layer in ("plain", "heat"):
-        seen = site_of(request).eyes.look(part, most_px=PICTURE_PX).views[int(view)]
-        pixels = seen.image if layer == "plain" else seen.heated
+        seen = site_of(request).looked_at.of(part)[int(view)]
+        data = seen.image if layer == "plain" else seen.heated
     else:
         pixels = site_of(request).nearest.compare(part, part.views[int(view)].camera).picture(layer)
-    if pixels is None:
+        data = None if pixels is None else jpeg(pixels)
+    if data is None:
         raise HTTPException(404, "there is no such picture of this part")
-    return Response(jpeg(pixels), media_type="image/jpeg", headers={"Cache-Control": _KEPT})
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": _KEPT})
 
 
 def decide(request: Request) -> Response:
@@ -127,8 +127,8 @@ def _desk(request: Request, wanted: int | None, *, status: int = 200, why: str =
     texts = words_of(request)
     values = {
         "desk": desk,
-        "seen": None if desk.part is None else site.eyes.look(desk.part, most_px=PICTURE_PX),
-        "good": None if desk.good is None else site.eyes.look(desk.good, most_px=PICTURE_PX),
+        "seen": None if desk.part is None else site.looked_at.of(desk.part),
+        "good": None if desk.good is None else site.looked_at.of(desk.good),
         "compared_of": lambda part, view: site.nearest.compare(part, view.row.camera),
         "due_min": _minutes(desk.item.due_at - now) if desk.item and desk.item.due_at else None,
         "oldest_min": _minutes(now - desk.waiting.oldest_at) if desk.waiting.oldest_at else None,

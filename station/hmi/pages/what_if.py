@@ -14,7 +14,7 @@ from station.configuration.editing.sets import as_sets
 from station.configuration.load import NOT_THERE, ConfigurationError
 from station.hmi.guard import field
 from station.hmi.rendering import page, person_of, site_of, words_of
-from station.hmi.reviews import part_on_record
+from station.hmi.review.desk import part_on_record
 from station.hmi.setup.active import active_of
 from station.hmi.setup.changes import Fields, WrongChange
 from station.hmi.setup.meaning import rows_of
