@@ -42,6 +42,15 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """What a test leaves ignored, every process that a later test starts ignores, too, and comes to no end."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    after = signal.signal(signal.SIGTERM, before)
+    assert after is before, f"the test leaves SIGTERM to {after}"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lanes.mark_by_place(items)
     items.sort(key=lanes.comes_first)

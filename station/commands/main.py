@@ -159,7 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point. Every command sets `run`, which takes the parsed options and returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     command = next((word for word in words if not word.startswith("-")), "")
-    if command == "run":
+    is_own_process = arguments is None
+    if command == "run" and is_own_process:
         # Until the daemon listens itself: its imports alone take seconds on a busy computer, and nothing is open yet.
         signal.signal(signal.SIGTERM, _end_at_once)
     parser = build_parser([command])
@@ -169,7 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             options = parser.parse_args(words)
-            if arguments is None and getattr(options, "gives_way", False):  # for ever, so only a process of its own
+            options.is_own_process = is_own_process
+            if is_own_process and getattr(options, "gives_way", False):  # for ever
                 give_way()
             code: int = options.run(options)
         finally:

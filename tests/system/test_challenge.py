@@ -61,7 +61,7 @@ def start(bench: Bench) -> None:
 def confirm(bench: Bench) -> None:
     """The key at the line, when the part that is asked for lies next."""
     wait_for(lambda: state(bench)["awaits_confirmation"], "the station to ask for a part")
-    assert not bench.plc.ready
+    wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
     assert bench.plc.command(START_CHALLENGE)
     wait_for(lambda: bench.plc.ready, "TriggerReady")
 
@@ -104,7 +104,7 @@ def test_a_missed_part_is_rejected_and_the_station_stays_off_line_until_maintena
         with pytest.raises(ControlError, match="is under way"):
             tell(bench, command="challenge", action="start")
         wait_for(lambda: state(bench)["awaits_confirmation"], "the station to ask for a part")
-        assert not bench.plc.ready, "a part of production would be taken for the master part"
+        wait_for(lambda: not bench.plc.ready, "TriggerReady to fall: a part of production is no master part")
         assert cli.main(["challenge", "confirm", "--config", str(bench.config_path)]) == 0
         wait_for(lambda: bench.plc.ready, "TriggerReady")
         missed = bench.part(good())  # a master part whose defect the station does not see
@@ -143,7 +143,7 @@ def test_interlock_stop_takes_no_part_before_a_test_has_passed(tmp_path: Path) -
         bench.start(wait_ready=False)
         overdue = OFFLINE_REASONS[OfflineReason.CHALLENGE_OVERDUE].text
         wait_for(lambda: bench.settled() and bench.status()["offline_reason"] == overdue, "the interlock", START_S)
-        assert not bench.plc.ready
+        wait_for(lambda: not bench.plc.ready, "TriggerReady to fall")
         start(bench)
         assert bench.part(bad()).reject
         wait_for(lambda: [run.done for run in made(bench)] == [1], "the record of the first part")

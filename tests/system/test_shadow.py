@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from engines.store.store import EngineStore
+from station.background import GIVES_WAY
 from station.commands import main as cli
 from station.labels.labels import decide
 from station.labels.schema import open_writer
@@ -36,7 +37,8 @@ def between() -> Picture:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.delenv(GIVES_WAY)  # this is about a shadow beside a line
     with station_with_candidate(tmp_path) as bench:
         bench.start()
         yield bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -14,6 +13,7 @@ from engines.store.store import EngineStore
 from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
 from station.commands.progress import add_progress_option, end, fail, sign
+from station.commands.signals import handled
 from station.configuration.load import LoadedConfiguration
 from station.jobs.kinds.labelled import named_on_record
 from station.jobs.kinds.relearning import Relearned, relearn_kinds
@@ -54,9 +54,8 @@ def add_kinds_parser(
 
 def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Makes the candidate and shows what it knows."""
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        with only_refresh(configuration.work_dir / "kinds"), ProgressBar() as bar:
+        with handled(_terminate), only_refresh(configuration.work_dir / "kinds"), ProgressBar() as bar:
             named = named_on_record(configuration.records_dir, configuration.settings.recipe.name)
             done = relearn_kinds(
                 configuration,
@@ -69,8 +68,6 @@ def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: 
     except (RefreshError, JobError) as problem:
         fail(options, problem)
         return complain(problem)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     if options.json:
         print_json(as_json(done))
     elif options.progress is None:

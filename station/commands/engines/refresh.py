@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +18,7 @@ from station.commands.engines.engine import store_of
 from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
 from station.commands.progress import add_progress_option, end, fail, sign
+from station.commands.signals import handled
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.comparison import FIGURES, verdict_text
@@ -98,12 +98,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Makes the candidate and shows how it compares."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         configuration = config.load(options.config, options.recipe)
         store = store_of(configuration)
         work = configuration.work_dir / "refresh"
-        with only_refresh(work) as lock, ProgressBar() as bar:
+        with handled(_terminate), only_refresh(work) as lock, ProgressBar() as bar:
             try:
                 request = _request(options, store)
                 key = _key(options, configuration, request)

@@ -18,6 +18,7 @@ from station.commands.options import (
     reporting,
     show,
 )
+from station.commands.signals import handled
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load_station
 from station.terminal import one_line, say
 
@@ -77,10 +78,9 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         notifier.ready(f"results go to {where}")
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     try:
-        send_until(station, stopping, ready, notifier.alive)
+        with handled(stop, signal.SIGTERM, signal.SIGINT):
+            send_until(station, stopping, ready, notifier.alive)
     except ForwardingError as problem:
         return complain(problem)
     except (SecretError, AddressError) as problem:

@@ -92,6 +92,7 @@ def test_killed_again_and_again_with_its_server_away_meanwhile(
         wait_for(lambda: server.ask(database, hours) == hours_of(records), "both sides are equal")
         assert server.ask(database, "SELECT sum(parts)::int FROM station_fleet.minutes") == [(150,)]
         wait_for(lambda: said(config, capsys, "status")[0] == 0, "all is well")
+        wait_for(lambda: said(config, capsys, "status")[1]["connectors"][0]["waiting"] == 0, "all is sent")
         server.stop()
         record(records, parts_at(151, 153))
         wait_for(lambda: said(config, capsys, "status")[0] == 1, "the failure")
