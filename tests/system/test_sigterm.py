@@ -26,7 +26,8 @@ class Gate:
         os.read(0, 1)
 
 gate = Gate()
-sys.exit(main(["run", "--config", sys.argv[1]]))
+sys.argv[1:] = ["run", "--config", sys.argv[1]]
+sys.exit(main())
 """
 
 
