@@ -20,7 +20,7 @@ from station.reports.seen import Eyes, SeenView
 MOST_BYTES = 32 * 1024 * 1024
 """Of all that is kept; a view has half a megabyte at most."""
 KEPT_S = 900.0
-"""As the browser is told: an engine that comes later brings its heat maps, and an image may go."""
+"""As long as the browser keeps them: an engine that comes later brings its heat maps, and an image may go."""
 
 
 @dataclass(frozen=True, slots=True)
