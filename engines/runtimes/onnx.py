@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engines.bundle.manifest import InputSpec, MapSpec
 from engines.bundle.reading import Bundle
 from engines.errors import RuntimeFailure
-from engines.runtimes.onnxruntime_quiet import model_in_memory_only, ort
+from engines.runtimes.onnxruntime_quiet import ort, session_options
 from engines.runtimes.signature import KINDS, OUTPUTS, Tensor, check_signature
 
 _TYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
@@ -39,14 +39,8 @@ class OnnxRuntime:
     """
 
     def __init__(self, model: bytes, spec: InputSpec, map_spec: MapSpec, *, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
+        options = session_options(threads)
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = 3  # errors come as exceptions; the rest would go to stderr unformatted
-        model_in_memory_only(options)
-        # Spinning threads would burn the cores that camera and PLC need between two parts.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Kernels in 8 bits saturate on processors without VNNI: compute what the graph says. Others are not touched.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:

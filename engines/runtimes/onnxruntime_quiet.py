@@ -12,9 +12,21 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
 
-__all__ = ["model_in_memory_only", "ort"]
+__all__ = ["model_in_memory_only", "ort", "session_options"]
 
 _NO_FOLDER = "/dev/null"
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """Of a session beside a line, with as many threads in one inference, the caller's included."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors come as exceptions; the rest would go to stderr unformatted
+    model_in_memory_only(options)
+    # Spinning threads would burn the cores that camera and PLC need between two parts.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def model_in_memory_only(options: ort.SessionOptions) -> None:

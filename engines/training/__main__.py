@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from engines.bundle.manifest import VARIANTS_ANSWERS, VariantsAnswer
 from engines.detectors.catalogue import DETECTORS
-from engines.errors import EngineError, TrainingError
 from engines.teach_request import add_options, request_from
 from engines.training.blocks.kept import BlockOptions, block_weights
 from engines.training.calibration.price import capped
@@ -20,42 +17,31 @@ from engines.training.fitting.train import TrainOptions
 from engines.training.images.ignored_regions import box, polygons
 from engines.training.learn import LearnOptions
 from engines.training.location.locate import METHODS, LocateOptions
-from engines.training.progress import JsonReporter, Reporter, RichReporter
+from engines.training.progress import JsonReporter, Reporter, RichReporter, run_reported
 from engines.training.refinement.records import REFINEMENTS, RefineOptions
 from engines.training.summary import summary_as_dict
 from engines.training.teach import TeachOptions, teach
 
-EXIT_BAD_INPUT = 2
 _ANSWERS: dict[str, VariantsAnswer | None] = {"ask": None, **{answer: answer for answer in VARIANTS_ANSWERS}}
-EXIT_INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 2 bad input or failed training, 130 interrupted."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     reporters: dict[str, Reporter] = {
         "json": JsonReporter(),
         "rich": RichReporter(quiet=False),
         "none": RichReporter(quiet=True),
     }
-    with reporters[options.progress] as reporter:
-        try:
-            manifest, summary = teach(
-                options.images,
-                options.output,
-                _teach_options(options, tuple(arguments or sys.argv[1:])),
-                reporter.step,
-            )
-        except (TrainingError, EngineError) as error:
-            reporter.error(str(error))
-            return EXIT_BAD_INPUT
-        except KeyboardInterrupt:
-            reporter.error("interrupted; nothing was written")
-            return EXIT_INTERRUPTED
+    reporter = reporters[options.progress]
+
+    def work() -> None:
+        teaching = _teach_options(options, tuple(arguments or sys.argv[1:]))
+        manifest, summary = teach(options.images, options.output, teaching, reporter.step)
         reporter.done(manifest.engine_id, summary_as_dict(summary))
-    return 0
+
+    return run_reported(reporter, work, interrupted="interrupted; nothing was written")
 
 
 def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> TeachOptions:
@@ -163,11 +149,6 @@ def _readable_by(read: Callable[[str], object]) -> Callable[[str], str]:
         return text
 
     return checked
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM as Ctrl-C: temporary files are removed on the way out."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

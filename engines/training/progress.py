@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
-from types import TracebackType
+from collections.abc import Callable
+from types import FrameType, TracebackType
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from engines.errors import EngineError, TrainingError
+
+EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 MIN_INTERVAL_S = 0.2
 
 
@@ -120,3 +125,28 @@ class RichReporter:
 def _print(message: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
+
+
+def run_reported(reporter: Reporter, work: Callable[[], None], *, interrupted: str) -> int:
+    """The work of a process, and its exit code: 0 done, 2 bad input or failed, 130 interrupted (Ctrl-C, SIGTERM).
+
+    `interrupted`: what is said then.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with reporter:
+            work()
+            return 0
+    except (TrainingError, EngineError) as error:
+        reporter.error(str(error))
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        reporter.error(interrupted)
+        return EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM as Ctrl-C: temporary files are removed on the way out."""
+    raise KeyboardInterrupt

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from engines import said
-from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.files import DOSSIER_FOLDER, link_or_copy
 from engines.bundle.known_defects import said_of
 from engines.bundle.reading import read_bundle
 from engines.errors import BundleError
@@ -47,7 +47,6 @@ REPORT = "refresh"
 PARTS_FILE = "parts.json"
 CONTINUE_WITHIN_S = 24 * 3600.0
 """Longest time after which an interrupted refresh is continued; later, newer parts are worth more."""
-"""As in station-refresh.service."""
 _VERSION = 1
 
 
@@ -114,7 +113,7 @@ def open_job(work: Path, key: str, select: Callable[[], RefreshSelection]) -> Jo
         for name, parts in (("images", selection.training), ("held_out", selection.held_out)):
             (new / name).mkdir()
             for part in parts:
-                _take_over(part.image, new / name / part.name)
+                link_or_copy(part.image, new / name / part.name)
         _write_list(new / "known_good.txt", [part for part in selection.training if part.group is Group.GOOD])
         _write_list(new / "known_bad.txt", [part for part in selection.training if part.group is Group.DEFECTIVE])
         (new / "plan.json").write_text(json.dumps({"version": _VERSION, "key": key, **_plan(selection)}))
@@ -313,14 +312,6 @@ def _plan(selection: RefreshSelection) -> dict[str, object]:
 
 def _label(value: str | None) -> Label | None:
     return None if value is None else Label(value)
-
-
-def _take_over(image: Path, target: Path) -> None:
-    """A hard link, or a copy on another file system; never written to."""
-    try:
-        os.link(image, target)
-    except OSError:
-        shutil.copyfile(image, target)
 
 
 def _write_list(file: Path, parts: Sequence[PartImage]) -> None:

@@ -8,9 +8,7 @@ dossier/blocks/
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engines.bundle.files import write_synced
+from engines.bundle.files import link_or_copy, write_synced
 from engines.errors import TrainingError
 from engines.training.blocks.block import MAX_IMAGES, SUFFIX, Block, read_block, read_images, write_block
 from engines.training.blocks.earlier import Weighed
@@ -136,7 +134,7 @@ def _write(folder: Path, mine: Block | None, earlier: Sequence[Weighed], source:
     entries = [_Entry(name=one.block.name, weight=one.weight) for one in earlier]
     for entry in entries:
         assert source is not None
-        _link(source / f"{entry.name}{SUFFIX}", folder / f"{entry.name}{SUFFIX}")
+        link_or_copy(source / f"{entry.name}{SUFFIX}", folder / f"{entry.name}{SUFFIX}")
     if mine is not None:
         write_block(folder / f"{mine.name}{SUFFIX}", mine)
         entries.append(_Entry(name=mine.name, weight=1.0))
@@ -217,11 +215,3 @@ def _read_list(folder: Path) -> _List:
         raise TrainingError(
             f'"{file}" cannot be read: {problem}; an engine taught by this software has it, teach anew'
         ) from problem
-
-
-def _link(source: Path, target: Path) -> None:
-    """A block never changes: a hard link, or a copy on another file system."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

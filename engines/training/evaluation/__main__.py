@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import FrameType
 
 from engines.cores import usable_cores
 from engines.detectors.catalogue import MEASURED
-from engines.errors import EngineError, TrainingError
+from engines.errors import TrainingError
 from engines.training.evaluation.layouts import RECOGNISED, open_sets
 from engines.training.evaluation.prepare import LocatedSet, open_images
 from engines.training.evaluation.protocol import MAX_NOISE_PERCENT
@@ -20,10 +18,8 @@ from engines.training.evaluation.results import BY_PART, CONTAMINATED, RANDOM, S
 from engines.training.evaluation.runner import ALL_REFINEMENTS, EvaluateOptions
 from engines.training.evaluation.source import source_sha256
 from engines.training.evaluation.workers import Plan, execute
-from engines.training.progress import JsonReporter, Reporter, RichReporter
+from engines.training.progress import JsonReporter, Reporter, RichReporter, run_reported
 
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 SPLITS = {"clean": STANDARD, "random": RANDOM, "by-part": BY_PART}
 """What `--noise` takes beside percent."""
 
@@ -31,22 +27,14 @@ SPLITS = {"clean": STANDARD, "random": RANDOM, "by-part": BY_PART}
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 done (failed runs are in the report), 2 bad input, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
     reporters: dict[str, Callable[[], Reporter]] = {
         "json": JsonReporter,
         "rich": lambda: RichReporter(quiet=False),
         "none": lambda: RichReporter(quiet=True),
     }
-    with reporters[options.progress]() as reporter:
-        try:
-            evaluate(options, reporter)
-        except (TrainingError, EngineError) as error:
-            reporter.error(str(error))
-            return EXIT_BAD_INPUT
-        except KeyboardInterrupt:
-            reporter.error("interrupted; what is done is kept: start again with the same options to go on")
-            return EXIT_INTERRUPTED
-    return 0
+    reporter = reporters[options.progress]()
+    interrupted = "interrupted; what is done is kept: start again with the same options to go on"
+    return run_reported(reporter, lambda: evaluate(options, reporter), interrupted=interrupted)
 
 
 def evaluate(options: argparse.Namespace, reporter: Reporter) -> None:
@@ -183,11 +171,6 @@ def _at_least_one(text: str) -> int:
     if not (text.isdecimal() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f'"{text}": at least 1')
     return int(text)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM as Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

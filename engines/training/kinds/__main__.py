@@ -10,21 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engines.bundle.kinds import KindName
-from engines.errors import EngineError, TrainingError
+from engines.errors import TrainingError
 from engines.training.kinds.relearn import LabelledImage, relearn
-from engines.training.progress import JsonReporter
-
-EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
+from engines.training.progress import JsonReporter, run_reported
 
 
 class _Image(BaseModel):
@@ -45,28 +40,23 @@ class _Labels(BaseModel):
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 2 bad input or nothing to learn, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with JsonReporter() as reporter:
-        try:
-            labels = _read(options.labels)
-            done = relearn(
-                options.engine,
-                [LabelledImage(one.path, one.kind, one.part) for one in labels.images],
-                options.output,
-                cache=options.cache,
-                threads=options.threads,
-                on_record=labels.on_record,
-                labels_only=options.labels_only,
-                on_step=reporter.step,
-            )
-        except (TrainingError, EngineError) as error:
-            reporter.error(str(error))
-            return EXIT_BAD_INPUT
-        except KeyboardInterrupt:
-            reporter.error("interrupted; nothing was written")
-            return EXIT_INTERRUPTED
+    reporter = JsonReporter()
+
+    def learn() -> None:
+        labels = _read(options.labels)
+        done = relearn(
+            options.engine,
+            [LabelledImage(one.path, one.kind, one.part) for one in labels.images],
+            options.output,
+            cache=options.cache,
+            threads=options.threads,
+            on_record=labels.on_record,
+            labels_only=options.labels_only,
+            on_step=reporter.step,
+        )
         reporter.done(done.manifest.engine_id, done.as_dict())
-    return 0
+
+    return run_reported(reporter, learn, interrupted="interrupted; nothing was written")
 
 
 def _read(file: Path) -> _Labels:
@@ -92,11 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--labels-only", action="store_true", help="labels of the teaching do not count")
     return parser
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM as Ctrl-C: temporary files are removed on the way out."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

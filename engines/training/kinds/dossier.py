@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engines.bundle.files import DOSSIER_FOLDER
+from engines.bundle.files import DOSSIER_FOLDER, link_or_copy
 from engines.bundle.kinds import KindsRecord, kinds_in_words
 from engines.errors import TrainingError
 from engines.training.kinds.kept import FILE, Kept, write_kept
@@ -71,7 +70,7 @@ def write_dossier(engine: Path, entry: Entry, model: bytes, kept: Kept, beside: 
         try:
             before = engine / DOSSIER_FOLDER
             if before.is_dir():
-                shutil.copytree(before, folder, copy_function=_link)
+                shutil.copytree(before, folder, copy_function=link_or_copy)
             else:
                 folder.mkdir()
             entries = (*_entries(folder), entry)
@@ -127,10 +126,3 @@ def _replace(file: Path, text: str) -> None:
     """Never writes into a file that another engine has, too."""
     file.unlink(missing_ok=True)
     file.write_text(text, encoding="utf-8")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -72,6 +72,7 @@ def with_kinds(model: bytes, common: NDArray[np.float32], means: NDArray[np.floa
         ExportError: there are no whitened features inside it, or the result is not valid or scores in another way.
     """
     changed = scoring_part(onnx.load_from_string(model))
+    before = _sha256(changed)
     writer = _Writer(changed.graph)
     look = _write_look(changed.graph, writer, size)
     off = writer.node("Sub", [look, writer.constant("common", common)])
@@ -80,7 +81,7 @@ def with_kinds(model: bytes, common: NDArray[np.float32], means: NDArray[np.floa
     writer.node("ReduceSum", [products, writer.whole("last", [-1])], named=KINDS, keepdims=0)
     changed.graph.output.append(helper.make_tensor_value_info(KINDS, TensorProto.FLOAT, ["n", len(means)]))
     made = _checked(changed)
-    if scoring_sha256(made) != scoring_sha256(model):
+    if scoring_sha256(made) != before:
         raise ExportError("the graph with other kinds scores in another way; nothing was written, report this")
     return made
 
@@ -105,7 +106,10 @@ def with_looks(model: bytes, size: MapSpec) -> tuple[bytes, str]:
 
 def scoring_sha256(model: bytes) -> str:
     """Over everything in a graph that scores and maps come from, to the byte: two graphs with the same judge alike."""
-    part = scoring_part(onnx.load_from_string(model))
+    return _sha256(scoring_part(onnx.load_from_string(model)))
+
+
+def _sha256(part: onnx.ModelProto) -> str:
     return hashlib.sha256(part.SerializeToString(deterministic=True)).hexdigest()
 
 

@@ -9,9 +9,6 @@ An engine whose kinds alone are others has the same, so after each review only n
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +21,8 @@ from engines.bundle.reading import Bundle
 from engines.errors import ImageError, PartNotLocated, TrainingError
 from engines.location.location import Location
 from engines.preprocess import prepare
-from engines.runtimes.onnxruntime_quiet import model_in_memory_only, ort
+from engines.runtimes.onnxruntime_quiet import ort, session_options
+from engines.training.images.array_files import read_arrays, write_arrays
 from engines.training.images.dataset import read_image
 from engines.training.kinds.graph import LOOK, scoring_sha256, with_looks
 
@@ -91,7 +89,8 @@ class Looks:
     def of_prepared(self, image: NDArray[np.uint8]) -> Look:
         """Of an image as the model takes it: (height, width, 3)."""
         if self._session is None:
-            self._session = _opened(self._graph, self._threads)
+            options = session_options(self._threads)
+            self._session = ort.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
         values, whole = self._session.run([LOOK, self._whole], {"image": image[np.newaxis]})
         with np.errstate(over="ignore"):  # what does not fit is infinite, and refused
             return Look(values[0], whole[0].astype(np.float16))
@@ -111,7 +110,7 @@ class Looks:
         look = self.of_prepared(pixels)
         if not look.is_finite:
             return sha256, f'"{file}": what it looks like is no number; the engine is damaged, restore it'
-        _write(kept, look)
+        write_arrays(kept, {"look": look.values, "whole": look.whole})
         return sha256, look
 
     def _prune(self) -> None:
@@ -123,33 +122,10 @@ class Looks:
             file.unlink(missing_ok=True)
 
 
-def _opened(graph: bytes, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    model_in_memory_only(options)
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a line may work beside it
-    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
 def _read(file: Path) -> Look | None:
     """None: there is none, or it is damaged and made anew."""
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            look = Look(archive["look"], archive["whole"])
-        os.utime(file)
-    except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    found = read_arrays(file)
+    if found is None or found.keys() != {"look", "whole"}:
         return None
+    look = Look(found["look"], found["whole"])
     return look if look.values.ndim == 1 and look.whole.ndim == 3 and look.is_finite else None
-
-
-def _write(file: Path, look: Look) -> None:
-    """Complete or not at all."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".look.", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            np.savez(stream, look=look.values, whole=look.whole)
-        Path(temporary).replace(file)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
