@@ -30,9 +30,9 @@ from station.records.configurations import KeptFile, keep_file
 from station.records.schema import open_writer
 from station.results import Verdict
 from tests.bench.engines.small_engine import write_small_engine
+from tests.commands.fed_world import NASTY
 from tests.commands.records.conftest import Station, station
 from tests.commands.test_status import IDLE, SNAPSHOT
-from tests.commands.test_text_of_others import NASTY
 
 __all__ = ["station"]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +12,7 @@ from station.commissioning.plant_check import channel_findings
 from station.configuration.load import ConfigurationError, load
 from station.fleet.seen import file_of, read_seen, write_seen
 from tests.fleet.plant import Plant
+from tests.northbound.plant_process import said
 
 STATION = '[station]\nname = "ST-04"\n[cameras.top]\nproducer = "simtl"\n[plc]\nrole = "off"\n'
 
@@ -26,13 +25,6 @@ def configured(plant: Plant, folder: Path, store: str, more: str = "") -> Path:
     return config
 
 
-def said(config: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
-    capsys.readouterr()
-    code = main(["fleet", *words, "--json", "--config", str(config)])
-    output = capsys.readouterr()
-    return code, json.loads(output.out) if output.out else output.err
-
-
 @pytest.mark.system
 def test_published_here_and_pulled_there(plant: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     maker = configured(plant, tmp_path / "one", str(plant.maker.path.parent))
@@ -40,14 +32,16 @@ def test_published_here_and_pulled_there(plant: Plant, tmp_path: Path, capsys: p
     station = load(config)
     (finding,) = channel_findings(station)
     assert (finding.ok, "nothing was ever pulled" in finding.detail) == (False, True)
-    code, found = said(config, capsys, "pull")
+    code, found = said(config, capsys, "fleet", "pull")
     assert (code, found["outcome"], found["version"]) == (1, "refused", None)
     assert "whoever publishes" in found["detail"]
     (finding,) = channel_findings(station)
     assert "the engine that runs goes on" in finding.detail
-    code, found = said(maker, capsys, "publish", "2", str(plant.shared), "--key", str(plant.keys.secret), "--days", "3")
+    code, found = said(
+        maker, capsys, "fleet", "publish", "2", str(plant.shared), "--key", str(plant.keys.secret), "--days", "3"
+    )
     assert (code, found["sequence"], found["product"]) == (0, 1, "cover")
-    code, found = said(config, capsys, "pull")
+    code, found = said(config, capsys, "fleet", "pull")
     assert (code, found["outcome"], found["sequence"]) == (0, "imported", 1), found
     assert found["version"].startswith("0001-")
     assert plant.keys.key_id in found["signed_by"]
@@ -68,12 +62,12 @@ def test_published_here_and_pulled_there(plant: Plant, tmp_path: Path, capsys: p
 def test_bad_input_is_said(plant: Plant, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     maker = configured(plant, tmp_path / "one", str(plant.maker.path.parent))
     key = ["--key", str(plant.keys.secret)]
-    assert said(maker, capsys, "pull")[0] == 2
-    code, text = said(maker, capsys, "publish", "9", str(plant.shared), *key)
+    assert said(maker, capsys, "fleet", "pull")[0] == 2
+    code, text = said(maker, capsys, "fleet", "publish", "9", str(plant.shared), *key)
     assert (code, "9" in text) == (2, True)
-    code, text = said(maker, capsys, "publish", "1", str(plant.shared), *key, "--days", "4000")
+    code, text = said(maker, capsys, "fleet", "publish", "1", str(plant.shared), *key, "--days", "4000")
     assert (code, "allowed: 1 to 3650" in text) == (2, True)
-    code, text = said(maker, capsys, "publish", "1", str(plant.shared), "--key", str(tmp_path / "no.key"))
+    code, text = said(maker, capsys, "fleet", "publish", "1", str(plant.shared), "--key", str(tmp_path / "no.key"))
     assert (code, "minisign -G" in text) == (2, True)
     assert not plant.shared.exists() or not list(plant.shared.glob("channel.json"))
 

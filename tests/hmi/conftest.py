@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench.browser import axe_source
 from tests.bench.pages import Client, Pages, serving, some_parts
+from tests.hmi.maintenance_pages import Daemon, listening_daemon
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 def client(pages: Pages) -> Client:
     """Nobody has signed in."""
     return pages.client()
+
+
+@pytest.fixture
+def daemon(pages: Pages) -> Iterator[Daemon]:
+    """That of these pages: it listens, and does nothing."""
+    with listening_daemon(pages.site.station.control_socket) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 from station.line.recording.stage import Recorder, RecorderSettings
 from tests.bench.pages import Client, Pages, serving, some_parts
-from tests.hmi.maintenance_pages import Daemon, listening_daemon
+from tests.hmi.maintenance_pages import Daemon
 
 EVIL = '<b onclick="x">8812</b>'
 
@@ -28,12 +28,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
             recorder.record(replace(record, part=replace(record.part, time_ns=recorder.batches.now_ns())))
         assert recorder.stop(20)
         yield pages
-
-
-@pytest.fixture
-def daemon(pages: Pages) -> Iterator[Daemon]:
-    with listening_daemon(pages.site.station.control_socket) as daemon:
-        yield daemon
 
 
 def begin(client: Client, **fields: str) -> tuple[int, str]:

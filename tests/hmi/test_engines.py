@@ -17,19 +17,13 @@ from tests.bench.engine_store import COMPARISON, serving_with_store
 from tests.bench.pages import Client, Pages
 from tests.bench.slow_work import slow_work
 from tests.bench.waiting import wait_for
-from tests.hmi.maintenance_pages import PROOF, Daemon, listening_daemon
+from tests.hmi.maintenance_pages import PROOF, Daemon
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with serving_with_store(tmp_path_factory.mktemp("engines")) as pages:
         yield pages
-
-
-@pytest.fixture
-def daemon(pages: Pages) -> Iterator[Daemon]:
-    with listening_daemon(pages.site.station.control_socket) as daemon:
-        yield daemon
 
 
 @pytest.fixture

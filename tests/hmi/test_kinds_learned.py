@@ -16,7 +16,7 @@ from station.records.schema import open_reader
 from tests.bench.engine_store import serving_with_store
 from tests.bench.pages import Client, Pages
 from tests.bench.waiting import wait_for
-from tests.hmi.maintenance_pages import Daemon, listening_daemon
+from tests.hmi.maintenance_pages import Daemon
 from tests.hmi.test_engines import send
 
 BUTTON = "Learn kinds anew</button>"
@@ -27,12 +27,6 @@ OFFERED = 'class="primary">Learn kinds anew'
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with serving_with_store(tmp_path_factory.mktemp("kinds")) as pages:
         yield pages
-
-
-@pytest.fixture
-def daemon(pages: Pages) -> Iterator[Daemon]:
-    with listening_daemon(pages.site.station.control_socket) as daemon:
-        yield daemon
 
 
 @pytest.fixture

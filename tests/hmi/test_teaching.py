@@ -18,7 +18,7 @@ from station.results import Verdict
 from tests.bench.engine_store import serving_with_store
 from tests.bench.pages import Client, Pages
 from tests.bench.sample_parts import PartMaker
-from tests.hmi.maintenance_pages import Daemon, listening_daemon
+from tests.hmi.maintenance_pages import Daemon
 from tests.hmi.test_engines import names, send
 
 __all__ = ["names"]
@@ -32,12 +32,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         pages.record([make.inspected(number, verdict) for number, verdict in enumerate(verdicts, 1)], "s2")
         open_writer(pages.site.labels).close()
         yield pages
-
-
-@pytest.fixture
-def daemon(pages: Pages) -> Iterator[Daemon]:
-    with listening_daemon(pages.site.station.control_socket) as daemon:
-        yield daemon
 
 
 @pytest.fixture

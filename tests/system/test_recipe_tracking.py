@@ -17,7 +17,8 @@ from station.configuration import load as config
 from station.control import ControlError, request
 from station.records.ejections import Ejection, ejections
 from station.records.schema import open_reader
-from tests.bench.bench import Bench, PlcResult, bad, good
+from tests.bench.bench import Bench, bad, good
+from tests.bench.bench_plc import PlcResult
 from tests.bench.waiting import wait_for
 
 SELECT_RECIPE, RELOAD = 1, 8

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from station.results import Verdict
-from tests.bench.bench import Bench, Picture, PlcResult, bad, good
+from tests.bench.bench import Bench, Picture, bad, good
+from tests.bench.bench_plc import PlcResult
 from tests.bench.waiting import wait_for
 
 THREE: dict[str, dict[str, Any]] = {"top": {}, "side": {}, "end": {}}

@@ -15,7 +15,8 @@ import pytest
 
 from station.daemon.supervisor import EXIT_RECORDS_LOST
 from station.results import Verdict
-from tests.bench.bench import START_S, Bench, PlcResult, assert_works, bad, good
+from tests.bench.bench import START_S, Bench, assert_works, bad, good
+from tests.bench.bench_plc import PlcResult
 from tests.bench.waiting import wait_for
 
 ERROR = int(Verdict.ERROR)

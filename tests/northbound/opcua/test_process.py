@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,10 +17,11 @@ from station.commands.main import main
 from station.commissioning.plant_check import opcua_findings
 from station.configuration.load import ConfigurationError, load_station
 from station.forwarding.progress import forwarding_beside, read_progress
-from tests.bench.places import ROOT
 from tests.bench.ports import free_port
 from tests.bench.waiting import wait_for
+from tests.northbound import plant_process
 from tests.northbound.opcua.client import Client, Papers, client, packages, papers
+from tests.northbound.plant_process import ended
 from tests.northbound.sending import record, some
 
 STATION = '[station]\nname = "ST-04"\n[cameras.top]\nproducer = "simtl"\n[engine]\npath = "e"\n[plc]\nrole = "off"\n'
@@ -36,20 +36,8 @@ def written(folder: Path, more: str = "") -> tuple[Path, int]:
 
 
 def started(config: Path, port: int) -> subprocess.Popen[str]:
-    """Its first line stands: it listens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "station", "plant", "run", "--config", str(config)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == f"plant: results go to clients of opc.tcp://127.0.0.1:{port}\n"
-    return process
-
-
-def ended(process: subprocess.Popen[str], number: int) -> int:
-    os.kill(process.pid, number)
-    process.communicate(timeout=60)
-    return process.returncode
+    """It listens."""
+    return plant_process.started(config, f"clients of opc.tcp://127.0.0.1:{port}\n")
 
 
 def checked(config: Path) -> tuple[bool, str]:
@@ -93,7 +81,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(
             enough = 30 if turn == 2 else 1
             wait_for(partial(has, plant, enough), "results", START_S)
             if turn < 2:
-                assert ended(process, signal.SIGKILL) == -signal.SIGKILL
+                assert ended(process, signal.SIGKILL)[0] == -signal.SIGKILL
             else:
                 wait_for(lambda: at(records) == 90, "the cursor", START_S)
                 capsys.readouterr()  # the log of the parts
@@ -104,7 +92,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(
                 said = checked(config)
                 assert said[0]
                 assert f"opc.tcp://127.0.0.1:{port} listens; its certificate is good until" in said[1]
-                assert ended(process, signal.SIGTERM) == 0
+                assert ended(process, signal.SIGTERM)[0] == 0
             got += plant.results()
     assert set(got) == {f"s1/{number}" for number in range(1, 91)}, "none is missing"
     key = forwarding_beside(records).parent / "opcua" / "own" / "station.key"

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from station.commands.main import main
 from station.commissioning.plant_check import postgres_findings
 from station.configuration.load import ConfigurationError, load_station
 from station.forwarding.progress import forwarding_beside, read_progress
-from tests.bench.places import ROOT
 from tests.bench.postgres import STATION, STATIONS_WORD, PostgresServer, postgres
 from tests.bench.waiting import wait_for
+from tests.northbound.plant_process import ended, said, started
 from tests.northbound.postgres.station import hours_of, parts_at
 from tests.northbound.sending import record
 
 LINES = '[station]\nname = "ST-04"\n[cameras.top]\nproducer = "simtl"\n[engine]\npath = "e"\n[plc]\nrole = "off"\n'
 
 COUNT = "SELECT count(*) FROM station_fleet.parts"
+WHERE = "PostgreSQL 127.0.0.1:"
 
 
 def configured(folder: Path, port: int, database: str, more: str = "") -> Path:
@@ -40,30 +35,6 @@ def configured(folder: Path, port: int, database: str, more: str = "") -> Path:
     return config
 
 
-def started(config: Path) -> subprocess.Popen[str]:
-    """Its first line stands."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "station", "plant", "run", "--config", str(config)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("plant: results go to PostgreSQL 127.0.0.1:")
-    return process
-
-
-def ended(process: subprocess.Popen[str], number: int) -> tuple[int, str]:
-    os.kill(process.pid, number)
-    _, log = process.communicate(timeout=20)
-    return process.returncode, log
-
-
-def said(config: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
-    capsys.readouterr()
-    code = main(["plant", *words, "--json", "--config", str(config)])
-    output = capsys.readouterr()
-    return code, json.loads(output.out) if output.out else output.err
-
-
 @pytest.mark.system
 def test_killed_again_and_again_with_its_server_away_meanwhile(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -73,7 +44,7 @@ def test_killed_again_and_again_with_its_server_away_meanwhile(
         records = load_station(config).records_dir
         file = forwarding_beside(records)
         database, draw = "plant1", random.Random(5)
-        process = started(config)
+        process = started(config, WHERE)
         wait_for(lambda: read_progress(file) != [], "its first look")
         for turn in range(3):
             record(records, parts_at(50 * turn + 1, 50 * turn + 50))
@@ -87,16 +58,16 @@ def test_killed_again_and_again_with_its_server_away_meanwhile(
                 enough = 50 * turn + draw.randint(1, 50)
                 wait_for(lambda enough=enough: server.ask(database, COUNT)[0][0] >= enough, "rows")  # type: ignore[misc]
             assert ended(process, signal.SIGKILL)[0] == -signal.SIGKILL
-            process = started(config)
+            process = started(config, WHERE)
         hours = "SELECT * FROM station_fleet.hours('ST-04') ORDER BY 1"
         wait_for(lambda: server.ask(database, hours) == hours_of(records), "both sides are equal")
         assert server.ask(database, "SELECT sum(parts)::int FROM station_fleet.minutes") == [(150,)]
-        wait_for(lambda: said(config, capsys, "status")[0] == 0, "all is well")
-        wait_for(lambda: said(config, capsys, "status")[1]["connectors"][0]["waiting"] == 0, "all is sent")
+        wait_for(lambda: said(config, capsys, "plant", "status")[0] == 0, "all is well")
+        wait_for(lambda: said(config, capsys, "plant", "status")[1]["connectors"][0]["waiting"] == 0, "all is sent")
         server.stop()
         record(records, parts_at(151, 153))
-        wait_for(lambda: said(config, capsys, "status")[0] == 1, "the failure")
-        found = said(config, capsys, "status")[1]["connectors"][0]
+        wait_for(lambda: said(config, capsys, "plant", "status")[0] == 1, "the failure")
+        found = said(config, capsys, "plant", "status")[1]["connectors"][0]
         assert (found["name"], found["waiting"]) == ("postgres", 3)
         assert "127.0.0.1" in found["detail"]
         code, log = ended(process, signal.SIGTERM)
