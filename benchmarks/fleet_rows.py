@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from station.northbound.postgres.database import Database, Trouble, Waiting, Who
-from station.northbound.postgres.rows import Values, day_of, engines_of, moment, values_of
+from station.northbound.postgres.rows import Values, engines_of, values_of
+from station.northbound.readings import day_of, moment
 from station.records.parts import PartRow, part_row
 from station.results import Verdict
 from tests.bench.postgres import PostgresServer, postgres

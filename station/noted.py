@@ -119,6 +119,9 @@ IMAGES_NOT_STORED = Template("images are not stored: %(why)s")
 
 # Changes
 
+DRIFT_STANDS = Template("a drift stands: a candidate is made of the newest %(count)s parts")
+MADE_AFTER_DRIFT = Template("candidate %(name)s is made after a drift: look at it")
+NONE_AFTER_DRIFT = Template("no candidate after a drift: %(why)s")
 TRIGGER_READY_FELL, BETWEEN_PARTS = Template("TriggerReady fell: %(why)s"), Template("between two parts")
 ASKED_BY = Template("asked by %(name)s: %(detail)s")
 

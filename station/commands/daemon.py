@@ -69,10 +69,9 @@ def run(options: argparse.Namespace) -> int:
         logs.close()
         # All is stopped, and the exit code is known: a second SIGTERM, while Python takes itself apart, must not make a
         # death by a signal of it. Python puts back every handler but this one.
-        for number in (
-            (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if getattr(options, "is_own_process", False) else ()
-        ):
-            signal.signal(number, signal.SIG_IGN)
+        if getattr(options, "is_own_process", False):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
 
 
 def _import_structlog_alone() -> None:

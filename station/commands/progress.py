@@ -10,6 +10,8 @@ import argparse
 import json
 from collections.abc import Callable
 
+from station.jobs.process import JobProgress
+
 Signs = Callable[[str, int, int], None]
 
 
@@ -30,6 +32,11 @@ def signs_of(options: argparse.Namespace) -> Signs:
 def sign(step: str, done: int, total: int, left_s: float = 0.0) -> None:
     """One sign of progress."""
     _line({"step": step, "done": done, "total": total, "left_s": left_s})
+
+
+def sign_job(progress: JobProgress) -> None:
+    """The same of a job that this command follows."""
+    sign(progress.step, progress.done, progress.total, progress.left_s)
 
 
 def end(options: argparse.Namespace, **result: object) -> None:

@@ -6,7 +6,9 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
+EXIT_TERMINATED = 143
 Handler = Callable[[int, FrameType | None], object]
 
 
@@ -19,3 +21,14 @@ def handled(handler: Handler, *numbers: signal.Signals) -> Iterator[None]:
     finally:
         for number, was in before.items():
             signal.signal(number, was)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends the block, and through it whatever it has begun: temporary files, and processes that it follows."""
+    with handled(_terminate):
+        yield
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(EXIT_TERMINATED)

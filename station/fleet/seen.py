@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from engines.bundle.files import sync_directory, write_synced
+from engines.bundle.files import sync_directory
 from station.fleet.channel import ChannelError
+from station.records.images import write_atomic
 
 FOLDER = "fleet"
 
@@ -50,9 +51,7 @@ def write_seen(file: Path, seen: Seen) -> None:
     """Survives a power cut. Raises ChannelError."""
     try:
         file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        new = file.with_name(f".{file.name}.new")
-        write_synced(new, json.dumps(asdict(seen), indent=2).encode())
-        new.replace(file)
+        write_atomic(file, json.dumps(asdict(seen), indent=2).encode())
         sync_directory(file.parent)
     except OSError as problem:
         raise ChannelError(f'"{file}" cannot be written: {problem.strerror or problem}') from problem

@@ -26,7 +26,7 @@ from station.python_command import python_command
 
 log = structlog.get_logger()
 
-MIN_PARTS, MAX_PARTS = 25, 100_000
+MIN_PARTS, MAX_PARTS, USUAL_PARTS = 25, 100_000, 500
 MAX_NAMED = 2000
 """Parts that are named one by one."""
 

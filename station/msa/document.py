@@ -56,11 +56,6 @@ def notes(found: Analysis, language: Language) -> list[str]:
     return [one_line(language.figure(note)) for note in (limits_in_words(), *found.notes)]
 
 
-def columns(names: Sequence[str], language: Language) -> list[str]:
-    """The head of a table."""
-    return [language.word(name) for name in names]
-
-
 def in_language(rows: Iterable[Sequence[str]], language: Language) -> list[list[str]]:
     """Rows of any of the tables below, each cell in one line."""
     return [[one_line(language.figure(cell)) for cell in row] for row in rows]

@@ -13,7 +13,6 @@ from station.msa.document import (
     FIGURES,
     Picture,
     agreement,
-    columns,
     disagreements,
     figures,
     in_language,
@@ -58,9 +57,9 @@ def html(found: Analysis, calendar: Calendar, station: str, picture: Picture, la
 <p class="first">{escape(one_line(language.figure(verdict(found))))}</p>
 {"".join(f'<p class="quiet">{escape(note)}</p>' for note in notes(found, language))}
 <h2>{word["figures"]}</h2>
-{_table(columns(FIGURES, language), in_language(figures(found), language))}
+{_table(language.words(FIGURES), in_language(figures(found), language))}
 <h2>{word["chance"]}</h2>
-{_table(columns(AGREEMENT, language), in_language(agreement(found), language))}
+{_table(language.words(AGREEMENT), in_language(agreement(found), language))}
 <h2>{word["apart"]}</h2>
 {sections or f"<p>{word['none_apart']}</p>"}
 </body></html>
@@ -75,7 +74,7 @@ def csv(found: Analysis, language: Language = ENGLISH) -> str:
         (language.word("disagreement"), part, language.figure(known), letters, "", "", "", "")
         for part, known, letters in disagreements(found)
     ]
-    return csv_text(columns(("kind", *FIGURES), language), [*in_language(rows, language), *apart])
+    return csv_text(language.words(("kind", *FIGURES)), [*in_language(rows, language), *apart])
 
 
 def _disagreed(row: tuple[str, str, str], picture: Picture, language: Language) -> str:

@@ -6,10 +6,13 @@ Each connector gives the names its own spelling and types; what does not fit a t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime, timezone
 from typing import Any
 
 from station.records.parts import PartRow
 
+LATEST_S = 253_402_214_400.0
+"""9999-12-31: Python knows no time behind it."""
 COUNTERS = ("triggers", "passed", "failed", "review", "error", "missed", "late")
 
 
@@ -51,3 +54,13 @@ def of_part(row: PartRow) -> dict[str, Any]:
         "Part/SignalledMs": row.signalled_ms,
         "Part/IsMasterPart": row.challenge is not None,
     }
+
+
+def moment(wall_time: float) -> datetime:
+    """Seconds since the epoch as a time with its zone; the same for the same number, to the microsecond."""
+    return datetime.fromtimestamp(min(max(wall_time, 0.0), LATEST_S), timezone.utc)
+
+
+def day_of(wall_time: float) -> date:
+    """Its day in UTC, by which stores of many stations are divided."""
+    return moment(wall_time).date()

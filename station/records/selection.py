@@ -313,23 +313,23 @@ def conditions_of(selection: Selection, lists: Sequence[str] | None = None) -> t
     """
     verdicts = selection.verdicts or (_NOT_PASSED if selection.reason is not None else ())
     by_id = selection.part_id is not None or selection.batch is not None
-    by_list = lists is not None and not by_id
-    is_listed = by_list and lists is not None and all(_HAS_END in one for one in lists)
+    lists = None if by_id else lists
+    is_listed = lists is not None and all(_HAS_END in one for one in lists)
     by_verdict = not by_id and len(verdicts) > 0 and Verdict.PASS not in verdicts
-    conditions = ["verdict <> 'PASS'" if by_verdict or by_list else "1"]  # the words of the partial indexes
+    conditions = ["verdict <> 'PASS'" if by_verdict or lists is not None else "1"]  # the words of the partial indexes
     values: list[Any] = []
-    if by_list and lists is not None:
+    if lists is not None:
         conditions.append(f"{REASON_LIST} IN ({', '.join('?' * len(lists))})")
         values.extend(lists)
     if verdicts:
         one = len(verdicts) == 1
-        column = "verdict" if by_verdict and not by_list else "+verdict"
+        column = "verdict" if by_verdict and lists is None else "+verdict"
         conditions.append(f"{column} = ?" if one else f"{column} IN ({', '.join('?' * len(verdicts))})")
         values.extend(verdict.name for verdict in verdicts)
     for condition, value in (
         ("wall_time >= ?", selection.since),
         ("wall_time < ?", selection.until),
-        ("+recipe = ?" if by_id or by_verdict or by_list else "recipe = ?", selection.recipe),
+        ("+recipe = ?" if by_id or by_verdict or lists is not None else "recipe = ?", selection.recipe),
         ("part_id = ?" if selection.batch is None else "+part_id = ?", selection.part_id),
         (f"{BATCH} = ?", selection.batch),
         (

@@ -263,7 +263,7 @@ def rollback(options: argparse.Namespace, configuration: LoadedConfiguration, st
 def export(options: argparse.Namespace, _: LoadedConfiguration, store: EngineStore) -> int:
     """To a file; prints its hash, to be compared on the other side."""
     version = store.find(options.version)
-    key = None if options.sign is None else read_secret_key(options.sign, _password)
+    key = None if options.sign is None else read_secret_key(options.sign, key_password)
     exported = store.export(version, options.output, sign=key, pictures=options.pictures)
     lines = [f"{options.output}: engine {version.name}, sha256 {exported.sha256}"]
     if exported.signature is not None:
@@ -286,7 +286,7 @@ def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: En
     if not is_folder and options.sign is not None:
         return complain("--sign is for folders; a file comes with its signature: station engine export --sign")
     if is_folder:
-        key = None if options.sign is None else read_secret_key(options.sign, _password)
+        key = None if options.sign is None else read_secret_key(options.sign, key_password)
         version = store.import_folder(options.source, why=options.why, sign=key, pictures=not options.no_pictures)
     else:
         version = store.import_archive(
@@ -301,7 +301,7 @@ def import_engine(options: argparse.Namespace, _: LoadedConfiguration, store: En
     return 0
 
 
-def _password() -> str:
+def key_password() -> str:
     """Of a secret key: from the terminal, else a line of standard input."""
     return getpass("password of the secret key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import NoReturn
 
 from rich.table import Table
 
@@ -12,18 +11,17 @@ from engines.cores import usable_cores
 from engines.store.store import EngineStore
 from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
-from station.commands.progress import add_progress_option, end, fail, sign
-from station.commands.signals import handled
+from station.commands.progress import add_progress_option, end, fail, sign_job
+from station.commands.signals import terminable
 from station.configuration.load import LoadedConfiguration
 from station.jobs.kinds.labelled import named_on_record
 from station.jobs.kinds.relearning import Relearned, relearn_kinds
-from station.jobs.process import JobError, JobProgress
+from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar
 from station.jobs.refresh import only_refresh
 from station.jobs.refresh_labels import RefreshError
 from station.terminal import console, one_line, say
 
-EXIT_TERMINATED = 143
 Run = Callable[[argparse.Namespace, LoadedConfiguration, EngineStore], int]
 
 
@@ -55,7 +53,7 @@ def add_kinds_parser(
 def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: EngineStore) -> int:
     """Makes the candidate and shows what it knows."""
     try:
-        with handled(_terminate), only_refresh(configuration.work_dir / "kinds"), ProgressBar() as bar:
+        with terminable(), only_refresh(configuration.work_dir / "kinds"), ProgressBar() as bar:
             named = named_on_record(configuration.records_dir, configuration.settings.recipe.name)
             done = relearn_kinds(
                 configuration,
@@ -63,7 +61,7 @@ def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: 
                 named,
                 labels_only=options.labels_only,
                 threads=options.threads or max(1, usable_cores() - 1),
-                on_progress=bar.show if options.progress is None else _sign,
+                on_progress=bar.show if options.progress is None else sign_job,
             )
     except (RefreshError, JobError) as problem:
         fail(options, problem)
@@ -74,15 +72,6 @@ def run(options: argparse.Namespace, configuration: LoadedConfiguration, store: 
         _show(done, options)
     end(options, version=done.candidate.name)
     return 0
-
-
-def _terminate(_number: int, _frame: object) -> NoReturn:
-    """SIGTERM, from the daemon for instance: ends the process that learns on the way out."""
-    raise SystemExit(EXIT_TERMINATED)
-
-
-def _sign(progress: JobProgress) -> None:
-    sign(progress.step, progress.done, progress.total, progress.left_s)
 
 
 def as_json(done: Relearned) -> dict[str, object]:

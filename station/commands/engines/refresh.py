@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NoReturn
 
 from rich.table import Table
 
@@ -17,12 +16,12 @@ from engines.teach_request import FILES, OPTIONS, TeachRequest, add_options, req
 from station.commands.engines.engine import store_of
 from station.commands.engines.taking_up import add_recipe_option
 from station.commands.options import add_config_option, add_json_option, complain, positive, print_json
-from station.commands.progress import add_progress_option, end, fail, sign
-from station.commands.signals import handled
+from station.commands.progress import add_progress_option, end, fail, sign_job
+from station.commands.signals import terminable
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError, LoadedConfiguration
 from station.jobs.comparison import FIGURES, verdict_text
-from station.jobs.process import JobError, JobProgress
+from station.jobs.process import JobError
 from station.jobs.progress import ProgressBar
 from station.jobs.refresh import Refreshed, discard, only_refresh, open_job, refresh
 from station.jobs.refresh_labels import (
@@ -34,6 +33,7 @@ from station.jobs.refresh_labels import (
     labels_on_record,
     read_labels,
 )
+from station.jobs.refresh_process import USUAL_PARTS
 from station.jobs.refresh_selection import (
     PartImage,
     RefreshSelection,
@@ -53,7 +53,6 @@ from station.labels.schema import labels_beside
 from station.reports.shifts import calendar_of
 from station.terminal import console
 
-EXIT_TERMINATED = 143
 MAX_SHOWN = 12
 _AGAIN = ("config", "recipe", "recorded_as", "records", "images", "labels", "only", "parts", "add")
 """What the command of the dossier repeats."""
@@ -81,7 +80,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="these parts, one a line: SESSION/ACQUISITION_ID; with --images: file names",
     )
-    parser.add_argument("--parts", type=positive, default=500, metavar="N", help="the newest N (default %(default)s)")
+    parser.add_argument(
+        "--parts", type=positive, default=USUAL_PARTS, metavar="N", help="the newest N (default %(default)s)"
+    )
     parser.add_argument(
         "--add",
         action="store_true",
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         configuration = config.load(options.config, options.recipe)
         store = store_of(configuration)
         work = configuration.work_dir / "refresh"
-        with handled(_terminate), only_refresh(work) as lock, ProgressBar() as bar:
+        with terminable(), only_refresh(work) as lock, ProgressBar() as bar:
             try:
                 request = _request(options, store)
                 key = _key(options, configuration, request)
@@ -114,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
                     request,
                     lock=lock,
                     shown_command=_command_again(options),
-                    on_progress=bar.show if options.progress is None else _sign,
+                    on_progress=bar.show if options.progress is None else sign_job,
                 )
             except (KeyboardInterrupt, RefreshError, JobError):  # trying again would end the same way
                 discard(work)
@@ -128,10 +129,6 @@ def run(options: argparse.Namespace) -> int:
         _show(done, options.config)
     end(options, version=done.candidate.name)
     return 0
-
-
-def _sign(progress: JobProgress) -> None:
-    sign(progress.step, progress.done, progress.total, progress.left_s)
 
 
 def _select(options: argparse.Namespace, configuration: LoadedConfiguration) -> RefreshSelection:
@@ -256,8 +253,3 @@ def _show(done: Refreshed, config_path: Path) -> None:
     shown.print(f"All of it: {done.candidate.path / 'refresh'}", soft_wrap=True)
     command = f"station engine activate {done.candidate.number} --config {config_path}"
     shown.print(f"Nothing was activated. To use it: {command}", soft_wrap=True)
-
-
-def _terminate(_number: int, _frame: object) -> NoReturn:
-    """SIGTERM, from systemd for instance: ends the training process on the way out, keeps the job."""
-    raise SystemExit(EXIT_TERMINATED)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from getpass import getpass
 from pathlib import Path
 
 from engines.errors import EngineError
@@ -53,14 +51,14 @@ def schema(_options: argparse.Namespace) -> int:
 def publish(options: argparse.Namespace) -> int:
     """Exit code 2: nothing was published."""
     from engines.signatures.secret_key import read_secret_key  # noqa: PLC0415
-    from station.commands.engines.engine import store_of  # noqa: PLC0415
+    from station.commands.engines.engine import key_password, store_of  # noqa: PLC0415
     from station.fleet.channel import ChannelError, as_data  # noqa: PLC0415
     from station.fleet.publishing import publish as publish_engine  # noqa: PLC0415
 
     if options.days > MOST_DAYS:
         return complain(f"--days {options.days}; allowed: 1 to {MOST_DAYS}")
     store = store_of(config.load(options.config))
-    key = read_secret_key(options.key, _password)
+    key = read_secret_key(options.key, key_password)
     try:
         channel = publish_engine(
             store, store.find(options.version), options.folder, key,
@@ -113,8 +111,3 @@ def pull(options: argparse.Namespace) -> int:
         f"station engine activate {pulled.version}",
     )
     return 0
-
-
-def _password() -> str:
-    """Of a secret key: from the terminal, else a line of standard input."""
-    return getpass("password of the secret key: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")

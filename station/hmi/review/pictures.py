@@ -59,49 +59,44 @@ class KeptPictures:
         self._clock = clock
         self._kept: OrderedDict[Any, tuple[float, _Views]] = OrderedDict()
         self._bytes = 0
-        self._making: dict[Any, threading.Lock] = {}
         self._lock = threading.Lock()
+        """Of what is kept, for moments."""
+        self._making = threading.Lock()
+        """One part is decoded at a time: the line needs the other cores."""
 
     def of(self, part: PartRow) -> _Views:
         """What there is to see of every view of a part."""
         key = (part.session, part.acquisition_id, *((view.image_path, view.map_path) for view in part.views))
-        with self._lock:
-            if (found := self._found(key)) is not None:
+        if (found := self._found(key)) is not None:
+            return found
+        with self._making:
+            if (found := self._found(key)) is not None:  # made while this thread waited
                 return found
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
-            with self._lock:
-                if (found := self._found(key)) is not None:  # made while this thread waited
-                    return found
-            try:
-                views = tuple(map(_encoded, self._eyes.look(part, most_px=self._most_px).views))
-            finally:
-                with self._lock:
-                    self._making.pop(key, None)
-            with self._lock:
-                if key not in self._kept:
-                    self._keep(key, views)
-        return views
+            views = tuple(map(_encoded, self._eyes.look(part, most_px=self._most_px).views))
+            if not any(view.image is None and view.row.image_path is not None for view in views):  # it can be read
+                self._keep(key, views)
+            return views
 
     def _found(self, key: Any) -> _Views | None:
-        if key not in self._kept:
-            return None
-        made_at, views = self._kept[key]
-        if self._clock() - made_at > KEPT_S:
-            self._forget(key)
-            return None
-        self._kept.move_to_end(key)
-        return views
+        with self._lock:
+            if key not in self._kept:
+                return None
+            made_at, views = self._kept[key]
+            if self._clock() - made_at > KEPT_S:
+                self._forget(key)
+                return None
+            self._kept.move_to_end(key)
+            return views
 
     def _keep(self, key: Any, views: _Views) -> None:
-        if any(view.image is None and view.row.image_path is not None for view in views):
-            return  # it cannot be read now
-        self._kept[key] = self._clock(), views
-        self._bytes += sum(view.size for view in views)
-        while self._bytes > self._most_bytes:
-            self._forget(next(iter(self._kept)))
+        with self._lock:
+            self._kept[key] = self._clock(), views
+            self._bytes += sum(view.size for view in views)
+            while self._bytes > self._most_bytes:
+                self._forget(next(iter(self._kept)))
 
     def _forget(self, key: Any) -> None:
+        """Under the lock."""
         _, views = self._kept.pop(key)
         self._bytes -= sum(view.size for view in views)
 

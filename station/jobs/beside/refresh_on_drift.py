@@ -15,9 +15,10 @@ from typing import Any
 
 import structlog
 
+from station import noted
 from station.jobs.beside.waiting_thread import WaitingThread
 from station.jobs.process import JobError
-from station.jobs.refresh_process import RefreshAsked, RefreshPhase, RefreshProcess
+from station.jobs.refresh_process import USUAL_PARTS, RefreshAsked, RefreshPhase, RefreshProcess
 from station.records.events import RecordEvent
 from station.records.images import write_atomic
 
@@ -28,8 +29,6 @@ ON_DRIFT = "refresh_on_drift"
 FILE = "refresh_on_drift.txt"
 """In the work folder: when it last asked, s since the epoch. It is kept, so that a restart does not ask again."""
 BY = "the station (drift)"
-PARTS = 500
-"""The newest ones, as the command and the page have it."""
 AT_MOST_EVERY_S = 86_400.0
 LOOK_S = 5.0
 
@@ -87,13 +86,13 @@ class RefreshOnDrift(WaitingThread):
 
     def _ask(self) -> None:
         try:
-            self._refreshing.start(RefreshAsked(PARTS, by=BY))
+            self._refreshing.start(RefreshAsked(USUAL_PARTS, by=BY))
         except JobError as problem:  # a person's is under way: again at the next look
             self._says("waiting", str(problem))
             return
         self._asked = self._follows = True
         self._says("under way", "")
-        self._event("refresh_on_drift", "info", f"a drift stands: a candidate is made of the newest {PARTS} parts")
+        self._event("refresh_on_drift", "info", noted.DRIFT_STANDS(count=USUAL_PARTS))
         try:
             write_atomic(self._file, f"{time.time():.0f}\n".encode())
         except OSError as problem:
@@ -108,10 +107,10 @@ class RefreshOnDrift(WaitingThread):
             self._says("waiting", "")
         elif status.phase is RefreshPhase.DONE:
             self._says("waiting", "")
-            self._event("refresh_on_drift", "info", f"candidate {status.detail} is made after a drift: look at it")
+            self._event("refresh_on_drift", "info", noted.MADE_AFTER_DRIFT(name=status.detail))
         else:
             self._says("waiting", status.detail)
-            self._event("refresh_on_drift", "warning", f"no candidate after a drift: {status.detail}"[:1000])
+            self._event("refresh_on_drift", "warning", noted.NONE_AFTER_DRIFT(why=status.detail)[:1000])
 
     def _says(self, state: str, problem: str) -> None:
         self._status = {"state": state, "problem": problem}

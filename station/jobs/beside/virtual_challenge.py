@@ -27,7 +27,7 @@ from station.configuration.load import ConfigurationError, LoadedConfiguration, 
 from station.jobs.beside.waiting_thread import WaitingThread
 from station.jobs.process import JobError, OnProgress, ignore_progress, run_job
 from station.python_command import python_command
-from station.records.engines.virtual import VirtualRun, keep_run
+from station.records.engines.virtual import UNLIKELY, VirtualRun, keep_run
 from station.records.schema import RecordingError, open_reader
 
 log = structlog.get_logger()
@@ -38,7 +38,6 @@ PICTURES = 6
 """Of one run beside the line: some eighty defects, seconds of one core."""
 NORMAL_MISSED = 0.15
 """Share of the defects that may be missed: found 9 times of 10, by models made of four fifths of the pictures."""
-UNLIKELY = 0.001
 _FIRST_S = 600.0
 """After the start, when parts have come."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 
 
-class WaitingThread:
+class WaitingThread(ABC):
     """Owns the thread and what ends it. Whoever extends it gives `_run`, which returns soon after `_stopped` is set."""
 
     def __init__(self, name: str) -> None:
@@ -24,8 +25,9 @@ class WaitingThread:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _wake(self) -> None:
+    def _wake(self) -> None:  # noqa: B027  most wait for `_stopped` alone
         """Where `_run` waits for something else than `_stopped`."""
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """On the thread."""

@@ -16,6 +16,7 @@ from station.northbound.failing import Failing
 from station.northbound.images.policy import Budget, Policy, name_of
 from station.northbound.images.stores import Store, StoreError
 from station.northbound.unsent import Numbered, Source, Unsent
+from station.records.images import read_below
 from station.records.schema import RecordingError
 
 log = structlog.get_logger()
@@ -110,7 +111,7 @@ class Connector:
             if view.image_path is None or view.image_deleted or not self._budget.has_room(row):
                 continue
             try:
-                content = (self._source.records / view.image_path).read_bytes()
+                content = read_below(self._source.records, view.image_path)
             except FileNotFoundError:
                 log.warning("an image was deleted before it could be sent", image=view.image_path)
                 self._cursors.left_out(self._source.name, 1, self._clock())

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from engines.bundle.files import write_synced
-from station.northbound.postgres.rows import day_of
+from station.northbound.readings import day_of
+from station.records.images import write_atomic
 from station.records.parts import PartRow, ViewRow
 from station.records.sample import in_sample
 from station.results import Verdict
@@ -80,9 +80,7 @@ class Budget:
         for days in counts.values():
             for day in sorted(days)[:-DAYS_KEPT]:
                 del days[day]
-        new = self.file.with_suffix(".new")
-        write_synced(new, json.dumps(counts).encode())
-        new.replace(self.file)
+        write_atomic(self.file, json.dumps(counts).encode())
 
 
 def name_of(station: str, row: PartRow, view: ViewRow) -> str:

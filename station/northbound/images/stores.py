@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Protocol
+
+from station.records.images import write_atomic
 
 MARK = ".station-images"
 """Lies in a folder that is meant: a share that is not mounted is an empty folder of this computer."""
@@ -48,17 +48,10 @@ class Folder:
         path = self._folder / name
         if path.exists():
             return False
-        new = path.with_name(f".{path.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with new.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(path)
+            write_atomic(path, content)
         except OSError as problem:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
             raise StoreError(f'"{path}" cannot be written: {problem.strerror or problem}') from problem
         return True
 

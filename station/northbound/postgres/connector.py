@@ -25,9 +25,11 @@ from station.labels.schema import LabelError
 from station.northbound.failing import Failing
 from station.northbound.postgres.database import Database, Refused, Trouble, Waiting
 from station.northbound.postgres.others import Others
-from station.northbound.postgres.rows import Policy, day_of, engines_of, moment, values_of
+from station.northbound.postgres.rows import Policy, engines_of, values_of
 from station.northbound.postgres.sums import minutes_of, sums_of
+from station.northbound.readings import day_of, key_of, moment
 from station.northbound.unsent import Look, Numbered, Source, Unsent
+from station.records.images import write_atomic
 from station.records.schema import RecordingError, open_reader
 
 log = structlog.get_logger()
@@ -119,10 +121,8 @@ class Connector:
             self._refused_in_a_row += 1
             if self._refused_in_a_row > REFUSED_IN_A_ROW:
                 raise Trouble(f"{problem}, for {REFUSED_IN_A_ROW} parts in a row") from problem
-            name = f"{batch[0][1].session}/{batch[0][1].acquisition_id}"
-            log.warning(
-                "a part was refused and is parked", connector=self._what.source.name, part=name, why=str(problem)
-            )
+            part, name = key_of(batch[0][1]), self._what.source.name
+            log.warning("a part was refused and is parked", connector=name, part=part, why=str(problem))
             self._unsent.park(before, batch[0], str(problem))
             self._singly = max(0, self._singly - 1)
             return 0.0
@@ -180,7 +180,5 @@ def instance_of(folder: Path, draw: Callable[[], str]) -> str:
     except FileNotFoundError:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         name = draw()
-        new = file.with_suffix(".new")
-        new.write_text(f"{name}\n")
-        new.replace(file)
+        write_atomic(file, f"{name}\n".encode())
         return name

@@ -15,7 +15,8 @@ from typing import Any
 
 from station.labels.schema import labels_beside
 from station.labels.schema import open_reader as open_labels
-from station.northbound.postgres.rows import Values, clean, moment
+from station.northbound.postgres.rows import Values, clean
+from station.northbound.readings import moment
 from station.records.schema import DATABASE_FILE
 from station.records.schema import open_reader as open_records
 

@@ -10,16 +10,14 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
 from typing import Any
 
 from station.northbound.part_event import acknowledged_ms
+from station.northbound.readings import moment
 from station.records.parts import PartRow, ViewRow
 from station.reports.as_data import reasons_as_data
 from station.results import Verdict
 
-LATEST_S = 253_402_214_400.0
-"""9999-12-31: Python knows no time behind it."""
 COLUMNS = (
     "station", "session", "acquisition_id", "wall_time", "part_id", "verdict", "reason", "reasons", "score",
     "reject_score", "defect_area_mm2", "kind", "recipe", "engine_id", "recipe_checksum", "config_checksum", "batch",
@@ -85,16 +83,6 @@ def engines_of(rows: Iterable[PartRow], station: str) -> list[Values]:
         (clean(station), clean(engine), clean(recipe), moment(first), moment(last))
         for (engine, recipe), (first, last) in found.items()
     ]
-
-
-def moment(wall_time: float) -> datetime:
-    """Seconds since the epoch as a time with its zone; the same for the same number, to the microsecond."""
-    return datetime.fromtimestamp(min(max(wall_time, 0.0), LATEST_S), timezone.utc)
-
-
-def day_of(wall_time: float) -> date:
-    """Its day in UTC, by which the table is divided."""
-    return moment(wall_time).date()
 
 
 def clean(text: str) -> str:

@@ -11,7 +11,8 @@ import math
 import sqlite3
 from collections.abc import Iterable
 
-from station.northbound.postgres.rows import Values, clean, moment
+from station.northbound.postgres.rows import Values, clean
+from station.northbound.readings import moment
 from station.records.parts import PartRow
 
 MINUTE_S = 60

@@ -16,6 +16,8 @@ from station.records.images import write_atomic
 
 FILE = "virtual_challenges.json"
 FORMAT = 1
+UNLIKELY = 0.001
+"""What chance does less often than that, it has not done."""
 MOST = 500
 """Three weeks of one an hour."""
 MAX_BYTES = 8_000_000

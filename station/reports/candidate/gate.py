@@ -24,7 +24,7 @@ from station import said
 from station.labels.schema import LabelError, labels_beside
 from station.records import challenges
 from station.records.engines.shadows import ShadowRun, last_challenge, of_challenge, runs
-from station.records.engines.virtual import VirtualRun, read_runs
+from station.records.engines.virtual import UNLIKELY, VirtualRun, read_runs
 from station.records.schema import RecordingError, open_reader
 from station.reports.candidate.in_words import summary
 from station.reports.candidate.shadowed import Shadowed, part_labels, shadowed
@@ -33,7 +33,6 @@ from station.results import Verdict
 Light = Literal["green", "red", "not known"]
 LARGER = 1.1
 """A smallest size that is found may be larger by this factor: the curves of two engines are drawn by chance."""
-UNLIKELY = 0.001
 _COMPARISON = Path("refresh") / "comparison.json"
 _RELEARNED = Path("kinds") / "relearned.json"
 _SAME = ("calibration", "input", "map", "map_score", "location", "ignore", "golden", "sample", "picture_bands")

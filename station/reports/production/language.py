@@ -6,7 +6,7 @@ Figures, rows and notes stand in the data of a report as English sentences; numb
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -171,6 +171,10 @@ class Language:
     def word(self, text: str) -> str:
         """A text that stands as it is in the file of the language: a heading, the name of a figure."""
         return self.gettext(text) if text else ""
+
+    def words(self, texts: Iterable[str]) -> list[str]:
+        """The same of several: the head of a table."""
+        return [self.word(text) for text in texts]
 
     def sentence(self, text: str) -> str:
         """What `station.said` has written; what others wrote stays as it is."""

@@ -46,8 +46,8 @@ def page(report: Report, calendar: Calendar, language: Language = ENGLISH) -> st
         f"<h3>{escape(one_line(camera))}</h3>{defect_map(centres, language.sentence).svg()}"
         for camera, centres in report.centres.items()
     )
-    classes = _table(columns(("class", "severity", "parts"), language), classes_of(report, language))
-    missing = _table(columns(("what is missing", "part"), language), missing_of(report, language))
+    classes = _table(language.words(("class", "severity", "parts")), classes_of(report, language))
+    missing = _table(language.words(("what is missing", "part")), missing_of(report, language))
     more = f"<p>{escape(more_of(report, language))}</p>" if more_of(report, language) else ""
     return f"""<!doctype html>
 <html lang="{escape(language.tag)}"><head><meta charset="utf-8">
@@ -60,7 +60,7 @@ def page(report: Report, calendar: Calendar, language: Language = ENGLISH) -> st
 <div class="keys">{keys}</div>
 {"".join(f'<p class="quiet">{escape(one_line(language.figure(note)))}</p>' for note in report.notes)}
 <h2>{word["all"]}</h2>
-{_table(columns(HEADER, language), rows_of(report, language))}
+{_table(language.words(HEADER), rows_of(report, language))}
 <h2>{word["why"]}</h2>
 {pareto(report.pareto, language.sentence).svg() if report.pareto else f"<p>{word['passed']}</p>"}
 <h2>{word["called"]}</h2>
@@ -79,17 +79,12 @@ def page(report: Report, calendar: Calendar, language: Language = ENGLISH) -> st
 
 def csv(report: Report, language: Language = ENGLISH) -> str:
     """The figures as lines for a spreadsheet."""
-    return csv_text(columns(HEADER, language), rows_of(report, language))
+    return csv_text(language.words(HEADER), rows_of(report, language))
 
 
 def title_of(report: Report, language: Language) -> str:
     """Station and period, as one line."""
     return one_line(f"{report.station}: {language.sentence(report.period.name)}")
-
-
-def columns(names: Iterable[str], language: Language) -> list[str]:
-    """The head of a table."""
-    return [language.word(name) for name in names]
 
 
 def row_of(one: Figure, language: Language) -> list[str]:

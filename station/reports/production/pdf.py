@@ -13,7 +13,6 @@ from station.reports.production.language import ENGLISH, Language
 from station.reports.production.page import (
     HEADER,
     classes_of,
-    columns,
     facts_of,
     missing_of,
     more_of,
@@ -91,7 +90,7 @@ def _data(report: Report, calendar: Calendar, language: Language, maps: list[tup
         "word": language.headings,
         "title": title_of(report, language),
         "span": language.sentence(span(report, calendar)),
-        "header": columns(HEADER, language),
+        "header": language.words(HEADER),
         "keys": [row for row, one in zip(rows, report.figures, strict=True) if one.is_key],
         "notes": [language.figure(note) for note in report.notes],
         "figures": rows,

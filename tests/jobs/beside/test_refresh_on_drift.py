@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from station.jobs.beside.refresh_on_drift import AT_MOST_EVERY_S, BY, FILE, PARTS, RefreshOnDrift
+from station.jobs.beside.refresh_on_drift import AT_MOST_EVERY_S, BY, FILE, RefreshOnDrift
 from station.jobs.process import JobError
+from station.jobs.refresh_process import USUAL_PARTS as PARTS
 from station.jobs.refresh_process import RefreshAsked, RefreshPhase, RefreshProcess, RefreshStatus
 from station.records.schema import DATABASE_FILE, open_writer
 from tests.bench.waiting import wait_for

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from station.northbound.postgres.rows import COLUMNS, Policy, as_json, clean, engines_of, moment, real, values_of
+from station.northbound.postgres.rows import COLUMNS, Policy, as_json, clean, engines_of, real, values_of
 from station.northbound.postgres.sums import minutes_of
+from station.northbound.readings import moment
 from station.records.parts import part_row
 from station.results import Verdict
 from tests.bench.sample_parts import WALL_TIME, PartMaker

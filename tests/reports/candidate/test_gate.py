@@ -16,9 +16,9 @@ from station.codes import ReasonCode
 from station.records.challenge_runs import MasterPart, Outcome, Run, RunVerdict, Step
 from station.records.challenges import ChallengeRow, upsert_challenge
 from station.records.engines.shadows import ShadowRow, ShadowRun, insert_shadow, upsert_run
-from station.records.engines.virtual import FILE, VirtualRun, keep_run
+from station.records.engines.virtual import FILE, UNLIKELY, VirtualRun, keep_run
 from station.records.schema import open_writer
-from station.reports.candidate.gate import UNLIKELY, Check, GateRed, gate, misses_more, with_override
+from station.reports.candidate.gate import Check, GateRed, gate, misses_more, with_override
 from station.results import Verdict
 from tests.bench.engines.small_engine import detection_of, write_small_engine
 

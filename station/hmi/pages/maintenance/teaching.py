@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,11 +130,9 @@ def refresh(request: Request) -> Response:
 
 def learn_kinds(request: Request) -> Response:
     """Has the daemon learn anew what rejects are called, from what people said of parts."""
-    try:
-        site_of(request).ask(person_of(request), {"command": "refresh", "action": "kinds"})
-    except ControlError as refusal:
-        return overview(request, status=409, problem=str(refusal))
-    return RedirectResponse(request.app.url_path_for("maintenance-engines"), 303)
+    message = {"command": "refresh", "action": "kinds"}
+    then = request.app.url_path_for("maintenance-engines")
+    return _ask(request, message, lambda why: overview(request, status=409, problem=why), then)
 
 
 def again(request: Request) -> Response:
@@ -155,20 +153,16 @@ def collect(request: Request) -> Response:
     parts = field(request, "parts")
     if parts not in map(str, COLLECT_PARTS):
         raise HTTPException(400, "parts: one of the numbers that the page offers")
-    try:
-        site_of(request).ask(person_of(request), {"command": "teach", "parts": int(parts), "collect": True})
-    except ControlError as refusal:
-        return strip(request, status=409, problem=str(refusal))
-    return RedirectResponse(f"{request.app.url_path_for('maintenance-teach')}?from=line", 303)
+    message = {"command": "teach", "parts": int(parts), "collect": True}
+    then = f"{request.app.url_path_for('maintenance-teach')}?from=line"
+    return _ask(request, message, lambda why: strip(request, status=409, problem=why), then)
 
 
 def stop(request: Request) -> Response:
     """Has the daemon give the refresh up."""
-    try:
-        site_of(request).ask(person_of(request), {"command": "refresh", "action": "stop"})
-    except ControlError as refusal:
-        return strip(request, status=409, problem=str(refusal))
-    return RedirectResponse(request.app.url_path_for("maintenance-teach"), 303)
+    message = {"command": "refresh", "action": "stop"}
+    then = request.app.url_path_for("maintenance-teach")
+    return _ask(request, message, lambda why: strip(request, status=409, problem=why), then)
 
 
 def part_picture(request: Request) -> Response:
@@ -201,16 +195,22 @@ def field_or(request: Request, name: str) -> str:
     return field(request, name) if request.method == "POST" else ""
 
 
+def _ask(request: Request, message: Mapping[str, object], refused: Callable[[str], Response], then: str) -> Response:
+    """Asks the daemon and leads to the address `then`; `refused` makes the page with the reason why it will not."""
+    try:
+        site_of(request).ask(person_of(request), message)
+    except ControlError as refusal:
+        return refused(str(refusal))
+    return RedirectResponse(then, 303)
+
+
 def _asked(request: Request, message: dict[str, object], refused: Callable[[str], Response]) -> Response:
-    """Asks the daemon for a candidate; `refused` makes the page with the reason why there will be none."""
+    """Asks for a candidate of these parts."""
     words = words_of(request)
     if len(json.dumps(message)) > LONGEST_LIST:
         return refused(words.gettext("These are too many parts for the page: use station refresh --only in a shell."))
-    try:
-        site_of(request).ask(person_of(request), {"command": "refresh", "action": "start", **message})
-    except ControlError as refusal:
-        return refused(str(refusal))
-    return RedirectResponse(request.app.url_path_for("maintenance-teach"), 303)
+    order = {"command": "refresh", "action": "start", **message}
+    return _ask(request, order, refused, request.app.url_path_for("maintenance-teach"))
 
 
 def _parts(request: Request, count: int, *, also: bool) -> list[Tile]:
