@@ -53,24 +53,26 @@ BUDGET_MS = {"first paint": 1000.0, "login": 200.0, "review": 150.0}
 SHAPE = (1944, 2592, 3)
 SECTION = "[review]\nblind_share = 0.0\npass_share = 0.0\nfail_share = 0.0\n"
 LISTENING = """
+const shown = () => document.querySelector("#review .part")?.dataset.item;
 addEventListener("keydown", (event) => {
-  if (event.key === "g") sessionStorage.setItem("t0", String(Date.now()));
+  if (event.key !== "g") return;
+  const began = performance.now();
+  const item = shown();
+  const look = async () => {
+    const image = document.querySelector("figure.view img");
+    if (!image || shown() === item) { requestAnimationFrame(look); return; }
+    await image.decode();
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      took.push(performance.now() - began);
+    }));
+  };
+  look();
 }, true);
-addEventListener("load", async () => {
-  const began = Number(sessionStorage.getItem("t0") || "0");
-  const image = document.querySelector("figure.view img");
-  if (!began || !image) return;
-  await image.decode();
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    const took = JSON.parse(sessionStorage.getItem("took") || "[]");
-    sessionStorage.setItem("took", JSON.stringify([...took, Date.now() - began]));
-    sessionStorage.removeItem("t0");
-  }));
-});
+window.took = [];
 """
-"""Runs before the scripts of a page: from the key on one document to the picture on the next one."""
+"""Runs before the script of the page: from the key to the picture of the next part."""
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
-TOOK = "JSON.parse(sessionStorage.getItem('took') || '[]')"
+TOOK = "window.took"
 Times = list[float]
 
 

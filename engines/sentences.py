@@ -10,8 +10,8 @@ template has written stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
 
 Words = Callable[[str], str]
 """From a message id to the same in another language, as `gettext`."""
@@ -45,6 +45,8 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.head = _PLACE.split(text)[0].replace("%%", "%")
+        """What stands before the first place: what begins otherwise is not of this template."""
         self._places: tuple[str, ...] = tuple(_PLACE.findall(text))
 
     def __call__(self, **values: object) -> str:
@@ -79,10 +81,11 @@ class Catalogue:
     def __init__(self, templates: Iterable[Template]) -> None:
         # Those with the most text of their own first: a loose one does not hide a close one.
         self.templates = tuple(sorted(templates, key=lambda one: -len(_PLACE.sub("", one.text))))
+        self._found = lru_cache(maxsize=1024)(self._translated)  # tables say the same again and again
 
     def translated(self, text: str, words: Words) -> str:
         """A text of an engine in another language; what is not recognised stays English."""
-        found = self._translated(text, words, _DEPTH)
+        found = self._found(text, words, _DEPTH)
         return text if found is None else found
 
     def is_recognised(self, text: str) -> bool:
@@ -93,7 +96,7 @@ class Catalogue:
         """None: no template has written it."""
         if not text or depth == 0 or len(text) > MAX_LETTERS:
             return None
-        for template in self.templates:
+        for template in self._beginning(text):
             match = template.pattern.fullmatch(text)
             if match is not None:
                 return self._said(template, match, words, depth)
@@ -103,6 +106,10 @@ class Catalogue:
                 return found
         return self._listed(text, words, depth)
 
+    def _beginning(self, text: str) -> Iterator[Template]:
+        """Those that may have written the begin of a text: patterns take most of the time of a long table."""
+        return (template for template in self.templates if text.startswith(template.head))
+
     def _said(self, template: Template, match: re.Match[str], words: Words, depth: int) -> str:
         values = {
             name: self._translated(value, words, depth - 1) or value for name, value in template.values(match).items()
@@ -111,7 +118,7 @@ class Catalogue:
 
     def _in_a_row(self, text: str, separator: str, words: Words, depth: int) -> str | None:
         """Sentences one after the other; the first is one of ours, what follows may be another's."""
-        for template in self.templates:
+        for template in self._beginning(text):
             if separator == " " and not template.text.endswith("."):
                 continue  # a word: what follows belongs to it
             match = template.followed.match(text)

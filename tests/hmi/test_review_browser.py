@@ -189,3 +189,64 @@ def test_somebody_was_faster_and_both_are_shown(queue: Pages, browser: Browser) 
         shown(page, 2)
         expect(page.locator("#notice")).to_contain_text("ben has decided this part meanwhile: defective")
     assert words(queue) == {1001: "defective"}
+
+
+def test_the_next_part_comes_into_the_open_page_with_pictures_that_are_there(queue: Pages, browser: Browser) -> None:
+    asked: list[str] = []
+    with visitor(browser) as context:
+        page = enter(context, queue)
+        page.on("request", lambda request: asked.append(request.url))
+        for number in range(1, 5):
+            shown(page, number)
+            page.evaluate("number => { window.seen = [...(window.seen || []), number]; }", number)
+            ahead = page.locator(".ahead img")
+            expect(ahead).to_have_count(4)
+            page.wait_for_function("[...document.querySelectorAll('.ahead img')].every(one => one.complete)")
+            page.keyboard.press("g")
+        shown(page, 5)
+        assert page.evaluate("window.seen") == [1, 2, 3, 4]
+        assert page.locator("figure.view img.plain").evaluate("each => each.naturalWidth") > 0
+        assert page.evaluate("document.activeElement.className") == "about"
+    assert len([url for url in asked if "/review/picture.jpg" in url and "part=5&view=0&layer=plain" in url]) == 1
+
+
+def test_a_double_click_decides_one_part(queue: Pages, browser: Browser) -> None:
+    with visitor(browser) as context:
+        page = enter(context, queue)
+        shown(page, 1)
+        page.locator("button.yes").dblclick()
+        shown(page, 2)
+        page.locator("button.yes").click()
+        shown(page, 3)
+    assert words(queue) == {1001: "good", 1002: "good"}
+
+
+def test_a_station_that_falls_silent_between_two_parts_is_waited_for_and_asked_again(
+    queue: Pages, browser: Browser
+) -> None:
+    with visitor(browser) as context:
+        page = enter(context, queue)
+        shown(page, 1)
+        page.route("**/review", lambda route: route.abort())
+        page.keyboard.press("g")
+        expect(page.locator("#notice")).to_contain_text("Your decision is saved; the next part comes")
+        assert pending(page) is None
+        page.keyboard.press("d")  # of a part that is decided: nothing
+        page.unroute("**/review")
+        shown(page, 2)
+        page.route("**/later", lambda route: route.abort())
+        page.keyboard.press("l")
+        expect(page.locator("#notice")).to_contain_text("Nothing was changed")
+        page.unroute("**/later")
+        page.keyboard.press("l")
+        shown(page, 3)
+    assert words(queue) == {1001: "good"}
+
+
+def test_another_page_in_place_of_the_next_part_is_shown_as_it_is(queue: Pages, browser: Browser) -> None:
+    with visitor(browser) as context:
+        page = enter(context, queue)
+        shown(page, 1)
+        page.route("**/review", lambda route: route.fulfill(content_type="text/html", body="<h1>Sign in</h1>"))
+        page.keyboard.press("g")  # as after an ended login, or without the right
+        expect(page.locator("h1")).to_have_text("Sign in")
