@@ -138,7 +138,9 @@ def _desk(request: Request, wanted: int | None, *, status: int = 200, why: str =
         "words": json.dumps(
             {
                 "kept": texts.gettext("The station does not answer. Your decision is kept here and sent again."),
-                "next": texts.gettext("The station does not answer. Your decision is saved; the next part comes when it answers."),
+                "next": texts.gettext(
+                    "The station does not answer. Your decision is saved; the next part comes when it answers."
+                ),
                 "silent": texts.gettext("The station does not answer. Nothing was changed; ask again."),
                 "login": texts.gettext("Your login has ended. Sign in again: your decision is kept and sent then."),
                 "gone": texts.gettext("Your time for this part is over, and somebody else has it now."),
