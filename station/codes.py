@@ -23,6 +23,7 @@ class ReasonCode(IntEnum):
     LIGHT_NOT_AS_TAUGHT = 25
     SHARPNESS_NOT_AS_TAUGHT = 26
     PLACE_NOT_AS_TAUGHT = 27
+    HEIGHTS_MISSING = 28
     NO_FRAME = 30
     INCOMPLETE_FRAME = 31
     LOST_FRAME = 32
@@ -30,6 +31,7 @@ class ReasonCode(IntEnum):
     FRAME_RING_FULL = 34
     VIEW_MISSING = 35
     VIEW_AMBIGUOUS = 36
+    NO_HEIGHT = 37
     ENGINE_RAISED = 40
     SCORE_NOT_FINITE = 41
     DEADLINE = 42
@@ -161,6 +163,10 @@ REASONS: dict[ReasonCode, CodeText] = {
         "position: the part lies elsewhere, or is of another size, than in the pictures the engine was taught with",
         "check the trigger's place, guides and camera mount",
     ),
+    ReasonCode.HEIGHTS_MISSING: CodeText(
+        "heights: more pixels have none than may be left out",
+        "look at the image: shine, shadow, steep places; check exposure and angle of the 3-D camera",
+    ),
     ReasonCode.NO_FRAME: CodeText("no frame came for the trigger", "check trigger wiring and camera"),
     ReasonCode.INCOMPLETE_FRAME: CodeText(
         "the camera delivered an incomplete frame", "check network, cable and packet size"
@@ -176,6 +182,9 @@ REASONS: dict[ReasonCode, CodeText] = {
     ReasonCode.VIEW_AMBIGUOUS: CodeText(
         "a frame fits two parts, or two frames fit one part",
         "keep parts further apart, or lower tolerance_ms or tolerance_counts of the camera",
+    ),
+    ReasonCode.NO_HEIGHT: CodeText(
+        "not one pixel of the frame has a height", "check lens cap, projector or laser, exposure and working distance"
     ),
     ReasonCode.ENGINE_RAISED: CodeText("the engine failed on this frame", "see the log; swap the engine"),
     ReasonCode.SCORE_NOT_FINITE: CodeText("the engine returned a score that is not a number", "swap the engine"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the configuration and the control socket need the words, no
     import numpy as np
     from numpy.typing import NDArray
 
+    from engines.inputs.depth import Heights
     from engines.location.pose import TurnedPlacement
     from engines.preprocess import Placement
     from engines.scale import ScoreScale
@@ -50,6 +51,8 @@ class Frame:
     """(height, width) grey or (height, width, 3) RGB."""
     trigger_time_ns: int
     received_time_ns: int
+    heights: Heights | None = None
+    """Of a 3-D camera: what the picture was made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class FrameQuality:
     """Variance of the Laplacian on a grey image scaled to at most 512 px."""
     shape: tuple[int, ...]
     """Shape of the pixels: (height, width) grey or (height, width, 3) RGB."""
+    missing_share: float = 0.0
+    """Of a 3-D camera: pixels without a height, of all."""
     place: tuple[float, float, float] | None = None
     """Of the located part: centre x, y and size, shares of the width of the frame; None: it is not located."""
 

@@ -25,6 +25,7 @@ and what a recipe may set of `[cameras.NAME]` and `[reject]`. Everything else ne
 
 TITLES = {
     "cameras": "[cameras.NAME]",
+    "cameras.depth": "[cameras.NAME.depth]",
     "decision.views": "[decision.views.NAME]",
     "limits": "[decision.limits] (and in every zone)",
     "zones": "[[decision.zones]]",

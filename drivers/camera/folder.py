@@ -5,9 +5,18 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from drivers.camera.images import image_files, read_image
-from drivers.camera.protocol import CameraInfo, CameraSettingError, CameraUnreadable, GrabbedFrame
-from drivers.camera.settings import CameraSettings
+import numpy as np
+
+from drivers.camera.images import image_files, read_height_map, read_image
+from drivers.camera.protocol import (
+    CameraInfo,
+    CameraSettingError,
+    CameraUnreadable,
+    GrabbedFrame,
+    HeightMap,
+    Pixels,
+)
+from drivers.camera.settings import DEPTH_FORMAT, CameraSettings
 
 
 class FolderCamera:
@@ -24,7 +33,10 @@ class FolderCamera:
             raise CameraSettingError('camera driver "folder": trigger "line" needs a camera; allowed: software, off')
         if settings.frame_rate_hz <= 0:
             raise CameraSettingError(f'camera driver "folder": frame_rate_hz {settings.frame_rate_hz} is not above 0')
+        if settings.depth is not None and settings.depth.needs_intensity:
+            raise CameraSettingError('camera driver "folder": files hold heights alone, take `intensity` out of them')
         self._folder = settings.folder
+        self._depth = settings.depth
         self._software_trigger = settings.trigger == "software"
         self._loop = settings.loop
         self._interval_ns = int(1e9 / settings.frame_rate_hz)
@@ -36,14 +48,17 @@ class FolderCamera:
 
     def __enter__(self) -> FolderCamera:
         self._files = image_files(self._folder)
-        first = read_image(self._files[0])
+        pixels, heights = self._read(0)
+        first = pixels if heights is None else heights.values
         self._info = CameraInfo(
             vendor="inspection station",
             model="folder",
             serial_number=self._folder.name,
             width=first.shape[1],
             height=first.shape[0],
-            pixel_format="Mono8" if first.ndim == 2 else "RGB8",
+            pixel_format=DEPTH_FORMAT if heights is not None else "Mono8" if first.ndim == 2 else "RGB8",
+            picture_channels=0 if self._depth is None else self._depth.picture_channels,
+            about="" if heights is None else f"a step is {heights.scale_mm:g} mm",
         )
         return self
 
@@ -64,10 +79,15 @@ class FolderCamera:
         triggered_ns = self._wait_for_trigger(timeout_ms)
         if triggered_ns is None:
             return None
-        path = self._files[self._frame_id % len(self._files)]
+        pixels, heights = self._read(self._frame_id % len(self._files))
         self._frame_id += 1
-        pixels = read_image(path)
-        return GrabbedFrame(self._frame_id, pixels, True, triggered_ns, time.monotonic_ns(), None)
+        return GrabbedFrame(self._frame_id, pixels, True, triggered_ns, time.monotonic_ns(), None, heights=heights)
+
+    def _read(self, number: int) -> tuple[Pixels, HeightMap | None]:
+        path = self._files[number]
+        if self._depth is None:
+            return read_image(path), None
+        return np.empty((0, 0), np.uint8), read_height_map(path, self._depth)
 
     def trigger(self) -> None:
         if not self._software_trigger:

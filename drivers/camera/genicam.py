@@ -27,16 +27,18 @@ from numpy.typing import NDArray
 from drivers.camera.discovery import find, listings, opened_producer
 from drivers.camera.features import Features
 from drivers.camera.genicam_setup import check_values, configure, user_output
+from drivers.camera.heights import INTENSITY_FORMAT, CoordinatesWatch
 from drivers.camera.pixel_formats import has_words, normalise, normalised_format, row_bytes
 from drivers.camera.protocol import (
     CameraInfo,
     CameraLost,
     CameraSettingError,
     GrabbedFrame,
+    HeightMap,
     Pixels,
     ProducerError,
 )
-from drivers.camera.settings import CameraSettings
+from drivers.camera.settings import DEPTH_FORMAT, CameraSettings
 from drivers.camera.trigger_clock import TriggerClock
 
 _ALIVE_CHECK_NS = 500_000_000
@@ -45,6 +47,7 @@ _ONE_IMAGE = (
     gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_IMAGE,
     gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_CHUNK_DATA,
 )
+_SEVERAL_PARTS = gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_MULTI_PART
 _NOT_SAID = (gentl.NotAvailableException, gentl.NotImplementedException)
 """What a producer raises that does not know something of a frame."""
 _BIG_ENDIAN = gentl.PIXELENDIANNESS_IDS.PIXELENDIANNESS_BIG
@@ -67,6 +70,10 @@ class GenicamCamera:
         """When the device last gave a sign of life."""
         self._counted_frames = 0
         self._selected_line = ""
+        self._coordinates: CoordinatesWatch | None = None
+        """Of a 3-D camera: what its values mean."""
+        self._stale = ""
+        """Why no frame may be taken any more before the next connect."""
         """The line whose user output is selected."""
 
     def __enter__(self) -> GenicamCamera:
@@ -123,10 +130,14 @@ class GenicamCamera:
     def _configure(self) -> None:
         self._chunk_timestamp = configure(self._features, self._settings, self._name)
         self._format: str = self._features.get("PixelFormat")
-        check_values(self._features, self._format, self._settings.significant_bits, self._name)
+        if self._settings.depth is not None:
+            self._coordinates = CoordinatesWatch(self._features, self._settings.depth, self._name)
+        else:
+            check_values(self._features, self._format, self._settings.significant_bits, self._name)
         self._clock = TriggerClock(self._features)
 
     def _describe(self) -> CameraInfo:
+        depth, coordinates = self._settings.depth, self._coordinates
         return CameraInfo(
             vendor=self._listing.vendor,
             model=self._listing.model,
@@ -134,7 +145,9 @@ class GenicamCamera:
             # Read back from the camera: a feature such as binning has changed them.
             width=self._features.get("Width", from_device=True),
             height=self._features.get("Height", from_device=True),
-            pixel_format=normalised_format(self._format),
+            pixel_format=normalised_format(self._format) if depth is None else DEPTH_FORMAT,
+            picture_channels=0 if depth is None else depth.picture_channels,
+            about="" if coordinates is None else str(coordinates.at_connect),
         )
 
     def start(self) -> None:
@@ -152,6 +165,8 @@ class GenicamCamera:
         self._clock.latch()
 
     def grab(self, timeout_ms: int) -> GrabbedFrame | None:
+        if self._stale:
+            raise CameraLost(f"camera {self._name}: {self._stale}; it is connected anew")
         try:
             self._give_back()
             try:
@@ -189,7 +204,11 @@ class GenicamCamera:
         self._counted_frames += 1
         complete = _optional(raw.is_complete) is True
         device_ns = self._device_timestamp(raw, complete=complete)
-        pixels, problem = self._pixels(raw) if complete else (_NO_PIXELS, "")
+        pixels, problem, heights = _NO_PIXELS, "", None
+        if complete and self._coordinates is not None:
+            heights, problem = self._heights(raw, self._coordinates)
+        elif complete:
+            pixels, problem = self._pixels(raw)
         return GrabbedFrame(
             frame_id=self._frame_id(raw),
             pixels=pixels,
@@ -198,6 +217,7 @@ class GenicamCamera:
             received_time_ns=received_ns,
             device_timestamp_ns=device_ns,
             problem=problem,
+            heights=heights,
         )
 
     def _frame_id(self, raw: Any) -> int:
@@ -225,6 +245,44 @@ class GenicamCamera:
             return _NO_PIXELS, str(problem)
         except _NOT_SAID as problem:
             return _NO_PIXELS, f"the producer does not say what the frame is: {problem}"
+
+    def _heights(self, raw: Any, coordinates: CoordinatesWatch) -> tuple[HeightMap | None, str]:
+        """The heights of a complete frame; None, and why, where they are not all there or mean something else now."""
+        self._stale = coordinates.changed()
+        if self._stale:
+            return None, self._stale
+        try:
+            return self._height_map(raw, coordinates), ""
+        except KeyError as problem:
+            return None, f"pixel format {problem.args[0]} is not taken; allowed: {DEPTH_FORMAT}"
+        except IndexError:
+            return None, "no image in the payload"
+        except (ValueError, OverflowError) as problem:
+            return None, str(problem)
+        except _NOT_SAID as problem:
+            return None, f"the producer does not say what the frame is: {problem}"
+
+    def _height_map(self, raw: Any, coordinates: CoordinatesWatch) -> HeightMap:
+        """Raises KeyError, ValueError and what a producer raises that does not know something."""
+        depth, means = self._settings.depth, coordinates.at_connect
+        found: dict[str, NDArray[np.uint8]] = {}
+        if raw.payload_type == _SEVERAL_PARTS:
+            for part in raw.parts:
+                name, height, width = dict_by_ints[part.data_format], part.height, part.width
+                if name in (DEPTH_FORMAT, INTENSITY_FORMAT) and name not in found:
+                    padding = _optional(lambda part=part: part.x_padding) or 0  # type: ignore[misc]
+                    data = self._rows(raw, name, height, width, padding=padding, offset=part.data_offset)
+                    found[name] = data.reshape(height, -1)[:, : row_bytes(name, width)]
+        else:
+            name, data, height, width = self._image(raw)
+            found[name] = data.reshape(height, -1)[:, : row_bytes(name, width)]
+        needed = (DEPTH_FORMAT, INTENSITY_FORMAT) if depth is not None and depth.needs_intensity else (DEPTH_FORMAT,)
+        if missing := [name for name in needed if name not in found]:
+            raise ValueError(
+                f"of {' and '.join(needed)} came {' and '.join(found) or 'nothing'}: {' and '.join(missing)} is missing"
+            )
+        values = found[DEPTH_FORMAT].view("<u2")
+        return HeightMap(values, means.scale_mm, means.offset_mm, means.invalid, found.get(INTENSITY_FORMAT))
 
     def _image(self, raw: Any) -> tuple[str, NDArray[np.uint8], int, int]:
         """Pixel format, bytes, height and width; what harvesters builds around a frame takes 0.15 ms."""

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 from drivers.camera.features import Features
+from drivers.camera.heights import configure_heights
 from drivers.camera.pixel_formats import SUPPORTED, bits_per_value, row_bytes
 from drivers.camera.protocol import CameraSettingError
-from drivers.camera.settings import CameraSettings
+from drivers.camera.settings import DEPTH_FORMAT, CameraSettings
 
 
 def configure(features: Features, settings: CameraSettings, camera: str) -> Callable[[], Any] | None:
@@ -23,7 +24,10 @@ def configure(features: Features, settings: CameraSettings, camera: str) -> Call
     """
     _stop_leftover_stream(features)
     _triggers_off(features)
-    _set_pixel_format(features, settings.pixel_format, camera)
+    if settings.depth is None:
+        _set_pixel_format(features, settings.pixel_format, camera)
+    else:
+        configure_heights(features, settings.depth, camera)
     for name, offset, value in (("Width", "OffsetX", settings.width), ("Height", "OffsetY", settings.height)):
         if value is not None:
             if features.writable(offset):
@@ -92,6 +96,10 @@ def _set_pixel_format(features: Features, wanted: str | None, camera: str) -> No
     if wanted is None:
         current = features.get("PixelFormat")
         wanted = current if current in SUPPORTED else next(iter(possible), current)
+    if wanted == DEPTH_FORMAT:
+        raise CameraSettingError(
+            f"camera {camera} sends heights ({DEPTH_FORMAT}): say what picture is made of them in its section `depth`"
+        )
     if wanted not in SUPPORTED or wanted not in possible:
         raise CameraSettingError(
             f"camera {camera}: PixelFormat {wanted!r} cannot be used; "

@@ -28,7 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from drivers.camera.protocol import Pixels
-from drivers.camera.settings import PIXEL_FORMATS
+from drivers.camera.settings import DEPTH_FORMAT, PIXEL_FORMATS
 
 _Layout = Literal["bytes", "words", "stream", "pairs"]
 
@@ -92,8 +92,8 @@ def bits_per_value(camera_format: str) -> int:
 
 
 def has_words(camera_format: str) -> bool:
-    """Whether a value is a word of two bytes, so that their order matters. Raises KeyError."""
-    return _FORMATS[camera_format].layout == "words"
+    """Whether a value is a word of two bytes, so that their order matters; heights are, too. Raises KeyError."""
+    return camera_format == DEPTH_FORMAT or _FORMATS[camera_format].layout == "words"
 
 
 def row_bytes(camera_format: str, width: int) -> int:
@@ -102,6 +102,8 @@ def row_bytes(camera_format: str, width: int) -> int:
     Raises KeyError for a format that is not in SUPPORTED, and ValueError where the row ends within a byte: cameras
     differ in whether the next one begins in that byte or behind it, and a wrong guess shears the image.
     """
+    if camera_format == DEPTH_FORMAT:
+        return width * 2
     form = _FORMATS[camera_format]
     if form.layout == "bytes":
         return width * form.channels

@@ -19,8 +19,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.camera.settings import DEPTH_FORMAT
+
 Pixels = NDArray[np.uint8]
 """Shape (height, width) for Mono8 or (height, width, 3) for RGB8."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeightMap:
+    """What a 3-D camera measured: a height in mm is value * scale_mm + offset_mm. Views, as `GrabbedFrame.pixels`."""
+
+    values: NDArray[np.uint16]
+    """(height, width)."""
+    scale_mm: float
+    offset_mm: float
+    invalid: int | None
+    """The value that stands for no height; None: every pixel has one."""
+    intensity: Pixels | None = None
+    """(height, width), where the camera sends it."""
 
 
 class CameraError(Exception):
@@ -57,12 +73,22 @@ class CameraInfo:
     width: int
     height: int
     pixel_format: str
-    """`Mono8` or `RGB8`: what `GrabbedFrame.pixels` holds, whatever the camera sends."""
+    """`Mono8` or `RGB8`: what `GrabbedFrame.pixels` holds, whatever the camera sends. `Coord3D_C16`: `heights`."""
+    picture_channels: int = 0
+    """Of `Coord3D_C16`: channels of the picture that is made of the heights, 1 or 3."""
+    about: str = ""
+    """For people: what a height means."""
+
+    @property
+    def has_heights(self) -> bool:
+        """A 3-D camera."""
+        return self.pixel_format == DEPTH_FORMAT
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the pixels of one complete frame."""
-        return (self.height, self.width) if self.pixel_format == "Mono8" else (self.height, self.width, 3)
+        """Shape of the pixels of one complete frame; of a 3-D camera, of the picture that is made of its heights."""
+        is_grey = self.pixel_format == "Mono8" or self.picture_channels == 1
+        return (self.height, self.width) if is_grey else (self.height, self.width, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +106,8 @@ class GrabbedFrame:
     device_timestamp_ns: int | None
     problem: str = ""
     """Why a complete frame has no pixels."""
+    heights: HeightMap | None = None
+    """Of a 3-D camera, in place of pixels."""
 
 
 class Camera(Protocol):

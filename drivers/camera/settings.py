@@ -18,6 +18,36 @@ PIXEL_FORMATS = (
     *(f"{pattern}{depth}" for pattern in _PATTERNS for depth in _DEEP),
 )
 """What the station takes from a camera, by the names of the PFNC: `drivers.camera.pixel_formats` says how."""
+DEPTH_FORMAT = "Coord3D_C16"
+"""Heights of a 3-D camera, which `CameraSettings.depth` goes with: `drivers.camera.heights` says how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthSettings:
+    """A 3-D camera: what its heights mean, where it does not say so itself, and what picture is made of them."""
+
+    range_mm: float
+    slope_range_mm: float
+    channels: tuple[str, ...] = ("height", "slope_x", "slope_y")
+    reference: str = "plane"
+    zero_mm: float = 0.0
+    """These are those of `engines.inputs.depth.DepthSpec`: no driver uses more of them than what channels there are."""
+    scale_mm: float | None = None
+    """Scan3dCoordinateScale in mm; None: what the camera says. A camera that says something else is refused."""
+    offset_mm: float | None = None
+    """Scan3dCoordinateOffset in mm, likewise."""
+    invalid_value: int | None = None
+    """What stands for no height, for a camera or file that does not say it; a camera that says it is believed."""
+
+    @property
+    def picture_channels(self) -> int:
+        """Of the picture: grey of one channel, else in colours."""
+        return 1 if len(self.channels) == 1 else 3
+
+    @property
+    def needs_intensity(self) -> bool:
+        """The camera must send how bright a pixel is beside how high."""
+        return "intensity" in self.channels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +68,8 @@ class CameraSettings:
     pixel_format: str | None = None
     significant_bits: int | None = None
     """Of a format with more than 8 bit: how many bits of a value count, from the lowest; None: all."""
+    depth: DepthSettings | None = None
+    """Of a 3-D camera, whose pixel format is `DEPTH_FORMAT`; None: of any other."""
     width: int | None = None
     height: int | None = None
     exposure_time_us: float | None = None

@@ -33,11 +33,11 @@ MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
 _LATER = (
     *("variants", "sample", "frame", "map_score", "reviews"),
-    *("possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out"),
+    *("possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out", "depth"),
 )
 """Keys of the manifest that came after the first engines of this format."""
 _NOT_WRITTEN_EMPTY = frozenset(
-    {"possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out"}
+    {"possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out", "depth"}
 )
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
@@ -336,6 +336,8 @@ class Draft(_Strict):
     """What good pictures look like; None: the engine was made before it was learned."""
     held_out: Annotated[tuple[Number, ...], Field(strict=False, max_length=MAX_HELD_OUT)] = ()
     """Image scores of good images by models that had not seen them, ascending; empty: made before they were kept."""
+    depth: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """How its images were made of heights (`engines.inputs.depth_spec`); None: they were not."""
     training: TrainingRecord
     possible_variants: PossibleVariants | None = None
     """None: no images that were left out look alike, or the engine was made before this was looked for."""

@@ -43,7 +43,7 @@ def place_of(x: float, y: float, width: float, height: float, frame_width: int) 
     return x / frame_width, y / frame_width, math.sqrt(width * height) / frame_width
 
 
-def picture_values(pixels: Pixels) -> PictureValues:
+def picture_values(pixels: Pixels, missing: NDArray[np.bool_] | None = None) -> PictureValues:
     """Brightness, saturation and sharpness of a picture.
 
     A picture larger than 512 px is looked at on a grid of every 2nd, 4th, 8th ... pixel. Saturation is that of single
@@ -53,6 +53,7 @@ def picture_values(pixels: Pixels) -> PictureValues:
 
     Args:
         pixels: uint8 (height, width) grey or (height, width, 3) RGB.
+        missing: (height, width), True for pixels that do not count: nothing was measured there; None: all count.
     """
     height, width = pixels.shape[:2]
     step = 1
@@ -62,10 +63,27 @@ def picture_values(pixels: Pixels) -> PictureValues:
     single = _resized(pixels, size, cv2.INTER_NEAREST)
     # Halving with INTER_LINEAR is the mean of 2 x 2 pixels; by 4, 8 ... it is that of the middle 2 x 2 of each block.
     grey = _grey(_resized(pixels, size, cv2.INTER_LINEAR))
+    if missing is not None:
+        there = _resized(np.asarray(~missing, np.uint8), size, cv2.INTER_NEAREST)
+        if there.any():
+            return _values_of(grey, single, there)
     return PictureValues(
         mean_grey=float(cv2.mean(grey)[0]),
         saturated_share=_saturated_share(single),
         sharpness=_variance(cv2.Laplacian(grey, cv2.CV_16S)),
+    )
+
+
+def _values_of(grey: Pixels, single: Pixels, there: Pixels) -> PictureValues:
+    """The same, of the pixels whose `there` is not 0."""
+    counted = cv2.countNonZero(there)
+    brightest = single if single.ndim == 2 else np.asarray(single.max(axis=2), np.uint8)
+    saturated = cv2.countNonZero(cv2.bitwise_and(cv2.inRange(brightest, (SATURATED,), (SATURATED,)), there * SATURATED))
+    _, spread = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S), mask=there)
+    return PictureValues(
+        mean_grey=float(cv2.mean(grey, there)[0]),
+        saturated_share=float(saturated / counted),
+        sharpness=float(spread[0, 0]) ** 2,
     )
 
 

@@ -211,6 +211,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             detection=detection,
             picture_bands=bands,
             held_out=learned.held_out_sample(MAX_HELD_OUT),
+            depth=found.depth,
             training=training_record(dataset, len(learned.refinement.removed)),
             possible_variants=learned.possible_variants,
             software=software(),

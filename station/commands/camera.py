@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -20,13 +21,16 @@ from drivers.camera.protocol import (
     CameraNotFound,
     CameraUnreadable,
     GrabbedFrame,
+    HeightMap,
 )
-from drivers.camera.settings import CameraSettings
+from drivers.camera.settings import DEPTH_FORMAT, CameraSettings, DepthSettings
+from drivers.imagefiles.heights import encode_heights
 from station.commands.options import add_config_option, add_json_option, calendar_at, print_json, show
 from station.reports.shifts import Calendar
 from station.terminal import say
 
 _GRAB_MS = 50
+_STEEP = 10.0
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,6 +50,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     grab_parser.add_argument("--serial", default="", help="DeviceSerialNumber (default: the first camera)")
     grab_parser.add_argument("--count", type=_positive, default=1, metavar="N", help="how many frames (default: 1)")
     grab_parser.add_argument("--software-trigger", action="store_true", help="trigger each frame (default: run freely)")
+    grab_parser.add_argument(
+        "--heights",
+        type=_range_mm,
+        metavar="MM",
+        help="of a 3-D camera: heights as PNG of 16 bit, and beside each a picture of MM above and below its plane",
+    )
     grab_parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the PNG files")
 
 
@@ -62,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
             producer=producer,
             serial_number=options.serial or first_serial_number(producer),
             trigger="software" if options.software_trigger else "off",
+            depth=None if options.heights is None else _look_at(options.heights),
         )
         calendar, grabbed = calendar_at(options.config), []
         for path, frame in camera_grab(settings, options.count, options.output):
@@ -121,8 +132,32 @@ def camera_grab(
                 re.sub(r"[^\w.-]", "_", camera.info.serial_number) or "camera"
             )  # a device chose these characters
             path = output / f"{camera_name}-{frame.frame_id:06d}.png"
-            write_png(path, frame.pixels)
+            if frame.heights is None:
+                write_png(path, frame.pixels)
+            else:
+                write_heights(path, frame.heights, settings)
             yield path, frame
+
+
+def write_heights(path: Path, heights: HeightMap, settings: CameraSettings) -> None:
+    """Heights as PNG of 16 bit, and beside them `NAME-relief.png` for people. Raises OSError, CameraUnreadable."""
+    assert settings.depth is not None
+    from engines.inputs.depth import NoHeights, depth_picture, shaded  # noqa: PLC0415  (loads OpenCV)
+    from engines.inputs.depth_spec import DepthSpec  # noqa: PLC0415
+
+    values = heights.values.copy()
+    path.write_bytes(encode_heights(values, heights.scale_mm, heights.offset_mm, heights.invalid))
+    spec = DepthSpec(settings.depth.range_mm, settings.depth.slope_range_mm)
+    try:
+        picture = depth_picture(values, heights.scale_mm, heights.offset_mm, heights.invalid, spec)
+    except NoHeights as problem:
+        raise CameraUnreadable(f"{path}: {problem}; check lens cap, light and working distance") from problem
+    write_png(path.with_name(f"{path.stem}-relief.png"), shaded(picture, spec.channels))
+
+
+def _look_at(range_mm: float) -> DepthSettings:
+    """For a look at heights: a rise of a tenth of the range from pixel to pixel is steep."""
+    return DepthSettings(range_mm=range_mm, slope_range_mm=range_mm / _STEEP)
 
 
 def _complete_frame(camera: Camera, timeout_s: float) -> GrabbedFrame:
@@ -154,7 +189,7 @@ def _took_ms(frame: GrabbedFrame) -> float:
 
 
 def _in_words(path: Path, frame: GrabbedFrame, calendar: Calendar) -> str:
-    height, width = frame.pixels.shape[:2]
+    height, width = _shape(frame)
     when = calendar.in_words(_triggered(frame), "ms")
     return (
         f"{path}: frame {frame.frame_id}, {width} x {height} px, {_format(frame)}, "
@@ -163,7 +198,7 @@ def _in_words(path: Path, frame: GrabbedFrame, calendar: Calendar) -> str:
 
 
 def _grabbed(path: Path, frame: GrabbedFrame, calendar: Calendar) -> dict[str, Any]:
-    height, width = frame.pixels.shape[:2]
+    height, width = _shape(frame)
     return {
         "file": path,
         "frame_id": int(frame.frame_id),
@@ -175,8 +210,22 @@ def _grabbed(path: Path, frame: GrabbedFrame, calendar: Calendar) -> dict[str, A
     }
 
 
+def _shape(frame: GrabbedFrame) -> tuple[int, int]:
+    height, width = (frame.pixels if frame.heights is None else frame.heights.values).shape[:2]
+    return height, width
+
+
 def _format(frame: GrabbedFrame) -> str:
+    if frame.heights is not None:
+        return DEPTH_FORMAT
     return "Mono8" if frame.pixels.ndim == 2 else "RGB8"
+
+
+def _range_mm(text: str) -> float:
+    range_mm = float(text)
+    if not 0 < range_mm < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} mm is not above 0")
+    return range_mm
 
 
 def _positive(text: str) -> int:

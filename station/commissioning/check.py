@@ -86,6 +86,7 @@ def _cameras(configuration: LoadedConfiguration) -> Generator[Finding, None, dic
             continue
         shapes[name] = info.shape
         found = f"{info.vendor} {info.model} {info.serial_number}, {info.width} x {info.height} {info.pixel_format}"
+        found += f": {info.about}" if info.about else ""
         yield Finding(f"camera {name}", True, found)
     return shapes
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from drivers.camera.settings import PIXEL_FORMATS
+from drivers.camera.settings import DEPTH_FORMAT, PIXEL_FORMATS, DepthSettings
+from engines.inputs.depth_spec import MOST_CHANNELS, DepthSpec
 from station.configuration.section import Section
 
 MAX_CAMERAS = 8
@@ -27,6 +28,66 @@ class CameraFeatures(Section):
         default_factory=dict,
         description="Further GenICam features by their SFNC names, set in this order at every connect.",
     )
+
+
+class DepthSection(Section):
+    """A 3-D camera (`pixel_format = "Coord3D_C16"`): how its heights become a picture of 8 bit, `[cameras.NAME.depth]`.
+
+    An engine holds for the pictures that it was taught with: after a change here teach again.
+    """
+
+    range_mm: float = Field(
+        gt=0,
+        le=10_000,
+        description="Height above the plane of the part that is white in the picture; as far below it is black.",
+    )
+    slope_range_mm: float = Field(
+        gt=0,
+        le=10_000,
+        description="Rise from one pixel to the next that is white in the picture; the same fall is black.",
+    )
+    channels: tuple[Literal["height", "slope_x", "slope_y", "intensity"], ...] = Field(
+        ("height", "slope_x", "slope_y"),
+        strict=False,
+        description="What the engine sees: one to three channels. `intensity` is what the camera sends beside heights.",
+    )
+    reference: Literal["plane", "camera"] = Field(
+        "plane",
+        description="What a height is measured from. `plane`: the plane that fits most of the frame. `camera`: "
+        "`zero_mm` of the camera's own axis, for parts that have no plane.",
+    )
+    zero_mm: float = Field(0.0, ge=-1e6, le=1e6, description='For `reference = "camera"`: the height that is 0.')
+    scale_mm: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="mm for a step of 1 (Scan3dCoordinateScale). Needed for files and cameras that do not say it; else "
+        "what the camera says must be this.",
+    )
+    offset_mm: float | None = Field(None, ge=-1e6, le=1e6, description="Height of a value of 0, likewise.")
+    invalid_value: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="The value that stands for no height, for files and cameras that do not say it (0 as a rule).",
+    )
+
+    @field_validator("channels")
+    @classmethod
+    def _different(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        if not 1 <= len(set(channels)) == len(channels) <= MOST_CHANNELS:
+            raise ValueError(f"{len(channels)} channels; allowed are 1 to {MOST_CHANNELS} different ones")
+        return channels
+
+    @property
+    def settings(self) -> DepthSettings:
+        """As the driver of the camera takes it."""
+        return DepthSettings(**self.model_dump())
+
+    @property
+    def spec(self) -> DepthSpec:
+        """How heights become a picture."""
+        return DepthSpec(self.range_mm, self.slope_range_mm, self.channels, self.reference, self.zero_mm)
 
 
 class CameraSection(CameraFeatures):
@@ -56,8 +117,10 @@ class CameraSection(CameraFeatures):
     pixel_format: str = Field(
         "",
         description="PixelFormat; empty: as the camera is set. Mono8, RGB8, BGR8, RGBa8, BGRa8, BayerRG8 (GR, GB, "
-        "BG); of more than 8 bit Mono10, 12, 14 and 16, BayerRG10, 12 and 16, packed ones too (Mono12p, Mono12Packed).",
+        "BG); of more than 8 bit Mono10, 12, 14 and 16, BayerRG10, 12 and 16, packed ones too (Mono12p, Mono12Packed); "
+        "of a 3-D camera Coord3D_C16, with `[cameras.NAME.depth]`.",
     )
+    depth: DepthSection | None = Field(None, description="Of a 3-D camera: see below.")
     significant_bits: int | None = Field(
         None,
         ge=8,
@@ -105,8 +168,9 @@ class CameraSection(CameraFeatures):
     @field_validator("pixel_format")
     @classmethod
     def _known_format(cls, name: str) -> str:
-        if name and name not in PIXEL_FORMATS:
-            similar = ", ".join(get_close_matches(name, PIXEL_FORMATS)) or "none"
+        known = (*PIXEL_FORMATS, DEPTH_FORMAT)
+        if name and name not in known:
+            similar = ", ".join(get_close_matches(name, known)) or "none"
             raise ValueError(f"no pixel format that the station takes; similar: {similar}. Names are those of the PFNC")
         return name
 
@@ -118,6 +182,14 @@ class CameraSection(CameraFeatures):
             raise ValueError('driver "folder" needs `folder`: a folder of images')
         if self.driver == "folder" and self.trigger == "line":
             raise ValueError('driver "folder" has no input line: set trigger = "plc"')
+        if self.depth is None and self.pixel_format == DEPTH_FORMAT:
+            raise ValueError(f"pixel_format {DEPTH_FORMAT} needs the section `depth`: what picture is made of heights")
+        if self.depth is not None and self.driver == "genicam" and self.pixel_format != DEPTH_FORMAT:
+            raise ValueError(f'the section `depth` needs pixel_format = "{DEPTH_FORMAT}"; heights come in no other one')
+        if self.depth is not None and self.driver == "folder" and self.pixel_format not in ("", DEPTH_FORMAT):
+            raise ValueError(f"the section `depth` goes with pixel_format {DEPTH_FORMAT}, or none")
+        if self.depth is not None and self.significant_bits is not None:
+            raise ValueError("significant_bits is for grey and colour; of heights all 16 bits count")
         if self.reconnect_max_s < self.reconnect_min_s:
             raise ValueError("reconnect_max_s is below reconnect_min_s")
         if self.after_counts and self.after_ms:
@@ -127,6 +199,11 @@ class CameraSection(CameraFeatures):
         if self.after_counts and self.trigger == "plc":
             raise ValueError('after_counts needs trigger = "line"; a camera that the station triggers takes after_ms')
         return self
+
+    @property
+    def depth_spec(self) -> DepthSpec | None:
+        """How its heights become a picture; None: it is no 3-D camera."""
+        return None if self.depth is None else self.depth.spec
 
 
 class ViewsSection(Section):

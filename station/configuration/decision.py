@@ -25,6 +25,13 @@ class QualitySection(Section):
     min_sharpness: float | None = Field(
         None, ge=0, description="Smallest variance of the Laplacian; see the records for usual values."
     )
+    max_missing_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="For 3-D cameras: largest share of the pixels of a frame that may have no height. They are left "
+        "out of the score: where many are missing nobody has looked.",
+    )
     as_taught: bool = Field(
         True,
         description="Pictures unlike those that the engine was taught with are not trusted: light, sharpness, place of "

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from station.configuration.cameras import CAMERA_NAME, MAX_CAMERAS, CameraSection, ViewsSection
+from station.configuration.cameras import CAMERA_NAME, MAX_CAMERAS, CameraSection, DepthSection, ViewsSection
 from station.configuration.challenge import ChallengePart, ChallengeSection
 from station.configuration.decision import (
     DecisionSection,
@@ -359,6 +359,7 @@ SECTIONS: dict[str, type[Section]] = {
     "station": StationSection,
     "shifts": ShiftSection,
     "cameras": CameraSection,
+    "cameras.depth": DepthSection,
     "views": ViewsSection,
     "recipe": RecipeSection,
     "engine": EngineSection,

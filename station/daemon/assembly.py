@@ -85,6 +85,7 @@ def camera_settings(configuration: LoadedConfiguration, name: str) -> CameraSett
         trigger_activation=camera.trigger_activation,
         pixel_format=camera.pixel_format or None,
         significant_bits=camera.significant_bits,
+        depth=None if camera.depth is None else camera.depth.settings,
         width=camera.width,
         height=camera.height,
         exposure_time_us=camera.exposure_time_us,

@@ -160,7 +160,7 @@ class TeachingFromLine:
         for done in range(1, wanted + 1):
             frame = self._next_frame()
             taken[frame.camera] += 1
-            write_image(images / f"{taken[frame.camera]:05d}-{frame.camera}.png", frame.pixels)
+            write_image(images / f"{taken[frame.camera]:05d}-{frame.camera}.png", frame.pixels, frame.heights)
             self._status = replace(self._status, done=done)
         return images
 

@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.inputs.depth import shaded
 from engines.overlay import HEAT, OPACITY, shown_map
 from engines.scale import LIMIT
 from station.live.feed import finite
 from station.live.figures import figures_of
-from station.results import FrameQuality, Inspection, InspectionRecord, Pixels, Region, score_of
+from station.results import Frame, FrameQuality, Inspection, InspectionRecord, Pixels, Region, score_of
 
 QualityOf = Callable[[Pixels], FrameQuality]
 """Measures a frame that was not inspected."""
@@ -54,7 +55,7 @@ def part_message(record: InspectionRecord, quality_of: QualityOf | None = None) 
     for view in record.views:
         figures: dict[str, Any] | None = None
         try:
-            picture, why = picture_of(view.frame.pixels)
+            picture, why = picture_of(view.frame)
             heat = _heat(view)
             figures = _figures(view, quality_of)
         except (cv2.error, ValueError) as problem:
@@ -125,9 +126,12 @@ def _outlines(regions: Sequence[Region], width: int, height: int) -> list[list[l
     return outlines
 
 
-def picture_of(pixels: Pixels) -> tuple[bytes, str]:
-    """The frame as JPEG of at most `PICTURE_PX`; empty with the reason where it does not work out."""
+def picture_of(frame: Frame) -> tuple[bytes, str]:
+    """The frame as JPEG of at most `PICTURE_PX`, heights as relief; empty with the reason where it fails."""
+    pixels = frame.pixels
     small = _within(pixels, PICTURE_PX)
+    if frame.heights is not None:
+        small = shaded(small, frame.heights.spec.channels)
     if small.ndim == 3:
         small = np.ascontiguousarray(small[..., ::-1])
     for quality in QUALITIES:

@@ -21,7 +21,7 @@ from engines.scale import ScoreScale
 from station import said
 from station.configuration.decision import LimitsSection, ViewLimitsSection, ZoneSection
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load_station, with_recipe
-from station.records.images import ImageError, MapScale, decode_map, read_below
+from station.records.images import ImageError, MapScale, as_seen, decode_map, read_below
 from station.records.parts import PartRow, ViewRow
 from station.terminal import one_line
 
@@ -93,8 +93,8 @@ class Eyes:
         return next(_engines(part.engine_id, loaded or self._station), None)
 
     def frame_of(self, row: ViewRow) -> tuple[Pixels | None, str]:
-        """The image of a view as RGB in its own size, or why there is none."""
-        return self._image(row)
+        """The image of a view as RGB in its own size, as the engine saw it, or why there is none."""
+        return self._image(row, as_stored=True)
 
     def hottest_of(self, row: ViewRow) -> tuple[float, float] | None:
         """The hottest point of the stored map, (x, y) as shares of the frame; None: there is no map."""
@@ -128,18 +128,19 @@ class Eyes:
             return SeenView(row, image, "", None, f"the heat map is gone: {one_line(row.map_path)}", share, limits)
         return SeenView(row, image, "", heated(image, anomaly_map, scale), "", share, limits)
 
-    def _image(self, row: ViewRow) -> tuple[Pixels | None, str]:
-        """The image as RGB, or why there is none."""
+    def _image(self, row: ViewRow, *, as_stored: bool = False) -> tuple[Pixels | None, str]:
+        """The image as RGB, heights as relief unless `as_stored`; or why there is none."""
         if row.image_path is None:
             return None, _why_not_stored(row)
         try:
-            data = np.frombuffer(self.bytes_of(row.image_path), np.uint8)
+            content = self.bytes_of(row.image_path)
         except OSError:
             return None, said.IMAGE_GONE(path=one_line(row.image_path))
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
         if image is None:
             return None, said.IMAGE_NOT_READABLE(path=one_line(row.image_path))
-        return np.asarray(image[..., ::-1], np.uint8), ""
+        rgb = np.asarray(image[..., ::-1], np.uint8)
+        return (rgb if as_stored else as_seen(content, rgb)), ""
 
     def bytes_of(self, path: str) -> bytes:
         """The content of an image or map that a view names. Raises OSError: it is gone, or no file of the records."""

@@ -70,14 +70,17 @@ class Bench:
         cameras: Mapping[str, Mapping[str, Any]] = ONE_CAMERA,
         **settings: Any,
     ) -> None:
-        """`cameras`: their names and what differs in their configuration; `scale` makes a larger sensor."""
+        """`cameras`: their names and what differs in their configuration; `scale` makes a larger sensor,
+        `channels` = 3 a scene in colours or of heights.
+        """
         self.directory = directory
         self.port = free_port()
         self._cameras = {name: dict(differs) for name, differs in cameras.items()}
         scales = [int(camera.pop("scale", 1)) for camera in self._cameras.values()]
+        channels = [int(camera.pop("channels", 1)) for camera in self._cameras.values()]
         self.scenes = {
-            name: Scene(directory / "sim", WIDTH * scale, HEIGHT * scale, 1, device=device)
-            for device, (name, scale) in enumerate(zip(cameras, scales, strict=True))
+            name: Scene(directory / "sim", WIDTH * scale, HEIGHT * scale, planes, device=device)
+            for device, (name, scale, planes) in enumerate(zip(cameras, scales, channels, strict=True))
         }
         self.scene = next(iter(self.scenes.values()))
         self.config_path = directory / "station.toml"

@@ -27,8 +27,14 @@ def has_deep_formats() -> bool:
     return b"Mono12Packed" in producer_path().read_bytes()
 
 
+def has_heights() -> bool:
+    """The software camera that is built can be a 3-D camera."""
+    return b"Coord3D_C16" in producer_path().read_bytes()
+
+
 _OLDER = "the software camera is older than its source: python setup.py build_ext --inplace"
 needs_deep_formats = pytest.mark.skipif(not has_deep_formats(), reason=_OLDER)
+needs_heights = pytest.mark.skipif(not has_heights(), reason=_OLDER)
 needs_lies = pytest.mark.skipif(not can_lie(), reason=_OLDER)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from drivers.camera.protocol import ProducerError
-from drivers.camera.simtl.scene import ExposureState, OutputState, Scene, SceneError
+from drivers.camera.simtl.scene import ExposureState, OutputState, Scene, SceneError, height_scene
 
-__all__ = ["ExposureState", "OutputState", "Scene", "SceneError", "producer_path"]
+__all__ = ["ExposureState", "OutputState", "Scene", "SceneError", "height_scene", "producer_path"]
 
 
 def producer_path() -> Path:

@@ -94,6 +94,12 @@ class _Header(ctypes.Structure):
     )
 
 
+def height_scene(values: NDArray[np.uint16], intensity: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """What a scene of three channels shows to a 3-D camera, (height, width, 3): low byte, high byte, intensity."""
+    grey = np.zeros(values.shape, np.uint8) if intensity is None else intensity
+    return np.dstack([(values & 0xFF).astype(np.uint8), (values >> 8).astype(np.uint8), grey])
+
+
 class Scene:
     """What is in front of the lens of software camera number `device`, and the wires at its connector.
 
@@ -176,6 +182,20 @@ class Scene:
             self._header.sequence += 1
             _fence()  # ... and that before the next one overwrites the other store
 
+    def show_heights(
+        self, values: NDArray[np.uint16], intensity: NDArray[np.uint8] | None = None, part_number: int = 0
+    ) -> None:
+        """Puts a part in front of a 3-D camera: its values of 16 bit and how bright it is, (height, width) each.
+
+        For a scene of three channels, which hold low byte, high byte and intensity (0 where none is given). Raises
+        SceneError.
+        """
+        if values.dtype != np.uint16 or values.shape != self._shape[:2] or len(self._shape) != 3:
+            raise SceneError(
+                f"heights of {values.dtype} {values.shape}: a scene of 3 channels takes uint16 {self._shape[:2]}"
+            )
+        self.show(height_scene(values, intensity), part_number)
+
     def exposure(self) -> ExposureState:
         """What the camera took last."""
         with self._open():
@@ -233,6 +253,14 @@ class Scene:
         """The frames of the next `n` triggers arrive `delay_ms` after the end of their exposure, and later ones behind
         them."""
         self._request("late", n, delay_ms)
+
+    def fail_parts(self, n: int) -> None:
+        """The next `n` frames of several parts come without the last one, and call themselves complete."""
+        self._request("parts", n)
+
+    def change_coordinates(self, scale_mm: float, offset_mm: float) -> None:
+        """Another scale and offset of heights, while the camera streams: as if another program had set them."""
+        self._request("coordinates", round(scale_mm * 1e6), round(offset_mm * 1e6))
 
     def crash_driver(self) -> None:
         """The process that has the camera open calls abort()."""

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from drivers.imagefiles.header import ImageUnreadable
 from drivers.imagefiles.listing import SUFFIXES, Listing, list_images, some_names
+from drivers.imagefiles.png_text import text_in
 from drivers.imagefiles.reading import Decoded, read
 from engines import said
 from engines.bundle.manifest import InputSpec
 from engines.errors import DatasetError
+from engines.inputs.depth_spec import MARK
 from engines.sentences import Template
 
 MIN_IMAGES = 20
@@ -53,6 +55,8 @@ class ImageFile:
     """More: only the first one is seen."""
     turned: bool = False
     """Stored turned, and seen upright."""
+    depth: str = ""
+    """How it was made of heights; empty: it was not."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,11 @@ class Dataset:
     def grey(self) -> bool:
         """Most images are grey."""
         return 2 * sum(file.grey for file in self.files) > len(self.files)
+
+    @property
+    def depth(self) -> str | None:
+        """How images were made of heights, all of them in the same way; None: none was."""
+        return next((file.depth for file in self.files if file.depth), None)
 
     @property
     def alike(self) -> tuple[ImageFile, ...]:
@@ -115,7 +124,13 @@ def open_dataset(folder: Path, on_progress: Callable[[int, int], None] = lambda 
         more = f"; and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
         raise DatasetError(
             f'{len(problems)} of {len(paths)} images in "{source}" cannot be used: {shown}{more}; '
-            "allowed: 8 bit grey or colour; remove or convert them"
+            "allowed: 8 bit grey or colour; remove or convert them; heights of a 3-D camera: station teach --heights-of"
+        )
+    ways = {file.depth for file in files if file.depth}
+    if len(ways) > 1:
+        raise DatasetError(
+            f'the images in "{source}" were made of heights in {len(ways)} ways: {"; ".join(sorted(ways)[:MAX_LISTED])}'
+            "; an engine learns one: take those of one section `depth`"
         )
     different = len({file.sha256 for file in files})
     if different < MIN_IMAGES:
@@ -218,5 +233,7 @@ def inspect_image(path: Path) -> ImageFile:
     """Read and check one image. Raises DatasetError: cannot be read, decoded, or is not 8 bit."""
     found = _read(path)
     height, width = found.pixels.shape[:2]
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return ImageFile(path, sha256, width, height, found.pixels.ndim == 2, found.pages, found.turned)
+    content = path.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    depth = text_in(content, MARK)
+    return ImageFile(path, sha256, width, height, found.pixels.ndim == 2, found.pages, found.turned, depth)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from engines.bundle.manifest import Reviews
 from engines.bundle.reviews import advice, price_header, price_rows
 from engines.teach_request import FROM_LINE, OPTIONS, add_options, request_from
 from station.commands.options import add_config_option, add_json_option, ask, complain, print_json
-from station.configuration.load import ConfigurationError
+from station.configuration.load import ConfigurationError, load_station
 from station.control import ControlError
-from station.jobs.process import JobError
+from station.jobs.height_images import pictures_of_heights
+from station.jobs.process import JobError, JobProgress
 from station.jobs.progress import ProgressBar, follow_teaching
 from station.jobs.teaching import command_again, teach
 from station.terminal import coloured, console
@@ -46,6 +49,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_config_option(parser)
     folder = parser.add_argument_group("with --images")
     add_options(folder, _FROM_FOLDER)
+    folder.add_argument(
+        "--heights-of", metavar="CAMERA", help="the images are heights (16 bit), as [cameras.CAMERA.depth] says"
+    )
     cache = folder.add_mutually_exclusive_group()
     add_options(cache, ("cache",), cache={"help": "features for the next time; default: the cache folder of the user"})
     cache.add_argument("--no-cache", action="store_const", const=True, help="compute all features and keep none")
@@ -54,7 +60,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     """Teaches and prints what came out."""
-    only_folder = [name for name in (*_FROM_FOLDER, "cache", "no_cache") if getattr(options, name) is not None]
+    only_folder = [
+        name for name in (*_FROM_FOLDER, "cache", "no_cache", "heights_of") if getattr(options, name) is not None
+    ]
     if options.parts is not None and only_folder:
         return complain(
             f"--{only_folder[0].replace('_', '-')} goes with --images; teach from the line without it, and then from "
@@ -79,14 +87,35 @@ def _from_folder(options: argparse.Namespace, bar: ProgressBar) -> dict[str, Any
     again = replace(request, veto=None)  # the dossier adds the veto of the next time
     if request.cache is None and not options.no_cache:
         request = replace(request, cache=default_cache())
-    result = teach(
-        options.images,
-        options.output,
-        request,
-        shown_command=command_again(options.images, options.output, again),
-        on_progress=bar.show,
-    )
+    shown = command_again(options.images, options.output, again)
+    if options.heights_of is not None:
+        shown = (*shown, f"--heights-of={options.heights_of}", f"--config={options.config.absolute()}")
+    with _learned(options, bar) as images:
+        result = teach(images, options.output, request, shown_command=shown, on_progress=bar.show)
     return {"engine_id": result.engine_id, **result.summary}
+
+
+@contextmanager
+def _learned(options: argparse.Namespace, bar: ProgressBar) -> Iterator[Path]:
+    """The folder of images to learn from: the one that was given, or one with the pictures of the heights in it."""
+    if options.heights_of is None:
+        yield options.images
+        return
+    loaded = load_station(options.config)
+    camera = loaded.settings.cameras.get(options.heights_of)
+    if camera is None or camera.depth is None:
+        with_depth = ", ".join(name for name, one in loaded.settings.cameras.items() if one.depth is not None)
+        raise JobError(
+            f'--heights-of "{options.heights_of}": {options.config} has no [cameras.{options.heights_of}.depth]; '
+            f"3-D cameras there: {with_depth or 'none'}"
+        )
+    most = loaded.settings.quality_on(options.heights_of).max_missing_share
+    with tempfile.TemporaryDirectory(prefix="station-heights-") as folder:
+        pictures_of_heights(
+            options.images, camera.depth.settings, camera.depth.spec, Path(folder), most_missing=most,
+            on_progress=lambda done, total: bar.show(JobProgress("heights", done, total, 0.0)),
+        )  # fmt: skip
+        yield Path(folder)
 
 
 def default_cache() -> Path | None:

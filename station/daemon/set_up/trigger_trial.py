@@ -115,7 +115,7 @@ class TriggerTests:
         pixels = message.frame.pixels
         height, width = pixels.shape[:2]
         try:
-            jpeg, why = picture_of(pixels)
+            jpeg, why = picture_of(message.frame)
             figures = figures_of(pixels, self._quality_of(pixels))
         except cv2.error as problem:
             return {**view, "why_no_picture": str(problem)[:200]}, b""

@@ -31,7 +31,13 @@ from station.results import (
 )
 
 KEPT = frozenset(
-    {ReasonCode.PART_NOT_LOCATED, ReasonCode.PLACE_NOT_AS_TAUGHT, ReasonCode.TEACHING, ReasonCode.WRONG_SIZE}
+    {
+        ReasonCode.PART_NOT_LOCATED,
+        ReasonCode.PLACE_NOT_AS_TAUGHT,
+        ReasonCode.HEIGHTS_MISSING,
+        ReasonCode.TEACHING,
+        ReasonCode.WRONG_SIZE,
+    }
 )
 """Reasons that no limit makes or takes away, or that rows do not say enough of: where the part lay is not on record."""
 _NOT_LOOKED_AT: Any = None

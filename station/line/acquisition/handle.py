@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.camera.protocol import CameraInfo
 from station.line.acquisition.link import (
     CameraLink,
     Connected,
@@ -21,7 +22,7 @@ from station.line.acquisition.link import (
     SetOutput,
 )
 from station.line.acquisition.output import OutputReader, SaidLines
-from station.line.acquisition.ring import FrameRing
+from station.line.acquisition.ring import FrameRing, picture_and_values, slot_shape
 from station.python_command import python_command
 
 LAST_LINES_S = 1.0
@@ -34,6 +35,7 @@ class CameraHandle:
     def __init__(self, environment: Mapping[str, str], said: SaidLines) -> None:
         """Starts the process, which then waits for `Open`. Raises OSError when it cannot be started."""
         self._ring: FrameRing | None = None
+        self._info: CameraInfo | None = None
         self._link, there = CameraLink.pair()
         try:
             self._process = subprocess.Popen(
@@ -80,18 +82,20 @@ class CameraHandle:
                 if isinstance(message, Connected):
                     if self._ring is not None:
                         self._ring.close()
-                    self._ring = FrameRing(fd, message.slots, message.info.shape, message.ring)
+                    self._ring = FrameRing(fd, message.slots, slot_shape(message.info), message.ring)
+                    self._info = message.info
             finally:
                 os.close(fd)
         if not isinstance(message, FromCamera):
             raise TypeError(f"the camera process sent a command: {message}")
         return message
 
-    def take(self, slot: int) -> NDArray[np.uint8]:
-        """Copies the pixels out of a slot of the ring, which stays taken until `release`."""
-        if self._ring is None:
+    def take(self, slot: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16] | None]:
+        """Copies the pixels out of a slot of the ring, which stays taken until `release`; maybe with heights."""
+        if self._ring is None or self._info is None:
             raise RuntimeError(f"frame in slot {slot} before the camera was connected")
-        return self._ring.take(slot)
+        taken = self._ring.take(slot)
+        return picture_and_values(taken, self._info) if self._info.has_heights else (taken, None)
 
     def release(self, slot: int) -> None:
         """Gives a slot back to the camera process. Raises as `send`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from drivers.camera.protocol import CameraInfo
-from drivers.camera.settings import CameraSettings
+from drivers.camera.settings import CameraSettings, DepthSettings
 from station.codes import ReasonCode
 
 _MAX_PACKET = 65536
@@ -39,6 +39,8 @@ class FrameReady:
     frame_id: int
     trigger_time_ns: int
     received_time_ns: int
+    coordinates: tuple[float, float, int | None] | None = None
+    """Of a 3-D camera: scale and offset of its heights in mm, and the value that stands for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +233,14 @@ def _decode(name: str, fields: dict[str, Any]) -> _Message:
             settings = fields["settings"]
             for path in ("producer", "folder"):
                 settings[path] = None if settings[path] is None else Path(settings[path])
+            if (depth := settings["depth"]) is not None:
+                settings["depth"] = DepthSettings(**{**depth, "channels": tuple(depth["channels"])})
             fields["settings"] = CameraSettings(**settings)
         case "Connected":
             fields["info"] = CameraInfo(**fields["info"])
+        case "FrameReady":
+            if (said := fields["coordinates"]) is not None:
+                fields["coordinates"] = tuple(said)
         case "FrameLost":
             fields["code"] = ReasonCode(fields["code"])
     return _TYPES[name](**fields)

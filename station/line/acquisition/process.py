@@ -20,6 +20,7 @@ import time
 from drivers.camera.open import open_camera
 from drivers.camera.protocol import Camera, CameraError, CameraSettingError, CameraUnreadable, GrabbedFrame
 from station.codes import ReasonCode
+from station.line.acquisition.depth import DepthFrames
 from station.line.acquisition.link import (
     Alive,
     CameraLink,
@@ -38,7 +39,7 @@ from station.line.acquisition.link import (
     SettingsRefused,
     TriggerRefused,
 )
-from station.line.acquisition.ring import FrameRing
+from station.line.acquisition.ring import FrameRing, Pixels, slot_shape
 
 _POLL_MS = {"software": 1, "line": 5, "off": 5}
 """Commands are read between two waits for a frame: the longest delay of a software trigger. The binding holds the GIL
@@ -75,7 +76,9 @@ def session(link: CameraLink, command: Open, number: int) -> Open | None:
     Raises CameraError when it cannot connect.
     """
     with open_camera(command.settings) as camera:
-        shape = camera.info.shape
+        info, depth = camera.info, command.settings.depth
+        frames = DepthFrames(info, depth) if info.has_heights and depth is not None else None
+        shape = slot_shape(info)
         fd = FrameRing.allocate(command.ring_slots, shape)
         try:
             ring = FrameRing(fd, command.ring_slots, shape, number)
@@ -87,18 +90,25 @@ def session(link: CameraLink, command: Open, number: int) -> Open | None:
             settings = command.settings
             prompt = settings.prompt or bool(settings.encoder_feature)
             poll_ms = _PROMPT_POLL_MS if prompt else _POLL_MS[settings.trigger]
-            return stream(link, camera, ring, poll_ms, settings.encoder_feature)
+            return stream(link, camera, ring, poll_ms, settings.encoder_feature, frames)
         except CameraError as error:
             # Sent before disconnecting, which can take seconds with a lost device.
             link.send_patiently(Ended(type(error).__name__, str(error)))
     return None
 
 
-def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int, encoder: str = "") -> Open | None:
+def stream(  # noqa: PLR0917  what a session has made
+    link: CameraLink,
+    camera: Camera,
+    ring: FrameRing,
+    poll_ms: int,
+    encoder: str = "",
+    depth: DepthFrames | None = None,
+) -> Open | None:
     """Hands frames over and obeys commands until `Finish` or another `Open`, which it returns.
 
-    `encoder`: the feature that holds the encoder of the belt; each new value is sent. Raises CameraLost,
-    CameraUnreadable, LinkClosed.
+    `encoder`: the feature that holds the encoder of the belt; each new value is sent. `depth`: of a 3-D camera. Raises
+    CameraLost, CameraUnreadable, LinkClosed.
     """
     said_ns = 0
     count: int | None = None
@@ -108,7 +118,7 @@ def stream(link: CameraLink, camera: Camera, ring: FrameRing, poll_ms: int, enco
         grabbed = camera.grab(poll_ms)
         now = time.monotonic_ns()
         if grabbed is not None:
-            link.send_patiently(hand_over(grabbed, ring))
+            link.send_patiently(hand_over(grabbed, ring, depth))
         elif now - said_ns > _ALIVE_EVERY_NS:
             link.send_patiently(Alive())
         else:
@@ -126,8 +136,8 @@ def send_encoder(link: CameraLink, camera: Camera, feature: str, last: int | Non
     return count
 
 
-def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:
-    """Puts the pixels into the ring, or says why not."""
+def hand_over(grabbed: GrabbedFrame, ring: FrameRing, depth: DepthFrames | None = None) -> FrameReady | FrameLost:
+    """Puts the pixels into the ring, of a 3-D camera (`depth`) picture and heights; or says why not."""
 
     def lost(code: ReasonCode, detail: str = "") -> FrameLost:
         return FrameLost(code, detail, grabbed.frame_id, grabbed.trigger_time_ns, grabbed.received_time_ns)
@@ -136,12 +146,17 @@ def hand_over(grabbed: GrabbedFrame, ring: FrameRing) -> FrameReady | FrameLost:
         return lost(ReasonCode.INCOMPLETE_FRAME)
     if grabbed.problem:
         return lost(ReasonCode.WRONG_SIZE, grabbed.problem)
-    if grabbed.pixels.shape != ring.shape:
-        return lost(ReasonCode.WRONG_SIZE, f"pixels of shape {grabbed.pixels.shape}, expected {ring.shape}")
-    slot = ring.put(grabbed.pixels)
+    pixels: Pixels | tuple[ReasonCode, str] = grabbed.pixels if depth is None else depth.slot_of(grabbed)
+    if isinstance(pixels, tuple):
+        return lost(*pixels)
+    if pixels.shape != ring.shape:
+        return lost(ReasonCode.WRONG_SIZE, f"pixels of shape {pixels.shape}, expected {ring.shape}")
+    slot = ring.put(pixels)
     if slot is None:
         return lost(ReasonCode.FRAME_RING_FULL)
-    return FrameReady(slot, grabbed.frame_id, grabbed.trigger_time_ns, grabbed.received_time_ns)
+    heights = grabbed.heights
+    coordinates = None if heights is None else (heights.scale_mm, heights.offset_mm, heights.invalid)
+    return FrameReady(slot, grabbed.frame_id, grabbed.trigger_time_ns, grabbed.received_time_ns, coordinates)
 
 
 def obey(link: CameraLink, camera: Camera, ring: FrameRing) -> Open | Finish | None:

@@ -16,7 +16,20 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.camera.protocol import CameraInfo
+
 Pixels = NDArray[np.uint8]
+
+
+def slot_shape(info: CameraInfo) -> tuple[int, ...]:
+    """Of a slot: of the pixels of a frame, or of a 3-D camera the bytes of its values and then of its picture."""
+    return (prod(info.shape) + 2 * info.height * info.width,) if info.has_heights else info.shape
+
+
+def picture_and_values(slot: Pixels, info: CameraInfo) -> tuple[Pixels, NDArray[np.uint16]]:
+    """Views of both in what a slot of a 3-D camera holds."""
+    size = 2 * info.height * info.width  # values first: they begin at an even address then
+    return slot[size:].reshape(info.shape), slot[:size].view(np.uint16).reshape(info.height, info.width)
 
 
 class FrameRing:

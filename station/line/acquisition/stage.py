@@ -21,6 +21,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from drivers.camera.protocol import (
     CameraError,
     CameraInfo,
@@ -31,7 +34,9 @@ from drivers.camera.protocol import (
     ProducerError,
 )
 from drivers.camera.settings import CameraSettings
+from engines.inputs.depth import Heights
 from station.codes import ReasonCode
+from station.line.acquisition.depth import depth_spec
 from station.line.acquisition.handle import CameraHandle
 from station.line.acquisition.link import (
     Alive,
@@ -302,15 +307,24 @@ class Acquisition:
         self._change(CameraState.STREAMING, info=info)
 
     def _frame_ready(self, process: CameraHandle, ready: FrameReady) -> None:
+        pixels, values = process.take(ready.slot)
         frame = Frame(
             camera=self._name,
             frame_id=ready.frame_id,
-            pixels=process.take(ready.slot),
+            pixels=pixels,
             trigger_time_ns=ready.trigger_time_ns,
             received_time_ns=ready.received_time_ns,
+            heights=self._heights(values, ready),
         )
         self._post(FrameArrived(frame, self._lost_before(ready.frame_id)))
         process.release(ready.slot)  # after the frame is on its way: nobody waits for it
+
+    def _heights(self, values: NDArray[np.uint16] | None, ready: FrameReady) -> Heights | None:
+        depth = self._open.settings.depth
+        if values is None or ready.coordinates is None or depth is None:
+            return None
+        scale_mm, offset_mm, invalid = ready.coordinates
+        return Heights(values, scale_mm, offset_mm, invalid, depth_spec(depth))
 
     def _lost_before(self, frame_id: int) -> int:
         """Frames missing since the last one. A frame id that goes back is a counter that began anew: no gap."""

@@ -82,6 +82,8 @@ class QualityLimits:
     verdict: Verdict = Verdict.REVIEW
     taught: PictureBand | None = None
     """What good pictures look like; None: not known, or not to be checked."""
+    max_missing_share: float | None = None
+    """Of a 3-D camera: pixels without a height, of all."""
 
     def __post_init__(self) -> None:
         if self.verdict not in (Verdict.REVIEW, Verdict.FAIL):
@@ -203,6 +205,9 @@ def _quality(quality: FrameQuality, limits: QualityLimits) -> Iterator[_Finding]
         yield finding(ReasonCode.TOO_BRIGHT, f"saturated share {share:.4f} > {limits.max_saturated_share:g}")
     if limits.min_sharpness is not None and not quality.sharpness >= limits.min_sharpness:
         yield finding(ReasonCode.OUT_OF_FOCUS, f"sharpness {quality.sharpness:.1f} < {limits.min_sharpness:g}")
+    missing, most = quality.missing_share, limits.max_missing_share
+    if most is not None and not missing <= most:
+        yield finding(ReasonCode.HEIGHTS_MISSING, f"{missing:.1%} of the pixels have no height > {most:.1%}")
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:

@@ -17,6 +17,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.bundle.manifest import InputSpec, MapScore
 from engines.engine import Prepared
 from engines.errors import PartNotLocated
 from engines.ignored_zones import IgnoredZones
@@ -28,6 +32,7 @@ from station.line.inspection.decision import Limits, decide, not_located
 from station.line.inspection.frame_quality import frame_quality
 from station.line.inspection.joining import WORST, JoinRule
 from station.line.inspection.measurement import measure
+from station.line.inspection.missing import without_missing
 from station.results import Decision, Frame, FrameQuality, Inspection, Measurement, Pixels, Scores
 
 _BESIDE = ThreadPoolExecutor(1, thread_name_prefix="beside-engine")
@@ -126,6 +131,11 @@ class Inspector:
     held_out: tuple[float, ...] = ()
     """Scores, as shown, of good pictures that would pass, by models that had not seen them; empty: not known."""
 
+    input: InputSpec | None = None
+    """Of the engine's model; needed for frames with missing heights alone."""
+    score_rule: MapScore | None = None
+    """How the engine's image score follows from its map; None: it does not."""
+
     @property
     def promised(self) -> tuple[float, float, tuple[float, ...]]:
         """What the engine promised of good parts: share rejected, rejected or in review; scores of unseen ones."""
@@ -144,21 +154,26 @@ class Inspector:
         """Judges frames of one part. Never raises for a bad frame or a bad score; raises what the engine raises."""
         started_ns = time.monotonic_ns()
         prepared = [one.result() for one in begun]
-        qualities = [_BESIDE.submit(frame_quality, one.frame.pixels) for one in begun]
+        looks = [_BESIDE.submit(_look, one.frame) for one in begun]
         results = self.scorer.score(prepared)
         return [
-            self._judge(one.frame, quality.result(), result, started_ns)
-            for one, quality, result in zip(begun, qualities, results, strict=True)
+            self._judge(one.frame, *look.result(), result, started_ns)
+            for one, look, result in zip(begun, looks, results, strict=True)
         ]
 
     def _judge(
-        self, frame: Frame, quality: FrameQuality, result: Scores | PartNotLocated, started_ns: int
+        self,
+        frame: Frame,
+        quality: FrameQuality,
+        missing: NDArray[np.bool_] | None,
+        result: Scores | PartNotLocated,
+        started_ns: int,
     ) -> Inspection:
         view = self.views.get(frame.camera, self.default)
         scores = measurement = None
         quality = replace(quality, place=_place(result))
         if not isinstance(result, PartNotLocated):
-            result = view.outside(result)
+            result = view.outside(result) if missing is None else self._measured(result, missing, view)
         if isinstance(result, PartNotLocated):
             decision = not_located(quality, view.limits, str(result))
         elif not (math.isfinite(result.image_score) and math.isfinite(float(result.anomaly_map.sum()))):
@@ -182,6 +197,13 @@ class Inspector:
             0 if scores is None else self.class_numbers.get(scores.kind, 0),
         )
 
+    def _measured(self, scores: Scores, missing: NDArray[np.bool_], view: ViewLimits) -> Scores:
+        """Without places that have no height, and without ignored zones."""
+        if self.input is None:
+            raise ValueError("a frame with missing heights needs an inspector that knows its engine's input")
+        counted = None if view.ignored is None else view.ignored.counted
+        return without_missing(scores, missing, self.input, self.score_rule, counted)
+
     def _measure(self, frame: Frame, quality: FrameQuality, scores: Scores, view: ViewLimits) -> Measurement:
         regions = measure(
             scores.anomaly_map,
@@ -192,6 +214,12 @@ class Inspector:
             shown=self.pixel_scale.shown,
         )
         return Measurement(self.scale.shown(scores.image_score), regions, quality)
+
+
+def _look(frame: Frame) -> tuple[FrameQuality, NDArray[np.bool_] | None]:
+    """The quality of a frame, and where it has no height."""
+    missing = None if frame.heights is None else frame.heights.missing
+    return frame_quality(frame.pixels, missing), missing
 
 
 def _place(result: Scores | PartNotLocated) -> tuple[float, float, float] | None:

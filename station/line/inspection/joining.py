@@ -29,6 +29,7 @@ PICTURE_NOT_TRUSTED = frozenset(
         ReasonCode.LIGHT_NOT_AS_TAUGHT,
         ReasonCode.SHARPNESS_NOT_AS_TAUGHT,
         ReasonCode.PLACE_NOT_AS_TAUGHT,
+        ReasonCode.HEIGHTS_MISSING,
         ReasonCode.TEACHING,
     }
 )

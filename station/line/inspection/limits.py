@@ -51,6 +51,7 @@ def limits_of_view(
             max_mean_grey=quality.max_mean_grey,
             max_saturated_share=quality.max_saturated_share,
             min_sharpness=quality.min_sharpness,
+            max_missing_share=quality.max_missing_share,
             expected_shape=frame_shape,
             verdict=Verdict.FAIL if quality.action == "fail" else Verdict.REVIEW,
             taught=None if bands is None or not quality.as_taught else _unless_set(bands.of(camera), quality),

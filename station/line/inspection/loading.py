@@ -12,6 +12,7 @@ from engines.cores import usable_cores
 from engines.engine import Engine, EngineOutput, Prepared, open_engine
 from engines.errors import PartNotLocated, PlanUnusable
 from engines.ignored_zones import FrameZone, IgnoredZones
+from engines.inputs.depth_spec import DepthSpec
 from engines.scale import LIMIT
 from engines.signatures.trust import ANYBODY, Trust
 from engines.store.signed import check_may_load
@@ -88,6 +89,7 @@ def load_inspector(
         for shape in frame_shapes.values():
             engine.check_camera(*shape[:2], grey=len(shape) == 2)
         calibration, taught = engine.calibration, engine.manifest
+        check_depth(taught.depth, {name: camera.depth_spec for name, camera in settings.cameras.items()})
         default = view_limits(
             settings.decision, settings.quality, calibration, bands=bands_for(taught, None), camera=EVERY_CAMERA
         )
@@ -113,6 +115,8 @@ def load_inspector(
         views=views,
         joining=join_rule(settings),
         runtime=str(engine.choice),
+        input=engine.manifest.input,
+        score_rule=engine.score_rule,
         rejected_share=calibration.false_reject_budget,
         doubted_share=calibration.review_budget,
         held_out=tuple(
@@ -124,6 +128,31 @@ def load_inspector(
 def engine_threads(configured: int) -> int:
     """The configured number; for 0 all cores of this process but one, and at least one."""
     return configured or max(1, usable_cores() - 1)
+
+
+def check_depth(taught: str | None, cameras: Mapping[str, DepthSpec | None]) -> None:
+    """Whether 3-D cameras make the pictures that the engine was taught with: by other scales a dent looks like none.
+
+    Args:
+        taught: `DepthSpec.as_text` of the pictures it was taught with; None: they were not made of heights.
+        cameras: how each makes pictures of heights; None: it is no 3-D camera.
+
+    Raises LimitsError.
+    """
+    with_heights = {name: spec for name, spec in cameras.items() if spec is not None}
+    again = "set it as it was, or teach again"
+    if taught is not None and not with_heights:
+        raise LimitsError(
+            f"the engine was taught with pictures of heights ({taught}), no camera is a 3-D camera: {again}"
+        )
+    for name, spec in with_heights.items():
+        if taught is None:
+            raise LimitsError(
+                f"[cameras.{name}.depth]: the engine was taught with pictures that were not made of heights: teach it "
+                "with those of this camera"
+            )
+        if spec.as_text != taught:
+            raise LimitsError(f"[cameras.{name}.depth] makes pictures by {spec.as_text}, taught were {taught}: {again}")
 
 
 def view_limits(

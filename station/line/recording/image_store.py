@@ -15,7 +15,16 @@ import structlog
 from station import noted
 from station.line.recording.quarantine import QuarantinedImages
 from station.line.recording.retention import Retention
-from station.records.images import IMAGE_SUFFIX, MAP_SUFFIX, ImageError, encode_map, write_atomic, write_image
+from station.records.images import (
+    HEIGHTS_SUFFIX,
+    IMAGE_SUFFIX,
+    MAP_SUFFIX,
+    ImageError,
+    encode_map,
+    write_atomic,
+    write_heights,
+    write_image,
+)
 from station.records.parts import PartRow, ViewRow
 from station.results import Inspection
 
@@ -72,8 +81,11 @@ class ImageStore:
         try:
             self._make_room()
             image.parent.mkdir(parents=True, exist_ok=True)
-            size = write_image(image, seen.frame.pixels)
+            size = write_image(image, seen.frame.pixels, seen.frame.heights)
             self._retention.add(stem, size)
+            if seen.frame.heights is not None:
+                size += write_heights(self._images / (stem + HEIGHTS_SUFFIX), seen.frame.heights)
+                self._retention.add(stem, size)
             view = replace(view, image_path=self._relative(image))
             if seen.scores is not None:
                 data, scale = encode_map(seen.scores.anomaly_map)

@@ -1,7 +1,8 @@
 """The disk budget of the images: the oldest go first, rows stay, and so does what is in the quarantine.
 
-Images lie in day folders; the pictures of one part share a stem (`2026-11-22/101502.123-...`, then `.png` and
-`.map.png`) that sorts by time. Sizes are summed once at the start and then kept up to date; nothing is scanned later.
+Images lie in day folders; the pictures of one part share a stem (`2026-11-22/101502.123-...`, then `.png`,
+`.map.png` and `.heights.png`) that sorts by time. Sizes are summed once at the start and then kept up to date; nothing
+is scanned later.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from station.records.images import IMAGE_SUFFIX, MAP_SUFFIX, TEMPORARY_SUFFIX
+from station.records.images import HEIGHTS_SUFFIX, IMAGE_SUFFIX, MAP_SUFFIX, TEMPORARY_SUFFIX
 
 MB = 1_000_000
 
@@ -97,7 +98,7 @@ class Retention:
         self._remove_day_if_last(stem)
 
     def _unlink(self, stem: str) -> None:
-        for suffix in (IMAGE_SUFFIX, MAP_SUFFIX):
+        for suffix in (IMAGE_SUFFIX, MAP_SUFFIX, HEIGHTS_SUFFIX):
             (self._directory / (stem + suffix)).unlink(missing_ok=True)
 
     def _remove_day_if_last(self, stem: str) -> None:
@@ -110,7 +111,7 @@ class Retention:
 
 
 def _stem(relative_path: str) -> str:
-    for suffix in (MAP_SUFFIX, IMAGE_SUFFIX):
+    for suffix in (MAP_SUFFIX, HEIGHTS_SUFFIX, IMAGE_SUFFIX):
         if relative_path.endswith(suffix):
             return relative_path.removesuffix(suffix)
     return relative_path

@@ -43,7 +43,7 @@ class WaitingImages:
             return Admitted(record)
         if record.decision.verdict is Verdict.PASS and not record.late and not self._is_sampled(record):
             return Admitted(_without_pixels(record))
-        size = sum(view.frame.pixels.nbytes for view in record.views)
+        size = sum(_held(view) for view in record.views)
         waiting = self._parts_in - self._parts_out
         held = self._bytes_in - self._bytes_out
         if waiting >= self._queue_size or held + size > self._limit_bytes:
@@ -66,13 +66,19 @@ class WaitingImages:
         return in_sample(record.session, record.part.acquisition_id, self._pass_image_share)
 
 
+def _held(view: Inspection) -> int:
+    """Bytes of its picture, and of the heights that it was made of."""
+    heights = view.frame.heights
+    return view.frame.pixels.nbytes + (0 if heights is None else heights.values.nbytes)
+
+
 def _without_pixels(record: InspectionRecord) -> InspectionRecord:
     """The same record without the memory of frames and maps."""
     return replace(record, views=tuple(_view_without_pixels(view) for view in record.views))
 
 
 def _view_without_pixels(view: Inspection) -> Inspection:
-    frame = replace(view.frame, pixels=np.empty((0, 0), np.uint8))
+    frame = replace(view.frame, pixels=np.empty((0, 0), np.uint8), heights=None)
     scores = view.scores
     if scores is not None:
         scores = replace(scores, anomaly_map=np.empty((0, 0), np.float32))

@@ -112,6 +112,18 @@ def test_limit_zero_allows_no_region() -> None:
         ({"saturated_share": 0.2}, {"max_saturated_share": 0.1}, ReasonCode.TOO_BRIGHT, "saturated share 0.2000 > 0.1"),
         ({"sharpness": 9.0}, {"min_sharpness": 10.0}, ReasonCode.OUT_OF_FOCUS, "sharpness 9.0 < 10"),
         (
+            {"missing_share": 0.2},
+            {"max_missing_share": 0.1},
+            ReasonCode.HEIGHTS_MISSING,
+            "20.0% of the pixels have no height > 10.0%",
+        ),
+        (
+            {"missing_share": math.nan},
+            {"max_missing_share": 0.1},
+            ReasonCode.HEIGHTS_MISSING,
+            "nan% of the pixels have no height > 10.0%",
+        ),
+        (
             {"shape": (100, 200, 3)},
             {"expected_shape": SHAPE},
             ReasonCode.WRONG_SIZE,
@@ -221,7 +233,14 @@ zones = st.builds(
     st.booleans(),
 )
 quality_limits = st.builds(
-    QualityLimits, maybe, maybe, maybe, maybe, st.none(), st.sampled_from([Verdict.FAIL, Verdict.REVIEW])
+    QualityLimits,
+    maybe,
+    maybe,
+    maybe,
+    maybe,
+    st.none(),
+    st.sampled_from([Verdict.FAIL, Verdict.REVIEW]),
+    max_missing_share=st.none() | st.floats(0, 1),
 )
 unlisted_regions = st.builds(UnlistedRegions, st.integers(0, 5), values, values, values)
 
@@ -235,7 +254,7 @@ def limits_of_views(draw: st.DrawFn) -> Limits:
 @st.composite
 def measurements(draw: st.DrawFn) -> Measurement:
     found = Regions(tuple(draw(st.lists(regions, max_size=4))), draw(unlisted_regions))
-    quality = FrameQuality(draw(values), draw(st.floats(0, 1)), draw(values), SHAPE)
+    quality = FrameQuality(draw(values), draw(st.floats(0, 1)), draw(values), SHAPE, draw(st.floats(0, 1)))
     return Measurement(draw(values), found, quality)
 
 

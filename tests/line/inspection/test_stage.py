@@ -120,7 +120,7 @@ def test_a_frame_that_was_not_begun_is_judged_all_the_same(line: Line) -> None:
 def test_quality_is_measured_once_for_each_frame(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
 
-    def counted(pixels: Pixels) -> FrameQuality:
+    def counted(pixels: Pixels, _missing: object) -> FrameQuality:
         measured.append(int(pixels[0, 0]))
         return frame_quality(pixels)
 

@@ -56,10 +56,17 @@ static bool parse(const char *text, struct command *command)
         command->kind = COMMAND_DROPPED;
     else if (sscanf(text, "late %u %u %u%c", &command->request, &command->number, &command->delay_ms, &rest) == 3)
         command->kind = COMMAND_LATE;
+    else if (sscanf(text, "parts %u %u%c", &command->request, &command->number, &rest) == 2)
+        command->kind = COMMAND_PARTS;
+    else if (sscanf(text, "coordinates %u %u %" SCNd64 "%c", &command->request, &command->number, &command->offset_nm,
+                    &rest) == 3)
+        command->kind = COMMAND_COORDINATES;
     else if (strcmp(text, "crash") == 0)
         command->kind = COMMAND_CRASH;
     else
         return false;
+    if (command->kind == COMMAND_COORDINATES)
+        return command->number > 0;
     return command->delay_ms <= DELAY_MAX_MS && command->number <= (command->kind == COMMAND_LINE1 ? 1 : FRAMES_MAX);
 }
 

@@ -14,12 +14,15 @@ enum command_kind {
     COMMAND_INCOMPLETE, /* incomplete <request> <n>           the next n frames arrive incomplete */
     COMMAND_DROPPED,    /* dropped <request> <n>              the next n frames never arrive */
     COMMAND_LATE,       /* late <request> <n> <milliseconds>  the next n frames arrive late */
+    COMMAND_PARTS,      /* parts <request> <n>                the next n frames come without their last part */
+    COMMAND_COORDINATES, /* coordinates <request> <nm> <nm>   another scale and offset of heights */
     COMMAND_CRASH,      /* crash                              the driver calls abort() */
 };
 
 struct command {
     enum command_kind kind;
-    uint32_t number; /* level, or count of frames */
+    uint32_t number; /* level, count of frames, or scale in nm */
+    int64_t offset_nm;
     uint32_t delay_ms;
     uint64_t edge_ns; /* CLOCK_MONOTONIC; 0: not given */
     uint32_t request; /* written back to the scene, so that the simulator knows when the fault is armed */

@@ -60,9 +60,30 @@ struct device *device_lock(HANDLE handle, enum handle_kind kind)
 
 void device_unlock(struct device *device) { pthread_mutex_unlock(&device->lock); }
 
+size_t device_parts(const struct registers *registers, struct frame *frame)
+{
+    static const enum component order[COMPONENTS] = {COMPONENT_RANGE, COMPONENT_INTENSITY, COMPONENT_CONFIDENCE};
+    size_t offset = 0;
+    frame->part_count = 0;
+    for (unsigned i = 0; i < COMPONENTS; i++) {
+        enum component component = order[i];
+        if (!registers->component_enable[component])
+            continue;
+        struct part *part = &frame->parts[frame->part_count++];
+        uint32_t format = registers->component_format[component];
+        size_t size = render_pitch(format, registers->width) * registers->height;
+        *part = (struct part){.component = component, .pixel_format = format, .offset = offset, .size = size};
+        offset += size;
+    }
+    frame->pixel_format = frame->parts[0].pixel_format;
+    frame->is_multi_part = frame->part_count > 1;
+    return offset;
+}
+
 uint32_t device_payload_size(const struct registers *registers)
 {
-    size_t image_size = render_pitch(registers->pixel_format, registers->width) * registers->height;
+    struct frame frame = {0};
+    size_t image_size = device_parts(registers, &frame);
     return (uint32_t)(image_size + (registers->chunk_mode_active ? CHUNK_SIZE : 0));
 }
 
@@ -82,7 +103,14 @@ static void reset_registers(struct device *device)
         .line_mode = {LINE_INPUT, LINE_OUTPUT, LINE_OUTPUT},
         .line_source = {SOURCE_OFF, SOURCE_USER_OUTPUT1, SOURCE_USER_OUTPUT2},
         .identity = identity,
+        .component_enable = {[COMPONENT_INTENSITY] = 1},
+        .component_format = {[COMPONENT_RANGE] = PFNC_COORD3D_C16, [COMPONENT_CONFIDENCE] = PFNC_CONFIDENCE8},
+        .scan3d_output_mode = OUTPUT_CALIBRATED_C,
+        .scan3d_scale = {0.1, 0.1, 0.01},
+        .scan3d_invalid_flag = 1,
+        .scan3d_coordinate_selector = COORDINATE_C,
     };
+    registers->component_format[COMPONENT_INTENSITY] = registers->pixel_format;
     registers->payload_size = device_payload_size(registers);
     registers->line_status[LINE1] = scene_line1_level(&device->scene);
     sensor_update_outputs(device);

@@ -17,6 +17,7 @@
 #include "gentl.h"
 #include "library.h"
 #include "registers.h"
+#include "render.h"
 #include "scene.h"
 
 #define FRAME_STORES 8
@@ -35,14 +36,25 @@ enum buffer_state {
     BUFFER_OUTPUT,
 };
 
+/* One component of a frame in the buffer. */
+struct part {
+    enum component component;
+    uint32_t pixel_format;
+    size_t offset;
+    size_t size;
+};
+
 /* What a frame says about itself beside its pixels. */
 struct frame {
     uint64_t frame_id;
     uint64_t timestamp_ns; /* of the trigger, on the device's clock */
     uint32_t width;
     uint32_t height;
-    uint32_t pixel_format;
-    size_t image_size;
+    uint32_t pixel_format; /* of the first part */
+    struct part parts[COMPONENTS];
+    unsigned part_count;
+    bool is_multi_part; /* also where a part of it got lost */
+    size_t image_size;  /* of all parts */
     size_t chunk_size; /* 0: chunk mode is off, or the frame is incomplete */
     size_t filled;
     bool is_new;
@@ -87,7 +99,7 @@ struct exposure {
     struct picture picture; /* its memory stays with the frame store */
     uint64_t acquisition;   /* a frame of an acquisition that was stopped is not delivered in the next one */
     uint64_t due_ns;        /* end of the exposure, later for a late frame */
-    double gain_db;
+    struct look look;
     bool has_chunk;
     bool is_dropped;
     struct frame frame;
@@ -97,6 +109,7 @@ struct faults {
     uint32_t incomplete;
     uint32_t dropped;
     uint32_t late;
+    uint32_t short_of_a_part;
     uint64_t late_ns;
 };
 
@@ -143,6 +156,8 @@ GC_ERROR device_open(struct device *device, HANDLE *handle);
 void device_close(struct device *device);
 void device_close_locked(struct device *device);
 
+/* The parts of a frame as the registers stand: the enabled components, heights first. Returns the bytes of all. */
+size_t device_parts(const struct registers *registers, struct frame *frame);
 /* Bytes of one frame as the registers stand. */
 uint32_t device_payload_size(const struct registers *registers);
 

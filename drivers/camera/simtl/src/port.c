@@ -49,6 +49,21 @@ static const struct rule rules[] = {
     {REGISTER(user_output_value[0]), NUMBER, false, 0, 1},
     {REGISTER(user_output_value[1]), NUMBER, false, 0, 1},
     {REGISTER(identity.user_id), TEXT, false, 0, 0},
+    {REGISTER(component_selector), NUMBER, false, COMPONENT_INTENSITY, COMPONENT_CONFIDENCE},
+    {REGISTER(component_enable[COMPONENT_INTENSITY]), NUMBER, true, 0, 1},
+    {REGISTER(component_enable[COMPONENT_RANGE]), NUMBER, true, 0, 1},
+    {REGISTER(component_enable[COMPONENT_CONFIDENCE]), NUMBER, true, 0, 1},
+    {REGISTER(scan3d_output_mode), NUMBER, true, OUTPUT_UNCALIBRATED_C, OUTPUT_RECTIFIED_C},
+    {REGISTER(scan3d_scale[COORDINATE_A]), REAL, true, 1e-6, 1e3},
+    {REGISTER(scan3d_scale[COORDINATE_B]), REAL, true, 1e-6, 1e3},
+    {REGISTER(scan3d_scale[COORDINATE_C]), REAL, true, 1e-6, 1e3},
+    {REGISTER(scan3d_offset[COORDINATE_A]), REAL, true, -1e6, 1e6},
+    {REGISTER(scan3d_offset[COORDINATE_B]), REAL, true, -1e6, 1e6},
+    {REGISTER(scan3d_offset[COORDINATE_C]), REAL, true, -1e6, 1e6},
+    {REGISTER(scan3d_invalid_value), REAL, true, 0, UINT16_MAX},
+    {REGISTER(scan3d_invalid_flag), NUMBER, true, 0, 1},
+    {REGISTER(scan3d_coordinate_selector), NUMBER, false, COORDINATE_A, COORDINATE_C},
+    {REGISTER(scan3d_distance_unit), NUMBER, true, UNIT_MILLIMETER, UNIT_INCH},
 };
 
 static const struct rule *find_rule(uint64_t address, size_t size)
@@ -57,6 +72,20 @@ static const struct rule *find_rule(uint64_t address, size_t size)
         if (rules[i].address == address && rules[i].size == size)
             return &rules[i];
     return NULL;
+}
+
+/* A camera without any component would send nothing at all. */
+static bool is_last_component(uint64_t address, const struct registers *registers)
+{
+    unsigned others = 0;
+    bool is_one = false;
+    for (unsigned i = 0; i < COMPONENTS; i++) {
+        if (address == offsetof(struct registers, component_enable) + i * sizeof(uint32_t))
+            is_one = true;
+        else
+            others += registers->component_enable[i];
+    }
+    return is_one && !others;
 }
 
 static bool is_sensible(const struct rule *rule, const struct registers *registers, const void *data)
@@ -79,7 +108,9 @@ static bool is_sensible(const struct rule *rule, const struct registers *registe
     if (rule->address == offsetof(struct registers, height) && number > registers->height_max)
         return false;
     if (rule->address == offsetof(struct registers, pixel_format))
-        return render_knows(number);
+        return render_knows(number, registers->component_selector);
+    if (!number && is_last_component(rule->address, registers))
+        return false;
     return value >= rule->minimum && value <= rule->maximum; /* NaN is neither */
 }
 
@@ -100,7 +131,11 @@ static void take_effect(struct device *device, uint64_t address)
     case offsetof(struct registers, timestamp_latch):
         registers->timestamp_latch_value = device_clock_ns(device, clock_now_ns());
         break;
+    case offsetof(struct registers, component_selector):
+        registers->pixel_format = registers->component_format[registers->component_selector];
+        break;
     default:
+        registers->component_format[registers->component_selector] = registers->pixel_format;
         registers->payload_size = device_payload_size(registers);
         sensor_update_outputs(device);
         pthread_cond_signal(&device->sensor_wake); /* trigger mode or frame rate may be new */

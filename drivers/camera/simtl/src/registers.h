@@ -16,6 +16,10 @@ enum line { LINE1, LINE2, LINE3, LINES };
 enum line_mode { LINE_INPUT, LINE_OUTPUT };
 enum line_source { SOURCE_OFF, SOURCE_USER_OUTPUT1, SOURCE_USER_OUTPUT2 };
 enum { USER_OUTPUTS = 2 };
+enum component { COMPONENT_INTENSITY, COMPONENT_RANGE, COMPONENT_CONFIDENCE, COMPONENTS };
+enum output_mode { OUTPUT_UNCALIBRATED_C, OUTPUT_CALIBRATED_C, OUTPUT_RECTIFIED_C };
+enum coordinate { COORDINATE_A, COORDINATE_B, COORDINATE_C, COORDINATES };
+enum distance_unit { UNIT_MILLIMETER, UNIT_INCH };
 
 struct identity {
     char vendor_name[64];
@@ -61,12 +65,28 @@ struct registers {
     uint32_t reserved_lines[5];
     /* 0x0b0 */
     struct identity identity;
+    /* 0x1f0 components, and heights: `pixel_format` above is that of the selected component */
+    uint32_t component_selector;
+    uint32_t component_enable[COMPONENTS];
+    uint32_t component_format[COMPONENTS];
+    uint32_t scan3d_output_mode;
+    /* 0x210 */
+    double scan3d_scale[COORDINATES];
+    double scan3d_offset[COORDINATES];
+    double scan3d_invalid_value;
+    uint32_t scan3d_invalid_flag;
+    uint32_t scan3d_coordinate_selector;
+    uint32_t scan3d_distance_unit;
+    uint32_t reserved_scan3d;
 };
 
 _Static_assert(offsetof(struct registers, acquisition_mode) == 0x020, "camera.xml");
 _Static_assert(offsetof(struct registers, frame_rate_hz) == 0x040, "camera.xml");
 _Static_assert(offsetof(struct registers, line_selector) == 0x068, "camera.xml");
 _Static_assert(offsetof(struct registers, identity) == 0x0b0, "camera.xml");
+_Static_assert(offsetof(struct registers, component_selector) == 0x1f0, "camera.xml");
+_Static_assert(offsetof(struct registers, scan3d_scale) == 0x210, "camera.xml");
+_Static_assert(offsetof(struct registers, scan3d_invalid_value) == 0x240, "camera.xml");
 
 #define XML_ADDRESS UINT64_C(0x10000)
 #define XML_FILE_NAME "simtl_camera.xml"

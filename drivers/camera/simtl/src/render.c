@@ -7,7 +7,7 @@
 
 /* ---- formats ---------------------------------------------------------------------------------------------------- */
 
-enum kind { MONO, RGB, BAYER_RG, BAYER_GR, BAYER_GB, BAYER_BG };
+enum kind { MONO, RGB, BAYER_RG, BAYER_GR, BAYER_GB, BAYER_BG, RANGE, CONFIDENCE };
 
 /* How values of more than 8 bits lie in memory. */
 enum layout {
@@ -67,6 +67,8 @@ static const struct format formats[] = {
     {0x010c002b, BAYER_RG, PAIRS, 12},
     {0x010c002c, BAYER_GB, PAIRS, 12},
     {0x010c002d, BAYER_BG, PAIRS, 12},
+    {PFNC_COORD3D_C16, RANGE, WORDS, 16},
+    {PFNC_CONFIDENCE8, CONFIDENCE, BYTES, 8},
 };
 
 static const struct format *find_format(uint32_t number)
@@ -77,7 +79,20 @@ static const struct format *find_format(uint32_t number)
     return NULL;
 }
 
-bool render_knows(uint32_t pixel_format) { return find_format(pixel_format) != NULL; }
+bool render_knows(uint32_t pixel_format, enum component component)
+{
+    const struct format *format = find_format(pixel_format);
+    if (!format)
+        return false;
+    switch (format->kind) {
+    case RANGE:
+        return component == COMPONENT_RANGE;
+    case CONFIDENCE:
+        return component == COMPONENT_CONFIDENCE;
+    default:
+        return component == COMPONENT_INTENSITY;
+    }
+}
 
 size_t render_pitch(uint32_t pixel_format, uint32_t width)
 {
@@ -152,21 +167,65 @@ static void pack(const struct format *format, const uint8_t *values, uint32_t wi
     }
 }
 
+/* ---- heights ------------------------------------------------------------------------------------------------------ */
+
+/* A grey scene is as high as it is bright. */
+static uint16_t height_at(const struct picture *picture, const uint8_t *pixel)
+{
+    return (uint16_t)(picture->channels == 3 ? pixel[0] | pixel[1] << 8 : pixel[0] | pixel[0] << 8);
+}
+
+static void row_to_heights(const struct picture *picture, const uint8_t *in, uint32_t width, uint8_t *out)
+{
+    for (uint32_t x = 0; x < width; x++, in += picture->channels) {
+        uint16_t height = height_at(picture, in);
+        *out++ = (uint8_t)height;
+        *out++ = (uint8_t)(height >> 8);
+    }
+}
+
+static void row_to_confidence(const struct picture *picture, const uint8_t *in, uint32_t width,
+                              const struct look *look, uint8_t *out)
+{
+    for (uint32_t x = 0; x < width; x++, in += picture->channels)
+        *out++ = look->has_invalid && height_at(picture, in) == look->invalid ? 0 : 255;
+}
+
+static void row_to_intensity(const uint8_t *in, uint32_t width, uint8_t *out)
+{
+    for (uint32_t x = 0; x < width; x++, in += 3)
+        *out++ = in[2];
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */
 
 void render(const struct picture *picture, uint32_t picture_width, uint32_t pixel_format, uint32_t width,
-            uint32_t height, double gain_db, uint8_t *out)
+            uint32_t height, const struct look *look, uint8_t *out)
 {
     const struct format *format = find_format(pixel_format);
     size_t pitch = render_pitch(pixel_format, width);
     size_t values = (size_t)width * (format->kind == RGB ? 3 : 1);
-    uint8_t amplified[256], own_row[SIDE_MAX];
+    uint8_t amplified[256], own_row[SIDE_MAX], intensity[SIDE_MAX];
+    double gain_db = look->gain_db;
+    /* Of a scene of heights the intensity is a grey picture of its own. */
+    bool is_apart = look->is_depth && picture->channels == 3;
+    struct picture grey = {.pixels = intensity, .channels = 1};
     if (gain_db != 0.0)
         make_gain(gain_db, amplified);
     for (uint32_t y = 0; y < height; y++) {
+        const uint8_t *in = picture->pixels + (size_t)y * picture_width * picture->channels;
+        if (format->kind == RANGE) {
+            row_to_heights(picture, in, width, out + y * pitch);
+            continue;
+        }
+        if (format->kind == CONFIDENCE) {
+            row_to_confidence(picture, in, width, look, out + y * pitch);
+            continue;
+        }
         uint8_t *row = format->layout == BYTES ? out + y * pitch : own_row;
-        row_to_values(picture, picture->pixels + (size_t)y * picture_width * picture->channels, width, y, format->kind,
-                      row);
+        if (is_apart)
+            row_to_intensity(in, width, intensity);
+        row_to_values(is_apart ? &grey : picture, is_apart ? intensity : in, width, y, format->kind, row);
         for (size_t i = 0; gain_db != 0.0 && i < values; i++)
             row[i] = amplified[row[i]];
         if (format->layout != BYTES)

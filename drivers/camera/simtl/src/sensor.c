@@ -7,6 +7,7 @@
 #include "device.h"
 #include "render.h"
 
+#define NM_IN_MM 1e-6
 #define CLOCK_OFFSET_NS UINT64_C(7654321987654321)
 
 uint64_t device_clock_ns(const struct device *device, uint64_t monotonic_ns)
@@ -32,6 +33,8 @@ static void apply_faults(struct faults *faults, struct exposure *exposure)
         return;
     if (take_fault(&faults->incomplete))
         exposure->frame.is_incomplete = true;
+    if (exposure->frame.part_count > 1 && take_fault(&faults->short_of_a_part))
+        exposure->frame.part_count--;
     if (take_fault(&faults->late))
         exposure->due_ns += faults->late_ns;
 }
@@ -62,15 +65,18 @@ static void expose(struct device *device, uint64_t trigger_ns)
         .picture = picture,
         .acquisition = device->acquisition,
         .due_ns = device->exposure_end_ns,
-        .gain_db = registers->gain_db,
+        .look = {.gain_db = registers->gain_db,
+                 .is_depth = registers->component_enable[COMPONENT_RANGE] != 0,
+                 .has_invalid = registers->scan3d_invalid_flag != 0,
+                 .invalid = (uint16_t)registers->scan3d_invalid_value},
         .has_chunk = registers->chunk_mode_active,
         .frame = {.frame_id = device->frame_id,
                   .timestamp_ns = device_clock_ns(device, trigger_ns),
                   .width = registers->width,
                   .height = registers->height,
-                  .pixel_format = registers->pixel_format,
                   .is_incomplete = !is_whole},
     };
+    device_parts(registers, &exposure->frame);
     apply_faults(&device->faults, exposure);
     device->used_stores++;
     scene_report_exposure(&device->scene, picture.part_number, trigger_ns);
@@ -115,14 +121,17 @@ static void fill(const struct exposure *exposure, uint32_t picture_width, struct
     size_t chunk_size = exposure->has_chunk ? CHUNK_SIZE : 0;
     *frame = exposure->frame;
     frame->is_new = true;
-    frame->image_size = render_pitch(frame->pixel_format, frame->width) * frame->height;
+    frame->image_size = 0;
+    for (unsigned i = 0; i < frame->part_count; i++)
+        frame->image_size += frame->parts[i].size;
     if (buffer->size < frame->image_size + chunk_size) {
         frame->is_incomplete = frame->is_too_large = true;
         frame->image_size = 0;
         return;
     }
-    render(&exposure->picture, picture_width, frame->pixel_format, frame->width, frame->height, exposure->gain_db,
-           buffer->memory);
+    for (unsigned i = 0; i < frame->part_count; i++)
+        render(&exposure->picture, picture_width, frame->parts[i].pixel_format, frame->width, frame->height,
+               &exposure->look, buffer->memory + frame->parts[i].offset);
     if (frame->is_incomplete) { /* the second half, and the chunk data behind it, got lost */
         frame->filled = frame->image_size / 2;
         memset(buffer->memory + frame->filled, 0, frame->image_size - frame->filled);
@@ -240,6 +249,13 @@ static void execute(struct device *device, const struct command *command)
     case COMMAND_LATE:
         device->faults.late = command->number;
         device->faults.late_ns = command->delay_ms * NS_PER_MS;
+        break;
+    case COMMAND_PARTS:
+        device->faults.short_of_a_part = command->number;
+        break;
+    case COMMAND_COORDINATES:
+        device->registers.scan3d_scale[COORDINATE_C] = command->number * NM_IN_MM;
+        device->registers.scan3d_offset[COORDINATE_C] = (double)command->offset_nm * NM_IN_MM;
         break;
     case COMMAND_CRASH:
         abort();

@@ -87,7 +87,7 @@ static GC_ERROR buffer_info(const struct buffer *buffer, int32_t command, struct
     case BUFFER_INFO_IMAGEPRESENT:
         return answer_bool(to, frame->image_size > 0);
     case BUFFER_INFO_PAYLOADTYPE:
-        return answer_size(to, PAYLOAD_TYPE_IMAGE);
+        return answer_size(to, frame->is_multi_part ? PAYLOAD_TYPE_MULTI_PART : PAYLOAD_TYPE_IMAGE);
     case BUFFER_INFO_PIXELFORMAT:
         return answer_uint64(to, frame->pixel_format);
     case BUFFER_INFO_PIXELFORMAT_NAMESPACE:
@@ -179,15 +179,84 @@ GENTL_API DSGetBufferChunkData(HANDLE stream_handle, HANDLE buffer_handle, SINGL
     return error;
 }
 
+/* The filled buffer of several parts with this handle; NULL with the error kept. */
+static struct buffer *find_parts(struct device *device, HANDLE buffer_handle)
+{
+    struct buffer *buffer = stream_find_buffer(device, buffer_handle);
+    if (buffer && buffer->state == BUFFER_FILLING) {
+        failed(GC_ERR_BUSY, "buffer %p is being filled", buffer_handle);
+        return NULL;
+    }
+    if (buffer && !buffer->frame.is_multi_part) {
+        failed(GC_ERR_NO_DATA, "buffer %p has no parts", buffer_handle);
+        return NULL;
+    }
+    return buffer;
+}
+
 GENTL_API DSGetNumBufferParts(HANDLE stream_handle, HANDLE buffer_handle, uint32_t *count)
 {
-    (void)stream_handle, (void)buffer_handle, (void)count;
-    return failed(GC_ERR_NOT_IMPLEMENTED, "DSGetNumBufferParts: no multi-part buffers");
+    struct device *device = device_lock(stream_handle, HANDLE_STREAM);
+    if (!device)
+        return last_error_code();
+    GC_ERROR error = GC_ERR_SUCCESS;
+    struct buffer *buffer = find_parts(device, buffer_handle);
+    if (!buffer)
+        error = last_error_code();
+    else if (!count)
+        error = failed(GC_ERR_INVALID_PARAMETER, "DSGetNumBufferParts: the count parameter is NULL");
+    else
+        *count = buffer->frame.part_count;
+    device_unlock(device);
+    return error;
+}
+
+static GC_ERROR part_info(const struct buffer *buffer, const struct part *part, int32_t command, struct answer to)
+{
+    static const size_t types[COMPONENTS] = {[COMPONENT_INTENSITY] = PART_DATATYPE_2D_IMAGE,
+                                             [COMPONENT_RANGE] = PART_DATATYPE_3D_IMAGE,
+                                             [COMPONENT_CONFIDENCE] = PART_DATATYPE_CONFIDENCE_MAP};
+    switch (command) {
+    case BUFFER_PART_INFO_BASE:
+        return answer_pointer(to, buffer->memory + part->offset);
+    case BUFFER_PART_INFO_DATA_SIZE:
+        return answer_size(to, part->size);
+    case BUFFER_PART_INFO_DATA_TYPE:
+        return answer_size(to, types[part->component]);
+    case BUFFER_PART_INFO_DATA_FORMAT:
+        return answer_uint64(to, part->pixel_format);
+    case BUFFER_PART_INFO_DATA_FORMAT_NAMESPACE:
+        return answer_uint64(to, PIXELFORMAT_NAMESPACE_PFNC_32BIT);
+    case BUFFER_PART_INFO_WIDTH:
+        return answer_size(to, buffer->frame.width);
+    case BUFFER_PART_INFO_HEIGHT:
+    case BUFFER_PART_INFO_DELIVERED_IMAGEHEIGHT:
+        return answer_size(to, buffer->frame.height);
+    case BUFFER_PART_INFO_XOFFSET:
+    case BUFFER_PART_INFO_YOFFSET:
+    case BUFFER_PART_INFO_XPADDING:
+        return answer_size(to, 0);
+    case BUFFER_PART_INFO_SOURCE_ID:
+        return answer_uint64(to, 0);
+    default:
+        return failed(GC_ERR_NOT_AVAILABLE, "no part info %d", command);
+    }
 }
 
 GENTL_API DSGetBufferPartInfo(HANDLE stream_handle, HANDLE buffer_handle, uint32_t part, int32_t command, int32_t *type,
                               void *out, size_t *size)
 {
-    (void)stream_handle, (void)buffer_handle, (void)part, (void)command, (void)type, (void)out, (void)size;
-    return failed(GC_ERR_NOT_IMPLEMENTED, "DSGetBufferPartInfo: no multi-part buffers");
+    struct device *device = device_lock(stream_handle, HANDLE_STREAM);
+    if (!device)
+        return last_error_code();
+    GC_ERROR error;
+    struct buffer *buffer = find_parts(device, buffer_handle);
+    if (!buffer)
+        error = last_error_code();
+    else if (part >= buffer->frame.part_count)
+        error = failed(GC_ERR_INVALID_INDEX, "part %u: there are %u", part, buffer->frame.part_count);
+    else
+        error = part_info(buffer, &buffer->frame.parts[part], command, (struct answer){type, out, size});
+    device_unlock(device);
+    return error;
 }
