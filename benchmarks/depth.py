@@ -3,7 +3,7 @@
     python -m benchmarks.depth [--trials 60] [--good 60] [--json FILE] [--plot FILE]
     python -m benchmarks.depth --cost [--json FILE]
 
-Surfaces of 256 x 256 px: a texture of grooves, a tilt of up to 2 degrees, white noise, 2 % of the pixels without a height
+Surfaces of 256 x 256 px: grooves as texture, a tilt of up to 2 degrees, white noise, 2 % of the pixels without a height
 (specks and spots), and beside them an intensity with an albedo of its own that dents show in by their shading alone.
 Dents are Gaussian, 6, 12 and 24 px wide at half depth, from half to fifty times the noise deep, on a log scale.
 

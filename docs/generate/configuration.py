@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
@@ -68,12 +69,14 @@ def _values(field: FieldInfo) -> str:
         return ", ".join(f"`{choice!r}`".replace("'", '"') for choice in choices)
     if len(choices) == 1 and get_origin(annotation) is not list:
         annotation = choices[0]
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "table"
     name = getattr(annotation, "__name__", str(annotation)).replace("|", "or")
     return " ".join([name if get_origin(annotation) is None else _generic(annotation), *_bounds(field)])
 
 
 def _generic(annotation: Any) -> str:
-    return {list: "list", dict: "table"}.get(get_origin(annotation), "value")
+    return {list: "list", tuple: "list", dict: "table"}.get(get_origin(annotation), "value")
 
 
 def _bounds(field: FieldInfo) -> list[str]:
@@ -101,6 +104,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if default is None:
         return "unset"
+    if isinstance(default, tuple):
+        return f"`{json.dumps(default)}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     return f"`{default}`" if isinstance(default, (int, float)) else f'`"{default}"`' if default else "empty"

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-FIT_POINTS = 1 << 14
+FIT_POINTS = 1 << 12
 """A plane has three numbers: so many heights say more of it than it can be used for."""
 _ROUNDS = 4
 _OUTLIER = 3.0
 """In standard deviations, by the median of the distances: a dent or a label does not tilt the plane."""
 _MAD_TO_SIGMA = 1.4826
+_LEAST = np.float32(1e-20)
+"""Below every weight that is not 0."""
+_SOUND = 1e8
+"""Of the condition of normal equations; that of a whole image is about 50."""
 _SOBEL = 1.0 / 8.0
 """Of the operator of Sobel: the weights of a difference over two pixels, 1 2 1, sum up to 8."""
 
@@ -56,13 +60,23 @@ def fit_plane(heights: Floats, valid: Mask | None = None) -> Plane:
     kept = np.ones(len(z), bool)
     at, per_x, per_y = 0.0, 0.0, 0.0
     for _ in range(_ROUNDS):
-        (at, per_x, per_y), *_ = np.linalg.lstsq(terms[kept], z[kept], rcond=None)
+        at, per_x, per_y = _least_squares(terms[kept], z[kept])
         off = np.abs(z - terms @ (at, per_x, per_y))
         near = off <= max(_OUTLIER * _MAD_TO_SIGMA * float(np.median(off[kept])), 1e-9)
         if near.sum() < 3 or bool((near == kept).all()):
             break
         kept = near
     return Plane(float(at), float(per_x / side), float(per_y / side))
+
+
+def _least_squares(terms: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,) factors of the terms (n, 3): by normal equations, a twentieth of the time, unless all lie on one line."""
+    squares = terms.T @ terms
+    if np.linalg.cond(squares) < _SOUND:
+        found: NDArray[np.float64] = np.linalg.solve(squares, terms.T @ z)
+        return found
+    found, *_ = np.linalg.lstsq(terms, z, rcond=None)
+    return found
 
 
 def _points(
@@ -100,30 +114,45 @@ def slopes(heights: Floats, axis: int) -> Floats:
 
 
 def filled(heights: Floats, valid: Mask) -> Floats:
-    """With what the nearest valid heights say where there is none: means of 2 x 2, 4 x 4, 8 x 8 ... pixels, the finest
-    that has any, interpolated in between (push-pull of Gortler et al., "The Lumigraph", SIGGRAPH 1996).
+    """With what the nearest valid heights say where there is none, in place: means of 2 x 2, 4 x 4, 8 x 8 ... pixels,
+    the finest that has any, interpolated in between (push-pull of Gortler et al., "The Lumigraph", SIGGRAPH 1996).
     """
     weight = valid.astype(np.float32)
-    return _pulled(heights * weight, weight)
+    coarse = _halved(heights * weight, weight)
+    _put(_doubled(_pulled(*coarse), heights.shape), heights, ~valid)
+    return heights
 
 
 def _pulled(product: Floats, weight: Floats) -> Floats:
     """Means where the weight is above 0, of coarser cells elsewhere. `product`: weight times height."""
     known = weight > 0
-    values = np.divide(product, weight, out=np.zeros_like(product), where=known)
-    rows, columns = values.shape
-    if bool(known.all()) or max(rows, columns) == 1:
+    values = product / np.maximum(weight, _LEAST)
+    if bool(known.all()) or max(values.shape) == 1:
         return values
-    half = ((columns + 1) // 2, (rows + 1) // 2)
-    whole = (2 * half[0], 2 * half[1])
-    if whole != (columns, rows):
-        edges = (0, whole[1] - rows, 0, whole[0] - columns, cv2.BORDER_CONSTANT)
-        product = np.asarray(cv2.copyMakeBorder(product, *edges, value=0), np.float32)
-        weight = np.asarray(cv2.copyMakeBorder(weight, *edges, value=0), np.float32)
-    coarse = _pulled(
-        np.asarray(cv2.resize(product, half, interpolation=cv2.INTER_AREA), np.float32).reshape(half[::-1]),
-        np.asarray(cv2.resize(weight, half, interpolation=cv2.INTER_AREA), np.float32).reshape(half[::-1]),
-    )
-    fine = np.asarray(cv2.resize(coarse, whole, interpolation=cv2.INTER_LINEAR), np.float32).reshape(whole[::-1])
-    np.copyto(values, fine[:rows, :columns], where=~known)
+    _put(_doubled(_pulled(*_halved(product, weight)), values.shape), values, ~known)
     return values
+
+
+def _put(source: Floats, target: Floats, where: Mask) -> None:
+    """As `numpy.copyto`, in a third of the time."""
+    cv2.copyTo(source, where.view(np.uint8), target)
+
+
+def _halved(product: Floats, weight: Floats) -> tuple[Floats, Floats]:
+    """Means of 2 x 2, of what is there where the number is odd."""
+    rows, columns = product.shape
+    half = ((columns + 1) // 2, (rows + 1) // 2)
+    edges = (0, rows % 2, 0, columns % 2)
+    smaller = []
+    for values in (product, weight):
+        even = cv2.copyMakeBorder(values, *edges, cv2.BORDER_CONSTANT, value=0) if any(edges) else values
+        reduced = cv2.resize(even, half, interpolation=cv2.INTER_AREA)
+        smaller.append(np.asarray(reduced, np.float32).reshape(half[::-1]))
+    return smaller[0], smaller[1]
+
+
+def _doubled(coarse: Floats, shape: tuple[int, ...]) -> Floats:
+    """Interpolated to twice the size, cut to `shape`."""
+    rows, columns = coarse.shape
+    fine = cv2.resize(coarse, (2 * columns, 2 * rows), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fine, np.float32).reshape(2 * rows, 2 * columns)[: shape[0], : shape[1]]

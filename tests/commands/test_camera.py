@@ -9,13 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import drivers.camera.genicam  # noqa: F401  harvesters starts git when it is first imported: before any test runs
 from drivers.camera.images import read_image
 from drivers.camera.simtl import Scene
+from drivers.imagefiles.heights import read_heights
 from station.commands import camera as camera_tools
-from tests.bench.cameras import lies_about, needs_lies, numbered_image
+from tests.bench.cameras import HEIGHT, WIDTH, lies_about, needs_heights, needs_lies, numbered_image
+from tests.bench.engines.dented import plate
 from tests.bench.places import ROOT
 from tests.commands.test_json import check_keys
 
@@ -137,3 +140,26 @@ def test_a_genicam_library_that_does_not_load_is_reported_in_words(tmp_path: Pat
     )  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     assert "apt install python3-dev" in " ".join((done.stdout + done.stderr).replace("│", " ").split())
+
+
+@needs_heights
+def test_grab_stores_heights_and_a_relief(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    values = plate(WIDTH, HEIGHT, missing=0.02)
+    with Scene(tmp_path / "cam", WIDTH, HEIGHT, 3) as scene:
+        for name, value in scene.environment().items():
+            monkeypatch.setenv(name, value)
+        scene.show_heights(values)
+        arguments = ("grab", "--software-trigger", "--heights", "0.5", "--output", str(tmp_path / "o"))
+        assert run(*arguments) == 0
+        assert f"{WIDTH} x {HEIGHT} px, Coord3D_C16" in capfd.readouterr().out
+        (file,) = (tmp_path / "o").glob("*[0-9].png")
+        np.testing.assert_array_equal(read_heights(file).values, values)
+        assert read_heights(file).scale_mm == 0.01
+        assert read_image(file.with_name(f"{file.stem}-relief.png")).shape == (HEIGHT, WIDTH, 3)
+        scene.show_heights(np.zeros((HEIGHT, WIDTH), np.uint16))
+        assert run(*arguments) == 2
+        assert "all 3072 pixels are invalid" in capfd.readouterr().err
+    with pytest.raises(SystemExit):
+        run("grab", "--heights", "0", "--output", str(tmp_path / "o"))

@@ -27,7 +27,7 @@ def test_a_plane_of_any_tilt_has_no_height(at: float, per_x: float, per_y: float
     heights[~valid] = 1e4  # what stands there does not count
     over = without_plane(heights.copy(), fit_plane(heights, valid))
     assert float(np.abs(over[valid]).max()) < 1e-3
-    assert float(np.abs(filled(over, valid)).max()) < 1e-3
+    assert float(np.abs(filled(over.copy(), valid)).max()) < 1e-3
 
 
 @given(per_x=tilts, per_y=tilts, share=st.floats(0.01, 0.15), depth=st.floats(-5, 5))
@@ -86,7 +86,7 @@ def test_holes_are_within_what_is_around_and_the_rest_stays(seed: int, missing: 
     heights = rng.normal(0, 1, shape).astype(np.float32)
     valid = rng.random(shape) >= missing
     valid.ravel()[int(rng.integers(valid.size))] = True
-    whole = filled(heights, valid)
+    whole = filled(heights.copy(), valid)
     np.testing.assert_array_equal(whole[valid], heights[valid])
     assert heights[valid].min() - 1e-5 <= whole.min()
     assert whole.max() <= heights[valid].max() + 1e-5

@@ -47,6 +47,18 @@ def test_scan_finds_images_of_earlier_sessions_and_removes_half_written_files(tm
     assert not (tmp_path / "2026-01-02" / "c.png.tmp").exists()
 
 
+def test_heights_count_and_go_with_their_picture(tmp_path: Path) -> None:
+    for stem in ("2026-01-01/a", "2026-01-02/b"):
+        put(tmp_path, stem, 400_000)
+        (tmp_path / f"{stem}.heights.png").write_bytes(bytes(300_000))
+    retention = Retention(tmp_path, budget_mb=1, min_free_mb=0)
+    assert retention.scan() == {"2026-01-01/a", "2026-01-02/b"}
+    assert retention.total_bytes == 1_400_000
+    assert retention.step() == ["2026-01-01/a"]
+    assert [path.name for path in sorted(tmp_path.rglob("*.png"))] == ["b.heights.png", "b.map.png", "b.png"]
+    assert not (tmp_path / "2026-01-01").exists()
+
+
 def test_within_the_budget_nothing_is_deleted(tmp_path: Path) -> None:
     put(tmp_path, "2026-01-01/a", MB)
     retention = Retention(tmp_path, budget_mb=1, min_free_mb=0)
