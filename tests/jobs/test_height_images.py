@@ -105,6 +105,7 @@ def test_a_camera_without_heights_is_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.system
 def test_an_engine_taught_from_files_holds_for_their_section(files: Path, tmp_path: Path) -> None:
     (tmp_path / "station.toml").write_text(STATION)
     arguments = ["--images", str(files), "--heights-of", "top", "--config", str(tmp_path / "station.toml")]

@@ -56,7 +56,7 @@ def test_parts_with_dents_fail_and_flat_ones_pass(tmp_path: Path) -> None:
         (row,) = (row for row in bench.rows() if row.verdict == "FAIL")
         (view,) = row.views
         assert view.image_path is not None
-        stored = tmp_path / "work" / view.image_path
+        stored = tmp_path / "work" / "records" / view.image_path
         # The height can be had again, exactly, and the picture says how it was made of it.
         heights = read_heights(stored.with_suffix(".heights.png"))
         np.testing.assert_array_equal(heights.values, plate(WIDTH, HEIGHT, seed=3, dent_mm=0.6))
@@ -65,7 +65,7 @@ def test_parts_with_dents_fail_and_flat_ones_pass(tmp_path: Path) -> None:
         picture = read_image(stored)
         np.testing.assert_array_equal(picture, depth_picture(heights.values, SCALE_MM, 0.0, 0, SPEC))
         # People see a relief in grey.
-        seen = Eyes(tmp_path / "work").look(row).views[0].image
+        seen = Eyes(tmp_path / "work" / "records").look(row).views[0].image
         assert seen is not None
         assert (seen == seen[..., :1]).all()
 
