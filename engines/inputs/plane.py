@@ -62,7 +62,7 @@ def fit_plane(heights: Floats, valid: Mask | None = None) -> Plane:
     for _ in range(_ROUNDS):
         at, per_x, per_y = _least_squares(terms[kept], z[kept])
         off = np.abs(z - terms @ (at, per_x, per_y))
-        near = off <= max(_OUTLIER * _MAD_TO_SIGMA * float(np.median(off[kept])), 1e-9)
+        near: NDArray[np.bool_] = off <= max(_OUTLIER * _MAD_TO_SIGMA * float(np.median(off[kept])), 1e-9)
         if near.sum() < 3 or bool((near == kept).all()):
             break
         kept = near
@@ -75,8 +75,7 @@ def _least_squares(terms: NDArray[np.float64], z: NDArray[np.float64]) -> NDArra
     if np.linalg.cond(squares) < _SOUND:
         found: NDArray[np.float64] = np.linalg.solve(squares, terms.T @ z)
         return found
-    found, *_ = np.linalg.lstsq(terms, z, rcond=None)
-    return found
+    return np.asarray(np.linalg.lstsq(terms, z, rcond=None)[0], np.float64)
 
 
 def _points(
@@ -126,7 +125,7 @@ def filled(heights: Floats, valid: Mask) -> Floats:
 def _pulled(product: Floats, weight: Floats) -> Floats:
     """Means where the weight is above 0, of coarser cells elsewhere. `product`: weight times height."""
     known = weight > 0
-    values = product / np.maximum(weight, _LEAST)
+    values: Floats = product / np.maximum(weight, _LEAST)
     if bool(known.all()) or max(values.shape) == 1:
         return values
     _put(_doubled(_pulled(*_halved(product, weight)), values.shape), values, ~known)
