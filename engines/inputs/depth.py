@@ -157,3 +157,17 @@ def shaded(picture: NDArray[np.uint8], channels: Sequence[str]) -> NDArray[np.ui
     if height is not None:
         grey += np.asarray(height, np.float32) * _HEIGHT_SHARE
     return np.asarray(cv2.cvtColor(np.clip(np.rint(grey), 0, 255).astype(np.uint8), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def relief(picture: NDArray[np.uint8], mark: str) -> NDArray[np.uint8]:
+    """What people see of an image: a picture of heights as relief, any other as it is.
+
+    Args:
+        picture: (height, width, 3) RGB.
+        mark: how it was made of heights, `DepthSpec.as_text`; empty, or no such text: it was not.
+    """
+    try:
+        spec = DepthSpec.of_text(mark)
+    except ValueError:
+        return picture
+    return shaded(np.ascontiguousarray(picture[..., 0]) if len(spec.channels) == 1 else picture, spec.channels)

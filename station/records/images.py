@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from drivers.imagefiles.heights import encode_heights
 from drivers.imagefiles.png_text import text_in, with_text
-from engines.inputs.depth import Heights, shaded
-from engines.inputs.depth_spec import MARK, DepthSpec
+from engines.inputs.depth import Heights, relief
+from engines.inputs.depth_spec import MARK
 from station.results import Pixels
 
 IMAGE_SUFFIX = ".png"
@@ -93,14 +93,7 @@ def as_seen(png: bytes | memoryview, rgb: Pixels) -> Pixels:
         png: the bytes of the file.
         rgb: (height, width, 3), decoded from it.
     """
-    said = text_in(png, MARK)
-    if not said:
-        return rgb
-    try:
-        spec = DepthSpec.of_text(said)
-    except ValueError:
-        return rgb
-    return shaded(np.ascontiguousarray(rgb[..., 0]) if len(spec.channels) == 1 else rgb, spec.channels)
+    return relief(rgb, text_in(png, MARK))
 
 
 def encode_map(anomaly_map: NDArray[np.float32]) -> tuple[memoryview, MapScale]:

@@ -25,6 +25,7 @@ from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_pictures
 from engines.bundle.reference import INDEX_FILE, ReferencePicture, as_reference, has_reference, read_reference
 from engines.errors import EngineError, ImageError, PartNotLocated
+from engines.inputs.depth import relief
 from engines.location.location import Location
 from engines.overlay import Pixels, as_rgb, coloured, shown_map
 from engines.preprocess import Fitted, prepare
@@ -143,7 +144,8 @@ class NearestGood:
         except (PartNotLocated, ImageError):
             return Compared(NOT_FOUND)
         hottest = None if row.region_list else self._eyes.hottest_of(row)
-        return compare(kept.pictures, kept.greys, fitted, manifest, outlines_of(row, frame, hottest))
+        outlines = outlines_of(row, frame, hottest)
+        return compare(kept.pictures, kept.greys, fitted, manifest, outlines, self._eyes.mark_of(row))
 
     def _kept(self, engine: Path, manifest: Manifest) -> _Kept:
         key = engine, (engine / INDEX_FILE).stat().st_mtime_ns
@@ -180,18 +182,20 @@ def outlines_of(row: ViewRow, frame: Pixels, hottest: tuple[float, float] | None
     return outlines
 
 
-def compare(
+def compare(  # noqa: PLR0917
     pictures: Sequence[ReferencePicture],
     greys: Greys,
     fitted: Fitted,
     manifest: Manifest,
     outlines: Sequence[NDArray[np.float64]],
+    mark: str = "",
 ) -> Compared:
     """The nearest of `pictures` to a part as the model sees it.
 
     Args:
         greys: (pictures, rows, columns), `normalised`.
         outlines: see `outlines_of`.
+        mark: how the picture of the part was made of heights; people see a relief then. Empty: it was not.
     """
     shown = as_reference(fitted.pixels, manifest.input)
     rows, columns = shown.shape[:2]
@@ -199,7 +203,7 @@ def compare(
     corners = [fitted.placement.in_input(outline) * to_shown for outline in outlines]
     distances = weighted_distances(greys, normalised(small_grey(shown)), place_weights(corners, shown, greys.shape[1:]))
     nearest = np.argsort(distances, kind="stable")[:SHOWN]
-    good = [pictures[place].pixels for place in nearest]
+    shown, *good = (relief(one, mark) for one in (shown, *(pictures[place].pixels for place in nearest)))
     cut = place_of(corners, rows, columns)
     return Compared(
         why="",

@@ -13,9 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from drivers.imagefiles.png_text import text_in
 from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_manifest
 from engines.errors import EngineError
+from engines.inputs.depth_spec import MARK
 from engines.overlay import Pixels, fitted, heated
 from engines.scale import ScoreScale
 from station import said
@@ -95,6 +97,13 @@ class Eyes:
     def frame_of(self, row: ViewRow) -> tuple[Pixels | None, str]:
         """The image of a view as RGB in its own size, as the engine saw it, or why there is none."""
         return self._image(row, as_stored=True)
+
+    def mark_of(self, row: ViewRow) -> str:
+        """How the image of a view was made of heights, see `engines.inputs.depth.relief`; empty: it was not."""
+        try:
+            return "" if row.image_path is None else text_in(self.bytes_of(row.image_path), MARK)
+        except OSError:
+            return ""
 
     def hottest_of(self, row: ViewRow) -> tuple[float, float] | None:
         """The hottest point of the stored map, (x, y) as shares of the frame; None: there is no map."""

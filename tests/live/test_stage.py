@@ -13,13 +13,15 @@ import cv2
 import numpy as np
 import pytest
 
+from engines.inputs.depth import Heights, depth_picture, shaded
 from engines.scale import ScoreScale
 from station.live.feed import LAST_PARTS, LiveFeed
 from station.live.memory import LiveMemory
-from station.live.part_message import PICTURE_PX, part_message, slot_bytes
+from station.live.part_message import PICTURE_PX, part_message, picture_of, slot_bytes
 from station.live.reading import LiveReader, NoLiveMemory, split_part
 from station.live.stage import LiveStage
-from station.results import InspectionRecord, Verdict
+from station.results import Frame, InspectionRecord, Verdict
+from tests.bench.engines.dented import SCALE_MM, SPEC, plate
 from tests.bench.sample_parts import PartMaker
 from tests.bench.waiting import wait_for
 
@@ -233,3 +235,14 @@ def test_a_folder_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
 
     wait_for(beats, "the next try")
     assert stage.stop(5.0)
+
+
+def test_a_view_of_heights_is_a_relief() -> None:
+    values = plate(160, 128, dent_mm=0.5)
+    pixels = depth_picture(values, SCALE_MM, 0.0, 0, SPEC)
+    jpeg, why = picture_of(Frame("top", 1, pixels, 0, 0, Heights(values, SCALE_MM, 0.0, 0, SPEC)))
+    assert why == ""
+    shown = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert int(np.ptp(shown.astype(int), axis=2).max()) <= 8, "grey, as far as a JPEG keeps it"
+    assert np.abs(shown[..., 0].astype(int) - shaded(pixels, SPEC.channels)[..., 0]).mean() < 6

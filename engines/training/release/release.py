@@ -15,6 +15,7 @@ from engines.bundle.manifest import Calibration, InputSpec, Variant
 from engines.bundle.reading import FrameGraph, Golden, Graph
 from engines.detectors.base import Detector
 from engines.errors import ExportError
+from engines.inputs.depth import relief
 from engines.location.location import Location
 from engines.location.pose import turned_placement
 from engines.parity_report import HALF, INT8, Tolerance
@@ -148,7 +149,8 @@ def enlarged(located: Located, index: int, long_side_px: int) -> NDArray[np.uint
     size = {"width": max(1, round(spec.width * factor)), "height": max(1, round(spec.height * factor))}
     pictures = dict(location.pictures)
     pictures.pop("fill", None)
-    return prepare(image, spec.model_copy(update=size), Location(location.spec, pictures=pictures)).pixels
+    shown = prepare(image, spec.model_copy(update=size), Location(location.spec, pictures=pictures)).pixels
+    return relief(shown, located.dataset.files[index].depth)
 
 
 def _in_half(detector: Detector, spec: InputSpec) -> Iterator[tuple[bytes, str]]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.inputs.depth import Heights, NoHeights, depth_picture, missing_share, shaded
+from engines.inputs.depth import Heights, NoHeights, depth_picture, missing_share, relief, shaded
 from engines.inputs.depth_spec import CHANNELS, DepthSpec
 
 SCALE = 0.001
@@ -140,6 +140,16 @@ def test_people_see_a_dent_by_its_light_and_shadow(channels: Any) -> None:
     assert (seen == seen[..., :1]).all(), "grey: colours are those of the heat map"
     # The light comes from the upper left: that side of a dent lies in the shadow.
     assert int(seen[34, 44, 0]) > int(seen[5, 5, 0]) > int(seen[26, 36, 0])
+
+
+def test_a_stored_picture_of_heights_is_seen_as_relief_and_others_as_they_are() -> None:
+    for channels in (("height",), ("height", "slope_x", "slope_y")):
+        spec = DepthSpec(0.5, 0.05, channels)
+        made = picture(values_of(tilted()), spec)
+        rgb = made if made.ndim == 3 else np.dstack([made] * 3)
+        np.testing.assert_array_equal(relief(rgb, spec.as_text), shaded(made, spec.channels))
+    for mark in ("", "nonsense", '{"range_mm": 1}'):
+        assert relief(rgb, mark) is rgb
 
 
 def test_intensity_alone_is_seen_as_it_is() -> None:

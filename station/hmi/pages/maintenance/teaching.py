@@ -28,6 +28,7 @@ from station.hmi.guard import field
 from station.hmi.pages.maintenance.engines import engine, may_of, overview, tabs_of, under_way, version_of
 from station.hmi.rendering import page, person_of, site_of, words_of
 from station.hmi.setup.active import active_of
+from station.records.images import as_seen
 from station.records.parts import PartRow
 from station.records.selection import Selection
 from station.reports.drawing import jpeg
@@ -182,10 +183,11 @@ def collected_picture(request: Request) -> Response:
     if not _FILE.fullmatch(name):
         raise HTTPException(404, "there is no such picture")
     try:
-        frame = read_image(_folder(request) / name)
+        file = _folder(request) / name
+        frame = read_image(file)
         colour = frame if frame.ndim == 3 else np.repeat(frame[:, :, np.newaxis], 3, axis=2)
-        pixels = fitted(colour, TILE_PX, TILE_PX)
-    except CameraUnreadable as problem:
+        pixels = fitted(as_seen(file.read_bytes(), colour), TILE_PX, TILE_PX)
+    except (CameraUnreadable, OSError) as problem:
         raise HTTPException(404, "there is no such picture") from problem
     return Response(jpeg(pixels), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 

@@ -637,6 +637,75 @@ static void check_packed(struct client *client)
     next_picture(client);
 }
 
+static uint64_t part_number(struct client *client, HANDLE buffer, uint32_t part, int32_t command)
+{
+    uint64_t value = 0;
+    size_t size = sizeof value;
+    OK(DSGetBufferPartInfo(client->stream, buffer, part, command, NULL, &value, &size));
+    return value;
+}
+
+/* Two grey pixels 7 and 8 as heights 0x0707 and 0x0808, with intensity and confidence; then heights alone. */
+static void check_parts(struct client *client)
+{
+    const struct {
+        uint32_t format, type;
+        const char *bytes;
+        size_t size;
+    } parts[] = {{PFNC_COORD3D_C16, PART_DATATYPE_3D_IMAGE, "\7\7\10\10", 4},
+                 {PFNC_MONO8, PART_DATATYPE_2D_IMAGE, "\7\10", 2},
+                 {PFNC_CONFIDENCE8, PART_DATATYPE_CONFIDENCE_MAP, "\0\377", 2}};
+    uint32_t count, zero = 0, format = PFNC_MONO8;
+    size_t size = sizeof zero;
+    next_picture(client);
+    write_number(client, ADDRESS(acquisition_stop), 1);
+    write_number(client, ADDRESS(pixel_format), PFNC_MONO8);
+    EXPECT(GC_ERR_INVALID_VALUE, GCWritePort(client->port, ADDRESS(component_enable[COMPONENT_INTENSITY]), &zero, &size));
+    for (uint32_t component = COMPONENT_RANGE; component <= COMPONENT_CONFIDENCE; component++) {
+        write_number(client, ADDRESS(component_selector), component);
+        write_number(client, ADDRESS(component_enable[component]), 1);
+        EXPECT(GC_ERR_INVALID_VALUE, GCWritePort(client->port, ADDRESS(pixel_format), &format, &size));
+    }
+    write_real(client, ADDRESS(scan3d_invalid_value), 0x0707);
+    write_number(client, ADDRESS(acquisition_start), 1);
+    write_number(client, ADDRESS(trigger_software), 1);
+    HANDLE buffer = next_buffer(client);
+    CHECK(buffer_number(client, buffer, BUFFER_INFO_PAYLOADTYPE) == PAYLOAD_TYPE_MULTI_PART);
+    CHECK(buffer_number(client, buffer, BUFFER_INFO_SIZE_FILLED) == 8);
+    OK(DSGetNumBufferParts(client->stream, buffer, &count));
+    CHECK(count == 3);
+    for (uint32_t i = 0; i < count; i++) {
+        const void *base = (const void *)(uintptr_t)part_number(client, buffer, i, BUFFER_PART_INFO_BASE);
+        CHECK(part_number(client, buffer, i, BUFFER_PART_INFO_DATA_FORMAT) == parts[i].format);
+        CHECK(part_number(client, buffer, i, BUFFER_PART_INFO_DATA_TYPE) == parts[i].type);
+        CHECK(part_number(client, buffer, i, BUFFER_PART_INFO_DATA_SIZE) == parts[i].size);
+        CHECK(part_number(client, buffer, i, BUFFER_PART_INFO_WIDTH) == 2);
+        CHECK(memcmp(base, parts[i].bytes, parts[i].size) == 0);
+    }
+    EXPECT(GC_ERR_INVALID_INDEX, DSGetBufferPartInfo(client->stream, buffer, 3, 0, NULL, &zero, &size));
+    EXPECT(GC_ERR_NOT_AVAILABLE, DSGetBufferPartInfo(client->stream, buffer, 0, 99, NULL, &zero, &size));
+    EXPECT(GC_ERR_INVALID_HANDLE, DSGetNumBufferParts(client->stream, NULL, &count));
+    EXPECT(GC_ERR_INVALID_PARAMETER, DSGetNumBufferParts(client->stream, buffer, NULL));
+    OK(DSQueueBuffer(client->stream, buffer));
+    next_picture(client);
+    write_number(client, ADDRESS(acquisition_stop), 1);
+    write_number(client, ADDRESS(component_enable[COMPONENT_INTENSITY]), 0);
+    write_number(client, ADDRESS(component_enable[COMPONENT_CONFIDENCE]), 0);
+    write_number(client, ADDRESS(acquisition_start), 1);
+    write_number(client, ADDRESS(trigger_software), 1);
+    buffer = next_buffer(client);
+    CHECK(buffer_number(client, buffer, BUFFER_INFO_PAYLOADTYPE) == PAYLOAD_TYPE_IMAGE);
+    CHECK(buffer_number(client, buffer, BUFFER_INFO_PIXELFORMAT) == PFNC_COORD3D_C16);
+    EXPECT(GC_ERR_NO_DATA, DSGetNumBufferParts(client->stream, buffer, &count));
+    OK(DSQueueBuffer(client->stream, buffer));
+    write_number(client, ADDRESS(acquisition_stop), 1);
+    write_number(client, ADDRESS(component_enable[COMPONENT_INTENSITY]), 1);
+    write_number(client, ADDRESS(component_enable[COMPONENT_RANGE]), 0);
+    write_number(client, ADDRESS(component_selector), COMPONENT_INTENSITY);
+    write_number(client, ADDRESS(pixel_format), PFNC_RGB8);
+    write_number(client, ADDRESS(acquisition_start), 1);
+}
+
 static void check_images(const char *folder)
 {
     struct client *client = new_client();
@@ -653,6 +722,7 @@ static void check_images(const char *folder)
     for (int i = 0; i < 3; i++)
         CHECK(memcmp(next_picture(client), expected[i], 6) == 0);
     check_packed(client);
+    check_parts(client);
     write_file(folder, "b.ppm", "P6 2 1 255\n\1\2", 13); /* the file breaks while it is played */
     write_number(client, ADDRESS(trigger_software), 1);
     CHECK(buffer_number(client, next_buffer(client), BUFFER_INFO_IS_INCOMPLETE) == 1);
