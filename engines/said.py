@@ -202,6 +202,14 @@ PARITY_AND_RANKS = Template(
 
 IN_BLOCKS = Template("%(count)s images are in a block that was learned before: they count there.")
 BESIDE_BLOCKS = Template("Learned beside the blocks of earlier teachings: %(names)s.")
+PRIOR = Template(
+    "Learned with a prior: sums of %(count)s images, sites: %(sites)s. It counts as so many images: %(mean)s for what "
+    "is usual at a place, %(covariance)s for how that varies. Limits are of these images alone."
+)
+PRIOR_NOT_USED = Template(
+    "The prior (sums of %(count)s images, sites: %(sites)s) explains held-out images no better than these images "
+    "alone: it was not used."
+)
 NO_ACTIVE = Template("There is no active engine to compare with.")
 MAY_HAVE_LEARNED = Template("The active engine may have learned from these images: its figures may be too good.")
 HAS_LEARNED = Template("The active engine learned from %(count)s of these images: its figures are too good.")

@@ -93,6 +93,10 @@ class TeachRequest:
     weigh: str = field(
         default="", metadata=_about("of these, blocks that count less in what is normal", "NAME=0.5,...")
     )
+    prior: Path | None = field(
+        default=None,
+        metadata=_about("sums of other sites (station fleet sums), to teach from few images", "FILE", Path),
+    )
     block: str = field(default="", metadata=_about("name of the block that this teaching makes (default: its day)"))
     cache: Path | None = field(
         default=None, metadata=_about("folder that keeps features and rounds between runs", "DIR", Path)

@@ -14,6 +14,7 @@ from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 from engines.detectors.kinds import Kinds
 from engines.detectors.known_defects import KnownDefects
+from engines.detectors.prior import Prior
 from engines.detectors.sums import Sums
 
 Features = Mapping[str, Tensor]
@@ -64,6 +65,8 @@ class Detector(nn.Module, ABC):
         """
         self.earlier: Sums | None = None
         """Of images that are learned whatever `initialise` is given beside them."""
+        self.prior: Prior | None = None
+        """What other sites know, joined to what `initialise` learns; where `has_sums`. Refinement does without."""
         self.known_defects: KnownDefects | None = None
         self.kinds: Kinds | None = None
 
@@ -92,6 +95,10 @@ class Detector(nn.Module, ABC):
 
     def initialise_from(self, sums: Sums) -> None:
         """`initialise` from the sums of images; where `has_sums`."""
+        raise NotImplementedError
+
+    def deviances(self, sums: Sums, features: Features, weights: Tensor | None = None) -> dict[str, float]:
+        """By stream, what `engines.detectors.prior.deviance` says of unseen images; where `has_sums`."""
         raise NotImplementedError
 
     @abstractmethod

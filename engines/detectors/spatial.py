@@ -38,6 +38,7 @@ from engines.detectors.backbones.loading import DEFAULT_BACKBONE, load_backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
 from engines.detectors.detail import DetailedMap
 from engines.detectors.flow import Flow
+from engines.detectors.prior import deviance
 from engines.detectors.projection import orthogonal_projection
 from engines.detectors.sums import LocationSums, Sums, added
 from engines.detectors.whitening import LocationWhitening
@@ -141,7 +142,9 @@ class SpatialDetector(Detector):
         """See `Detector.initialise`."""
         if self.in_sums:
             sums = self.sums(features, weights)
-            self.initialise_from(sums if self.earlier is None else added(self.earlier, sums))
+            if self.earlier is not None:
+                sums = added(self.earlier, sums)
+            self.initialise_from(sums if self.prior is None else self.prior.joined(sums))
             return
         for stream in self.streams:
             whitening = self.whitenings[stream.tap]
@@ -153,6 +156,13 @@ class SpatialDetector(Detector):
         """See `Detector.sums`."""
         return {
             stream.tap: LocationSums.of(features[stream.tap], _at_stride(weights, stream)) for stream in self.streams
+        }
+
+    def deviances(self, sums: Sums, features: Features, weights: Tensor | None = None) -> dict[str, float]:
+        """See `Detector.deviances`."""
+        return {
+            stream.tap: deviance(sums[stream.tap], features[stream.tap], _at_stride(weights, stream))
+            for stream in self.streams
         }
 
     def initialise_from(self, sums: Sums) -> None:

@@ -24,6 +24,14 @@ TINY = 1e-8
 """The same for images that never vary at all."""
 
 
+def cholesky_of(sums: LocationSums) -> tuple[Tensor, Tensor]:
+    """Mean and lower factor of the covariance that is learned at every location: (h, w, dim), (h, w, dim, dim)."""
+    mean, covariance, pooled = sums.moments()
+    covariance = (1 - POOLED_SHARE) * covariance + POOLED_SHARE * pooled
+    ridge = RIDGE * pooled.diagonal().mean() + TINY
+    return mean, torch.linalg.cholesky(covariance + ridge * torch.eye(mean.shape[-1], dtype=mean.dtype))
+
+
 class LocationWhitening(nn.Module):
     """z = L^-1 (x - mean), both of the location; x is (n, height, width, dim)."""
 
@@ -71,10 +79,7 @@ class LocationWhitening(nn.Module):
 
         It takes four times as long as `fit`.
         """
-        mean, covariance, pooled = sums.moments()
-        covariance = (1 - POOLED_SHARE) * covariance + POOLED_SHARE * pooled
-        ridge = RIDGE * pooled.diagonal().mean() + TINY
-        factor = torch.linalg.cholesky(covariance + ridge * torch.eye(mean.shape[-1], dtype=mean.dtype))
+        mean, factor = cholesky_of(sums)
         # A triangular solve: the batched inverse of this torch build fails on some machines.
         identity = torch.eye(mean.shape[-1], dtype=mean.dtype).expand_as(factor)
         inverse = torch.linalg.solve_triangular(factor, identity, upper=False).transpose(-1, -2)

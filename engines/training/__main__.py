@@ -91,6 +91,7 @@ def _teach_options(options: argparse.Namespace, arguments: tuple[str, ...]) -> T
             block_weights(request.weigh),
             request.block,
         ),
+        prior=request.prior,
         command=tuple(options.shown_command) or ("python", "-m", "engines.training", *arguments),
     )
 

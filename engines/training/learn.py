@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import Calibration, KnownDefectsRecord, PossibleVariants, ReviewPrice, Reviews
 from engines.detectors.base import Detector
+from engines.detectors.prior import PriorWeights
+from engines.detectors.sums import Sums
 from engines.errors import TrainingError
 from engines.training.blocks.earlier import Earlier, Weighed
 from engines.training.blocks.kept import LearnedImages
@@ -21,6 +23,7 @@ from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
 from engines.training.calibration.price import price_list
 from engines.training.fitting.crossfit import CrossFit, OnModel, cross_fit, folds_for, steps_help
 from engines.training.fitting.judge import FeatureJudge
+from engines.training.fitting.prior import chosen_prior
 from engines.training.fitting.train import (
     CLOSED_FORM,
     TrainOptions,
@@ -79,6 +82,8 @@ class Learned:
     """Kinds of defects that the detector knows; None: fewer than two were named."""
     mine: LearnedImages | None = None
     """What a later teaching needs of these images to learn them, too."""
+    prior: Mapping[str, PriorWeights] = field(default_factory=dict)
+    """How many images the prior of other sites counts as, by stream; empty: there was none."""
 
     def held_out_sample(self, most: int) -> tuple[float, ...]:
         """The held-out image scores, ascending; evenly spaced where there are more than `most`."""
@@ -109,11 +114,13 @@ def learn(
     kinds: Mapping[int, str] | None = None,
     on_model: OnModel | None = None,
     blocks: Sequence[Weighed] = (),
+    others: Sums | None = None,
 ) -> Learned:
     """Make a detector of the images `indices` (in the order of capture).
 
     Args:
         blocks: what was learned before, and is learned here, too.
+        others: of other sites, as a prior; refinement and limits do without.
         masks: where known-bad images show their defect, by position.
         kinds: what the defects of known-bad images are called, by position.
         on_model: see `cross_fit`, of the models that the limits come from: with known defects joined, where they are.
@@ -126,7 +133,7 @@ def learn(
     # What shares a mark is held out together, so it cannot vouch for itself: until a person calls it good.
     grouped = part_groups if options.refinement.variants == "keep" else twin_groups
     judge = FeatureJudge(detector, features, indices, options.training, grouped)
-    detector.known_defects = detector.kinds = detector.earlier = None
+    detector.known_defects = detector.kinds = detector.earlier = detector.prior = None
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
 
@@ -152,9 +159,9 @@ def learn(
     earlier = Earlier(detector, blocks, folds) if blocks else None
     keeps = len(known_bad) > 0 or earlier is not None
     keep = (lambda model, _unseen: models.append(_copy_of(model))) if keeps else on_model
-    held_out, used = _train(
+    held_out, used, counts_as = _train(
         detector, features, kept, weights, options.training, groups=groups, folds=folds,
-        on_step=on_step, on_model=keep, earlier=earlier,
+        on_step=on_step, on_model=keep, earlier=earlier, others=others,
     )  # fmt: skip
     _finish(detector, features, kept, weights)
     cells = Cells(detector, features, kept, held_out, weights=weights, models=models if len(known_bad) else [])
@@ -193,8 +200,9 @@ def learn(
     detector.kinds = kinds_head(found_kinds, detector.map_size)
     mine = LearnedImages(kept, aside, held_out.groups, in_groups, is_dirty)
     return Learned(
-        refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds, mine
-    )
+        refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds, mine,
+        counts_as,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -281,18 +289,18 @@ def _refined(
 
 
 def _finish(detector: Detector, features: CachedFeatures, kept: Indices, weights: Weights) -> None:
-    """What needs no held-out images; from here on the detector knows of no earlier block, only what came of them."""
+    """What needs no held-out images; then the detector knows neither blocks nor prior, only what came of them."""
     fit_detail(detector, features, kept, weights)
-    detector.earlier = None
+    detector.earlier = detector.prior = None
 
 
 def _copy_of(model: Detector) -> Detector:
     """A model that is only scored with: without the sums that it was made of."""
-    earlier, model.earlier = model.earlier, None
+    sums, (model.earlier, model.prior) = (model.earlier, model.prior), (None, None)
     try:
         return copy.deepcopy(model)
     finally:
-        model.earlier = earlier
+        model.earlier, model.prior = sums
 
 
 def _train(
@@ -307,11 +315,13 @@ def _train(
     on_step: OnStep,
     on_model: OnModel | None,
     earlier: Earlier | None,
-) -> tuple[CrossFit, bool]:
-    """Leave `detector` trained on all kept images; returns held-out scores of the same procedure.
+    others: Sums | None,
+) -> tuple[CrossFit, bool, Mapping[str, PriorWeights]]:
+    """Leave `detector` trained on all kept images; returns held-out scores of the same procedure, whether there were
+    steps, and what the prior of the others counts as.
 
-    Where there is a closed form, training steps must earn their place: on unseen images. Beside earlier blocks there
-    are none: steps would learn the new images alone.
+    Where there is a closed form, training steps must earn their place: on unseen images. Beside earlier blocks or a
+    prior there are none: steps would learn the new images alone.
     """
     done, total = 0, folds + 2
 
@@ -326,7 +336,9 @@ def _train(
         if earlier is not None:
             detector.earlier = earlier.seen_by(fold)
 
-    may_step = earlier is None and options.steps_of(detector) > 0
+    if others is not None:
+        detector.prior = chosen_prior(detector, features, kept, others, weights=weights, groups=groups)
+    may_step = earlier is None and detector.prior is None and options.steps_of(detector) > 0
     used = may_step and any(each.requires_grad for each in detector.parameters())
     if used and detector.has_closed_form:
         used = steps_help(detector, features, kept, options, weights=weights, groups=groups, folds=folds)
@@ -348,4 +360,4 @@ def _train(
         detector.earlier = earlier.total
     train(detector, features, kept, chosen, weights)
     on_step("train", total, total)
-    return held_out, used
+    return held_out, used, {} if detector.prior is None else detector.prior.weights

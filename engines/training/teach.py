@@ -54,6 +54,7 @@ from engines.training.release.export import export_onnx, map_spec
 from engines.training.release.references import reference_pictures
 from engines.training.release.release import enlarged, release
 from engines.training.summary import Summary, software, summarise, training_record, warnings_of
+from engines.training.sums.exporting import beside_in_words, key_of_sums, read_prior
 from engines.training.synthesis.examples import just_found_and_missed
 from engines.training.synthesis.trials import MAX_TRIALS, MIN_TRIALS, TRIALS, Trials
 
@@ -91,6 +92,8 @@ class TeachOptions:
     int8: bool = False
     """Also make a graph whose backbone is in 8 bits; it is left out when it differs too much."""
     blocks: BlockOptions = field(default_factory=BlockOptions)
+    prior: Path | None = None
+    """Sums of other sites, see `engines.training.sums`."""
     veto: Path | None = None
     """Removed images that are good after all, as the dossier of an earlier run writes them."""
     command: tuple[str, ...] = ()
@@ -124,15 +127,11 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         cache = options.cache or Path(temporary)
         detector_key = f"{options.detector} {detector.features_version} {detector.backbone.key}"
         features_key = key_of_features(detector_key, spec, located.location)
+        others = read_prior(options.prior, key_of_sums(detector_key, spec, located.location))
         features = cached_features(
-            detector,
-            dataset,
-            spec,
-            detector_key=detector_key,
-            folder=cache,
+            detector, dataset, spec, detector_key=detector_key, folder=cache, location=located.location,
             on_progress=lambda done, total: on_step("features", done, total),
-            location=located.location,
-        )
+        )  # fmt: skip
         key = checkpoint_key(
             data=dataset.sha256, input=spec, detector=f"{options.detector} {detector.features_version}",
             backbone=detector.backbone.key, learn=learning, location=located.location.content_id, software=software(),
@@ -140,7 +139,6 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         checkpoint = FileCheckpoint(cache, key, messages.append)
         known_bad = {index: dataset.files[index] for index in learning.refinement.known_bad}
         blocks = options.blocks.read(features_key)
-        messages.extend(said.BESIDE_BLOCKS(names=", ".join(one.block.name for one in blocks)) for _ in blocks[:1])
         trials = _trials(located, options, on_step)
         learned = learn(
             detector,
@@ -153,10 +151,14 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             kinds=kinds,
             on_model=None if trials is None else partial(show_defects, trials, spec, options.threads),
             blocks=blocks,
+            others=others.as_sums() if others else None,
         )
+        messages.extend(beside_in_words(blocks, others, learned))
         detection, finds = _detection(trials, learned, options.pixel_size_mm)
-        learned_files = [dataset.files[index].path for index in learned.refinement.kept]
-        bands = picture_bands(learned_files, located.location, partial(on_step, "pictures"))
+        bands = picture_bands(
+            [dataset.files[index].path for index in learned.refinement.kept],
+            located.location, partial(on_step, "pictures"),
+        )  # fmt: skip
 
         on_step("export", 0, 3)
         released = release(
@@ -295,6 +297,8 @@ def _check_options(output: Path, options: TeachOptions) -> None:
         raise TrainingError(f"pixel size {options.pixel_size_mm} mm: above 0 and at most 100")
     if not 0 <= options.reference_pictures <= MAX_PICTURES:
         raise TrainingError(f"reference pictures {options.reference_pictures}: 0 for none, at most {MAX_PICTURES}")
+    if options.prior and options.blocks.earlier:
+        raise TrainingError("--prior is for a first teaching of few images: give it, or --earlier, not both")
     if options.threads < 1:
         raise TrainingError(f"threads {options.threads}: at least 1")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):

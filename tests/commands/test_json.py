@@ -60,6 +60,10 @@ ELSEWHERE = {
     **{f"batch {name}": "tests/commands/records/test_batch.py" for name in ("begin", "end", "list")},
     "challenge virtual": "tests/jobs/beside/test_virtual_challenge.py",
     **dict.fromkeys(("fleet publish", "fleet pull"), "tests/fleet/test_channel_commands.py"),
+    **{
+        f"fleet sums {name}": "tests/engines/training/sums/test_teach_with_prior.py"
+        for name in ("key", "export", "combine")
+    },
     "engine gate": "tests/system/test_probation.py",
     "engine shadow": "tests/system/test_shadow.py",
     "engine kinds": "tests/jobs/kinds/test_relearning.py",

@@ -61,7 +61,7 @@ def train(
     if not continued:
         spread = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MAX_CLOSED_FORM_IMAGES)).astype(np.intp))
         try:
-            detector.initialise(take(features, indices[spread]), _taken(weights, indices[spread]))
+            detector.initialise(take(features, indices[spread]), taken(weights, indices[spread]))
         except RuntimeError as error:  # LinAlgError, which torch does not export
             raise TrainingError(f"the features of {len(spread)} images have no covariance: {error}") from error
     steps = options.steps_of(detector)
@@ -76,7 +76,7 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, default.learning_rate, total_steps=max(2, steps))
     for step in range(steps):
         batch = rng.choice(indices, size=min(len(indices), images_per_step), replace=False)
-        loss = detector.loss(take(features, batch), _taken(weights, batch))
+        loss = detector.loss(take(features, batch), taken(weights, batch))
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {loss.item()} at step {step} of {steps}: training diverged")
         optimiser.zero_grad()
@@ -105,7 +105,7 @@ def fit_detail(
     """Learn what only the shown map needs, from at most `MAX_DETAIL_IMAGES` of the images."""
     if detector.map_detail > 1:
         spread = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MAX_DETAIL_IMAGES)).astype(np.intp))
-        detector.fit_detail(take(features, indices[spread], detail=True), _taken(weights, indices[spread]))
+        detector.fit_detail(take(features, indices[spread], detail=True), taken(weights, indices[spread]))
 
 
 def shown_maps(detector: Detector, features: CachedFeatures, indices: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -127,7 +127,7 @@ def held_out_loss(
     with torch.inference_mode():
         for start in range(0, len(indices), SCORE_BATCH):
             batch = indices[start : start + SCORE_BATCH]
-            total += detector.loss(take(features, batch), _taken(weights, batch)).item() * len(batch)
+            total += detector.loss(take(features, batch), taken(weights, batch)).item() * len(batch)
     return total / len(indices)
 
 
@@ -141,5 +141,6 @@ def for_all(weights: Weights, indices: NDArray[np.intp], features: CachedFeature
     return everywhere
 
 
-def _taken(weights: Weights, indices: NDArray[np.intp]) -> torch.Tensor | None:
+def taken(weights: Weights, indices: NDArray[np.intp]) -> torch.Tensor | None:
+    """The weights of the cells of some images."""
     return None if weights is None else torch.from_numpy(weights[indices])

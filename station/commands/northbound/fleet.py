@@ -1,4 +1,4 @@
-"""`station fleet`: what many stations have in common: the schema of their database, the signed channel of engines."""
+"""`station fleet`: what many stations have in common: schema of their database, channel of engines, sums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from engines.errors import EngineError
+from station.commands.northbound.sums import add_sums_parser
 from station.commands.options import add_config_option, add_json_option, complain, positive, reporting, show
 from station.configuration import load as config
 from station.configuration.load import ConfigurationError
@@ -17,7 +18,9 @@ MOST_DAYS = 3650
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `fleet`."""
-    parser = commands.add_parser("fleet", help="many stations: the schema of their database, the channel of engines")
+    parser = commands.add_parser(
+        "fleet", help="many stations: the schema of their database, the channel of engines, sums"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser("schema", help="print what makes the schema of [postgres]: | psql --dbname DATABASE")
     action.set_defaults(run=schema)
@@ -34,6 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_json_option(action, "product, engine_id, sequence, issued, expires, archive, sha256, size")
     action.set_defaults(run=reporting(publish, ConfigurationError, EngineError))
 
+    add_sums_parser(actions)
     action = actions.add_parser("pull", help="take the engine of [channel] into the store, as a candidate")
     add_config_option(action)
     add_json_option(action, "outcome, version, sequence, expires, signed_by, detail")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engines.bundle.manifest import MapScore
 from engines.detectors.backbones.base import Backbone
 from engines.detectors.base import Detector, Features, TrainDefaults
+from engines.detectors.prior import deviance
 from engines.detectors.sums import LocationSums, Sums, added
 from engines.detectors.whitening import LocationWhitening
 from engines.training.images.features import CachedFeatures
@@ -59,10 +60,14 @@ class CellDetector(Detector):
     def initialise(self, features: Features, weights: Tensor | None = None) -> None:
         self.learned_counts.append(len(features["cells"]))
         sums = self.sums(features, weights)
-        self.initialise_from(sums if self.earlier is None else added(self.earlier, sums))
+        sums = sums if self.earlier is None else added(self.earlier, sums)
+        self.initialise_from(sums if self.prior is None else self.prior.joined(sums))
 
     def sums(self, features: Features, weights: Tensor | None = None) -> Sums:
         return {"cells": LocationSums.of(features["cells"], weights)}
+
+    def deviances(self, sums: Sums, features: Features, weights: Tensor | None = None) -> dict[str, float]:
+        return {"cells": deviance(sums["cells"], features["cells"], weights)}
 
     def initialise_from(self, sums: Sums) -> None:
         self.whitening.fit_sums(sums["cells"])

@@ -1,0 +1,1 @@
+"""Sums of a site as files, masked and not."""
