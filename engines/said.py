@@ -203,7 +203,7 @@ PARITY_AND_RANKS = Template(
 IN_BLOCKS = Template("%(count)s images are in a block that was learned before: they count there.")
 BESIDE_BLOCKS = Template("Learned beside the blocks of earlier teachings: %(names)s.")
 PRIOR = Template(
-    "Learned with a prior: sums of %(count)s images, sites: %(sites)s. It counts as so many images: %(mean)s for what "
+    "Learned with a prior: sums of %(count)s images, sites: %(sites)s. Its weight in images: %(mean)s for what "
     "is usual at a place, %(covariance)s for how that varies. Limits are of these images alone."
 )
 PRIOR_NOT_USED = Template(

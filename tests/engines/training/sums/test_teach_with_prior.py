@@ -86,7 +86,7 @@ def test_a_teaching_of_few_images_with_a_prior(
     assert teach(tmp_path / "few", tmp_path / "helped", "--prior", prior) == 0
     assert read_manifest(tmp_path / "helped").calibration.holdout_count == FEW  # limits are of the site's own images
     dossier = (tmp_path / "helped" / "dossier" / "dossier.json").read_text()
-    assert f"Learned with a prior: sums of {COUNT} images, sites: 1. It counts as so many images: " in dossier
+    assert f"Learned with a prior: sums of {COUNT} images, sites: 1. Its weight in images: " in dossier
     capsys.readouterr()
     for more, says in (
         (("--backbone", "lite1"), "another backbone, input, way to find the part"),
