@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 DEMO_WORK ?= demo
 
-.PHONY: help demo run test fast system coverage lint style typing contracts documents collected format types docs bench clean tools install
+.PHONY: help demo run test fast system fleet-test coverage lint style typing contracts documents collected format types docs bench clean tools install
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,19 @@ fast: $(STAMP)  ## the tests that start no process, while working: a few minutes
 
 system: $(STAMP)  ## the tests that start processes: whole stations, commands, compilers, trainings
 	$(PYTEST) -m system -n $$(($(CORES) + 1)) $(PYTEST_ARGS)
+
+# What cannot stand beside the station's own packages (moto wants an older python-dateutil) runs as a process of an
+# environment of its own; the tests themselves run in that of the station, and `make test` skips them without the other.
+FLEET ?= .venv-fleet
+
+fleet-test: $(STAMP) $(FLEET)/.installed  ## the tests of many stations against an S3 server, in an environment of its own
+	$(PYTEST) -m fleet -n $(CORES) $(PYTEST_ARGS)
+
+$(FLEET)/.installed: tests/fleet/requirements.txt | tools
+	test -x $(FLEET)/bin/python || $(PYTHON) -m venv $(FLEET)
+	$(FLEET)/bin/python -m pip install --quiet --upgrade pip
+	$(FLEET)/bin/python -m pip install --quiet --no-deps --requirement $<
+	@touch $@
 
 # Those of both lanes, which takes several times as long: make coverage COVERED=
 COVERED ?= not system
@@ -102,8 +115,8 @@ tools:
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard drivers/camera/simtl/src/*) | tools
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,hmi,reports,plant,plant-db,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,hmi,reports,plant,plant-db,plant-s3,dev]'
 	@touch $@
 
 clean:  ## removes the environment, builds and caches
-	rm -rf $(VENV) build *.egg-info drivers/camera/simtl/*.cti .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) $(FLEET) build *.egg-info drivers/camera/simtl/*.cti .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -72,6 +72,7 @@ def closing_line(reasons: list[str]) -> str:
     counts = {
         f"for a missing program (Debian: apt install {' '.join(missing)})": sum(map(bool, packages)),
         "for want of an image set (STATION_DATASETS)": sum("STATION_DATASETS" in reason for reason in reasons),
+        "for want of .venv-fleet (make fleet-test)": sum(".venv-fleet" in reason for reason in reasons),
         "for the GPU or TensorRT of this machine": sum("GPU" in reason or "TensorRT" in reason for reason in reasons),
     }
     counts["for another reason, see above"] = len(reasons) - sum(counts.values())

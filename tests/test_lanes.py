@@ -52,11 +52,13 @@ def test_the_closing_line_names_the_packages_and_counts_by_reason() -> None:
         f"libmodbus is {not_installed('libmodbus-dev')}",
         f"Skipped: {missing_set(DATASETS / 'bottle')}",
         "Skipped: this computer has a GPU that can be used",
+        "Skipped: no environment .venv-fleet: make fleet-test makes it",
         "Skipped: a PC is x86_64",
     ]
     assert closing_line(reasons) == (
         "Not run: 3 for a missing program (Debian: apt install libmodbus-dev mbpoll), "
-        "1 for want of an image set (STATION_DATASETS), 1 for the GPU or TensorRT of this machine, "
+        "1 for want of an image set (STATION_DATASETS), 1 for want of .venv-fleet (make fleet-test), "
+        "1 for the GPU or TensorRT of this machine, "
         "1 for another reason, see above."
     )
 

@@ -16,8 +16,8 @@ of_cuda() {
     printf '%s\n' "nvidia-cuda-runtime$2==$1.0.*" "nvidia-cuda-profiler-api$2==$1.0.*" | compile "cuda$1" --no-deps -
 }
 
-compile station --extra hmi --extra plant pyproject.toml
-compile station-train --extra hmi --extra plant --extra train pyproject.toml
+compile station --extra hmi --extra plant --extra plant-db --extra plant-s3 pyproject.toml
+compile station-train --extra hmi --extra plant --extra plant-db --extra plant-s3 --extra train pyproject.toml
 printf '%s\n' 'setuptools>=70' wheel | compile build -
 printf '%s\n' 'pycuda>=2024.1' | compile pycuda -
 of_cuda 12 -cu12

@@ -16,7 +16,8 @@ from station.fleet.seen import file_of, read_seen
 from station.forwarding.in_words import is_well, sentence_of
 from station.forwarding.progress import ForwardingError, forwarding_beside, is_running, read_progress
 from station.northbound.images.assembly import store_of as images_store
-from station.northbound.process import HOW_TO_INSTALL, HOW_TO_INSTALL_DB, webhook_of
+from station.northbound.images.stores import StoreError
+from station.northbound.process import HOW_TO_INSTALL, HOW_TO_INSTALL_DB, HOW_TO_INSTALL_S3, webhook_of
 from station.northbound.signing import SecretError
 from station.northbound.webhook import AddressError
 from station.records.parts import newest_id
@@ -127,12 +128,19 @@ def postgres_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
 
 
 def images_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
-    """Whether the folder is the one that is meant; writes nothing."""
-    if configuration.settings.images.folder is None:
+    """Whether the folder is the one that is meant; into a bucket it puts a small object, once."""
+    if not configuration.settings.images.is_wanted:
         return
-    store = images_store(configuration)
+    try:
+        store = images_store(configuration)
+    except ImportError as problem:
+        yield Finding("images", False, f"the extra `plant-s3` is not installed ({problem}): {HOW_TO_INSTALL_S3}")
+        return
+    except (SecretError, StoreError) as problem:
+        yield Finding("images", False, str(problem))
+        return
     why = store.reach()
-    yield Finding("images", not why, why or f"{store.where} is there")
+    yield Finding("images", not why, why or f"{store.where} can be used")
 
 
 def channel_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:

@@ -271,7 +271,7 @@ def _fixed(settings: Configuration) -> dict[str, Any]:
     sections["sparkplug"] = {"brokers": bool(settings.sparkplug.brokers)}
     sections["opcua"] = {"enabled": settings.opcua.enabled}
     sections["postgres"] = {"host": settings.postgres.host is not None}
-    sections["images"] = {"folder": settings.images.folder is not None}
+    sections["images"] = {"folder": settings.images.is_wanted}
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))
     sections["cameras"] = {
         name: camera.model_dump(exclude=set(CameraFeatures.model_fields)) for name, camera in settings.cameras.items()

@@ -256,14 +256,14 @@ class Configuration(Section):
     sparkplug: SparkplugSection = Field(default_factory=SparkplugSection, description="Sparkplug B over MQTT.")
     opcua: OpcUaSection = Field(default_factory=OpcUaSection, description="OPC UA for Machine Vision.")
     postgres: PostgresSection = Field(default_factory=PostgresSection, description="Rows to PostgreSQL.")
-    images: ImagesSection = Field(default_factory=ImagesSection, description="Images to a share.")
+    images: ImagesSection = Field(default_factory=ImagesSection, description="Images to a share or an S3 store.")
     channel: ChannelSection = Field(default_factory=ChannelSection, description="New engines for many stations.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @property
     def sends_to_plant(self) -> bool:
         """`station plant run` has something to do."""
-        ways = (self.webhook.url, self.sparkplug.brokers, self.opcua.enabled, self.postgres.host, self.images.folder)
+        ways = (self.webhook.url, self.sparkplug.brokers, self.opcua.enabled, self.postgres.host, self.images.is_wanted)
         return any(map(bool, ways))
 
     @model_validator(mode="after")

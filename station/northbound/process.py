@@ -19,6 +19,8 @@ import structlog
 from station.configuration.load import LoadedConfiguration
 from station.forwarding.progress import LOCK, Cursors, ForwardingError, forwarding_beside
 from station.northbound.images.assembly import connector_of as images_of
+from station.northbound.images.connector import MOST_IMAGES
+from station.northbound.images.stores import StoreError
 from station.northbound.sender import Sender, What
 from station.northbound.signing import read_secrets
 from station.northbound.unsent import Source
@@ -31,6 +33,7 @@ WEBHOOK, SPARKPLUG, OPCUA, POSTGRES, IMAGES = "webhook", "sparkplug", "opcua", "
 """Names of the connectors in `plant.db`."""
 HOW_TO_INSTALL = "pip install 'edge-inspection-station[plant]'"
 HOW_TO_INSTALL_DB = "pip install 'edge-inspection-station[plant-db]'"
+HOW_TO_INSTALL_S3 = "pip install 'edge-inspection-station[plant-s3]'"
 STOP_S = 8.0
 """For a connector to end what it does."""
 LOCK_TRIES, LOCK_PAUSE_S = 20, 0.1
@@ -124,7 +127,7 @@ def names_of(station: LoadedConfiguration) -> list[str]:
         SPARKPLUG: bool(settings.sparkplug.brokers),
         OPCUA: settings.opcua.enabled,
         POSTGRES: settings.postgres.host is not None,
-        IMAGES: settings.images.folder is not None,
+        IMAGES: settings.images.is_wanted,
     }
     return [name for name, is_wanted in wanted.items() if is_wanted]
 
@@ -149,9 +152,8 @@ def connectors_of(station: LoadedConfiguration, cursors: Cursors) -> list[Connec
         found.append(_vision_system(station, cursors))
     if station.settings.postgres.host is not None:
         found.append(_rows(station, cursors))
-    if station.settings.images.folder is not None:
-        images, store = images_of(station, source_of(station, IMAGES), cursors)
-        found.append(Connector(IMAGES, f"images {store.where}", images.step, lambda: None, lambda: None, 120.0))
+    if station.settings.images.is_wanted:
+        found.append(_images(station, cursors))
     return found
 
 
@@ -163,6 +165,17 @@ def _rows(station: LoadedConfiguration, cursors: Cursors) -> Connector:
     rows, database = connector_of(station, source_of(station, POSTGRES), cursors)
     longest_s = 3 * station.settings.postgres.timeout_s + 60
     return Connector(POSTGRES, f"PostgreSQL {database.where}", rows.step, database.cut, rows.close, longest_s)
+
+
+def _images(station: LoadedConfiguration, cursors: Cursors) -> Connector:
+    try:
+        images, store = images_of(station, source_of(station, IMAGES), cursors)
+    except ImportError as problem:
+        raise AddressError(f"[images] bucket needs the extra `plant-s3` ({problem}): {HOW_TO_INSTALL_S3}") from problem
+    except StoreError as problem:
+        raise AddressError(str(problem)) from problem
+    longest_s = MOST_IMAGES * station.settings.images.timeout_s + 60
+    return Connector(IMAGES, f"images {store.where}", images.step, lambda: None, lambda: None, longest_s)
 
 
 def _vision_system(station: LoadedConfiguration, cursors: Cursors) -> Connector:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from station.northbound.webhook import Webhook
 
 _NONE = (
-    "none of [webhook] url, [sparkplug] brokers, [opcua] enabled, [postgres] host and [images] folder is set: "
-    "there is nothing to send; see docs/integrator.md"
+    "none of [webhook] url, [sparkplug] brokers, [opcua] enabled, [postgres] host and [images] folder or bucket "
+    "is set: there is nothing to send; see docs/integrator.md"
 )
 
 

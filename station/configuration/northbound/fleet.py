@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -102,16 +103,85 @@ class ChannelSection(Section):
 
 
 class ImagesSection(Section):
-    """Images to a folder that many stations share: all that is not PASS, and a random share of PASS."""
+    """Images to a share or an S3 store of many stations: all that is not PASS, and a random share of PASS."""
 
     folder: Path | None = Field(
         None,
         strict=False,
-        description="Folder of a mounted share; it must hold the file `.station-images`. Unset: nothing is sent.",
+        description="Folder of a mounted share; it must hold the file `.station-images`. Unset, and no `bucket`: "
+        "nothing is sent.",
     )
+    bucket: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="Bucket of an S3 store, in place of `folder` (extra `plant-s3`). It must exist.",
+    )
+    endpoint: str | None = Field(
+        None, description="Address of the S3 store, without the bucket: https://HOST:PORT. Needed with `bucket`."
+    )
+    region: str = Field(
+        "us-east-1", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Region of the store, as it was set up."
+    )
+    key_id: str = Field("", max_length=128, description="Id of the access key. Needed with `bucket`.")
+    secret_file: Path | None = Field(
+        None, strict=False, description="File with the secret of the access key, one line. Needed with `bucket`."
+    )
+    ca_file: Path | None = Field(
+        None,
+        strict=False,
+        description="File (PEM) of the authority of the store, beside those of this computer.",
+    )
+    unencrypted: bool = Field(False, description="http to another computer is meant so.")
+    timeout_s: float = Field(20.0, ge=1, le=300, description="Longest time of one image to the S3 store.")
     pass_share: Share = Field(
         0.002,
         description="Share of PASS parts, drawn at random; at most `[records] pass_image_share`.",
     )
     per_day: int = Field(500, ge=0, le=1_000_000, description="Most images of a day; the first of it are sent.")
     pass_per_day: int = Field(100, ge=0, le=1_000_000, description="Of these, most that are of PASS parts.")
+
+    @property
+    def is_wanted(self) -> bool:
+        """Images are sent."""
+        return self.folder is not None or self.bucket is not None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _an_address(cls, endpoint: str | None) -> str | None:
+        return None if endpoint is None else checked_endpoint(endpoint)
+
+    @model_validator(mode="after")
+    def _whole(self) -> ImagesSection:
+        if self.bucket is None:
+            return self
+        if self.folder is not None:
+            raise ValueError("folder and bucket: images go to one place; remove one of the two")
+        if self.endpoint is None:
+            raise ValueError("bucket without endpoint: give the address of the store, https://HOST:PORT")
+        if not self.key_id or self.secret_file is None:
+            raise ValueError("bucket without key_id and secret_file: the store could not know who sends")
+        parts = urlsplit(self.endpoint)
+        if parts.scheme == "http" and not (is_loopback(parts.hostname or "") or self.unencrypted):
+            raise ValueError(
+                f"endpoint = {self.endpoint}: images would cross the network in clear; give https, or "
+                "unencrypted = true"
+            )
+        return self
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """The same address, without a slash at its end. Raises ValueError: it is none, or has more than host and port."""
+    if not (endpoint.isascii() and endpoint.isprintable()) or " " in endpoint:
+        raise ValueError("an address has no spaces and no letters beyond ASCII")
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname, parts.port
+    except ValueError as problem:
+        raise ValueError(f"no address: {problem}; give https://HOST:PORT") from problem
+    if parts.scheme not in ("https", "http") or not host:
+        raise ValueError("no address: give https://HOST:PORT")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("no name and password in the address: key_id and secret_file say who sends")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("host and port alone: the bucket has a key of its own, bucket")
+    return endpoint.rstrip("/")

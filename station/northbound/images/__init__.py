@@ -1,4 +1,4 @@
-"""Images to a folder that many stations share. By policy, each once, within a budget a day.
+"""Images to a folder or an S3 store that many stations share. By policy, each once, within a budget a day.
 
     records.db ──cursor──► policy: all that is not PASS, a random share of PASS ──► one file an image ──► cursor
 

@@ -87,10 +87,10 @@ def name_of(station: str, row: PartRow, view: ViewRow) -> str:
     """STATION/DAY/SESSION/NUMBER-CAMERA.EXT; the day is that of the trigger, in UTC."""
     ending = Path(view.image_path or "").suffix or ".png"
     day = day_of(row.wall_time)
-    return f"{_segment(station)}/{day}/{_segment(row.session)}/{row.acquisition_id:09d}-{_segment(view.camera)}{ending}"
+    return f"{segment(station)}/{day}/{segment(row.session)}/{row.acquisition_id:09d}-{segment(view.camera)}{ending}"
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
     """A name as a piece of a path: ASCII, no slash, never `.` or `..`."""
     quoted = quote(text.encode("utf-8", "surrogateescape"), safe="")
     return quoted.replace(".", "%2E") if quoted.strip(".") == "" else quoted

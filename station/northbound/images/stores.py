@@ -1,4 +1,4 @@
-"""Where images lie for all stations: what a store can do, and the store that is a folder."""
+"""Where images lie for all stations: what a store can do, and the store that is a folder. A bucket is in `s3.py`."""
 
 from __future__ import annotations
 

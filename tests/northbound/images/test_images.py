@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from station.forwarding.progress import Cursor, Cursors, Progress, forwarding_be
 from station.line.recording.stage import Recorder, RecorderSettings
 from station.northbound.images.connector import Connector, What
 from station.northbound.images.policy import Budget, Policy, name_of
-from station.northbound.images.stores import MARK, Folder
+from station.northbound.images.stores import MARK, Folder, Store
 from station.northbound.process import names_of
 from station.northbound.unsent import Source
 from station.records.parts import PartRow, part_row
@@ -30,27 +30,26 @@ class Bench:
     folder: Path
     policy: Policy = FAIL_AND_REVIEW
     now: float = WALL_TIME + 100_000
-    pauses: list[float] = field(default_factory=list)
+    store: Store | None = None
+    """Else a share."""
 
     def __post_init__(self) -> None:
         self.records, self.share = self.folder / "records", self.folder / "share"
-        self.share.mkdir()
-        (self.share / MARK).touch()
+        if self.store is None:
+            self.share.mkdir()
+            (self.share / MARK).touch()
+            self.store = Folder(self.share)
         self.cursors = Cursors(forwarding_beside(self.records))
         self.start()
 
     def start(self) -> None:
         source = Source("images", self.records, waits_for_plc=False)
         what = What(source, "ST 04", self.policy, self.folder / "plant")
-        self.connector = Connector(what, Folder(self.share), self.cursors, clock=lambda: self.now, draw=lambda: 1.0)
+        assert self.store is not None
+        self.connector = Connector(what, self.store, self.cursors, clock=lambda: self.now, draw=lambda: 1.0)
 
     def record(self, parts: list[InspectionRecord]) -> None:
-        self.records.mkdir(parents=True, exist_ok=True)
-        recorder = Recorder(RecorderSettings(self.records, pass_image_share=1.0, min_free_mb=0), "s1")
-        recorder.start()
-        for part in parts:
-            recorder.record(part)
-        assert recorder.stop(20)
+        record_images(self.records, parts)
 
     def drain(self) -> float:
         for _ in range(200):
@@ -66,6 +65,16 @@ class Bench:
         found = self.cursors.of("images")
         assert found is not None
         return found
+
+
+def record_images(records: Path, parts: list[InspectionRecord]) -> None:
+    """As the line does, every image."""
+    records.mkdir(parents=True, exist_ok=True)
+    recorder = Recorder(RecorderSettings(records, pass_image_share=1.0, min_free_mb=0), "s1")
+    recorder.start()
+    for part in parts:
+        recorder.record(part)
+    assert recorder.stop(20)
 
 
 @pytest.fixture
