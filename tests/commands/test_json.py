@@ -59,6 +59,7 @@ ELSEWHERE = {
     **{f"msa {name}": "tests/commands/test_msa.py" for name in ("plan", "run", "enter", "report", "list")},
     **{f"batch {name}": "tests/commands/records/test_batch.py" for name in ("begin", "end", "list")},
     "challenge virtual": "tests/jobs/beside/test_virtual_challenge.py",
+    "fleet page": "tests/fleet/test_page.py",
     **dict.fromkeys(("fleet publish", "fleet pull"), "tests/fleet/test_channel_commands.py"),
     **{
         f"fleet sums {name}": "tests/engines/training/sums/test_teach_with_prior.py"

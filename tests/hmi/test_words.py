@@ -17,6 +17,7 @@ from station.access.accounts import PEOPLE_ROLES
 from station.codes import ERRORS, OFFLINE_REASONS, REASONS, WARNINGS
 from station.command_results import COMMAND_RESULTS
 from station.configuration.load import ConfigurationError
+from station.fleet.words import WORDS as FLEET_WORDS
 from station.hmi.engines import beside
 from station.hmi.pages.maintenance.engines import TABS
 from station.hmi.rendering import MORE, NAVIGATION, SETUP_TABS
@@ -62,6 +63,7 @@ OF_VALUES = {
     "right, all of them", "station", "everybody", "in between", "poor", *(grade.value for grade in Grade),
     *(cause.value for cause in Cause), *ACTIONS.values(),
     "engine", "limits", "quarantine",
+    *FLEET_WORDS.values(),
     "missing", "frozen", "swapped", "unusual", "lost", "learn",
 }  # fmt: skip
 """Texts that a template gets as a value: `gettext(role)`."""

@@ -1,4 +1,4 @@
-"""`station fleet`: what many stations have in common: schema of their database, channel of engines, sums."""
+"""`station fleet`: what many stations have in common: database, page, channel of engines, sums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from engines.errors import EngineError
+from station.commands.northbound.fleet_page import add_parser as add_page_parser
 from station.commands.northbound.sums import add_sums_parser
 from station.commands.options import add_config_option, add_json_option, complain, positive, reporting, show
 from station.configuration import load as config
@@ -24,6 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser("schema", help="print what makes the schema of [postgres]: | psql --dbname DATABASE")
     action.set_defaults(run=schema)
+
+    add_page_parser(actions)
 
     action = actions.add_parser(
         "publish", help="put an engine and its signed channel into a folder, for other stations"

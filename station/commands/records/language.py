@@ -24,21 +24,26 @@ def language_of(options: argparse.Namespace) -> Language:
     station = station_of(options)
     usual = ENGLISH.code if station is None else station.settings.hmi.language
     code = options.language or usual
+    try:
+        return language_named(code)
+    except BadInput as problem:
+        if options.language is not None:
+            raise
+        complain(f"{problem}; written in English")
+        return ENGLISH
+
+
+def language_named(code: str) -> Language:
+    """The language of this code. Raises BadInput: it cannot be read."""
     if code == ENGLISH.code:
         return ENGLISH
     try:
-        from station.hmi.words import LanguageError, language_named  # noqa: PLC0415  of the extra `hmi`
+        from station.hmi.words import LanguageError  # noqa: PLC0415  of the extra `hmi`
+        from station.hmi.words import language_named as words_named  # noqa: PLC0415
     except ImportError as problem:
-        sentence = f"language {code} needs more packages ({problem}); pip install 'edge-inspection-station[hmi]'"
-        return _english_instead(options, sentence, problem)
+        sentence = f"it needs more packages ({problem}); pip install 'edge-inspection-station[hmi]'"
+        raise BadInput(f"language {code}: {sentence}") from problem
     try:
-        return Language(code, language_named(code).gettext)
+        return Language(code, words_named(code).gettext)
     except LanguageError as problem:
-        return _english_instead(options, str(problem), problem)
-
-
-def _english_instead(options: argparse.Namespace, sentence: str, problem: Exception) -> Language:
-    if options.language is not None:
-        raise BadInput(f"--language {options.language}: {sentence}") from problem
-    complain(f"{sentence}; written in English")
-    return ENGLISH
+        raise BadInput(f"language {code}: {problem}") from problem
