@@ -1,11 +1,13 @@
 """The dashboards in deploy/grafana: every query runs on the real schema as one who may only read, and the files have
-the shape that Grafana imports. Grafana itself is in none of Debian, PyPI and npm, so it has not opened them.
+the shape that Grafana imports, by its own types (`make fleet-test`). Grafana itself is in none of Debian, PyPI and npm,
+so it has not opened them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.bench.fleet_environment import fleet_program
 from tests.bench.places import ROOT
 from tests.bench.postgres import postgres
 from tests.fleet.database import NASTY, READERS_WORD, Sent, fill, reader_of
@@ -127,3 +130,37 @@ def test_a_dashboard_has_the_shape_that_grafana_imports(file: Path) -> None:
     assert len(uids) == len(FILES)
     linked = set(re.findall(r"/d/([\w-]+)", file.read_text()))
     assert linked <= uids
+
+
+READ_AND_WRITTEN = """
+import json, sys
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+plugins.register_default_plugins()
+print(json.dumps(Dashboard.from_json(json.load(sys.stdin)), cls=JSONEncoder))
+"""
+
+
+def unknown(ours: Any, theirs: Any, where: str = "") -> Iterator[str]:
+    """What stands in ours and not in theirs, where it can be found."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key, value in ours.items():
+            yield from unknown(value, theirs[key], f"{where}.{key}") if key in theirs else (f"{where}.{key}",)
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from unknown(one, other, f"{where}[{number}]")
+    elif ours != theirs:
+        yield where
+
+
+@pytest.mark.fleet
+@pytest.mark.system
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_types_of_grafana_know_all_that_stands_there(file: Path) -> None:
+    done = subprocess.run(
+        [fleet_program("python"), "-c", READ_AND_WRITTEN], input=file.read_text(), text=True, capture_output=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(unknown(dashboard(file), json.loads(done.stdout))) == []
