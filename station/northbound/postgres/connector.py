@@ -25,7 +25,7 @@ from station.labels.schema import LabelError
 from station.northbound.failing import Failing
 from station.northbound.postgres.database import Database, Refused, Trouble, Waiting
 from station.northbound.postgres.others import Others
-from station.northbound.postgres.rows import Policy, engines_of, values_of
+from station.northbound.postgres.rows import Policy, engines_of, hashes_of, values_of
 from station.northbound.postgres.sums import minutes_of, sums_of
 from station.northbound.readings import day_of, key_of, moment
 from station.northbound.unsent import Look, Numbered, Source, Unsent
@@ -137,13 +137,14 @@ class Connector:
         """One transaction; whether events or words of people are left. Raises Trouble, and what the disk raises."""
         now = self._clock()
         rows = [row for _, row in batch]
+        taken = [row for row in rows if self._what.policy.takes(row)]
+        hashes = hashes_of(taken, self._what.source.records)
         young_s = now - self._what.source.again_days * _DAY_S
         with self._database.transaction({day_of(row.wall_time) for row in rows}) as at:
             if batch:
                 station = self._what.station
-                taken = [values_of(row, station, at.sequence) for row in rows if self._what.policy.takes(row)]
                 if taken:
-                    at.parts(taken)
+                    at.parts([values_of(row, station, at.sequence, hashes) for row in taken])
                 with closing(open_reader(self._what.source.records)) as connection:
                     at.sums(sums_of(connection, minutes_of(rows), batch[-1][0], station))
                 at.engines(engines_of(rows, station))

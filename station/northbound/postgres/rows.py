@@ -6,14 +6,18 @@ everything behind it. Such letters become U+FFFD.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
 from station.northbound.part_event import acknowledged_ms
 from station.northbound.readings import moment
+from station.records.images import read_below
 from station.records.parts import PartRow, ViewRow
 from station.reports.as_data import reasons_as_data
 from station.results import Verdict
@@ -24,6 +28,7 @@ COLUMNS = (
     "challenge", "late", "signalled_ms", "acknowledged_ms", "views", "sequence",
 )  # fmt: skip
 Values = tuple[Any, ...]
+NO_HASHES: Final[Mapping[str, str]] = MappingProxyType({})
 LARGEST_REAL, SMALLEST_REAL = 3.4e38, 1.2e-38
 """PostgreSQL refuses what is beyond."""
 
@@ -42,8 +47,8 @@ class Policy:
         return self.pass_every > 0 and row.acquisition_id % self.pass_every == 0
 
 
-def values_of(row: PartRow, station: str, sequence: int) -> Values:
-    """In the order of `COLUMNS`."""
+def values_of(row: PartRow, station: str, sequence: int, hashes: Mapping[str, str] = NO_HASHES) -> Values:
+    """In the order of `COLUMNS`. `hashes`: path of an image below the records -> SHA-256 of the file."""
     first = next(iter(row.reason_list), None)
     return (
         clean(station),
@@ -67,7 +72,7 @@ def values_of(row: PartRow, station: str, sequence: int) -> Values:
         row.late,
         real(row.signalled_ms),
         real(acknowledged_ms(row)),
-        as_json([_view(view) for view in row.views]),
+        as_json([_view(view, hashes) for view in row.views]),
         sequence,
     )
 
@@ -106,7 +111,21 @@ def real(value: float | None) -> float | None:
     return min(max(value, -LARGEST_REAL), LARGEST_REAL)
 
 
-def _view(view: ViewRow) -> dict[str, Any]:
+def hashes_of(rows: Iterable[PartRow], records: Path) -> dict[str, str]:
+    """Of the images of these parts, by their path below `records`; one that cannot be read has none."""
+    found: dict[str, str] = {}
+    for row in rows:
+        for view in row.views:
+            if view.image_path is not None and not view.image_deleted:
+                try:
+                    content = read_below(records, view.image_path)
+                except OSError:
+                    continue  # deleted meanwhile, or no plain file: the row goes without
+                found[view.image_path] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def _view(view: ViewRow, hashes: Mapping[str, str]) -> dict[str, Any]:
     """What one camera saw; contours and maps stay on the station."""
     return {
         "camera": view.camera,
@@ -115,6 +134,7 @@ def _view(view: ViewRow) -> dict[str, Any]:
         "defect_area_mm2": view.defect_area_mm2,
         "regions": view.region_count,
         "reasons": [int(reason.code) for reason in view.reason_list],
+        "image_sha256": None if view.image_path is None else hashes.get(view.image_path),
     }
 
 

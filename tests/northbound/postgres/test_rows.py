@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from station.northbound.postgres.rows import COLUMNS, Policy, as_json, clean, engines_of, real, values_of
+from station.northbound.postgres.rows import COLUMNS, Policy, as_json, clean, engines_of, hashes_of, real, values_of
 from station.northbound.postgres.sums import minutes_of
 from station.northbound.readings import moment
-from station.records.parts import part_row
+from station.records.parts import part_row, parts
+from station.records.schema import open_reader
 from station.results import Verdict
 from tests.bench.sample_parts import WALL_TIME, PartMaker
+from tests.northbound.images.test_images import record_images
 
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()))
 VALUES = st.recursive(
@@ -79,6 +84,19 @@ def test_a_row_has_a_value_for_each_column() -> None:
     assert (found["wall_time"], found["sequence"]) == (moment(WALL_TIME + 4), 9)
     assert json.loads(found["views"])[0]["camera"] == "top"
     assert json.loads(found["reasons"])[0]["code"] == 10
+
+
+def test_a_row_has_the_hash_of_its_image_as_long_as_there_is_one(tmp_path: Path) -> None:
+    make = PartMaker()
+    record_images(tmp_path, [make.inspected(number, Verdict.FAIL) for number in (1, 2)])
+    first, second = sorted(tmp_path.rglob("*-FAIL-top.png"))
+    second.unlink()
+    with closing(open_reader(tmp_path)) as connection:
+        rows = list(parts(connection))
+    hashes = hashes_of(rows, tmp_path)
+    kept = [json.loads(dict(zip(COLUMNS, values_of(row, "ST", 1, hashes), strict=True))["views"]) for row in rows]
+    found = {row.acquisition_id: views[0]["image_sha256"] for row, views in zip(rows, kept, strict=True)}
+    assert found == {1: hashlib.sha256(first.read_bytes()).hexdigest(), 2: None}
 
 
 def test_engines_and_minutes_of_parts() -> None:
