@@ -117,8 +117,14 @@ class Bucket:
 
 @contextmanager
 def _without_settings_of_others() -> Iterator[None]:
-    """The library takes every `AWS_...` of the environment for a setting, beside those that it is given."""
-    found = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    """The library takes every `AWS_...` of the environment for a setting, beside those that it is given, and a proxy
+    from there, which would see the images. It looks when the store is made.
+    """
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy")
+    }
     for name in found:
         del os.environ[name]
     try:
