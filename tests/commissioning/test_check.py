@@ -9,9 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from drivers.camera.images import write_png
+from drivers.imagefiles.heights import encode_heights
 from station.commands.main import main
 from station.commissioning.check import check
 from station.commissioning.plant_check import Finding
@@ -47,6 +49,20 @@ def test_a_first_start_is_in_order(station: Path) -> None:
     found = findings(station, '[engine]\nstore = "engines"\n')
     assert all(finding.ok for finding in found.values()), found
     assert "is not there yet; the station will wait for teaching" in found["engine"].detail
+
+
+def test_a_3d_camera_says_what_its_values_mean_or_what_is_wrong_with_it(station: Path) -> None:
+    depth = "[cameras.top.depth]\nrange_mm = 1.0\nslope_range_mm = 0.1\n"
+    grey = findings(station, depth)["camera top"]
+    assert not grey.ok
+    assert "heights are grey images of 16 bit" in grey.detail
+    (station.parent / "images" / "0.png").write_bytes(encode_heights(np.ones((48, 64), np.uint16), 0.01, 0.0, 0))
+    found = findings(station, depth)["camera top"]
+    assert found.ok
+    assert "64 x 48 Coord3D_C16: a step is 0.01 mm" in found.detail
+    pinned = findings(station, depth + "scale_mm = 0.02\n")["camera top"]
+    assert not pinned.ok
+    assert "scale_mm 0.01, the section `depth` of the camera says 0.02" in pinned.detail
 
 
 def test_a_store_that_was_mistyped_is_not_a_first_start(station: Path) -> None:

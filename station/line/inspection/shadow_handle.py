@@ -18,11 +18,13 @@ from types import TracebackType
 
 import numpy as np
 
+from engines.inputs.depth import Heights
+from engines.inputs.depth_spec import DepthSpec
 from engines.signatures.trust import Trust
 from station.background import GOES_FIRST, give_way
 from station.configuration.model import Configuration
 from station.python_command import python_command
-from station.results import Inspection, Verdict
+from station.results import Frame, Inspection, Verdict
 
 LOOK_S = 0.5
 """How often the process is looked at while it says nothing."""
@@ -58,6 +60,35 @@ class SentView:
     frame_id: int
     shape: tuple[int, ...]
     offset: int
+    missing: bytes = b""
+    """Of a 3-D camera: a bit for each pixel, set where it has no height; empty: each has one."""
+    spec: DepthSpec | None = None
+    """How the heights became the picture; None: it is none of heights."""
+
+    @classmethod
+    def of(cls, frame: Frame, offset: int) -> SentView:
+        """What goes with the pixels of a frame at this place of the memory."""
+        heights = frame.heights
+        missing = None if heights is None else heights.missing
+        return cls(
+            frame.camera,
+            frame.frame_id,
+            frame.pixels.shape,
+            offset,
+            b"" if missing is None else np.packbits(missing).tobytes(),
+            None if heights is None else heights.spec,
+        )
+
+    def heights(self) -> Heights | None:
+        """Which pixels have a height, as values 1 and 0; None: it is no picture of heights."""
+        if self.spec is None:
+            return None
+        rows, columns = self.shape[:2]
+        values = np.ones((rows, columns), np.uint16)
+        if self.missing:
+            packed = np.frombuffer(self.missing, np.uint8)
+            values -= np.unpackbits(packed, count=rows * columns).reshape(rows, columns)
+        return Heights(values, 1.0, 0.0, 0, self.spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +151,7 @@ class ShadowHandle:
             if offset + pixels.nbytes > len(self._memory):
                 raise ShadowFailed(f"camera {view.camera} delivers frames of another size: {pixels.shape}")
             np.copyto(self._memory[offset : offset + pixels.nbytes].reshape(pixels.shape), pixels)
-            sent.append(SentView(view.camera, view.frame.frame_id, pixels.shape, offset))
+            sent.append(SentView.of(view.frame, offset))
             offset += pixels.nbytes
         self._send(tuple(sent))
         said = self._wait(JUDGING_CPU_S, "a part")

@@ -50,6 +50,7 @@ def judge(inspector: Inspector, memory: Pixels, views: Sequence[SentView]) -> Sh
             memory[view.offset : view.offset + int(np.prod(view.shape))].reshape(view.shape),
             began_ns,
             began_ns,
+            view.heights(),
         )
         for view in views
     ]

@@ -20,6 +20,8 @@ from station.line.inspection.inspector import Inspector
 from station.line.inspection.limits import LimitsError
 from station.line.inspection.loading import check_depth, load_inspector
 from station.line.inspection.missing import without_missing
+from station.line.inspection.shadow_handle import SentView
+from station.line.inspection.shadow_process import judge as shadow_judges
 from station.results import Frame, Inspection, Scores, Verdict
 from tests.bench.engines.dented import SCALE_MM, SPEC, plate, write_depth_engine
 from tests.bench.engines.small_engine import write_small_engine
@@ -153,3 +155,21 @@ def test_quality_is_that_of_what_was_measured(colour: bool) -> None:
     # One row beside the missing ones is measured against what stands there.
     below = picture_values(wrong[41:])
     assert seen.sharpness == pytest.approx(below.sharpness, rel=2.0)
+
+
+def test_a_shadow_leaves_the_same_places_out(folder: Path) -> None:
+    """Or it would call a part good that the line holds for review, and rejects of filled places its own."""
+    inspector = loaded(folder)
+    hidden = plate(WIDTH, HEIGHT, dent_mm=0.6)
+    hidden[33:66, 33:66] = 0
+    for values in (plate(WIDTH, HEIGHT), plate(WIDTH, HEIGHT, missing=0.03), plate(WIDTH, HEIGHT, dent_mm=0.6), hidden):
+        line = judged(inspector, values)
+        memory = np.concatenate([np.zeros(7, np.uint8), line.frame.pixels.ravel()])
+        said = shadow_judges(inspector, memory, [SentView.of(line.frame, 7)])
+        assert line.measurement is not None
+        assert (said.verdict, said.score) == (line.decision.verdict, line.measurement.score)
+    assert said.verdict is Verdict.REVIEW
+
+
+def test_a_shadow_of_other_cameras_knows_no_heights() -> None:
+    assert SentView.of(Frame("side", 1, np.zeros((4, 4), np.uint8), 0, 0), 0).heights() is None
