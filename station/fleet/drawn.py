@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from station.fleet.reading import Fleet, Hour
 from station.reports.drawing import FAINT, INK, MUTED, VERDICT_FILL, Drawing
@@ -60,15 +61,25 @@ def spark(hours: Iterable[Hour], starts: Sequence[float], top: float) -> Drawing
     floor = SPARK_HEIGHT - 2.0
     for number, start in enumerate(starts):
         x = step * number
-        if start not in shares:
-            continue
-        drawing.rectangle(x, floor, max(1.0, step - 1), 1.5, INK)
         y = floor
-        for verdict, share in shares[start][1].items():
-            height = (floor - 1) * min(1.0, share / top)
-            y -= height
-            drawing.rectangle(x, y, max(1.0, step - 1), height, VERDICT_FILL[verdict])
+        for verdict, share in shares.get(start, (0, {}))[1].items():
+            if share:
+                height = (floor - 1) * min(1.0, share / top)
+                y -= height
+                drawing.rectangle(x, y, max(1.0, step - 1), height, VERDICT_FILL[verdict])
+    for first, count in _runs([start in shares for start in starts]):
+        drawing.rectangle(step * first, floor, step * count, 1.5, INK)
     return drawing
+
+
+def _runs(there: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Place and length of each row of True: of a thousand stations every shape counts."""
+    at = 0
+    for is_there, group in groupby(there):
+        length = len(list(group))
+        if is_there:
+            yield at, length
+        at += length
 
 
 def starts_of(fleet: Fleet) -> list[float]:

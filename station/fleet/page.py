@@ -16,7 +16,7 @@ from station.fleet.drawn import axis_of, over_hours, spark, starts_of
 from station.fleet.reading import MOST_EVENTS, Event, Fleet, Hour, StationNow
 from station.fleet.words import WORDS
 from station.noted import KINDS
-from station.reports.drawing import FAINT, INK, MUTED, SURFACE, VERDICT_FILL, VERDICT_TEXT
+from station.reports.drawing import FAINT, INK, MUTED, SURFACE, VERDICT_FILL, VERDICT_TEXT, Drawing
 from station.reports.production.charts import pareto
 from station.reports.production.language import ENGLISH, Language
 from station.reports.shifts import Calendar
@@ -174,7 +174,7 @@ def _stations(fleet: Fleet, found: Mapping[str, Sequence[Finding]], word: Mappin
         waits = f"{one.waiting:,} ({duration(one.unsent_age_s)})" if one.waiting else ""
         rows.append(
             (
-                (one.name, "name"), said, spark(hours.get(one.name, ()), starts, top).svg(), (f"{one.parts:,}", "n"),
+                (one.name, "name"), said, _small(spark(hours.get(one.name, ()), starts, top)), (f"{one.parts:,}", "n"),
                 (_share(one.passed_share), "n"), (signal, "n"), (waits, "n"), (one.recipe or "", "w"),
                 (_short(one.engine_id or ""), "i"), (one.software, ""),
             )
@@ -245,6 +245,11 @@ def _cell(name: str, value: str | tuple[str, str]) -> str:
         return f'<td class="name">{escape(one_line(text))}</td>'
     kind = f"{kind} none" if not text else kind
     return f'<td class="{kind}" data-name="{escape(name)}"><span>{escape(one_line(text))}</span></td>'
+
+
+def _small(drawing: Drawing) -> str:
+    """Without the white space between its elements."""
+    return "".join(line.strip() for line in drawing.svg().splitlines())
 
 
 def _share(share: float | None) -> str:
