@@ -20,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 SCHEMA, SCHEMA_VERSION = "station_fleet", 1
 CONNECT_S = 10
-LIMIT_S = 60.0
+WHOLE_S = 60.0
 """For all of it."""
 MOST_EVENTS = 50
 MOST_REASONS = 12
@@ -160,7 +160,7 @@ def read(conninfo: str, hours_back: int) -> Fleet:
 
 @contextmanager
 def _reading(conninfo: str) -> Iterator[Any]:
-    """Asks within one transaction that only reads, and within `LIMIT_S`."""
+    """Asks within one transaction that only reads, and within `WHOLE_S`."""
     try:
         given = conninfo_to_dict(conninfo)
     except psycopg.Error as problem:
@@ -176,7 +176,7 @@ def _reading(conninfo: str) -> Iterator[Any]:
             conninfo, autocommit=False, connect_timeout=CONNECT_S, client_encoding="utf8",
             application_name="station fleet page",
         ) as connection:  # fmt: skip
-            timer = threading.Timer(LIMIT_S, _cut, (connection,))
+            timer = threading.Timer(WHOLE_S, _cut, (connection,))
             timer.daemon = True
             timer.start()
             connection.read_only = True

@@ -179,7 +179,7 @@ def test_who_may_not_read_and_another_schema_are_said(server: PostgresServer, co
 
 @pytest.mark.system
 def test_a_server_that_hangs_is_left(server: PostgresServer, conninfo: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "LIMIT_S", 1.0)
+    monkeypatch.setattr(reading, "WHOLE_S", 1.0)
     monkeypatch.setattr(reading, "_check_schema", lambda _connection: server.freeze())
     try:
         with pytest.raises(FleetError):
