@@ -127,7 +127,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         cache = options.cache or Path(temporary)
         detector_key = f"{options.detector} {detector.features_version} {detector.backbone.key}"
         features_key = key_of_features(detector_key, spec, located.location)
-        others = read_prior(options.prior, key_of_sums(detector_key, spec, located.location))
+        others = read_prior(options.prior, key_of_sums(detector_key, spec, located.location, found.depth))
         features = cached_features(
             detector, dataset, spec, detector_key=detector_key, folder=cache, location=located.location,
             on_progress=lambda done, total: on_step("features", done, total),

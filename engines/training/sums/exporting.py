@@ -22,12 +22,13 @@ from engines.training.learn import Learned
 from engines.training.sums.kept import SiteSums, read_sums, site_sums
 
 
-def key_of_sums(detector_key: str, spec: InputSpec, location: Location) -> str:
-    """Names what sums of two sites must share to add, 64 hex digits: backbone, input, and how the part is found.
+def key_of_sums(detector_key: str, spec: InputSpec, location: Location, depth: str | None) -> str:
+    """Names what sums of two sites must share to add, 64 hex digits: backbone, input, how the part is found, and how
+    images were made of heights (`depth`; None: they were not).
 
     Not where each site finds it: a template is a picture of a site's own part.
     """
-    parts = ["sums", detector_key, spec.model_dump_json(), location.spec.method, repr(location.ignore)]
+    parts = ["sums", detector_key, spec.model_dump_json(), location.spec.method, repr(location.ignore), depth or ""]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -53,7 +54,7 @@ def sums_of_engine(engine: Path, backbone: str = DEFAULT_BACKBONE) -> SiteSums:
     if whole is None:
         raise TrainingError(f'engine "{engine}" has no blocks: it learned more than 1,000 images; teach from fewer')
     images = sum(one.block.learned for one in blocks)
-    return site_sums(whole, key_of_sums(detector_key, manifest.input, location), images)
+    return site_sums(whole, key_of_sums(detector_key, manifest.input, location, manifest.depth), images)
 
 
 def read_prior(file: Path | None, key: str) -> SiteSums | None:
@@ -63,8 +64,8 @@ def read_prior(file: Path | None, key: str) -> SiteSums | None:
     sums = read_sums(file)
     if sums.key != key:
         raise TrainingError(
-            f'prior "{file}" has sums of another backbone, input, way to find the part or ignored regions than this '
-            "teaching: give both the same, or teach without --prior"
+            f'prior "{file}" has sums of another backbone, input, way to find the part, heights or ignored regions '
+            "than this teaching: give both the same, or teach without --prior"
         )
     return sums
 

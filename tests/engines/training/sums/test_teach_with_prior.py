@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engines.bundle.manifest import InputSpec
 from engines.bundle.reading import read_manifest
+from engines.location.location import Location
 from engines.store.store import EngineStore
 from engines.training.__main__ import main as teach_main
-from engines.training.sums.exporting import sums_of_engine
+from engines.training.sums.exporting import key_of_sums, sums_of_engine
 from engines.training.sums.kept import read_sums, write_sums
 from station.commands.main import main
 from tests.bench.engines.pictures import write_rings
@@ -75,6 +78,19 @@ def test_masked_sums_from_station_to_station(theirs: Path, tmp_path: Path, capsy
     masked, plain = read_sums(tmp_path / "all"), read_sums(tmp_path / "plain")
     assert masked.images == 3 * COUNT
     assert abs(masked.values - 3 * plain.values).max() <= 1e-9 * abs(masked.values).max()
+
+
+def test_what_makes_other_features_makes_another_key() -> None:
+    spec = InputSpec(width=256, height=256, fit="stretch")
+    ignored = Location(ignore=(((0, 0), (1, 0), (1, 1)),), pictures={"fill": np.zeros((256, 256, 3), np.uint8)})
+    keys = [
+        key_of_sums("spatial 3 lite0", spec, Location(), None),
+        key_of_sums("spatial 3 lite1", spec, Location(), None),
+        key_of_sums("spatial 3 lite0", spec.model_copy(update={"width": 288}), Location(), None),
+        key_of_sums("spatial 3 lite0", spec, ignored, None),
+        key_of_sums("spatial 3 lite0", spec, Location(), "a way to look at heights"),
+    ]
+    assert len(set(keys)) == len(keys)
 
 
 def test_a_teaching_of_few_images_with_a_prior(
