@@ -113,6 +113,7 @@ class Stand:
     """The whole of it, until the end of the block."""
 
     def __init__(self, folder: Path, every_s: float = 0.15, **settings: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.bench = Bench(
             folder, with_engine=False, cameras={"top": {"scale": SCALE}}, engine__path=None, engine__store="engines",
             recipe__active="flange", records__pass_image_share=1.0, station__name="ST-04",
