@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from station.reports.incomplete_beta import log_incomplete_beta
+from station.reports.production.estimators import wilson_bounds
 
 CONFIDENCE = 0.95
-_Z = 1.959963984540054
-"""97.5 % point of the normal distribution."""
 _STEPS = 80
 
 
@@ -29,7 +28,7 @@ class Share:
 
 def share(count: int, of: int) -> Share:
     """Of independent decisions. Raises ValueError: a share of nothing."""
-    return Share(count, of, count / of, exact(count, of), wilson(count, of)) if of else _nothing()
+    return Share(count, of, count / of, exact(count, of), wilson_bounds(count, of)) if of else _nothing()
 
 
 def share_of_decisions(counts: Sequence[int], trials: int) -> Share:
@@ -55,7 +54,7 @@ def share_of_decisions(counts: Sequence[int], trials: int) -> Share:
         if parts > 1:
             said *= (t_point(of - 1) / t_point(parts - 1)) ** 2
     said = min(float(of), max(float(parts), said))
-    return Share(count, of, value, exact(value * said, said), wilson(value * said, said))
+    return Share(count, of, value, exact(value * said, said), wilson_bounds(value * said, said))
 
 
 def exact(count: float, of: float) -> tuple[float, float]:
@@ -64,14 +63,6 @@ def exact(count: float, of: float) -> tuple[float, float]:
     low = 0.0 if count <= 0 else _solve(lambda at: beta_cdf(at, count, of - count + 1) > tail)
     high = 1.0 if count >= of else _solve(lambda at: beta_cdf(at, count + 1, of - count) > 1 - tail)
     return low, high
-
-
-def wilson(count: float, of: float) -> tuple[float, float]:
-    """Wilson's two-sided bounds."""
-    value, scale = count / of, 1 + _Z**2 / of
-    centre = (value + _Z**2 / (2 * of)) / scale
-    half = _Z * math.sqrt(value * (1 - value) / of + _Z**2 / (4 * of**2)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def most_when_none(of: int) -> float:

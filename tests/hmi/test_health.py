@@ -53,6 +53,11 @@ def test_a_station_that_does_well_needs_nobody() -> None:
     assert found["Trigger to result"].value == "p50 20, p95 20, p99 400, max 400 ms; n 100 (deadline 500 ms)"
 
 
+def test_a_second_is_a_thousand_milliseconds() -> None:
+    slow = Happened([20.0] * 99 + [1134.0], 0, 100, 1, [])
+    assert "max 1134 ms" in lines(replace(WELL, happened=slow))["Trigger to result"].value
+
+
 @pytest.mark.parametrize(
     ("changes", "name", "state", "words"),
     [

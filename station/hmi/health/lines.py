@@ -244,8 +244,10 @@ def _latency(seen: Look, settings: Configuration, words: Words) -> Iterator[Line
         yield Line(name, words.gettext("not known: too few parts"), "unknown")
         return
     deadline = settings.station.deadline_ms
-    p50, p95, p99 = (quantile(list(found.latencies_ms), share) for share in (0.5, 0.95, 0.99))
-    value = f"p50 {p50:.3g}, p95 {p95:.3g}, p99 {p99:.3g}, max {max(found.latencies_ms):.3g} ms; n {found.parts}"
+    latencies = list(found.latencies_ms)
+    p50, p95, p99 = (quantile(latencies, share) for share in (0.5, 0.95, 0.99))
+    said = (f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in (p50, p95, p99, max(latencies)))
+    value = "p50 {}, p95 {}, p99 {}, max {} ms; n {}".format(*said, found.parts)
     is_near = p99 > 0.8 * deadline
     todo = words.gettext("near the deadline: look at GPU, load and [engine] runtime") if is_near else ""
     yield Line(name, f"{value} ({words.gettext('deadline')} {deadline} ms)", "act" if is_near else "good", todo)

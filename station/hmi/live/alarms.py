@@ -46,8 +46,8 @@ class Alarms:
 
     @property
     def shown(self) -> list[Alarm]:
-        """Not seen first, then in the order in which they came."""
-        return sorted(self._alarms.values(), key=lambda alarm: (bool(alarm.seen_by), alarm.since))
+        """Not seen first, of these what stands before what was; then in the order in which they came."""
+        return sorted(self._alarms.values(), key=lambda alarm: (bool(alarm.seen_by), not alarm.stands, alarm.since))
 
     def stand(self, causes: Iterable[Cause], now: float) -> None:
         """These causes stand now, and no others."""

@@ -52,10 +52,15 @@ def wilson(count: int, of: int) -> Estimate:
     """Two-sided interval of a share (Wilson 1927)."""
     if of == 0:
         raise ValueError("a share of nothing")
+    return Estimate(count / of, *wilson_bounds(count, of))
+
+
+def wilson_bounds(count: float, of: float) -> tuple[float, float]:
+    """The bounds alone; `of` may be no whole number."""
     share, scale = count / of, 1 + _Z**2 / of
     centre = (share + _Z**2 / (2 * of)) / scale
     half = _Z * math.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2)) / scale
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def at_most(count: int, of: int) -> float:

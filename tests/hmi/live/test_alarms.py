@@ -58,6 +58,13 @@ def test_only_what_a_page_showed_is_seen() -> None:
     assert shown(alarms) == [(DISK, True, False), (CAMERA, True, True)], "not seen first"
 
 
+def test_what_stands_is_before_what_was() -> None:
+    alarms = Alarms()
+    alarms.stand([CAMERA], 1.0)
+    alarms.stand([DISK], 2.0)
+    assert shown(alarms) == [(DISK, True, False), (CAMERA, False, False)], "the panel has room for one or two"
+
+
 def test_the_version_changes_with_the_list_alone() -> None:
     alarms = Alarms()
     alarms.stand([CAMERA], 1.0)
