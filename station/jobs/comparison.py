@@ -21,6 +21,7 @@ from station.jobs.refresh_labels import RefreshError
 from station.jobs.refresh_selection import Group, PartImage
 from station.line.inspection.limits import LimitsError
 from station.line.inspection.loading import load_inspector
+from station.records.images import heights_beside
 from station.results import SEVERITY, Frame, Verdict
 
 FEW_DEFECTS = 5
@@ -112,7 +113,8 @@ def judge(
     judged = []
     try:
         for number, (camera, image) in enumerate(images, start=1):
-            (inspection,) = inspector.inspect([inspector.begin(Frame(camera, number, read_image(image), 0, 0))])
+            frame = Frame(camera, number, read_image(image), 0, 0, heights_beside(image))
+            (inspection,) = inspector.inspect([inspector.begin(frame)])
             measurement = inspection.measurement
             score = measurement.score if measurement is not None and math.isfinite(measurement.score) else None
             judged.append(Judged(inspection.decision.verdict.name, score))

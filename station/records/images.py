@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.imagefiles.heights import encode_heights
+from drivers.imagefiles.header import ImageUnreadable
+from drivers.imagefiles.heights import encode_heights, read_heights
 from drivers.imagefiles.png_text import text_in, with_text
 from engines.inputs.depth import Heights, relief
-from engines.inputs.depth_spec import MARK
+from engines.inputs.depth_spec import MARK, DepthSpec
 from station.results import Pixels
 
 IMAGE_SUFFIX = ".png"
@@ -84,6 +85,19 @@ def write_heights(path: Path, heights: Heights) -> int:
         raise ImageError(f"heights cannot be stored: {problem}") from problem
     write_atomic(path, data)
     return len(data)
+
+
+def heights_beside(image: Path) -> Heights | None:
+    """The heights that lie beside a stored picture of them; None: there are none, or they cannot be read any more."""
+    file = image.with_name(image.name.removesuffix(IMAGE_SUFFIX) + HEIGHTS_SUFFIX)
+    if not file.is_file():
+        return None
+    try:
+        spec = DepthSpec.of_text(text_in(image.read_bytes(), MARK))
+        found = read_heights(file)
+    except (ImageUnreadable, ValueError, OSError):
+        return None
+    return Heights(found.values, found.scale_mm or 1.0, found.offset_mm or 0.0, found.invalid, spec)
 
 
 def as_seen(png: bytes | memoryview, rgb: Pixels) -> Pixels:

@@ -14,14 +14,16 @@ from drivers.imagefiles.heights import encode_heights
 from drivers.imagefiles.png_text import text_in, with_text
 from engines.bundle.reading import read_manifest
 from engines.errors import DatasetError
-from engines.inputs.depth import depth_picture
+from engines.inputs.depth import Heights, depth_picture
 from engines.inputs.depth_spec import MARK
 from engines.training.images.dataset import open_dataset
 from station.commands import main as cli
+from station.configuration.load import load_station
+from station.jobs.comparison import judge
 from station.jobs.height_images import pictures_of_heights
 from station.jobs.process import JobError
-from station.records.images import encode_png
-from tests.bench.engines.dented import SCALE_MM, SPEC, plate
+from station.records.images import encode_png, heights_beside, write_heights, write_image
+from tests.bench.engines.dented import SCALE_MM, SPEC, plate, write_depth_engine
 
 WIDTH, HEIGHT = 96, 96
 SETTINGS = DepthSettings(range_mm=SPEC.range_mm, slope_range_mm=SPEC.slope_range_mm)
@@ -114,3 +116,27 @@ def test_an_engine_taught_from_files_holds_for_their_section(files: Path, tmp_pa
     assert read_manifest(tmp_path / "engine").depth == SPEC.as_text
     page = (tmp_path / "engine" / "dossier" / "dossier.json").read_text()
     assert "--heights-of=top" in page, "the command that takes a removal back learns the same pictures"
+
+
+def test_a_stored_part_is_judged_again_as_on_the_line(tmp_path: Path) -> None:
+    """With the heights beside its picture: what is missing is left out, and too much of it is no PASS."""
+    write_depth_engine(tmp_path / "engine", 160, 128)
+    text = STATION.partition("[cameras.side]")[0]
+    (tmp_path / "station.toml").write_text(f'{text}[engine]\npath = "engine"\n')
+    hidden = plate(160, 128, dent_mm=0.6)
+    hidden[33:66, 33:66] = 0
+    images = []
+    for name, values in (("flat", plate(160, 128, missing=0.03)), ("hidden", hidden)):
+        heights = Heights(values, SCALE_MM, 0.0, 0, SPEC)
+        images.append(("top", tmp_path / f"{name}.png"))
+        write_image(images[-1][1], depth_picture(values, SCALE_MM, 0.0, 0, SPEC), heights)
+        write_heights(tmp_path / f"{name}.heights.png", heights)
+        again = heights_beside(images[-1][1])
+        assert again is not None
+        np.testing.assert_array_equal(again.values, values)
+        assert (again.scale_mm, again.invalid, again.spec) == (SCALE_MM, 0, SPEC)
+    _, judged = judge(load_station(tmp_path / "station.toml"), tmp_path / "engine", images)
+    assert [one.verdict for one in judged] == ["PASS", "REVIEW"]
+    (tmp_path / "hidden.heights.png").write_bytes(b"")
+    assert heights_beside(tmp_path / "hidden.png") is None
+    assert heights_beside(tmp_path / "nothing.png") is None

@@ -17,6 +17,7 @@ from station.jobs.what_if.figures import NoEngine, Note, Replayed
 from station.line.inspection.inspector import Inspector
 from station.line.inspection.joining import join
 from station.line.inspection.loading import load_inspector
+from station.records.images import heights_beside
 from station.records.parts import PartRow
 from station.results import Frame, Inspection, Scores, Verdict
 
@@ -106,7 +107,7 @@ def _frames(records: Path, part: PartRow) -> list[Frame] | None:
         if view.image_path is None or not file.is_relative_to(records.resolve()):
             return None
         try:
-            frames.append(Frame(view.camera, view.frame_id, read_image(file), 0, 0))
+            frames.append(Frame(view.camera, view.frame_id, read_image(file), 0, 0, heights_beside(file)))
         except CameraUnreadable:
             return None
     return frames
