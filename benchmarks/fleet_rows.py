@@ -18,8 +18,9 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from station.northbound.postgres.database import Database, Trouble, Waiting, Who
+from station.northbound.postgres.database import Database, Waiting, Who
 from station.northbound.postgres.rows import Values, engines_of, values_of
+from station.northbound.postgres.trouble import Trouble
 from station.northbound.readings import day_of, moment
 from station.records.parts import PartRow, part_row
 from station.results import Verdict

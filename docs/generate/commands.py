@@ -13,6 +13,7 @@ WITHOUT_JSON = {
     "hmi": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
     "plant run": 'runs until it is stopped; its log is JSON with `[log] format = "json"`',
     "fleet schema": "prints a script for psql",
+    "fleet worker": "runs until it is stopped; what it does is in `station fleet jobs`",
     "process run": "runs until it is stopped; what it finds is in its log and in `station process status`",
     "completion": "prints a script for a shell",
 }

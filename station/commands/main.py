@@ -74,7 +74,10 @@ COMMANDS = {
     "hmi": ("people.hmi", "serve the pages for people until it is stopped"),
     "user": ("people.user", "who has an account on the pages, and which programs have a token"),
     "plant": ("northbound.plant", "send results to the plant: run, status, test, resend"),
-    "fleet": ("northbound.fleet", "many stations: the schema of their database, the channel of engines"),
+    "fleet": (
+        "northbound.fleet",
+        "many stations: the schema of their database, the channel of engines, refresh in one place",
+    ),
     "demo": ("demo", "run the whole station on a simulated line"),
     "completion": ("main", "print what completes `station` in a shell: bash or zsh"),
 }

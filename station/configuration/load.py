@@ -34,8 +34,8 @@ OF_PAGES = "hmi"
 """A section that the daemon never reads: `station hmi` does."""
 OF_PROCESS = "process"
 """The same of `station process run`."""
-OF_FLEET = "channel"
-"""The same of `station fleet pull`."""
+OF_FLEET = ("channel", "fleet")
+"""The same of `station fleet pull`, `refresh` and `worker`."""
 
 NOT_THERE = object()
 """In place of a value: the key belongs to a section that is not there."""
@@ -266,7 +266,7 @@ def _shown(value: Any) -> str:
 
 def _fixed(settings: Configuration) -> dict[str, Any]:
     """What needs a restart, by its key."""
-    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS, OF_FLEET})
+    sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS, *OF_FLEET})
     sections["webhook"] = {"url": settings.webhook.url is not None}  # the rest is the plant process's
     sections["sparkplug"] = {"brokers": bool(settings.sparkplug.brokers)}
     sections["opcua"] = {"enabled": settings.opcua.enabled}

@@ -24,7 +24,7 @@ from station.configuration.decision import (
 )
 from station.configuration.file import DEFAULT_WORK_DIR
 from station.configuration.northbound.addresses import is_loopback
-from station.configuration.northbound.fleet import ChannelSection, ImagesSection, PostgresSection
+from station.configuration.northbound.fleet import ChannelSection, FleetSection, ImagesSection, PostgresSection
 from station.configuration.northbound.sections import OpcUaSection, PlantSection, SparkplugSection, WebhookSection
 from station.configuration.plc import PlcSection, ProcessRegisterSection, ProcessSection
 from station.configuration.recipe import EngineSection, RecipeSection, recipe_name
@@ -258,6 +258,7 @@ class Configuration(Section):
     postgres: PostgresSection = Field(default_factory=PostgresSection, description="Rows to PostgreSQL.")
     images: ImagesSection = Field(default_factory=ImagesSection, description="Images to a share or an S3 store.")
     channel: ChannelSection = Field(default_factory=ChannelSection, description="New engines for many stations.")
+    fleet: FleetSection = Field(default_factory=FleetSection, description="Refresh of many stations in one place.")
     log: LogSection = Field(default_factory=LogSection, description="Logging.")
 
     @property
@@ -387,5 +388,6 @@ SECTIONS: dict[str, type[Section]] = {
     "postgres": PostgresSection,
     "images": ImagesSection,
     "channel": ChannelSection,
+    "fleet": FleetSection,
     "log": LogSection,
 }

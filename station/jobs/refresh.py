@@ -137,6 +137,7 @@ def refresh(
     *,
     lock: int,
     shown_command: Sequence[str] = (),
+    is_challenged: bool = True,
     on_progress: OnProgress = ignore_progress,
 ) -> Refreshed:
     """Trains, compares, and puts the candidate into the store.
@@ -146,6 +147,7 @@ def refresh(
         lock: descriptor from `only_refresh`; the training process holds it as well, so that a training that outlives
             a killed refresh is not joined by a second one.
         shown_command: starts this refresh again, for the dossier.
+        is_challenged: synthetic defects in pictures of this station's parts are shown to the candidate.
 
     Raises:
         JobError, RefreshError: training or comparison failed; nothing was added.
@@ -166,7 +168,8 @@ def refresh(
     pictures |= {(part.key, part.camera): job.folder / "held_out" / part.name for part in job.held_out}
     changed.keep(report, comparison.changed, pictures)
     candidate = store.add(job.engine, why=f"refresh from {len(job.training)} recent parts", extras={REPORT: report})
-    notes = (*job.notes, *_dossier(job.engine).get("warnings", ()), *_challenged(configuration, candidate, on_progress))
+    challenged = _challenged(configuration, candidate, on_progress) if is_challenged else ()
+    notes = (*job.notes, *_dossier(job.engine).get("warnings", ()), *challenged)
     done = Refreshed(candidate, comparison, notes)
     with contextlib.suppress(OSError):  # what cannot be tidied up does not undo the candidate
         _forget_unused(job)

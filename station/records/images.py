@@ -128,11 +128,11 @@ def decode_map(content: bytes, scale: MapScale) -> NDArray[np.float32]:
     return np.asarray(scale.low + grey * ((scale.high - scale.low) / 255.0), np.float32)
 
 
-def read_below(folder: Path, path: str) -> bytes:
+def read_below(folder: Path, path: str, most: int | None = None) -> bytes:
     """A plain file below a folder, as a row of the records names it; no link below the folder is followed, so nothing
     that somebody puts there leads out of it.
 
-    Raises OSError: it is not there, or it is no plain file.
+    Raises OSError: it is not there, it is no plain file, or it is larger than `most` bytes.
     """
     parts = PurePosixPath(path).parts
     if not parts or "\0" in path or path.startswith("/") or ".." in parts:
@@ -149,7 +149,10 @@ def read_below(folder: Path, path: str) -> bytes:
     with os.fdopen(file, "rb") as opened:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise FileNotFoundError(errno.ENOENT, "no plain file", path)
-        return opened.read()
+        content = opened.read() if most is None else opened.read(most + 1)
+    if most is not None and len(content) > most:
+        raise OSError(errno.EFBIG, f"more than {most} bytes", path)
+    return content
 
 
 def encode_png(pixels: Pixels) -> memoryview:

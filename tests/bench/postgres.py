@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from station.northbound.postgres.database import Server
+from station.northbound.postgres.link import Server
 from station.northbound.postgres.schema import schema_text
 from tests.bench.other_user import open_folder
 from tests.bench.ports import free_port

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from station.codes import ReasonCode
 from station.commands import main as cli
 from station.commands.camera import camera_table
 from station.commands.engines import evaluate, kinds, refresh, teach
+from station.commands.northbound import fleet_refresh
 from station.configuration import load as config
+from station.fleet.refreshing.jobs import Job
 from station.forwarding.progress import Cursor, Cursors, forwarding_beside
 from station.jobs.comparison import Changed, Comparison, EngineFigures, Judged, markdown
 from station.jobs.kinds.relearning import Relearned
@@ -270,9 +272,14 @@ def plant(world: World) -> None:
 
 
 def fleet(world: World) -> None:
-    """Prints nothing that others wrote."""
     assert cli.main(["fleet", "schema"]) == 0
     assert "CREATE SCHEMA" in world.said()
+    texts = dict.fromkeys(("round", "station", "recipe", "asked_by", "worker", "step", "detail", "product"), IN_FILES)
+    empty: dict[str, Any] = dict.fromkeys(field.name for field in fields(Job))
+    counts = {"number": 1, "tries": 1, "most_tries": 3, "step_done": 0, "step_total": 1}
+    for how in ("running", "failed"):
+        fleet_refresh._show_jobs([Job(**{**empty, **counts, **texts, "state": how})])
+        world.check(SHOWN_OF_FILES)
 
 
 def monitoring(world: World) -> None:

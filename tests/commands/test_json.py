@@ -65,6 +65,7 @@ ELSEWHERE = {
         f"fleet sums {name}": "tests/engines/training/sums/test_teach_with_prior.py"
         for name in ("key", "export", "combine")
     },
+    **{f"fleet {name}": "tests/fleet/refreshing/test_commands.py" for name in ("refresh", "jobs", "release")},
     "engine gate": "tests/system/test_probation.py",
     "engine shadow": "tests/system/test_shadow.py",
     "engine kinds": "tests/jobs/kinds/test_relearning.py",

@@ -1,4 +1,4 @@
-"""`station fleet`: what many stations have in common: database, page, channel of engines, sums."""
+"""`station fleet`: what many stations have in common: database, page, channel of engines, refresh, sums."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engines.errors import EngineError
 from station.commands.northbound.fleet_page import add_parser as add_page_parser
+from station.commands.northbound.fleet_refresh import add_parsers as add_refresh_parsers
+from station.commands.northbound.fleet_worker import add_parser as add_worker_parser
 from station.commands.northbound.sums import add_sums_parser
 from station.commands.options import add_config_option, add_json_option, complain, positive, reporting, show
 from station.configuration import load as config
@@ -20,7 +22,7 @@ MOST_DAYS = 3650
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `fleet`."""
     parser = commands.add_parser(
-        "fleet", help="many stations: the schema of their database, the channel of engines, sums"
+        "fleet", help="many stations: their database, the channel of engines, refresh in one place, sums"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     action = actions.add_parser("schema", help="print what makes the schema of [postgres]: | psql --dbname DATABASE")
@@ -41,6 +43,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action.set_defaults(run=reporting(publish, ConfigurationError, EngineError))
 
     add_sums_parser(actions)
+    add_refresh_parsers(actions)
+    add_worker_parser(actions)
+
     action = actions.add_parser("pull", help="take the engine of [channel] into the store, as a candidate")
     add_config_option(action)
     add_json_option(action, "outcome, version, sequence, expires, signed_by, detail")

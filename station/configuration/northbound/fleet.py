@@ -185,3 +185,19 @@ def checked_endpoint(endpoint: str) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("host and port alone: the bucket has a key of its own, bucket")
     return endpoint.rstrip("/")
+
+
+class FleetSection(Section):
+    """Refresh of many stations in one place: `station fleet refresh` and `worker`, on a computer that is no station."""
+
+    results: Path | None = Field(
+        None,
+        strict=False,
+        description="Folder for the engines that were made and their reports, the same for all workers; it must hold "
+        "the file `.station-engines`.",
+    )
+    days: int = Field(30, ge=1, le=400, description="Images of as many days are looked at, the newest first.")
+    tries: int = Field(3, ge=1, le=10, description="A job whose worker was lost, or failed, is tried as often.")
+    lease_s: float = Field(
+        120.0, ge=4, le=3600, description="A worker from which nothing was heard for this time counts as lost."
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Protocol
 
-from station.records.images import write_atomic
+from station.records.images import read_below, write_atomic
 
 MARK = ".station-images"
 """Lies in a folder that is meant: a share that is not mounted is an empty folder of this computer."""
@@ -25,6 +27,27 @@ class Store(Protocol):
 
     def put(self, name: str, content: bytes) -> bool:
         """Stores it; False: it is there already. Raises StoreError."""
+        ...
+
+    def reach(self) -> str:
+        """Why it cannot be used, or empty."""
+        ...
+
+
+class Readable(Protocol):
+    """Gives back what stations have put there: a refresh in one place reads it. Nothing of it is to be trusted."""
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        ...
+
+    def names(self, prefix: str, most: int) -> list[str]:
+        """Of all images below `STATION/DAY`; none where nothing is. Raises StoreError, also beyond `most`."""
+        ...
+
+    def read(self, name: str, most: int) -> bytes | None:
+        """At most `most` bytes; None: it is not there (any more). Raises StoreError; ValueError: it is larger."""
         ...
 
     def reach(self) -> str:
@@ -66,3 +89,40 @@ class Folder:
         except OSError as problem:
             return f'"{self._folder}" cannot be used: {problem.strerror or problem}'
         return ""
+
+    def names(self, prefix: str, most: int) -> list[str]:
+        if why := self.reach():
+            raise StoreError(why)
+        found: list[str] = []
+        try:
+            for session in _entries(self._folder / prefix):
+                if session.is_dir(follow_symlinks=False):
+                    found += [
+                        f"{prefix}/{session.name}/{image.name}"
+                        for image in _entries(Path(session.path))
+                        if image.is_file(follow_symlinks=False)
+                    ]
+                if len(found) > most:
+                    raise StoreError(f'"{self._folder / prefix}" has more than {most} images of one day')
+        except OSError as problem:
+            raise StoreError(f'"{self._folder / prefix}" cannot be read: {problem.strerror or problem}') from problem
+        return found
+
+    def read(self, name: str, most: int) -> bytes | None:
+        try:
+            return read_below(self._folder, name, most)
+        except OSError as problem:
+            if problem.errno == errno.EFBIG:
+                raise ValueError(f"more than {most} bytes") from problem
+            if problem.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):  # gone, or a link that nobody follows
+                return None
+            raise StoreError(f'"{self._folder / name}" cannot be read: {problem.strerror or problem}') from problem
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """None where there is no such folder. Raises OSError."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []

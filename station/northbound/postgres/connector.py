@@ -23,10 +23,11 @@ import structlog
 from station.forwarding.progress import Cursors, ForwardingError
 from station.labels.schema import LabelError
 from station.northbound.failing import Failing
-from station.northbound.postgres.database import Database, Refused, Trouble, Waiting
+from station.northbound.postgres.database import Database, Waiting
 from station.northbound.postgres.others import Others
 from station.northbound.postgres.rows import Policy, engines_of, hashes_of, values_of
 from station.northbound.postgres.sums import minutes_of, sums_of
+from station.northbound.postgres.trouble import Refused, Trouble
 from station.northbound.readings import day_of, key_of, moment
 from station.northbound.unsent import Look, Numbered, Source, Unsent
 from station.records.images import write_atomic

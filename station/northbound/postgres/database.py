@@ -1,33 +1,23 @@
-"""The database of the fleet, as one station sees it: a connection, and transactions of a whole batch or nothing.
+"""The database of the fleet, as one station sees it: transactions of a whole batch or nothing.
 
-The only importer of psycopg. A transaction locks the row of its station, so of two connections under one name (one of
-them hung, the other came after it) the second waits for the first, and its sequence is the higher one.
-
-`timeout_s` is of the whole transaction: a time-out of a socket is one for each byte, and a server that is stopped keeps
-its connections open. What runs longer is cut.
+A transaction locks the row of its station, so of two connections under one name (one of them hung, the other came after
+it) the second waits for the first, and its sequence is the higher one.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import psycopg
-from psycopg import errors
-from psycopg.conninfo import make_conninfo
-
+from station.northbound.postgres.link import Cursor, Link, Server, Use
 from station.northbound.postgres.others import Found, Place
 from station.northbound.postgres.rows import COLUMNS, Values
-from station.northbound.postgres.schema import HOW_TO_INSTALL, SCHEMA, SCHEMA_VERSION
+from station.northbound.postgres.schema import SCHEMA
+from station.northbound.postgres.trouble import Trouble
 
-SSL_MODES = {"full": "verify-full", "authority": "verify-ca", "none": "disable"}
 _KEY = ("station", "session", "acquisition_id", "wall_time")
 _MINUTES = (
     "station", "session", "minute", "recipe", "engine_id", "verdict", "reason", "production", "parts", "late",
@@ -68,39 +58,12 @@ _DONE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """Where the database is, and as whom; `repr` shows no password."""
-
-    host: str
-    port: int
-    database: str
-    user: str
-    password: str = field(default="", repr=False)
-    encryption: Literal["full", "authority", "none"] = "none"
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    timeout_s: float = 20.0
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}/{self.database}"
-
-
-@dataclass(frozen=True, slots=True)
 class Who:
     """The station, and the computer that sends under its name."""
 
     station: str
     instance: str
     software: str
-
-
-class Trouble(Exception):
-    """Nothing of it was taken; the message says why and what to do."""
-
-
-class Refused(Trouble):
-    """The server takes all but what this batch holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +80,7 @@ class Waiting:
 class Transaction:
     """One batch on its way; all of it is there once the block of `Database.transaction` has ended."""
 
-    def __init__(self, cursor: psycopg.Cursor[Any], who: Who, row: Sequence[Any]) -> None:
+    def __init__(self, cursor: Cursor, who: Who, row: Sequence[Any]) -> None:
         self._cursor = cursor
         self._who = who
         self.sequence = int(row[1]) + 1
@@ -166,25 +129,19 @@ class Database:
     """Owns the connection. Used by one thread; `cut` may come from another."""
 
     def __init__(self, server: Server, who: Who) -> None:
-        self._server = server
+        use = Use(f"station {who.station}", "this station writes", "station_writer", "results wait on the station")
+        self._link = Link(server, use, (_PARTS_IN, _MINUTES_IN))
         self._who = who
-        self._connection: psycopg.Connection[Any] | None = None
         self._days: set[date] = set()
-        self._was_cut = False
 
     @property
     def where(self) -> str:
         """For people."""
-        return str(self._server)
+        return self._link.where
 
     def reach(self) -> str:
         """Connects, looks at the schema and closes again: why that does not work, or empty."""
-        try:
-            with self._limited():
-                self._connect().close()
-        except Trouble as problem:
-            return str(problem)
-        return ""
+        return self._link.reach()
 
     @contextmanager
     def transaction(self, days: Iterable[date]) -> Iterator[Transaction]:
@@ -192,8 +149,10 @@ class Database:
 
         Raises Trouble; Refused where the server would take other parts.
         """
-        with self._limited():
-            connection = self._opened()
+        with self._link.limited():
+            if not self._link.is_open:
+                self._days.clear()
+            connection = self._link.opened()
             if missing := set(days) - self._days:
                 connection.execute(f"SELECT {SCHEMA}.make_days(%s)", (sorted(missing),))
                 self._days |= missing
@@ -212,117 +171,8 @@ class Database:
 
     def close(self) -> None:
         """The connection, if there is one."""
-        connection, self._connection = self._connection, None
-        self._days.clear()
-        if connection is not None:
-            connection.close()
+        self._link.close()
 
     def cut(self) -> None:
         """Ends the transaction that is under way; nothing of it is taken."""
-        self._was_cut = True
-        connection = self._connection
-        if connection is None or connection.closed:
-            return
-        try:
-            with socket.socket(fileno=os.dup(connection.fileno())) as plain:
-                plain.shutdown(socket.SHUT_RDWR)
-        except (OSError, psycopg.Error):
-            return  # it is closed already
-
-    def _opened(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
-            self._days.clear()
-            self._connection = self._connect()
-            for statement in (_PARTS_IN, _MINUTES_IN):
-                self._connection.execute(statement)
-        return self._connection
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        server = self._server
-
-        def file(path: Path | None) -> str | None:
-            return None if path is None else str(path)
-
-        connection = psycopg.connect(
-            make_conninfo(
-                host=server.host, port=server.port, dbname=server.database, user=server.user,
-                password=server.password or None, connect_timeout=max(2, round(server.timeout_s)),
-                sslmode=SSL_MODES[server.encryption], sslrootcert=file(server.ca_file),
-                sslcert=file(server.certificate_file), sslkey=file(server.key_file), gssencmode="disable",
-                application_name=f"station {self._who.station}", client_encoding="utf8",
-            ),
-            autocommit=True,
-        )  # fmt: skip
-        try:
-            self._check_schema(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _check_schema(self, connection: psycopg.Connection[Any]) -> None:
-        try:
-            row = connection.execute(f"SELECT version FROM {SCHEMA}.version").fetchone()
-        except (errors.UndefinedTable, errors.InvalidSchemaName):
-            row = None
-        if row is None:
-            raise Trouble(f"{self.where} has no schema {SCHEMA} yet; whoever owns the database runs: {HOW_TO_INSTALL}")
-        if row[0] != SCHEMA_VERSION:
-            newer = row[0] > SCHEMA_VERSION
-            todo = "bring this station up to date" if newer else f"whoever owns the database runs: {HOW_TO_INSTALL}"
-            raise Trouble(
-                f"{self.where}: its schema {SCHEMA} has version {row[0]}, this station writes version "
-                f"{SCHEMA_VERSION}; {todo}; until then results wait on the station"
-            )
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Within `timeout_s` in all. What the server has becomes Trouble, and the next connection is a new one."""
-        self._was_cut = False
-        timer = threading.Timer(self._server.timeout_s, self.cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except (errors.DataError, errors.IntegrityError) as problem:
-            self.close()
-            raise Refused(f"{self.where}: {_first_line(problem)}") from problem
-        except psycopg.Error as problem:
-            self.close()
-            raise Trouble(self._said(problem)) from problem
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            timer.cancel()
-
-    def _said(self, problem: psycopg.Error) -> str:
-        server = self._server
-        if self._was_cut:
-            return f"{self.where}: not done within {server.timeout_s:g} s"
-        said = _first_line(problem)
-        for kind, todo in _TODO:
-            if isinstance(problem, kind):
-                return f"{self.where}: {said}; {todo}"
-        if problem.sqlstate is None:  # libpq itself: nothing has come back
-            if "password authentication failed" in said or "no password supplied" in said:
-                return f"{self.where}: wrong password for user {server.user!r}; [postgres] password_file"
-            if "certificate" in said or "SSL" in said:
-                return f"{self.where}: {said}; [postgres] encryption, ca_file"
-        return f"{self.where}: {said}"
-
-
-_TODO: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (errors.DiskFull, "the disk of the server is full: results wait on the station"),
-    (errors.ReadOnlySqlTransaction, "it only reads: [postgres] host must lead to the server that writes"),
-    (errors.InsufficientPrivilege, "the user must be a member of station_writer: GRANT station_writer TO ..."),
-    (errors.InvalidPassword, "[postgres] password_file"),
-    (errors.InvalidCatalogName, "[postgres] database"),
-    (errors.TooManyConnections, "raise max_connections of the server, or put a pooler before it"),
-)
-
-
-def _first_line(problem: psycopg.Error) -> str:
-    """What it says, without the statement and the values."""
-    said = problem.diag.message_primary or str(problem) or type(problem).__name__
-    return f"{said.strip().splitlines()[0]:.300}"
+        self._link.cut()

@@ -19,6 +19,7 @@ from station.northbound.part_event import acknowledged_ms
 from station.northbound.readings import moment
 from station.records.images import read_below
 from station.records.parts import PartRow, ViewRow
+from station.records.sample import in_sample
 from station.reports.as_data import reasons_as_data
 from station.results import Verdict
 
@@ -39,10 +40,12 @@ class Policy:
 
     pass_every: int = 1000
     """Of PASS: every Nth; 1: all; 0: none."""
+    image_share: float = 0.0
+    """Of PASS: also those of the sample whose images are sent; without its row nobody knows what an image shows."""
 
     def takes(self, row: PartRow) -> bool:
         """The same whoever asks, whenever: a part that comes again is not another choice."""
-        if row.verdict != Verdict.PASS.name:
+        if row.verdict != Verdict.PASS.name or in_sample(row.session, row.acquisition_id, self.image_share):
             return True
         return self.pass_every > 0 and row.acquisition_id % self.pass_every == 0
 

@@ -22,6 +22,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'station_reader') THEN
         CREATE ROLE station_reader NOLOGIN;
     END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'station_refresher') THEN
+        CREATE ROLE station_refresher NOLOGIN;
+    END IF;
 END
 $$;
 
@@ -135,6 +138,41 @@ CREATE TABLE IF NOT EXISTS station_fleet.labels (
     kind text NOT NULL,
     PRIMARY KEY (station, decision, at)
 );
+
+-- Refresh in one place: a row each engine that is to be made for a station, taken by workers with FOR UPDATE SKIP LOCKED.
+CREATE TABLE IF NOT EXISTS station_fleet.refresh_jobs (
+    job bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    round text NOT NULL,  -- what one `station fleet refresh` asked for
+    station text NOT NULL,
+    recipe text NOT NULL,
+    parts integer NOT NULL,  -- at most as many are learned from
+    options jsonb NOT NULL,  -- of the teaching
+    asked_by text NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    most_tries integer NOT NULL,
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'running', 'done', 'failed', 'withdrawn')),
+    tries integer NOT NULL DEFAULT 0,
+    worker text NOT NULL DEFAULT '',
+    leased_until timestamptz,  -- by the clock of the server; once it is over the worker counts as lost
+    began_at timestamptz,  -- of the last try
+    ended_at timestamptz,
+    step text NOT NULL DEFAULT '',
+    step_done integer NOT NULL DEFAULT 0,
+    step_total integer NOT NULL DEFAULT 0,
+    detail text NOT NULL DEFAULT '',  -- why the last try came to nothing
+    core_s double precision,  -- processor time of the try that made it
+    product text,
+    engine_id text,
+    archive_sha256 text,  -- its name in the folder of results
+    archive_bytes bigint,
+    report jsonb,
+    released_at timestamptz,  -- into a channel
+    sequence bigint  -- of that channel
+);
+-- One refresh of a station and recipe at a time, however many people ask.
+CREATE UNIQUE INDEX IF NOT EXISTS refresh_jobs_open ON station_fleet.refresh_jobs (station, recipe)
+    WHERE state IN ('waiting', 'running');
+CREATE INDEX IF NOT EXISTS refresh_jobs_round ON station_fleet.refresh_jobs (round);
 
 -- What the codes mean.
 CREATE TABLE IF NOT EXISTS station_fleet.reasons (code integer PRIMARY KEY, name text NOT NULL);
@@ -278,6 +316,10 @@ GRANT SELECT, INSERT, UPDATE ON station_fleet.stations, station_fleet.parts, sta
 GRANT SELECT, INSERT ON station_fleet.events, station_fleet.labels TO station_writer;
 GRANT EXECUTE ON FUNCTION station_fleet.make_days(date[]) TO station_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA station_fleet TO station_reader;
+GRANT USAGE ON SCHEMA station_fleet TO station_refresher;
+GRANT SELECT ON station_fleet.version, station_fleet.stations, station_fleet.parts, station_fleet.engines,
+    station_fleet.labels, station_fleet.last_labels TO station_refresher;
+GRANT SELECT, INSERT, UPDATE ON station_fleet.refresh_jobs TO station_refresher;
 GRANT EXECUTE ON FUNCTION station_fleet.hours(text) TO station_reader;
 DO $$
 BEGIN
