@@ -51,6 +51,7 @@ class Fleet:
     more: str = ""
     """Of the configuration."""
     now: float = field(default_factory=time.time)
+    opened: list[Table] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.share, self.results = self.folder / "share", Results(self.folder / "results")
@@ -81,7 +82,13 @@ class Fleet:
         return Server("127.0.0.1", self.server.port, self.database, REFRESHER, REFRESHERS_WORD)
 
     def table(self, worker: str = "") -> Table:
-        return Table(self.seen_by_refresher, worker)
+        self.opened.append(Table(self.seen_by_refresher, worker))
+        return self.opened[-1]
+
+    def close(self) -> None:
+        """Every connection."""
+        for table in self.opened:
+            table.close()
 
     def ask(self, statement: str, values: object = ()) -> list[tuple[Any, ...]]:
         return self.server.ask(self.database, statement, values)

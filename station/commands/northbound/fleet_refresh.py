@@ -16,6 +16,7 @@ from station.commands.northbound.fleet_worker import TAUGHT, Place, add_threads,
 from station.commands.options import add_config_option, add_json_option, positive, print_json, show
 from station.commands.signals import terminable
 from station.configuration import load as config
+from station.configuration.load import LoadedConfiguration
 from station.fleet.refreshing.jobs import Asked, Counts, FleetError, Job, in_words, summary
 from station.northbound.postgres.trouble import Trouble
 from station.terminal import console, say
@@ -41,7 +42,9 @@ def add_parsers(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="Makes a job for each station, and starts workers until all have ended. Interrupted, what is open "
         "waits in the table. Nothing is activated: each engine goes through the gate of its station.",
     )
-    action.add_argument("--stations", metavar="NAME,...", help="default: all that judged parts of the recipe lately")
+    which = action.add_mutually_exclusive_group()
+    which.add_argument("--stations", metavar="NAME,...", help="default: all that judged parts of the recipe lately")
+    which.add_argument("--continue", dest="again", metavar="ROUND", help="work at what is open of it; no new jobs")
     action.add_argument("--recipe", metavar="NAME", help="default: the active one of --config")
     action.add_argument(
         "--parts", type=positive, default=USUAL_PARTS, metavar="N", help="good parts (default %(default)s)"
@@ -90,26 +93,18 @@ def refresh(options: argparse.Namespace) -> int:
     """Exit code 1: a job has failed."""
     station = config.load(options.config, options.recipe)
     place, key = place_of(station), _key(options)
-    recipe, section = station.settings.recipe.name, station.settings.fleet
     with closing(place.open_table("")) as table:
         if why := place.store.reach() or place.results.reach():
             raise FleetError(why)
-        named = [name.strip() for name in (options.stations or "").split(",") if name.strip()]
-        stations = list(dict.fromkeys(named)) or table.stations(recipe, section.days)
-        if not stations:
-            raise FleetError(
-                f'no station has judged a part of recipe "{recipe}" in {section.days} days; --stations names some'
-            )
-        round_name = secrets.token_hex(4)
         with _executor(options) as executor:
-            added = table.add(
-                round_name, [Asked(name, recipe) for name in stations], parts=options.parts,
-                options=request_from(options, TAUGHT).given(), by=getpass.getuser(), tries=section.tries,
-            )  # fmt: skip
-            _drive(options, table, executor, round_name)
+            round_name, open_already = _round(options, station, table)
+            try:
+                _drive(options, table, executor, round_name)
+            except (FleetError, SystemExit, KeyboardInterrupt):
+                say(f"what is open of round {round_name} waits: --continue {round_name}", error=True)
+                raise
         released = _released(options, place, table, table.jobs(round_name), key)
         found = table.jobs(round_name)
-    open_already = len(stations) - len(added)
     if options.json:
         data = [_as_data(job, place) for job in found]
         print_json({"round": round_name, "jobs": data, "open_already": open_already, "released": released})
@@ -120,6 +115,27 @@ def refresh(options: argparse.Namespace) -> int:
         if not released and any(job.state == "done" for job in found):
             say(f"Nothing was released. To sign them: station fleet release {round_name} FOLDER --key KEY")
     return EXIT_BAD if any(job.state == "failed" for job in found) or any(one["detail"] for one in released) else 0
+
+
+def _round(options: argparse.Namespace, station: LoadedConfiguration, table: Table) -> tuple[str, int]:
+    """Its name, and how many stations have an open job of another one already."""
+    recipe, section = station.settings.recipe.name, station.settings.fleet
+    if options.again is not None:
+        if not table.counts(options.again).open:
+            raise FleetError(f'round "{options.again}" has no open job; see: station fleet jobs')
+        return options.again, 0
+    named = [name.strip() for name in (options.stations or "").split(",") if name.strip()]
+    stations = list(dict.fromkeys(named)) or table.stations(recipe, section.days)
+    if not stations:
+        raise FleetError(
+            f'no station has judged a part of recipe "{recipe}" in {section.days} days; --stations names some'
+        )
+    round_name = secrets.token_hex(4)
+    added = table.add(
+        round_name, [Asked(name, recipe) for name in stations], parts=options.parts,
+        options=request_from(options, TAUGHT).given(), by=getpass.getuser(), tries=section.tries,
+    )  # fmt: skip
+    return round_name, len(stations) - len(added)
 
 
 def jobs(options: argparse.Namespace) -> int:
@@ -248,7 +264,7 @@ def _released(
         except FleetError as problem:
             released.append({**said, "detail": str(problem)})
             continue
-        where = {"channel": options.publish / job.station / (job.product or "")}
+        where = {"channel": how.channel_of(job)}
         made = {"engine_id": channel.engine_id, "sequence": channel.sequence, "expires": channel.expires}
         released.append({**said, **made, **where, "detail": ""})
     return released
@@ -259,7 +275,7 @@ def _show_round(round_name: str, found: Sequence[Job], open_already: int) -> Non
         _show_jobs(found)
     say(f"round {round_name}: {summary(found)}")
     if open_already:
-        say(f"{open_already} stations have an open job of this recipe already; see: station fleet jobs")
+        say(f"{open_already} stations have an open job of this recipe already: station fleet jobs, --continue ROUND")
 
 
 def _show_jobs(found: Sequence[Job]) -> None:

@@ -93,6 +93,6 @@ class Local:
 
 def _end_of(errors: IO[bytes]) -> str:
     with errors:
-        errors.seek(0, 2)
-        errors.seek(max(0, errors.tell() - LAST_BYTES))
+        size = errors.seek(0, 2)
+        errors.seek(max(0, size - LAST_BYTES))
         return errors.read().decode("utf-8", "replace").strip()

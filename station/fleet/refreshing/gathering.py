@@ -141,10 +141,9 @@ def _parts_of(
         keys = [key for key in keys if key in labels]
     known = source.table.parts(job, day, keys) if keys else []
     if not wanted.is_full:
-        rowless = set(there) - {part.key for part in known}
-        left_out["their parts have no row in the database, or are of another recipe"] += sum(
-            len(there[key]) for key in rowless
-        )
+        rowless = sum(len(there[key]) for key in set(there) - {part.key for part in known})
+        if rowless:
+            left_out["their parts have no row in the database, or are of another recipe"] += rowless
     for part in known:
         said = labels.get(part.key, ())
         if wanted.has_room(_kind(part, said)):

@@ -30,6 +30,10 @@ class Release:
     check: Callable[[Path], None]
     """Raises EngineError unless the engine in a folder gives the scores that it was released with."""
 
+    def channel_of(self, job: Job) -> Path:
+        """Where the station of the job pulls from."""
+        return self.folder / segment(job.station) / segment(job.product or "")
+
 
 def release(job: Job, results: Results, how: Release, now: float) -> Channel:
     """Into the channel of its station. Raises FleetError: nothing of it is in the channel."""
@@ -41,7 +45,6 @@ def release(job: Job, results: Results, how: Release, now: float) -> Channel:
         with tempfile.TemporaryDirectory(prefix="station-release-") as folder:
             store = EngineStore(Path(folder) / product, check=how.check)
             version = store.import_archive(archive, why=f"job {job.number}", sha256=job.archive_sha256, pictures=False)
-            channel = how.folder / segment(job.station) / product
-            return publish(store, version, channel, how.key, now=now, days=how.days, sequence=None)
+            return publish(store, version, how.channel_of(job), how.key, now=now, days=how.days, sequence=None)
     except (ChannelError, EngineError, OSError) as problem:
         raise FleetError(f"job {job.number} of {job.station}: {problem}") from problem

@@ -187,6 +187,8 @@ class Link:
         if problem.sqlstate is None:  # libpq itself: nothing has come back
             if "password authentication failed" in said or "no password supplied" in said:
                 return f"{self.where}: wrong password for user {server.user!r}; [postgres] password_file"
+            if f'database "{server.database}" does not exist' in said:
+                return f"{self.where}: {said}; [postgres] database"
             if "certificate" in said or "SSL" in said:
                 return f"{self.where}: {said}; [postgres] encryption, ca_file"
         return f"{self.where}: {said}"

@@ -18,5 +18,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def fleet(server: PostgresServer, tmp_path: Path) -> Fleet:
-    return Fleet(tmp_path, server, server.new_database())
+def fleet(server: PostgresServer, tmp_path: Path) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path, server, server.new_database())
+    yield fleet
+    fleet.close()

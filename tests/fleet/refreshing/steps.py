@@ -11,24 +11,30 @@ from engines.store.store import EngineStore, manifest_of
 from station.fleet.refreshing.gathering import Gathered, OnStep
 from station.fleet.refreshing.jobs import Job
 from station.fleet.refreshing.worker import Desk, Made, Worker
-from tests.bench.engines.small_engine import write_small_engine
 from tests.bench.fleet import Fleet
+
+
+def engine_for(station: str, folder: Path) -> Path:
+    """Another one for each station."""
+    from tests.bench.engines.small_engine import write_small_engine  # a second, where one is there already
+
+    return write_small_engine(folder, width=64, height=64, reject_score=40.0 + sum(station.encode()) % 50)
 
 
 @dataclass
 class QuickStep:
-    """Another engine for each station."""
+    """An engine at once."""
 
     before: Callable[[Job], None] = lambda _job: None
+    made: Path | None = None
+    """Folder of engines by the names of stations; None: they are made."""
     seen: list[tuple[Job, Gathered, str | None]] = field(default_factory=list)
 
     def __call__(self, job: Job, gathered: Gathered, active_id: str | None, folder: Path, show: OnStep) -> Made:
         self.seen.append((job, gathered, active_id))
         self.before(job)
         show("learn", 1, 2)
-        engine = write_small_engine(
-            folder / "engine", width=64, height=64, reject_score=40.0 + sum(job.station.encode()) % 50
-        )
+        engine = engine_for(job.station, folder / "engine") if self.made is None else self.made / job.station
         (folder / "refresh").mkdir()
         (folder / "refresh" / "comparison.json").write_text(json.dumps({"of": job.station}))
         store = EngineStore(folder / "store" / "cover", check=lambda _path: None)

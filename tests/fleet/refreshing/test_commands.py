@@ -101,6 +101,10 @@ def test_released_later_again_and_never_what_is_not_there(
     round_name = found["round"]
     code, again = said(fleet.config, capsys, "fleet", "refresh", "--executor", "none")
     assert (code, again["jobs"], again["open_already"]) == (0, [], 2)
+    code, text = said(fleet.config, capsys, "fleet", "refresh", "--continue", "nothing")
+    assert (code, 'round "nothing" has no open job' in text) == (2, True)
+    code, again = said(fleet.config, capsys, "fleet", "refresh", "--executor", "none", "--continue", round_name)
+    assert (code, len(again["jobs"])) == (0, 2)
     worker = worker_of(fleet, QuickStep())
     while worker.work_one() is not None:
         pass

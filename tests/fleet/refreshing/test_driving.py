@@ -73,12 +73,12 @@ class Plant:
     jobs=st.integers(0, 12), width=st.integers(1, 5), fates=st.lists(st.sampled_from(["done", "killed"]), max_size=20)
 )
 def test_every_job_ends_whatever_becomes_of_workers(jobs: int, width: int, fates: list[str]) -> None:
-    plant = Plant(jobs, width, fates)
+    plant, kills = Plant(jobs, width, list(fates)), fates.count("killed")
     shown: list[Counts] = []
     found = drive(plant.counts, plant, ["x"], shown.append, lambda _s: None)
     assert (found.open, plant.done) == (0, jobs)
     assert plant.most <= width
-    assert plant.started <= jobs + sum(fate == "killed" for fate in fates)
+    assert plant.started <= jobs + kills
     assert [one.ended for one in shown] == sorted(one.ended for one in shown)
 
 

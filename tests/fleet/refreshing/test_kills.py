@@ -16,9 +16,10 @@ from station.fleet.refreshing.results import MARK
 from tests.bench.fleet import Fleet
 from tests.bench.places import ROOT
 from tests.bench.waiting import wait_for
+from tests.fleet.refreshing.steps import engine_for
 
 pytestmark = pytest.mark.system
-KILLS = 8
+KILLS = 6
 
 
 def quick_worker(fleet: Fleet) -> subprocess.Popen[str]:
@@ -32,11 +33,13 @@ def quick_worker(fleet: Fleet) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.timeout(150)
 def test_two_workers_killed_at_random_moments(fleet: Fleet) -> None:
     fleet.tries = 10
     stations = [f"ST-{n:02d}" for n in range(6)]
     for station in stations:
         fleet.send_usual(station, 3, 1)
+        engine_for(station, fleet.folder / "made" / station)
     fleet.add(*stations)
     chance = random.Random(16)
     workers = [quick_worker(fleet) for _ in range(2)]
@@ -71,6 +74,7 @@ def assert_whole(fleet: Fleet) -> None:
         assert (job.state == "done") == (job.archive_sha256 is not None)
 
 
+@pytest.mark.timeout(150)
 def test_a_real_worker_killed_while_it_teaches_is_tried_again(fleet: Fleet) -> None:
     fleet.send_usual("ST-04")
     (number,) = fleet.add("ST-04", steps=5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from station.fleet.refreshing.jobs import Asked, Job, Result
 from station.fleet.refreshing.table import Table
 from station.northbound.postgres.link import Server
 from station.northbound.postgres.trouble import Trouble
+from station.results import Verdict
 from tests.bench.fleet import REFRESHER, REFRESHERS_WORD, Fleet
 from tests.bench.waiting import wait_for
 
@@ -146,8 +146,6 @@ def test_rounds_and_withdrawing(fleet: Fleet) -> None:
 
 
 def test_which_stations_and_which_engine(fleet: Fleet) -> None:
-    from station.results import Verdict
-
     fleet.send("ST-04", {1: Verdict.PASS})
     fleet.send("ST-05", {1: Verdict.PASS}, days_ago=50)
     fleet.send("ST-06", {1: Verdict.PASS}, recipe="other")
@@ -164,14 +162,14 @@ def test_what_cannot_be_used_says_what_to_do(fleet: Fleet) -> None:
 
     def said(server: Server) -> str:
         table = Table(server, "w")
-        assert table.reach() == "" or True
         with pytest.raises(Trouble) as problem:
             table.take(60.0)
+        table.close()
         assert REFRESHERS_WORD not in str(problem.value)
         return str(problem.value)
 
     server = fleet.seen_by_refresher
-    assert "wrong password" in said(replace(server, password="x")) or "password" in said(replace(server, password="x"))
+    assert "password" in said(replace(server, password="x"))
     assert "refused" in said(replace(server, port=1))
     assert "[postgres] database" in said(replace(server, database="nowhere"))
     station = fleet.server.seen_by_station(fleet.database)
@@ -204,7 +202,6 @@ def test_a_server_that_comes_back(fleet: Fleet) -> None:
     fleet.server.ask(
         "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (REFRESHER,)
     )
-    time.sleep(0)
     with pytest.raises(Trouble):
         table.beat(job, 60.0, "", 0, 0)
     assert table.beat(job, 60.0, "", 0, 0)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from station.northbound.images.policy import Policy as ImagePolicy
 from station.northbound.postgres.rows import COLUMNS, Policy, as_json, clean, engines_of, hashes_of, real, values_of
 from station.northbound.postgres.sums import minutes_of
 from station.northbound.readings import moment
@@ -74,6 +75,14 @@ def test_who_has_a_row(every: int, passed: int) -> None:
     for verdict in Verdict:
         taken = [number for number in range(1, 13) if Policy(every).takes(part_row(make.inspected(number, verdict)))]
         assert len(taken) == (passed if verdict is Verdict.PASS else 12)
+
+
+@given(share=st.floats(0, 1))
+def test_a_part_whose_image_is_sent_has_a_row(share: float) -> None:
+    """Without it nobody knows what the image shows."""
+    make, images, rows = PartMaker(), ImagePolicy(share), Policy(0, share)
+    parts = [part_row(make.inspected(number, verdict)) for verdict in Verdict for number in range(1, 20)]
+    assert [rows.takes(row) for row in parts] == [images.wants(row) for row in parts]
 
 
 def test_a_row_has_a_value_for_each_column() -> None:
