@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,7 @@ from tests.bench.postgres import PostgresServer
 from tests.bench.sample_parts import PartMaker
 
 REFRESHER, REFRESHERS_WORD = "refresher", "secret of the refresher"
-QUICK = {"steps": 0, "defect_trials": 0}
+QUICK = {"steps": 0, "defect_trials": 0, "location": "none", "refine": "none"}
 """A teaching of seconds."""
 Hash = Callable[[bytes], str]
 
@@ -52,6 +53,7 @@ class Fleet:
     """Of the configuration."""
     now: float = field(default_factory=time.time)
     opened: list[Table] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.share, self.results = self.folder / "share", Results(self.folder / "results")
@@ -86,9 +88,13 @@ class Fleet:
         return self.opened[-1]
 
     def close(self) -> None:
-        """Every connection."""
+        """Every connection, and whatever a test has left running."""
         for table in self.opened:
             table.close()
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate(timeout=20)
 
     def ask(self, statement: str, values: object = ()) -> list[tuple[Any, ...]]:
         return self.server.ask(self.database, statement, values)
@@ -175,8 +181,10 @@ class Fleet:
 
     def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """`station fleet ...`, with a process group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             python_command("station", "fleet", *words, f"--config={self.config}"),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, "COLUMNS": "200", "STATION_GIVES_WAY": "no", **environment},
         )  # fmt: skip
+        self.started.append(process)
+        return process

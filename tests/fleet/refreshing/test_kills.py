@@ -77,7 +77,7 @@ def assert_whole(fleet: Fleet) -> None:
 @pytest.mark.timeout(150)
 def test_a_real_worker_killed_while_it_teaches_is_tried_again(fleet: Fleet) -> None:
     fleet.send_usual("ST-04")
-    (number,) = fleet.add("ST-04", steps=5)
+    (number,) = fleet.add("ST-04")
     first = fleet.start("worker", "--once", "--threads=1")
     try:
         wait_for(lambda: fleet.job(number).step not in ("", "images"), "the teaching")
@@ -86,7 +86,7 @@ def test_a_real_worker_killed_while_it_teaches_is_tried_again(fleet: Fleet) -> N
         first.wait(20)  # its teaching ends by itself: nobody reads what it says
     wait_for(lambda: fleet.job(number).is_lost, "the end of the lease")
     second = fleet.start("worker", "--once", "--threads=1")
-    said, errors = second.communicate(timeout=55)
+    said, errors = second.communicate(timeout=110)
     assert second.returncode == 0, errors
     job = fleet.job(number)
     assert (job.state, job.tries) == ("done", 2), job.detail
@@ -97,7 +97,7 @@ def test_a_real_worker_killed_while_it_teaches_is_tried_again(fleet: Fleet) -> N
 
 def test_a_stopped_worker_puts_its_job_back_at_once(fleet: Fleet) -> None:
     fleet.send_usual("ST-04")
-    (number,) = fleet.add("ST-04", steps=5)
+    (number,) = fleet.add("ST-04")
     worker = fleet.start("worker", "--threads=1")
     wait_for(lambda: fleet.job(number).state == "running", "a worker that takes it")
     worker.terminate()
