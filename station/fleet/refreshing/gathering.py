@@ -30,7 +30,7 @@ MOST_NAMES = 200_000
 """Images of a station on one day."""
 SUSPECT_SHARE = 0.3
 """As many unlabelled REVIEW and FAIL parts may be among all, as in a refresh at the station; more would be dropped."""
-HASHES = ("image_sha256", "sha256")
+HASH = "image_sha256"
 """Of a view, where its row says what the image must be."""
 _IMAGE = re.compile(r"(\d{1,19})-([^/]{1,200})\.png")
 OnStep = Callable[[str, int, int], None]
@@ -181,8 +181,8 @@ class _Desk:
         if view is None or view.get("verdict") not in ("PASS", "FAIL", "REVIEW"):
             self.left_out["their part has no judged view of that camera"] += 1
             return None
-        expected = next((view[key] for key in HASHES if isinstance(view.get(key), str)), None)
-        content = self._content(name, expected)
+        expected = view.get(HASH)
+        content = self._content(name, expected if isinstance(expected, str) else None)
         if content is None:
             return None
         image = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.png"  # nothing of their name
