@@ -34,7 +34,7 @@ FORMATTERS = {
     "engines/runtimes/tensorrt/plan_store.py": "UTC with its Z",
     "engines/store/history.py": "UTC with its Z; shown by `Calendar.of_text`",
     "station/northbound/opcua/results.py": "a moment as OPC UA has it, UTC; no text",
-    "station/northbound/postgres/rows.py": "a moment as the database has it, UTC; no text",
+    "station/northbound/readings.py": "a moment as databases and stores have it, UTC; no text",
     "station/fleet/channel.py": "UTC with its Z; shown by `Calendar.of_text`",
     "station/daemon/candidate/probation.py": "reads the time of `engines/store/history.py`",
 }

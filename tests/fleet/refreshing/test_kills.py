@@ -45,9 +45,11 @@ def test_two_workers_killed_at_random_moments(fleet: Fleet) -> None:
     workers = [quick_worker(fleet) for _ in range(2)]
     try:
         for kill in range(KILLS):
-            time.sleep(chance.uniform(0.0, 0.8))
-            workers[kill % 2].kill()
-            workers[kill % 2].communicate(timeout=20)
+            victim = workers[kill % 2]
+            wait_for(lambda pid=victim.pid: is_at_work(fleet, pid), "a job of the next one that is killed")
+            time.sleep(chance.uniform(0.0, 0.7))  # gathering, teaching, keeping, saying so
+            victim.kill()
+            victim.communicate(timeout=20)
             assert_whole(fleet)
             workers[kill % 2] = quick_worker(fleet)
         wait_for(lambda: all(not job.is_open for job in fleet.jobs("r1")), "the end of all jobs")
@@ -62,6 +64,14 @@ def test_two_workers_killed_at_random_moments(fleet: Fleet) -> None:
     assert {job.archive_sha256 for job in jobs} <= {path.stem for path in fleet.results.folder.glob("*.tar")}
     left = [path for path in (fleet.folder / "worker").iterdir() if not path.name.startswith(".")]
     assert len(left) <= 2, "what killed workers had is removed by the next ones"
+
+
+def is_at_work(fleet: Fleet, pid: int) -> bool:
+    """Or nothing is left to do."""
+    jobs = fleet.jobs("r1")
+    return any(job.state == "running" and job.worker.endswith(f":{pid}") for job in jobs) or not any(
+        job.is_open for job in jobs
+    )
 
 
 def assert_whole(fleet: Fleet) -> None:
