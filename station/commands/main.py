@@ -76,7 +76,7 @@ COMMANDS = {
     "plant": ("northbound.plant", "send results to the plant: run, status, test, resend"),
     "fleet": (
         "northbound.fleet",
-        "many stations: the schema of their database, the channel of engines, refresh in one place",
+        "many stations: their database, the channel of engines, refresh in one place, sums",
     ),
     "demo": ("demo", "run the whole station on a simulated line"),
     "completion": ("main", "print what completes `station` in a shell: bash or zsh"),

@@ -91,7 +91,7 @@ def place_of(station: LoadedConfiguration) -> Place:
     """Nothing is opened yet. Raises FleetError: this computer is not set up for it."""
     from station.fleet.refreshing.results import Results  # noqa: PLC0415
     from station.fleet.refreshing.table import Table  # noqa: PLC0415
-    from station.northbound.images.assembly import store_of  # noqa: PLC0415
+    from station.northbound.images.stores import Folder  # noqa: PLC0415
     from station.northbound.postgres.assembly import server_of  # noqa: PLC0415
     from station.northbound.signing import SecretError  # noqa: PLC0415
 
@@ -104,12 +104,13 @@ def place_of(station: LoadedConfiguration) -> Place:
         if value is None:
             raise FleetError(f"{station.path}: {name} is not set; see docs/plant.md, Refresh of many stations")
     assert settings.fleet.results is not None
+    assert settings.images.folder is not None
     try:
         server = server_of(station)
     except SecretError as problem:
         raise FleetError(str(problem)) from problem
-    results = Results(station.resolve(settings.fleet.results))
-    return Place(station, lambda name: Table(server, name), store_of(station), results)
+    store, results = Folder(station.resolve(settings.images.folder)), Results(station.resolve(settings.fleet.results))
+    return Place(station, lambda name: Table(server, name), store, results)
 
 
 class _Step:

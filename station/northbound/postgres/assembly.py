@@ -52,7 +52,7 @@ def connector_of(station: LoadedConfiguration, source: Source, cursors: Cursors)
     """Raises SecretError, ForwardingError."""
     section = station.settings.postgres
     images = station.settings.images
-    policy = Policy(section.pass_every, 0.0 if images.folder is None else images.pass_share)
+    policy = Policy(section.pass_every, images.pass_share if images.is_wanted else 0.0)
     what = What(source, station.settings.station.name, policy, section.events, section.labels, section.batch)
     database = database_of(station)
     return Connector(what, database, cursors), database

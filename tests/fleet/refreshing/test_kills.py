@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_two_workers_killed_at_random_moments(fleet: Fleet) -> None:
     try:
         for kill in range(KILLS):
             victim = workers[kill % 2]
-            wait_for(lambda pid=victim.pid: is_at_work(fleet, pid), "a job of the next one that is killed")
+            wait_for(partial(is_at_work, fleet, victim.pid), "a job of the next one that is killed")
             time.sleep(chance.uniform(0.0, 0.7))  # gathering, teaching, keeping, saying so
             victim.kill()
             victim.communicate(timeout=20)
