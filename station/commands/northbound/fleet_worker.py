@@ -124,7 +124,7 @@ class _Step:
         from engines.store.store import manifest_of  # noqa: PLC0415
         from station.fleet.refreshing.jobs import Unlucky  # noqa: PLC0415
         from station.fleet.refreshing.worker import Made  # noqa: PLC0415
-        from station.jobs.elsewhere import refresh_for, version_with  # noqa: PLC0415
+        from station.jobs.candidate.elsewhere import refresh_for, version_with  # noqa: PLC0415
         from station.jobs.process import JobError  # noqa: PLC0415
         from station.jobs.refresh_labels import Label, RefreshError  # noqa: PLC0415
         from station.jobs.refresh_selection import PartImage  # noqa: PLC0415

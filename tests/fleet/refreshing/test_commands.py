@@ -43,8 +43,9 @@ def station_that_pulls(fleet: Fleet, keys: Keys, channel: Path) -> Path:
 
 @pytest.mark.timeout(240)
 def test_from_images_of_two_stations_to_an_engine_that_one_of_them_pulls(
-    fleet: Fleet, keys: Keys, capsys: pytest.CaptureFixture[str]
+    fleet: Fleet, keys: Keys, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     rows = fleet.send_usual("ST-04")
     fleet.send_usual("ST-05", good=6)
     there = EngineStore(fleet.folder / "engines" / "cover")  # the engine that ST-04 has is known here
@@ -89,7 +90,7 @@ def test_from_images_of_two_stations_to_an_engine_that_one_of_them_pulls(
     assert {job["sequence"] for job in listed} == {1, None}
     assert main(["fleet", "jobs", "--config", str(fleet.config)]) == 1
     shown = capsys.readouterr().out
-    assert "released with sequence 1" in "".join(shown.split("\n"))
+    assert "released with sequence 1" in shown
     assert REFRESHERS_WORD not in shown
 
 
