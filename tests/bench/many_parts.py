@@ -38,7 +38,7 @@ _PARTS = f"""{_NUMBERS} INSERT INTO parts (session, acquisition_id, part_id, sou
         signalled_ms, verdict, reasons, score, reject_score, defect_area_mm2, engine_id, recipe, recipe_checksum,
         config_checksum, challenge, late, recovered, extra)
     SELECT 'week' || (i / {IN_A_SESSION}), i % {IN_A_SESSION} + 1, :part_id_step * i, 'line', 0,
-        :now - (:count - i) * {STEP_S}, 25 + i % 17, {_VERDICT}, {_REASONS}, {_SCORE}, 0.5,
+        :now - (:count - i) * :step_s, 25 + i % 17, {_VERDICT}, {_REASONS}, {_SCORE}, 0.5,
         CASE WHEN i % 24 = 0 THEN 4.0 ELSE 0.0 END, :engine, {_RECIPE}, '', :config,
         CASE WHEN i % 36000 < 3 THEN i / 36000 + 1 END, 0, 0, '{{"recorded_ms": "41.250", "acknowledged_ms": "33.125"}}'
     FROM n"""
@@ -71,10 +71,11 @@ class ManyParts:
     folder: Path
     count: int
     now: float = NOW
+    step_s: float = STEP_S
 
     def time_of(self, number: int) -> float:
         """Of the part with this number, from 0."""
-        return self.now - (self.count - number) * STEP_S
+        return self.now - (self.count - number) * self.step_s
 
     def key_of(self, number: int) -> tuple[str, int]:
         """(session, acquisition id)."""
@@ -90,6 +91,7 @@ def fill(
     config_checksum: str = "c" * 64,
     part_ids: bool = True,
     with_images: int = 200_000,
+    step_s: float = STEP_S,
 ) -> ManyParts:
     """`count` parts up to now. `part_ids`: the PLC gives each its own, else all have 0. `with_images`: of the newest
     parts, those that did not pass and one in 50 name an image (no file is made).
@@ -99,19 +101,19 @@ def fill(
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -400000")
         for week in range((count - 1) // IN_A_SESSION + 1):
-            began = now - (count - week * IN_A_SESSION) * STEP_S
+            began = now - (count - week * IN_A_SESSION) * step_s
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, 1)", (f"week{week}", began, began + 604_800))
         for first in range(0, count, _ROWS_AT_ONCE):
             of = {"first": first, "last": min(first + _ROWS_AT_ONCE, count) - 1}
             connection.execute("BEGIN")
-            values = {"count": count, "now": now, "engine": engine_id, "config": config_checksum}
+            values = {"count": count, "now": now, "engine": engine_id, "config": config_checksum, "step_s": step_s}
             connection.execute(_PARTS, {**of, **values, "part_id_step": int(part_ids)})
             connection.execute(_VIEWS, {**of, "images_from": count - with_images})
             for statement in (_EVENTS, _EJECTIONS):
                 connection.execute(statement, of)
             connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return ManyParts(folder, count, now)
+    return ManyParts(folder, count, now, step_s)
 
 
 def plan_of(connection: sqlite3.Connection, statement: str, values: object = ()) -> list[str]:

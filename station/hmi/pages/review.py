@@ -139,7 +139,7 @@ def _desk(request: Request, wanted: int | None, *, status: int = 200, why: str =
             {
                 "kept": texts.gettext("The station does not answer. Your decision is kept here and sent again."),
                 "next": texts.gettext(
-                    "The station does not answer. Your decision is saved; the next part comes when it answers."
+                    "The station does not answer. Your decision is saved; the next part comes with the next answer."
                 ),
                 "silent": texts.gettext("The station does not answer. Nothing was changed; ask again."),
                 "login": texts.gettext("Your login has ended. Sign in again: your decision is kept and sent then."),

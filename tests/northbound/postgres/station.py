@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -40,12 +40,15 @@ def parts_at(
 def hours_of(records: Path) -> list[Row]:
     """What the function `hours` of the schema says, from the records: hour, parts, hash."""
     with closing(sqlite3.connect(records / DATABASE_FILE)) as connection:
-        rows = connection.execute(
-            "SELECT CAST(wall_time / 3600 AS INTEGER), session, acquisition_id, verdict FROM parts"
+        return hashed(
+            connection.execute("SELECT CAST(wall_time / 3600 AS INTEGER), session, acquisition_id, verdict FROM parts")
         )
-        found = sorted(rows)
+
+
+def hashed(rows: Iterable[Row]) -> list[Row]:
+    """Number and hash of each hour; `rows`: hour since the epoch, session, acquisition id, verdict."""
     result: list[Row] = []
-    for hour, group in groupby(found, key=lambda row: row[0]):
+    for hour, group in groupby(sorted(rows), key=lambda row: row[0]):
         names = [f"{session}/{number}/{verdict}" for _, session, number, verdict in group]
         digest = hashlib.md5(" ".join(names).encode(), usedforsecurity=False).hexdigest()
         result.append((datetime.fromtimestamp(hour * 3600, timezone.utc), len(names), digest))
