@@ -43,7 +43,7 @@ system: $(STAMP)  ## the tests that start processes: whole stations, commands, c
 # environment of its own; the tests themselves run in that of the station, and `make test` skips them without the other.
 FLEET ?= .venv-fleet
 
-fleet-test: $(STAMP) $(FLEET)/.installed  ## the tests of many stations against an S3 server, in an environment of its own
+fleet-test: $(STAMP) $(FLEET)/.installed  ## the tests of many stations against an S3 server and on Ray, in an environment of its own
 	$(PYTEST) -m fleet -n $(CORES) $(PYTEST_ARGS)
 
 $(FLEET)/.installed: tests/fleet/requirements.txt | tools
