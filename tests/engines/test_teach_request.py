@@ -39,6 +39,7 @@ CHOSEN = TeachRequest(
     known_bad=Path("/lists/bad.txt"),
     veto=Path("/lists/veto.txt"),
     earlier=Path("/engine/dossier/blocks"),
+    prior=Path("/shared/-all.sums.npz"),
     without="monday,new supplier",
     weigh="tuesday=0.5",
     block="wednesday",
