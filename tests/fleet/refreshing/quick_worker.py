@@ -20,7 +20,7 @@ LEASE_S = 1.0
 def main(folder: Path, port: int, database: str) -> None:
     """Until it is killed."""
     server = Server("127.0.0.1", port, database, REFRESHER, REFRESHERS_WORD)
-    step = QuickStep(lambda _job: time.sleep(0.3), folder / "made")
+    step = QuickStep(lambda _job: time.sleep(1.0), folder / "made")
     store, results = Folder(folder / "share"), Results(folder / "results")
     desk = Desk(lambda name: Table(server, name), store, results, folder / "worker", step, 30, LEASE_S)
     worker = Worker(desk)
