@@ -59,22 +59,42 @@ STATION_NICE, PAGES_NICE = -10, 5
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def with_priority(nice: int) -> Callable[[], None]:
+    """For `preexec_fn`: two system calls, no lock. The process has the priority of its service, whoever starts it."""
+
+    def as_the_service() -> None:
+        end_with_starter()
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+    return as_the_service
+
+
+def be_the_line(parser: argparse.ArgumentParser) -> None:
+    """From now on this process, and what it starts, has the priority of the station."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, STATION_NICE)
+    except PermissionError:
+        parser.error(f"the line needs the priority of its service (nice {STATION_NICE}): start this benchmark as root")
+
+
+def halves(pairs: int) -> Iterator[tuple[int, bool]]:
+    """Number of the pair, and whether something runs beside the line: first without, in the next pair first with it."""
+    for pair in range(pairs):
+        yield from ((pair, is_beside) for is_beside in ((False, True) if pair % 2 == 0 else (True, False)))
+
+
 class Served:
     """`station hmi` as a process."""
 
     def __init__(self, config: Path) -> None:
-        def as_the_service() -> None:
-            end_with_starter()
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, 0, PAGES_NICE)
-
         command = [sys.executable, "-m", "station", "hmi", "--config", str(config), "--port", "0"]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            preexec_fn=as_the_service,  # noqa: PLW1509  two system calls, no lock
+            preexec_fn=with_priority(PAGES_NICE),  # noqa: PLW1509  see there
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -370,16 +390,12 @@ def main() -> int:
     parser.add_argument("--limit-s", type=int, default=2700, help="ends the run, and its station, after this time")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, STATION_NICE)
-    except PermissionError:
-        parser.error(f"the line needs the priority of its service (nice {STATION_NICE}): start this benchmark as root")
+    be_the_line(parser)
     lines = Lines(options)
     with stopped_in_order(options.limit_s):
         lines.processor()
-        for pair in range(options.pairs):
-            for is_looked_at in (False, True) if pair % 2 == 0 else (True, False):
-                lines.half(pair, is_looked_at)
+        for pair, is_looked_at in halves(options.pairs):
+            lines.half(pair, is_looked_at)
         ratio = lines.ratio()
         if options.kills:
             lines.killed()

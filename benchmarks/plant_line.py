@@ -23,10 +23,10 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from benchmarks.hmi_line import STATION_NICE, Beside, Lines
+from benchmarks.hmi_line import Beside, Lines, be_the_line, halves, with_priority
 from station.configuration.load import load_station
 from station.forwarding.progress import forwarding_beside, read_progress
-from station.simulation.run.processes import end_with_starter, stopped_in_order
+from station.simulation.run.processes import stopped_in_order
 from tests.bench.postgres import STATION, STATIONS_WORD, postgres
 from tests.bench.waiting import children_of, wait_for
 from tests.northbound.postgres.station import Row, hours_of
@@ -59,11 +59,6 @@ class Plant(Beside):
     def go(self) -> None:
         """Until the line has stopped and everything is there."""
 
-        def as_the_service() -> None:
-            end_with_starter()
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-            os.setpriority(os.PRIO_PROCESS, 0, PLANT_NICE)
-
         own = self.config.with_name("plant.toml")
         word = self.config.with_name("database.password")
         word.write_text(f"{STATIONS_WORD}\n")
@@ -76,7 +71,7 @@ class Plant(Beside):
         process = subprocess.Popen(
             [sys.executable, "-m", "station", "plant", "run", "--config", str(own)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=as_the_service,  # noqa: PLW1509  two system calls, no lock
+            preexec_fn=with_priority(PLANT_NICE),  # noqa: PLW1509  see there
         )  # fmt: skip
         try:
             self.ends.wait(self._seconds / 2)
@@ -136,15 +131,11 @@ def main() -> int:
     parser.add_argument("--limit-s", type=int, default=2700, help="ends the run, and its station, after this time")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, STATION_NICE)
-    except PermissionError:
-        parser.error(f"the line needs the priority of its service (nice {STATION_NICE}): start this benchmark as root")
+    be_the_line(parser)
     lines = PlantLines(options)
     with stopped_in_order(options.limit_s):
-        for pair in range(options.pairs):
-            for with_plant in (False, True) if pair % 2 == 0 else (True, False):
-                lines.pair(pair, with_plant)
+        for pair, with_plant in halves(options.pairs):
+            lines.pair(pair, with_plant)
     ratios = lines.ratios()
     return 0 if ratios["p99.9"] <= 1.1 and all(run.get("equal", True) for run in lines.found["runs"]) else 1
 

@@ -50,6 +50,9 @@ _ONE_IMAGE = (
 _SEVERAL_PARTS = gentl.PAYLOADTYPE_INFO_IDS.PAYLOAD_TYPE_MULTI_PART
 _NOT_SAID = (gentl.NotAvailableException, gentl.NotImplementedException)
 """What a producer raises that does not know something of a frame."""
+_UNREADABLE = (IndexError, ValueError, OverflowError, *_NOT_SAID)
+"""What makes one frame useless: IndexError is a payload without an image (only chunk data, JPEG), OverflowError a size
+that no memory has, the others a piece that is not said or does not fit."""
 _BIG_ENDIAN = gentl.PIXELENDIANNESS_IDS.PIXELENDIANNESS_BIG
 
 
@@ -229,8 +232,7 @@ class GenicamCamera:
     def _pixels(self, raw: Any) -> tuple[Pixels, str]:
         """Mono8 or RGB8; no pixels, and why, where there is no image or none of a format and size that fit its data.
 
-        What a producer says of one frame never ends the process: IndexError is a payload without an image (only chunk
-        data, JPEG), OverflowError a size that no memory has, the others a piece that is not said or does not fit.
+        What a producer says of one frame never ends the process.
         """
         try:
             name, data, height, width = self._image(raw)
@@ -239,12 +241,8 @@ class GenicamCamera:
             (unknown,) = problem.args  # a number that the PFNC has not, or the name of a format
             name = f"0x{unknown:08x}" if isinstance(unknown, int) else unknown
             return _NO_PIXELS, f"pixel format {name} is not taken"
-        except IndexError:
-            return _NO_PIXELS, "no image in the payload"
-        except (ValueError, OverflowError) as problem:
-            return _NO_PIXELS, str(problem)
-        except _NOT_SAID as problem:
-            return _NO_PIXELS, f"the producer does not say what the frame is: {problem}"
+        except _UNREADABLE as problem:
+            return _NO_PIXELS, _why_not(problem)
 
     def _heights(self, raw: Any, coordinates: CoordinatesWatch) -> tuple[HeightMap | None, str]:
         """The heights of a complete frame; None, and why, where they are not all there or mean something else now."""
@@ -255,12 +253,8 @@ class GenicamCamera:
             return self._height_map(raw, coordinates), ""
         except KeyError as problem:
             return None, f"pixel format {problem.args[0]} is not taken; allowed: {DEPTH_FORMAT}"
-        except IndexError:
-            return None, "no image in the payload"
-        except (ValueError, OverflowError) as problem:
-            return None, str(problem)
-        except _NOT_SAID as problem:
-            return None, f"the producer does not say what the frame is: {problem}"
+        except _UNREADABLE as problem:
+            return None, _why_not(problem)
 
     def _height_map(self, raw: Any, coordinates: CoordinatesWatch) -> HeightMap:
         """Raises KeyError, ValueError and what a producer raises that does not know something."""
@@ -345,6 +339,13 @@ class GenicamCamera:
 
 
 _T = TypeVar("_T")
+
+
+def _why_not(problem: Exception) -> str:
+    """Why a frame is of no use; one of `_UNREADABLE`."""
+    if isinstance(problem, IndexError):
+        return "no image in the payload"
+    return f"the producer does not say what the frame is: {problem}" if isinstance(problem, _NOT_SAID) else str(problem)
 
 
 def _optional(read: Callable[[], _T]) -> _T | None:

@@ -6,8 +6,6 @@ a phone a row of the table becomes a card.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -16,7 +14,7 @@ from station.fleet.drawn import axis_of, over_hours, spark, starts_of
 from station.fleet.reading import MOST_EVENTS, Event, Fleet, Hour, StationNow
 from station.fleet.words import WORDS
 from station.noted import KINDS
-from station.reports.drawing import FAINT, INK, MUTED, SURFACE, VERDICT_FILL, VERDICT_TEXT, Drawing
+from station.reports.drawing import FAINT, INK, MUTED, SURFACE, VERDICT_FILL, VERDICT_TEXT, Drawing, page_head
 from station.reports.production.charts import pareto
 from station.reports.production.language import ENGLISH, Language
 from station.reports.shifts import Calendar
@@ -65,18 +63,13 @@ Finding = tuple[str, str]
 
 def page(fleet: Fleet, calendar: Calendar, language: Language = ENGLISH) -> str:
     """The whole page."""
-    style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     word = {key: language.word(text) for key, text in WORDS.items()}
     found = {one.name: findings_of(one, word) for one in fleet.stations}
     level = _worst(finding for each in found.values() for finding in each)
     title = escape(word["title"] % {"name": one_line(fleet.database)})
     made = word["made"] % {"time": calendar.in_words(fleet.read_at, "min"), "hours": fleet.hours_back}
     state = word[level] if fleet.stations else word["none"]
-    return f"""<!doctype html>
-<html lang="{escape(language.tag)}"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>{_STYLE}</style></head>
+    return f"""{page_head(title, _STYLE, language.tag)}
 <body>
 <h1>{title}</h1>
 <p class="quiet">{escape(made)}</p>

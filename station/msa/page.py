@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -21,7 +19,7 @@ from station.msa.document import (
     title,
     verdict,
 )
-from station.reports.drawing import FAINT, INK, MUTED, SURFACE, data_uri
+from station.reports.drawing import FAINT, INK, MUTED, SURFACE, data_uri, page_head
 from station.reports.production.language import ENGLISH, Language
 from station.reports.shifts import Calendar
 from station.reports.tables import csv_text
@@ -42,15 +40,10 @@ _STYLE = (
 
 def html(found: Analysis, calendar: Calendar, station: str, picture: Picture, language: Language = ENGLISH) -> str:
     """The whole study, with what there is to see of each part they disagree on."""
-    style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     name = escape(title(found, language))
     word = {key: escape(text) for key, text in language.headings.items()}
     sections = "".join(_disagreed(row, picture, language) for row in disagreements(found))
-    return f"""<!doctype html>
-<html lang="{escape(language.tag)}"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}</title><style>{_STYLE}</style></head>
+    return f"""{page_head(name, _STYLE, language.tag)}
 <body>
 <h1>{name}</h1>
 <p class="quiet">{escape(subtitle(found, calendar, station, language))}</p>

@@ -1,14 +1,17 @@
 """Simple pictures without a plotting library: rectangles, lines, text and photographs, as SVG or as PNG.
 
 The station's own environment has no plotting library, and the same picture may be wanted in a browser (SVG) and in a
-mail (PNG). The SVG is the same bytes for the same picture. Text is ASCII: OpenCV's fonts know nothing else.
+mail (PNG). The SVG is the same bytes for the same picture. Text is ASCII: OpenCV's fonts know nothing else. Pages that
+hold such pictures are one file each, and begin alike.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -213,6 +216,19 @@ def jpeg(pixels: Pixels) -> bytes:
 def data_uri(pixels: Pixels) -> str:
     """RGB pixels as a JPEG within the text of a page. Raises ImageError."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg(pixels)).decode()}"
+
+
+def page_head(title: str, style: str, tag: str = "en") -> str:
+    """What a page in one file begins with, up to its body: it asks for no network, and nothing on it runs.
+
+    `title`: escaped; `style`: CSS of ours, the only one that is applied; `tag`: its language.
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"""<!doctype html>
+<html lang="{escape(tag)}"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{digest}'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><style>{style}</style></head>"""
 
 
 def _number(value: float) -> str:

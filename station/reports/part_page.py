@@ -5,8 +5,6 @@ Everything that comes from records, recipes or cameras goes through `html.escape
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from html import escape
 
@@ -20,6 +18,7 @@ from station.reports.drawing import (
     VERDICT_FILL,
     VERDICT_TEXT,
     Drawing,
+    page_head,
 )
 from station.reports.nearest_good import Compared
 from station.reports.part_picture import draw_legend, draw_view, facts, limits_of, regions_in_words, score_in_words
@@ -51,7 +50,6 @@ def page(
 ) -> str:
     """The whole page; `notes`: more lines below the reasons, as the labels of the part; `compared`: by camera."""
     part = seen.part
-    style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     reasons = [one_line(reason) for reason in part.reason_list] or ["nothing was found"]
     beside = compared or {}
     views = (
@@ -60,11 +58,7 @@ def page(
     )
     legend = Drawing(800, 32)
     draw_legend(legend, 4, 2, zones=any(view.zones for view in seen.views))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>part {part.part_id}: {part.verdict}</title><style>{_STYLE}</style></head>
+    return f"""{page_head(f"part {part.part_id}: {part.verdict}", _STYLE)}
 <body>
 <h1>{_verdict(part.verdict)} part {part.part_id}</h1>
 <p><b>{escape(score_in_words(part.score, part.reject_score))}</b></p>

@@ -7,7 +7,6 @@ another backbone, input or location are refused by whoever joins them (`key`): n
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from engines.bundle.files import write_synced
 from engines.errors import TrainingError
+from engines.training.headed_arrays import Header, read_headed, write_headed
 
 FORMAT = 1
 SUFFIX = ".block.npz"
@@ -30,10 +29,7 @@ MAX_STREAMS = 16
 _FEATURES = "features."
 
 
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format: int
+class _Header(Header):
     name: str = Field(min_length=1, max_length=100)
     created: str = Field(max_length=40)
     key: str = Field(max_length=64)
@@ -87,10 +83,7 @@ def write_block(file: Path, block: Block) -> None:
         images=list(block.images),
         hashes={name: _hash(value) for name, value in arrays.items()},
     )
-    stream = io.BytesIO()
-    text = np.frombuffer(header.model_dump_json().encode(), np.uint8)
-    np.savez(stream, header=text, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its own options
-    write_synced(file, stream.getvalue())
+    write_headed(file, header, arrays)
 
 
 def read_block(file: Path) -> Block:
@@ -109,16 +102,7 @@ def read_images(file: Path) -> list[str]:
 
 def _read(file: Path, *, with_arrays: bool) -> tuple[_Header, dict[str, NDArray[Any]]]:
     try:
-        if file.is_symlink() or file.stat().st_size > MAX_BYTES:
-            raise ValueError(f"a link, or larger than {MAX_BYTES} bytes")
-        with zipfile.ZipFile(file) as packed:
-            if sum(member.file_size for member in packed.infolist()) > MAX_BYTES:
-                raise ValueError(f"it would unpack to more than {MAX_BYTES} bytes")
-        with np.load(file, allow_pickle=False) as found:
-            header = _Header.model_validate_json(found["header"].tobytes())
-            if header.format != FORMAT:
-                raise ValueError(f"format {header.format}, this software reads {FORMAT}")
-            return header, {name: found[name] for name in found.files if with_arrays and name != "header"}
+        return read_headed(file, _Header, FORMAT, MAX_BYTES, with_arrays=with_arrays)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as problem:
         raise _unusable(file, problem) from problem
 

@@ -7,21 +7,20 @@ second moments only the upper triangle is kept: they are symmetric.
 from __future__ import annotations
 
 import hashlib
-import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engines.bundle.files import write_synced
 from engines.detectors.sums import LocationSums, Sums
 from engines.errors import TrainingError
+from engines.training.headed_arrays import Header, read_headed, write_headed
 
 FORMAT = 1
 MAX_BYTES = 1 << 30
@@ -31,7 +30,6 @@ MAX_DIM = 512
 MAX_SITES = 10_000
 MAX_IMAGES = 100_000_000
 Numbers = NDArray[np.float64]
-_H = TypeVar("_H", bound=BaseModel)
 
 
 class StreamShape(BaseModel):
@@ -54,10 +52,7 @@ class StreamShape(BaseModel):
         return self.locations * (1 + self.dim + self.dim * (self.dim + 1) // 2)
 
 
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format: int
+class _Header(Header):
     key: str = Field(max_length=64)
     images: int = Field(ge=1, le=MAX_IMAGES)
     sites: int = Field(ge=1, le=MAX_SITES)
@@ -129,15 +124,13 @@ def write_sums(file: Path, sums: SiteSums) -> None:
         format=FORMAT, key=sums.key, images=sums.images, sites=sums.sites, streams=list(sums.streams),
         sha256=digest(sums.values),
     )  # fmt: skip
-    write_arrays(file, header, {"values": sums.values})
+    write_sums_file(file, header, {"values": sums.values})
 
 
 def read_sums(file: Path) -> SiteSums:
     """Read and check sums. Raises TrainingError: they cannot be used; says why."""
     try:
-        header, arrays = read_arrays(file, _Header, ("values",))
-        if header.format != FORMAT:
-            raise ValueError(f"format {header.format}, this software reads {FORMAT}")
+        header, arrays = read_headed(file, _Header, FORMAT, MAX_BYTES, names=("values",))
         values = arrays["values"]
         check_values(values, np.float64, header.streams)
         if digest(values) != header.sha256:
@@ -177,29 +170,12 @@ def digest(values: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
-def write_arrays(file: Path, header: BaseModel, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_sums_file(file: Path, header: Header, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Raises TrainingError: it cannot be written."""
-    stream = io.BytesIO()
-    text = np.frombuffer(header.model_dump_json().encode(), np.uint8)
-    np.savez(stream, header=text, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its own options
     try:
-        write_synced(file, stream.getvalue())
+        write_headed(file, header, arrays)
     except OSError as problem:
         raise TrainingError(f'"{file}" cannot be written: {problem.strerror or problem}') from problem
-
-
-def read_arrays(file: Path, kind: type[_H], names: tuple[str, ...]) -> tuple[_H, dict[str, NDArray[Any]]]:
-    """Header and arrays of a file. Raises OSError, ValueError, KeyError, BadZipFile, EOFError."""
-    if file.is_symlink() or file.stat().st_size > MAX_BYTES:
-        raise ValueError(f"a link, or larger than {MAX_BYTES} bytes")
-    with zipfile.ZipFile(file) as packed:
-        if sum(member.file_size for member in packed.infolist()) > MAX_BYTES:
-            raise ValueError(f"it would unpack to more than {MAX_BYTES} bytes")
-    with np.load(file, allow_pickle=False) as found:
-        if set(found.files) != {"header", *names}:
-            raise ValueError(f"it holds {', '.join(sorted(found.files))}; expected header, {', '.join(names)}")
-        header = kind.model_validate_json(found["header"].tobytes())
-        return header, {name: found[name] for name in names}
 
 
 def said(problem: Exception) -> str:

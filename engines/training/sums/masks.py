@@ -44,16 +44,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from engines.errors import TrainingError
+from engines.training.headed_arrays import Header, read_headed
 from engines.training.sums.kept import (
+    MAX_BYTES,
     Numbers,
     SiteSums,
     StreamShape,
     check_plausible,
     check_values,
     digest,
-    read_arrays,
     said,
-    write_arrays,
+    write_sums_file,
 )
 
 FORMAT = 1
@@ -97,10 +98,7 @@ class _SecretFile(BaseModel):
     secret_signs: str = _HEX
 
 
-class _ShareHeader(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    format: int
+class _ShareHeader(Header):
     round: str = _HEX
     site: str
     key: str = Field(max_length=64)
@@ -275,15 +273,13 @@ def read_card(file: Path) -> Card:
 def write_share(file: Path, share: Share) -> None:
     """Raises TrainingError: it cannot be written."""
     signature = np.frombuffer(share.signature, np.uint8)
-    write_arrays(file, share.header, {"values": share.values, "signature": signature})
+    write_sums_file(file, share.header, {"values": share.values, "signature": signature})
 
 
 def read_share(file: Path) -> Share:
     """Raises TrainingError: it is no share. Whether it may be trusted, `unmasked` says."""
     try:
-        header, arrays = read_arrays(file, _ShareHeader, ("values", "signature"))
-        if header.format != FORMAT:
-            raise ValueError(f"format {header.format}, this software reads {FORMAT}")
+        header, arrays = read_headed(file, _ShareHeader, FORMAT, MAX_BYTES, names=("values", "signature"))
         values, signature = arrays["values"], arrays["signature"]
         check_values(values[:-1], np.uint64, header.streams)
         if signature.dtype != np.uint8 or signature.shape != (64,):

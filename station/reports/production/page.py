@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from station import said
-from station.reports.drawing import FAINT, INK, MUTED, SURFACE
+from station.reports.drawing import FAINT, INK, MUTED, SURFACE, page_head
 from station.reports.production.charts import defect_map, pareto, trend
 from station.reports.production.figures import LISTED, WITHOUT_CLASS, Figure, Report
 from station.reports.production.language import ENGLISH, Language
@@ -38,7 +36,6 @@ HEADER = ("figure", "value", "interval", "of", "how it was got")
 
 def page(report: Report, calendar: Calendar, language: Language = ENGLISH) -> str:
     """The whole report."""
-    style = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     title = escape(title_of(report, language))
     word = {name: escape(text) for name, text in language.headings.items()}
     keys = "".join(_key(one, language) for one in report.figures if one.is_key)
@@ -49,11 +46,7 @@ def page(report: Report, calendar: Calendar, language: Language = ENGLISH) -> st
     classes = _table(language.words(("class", "severity", "parts")), classes_of(report, language))
     missing = _table(language.words(("what is missing", "part")), missing_of(report, language))
     more = f"<p>{escape(more_of(report, language))}</p>" if more_of(report, language) else ""
-    return f"""<!doctype html>
-<html lang="{escape(language.tag)}"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-{style}'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>{_STYLE}</style></head>
+    return f"""{page_head(title, _STYLE, language.tag)}
 <body>
 <h1>{title}</h1>
 <p class="quiet">{escape(language.sentence(span(report, calendar)))}</p>
