@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from station.configuration.load import LoadedConfiguration
 from station.fleet.channel import ChannelError, moment_of
+from station.fleet.refreshing.assembly import images_of as images_to_read
 from station.fleet.seen import file_of, read_seen
 from station.forwarding.in_words import is_well, sentence_of
 from station.forwarding.progress import ForwardingError, forwarding_beside, is_running, read_progress
@@ -128,11 +129,14 @@ def postgres_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
 
 
 def images_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
-    """Whether the folder is the one that is meant; into a bucket it puts a small object, once."""
+    """Whether the folder is the one that is meant; into a bucket it puts a small object, once. A computer that
+    refreshes many stations, [fleet] results, has another right: it lists and reads.
+    """
     if not configuration.settings.images.is_wanted:
         return
+    is_read = configuration.settings.fleet.results is not None
     try:
-        store = images_store(configuration)
+        store = images_to_read(configuration) if is_read else images_store(configuration)
     except ImportError as problem:
         yield Finding("images", False, f"the extra `plant-s3` is not installed ({problem}): {HOW_TO_INSTALL_S3}")
         return
@@ -140,7 +144,7 @@ def images_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:
         yield Finding("images", False, str(problem))
         return
     why = store.reach()
-    yield Finding("images", not why, why or f"{store.where} can be used")
+    yield Finding("images", not why, why or f"{store.where} can be {'read' if is_read else 'used'}")
 
 
 def channel_findings(configuration: LoadedConfiguration) -> Iterator[Finding]:

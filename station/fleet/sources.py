@@ -10,21 +10,15 @@ import http.client
 import os
 import ssl
 import stat
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
 from station import __version__
+from station.fleet.asking import PIECE, AskingError, Server
 from station.fleet.channel import ChannelError
-
-PIECE = 1 << 18
-IDLE_S = 30.0
-"""Longest silence of a server."""
 
 
 class Absent(ChannelError):
@@ -73,25 +67,19 @@ class Https:
 
     def __init__(self, url: str, *, ca_file: Path | None, timeout_s: float) -> None:
         """`timeout_s`: of one file. Raises ChannelError: the certificates cannot be used."""
-        parts = urlsplit(url)
-        self._host, self._is_encrypted = parts.hostname or "", parts.scheme == "https"
-        self._port = parts.port or (443 if self._is_encrypted else 80)
-        self._path = parts.path.rstrip("/")
-        self._timeout_s = timeout_s
-        self.where = f"{self._host}:{self._port}{self._path}"
         try:
-            self._tls = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+            tls = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
         except OSError as problem:
             raise ChannelError(f"[channel] ca_file = {ca_file}: {problem.strerror or problem}") from problem
+        self._server = Server(url, tls, timeout_s=timeout_s, section="[channel]")
+        self._path = urlsplit(url).path.rstrip("/")
+        self.where = f"{self._server.host}:{self._server.port}{self._path}"
 
     def copy(self, name: str, to: BinaryIO, most: int) -> None:
         where = f"{self.where}/{name}"
-        connection = self._new()
+        headers = {"User-Agent": f"edge-inspection-station/{__version__}"}
         try:
-            with self._limited(connection):
-                headers = {"User-Agent": f"edge-inspection-station/{__version__}", "Accept-Encoding": "identity"}
-                connection.request("GET", f"{self._path}/{quote(name)}", headers=headers)
-                reply = connection.getresponse()
+            with self._server.reply(f"{self._path}/{quote(name)}", headers) as reply:
                 if reply.status == http.client.NOT_FOUND:
                     raise Absent(f"{where} is not there (404)")
                 if reply.status != http.client.OK:
@@ -100,42 +88,8 @@ class Https:
                 _copy(lambda: reply.read1(PIECE), to, most, where)
                 if reply.length:
                     raise ChannelError(f"{where} was cut off: {reply.length} bytes are missing")
-        except ssl.SSLCertVerificationError as problem:
-            said = f"{where}: its certificate is not trusted: {problem.verify_message}; [channel] ca_file"
-            raise ChannelError(said) from problem
-        except (OSError, ValueError, http.client.HTTPException) as problem:
-            why = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
-            raise ChannelError(f"{where}: {str(why) or type(problem).__name__:.200}") from problem
-        finally:
-            connection.close()
-
-    def _new(self) -> http.client.HTTPConnection:
-        silence_s = min(IDLE_S, self._timeout_s)
-        if self._is_encrypted:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=silence_s, context=self._tls)
-        return http.client.HTTPConnection(self._host, self._port, timeout=silence_s)
-
-    @contextmanager
-    def _limited(self, connection: http.client.HTTPConnection) -> Iterator[None]:
-        """Within `timeout_s` in all, where a time-out of the socket is one for each byte."""
-        end = time.monotonic() + self._timeout_s
-
-        def cut() -> None:
-            if connection.sock is not None:
-                try:
-                    connection.sock.shutdown(2)
-                except OSError:
-                    return  # it is closed already
-
-        timer = threading.Timer(self._timeout_s, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            if time.monotonic() >= end:
-                raise ChannelError(f"{self.where}: not done within {self._timeout_s:g} s; [channel] timeout_s")
+        except AskingError as problem:
+            raise ChannelError(f"{where}: {problem}") from problem
 
 
 def source_at(url: str, base: Callable[[Path], Path], *, ca_file: Path | None, timeout_s: float) -> Source:

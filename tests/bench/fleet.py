@@ -16,7 +16,7 @@ from station.fleet.refreshing.results import MARK as RESULTS_MARK
 from station.fleet.refreshing.results import Results
 from station.fleet.refreshing.table import Table
 from station.northbound.images.policy import name_of
-from station.northbound.images.stores import MARK, Folder
+from station.northbound.images.stores import MARK, Folder, Readable, Store
 from station.northbound.postgres.database import Database, Waiting, Who
 from station.northbound.postgres.link import Server
 from station.northbound.postgres.rows import engines_of, values_of
@@ -60,7 +60,8 @@ class Fleet:
         for folder, mark in ((self.share, MARK), (self.results.folder, RESULTS_MARK)):
             folder.mkdir(parents=True)
             (folder / mark).touch()
-        self.store = Folder(self.share)
+        self.store: Store = Folder(self.share)
+        self.readable: Readable = Folder(self.share)
         self.server.ask(
             self.database,
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{REFRESHER}') THEN "
@@ -78,6 +79,11 @@ class Fleet:
             f'[images]\nfolder = "{self.share}"\n'
             f'[fleet]\nresults = "{self.results.folder}"\nlease_s = {self.lease_s}\ntries = {self.tries}\n{self.more}'
         )
+
+    def keep_in(self, store: Store, readable: Readable, lines: str) -> None:
+        """Images go there and come from there; `lines` of [images] in place of the folder."""
+        self.store, self.readable = store, readable
+        self.config.write_text(self.config.read_text().replace(f'folder = "{self.share}"\n', lines))
 
     @property
     def seen_by_refresher(self) -> Server:

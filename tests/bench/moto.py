@@ -87,7 +87,13 @@ class S3Server:
         self._iam("CreateUser", UserName="st04")
         policy = {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": f"arn:aws:s3:::{bucket}/*"}],
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": list(actions),
+                    "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+                }
+            ],
         }
         self._iam("PutUserPolicy", UserName="st04", PolicyName="p", PolicyDocument=json.dumps(policy))
         made = self._iam("CreateAccessKey", UserName="st04")

@@ -1,8 +1,8 @@
 """An S3 store on a thread of the test, that can be made to fail in every way a store does.
 
-It knows PutObject alone, and checks what a real one checks: the signature (written from the specification of AWS
-Signature Version 4, not from a client), the checksum, `If-None-Match: *`. moto, which shares no code with it, is asked
-in `make fleet-test`.
+It knows PutObject, GetObject and ListObjectsV2, and checks what a real one checks: the signature (written from the
+specification of AWS Signature Version 4, not from a client), the checksum, `If-None-Match: *`. moto, which shares no
+code with it, is asked in `make fleet-test`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
+from xml.sax.saxutils import escape
 
 KEY_ID, SECRET, BUCKET = "key of st04", "secret/of+st04", "inspection"
 _AUTHORIZATION = re.compile(
@@ -37,7 +39,17 @@ class Store:
     port: int = 0
     mode: str = "take"
     """`take`; a status and a code as `403 AccessDenied`; `hang`, `trickle`, `reset`, `redirect STATUS URL`, `late`
-    (stores it, hangs up without a reply), `deaf` (a web page that says 200), `cut` (half a reply)."""
+    (stores it, hangs up without a reply), `deaf` (a web page that says 200), `cut` (half a head), `half` (half a body);
+    of a GET, `raw` (what `raw` holds), `endless` (bytes without an end, and no word of how many), `loop` (a list that
+    never ends).
+    """
+    modes: list[str] = field(default_factory=list)
+    """Of the next requests, before `mode` holds."""
+    raw: bytes = b""
+    page: int = 1000
+    """Names of a list at most."""
+    targets: list[str] = field(default_factory=list)
+    """Of each GET."""
     objects: dict[str, bytes] = field(default_factory=dict)
     requests: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -88,9 +100,10 @@ def storing(store: Store | None = None) -> Iterator[Store]:
 
 
 def refusal(  # noqa: PLR0911  one after the other, as a store does
-    store: Store, path: str, headers: Any, body: bytes
+    store: Store, method: str, target: str, headers: Any, body: bytes
 ) -> tuple[int, str] | None:
     """Status and code where a real store would refuse it, in the order in which one looks."""
+    path, _, query = target.partition("?")
     found = _AUTHORIZATION.fullmatch(headers["authorization"] or "")
     if found is None:
         return 403, "AccessDenied"
@@ -106,7 +119,8 @@ def refusal(  # noqa: PLR0911  one after the other, as a store does
     if named.get("x-amz-content-sha256") != digest.hexdigest() or "host" not in named:
         return 403, "SignatureDoesNotMatch"
     lines = "".join(f"{name}:{' '.join(value.split())}\n" for name, value in sorted(named.items()))
-    request = "\n".join(("PUT", path, "", lines, found["signed"], digest.hexdigest()))
+    asked = "&".join(sorted(query.split("&")))
+    request = "\n".join((method, path, asked, lines, found["signed"], digest.hexdigest()))
     text = "\n".join(
         ("AWS4-HMAC-SHA256", headers["x-amz-date"], found["scope"], hashlib.sha256(request.encode()).hexdigest())
     )
@@ -115,13 +129,33 @@ def refusal(  # noqa: PLR0911  one after the other, as a store does
         key = hmac.digest(key, piece.encode(), hashlib.sha256)
     if key.hex() != found["signature"]:
         return 403, "SignatureDoesNotMatch"
-    if not path.startswith(f"/{BUCKET}/"):
+    if not f"{path}/".startswith(f"/{BUCKET}/"):
         return 404, "NoSuchBucket"
+    if method == "GET":
+        return None if path == f"/{BUCKET}" or path in store.objects else (404, "NoSuchKey")
     if headers["x-amz-checksum-sha256"] != base64.b64encode(digest.digest()).decode():
         return 400, "BadDigest"
     if headers["if-none-match"] == "*" and path in store.objects:
         return 412, "PreconditionFailed"
     return None
+
+
+def _listed(store: Store, query: str) -> bytes:
+    """A page as ListObjectsV2 describes it: names in the order of their bytes, the token is the last name before it."""
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    assert (asked["list-type"], asked["encoding-type"]) == ("2", "url")
+    after = asked.get("continuation-token", "")
+    all_names = sorted(unquote(path.removeprefix(f"/{BUCKET}/")) for path in store.objects)
+    names = [name for name in all_names if name.startswith(asked["prefix"]) and name > after]
+    page = names[: min(store.page, int(asked["max-keys"]))]
+    goes_on = len(names) > len(page) or store.mode == "loop"
+    token = f"<NextContinuationToken>{escape(page[-1] if page else after)}</NextContinuationToken>" if goes_on else ""
+    listed = "".join(f"<Contents><Key>{quote(name)}</Key><Size>1</Size></Contents>" for name in page)
+    return (
+        '<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<EncodingType>url</EncodingType><IsTruncated>{str(goes_on).lower()}</IsTruncated>{token}{listed}"
+        "</ListBucketResult>"
+    ).encode()
 
 
 def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
@@ -137,13 +171,25 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             with store.lock:
                 store.requests += 1
                 store.headers = {name.lower(): value for name, value in self.headers.items()}
-                refused = refusal(store, self.path, self.headers, body)
+                refused = refusal(store, "PUT", self.path, self.headers, body)
                 if refused is None and store.mode in ("take", "late"):
                     store.objects[self.path] = body
-            self._reply(body, refused)
+            tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+            self._reply(b"", refused, {"ETag": f'"{tag}"'})
 
-        def _reply(self, body: bytes, refused: tuple[int, str] | None) -> None:
-            mode, _, what = store.mode.partition(" ")
+        def do_GET(self) -> None:
+            with store.lock:
+                store.requests += 1
+                store.targets.append(self.path)
+                refused = refusal(store, "GET", self.path, self.headers, b"")
+                path, _, query = self.path.partition("?")
+                content = _listed(store, query) if path == f"/{BUCKET}" else store.objects.get(path, b"")
+            self._reply(content, refused, {})
+
+        def _reply(  # noqa: PLR0912  a case for each way to fail
+            self, body: bytes, refused: tuple[int, str] | None, headers: dict[str, str]
+        ) -> None:
+            mode, _, what = (store.modes.pop(0) if store.modes else store.mode).partition(" ")
             match mode:
                 case "hang":
                     store.end_hanging.wait(30)
@@ -161,15 +207,25 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
                 case "cut":
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
                     self.close_connection = True
+                case "half":
+                    self._send(200, body[: len(body) // 2], {"Content-Length": str(len(body))})
+                    self.close_connection = True
                 case "redirect":
                     status, _, target = what.partition(" ")
                     self._send(int(status), b"", {"Location": f"{target}{self.path}"})
                 case "deaf":
                     self._send(200, b"<html>please sign in</html>", {"Content-Type": "text/html"})
-                case "take":
+                case "raw":
+                    self._send(200, store.raw, {})
+                case "endless":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    with suppress(OSError):
+                        while not store.end_hanging.is_set():
+                            self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+                    self.close_connection = True
+                case "take" | "loop":
                     if refused is None:
-                        tag = hashlib.md5(body, usedforsecurity=False).hexdigest()
-                        self._send(200, b"", {"ETag": f'"{tag}"'})
+                        self._send(200, body, headers)
                     else:
                         self._refuse(*refused)
                 case _:
@@ -183,7 +239,8 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
+            if "Content-Length" not in headers:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             with suppress(OSError):
                 self.wfile.write(body)

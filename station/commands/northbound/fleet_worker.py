@@ -69,7 +69,8 @@ def worker(options: argparse.Namespace) -> int:
     section = station.settings.fleet
     step = _Step(options.config, options.threads)
     folder = station.work_dir / "fleet" / "refresh"
-    desk = Desk(place.open_table, place.store, place.results, folder, step, section.days, section.lease_s)
+    most_bytes = section.images_mb << 20
+    desk = Desk(place.open_table, place.store, place.results, folder, step, section.days, section.lease_s, most_bytes)
     place.results.tidy()
     with terminable(), closing(Worker(desk)) as one:
         if why := place.store.reach() or place.results.reach():
@@ -89,28 +90,27 @@ def worker(options: argparse.Namespace) -> int:
 
 def place_of(station: LoadedConfiguration) -> Place:
     """Nothing is opened yet. Raises FleetError: this computer is not set up for it."""
+    from station.fleet.refreshing.assembly import images_of  # noqa: PLC0415
     from station.fleet.refreshing.results import Results  # noqa: PLC0415
     from station.fleet.refreshing.table import Table  # noqa: PLC0415
-    from station.northbound.images.stores import Folder  # noqa: PLC0415
+    from station.northbound.images.stores import StoreError  # noqa: PLC0415
     from station.northbound.postgres.assembly import server_of  # noqa: PLC0415
     from station.northbound.signing import SecretError  # noqa: PLC0415
 
     settings = station.settings
     for name, value in (
         ("[postgres] host", settings.postgres.host),
-        ("[images] folder", settings.images.folder),
+        ("[images] folder or bucket", settings.images.folder or settings.images.bucket),
         ("[fleet] results", settings.fleet.results),
     ):
         if value is None:
             raise FleetError(f"{station.path}: {name} is not set; see docs/plant.md, Refresh of many stations")
     assert settings.fleet.results is not None
-    assert settings.images.folder is not None
     try:
-        server = server_of(station)
-    except SecretError as problem:
+        server, store = server_of(station), images_of(station)
+    except (SecretError, StoreError) as problem:
         raise FleetError(str(problem)) from problem
-    store, results = Folder(station.resolve(settings.images.folder)), Results(station.resolve(settings.fleet.results))
-    return Place(station, lambda name: Table(server, name), store, results)
+    return Place(station, lambda name: Table(server, name), store, Results(station.resolve(settings.fleet.results)))
 
 
 class _Step:

@@ -132,7 +132,7 @@ class ImagesSection(Section):
         description="File (PEM) of the authority of the store, beside those of this computer.",
     )
     unencrypted: bool = Field(False, description="http to another computer is meant so.")
-    timeout_s: float = Field(20.0, ge=1, le=300, description="Longest time of one image to the S3 store.")
+    timeout_s: float = Field(20.0, ge=1, le=300, description="Longest time of one image to or from the S3 store.")
     pass_share: Share = Field(
         0.002,
         description="Share of PASS parts, drawn at random; at most `[records] pass_image_share`.",
@@ -200,4 +200,10 @@ class FleetSection(Section):
     tries: int = Field(3, ge=1, le=10, description="A job whose worker was lost, or failed, is tried as often.")
     lease_s: float = Field(
         120.0, ge=4, le=3600, description="A worker from which nothing was heard for this time counts as lost."
+    )
+    images_mb: int = Field(
+        20_000,
+        ge=100,
+        le=1_000_000,
+        description="Most that the images of one job take on the disk of its worker; a job with more of them fails.",
     )

@@ -1,9 +1,10 @@
 """The images of one station from the store, with what is known of them, into a folder of this job.
 
-The store is a share that many write to: nothing of it is believed. A name must be one that a station gives, a file is
-read without following a link and up to a bound, its bytes must have the hash that the row of the part says (where it
-says one), and it must decode. An image without a row is of a part of which nobody knows what it was: it is left out,
-and counted, for an image of a rejected part must never pass for one of a good part.
+The store is a share or a bucket that many write to: nothing of it is believed. A name must be one that a station gives,
+a file is read without following a link and up to a bound, all of a job take a bounded place on the disk, the bytes must
+have the hash that the row of the part says (where it says one), and they must decode. An image without a row is of a
+part of which nobody knows what it was: it is left out, and counted, for an image of a rejected part must never pass for
+one of a good part.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SUSPECT_SHARE = 0.3
 HASH = "image_sha256"
 """Of a view, where its row says what the image must be."""
 _IMAGE = re.compile(r"(\d{1,19})-([^/]{1,200})\.png")
+_STRANGE = "no station gives such a name"
 OnStep = Callable[[str, int, int], None]
 
 
@@ -77,6 +79,8 @@ class Source:
     """Back from tomorrow: a clock may be ahead."""
     today: date
     """UTC."""
+    most_bytes: int
+    """Of all images of a job together, on the disk of this computer."""
 
 
 class _Wanted:
@@ -101,11 +105,11 @@ def gather(source: Source, job: Job, folder: Path, on_step: OnStep) -> Gathered:
     """The newest `job.parts` good parts, fewer that are not, and all that people have labelled, as far as `days` goes.
 
     Raises:
-        FleetError: there are none.
+        FleetError: there are none, or they are larger than the job may be.
         Unlucky: the store or the disk of this computer cannot be used.
         Trouble: the database cannot.
     """
-    desk = _Desk(source.store, folder)
+    desk = _Desk(source.store, folder, source.most_bytes)
     wanted = _Wanted(job.parts)
     newest_first: list[list[FleetImage]] = []
     days = [source.today + timedelta(days=1 - back) for back in range(source.days + 1)]
@@ -132,7 +136,8 @@ def _parts_of(
     source: Source, job: Job, day: date, wanted: _Wanted, left_out: Counter[str]
 ) -> Iterator[tuple[FleetPart, Sequence[FleetLabel], Sequence[tuple[str, str]]]]:
     """Of a day, newest first: the parts that are wanted, with their labels, and (camera, name) of their images."""
-    there = _named(source.store.names(f"{segment(job.station)}/{day}", MOST_NAMES), left_out)
+    prefix = f"{segment(job.station)}/{day}"
+    there = _named(source.store.names(prefix, MOST_NAMES), prefix, left_out)
     if not there:
         return
     keys = list(there)
@@ -150,16 +155,19 @@ def _parts_of(
             yield part, said, there[part.key]
 
 
-def _named(names: Sequence[str], left_out: Counter[str]) -> dict[tuple[str, int], list[tuple[str, str]]]:
-    """By session and number: (camera, name) of each image. Names that no station gives are left out."""
+def _named(names: Sequence[str], prefix: str, left_out: Counter[str]) -> dict[tuple[str, int], list[tuple[str, str]]]:
+    """By session and number: (camera, name) of each image. Names that no station gives below `prefix` are left out."""
     found: dict[tuple[str, int], list[tuple[str, str]]] = {}
     for name in names:
-        *_, session, file = name.split("/")
+        *above, file = name.split("/")
         match = _IMAGE.fullmatch(file)
-        if match is None or int(match[1]) >= 1 << 63 or not _is_text(unquote(session)):
-            left_out["no station gives such a name"] += 1
-            continue
-        found.setdefault((unquote(session), int(match[1])), []).append((unquote(match[2]), name))
+        session, camera = unquote(above[-1]) if above else "", "" if match is None else unquote(match[2])
+        if match is None or int(match[1]) >= 1 << 63 or not _is_text(session) or not _is_text(camera):
+            left_out[_STRANGE] += 1
+        elif name != f"{prefix}/{segment(session)}/{int(match[1]):09d}-{segment(camera)}.png":
+            left_out[_STRANGE] += 1  # it climbs, lies elsewhere, or is a second spelling of the same image
+        else:
+            found.setdefault((session, int(match[1])), []).append((camera, name))
     return found
 
 
@@ -170,13 +178,15 @@ def _is_text(text: str) -> bool:
 class _Desk:
     """Takes images from the store into the folder of the job, and counts those that it leaves out."""
 
-    def __init__(self, store: Readable, folder: Path) -> None:
+    def __init__(self, store: Readable, folder: Path, most_bytes: int) -> None:
         self._store = store
         self._folder = folder
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self.left_out: Counter[str] = Counter()
 
     def image(self, part: FleetPart, labels: Sequence[FleetLabel], camera: str, name: str) -> FleetImage | None:
-        """None: it is left out. Raises StoreError, OSError."""
+        """None: it is left out. Raises StoreError, OSError, FleetError."""
         view = next((one for one in part.views if one.get("camera") == camera), None)
         if view is None or view.get("verdict") not in ("PASS", "FAIL", "REVIEW"):
             self.left_out["their part has no judged view of that camera"] += 1
@@ -185,6 +195,12 @@ class _Desk:
         content = self._content(name, expected if isinstance(expected, str) else None)
         if content is None:
             return None
+        self._bytes += len(content)
+        if self._bytes > self._most_bytes:
+            raise FleetError(
+                f"the images of this job are more than {self._most_bytes >> 20} MB, [fleet] images_mb; allow more, or "
+                "ask for fewer: --parts"
+            )
         image = self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.png"  # nothing of their name
         image.write_bytes(content)
         said = sorted((one for one in labels if one.camera in (camera, "")), key=lambda one: one.camera == "")

@@ -70,6 +70,8 @@ class Desk:
     step: Step
     days: int
     lease_s: float
+    most_bytes: int
+    """Of the images of a job, in `folder`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class Worker:
 
     def _made(self, job: Job, folder: Path, heart: Heart) -> Made:
         desk = self._desk
-        source = Source(self._table, desk.store, desk.days, datetime.now(timezone.utc).date())
+        source = Source(self._table, desk.store, desk.days, datetime.now(timezone.utc).date(), desk.most_bytes)
         gathered = gather(source, job, folder / "gathered", heart.show)
         return desk.step(job, gathered, self._table.engine_of(job), folder, heart.show)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from station.configuration.load import LoadedConfiguration
-from station.configuration.northbound.fleet import ImagesSection
 from station.forwarding.progress import Cursors, forwarding_beside
 from station.northbound.images.connector import Connector, What
 from station.northbound.images.policy import Policy, segment
-from station.northbound.images.stores import MARK, Folder, Store
+from station.northbound.images.stores import MARK, Folder, Place, Store
 from station.northbound.signing import read_password
 from station.northbound.unsent import Source
 
@@ -17,7 +16,9 @@ def store_of(station: LoadedConfiguration) -> Store:
     section = station.settings.images
     if section.folder is not None:
         return Folder(station.resolve(section.folder))
-    return _bucket_of(station, section)
+    from station.northbound.images.s3 import Bucket  # noqa: PLC0415  its library is an extra
+
+    return Bucket(place_of(station), f"{segment(station.settings.station.name)}/{MARK}")
 
 
 def connector_of(station: LoadedConfiguration, source: Source, cursors: Cursors) -> tuple[Connector, Store]:
@@ -28,13 +29,13 @@ def connector_of(station: LoadedConfiguration, source: Source, cursors: Cursors)
     return Connector(what, store, cursors), store
 
 
-def _bucket_of(station: LoadedConfiguration, section: ImagesSection) -> Store:
-    from station.northbound.images.s3 import Bucket, Place  # noqa: PLC0415  its library is an extra
-
+def place_of(station: LoadedConfiguration) -> Place:
+    """Where the bucket of [images] is. Raises SecretError."""
+    section = station.settings.images
     assert section.bucket is not None
     assert section.endpoint is not None
     assert section.secret_file is not None
-    place = Place(
+    return Place(
         section.endpoint,
         section.bucket,
         section.region,
@@ -43,4 +44,3 @@ def _bucket_of(station: LoadedConfiguration, section: ImagesSection) -> Store:
         None if section.ca_file is None else station.resolve(section.ca_file),
         section.timeout_s,
     )
-    return Bucket(place, f"{segment(station.settings.station.name)}/{MARK}")

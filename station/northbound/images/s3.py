@@ -14,15 +14,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
-from station.northbound.images.stores import StoreError
+from station.northbound.images.stores import TODO_OF_CODE, Place, StoreError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
@@ -33,15 +31,8 @@ _LOWER = "Debug source"
 """In what the library reports, before all that it knows, down to the socket."""
 _ALREADY_THERE = "412"
 _TODO_OF_CODE = {
-    "InvalidAccessKeyId": "the store knows no such key; [images] key_id",
-    "SignatureDoesNotMatch": "wrong secret for this key; [images] secret_file",
+    **TODO_OF_CODE,
     "AccessDenied": "the key may not put objects there; give it s3:PutObject on this bucket",
-    "NoSuchBucket": "there is no such bucket; make it, or correct [images] bucket",
-    "RequestTimeTooSkewed": "the clocks of station and store are more than 15 min apart; set the one that is wrong",
-    "AuthorizationHeaderMalformed": "the store has another region; [images] region",
-    "PermanentRedirect": "the bucket has another address; [images] endpoint, region",
-    "TemporaryRedirect": "the bucket has another address; [images] endpoint, region",
-    "SlowDown": "the store asks to slow down",
     "ServiceUnavailable": "the store cannot take it now",
     "XMinioStorageFull": "the store is full",
     "QuotaExceeded": "the quota of the bucket is used up",
@@ -69,19 +60,6 @@ _TODO_OF_CAUSE = (
     ("IncompleteMessage", "it cannot be reached: the connection was closed without a whole reply"),
 )
 """By what stands in the report where there was no reply that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the bucket is, and as whom; `repr` shows no secret."""
-
-    endpoint: str
-    bucket: str
-    region: str
-    key_id: str
-    secret: str = field(repr=False)
-    ca_file: Path | None = None
-    timeout_s: float = 20.0
 
 
 class Bucket:

@@ -1,9 +1,13 @@
-"""Where images lie for all stations: what a store can do, and the store that is a folder. A bucket is in `s3.py`."""
+"""Where images lie for all stations: what a store can do, where a bucket is, and the store that is a folder.
+
+A bucket that takes images is in `s3.py`, one that gives them back in `station/fleet/refreshing/bucket.py`.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -12,9 +16,34 @@ from station.records.images import read_below, write_atomic
 MARK = ".station-images"
 """Lies in a folder that is meant: a share that is not mounted is an empty folder of this computer."""
 
+TODO_OF_CODE = {
+    "InvalidAccessKeyId": "the store knows no such key; [images] key_id",
+    "SignatureDoesNotMatch": "wrong secret for this key; [images] secret_file",
+    "NoSuchBucket": "there is no such bucket; make it, or correct [images] bucket",
+    "RequestTimeTooSkewed": "the clocks of station and store are more than 15 min apart; set the one that is wrong",
+    "AuthorizationHeaderMalformed": "the store has another region; [images] region",
+    "PermanentRedirect": "the bucket has another address; [images] endpoint, region",
+    "TemporaryRedirect": "the bucket has another address; [images] endpoint, region",
+    "SlowDown": "the store asks to slow down",
+}
+"""What to do, by the code in the reply of an S3 store, whatever it was asked for."""
+
 
 class StoreError(Exception):
     """Nothing was stored; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the bucket of an S3 store is, and as whom; `repr` shows no secret."""
+
+    endpoint: str
+    bucket: str
+    region: str
+    key_id: str
+    secret: str = field(repr=False)
+    ca_file: Path | None = None
+    timeout_s: float = 20.0
 
 
 class Store(Protocol):

@@ -22,7 +22,7 @@ def main(folder: Path, port: int, database: str) -> None:
     server = Server("127.0.0.1", port, database, REFRESHER, REFRESHERS_WORD)
     step = QuickStep(lambda _job: time.sleep(1.0), folder / "made")
     store, results = Folder(folder / "share"), Results(folder / "results")
-    desk = Desk(lambda name: Table(server, name), store, results, folder / "worker", step, 30, LEASE_S)
+    desk = Desk(lambda name: Table(server, name), store, results, folder / "worker", step, 30, LEASE_S, 1 << 30)
     worker = Worker(desk)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -43,5 +43,5 @@ class QuickStep:
 
 
 def worker_of(fleet: Fleet, step: QuickStep, *, folder: str = "worker", days: int = 30) -> Worker:
-    desk = Desk(fleet.table, fleet.store, fleet.results, fleet.folder / folder, step, days, fleet.lease_s)
+    desk = Desk(fleet.table, fleet.readable, fleet.results, fleet.folder / folder, step, days, fleet.lease_s, 1 << 30)
     return Worker(desk)

@@ -171,7 +171,7 @@ def test_what_is_not_set_up_is_named(fleet: Fleet, capsys: pytest.CaptureFixture
     whole = fleet.config.read_text()
     for line, expected in (
         (f'[fleet]\nresults = "{fleet.results.folder}"\n', "[fleet] results is not set"),
-        (f'[images]\nfolder = "{fleet.share}"\n', "[images] folder is not set"),
+        (f'[images]\nfolder = "{fleet.share}"\n', "[images] folder or bucket is not set"),
     ):
         fleet.config.write_text(whole.replace(line, line.partition("\n")[0] + "\n"))
         code, text = said(fleet.config, capsys, "fleet", "jobs")

@@ -13,25 +13,30 @@ from urllib.parse import quote
 import pytest
 
 from station.fleet.refreshing import gathering
+from station.fleet.refreshing.bucket import Bucket
 from station.fleet.refreshing.gathering import FleetImage, Gathered, Source, gather
 from station.fleet.refreshing.jobs import FleetError, Job, Unlucky
 from station.northbound.images.policy import name_of
-from station.northbound.images.stores import MARK, Folder
+from station.northbound.images.s3 import Bucket as BucketToPut
+from station.northbound.images.stores import MARK, Folder, Place
 from station.results import Verdict
 from tests.bench.engines.pictures import ring
 from tests.bench.fleet import Fleet
+from tests.bench.s3 import BUCKET, KEY_ID, SECRET, storing
 
 pytestmark = pytest.mark.system
 
 
-def taken(fleet: Fleet, station: str = "ST-04", *, parts: int = 500, days: int = 30) -> tuple[Job, Gathered]:
+def taken(
+    fleet: Fleet, station: str = "ST-04", *, parts: int = 500, days: int = 30, most_bytes: int = 1 << 30
+) -> tuple[Job, Gathered]:
     fleet.add(station)
     table = fleet.table("w")
     try:
         job = table.take(60.0)
         assert job is not None
         job = Job(**{name: getattr(job, name) for name in job.__slots__} | {"parts": parts})
-        source = Source(table, fleet.store, days, datetime.fromtimestamp(fleet.now, timezone.utc).date())
+        source = Source(table, fleet.readable, days, datetime.fromtimestamp(fleet.now, timezone.utc).date(), most_bytes)
         return job, gather(source, job, fleet.folder / "gathered", lambda _step, _done, _total: None)
     finally:
         table.close()
@@ -108,6 +113,7 @@ def test_nothing_of_the_share_is_believed(fleet: Fleet, monkeypatch: pytest.Monk
         "99999999999999999999-top.png",
         "..-top.png",
         "000000001-a%00b.png",
+        "000000007-left.png",
     ):
         places[0].with_name(name).write_bytes(whole)
     _, found = taken(fleet)
@@ -116,7 +122,7 @@ def test_nothing_of_the_share_is_believed(fleet: Fleet, monkeypatch: pytest.Monk
         "they are not what the station has sent: another hash": 1,
         "they cannot be decoded": 3,
         f"they are larger than {len(whole) * 2} bytes": 1,
-        "no station gives such a name": 5,
+        "no station gives such a name": 6,
         "their part has no judged view of that camera": 1,
     }
     assert any("they cannot be decoded" in note for note in found.notes)
@@ -175,6 +181,43 @@ def test_a_day_with_too_many_names_is_refused(tmp_path: Path) -> None:
     assert len(store.names("ST-04/2026-11-30", 5)) == 5
     with pytest.raises(Exception, match="more than 4 images of one day"):
         store.names("ST-04/2026-11-30", 4)
+
+
+def test_a_bucket_gives_the_same_as_a_folder_and_its_trouble_is_bad_luck(fleet: Fleet) -> None:
+    fleet.send_usual("ST-04", 5, 2)
+    _, there = taken(fleet)
+    fleet.ask("DELETE FROM station_fleet.refresh_jobs")
+    with storing() as store:
+        place = Place(store.endpoint, BUCKET, "plant-1", KEY_ID, SECRET)
+        fleet.keep_in(BucketToPut(place, "m"), Bucket(place, sleep=lambda _pause: None), "")
+        fleet.send_usual("ST-04", 5, 2)
+        store.page, store.modes = 2, ["503 SlowDown", "half"]
+        _, found = taken(fleet)
+        assert found == there
+        for name, content in store.objects.items():
+            store.objects[name] = content + bytes(10)  # whole images with something behind them
+        fleet.ask("DELETE FROM station_fleet.refresh_jobs")
+        store.modes, store.mode = ["take"] * 5, "403 SignatureDoesNotMatch"
+        with pytest.raises(Unlucky, match=r"the store of images: .*\[images\] secret_file"):
+            taken(fleet)
+
+
+def test_the_images_of_a_job_take_a_bounded_place(fleet: Fleet) -> None:
+    fleet.send_usual("ST-04", 5, 2)
+    with pytest.raises(FleetError, match=r"more than 0 MB, \[fleet\] images_mb; allow more, or ask for fewer: --parts"):
+        taken(fleet, most_bytes=2 * len(ring_bytes(1)))
+    assert len(list((fleet.folder / "gathered").iterdir())) < 3
+
+
+def test_an_image_has_one_name(fleet: Fleet) -> None:
+    """Whoever may write could otherwise give a part a second picture, or one of elsewhere."""
+    rows = fleet.send("ST-04", {1: Verdict.PASS})
+    place = fleet.share / name_of("ST-04", rows[0], rows[0].views[0])
+    for name in ("1-top.png", "000000001-%74op.png", "000000001-t%6Fp.png"):
+        place.with_name(name).write_bytes(place.read_bytes())
+    _, found = taken(fleet)
+    assert [image.key for image in found.images] == ["s1/1"]
+    assert found.left_out == {"no station gives such a name": 3}
 
 
 def test_days_are_those_of_utc(fleet: Fleet) -> None:

@@ -16,8 +16,8 @@ from station.commissioning.plant_check import images_findings
 from station.configuration.load import ConfigurationError, LoadedConfiguration, load_station
 from station.forwarding.progress import Cursor, forwarding_beside, read_progress
 from station.northbound.images.assembly import store_of
-from station.northbound.images.s3 import Bucket, Place
-from station.northbound.images.stores import StoreError
+from station.northbound.images.s3 import Bucket
+from station.northbound.images.stores import Place, StoreError
 from station.northbound.process import names_of
 from tests.bench.s3 import BUCKET, KEY_ID, SECRET, Store, storing
 from tests.bench.tls import Authority

@@ -10,8 +10,8 @@ import pytest
 
 from station.configuration.load import load_station
 from station.forwarding.progress import Cursor, forwarding_beside, read_progress
-from station.northbound.images.s3 import Bucket, Place
-from station.northbound.images.stores import StoreError
+from station.northbound.images.s3 import Bucket
+from station.northbound.images.stores import Place, StoreError
 from tests.bench.moto import S3Server, s3_server
 from tests.bench.tls import Authority
 from tests.bench.waiting import wait_for
