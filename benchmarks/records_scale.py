@@ -25,12 +25,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from station.access import shared_folder
 from station.commands import main as cli
 from station.hmi import site
 from station.hmi.api.endpoints import BASE
 from station.line.recording.row_retention import RowRetention
 from station.line.recording.writer import RecordWriter
-from station.records import schema
 from station.records.rollups.counting import counted_with
 from station.records.rollups.taking_in import FILE, opened, take_in
 from station.records.schema import DATABASE_FILE, open_reader, open_writer
@@ -185,10 +185,10 @@ def commands(pages: Pages, made: ManyParts) -> Timed:
 def longest_gap() -> Iterator[list[float]]:
     """The longest time from one statement to the next on one connection: no read transaction lasts longer."""
     found = [0.0, time.perf_counter()]
-    connect = schema._connected  # noqa: SLF001  nothing else sees every connection
+    connect = shared_folder.connected  # nothing else sees every connection
 
-    def listening(file: Path, how: str) -> tuple[sqlite3.Connection, int]:
-        connection, version = connect(file, how)
+    def listening(file: Path, how: str, timeout_s: float) -> tuple[sqlite3.Connection, int]:
+        connection, version = connect(file, how, timeout_s)
 
         def heard(_statement: str) -> None:
             now = time.perf_counter()
@@ -199,11 +199,11 @@ def longest_gap() -> Iterator[list[float]]:
         connection.set_trace_callback(heard)
         return connection, version
 
-    schema._connected = listening  # noqa: SLF001
+    shared_folder.connected = listening
     try:
         yield found
     finally:
-        schema._connected = connect  # noqa: SLF001
+        shared_folder.connected = connect
 
 
 def report(pages: Pages, made: ManyParts) -> Timed:

@@ -76,9 +76,11 @@ need_debian_and_root() {
         "follow deploy/*/README.md by hand"
     [ "$check" = no ] || return 0
     [ "$(id -u)" -eq 0 ] || refuse "packages, user and service need root" "sudo $0"
-    if systemd_runs && systemctl --quiet is-active station.service; then
-        refuse "the station runs, and its files would change under it" "systemctl stop station, then this again"
-    fi
+    for unit in station station-plant; do
+        if systemd_runs && systemctl --quiet is-active "$unit.service"; then
+            refuse "$unit.service runs, and its files would change under it" "systemctl stop $unit, then this again"
+        fi
+    done
 }
 
 systemd_runs() {
@@ -105,14 +107,20 @@ make_user() {
         --no-create-home --home-dir /var/lib/station/hmi --shell /usr/sbin/nologin station-hmi
     step "the pages read what the station writes" usermod --append --groups station station-hmi
     step "the station reads labels" usermod --append --groups station-hmi station
+    # So has the process that connections of the plant come to.
+    getent passwd station-plant >/dev/null || step "user of the plant process" useradd --system --user-group \
+        --no-create-home --home-dir /var/lib/station/plant --shell /usr/sbin/nologin station-plant
+    step "it reads what the station writes" usermod --append --groups station station-plant
+    step "commands of the station's user write its cursors" usermod --append --groups station-plant station
     for group in video render; do
         if getent group "$group" >/dev/null; then
             step "GPU and cameras for it: group $group" usermod --append --groups "$group" station
         fi
     done
-    step "its folder" install -d -m 0755 -o station -g station /var/lib/station
+    # Who is in none of these groups does not enter: below it some files are open to all who do.
+    step "its folder" install -d -m 0750 -o station -g station /var/lib/station
     for folder in hmi labels reports; do
-        step "what the pages write: $folder" install -d -m 2770 -o station-hmi -g station-hmi "/var/lib/station/$folder"
+        step "what the pages write: $folder" install -d -m 2771 -o station-hmi -g station-hmi "/var/lib/station/$folder"
         # Of an older installation, where the pages ran as the station.
         step "and what is there of $folder" chown -R station-hmi:station-hmi "/var/lib/station/$folder"
     done
@@ -122,7 +130,21 @@ make_user() {
         # What the pages own may be a link that a stolen process of theirs has made: nothing behind one is touched.
         if [ -f "$root/var/lib/station/labels/$file" ] && [ ! -L "$root/var/lib/station/labels/$file" ]; then
             step "$file belongs to the pages" chown -h station-hmi:station-hmi "/var/lib/station/labels/$file"
-            step "and the station writes it, too" chmod 0660 "/var/lib/station/labels/$file"
+            step "the station writes it, too, and the plant process reads it" chmod 0664 "/var/lib/station/labels/$file"
+        fi
+    done
+    own_plant /var/lib/station/plant station-plant
+}
+
+# own_plant FOLDER USER: of an older installation, where the plant process ran as the station, all that is there stays.
+own_plant() {
+    plant=$1
+    # What is in it may be a link that a stolen process of it has made: nothing behind one is touched.
+    step "what the plant process writes" install -d -m 2771 -o "$2" -g "$2" "$plant"
+    step "and what is there of it" chown -R -h "$2:$2" "$plant"
+    for file in plant.db plant.db-wal plant.db-shm plant.lock; do
+        if [ -f "$root$plant/$file" ] && [ ! -L "$root$plant/$file" ]; then
+            step "$file: the station writes it, too" chmod 0664 "$plant/$file"
         fi
     done
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 ON_BEHALF = "on_behalf"
-"""Key of a request: `{"name": "anna", "roles": ["operator"]}`."""
+"""Key of a request: `{"name": "anna", "roles": ["operator"]}`, and `"client": "OPC UA 10.0.7.9"` of a remote client."""
 MAX_NAME = 64
 
 _AT_THE_LINE = frozenset({"operator", "quality", "integrator", "maintenance"})
@@ -42,10 +42,17 @@ ACTIONS: Mapping[tuple[str, str], frozenset[str]] = {("challenge", "reset"): _MA
 
 @dataclass(frozen=True, slots=True)
 class OnBehalf:
-    """The person for whom the pages ask."""
+    """The person for whom the pages, or the plant process, ask."""
 
     name: str
     roles: tuple[str, ...]
+    client: str = ""
+    """The way on which he asks and from where; empty: the pages."""
+
+    @property
+    def on_record(self) -> str:
+        """Who asked, in the audit log."""
+        return f"{self.name} ({self.client})" if self.client else self.name
 
     def may(self, request: Mapping[str, Any]) -> bool:
         """Whether one of the roles may ask this; what stands in no table nobody may."""
@@ -66,4 +73,7 @@ def on_behalf_of(request: Mapping[str, Any]) -> OnBehalf | None:
         raise ValueError(f"{ON_BEHALF}: a name of 1 to {MAX_NAME} letters and a list of roles")
     if not (isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
         raise ValueError(f"{ON_BEHALF}: a name of 1 to {MAX_NAME} letters and a list of roles")
-    return OnBehalf(name, tuple(roles))
+    client = given.get("client", "")
+    if not (isinstance(client, str) and len(client) <= MAX_NAME and (client.isprintable() or not client)):
+        raise ValueError(f"{ON_BEHALF}: client is a text of at most {MAX_NAME} letters")
+    return OnBehalf(name, tuple(roles), client)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import socket
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
@@ -31,6 +33,13 @@ class Caller:
     """The station's own user, or root: may ask on behalf of a person."""
     is_pages: bool = False
     """The user of the pages: may look, and all else on behalf of a person alone."""
+    is_plant: bool = False
+    """The user of the plant process: may look, and what `rights.refused_to_plant` lets it ask on behalf of a person."""
+
+    @property
+    def asks_for_others(self) -> bool:
+        """Whether it may name a person, who then is the one that asks."""
+        return self.is_station or self.is_pages or self.is_plant
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,10 @@ class RoleGroups:
     maintain: frozenset[str] = frozenset()
     pages_user: str = ""
     """Name of the user of the pages; empty: they run as the station's own."""
+    plant_user: str = ""
+    """The same of the plant process."""
+    plant_commands: frozenset[str] = frozenset()
+    """What the plant process may ask on behalf of a person."""
 
     def caller(self, uid: int, gid: int) -> Caller:
         """Who that is and what he may do. The station's own user and root may everything."""
@@ -49,6 +62,8 @@ class RoleGroups:
             return Caller(user, Role.MAINTAIN, is_station=True)
         if self.pages_user and user == self.pages_user:
             return Caller(user, Role.LOOK, is_pages=True)
+        if self.plant_user and user == self.plant_user:
+            return Caller(user, Role.LOOK, is_plant=True)
         return Caller(user, self.role_of(groups))
 
     def role_of(self, groups: Collection[str]) -> Role:
@@ -76,3 +91,11 @@ def _account(uid: int, gid: int) -> tuple[str, set[str]]:
         except KeyError:  # a group without a name is in no list
             continue
     return user, names
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """(uid, gid) of the process at the other end of a Unix socket, as the kernel says."""
+    _, uid, gid = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return uid, gid

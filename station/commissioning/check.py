@@ -22,6 +22,7 @@ from station.commissioning.plant_check import (
     sparkplug_findings,
     webhook_finding,
 )
+from station.commissioning.plant_user_check import plant_user_finding
 from station.configuration.load import LoadedConfiguration
 from station.configuration.reject import reject_text
 from station.configuration.runtime_folder import is_in_memory, make_runtime_folder
@@ -57,6 +58,8 @@ def check(configuration: LoadedConfiguration) -> Iterator[Finding]:
     yield _runtime_folder(configuration)
     yield _control_socket(configuration)
     yield pages_finding(configuration)
+    if (of_plant := plant_user_finding(configuration)) is not None:
+        yield of_plant
     if configuration.settings.webhook.url is not None:
         yield webhook_finding(configuration)
     yield from sparkplug_findings(configuration)

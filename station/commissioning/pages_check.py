@@ -36,7 +36,7 @@ def pages_finding(configuration: LoadedConfiguration, unit: Path = UNIT) -> Find
 
 def _wrong(configuration: LoadedConfiguration, pages: pwd.struct_passwd) -> list[str]:
     access, work_dir = configuration.settings.access, configuration.work_dir
-    groups = {_name_of(number) for number in os.getgrouplist(pages.pw_name, pages.pw_gid)}
+    groups = {name_of_group(number) for number in os.getgrouplist(pages.pw_name, pages.pw_gid)}
     found = [
         f'is a member of "{group}" and may what its members may: sudo gpasswd -d {pages.pw_name} {group}'
         for group in sorted(groups & {*access.operate, *access.maintain})
@@ -46,26 +46,28 @@ def _wrong(configuration: LoadedConfiguration, pages: pwd.struct_passwd) -> list
     of_station = work_dir.stat()
     if of_station.st_uid == pages.pw_uid:
         return [*found, f"owns {work_dir}, so that he may write everything of the line: the station needs another user"]
-    group, owner = _name_of(of_station.st_gid), _user_of(of_station.st_uid)
+    group, owner = name_of_group(of_station.st_gid), name_of_user(of_station.st_uid)
     if group not in groups:
         found.append(f"cannot read what the station writes: sudo usermod -aG {group} {pages.pw_name}")
-    shared, own_group = work_dir / FOLDER, _name_of(pages.pw_gid)
+    shared, own_group = work_dir / FOLDER, name_of_group(pages.pw_gid)
     if not shared.is_dir():
-        make = f"sudo install -d -m 2770 -o {pages.pw_name} -g {own_group} {shared}"
+        make = f"sudo install -d -m 2771 -o {pages.pw_name} -g {own_group} {shared}"
         found.append(f"cannot write labels: {make}, and move labels.db and msa.db into it")
     elif of_station.st_uid and pages.pw_gid not in os.getgrouplist(owner, of_station.st_gid):
         found.append(f"the station cannot read its labels: sudo usermod -aG {own_group} {owner}")
     return found
 
 
-def _name_of(gid: int) -> str:
+def name_of_group(gid: int) -> str:
+    """Or its number, where it has none."""
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return f"gid {gid}"
 
 
-def _user_of(uid: int) -> str:
+def name_of_user(uid: int) -> str:
+    """Or his number, where he has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

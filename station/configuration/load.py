@@ -269,7 +269,7 @@ def _fixed(settings: Configuration) -> dict[str, Any]:
     sections = settings.model_dump(exclude={*RELOADABLE, OF_PAGES, OF_PROCESS, *OF_FLEET})
     sections["webhook"] = {"url": settings.webhook.url is not None}  # the rest is the plant process's
     sections["sparkplug"] = {"brokers": bool(settings.sparkplug.brokers)}
-    sections["opcua"] = {"enabled": settings.opcua.enabled}
+    sections["opcua"] = {"enabled": settings.opcua.enabled, "commands": settings.opcua.commands}
     sections["postgres"] = {"host": settings.postgres.host is not None}
     sections["images"] = {"folder": settings.images.is_wanted}
     sections["station"] = settings.station.model_dump(exclude=set(OF_REPORTS))

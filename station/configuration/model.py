@@ -140,6 +140,11 @@ class AccessSection(Section):
         description="User of this computer that runs the pages: alone he may look, all else on behalf of a person with "
         "an account, whose roles decide. Empty: the pages run as the station's own user.",
     )
+    plant_user: str = Field(
+        "station-plant",
+        description="User of this computer that runs the plant process: alone he may look; on behalf of a person who "
+        "signed in over OPC UA he may what `[opcua] commands` says. Empty: it runs as the station's own user.",
+    )
     second_person: list[Literal["engine", "limits", "quarantine"]] = Field(
         default_factory=list,
         description="What is done only when a second person with the role confirms it: `engine` (activate, roll back), "

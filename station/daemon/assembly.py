@@ -27,6 +27,7 @@ from drivers.plc.protocol import OnInputs, OnLinkEvent, PlcLink
 from drivers.plc.signal_map import Layout
 from engines.runtimes.tensorrt.nvml import ThermalMonitor
 from engines.runtimes.tensorrt.probe import NoGpu, probe
+from station.access.rights import OF_PLANT
 from station.access.roles import RoleGroups
 from station.codes import ReasonCode
 from station.configuration.load import LoadedConfiguration
@@ -319,5 +320,11 @@ def gpu_watch(configuration: LoadedConfiguration, post: Callable[[Warn], None]) 
 
 def role_groups(configuration: LoadedConfiguration) -> RoleGroups:
     """Who may do what at the control socket."""
-    access = configuration.settings.access
-    return RoleGroups(frozenset(access.operate), frozenset(access.maintain), access.pages_user)
+    access, opcua = configuration.settings.access, configuration.settings.opcua
+    return RoleGroups(
+        frozenset(access.operate),
+        frozenset(access.maintain),
+        access.pages_user,
+        access.plant_user,
+        OF_PLANT[opcua.commands if opcua.enabled else "none"],
+    )

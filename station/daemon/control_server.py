@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import socketserver
-import struct
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,16 +18,16 @@ from typing import Any
 
 import structlog
 
-from station.access.asker import NOBODY, PAGES, SHELL, Asker
+from station.access.asker import NOBODY, PAGES, PLANT, SHELL, Asker
 from station.access.people import ON_BEHALF, on_behalf_of
-from station.access.rights import needed
-from station.access.roles import Caller, RoleGroups
+from station.access.rights import needed, refused_to_plant
+from station.access.roles import Caller, RoleGroups, peer_of
 from station.control import MAX_LINE_BYTES, ControlError, check_socket_path
 
 log = structlog.get_logger()
 
 Handler = Callable[[Mapping[str, Any]], dict[str, Any]]
-"""Takes the request, with who sends it, or the person on whose behalf: an `Asker` as `asker`, his name as `user`."""
+"""Takes the request, with who sends it, or the person on whose behalf: as `asker`, and for the records as `user`."""
 CLIENT_TIMEOUT_S = 2.0
 MOST_CLIENTS = 16
 """At the same time; each has a thread."""
@@ -43,7 +42,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         try:
             line = self.rfile.readline(MAX_LINE_BYTES)
-            answer = self.server.answer(line, self.server.groups.caller(*_peer(self.connection)))
+            answer = self.server.answer(line, self.server.groups.caller(*peer_of(self.connection)))
             self.wfile.write(json.dumps(answer, default=str).encode() + b"\n")
         except OSError as problem:
             log.info("control client went away", detail=str(problem))
@@ -99,24 +98,32 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         handler = self.handlers.get(command) if isinstance(command, str) else None
         if handler is None:
             return {"ok": False, "error": f"unknown command {command!r}; known: {', '.join(sorted(self.handlers))}"}
-        role = needed(request)
-        if caller.role < role and not (caller.is_pages and ON_BEHALF in request):
-            self._refused(f"{caller.user} may {caller.role.name.lower()} and asked for {command}")
-            groups = " or ".join(self.groups.of(role)) or "none: see [access]"
-            return {
-                "ok": False,
-                "error": f'"{command}" needs the role {role.name.lower()}, {caller.user} has '
-                f"{caller.role.name.lower()}. Members of these groups have it: {groups} "
-                f"(sudo usermod -aG GROUP {caller.user}, then sign in again)",
-            }
+        if why := self._not_allowed(request, caller):
+            return {"ok": False, "error": why}
         try:
             asker = self._asker(request, caller)
-            return {"ok": True, **handler({**request, "user": asker.name, "asker": asker})}
+            return {"ok": True, **handler({**request, "user": asker.user, "asker": asker})}
         except ControlError as problem:
             return {"ok": False, "error": str(problem)}
         except Exception as problem:
             log.exception("control request failed", command=command)
             return {"ok": False, "error": f"{type(problem).__name__}: {problem}"}
+
+    def _not_allowed(self, request: Mapping[str, Any], caller: Caller) -> str:
+        """Why who sends the request may not ask it, whoever he names; empty: he may."""
+        command = request["command"]
+        if caller.is_plant and (why := refused_to_plant(request, self.groups.plant_commands)):
+            self._refused(f"{caller.user} asked for {command}: {why}")
+            return f'"{command}" is refused to {caller.user}: {why}; nothing was changed'
+        role = needed(request)
+        if caller.role >= role or ((caller.is_pages or caller.is_plant) and request.get(ON_BEHALF) is not None):
+            return ""
+        self._refused(f"{caller.user} may {caller.role.name.lower()} and asked for {command}")
+        groups = " or ".join(self.groups.of(role)) or "none: see [access]"
+        return (
+            f'"{command}" needs the role {role.name.lower()}, {caller.user} has {caller.role.name.lower()}. Members of '
+            f"these groups have it: {groups} (sudo usermod -aG GROUP {caller.user}, then sign in again)"
+        )
 
     def _asker(self, request: Mapping[str, Any], caller: Caller) -> Asker:
         """Under whose name a request goes on record: the person on whose behalf the pages ask, else who sends it.
@@ -128,10 +135,13 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         except ValueError as wrong:
             raise ControlError(str(wrong)) from wrong
         if person is None:
-            via = NOBODY if caller.is_station or caller.is_pages else SHELL
+            via = NOBODY if caller.asks_for_others else SHELL
             return Asker(caller.user, via, lambda asked: caller.role >= needed(asked))
-        if not (caller.is_station or caller.is_pages):
-            problem = "only the pages of the station, as their own user or the station's, may ask on behalf of a person"
+        if not caller.asks_for_others:
+            problem = (
+                "only the pages of the station and the plant process, as their own users or the station's, may ask on "
+                "behalf of a person"
+            )
             self._refused(f"{caller.user}: {problem}")
             raise ControlError(problem)
         if not person.may(request):
@@ -140,7 +150,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
             problem = f'"{asked}" is not allowed to {person.name} ({roles}); nothing was changed'
             self._refused(problem)
             raise ControlError(problem)
-        return Asker(person.name, PAGES, person.may)
+        return Asker(person.name, PLANT if caller.is_plant else PAGES, person.may, person.on_record)
 
 
 class ControlServer:
@@ -189,14 +199,6 @@ class ControlServer:
         self._server.server_close()
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-
-
-def _peer(connection: socket.socket) -> tuple[int, int]:
-    """(uid, gid) of the process at the other end, as the kernel says."""
-    _, uid, gid = struct.unpack(
-        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    )
-    return uid, gid
 
 
 def _is_in_use(path: Path) -> bool:

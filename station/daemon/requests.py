@@ -74,9 +74,9 @@ class Requests:
         """By the name of the command."""
         return {
             "status": self._status,
-            "online": lambda _: self._posted(SetOnline(True)),
-            "offline": lambda _: self._posted(SetOnline(False, OfflineReason.BY_OPERATOR)),
-            "clear": lambda _: self._posted(ClearFault()),
+            "online": lambda request: self._posted(SetOnline(True), request),
+            "offline": lambda request: self._posted(SetOnline(False, OfflineReason.BY_OPERATOR), request),
+            "clear": lambda request: self._posted(ClearFault(), request),
             "reload": self._reload,
             "settings": self._settings,
             "recipe": self._select_recipe,
@@ -90,8 +90,11 @@ class Requests:
             "quarantine": self._quarantine.reply,
         }
 
-    def _posted(self, message: SetOnline | ClearFault) -> dict[str, Any]:
+    def _posted(self, message: SetOnline | ClearFault, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Who asks from another computer is not seen at the line: his name and address go on record."""
         self._post(message)
+        if request["asker"].is_remote:
+            self._audit(AuditEntry(f"operator {request['user']}", str(request["command"]), "", "asked", "done"))
         return {}
 
     def _status(self, _request: Mapping[str, Any]) -> dict[str, Any]:

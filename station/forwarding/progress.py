@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from station.access.shared_folder import made, reading
+
 FOLDER, FILE, LOCK = "plant", "plant.db", "plant.lock"
 SCHEMA_VERSION = 1
 MAX_PARKED = 10_000
@@ -95,13 +97,12 @@ def forwarding_beside(records: Path) -> Path:
 
 def read_progress(file: Path) -> list[Progress]:
     """Every connector that has ever run. None ran where there is no file. Raises ForwardingError."""
-    if not file.exists():
-        return []
     try:
-        uri = f"{file.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=2.0)) as connection:
-            connection.row_factory = sqlite3.Row
-            return list(_all(connection)) if _version(connection) else []
+        if not file.exists():
+            return []
+        connection, version = reading(file, 2.0)
+        with closing(connection):
+            return list(_all(connection)) if version else []
     except (OSError, sqlite3.Error) as problem:
         raise ForwardingError(f'"{file}" cannot be read: {problem}') from problem
 
@@ -125,6 +126,7 @@ class Cursors:
         self._file = file
         with self._problems():
             file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            made(file)
             self._connection = sqlite3.connect(file, timeout=5.0, isolation_level=None, check_same_thread=False)
             self._connection.row_factory = sqlite3.Row
             self._connection.execute("PRAGMA journal_mode = WAL")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from station.access.shared_folder import made
 from station.configuration.load import LoadedConfiguration
 from station.forwarding.progress import LOCK, Cursors, ForwardingError, forwarding_beside
 from station.northbound.images.assembly import connector_of as images_of
@@ -85,7 +86,8 @@ def alone(file: Path) -> Iterator[None]:
     path = file.parent / LOCK
     try:
         file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        lock = path.open("ab")
+        made(path)
+        lock = path.open("rb")  # a lock needs no more, and the file may be another user's
     except OSError as problem:
         raise ForwardingError(f'"{path}" cannot be written: {problem.strerror or problem}') from problem
     with lock:

@@ -29,7 +29,7 @@ class AuditEntry:
     who: str
     """`plc`, `operator NAME`, `station` (by itself, at its start)."""
     action: str
-    """`start`, `recipe`, `engine`, `configuration`, `challenge`."""
+    """`start`, `recipe`, `engine`, `configuration`, `challenge`, `online` (of a remote client), ..."""
     before: str
     after: str
     result: Result

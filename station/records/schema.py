@@ -10,6 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from station.access.shared_folder import connected, has_content, reading
 from station.records import audit, challenges, configurations, ejections, old_rows, selection
 from station.records.batches import rows as batches
 from station.records.engines import shadows
@@ -211,7 +212,7 @@ def usable_schema(path: Path) -> int:
     if file.is_dir():
         raise RecordingError(f'"{file}" is a folder; move it away, the station makes the file')
     try:
-        connection, version = _connected(file, "mode=ro")
+        connection, version = connected(file, "mode=ro", 5.0)
         with contextlib.closing(connection):
             _check_not_newer(version, file)
             if version == SCHEMA_VERSION:
@@ -242,16 +243,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if file.is_dir():
         raise RecordingError(f'records "{file}" cannot be read: it is a folder')
     try:
-        try:
-            connection, version = _connected(file, "mode=ro")
-        except sqlite3.OperationalError:
-            if (
-                not file.is_file()
-                or os.access(file.parent, os.W_OK)
-                or _has_content(file.with_name(file.name + "-wal"))
-            ):
-                raise
-            connection, version = _connected(file, "immutable=1")  # nobody writes: its write-ahead log is empty
+        connection, version = reading(file, 5.0)
     except sqlite3.Error as problem:
         raise RecordingError(f'records "{file}" cannot be read: {problem}' + _what_to_do(file)) from problem
     if version != SCHEMA_VERSION:
@@ -263,22 +255,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connected(file: Path, how: str) -> tuple[sqlite3.Connection, int]:
-    """A connection and the schema version of the file. Raises sqlite3.Error."""
-    connection = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=5.0)
-    try:
-        connection.row_factory = sqlite3.Row
-        return connection, int(connection.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.Error:
-        connection.close()
-        raise
-
-
-def _has_content(file: Path) -> bool:
-    return file.exists() and file.stat().st_size > 0
-
-
 def _what_to_do(file: Path) -> str:
-    if file.is_file() and not os.access(file.parent, os.W_OK) and _has_content(file.with_name(file.name + "-wal")):
+    if file.is_file() and not os.access(file.parent, os.W_OK) and has_content(file.with_name(file.name + "-wal")):
         return "; the station that wrote them was killed: copy the folder to where you may write, and read it there"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from station.access.roles import Caller, Role, RoleGroups
 from station.control import ControlError, request
 from station.daemon.control_server import ControlServer, _Server
 from station.hmi.rights import ROLES, Right
+from station.northbound.opcua.states import EFFECTS, RECIPE_METHODS
 from tests.bench.waiting import wait_for
 
 PAGES_SAY = {
@@ -63,6 +65,15 @@ def test_every_command_of_the_socket_is_in_the_table_of_people() -> None:
 def test_what_is_no_person_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="on_behalf: a name"):
         on_behalf_of({ON_BEHALF: given})
+
+
+def test_a_remote_client_is_on_record_beside_the_name() -> None:
+    person = on_behalf_of({ON_BEHALF: {"name": "anna", "roles": ["operator"], "client": "OPC UA 10.0.7.9"}})
+    assert person is not None
+    assert (person.name, person.on_record) == ("anna", "anna (OPC UA 10.0.7.9)")
+    for wrong in (5, "a\nb", "x" * 65):
+        with pytest.raises(ValueError, match="client is a text"):
+            on_behalf_of({ON_BEHALF: {"name": "anna", "roles": [], "client": wrong}})
 
 
 @pytest.fixture
@@ -117,3 +128,51 @@ def test_the_user_of_the_pages_looks_by_himself_and_asks_all_else_for_a_person()
     assert server.answer(line % b"operator", pages)["ok"]
     assert (heard[-1].name, heard[-1].via) == ("anna", "pages")
     assert "is not allowed to anna" in server.answer(line % b"viewer", pages)["error"]
+    nobody = server.answer(b'{"command": "offline", "on_behalf": null}', pages)
+    assert "needs the role operate" in nobody["error"], "a person who is not there is none"
+
+
+PLANT = Caller("station-plant", Role.LOOK, is_plant=True)
+FOR_ANNA = {"name": "anna", "roles": list(PEOPLE_ROLES), "client": "OPC UA 10.0.7.9"}
+
+
+def plant_asks(commands: str, **request: Any) -> tuple[str, list[Any], list[str]]:
+    """The error (empty: it was done), who goes on record, and what was refused."""
+    server = object.__new__(_Server)
+    done: list[Any] = []
+    refused: list[str] = []
+
+    def hear(asked: Mapping[str, Any]) -> dict[str, Any]:
+        done.append((asked["user"], asked["asker"].via))
+        return {}
+
+    server.handlers = dict.fromkeys(rights.COMMANDS, hear)
+    server.groups, server._refused = RoleGroups(plant_commands=rights.OF_PLANT[commands]), refused.append
+    return str(server.answer(json.dumps(request).encode(), PLANT).get("error", "")), done, refused
+
+
+@pytest.mark.parametrize("command", rights.COMMANDS)
+@pytest.mark.parametrize("commands", rights.OF_PLANT)
+def test_the_plant_process_may_what_opcua_commands_says_and_nothing_else(commands: str, command: str) -> None:
+    """Whatever roles it claims."""
+    error, done, refused = plant_asks(commands, command=command, on_behalf=FOR_ANNA)
+    if command in rights.OF_PLANT[commands]:
+        assert (error, done, refused) == ("", [("anna (OPC UA 10.0.7.9)", "plant")], [])
+    else:
+        assert f'"{command}" is refused to station-plant' in error
+        assert (done, len(refused)) == ([], 1)
+    error, done, _ = plant_asks(commands, command=command)
+    assert (error == "", done) == ((True, [("station-plant", "")]) if command == "status" else (False, []))
+
+
+def test_the_plant_process_asks_all_that_its_methods_cause_and_no_more_with_it() -> None:
+    caused = {command for states in EFFECTS.values() for effect in states.values() for command in effect.commands}
+    assert rights.OF_PLANT["all"] == caused
+    of_recipes = {
+        command for name in RECIPE_METHODS for effect in EFFECTS[name].values() for command in effect.commands
+    }
+    assert rights.OF_PLANT["recipe"] == of_recipes
+    error, done, _ = plant_asks("all", command="recipe", recipe="a", without_engine=True, on_behalf=FOR_ANNA)
+    assert ("with without_engine" in error, done) == (True, [])
+    error, done, _ = plant_asks("all", command="offline", on_behalf={"name": "eve", "roles": ["viewer"]})
+    assert ("is not allowed to eve (viewer)" in error, done) == (True, [])

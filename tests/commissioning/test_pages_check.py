@@ -43,12 +43,12 @@ def test_each_group_and_folder_that_is_missing_is_named(tmp_path: Path, monkeypa
     (tmp_path / "work").mkdir()
     groups = {"station-hmi": [61_200], "of the station": [gid]}
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: user("station-hmi", uid, uid))
-    monkeypatch.setattr(pages_check, "_user_of", lambda _uid: "of the station")
+    monkeypatch.setattr(pages_check, "name_of_user", lambda _uid: "of the station")
     monkeypatch.setattr(os, "getgrouplist", lambda name, _gid: groups[name])
     found = pages_finding(station)
     assert not found.ok
     assert f"cannot read what the station writes: sudo usermod -aG {group} station-hmi" in found.detail
-    assert "cannot write labels: sudo install -d -m 2770 -o station-hmi" in found.detail
+    assert "cannot write labels: sudo install -d -m 2771 -o station-hmi" in found.detail
     (tmp_path / "work" / "labels").mkdir()
     groups["station-hmi"].append(gid)
     groups["of the station"].append(uid)

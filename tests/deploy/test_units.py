@@ -71,9 +71,31 @@ def test_the_pages_look_where_the_station_writes_as_another_user() -> None:
 def test_the_pages_write_three_folders() -> None:
     unit = lines_of("station-hmi")
     assert "StateDirectory=station/hmi station/labels station/reports" in unit
-    assert "StateDirectoryMode=2770" in unit
+    assert "StateDirectoryMode=2771" in unit
     assert "ProtectSystem=strict" in unit
     assert [line for line in unit if line.startswith("ReadWritePaths=")] == ["ReadWritePaths=-/run/station"]
+
+
+def test_the_plant_process_writes_its_own_folder_and_not_whom_it_trusts() -> None:
+    unit = lines_of("station-plant")
+    assert {"User=station-plant", "Group=station-plant", "SupplementaryGroups=station"} <= set(unit)
+    assert {"StateDirectory=station/plant", "StateDirectoryMode=2771", "ProtectSystem=strict"} <= set(unit)
+    assert not [line for line in unit if line.startswith("ReadWritePaths=")]
+    assert "ReadOnlyPaths=-/var/lib/station/plant/opcua/trusted" in unit
+
+
+def test_nobody_but_the_group_of_the_station_enters_its_folder() -> None:
+    """systemd sets the mode at each start: two units that share a folder have to agree."""
+    modes: dict[str, set[str]] = {}
+    for unit in UNITS:
+        lines = lines_of(unit.stem)
+        (mode,) = [line.partition("=")[2] for line in lines if line.startswith("StateDirectoryMode=")]
+        for line in lines:
+            for folder in line.removeprefix("StateDirectory=").split() if line.startswith("StateDirectory=") else []:
+                modes.setdefault(folder, set()).add(mode)
+    assert modes.pop("station") == {"0750"}
+    assert modes.keys() == {"station/hmi", "station/labels", "station/reports", "station/plant"}
+    assert set(map(frozenset, modes.values())) == {frozenset({"2771"})}
 
 
 @pytest.mark.system
@@ -82,10 +104,12 @@ def test_users_and_groups_are_those_of_the_units() -> None:
     file = ROOT / "systemd" / "station.sysusers.conf"
     lines = [line.split() for line in file.read_text().splitlines() if line and not line.startswith("#")]
     assert {(line[0], line[1]) for line in lines if line[0] in "ug"} == {
-        ("u", "station"), ("u", "station-hmi"), ("g", "station-operate"), ("g", "station-maintain"),
+        ("u", "station"), ("u", "station-hmi"), ("u", "station-plant"), ("g", "station-operate"),
+        ("g", "station-maintain"),
     }  # fmt: skip
     assert {(line[1], line[2]) for line in lines if line[0] == "m"} == {
-        ("station-hmi", "station"), ("station", "station-hmi"),
+        ("station-hmi", "station"), ("station", "station-hmi"), ("station-plant", "station"),
+        ("station", "station-plant"),
     }  # fmt: skip
     done = subprocess.run(["systemd-sysusers", "--dry-run", str(file)], capture_output=True, text=True, timeout=60)
     if "unrecognized option" not in done.stderr:

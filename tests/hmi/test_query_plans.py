@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from station.access import shared_folder
 from station.commands import main as cli
 from station.hmi import site
 from station.hmi.api.endpoints import BASE
 from station.hmi.review import desk
 from station.jobs.refresh_labels import _SAME_ID
 from station.jobs.refresh_selection import from_records, has_parts, named_on_record
-from station.records import schema
 from station.records.challenge_memory import read_memory
 from station.records.schema import DATABASE_FILE, open_reader
 from station.records.selection import _KINDS
@@ -45,14 +45,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, Many
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement on the records, as it was executed."""
     found: list[str] = []
-    connect = schema._connected
+    connect = shared_folder.connected
 
-    def listening(file: Path, how: str) -> tuple[sqlite3.Connection, int]:
-        connection, version = connect(file, how)
+    def listening(file: Path, how: str, timeout_s: float) -> tuple[sqlite3.Connection, int]:
+        connection, version = connect(file, how, timeout_s)
         connection.set_trace_callback(found.append)
         return connection, version
 
-    monkeypatch.setattr(schema, "_connected", listening)
+    monkeypatch.setattr(shared_folder, "connected", listening)
     return found
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,15 +18,11 @@ from station.control import request
 from station.hmi.app import own_dir_of
 from station.labels.schema import labels_beside
 from tests.bench.bench import Bench, bad, good
-from tests.bench.other_user import PAGES, as_user, needs_root, open_folder, python_of_others
+from tests.bench.other_user import OF_STATION, PAGES, as_user, needs_root, open_folder, program_of
 from tests.bench.pages import COOKIE, HOST, PASSWORD, Client
-from tests.bench.places import ROOT
 from tests.bench.waiting import wait_for
 
 pytestmark = [pytest.mark.system, needs_root]
-
-OF_STATION = 61_100
-"""Group of what the station writes. Nobody has this number."""
 
 
 @dataclass
@@ -61,36 +55,9 @@ class Place:
 @contextmanager
 def pages_of(bench: Bench) -> Iterator[tuple[int, list[str]]]:
     """`station hmi` as this user; its port, and the lines that it has said."""
-    packages = [sysconfig.get_paths()["purelib"]]
-    packages += [line for link in Path(packages[0]).glob("*.pth") for line in link.read_text().splitlines()
-                 if line.startswith("/")]  # fmt: skip
-    process = subprocess.Popen(
-        [python_of_others(), "-m", "station", "hmi", "--config", str(bench.config_path), "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join([str(ROOT), *packages])},
-        user=PAGES,
-        group=PAGES,
-        extra_groups=[OF_STATION],
-        umask=0o027,
-    )
-    assert process.stdout is not None
-    said: list[str] = []
-    try:
-        for line in process.stdout:
-            said.append(line)
-            if found := re.search(r"pages: http://127\.0\.0\.1:(\d+)/", line):
-                yield int(found[1]), said
-                break
-        else:
-            pytest.fail(f"the pages did not start: {''.join(said)[-4000:]}")
-    finally:
-        process.kill()
-        print("".join(said), process.stdout.read()[-6000:])  # noqa: T201  for whoever reads the failure
-        process.wait()
-        process.stdout.close()
+    words = ("hmi", "--config", str(bench.config_path), "--port", "0")
+    with program_of(PAGES, *words, says=r"pages: http://127\.0\.0\.1:(\d+)/") as (found, said):
+        yield int(found[1]), said
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +71,7 @@ def place() -> Iterator[Place]:
             for name in ("hmi", "labels", "reports"):
                 (folder / "work" / name).mkdir(parents=True)
                 os.chown(folder / "work" / name, PAGES, PAGES)
-                (folder / "work" / name).chmod(0o2770)
+                (folder / "work" / name).chmod(0o2771)
             (folder / "run").mkdir(mode=0o750)
             with made:
                 made.start()
@@ -138,7 +105,7 @@ def test_they_write_labels_that_the_station_reads_and_ask_for_a_person(place: Pl
     labels = labels_beside(place.work / "records")
     assert labels == place.work / "labels" / "labels.db"
     found = labels.stat()
-    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (PAGES, PAGES, 0o660)
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (PAGES, PAGES, 0o664)
     assert otto.post("/live/offline", {"csrf": otto.csrf()}).status == 303
     wait_for(lambda: not place.bench.status()["online"], "the line to go off")
     assert otto.post("/live/online", {"csrf": otto.csrf()}).status == 303

@@ -26,6 +26,7 @@ def serve(options: argparse.Namespace) -> int:
     settings = station.settings.hmi
     try:
         from station.access.accounts_schema import AccountError  # noqa: PLC0415  only this command needs a web server
+        from station.access.proving import proving, uid_of  # noqa: PLC0415
         from station.daemon import logs  # noqa: PLC0415
         from station.daemon.systemd import Notifier  # noqa: PLC0415
         from station.hmi.app import build, site_of_station  # noqa: PLC0415
@@ -44,7 +45,8 @@ def serve(options: argparse.Namespace) -> int:
                 say(f"nobody has an account yet: open {address}welcome with name admin and code {code}")
             sys.stdout.flush()
             notifier.ready(f"pages on {address}")
-            server.run(sockets=[door])
+            with proving(station.accounts_dir, uid_of(station.settings.access.plant_user)):
+                server.run(sockets=[door])
     except (ServingError, AccountError) as problem:
         return complain(problem)
     finally:

@@ -12,7 +12,8 @@ from drivers.opcua.certificates import CertificateError, check_own, trusted
 from drivers.opcua.server import Reply, ServerError, Settings, VisionServer
 from drivers.opcua.sessions import Caller, Door
 from station import __version__
-from station.access.accounts import AccountError, Accounts
+from station.access.accounts_schema import AccountError
+from station.access.proving import roles_of
 from station.configuration.load import LoadedConfiguration
 from station.configuration.recipes import folder_of
 from station.control import ControlError, request
@@ -63,15 +64,12 @@ def settings_of(station: LoadedConfiguration) -> Settings:
 def door_of(station: LoadedConfiguration) -> Door:
     """Who may come in: people with an account, and whoever else the configuration lets in."""
     section = station.settings.opcua
-    accounts = Accounts(station.accounts_dir, idle_s=0.0)
 
     def sign_in(name: str, password: str, address: str) -> tuple[str, ...] | None:
         try:
-            if not accounts.is_proven(name, password, f"opcua {address}"):
-                return None
-            return next((user.roles for user in accounts.users() if user.name.casefold() == name.casefold()), None)
+            return roles_of(station.accounts_dir, name, password, f"opcua {address}")
         except AccountError as problem:
-            log.error("opcua", detail=str(problem))
+            log.error("nobody can sign in over OPC UA", problem=str(problem))
             return None
 
     def refused(who: str, why: str) -> None:

@@ -18,7 +18,7 @@ from drivers.opcua.instance import MACHINE, MODE
 from drivers.opcua.server import Reply, Said
 from drivers.opcua.sessions import Caller
 from drivers.opcua.vision_machines import AUTOMATIC_MODE, STATE_MACHINE
-from station.access.people import ON_BEHALF, OnBehalf
+from station.access.people import MAX_NAME, ON_BEHALF, OnBehalf
 from station.codes import OFFLINE_REASONS, OfflineReason
 from station.control import ControlError
 from station.northbound.opcua.results import recipe_id
@@ -124,7 +124,7 @@ class Vision:
         recipe = None
         try:
             for command in effect.commands:
-                message: dict[str, Any] = {"command": command, ON_BEHALF: {"name": who.name, "roles": list(who.roles)}}
+                message: dict[str, Any] = {"command": command, ON_BEHALF: _on_behalf(who)}
                 if command == "recipe":
                     message["recipe"] = _recipe_of(given)
                 reply = self._ways.request(message)
@@ -259,6 +259,11 @@ def _state_values(server: Any, machine: str, name: str, fact_id: str, number: in
         f"{machine}/CurrentState/Id": server.node_id(fact_id),
         f"{machine}/CurrentState/Number": number,
     }
+
+
+def _on_behalf(who: Caller) -> dict[str, Any]:
+    """For whom a command is asked, and from where, as the audit log has it."""
+    return {"name": who.name, "roles": list(who.roles), "client": f"OPC UA {who.address}"[:MAX_NAME]}
 
 
 def _may(who: Caller, effect: Effect) -> bool:
