@@ -132,6 +132,13 @@ def test_of_what_goes_to_the_plant_only_whether_something_does_needs_a_restart(t
     assert changed_for_restart(some, other) == []
 
 
+def test_what_clients_of_the_plant_may_command_needs_a_restart(tmp_path: Path) -> None:
+    """As all that says who may do what: an edit of the file alone opens nothing."""
+    opcua = "[opcua]\nenabled = true\n"
+    old, new = (config.load(write(tmp_path, CAMERA + opcua + more)).settings for more in ("", 'commands = "all"\n'))
+    assert changed_for_restart(old, new) == ["opcua.commands"]
+
+
 def test_a_camera_more_or_less_needs_a_restart(tmp_path: Path) -> None:
     one = config.load(write(tmp_path, CAMERA)).settings
     two = config.load(write(tmp_path, TWO)).settings

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from station.access.asker import PAGES, Asker
+from station.access.people import OnBehalf
 from station.codes import OfflineReason
 from station.control import ControlError
 from station.daemon import requests
@@ -70,7 +72,9 @@ class Door:
         raise queue.Empty
 
     def asks(self, command: str, **request: object) -> Mapping[str, Any]:
-        return self.handlers[command]({"command": command, "user": "anna", **request})
+        asker = OnBehalf("anna", (), str(request.pop("client", "")))
+        given = {"user": asker.on_record, "asker": Asker("anna", PAGES, lambda _: True, asker.on_record)}
+        return self.handlers[command]({"command": command, **given, **request})
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,15 @@ class Door:
 def test_one_word_commands_are_posted(tmp_path: Path, command: str, message: Message) -> None:
     door = Door(tmp_path)
     assert door.asks(command) == {}
-    assert door.posted == [message]
+    assert (door.posted, door.audited) == ([message], [])
+
+
+@pytest.mark.parametrize("command", ["online", "offline", "clear"])
+def test_who_asks_from_another_computer_is_on_record(tmp_path: Path, command: str) -> None:
+    """At the line nobody sees him."""
+    door = Door(tmp_path)
+    door.asks(command, client="OPC UA 10.0.7.9")
+    assert door.audited == [AuditEntry("operator anna (OPC UA 10.0.7.9)", command, "", "asked", "done")]
 
 
 @pytest.mark.parametrize(
