@@ -39,7 +39,7 @@ def plant_user_finding(configuration: LoadedConfiguration, unit: Path = UNIT) ->
     try:
         wrong = list(_wrong(configuration, plant))
     except PermissionError as problem:
-        return Finding(NAME, False, f'"{name}": not looked at ({problem}): check as the user of the station, or as root')
+        return Finding(NAME, False, f'"{name}": not looked at ({problem}): check as station, or as root')
     return Finding(NAME, not wrong, f'"{name}": {"; ".join(wrong) or "reads records and secrets, writes its folder"}')
 
 
