@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from station.commands.main import build_parser
 from tests.bench.places import ROOT
 from tests.bench.programs import needs_program
 
@@ -93,9 +94,25 @@ def test_nobody_but_the_group_of_the_station_enters_its_folder() -> None:
         for line in lines:
             for folder in line.removeprefix("StateDirectory=").split() if line.startswith("StateDirectory=") else []:
                 modes.setdefault(folder, set()).add(mode)
-    assert modes.pop("station") == {"0750"}
+    assert modes.pop("station") == modes.pop("station-fleet") == {"0750"}
     assert modes.keys() == {"station/hmi", "station/labels", "station/reports", "station/plant"}
     assert set(map(frozenset, modes.values())) == {frozenset({"2771"})}
+
+
+def test_the_worker_of_a_fleet_is_nothing_of_a_station() -> None:
+    """Another user, another configuration, and what a station holds is hidden from it; no station gets its unit."""
+    unit = lines_of("station-fleet-worker")
+    assert {"User=station-fleet", "Group=station-fleet", "StateDirectory=station-fleet"} <= set(unit)
+    assert not [line for line in unit if line.startswith(("SupplementaryGroups=", "ReadWritePaths="))]
+    assert "InaccessiblePaths=-/var/lib/station -/etc/station" in unit
+    (started,) = [line for line in unit if line.startswith("ExecStart=")]
+    words = started.removeprefix("ExecStart=/opt/station/.venv/bin/station ").split()
+    assert build_parser().parse_args(words).config == Path("/etc/station-fleet/station.toml")
+    assert "OOMPolicy=continue" in unit, "the worker outlives its teaching and says what became of it"
+    assert "KillMode=mixed" in unit, "the worker hears of the stop first, and gives its job back"
+    assert "station-fleet-worker" not in (ROOT / "deploy" / "install-common.sh").read_text()
+    users = (ROOT / "systemd" / "station-fleet.sysusers.conf").read_text().splitlines()
+    assert [line.split()[:2] for line in users if not line.startswith("#")] == [["u", "station-fleet"]]
 
 
 @pytest.mark.system
@@ -111,7 +128,8 @@ def test_users_and_groups_are_those_of_the_units() -> None:
         ("station-hmi", "station"), ("station", "station-hmi"), ("station-plant", "station"),
         ("station", "station-plant"),
     }  # fmt: skip
-    done = subprocess.run(["systemd-sysusers", "--dry-run", str(file)], capture_output=True, text=True, timeout=60)
+    files = [str(file), str(file.with_name("station-fleet.sysusers.conf"))]
+    done = subprocess.run(["systemd-sysusers", "--dry-run", *files], capture_output=True, text=True, timeout=60)
     if "unrecognized option" not in done.stderr:
         assert done.returncode == 0, done.stderr
         assert "nvalid" not in done.stderr
