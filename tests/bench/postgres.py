@@ -42,14 +42,20 @@ class PostgresServer:
         self._frozen: list[int] = []
         self._made = 0
 
-    def make(self) -> None:
-        """An empty cluster, whose owner has a password."""
+    @property
+    def has_ended(self) -> bool:
+        """By itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def make(self, *, log: Path | None = None) -> None:
+        """An empty cluster, whose owner has a password. `log`: its write-ahead log lies there, in small files."""
         word = self.folder / "word"
         word.write_text(OWNERS_WORD)
         self.own(self.folder)
         self.own(word)
+        aside = [] if log is None else ["--wal-segsize=1", f"--waldir={log}"]
         self._run("initdb", "-D", str(self.folder / "data"), "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={word}",
-                  "--no-sync", "-E", "UTF8", "--locale=C")  # fmt: skip
+                  "--no-sync", "-E", "UTF8", "--locale=C", *aside)  # fmt: skip
 
     def own(self, path: Path) -> None:
         """It is the server's, and nobody else reads it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +14,8 @@ import pytest
 
 from station.northbound.postgres.database import Database, Who
 from station.northbound.postgres.schema import schema_text
+from tests.bench.other_user import open_folder
+from tests.bench.places import ROOT
 from tests.bench.postgres import OWNER, STATION, STATIONS_WORD, PostgresServer, postgres
 from tests.bench.programs import require_program
 from tests.northbound.postgres.station import Station, hours_of, parts_at
@@ -173,3 +177,18 @@ def test_who_reads_may_not_write_and_who_writes_may_not_change_the_schema(server
     assert rights == [(False, True, False, False, False, False)]
     assert OWNER not in repr(server.seen_by_station(database))
     assert STATIONS_WORD not in repr(server.seen_by_station(database))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a small file system for the user of the server")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("scenario", ["tables", "log"])
+def test_a_disk_of_the_server_that_is_really_full(scenario: str) -> None:
+    """In a mount namespace of its own: rows wait, the plant process says it, and with space they arrive, each once."""
+    require_program("initdb")
+    with open_folder() as small:
+        mount = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64m,mode=755 none "$0" && exec "$@"', small]
+        if subprocess.run([*mount, "true"], capture_output=True).returncode != 0:
+            pytest.skip("needs a small tmpfs: root may not mount here")
+        program = [sys.executable, "-m", "tests.northbound.postgres.full_server", small, scenario]
+        done = subprocess.run([*mount, *program], capture_output=True, text=True, timeout=170, cwd=ROOT)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
