@@ -186,9 +186,16 @@ def test_a_disk_of_the_server_that_is_really_full(scenario: str) -> None:
     """In a mount namespace of its own: rows wait, the plant process says it, and with space they arrive, each once."""
     require_program("initdb")
     with open_folder() as small:
-        mount = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64m,mode=755 none "$0" && exec "$@"', small]
+        mount = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            'mount -t tmpfs -o size=64m,mode=755 none "$0" && exec "$@"',
+            str(small),
+        ]
         if subprocess.run([*mount, "true"], capture_output=True).returncode != 0:
             pytest.skip("needs a small tmpfs: root may not mount here")
-        program = [sys.executable, "-m", "tests.northbound.postgres.full_server", small, scenario]
+        program = [sys.executable, "-m", "tests.northbound.postgres.full_server", str(small), scenario]
         done = subprocess.run([*mount, *program], capture_output=True, text=True, timeout=170, cwd=ROOT)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr
