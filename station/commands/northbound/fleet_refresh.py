@@ -67,7 +67,12 @@ def add_parsers(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     action = actions.add_parser("jobs", help="the jobs of `station fleet refresh`: state, progress, engine, why not")
     action.add_argument("which", nargs="?", metavar="ROUND|JOB", help="default: the newest of all")
-    action.add_argument("--withdraw", action="store_true", help="what nobody has taken yet is not wanted any more")
+    what = action.add_mutually_exclusive_group()
+    what.add_argument("--withdraw", action="store_true", help="what nobody has taken yet is not wanted any more")
+    what.add_argument(
+        "--prune", type=positive, metavar="DAYS",
+        help="remove engines and reports that were made longer ago and never released; lists those that went",
+    )  # fmt: skip
     add_config_option(action)
     add_json_option(
         action,
@@ -147,6 +152,8 @@ def jobs(options: argparse.Namespace) -> int:
             if options.which is None:
                 raise FleetError("--withdraw: of which round or job? see: station fleet jobs")
             table.withdraw(options.which, getpass.getuser())
+        if options.prune is not None:
+            return _prune(options, place, table)
         found = table.jobs(options.which)
     if options.which is not None and not found:
         raise FleetError(f'no round or job "{options.which}"; see: station fleet jobs')
@@ -155,6 +162,30 @@ def jobs(options: argparse.Namespace) -> int:
     else:
         _show_jobs(found)
     return EXIT_BAD if any(job.state == "failed" for job in found) else 0
+
+
+def _prune(options: argparse.Namespace, place: Place, table: Table) -> int:
+    """Rows stay: what was made, and of which images, is known for good."""
+    if options.which is not None:
+        raise FleetError("--prune looks at all jobs: give no round and no job")
+    if options.prune > MOST_DAYS:
+        raise FleetError(f"--prune {options.prune}; allowed: 1 to {MOST_DAYS}")
+    if why := place.results.reach():
+        raise FleetError(why)
+    old = [(job, job.archive_sha256 or "") for job in table.never_released(options.prune)]
+    sizes = {sha256: place.results.remove(sha256, options.prune) for sha256 in dict.fromkeys(name for _, name in old)}
+    gone = [job for job, sha256 in old if sizes[sha256] is not None]
+    if options.json:
+        print_json([_as_data(job, place) for job in gone])
+        return 0
+    if gone:
+        _show_jobs(gone)
+    megabytes = sum(size or 0 for size in sizes.values()) / 1e6
+    say(
+        f"removed are the engines of {len(gone)} jobs, {megabytes:.1f} MB; released ones stay, and those of the last "
+        f"{options.prune} days"
+    )
+    return 0
 
 
 def release(options: argparse.Namespace) -> int:
@@ -298,6 +329,8 @@ def _as_data(job: Job, place: Place) -> dict[str, Any]:
         return None if moment is None else calendar.iso(moment.timestamp())
 
     archive = None if job.archive_sha256 is None else place.results.folder / f"{job.archive_sha256}.tar"
+    if archive is not None and not archive.exists():  # removed by --prune
+        archive = None
     times = {name: time_of(getattr(job, name)) for name in ("asked_at", "began_at", "ended_at", "released_at")}
     names = (
         "round", "station", "recipe", "state", "tries", "most_tries", "worker", "asked_by", "step", "step_done",

@@ -23,7 +23,8 @@ from station.fleet.refreshing.jobs import SHA256, FleetError, Unlucky
 MARK = ".station-engines"
 REPORT = "refresh"
 """Beside the engine in the store: what the refresh has found."""
-_NEW, _OLD_S = ".new-", 86_400.0
+DAY_S = 86_400.0
+_NEW, _OLD_S = ".new-", DAY_S
 _BLOCKS = "blocks"
 """Features of the images, some 30 MB: of use only beside the engine in a store."""
 
@@ -92,6 +93,28 @@ class Results:
         except (OSError, shutil.Error, EngineError) as problem:
             why = getattr(problem, "strerror", None) or str(problem)
             raise Unlucky(f"the folder of results {self.where}: {why}") from problem
+
+    def remove(self, sha256: str, days: int) -> int | None:
+        """An engine and its report that lie there for longer; its size. None: it is not there, or younger.
+
+        Raises FleetError: it cannot be removed.
+        """
+        archive, report = self.folder / f"{sha256}.tar", self.report(sha256)
+        if not SHA256.fullmatch(sha256):
+            return None
+        try:
+            found = (archive if archive.is_file() else report).stat()
+            if time.time() - found.st_mtime < days * DAY_S:
+                return None
+            if report.exists():
+                shutil.rmtree(report)
+            archive.unlink(missing_ok=True)  # last: a removal that was broken off is found again by it
+            sync_directory(self.folder)
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise FleetError(f'"{archive}" cannot be removed: {problem.strerror or problem}') from problem
+        return found.st_size
 
     def tidy(self) -> None:
         """Removes what killed workers have left there a day ago. Raises nothing: what cannot go stays."""

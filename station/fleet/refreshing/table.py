@@ -64,6 +64,11 @@ _WITHDRAW = (
     "AND (round = %s OR job::text = %s)"
 )
 _RELEASED = f"UPDATE {_JOBS} SET released_at = clock_timestamp(), sequence = %s WHERE job = %s AND state = 'done'"
+_OLD = (
+    f"SELECT {_COLUMNS} FROM {_JOBS} WHERE archive_sha256 IN (SELECT archive_sha256 FROM {_JOBS} "
+    "WHERE archive_sha256 IS NOT NULL GROUP BY archive_sha256 "
+    "HAVING bool_and(state = 'done' AND released_at IS NULL AND ended_at < clock_timestamp() - %s)) ORDER BY job"
+)
 _PARTS = (
     f"SELECT p.session, p.acquisition_id, p.part_id, p.views FROM {SCHEMA}.parts AS p "
     "JOIN unnest(%(sessions)s::text[], %(numbers)s::bigint[]) AS k(session, number) "
@@ -180,6 +185,11 @@ class Table:
         """Its engine is in a channel."""
         with self._asked() as connection:
             connection.execute(_RELEASED, (sequence, job))
+
+    def never_released(self, days: int) -> list[Job]:
+        """That ended longer ago, oldest first; none whose archive is also that of a job that is younger or released."""
+        with self._asked() as connection:
+            return [Job(*row) for row in connection.execute(_OLD, (timedelta(days=days),))]
 
     # ---- for a worker -------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,8 @@ def test_released_later_again_and_never_what_is_not_there(
         (["refresh", "--recipe", "other"], "[recipe] active is not set"),
         (["jobs", "nothing"], 'no round or job "nothing"'),
         (["jobs", "--withdraw"], "of which round or job"),
+        (["jobs", "--prune", "4000"], "allowed: 1 to 3650"),
+        (["jobs", "nothing", "--prune", "4"], "--prune looks at all jobs"),
         (["release", "nothing", "x", "--key", "{key}"], "nothing to release"),
         (["release", "nothing", "x", "--key", "{key}", "--days", "4000"], "allowed: 1 to 3650"),
     ],
@@ -157,6 +160,59 @@ def test_bad_input_is_said(
     code, text = said(fleet.config, capsys, "fleet", *(word.format(key=keys.secret) for word in words))
     assert code == 2
     assert expected in text
+
+
+def test_old_engines_go_and_those_that_somebody_may_need_stay(
+    fleet: Fleet, keys: Keys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stations = ("old", "young", "released", "touched", "shared")
+    for station in stations:
+        fleet.send_usual(station, 3, 1)
+    numbers = dict(zip(stations, fleet.add(*stations), strict=True))
+    worker = worker_of(fleet, QuickStep())
+    while worker.work_one() is not None:
+        pass
+    channels = fleet.folder / "channels"
+    words = ("fleet", "release", str(numbers["released"]), str(channels), "--key", str(keys.secret))
+    assert said(fleet.config, capsys, *words)[0] == 0
+    jobs = {job.station: job for job in fleet.jobs()}
+    aged = [numbers[name] for name in stations if name != "young"]
+    fleet.ask(
+        "UPDATE station_fleet.refresh_jobs SET ended_at = now() - interval '91 days' WHERE job = ANY(%s)", (aged,)
+    )
+    fleet.add("another")  # an engine of the same bytes, made lately
+    fleet.ask(
+        "UPDATE station_fleet.refresh_jobs SET state = 'done', ended_at = now(), archive_sha256 = %s "
+        "WHERE station = 'another'", (jobs["shared"].archive_sha256,),
+    )  # fmt: skip
+    archives = {name: fleet.results.archive(job.archive_sha256 or "") for name, job in jobs.items()}
+    for name, archive in archives.items():
+        at = fleet.now - (10 if name == "touched" else 92) * 86_400
+        os.utime(archive, (at, at))
+    foreign = fleet.results.folder / f"{'0' * 64}.tar"
+    foreign.touch()
+    os.utime(foreign, (0, 0))
+    code, listed = said(fleet.config, capsys, "fleet", "jobs", "--prune", "92")
+    assert (code, listed) == (0, []), "not old enough by the table"
+    code, listed = said(fleet.config, capsys, "fleet", "jobs", "--prune", "90")
+    check_keys("fleet jobs", listed)
+    assert (code, [(job["station"], job["archive"]) for job in listed]) == (0, [("old", None)])
+    assert not archives["old"].exists()
+    assert not fleet.results.report(archives["old"].stem).exists()
+    for name in set(stations) - {"old"}:
+        assert archives[name].exists(), name
+        assert fleet.results.report(archives[name].stem).exists(), name
+    assert foreign.exists(), "of no job of this database"
+    assert main(["fleet", "jobs", "--prune", "90", "--config", str(fleet.config)]) == 0
+    assert "removed are the engines of 0 jobs, 0.0 MB" in " ".join(capsys.readouterr().out.split())
+    code, released = said(fleet.config, capsys, "fleet", "release", str(numbers["old"]), *words[3:])
+    assert (code, "ask for a refresh again" in released[0]["detail"]) == (1, True)
+
+
+def test_a_folder_of_results_that_is_away_loses_nothing(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    (fleet.results.folder / ".station-engines").unlink()
+    code, text = said(fleet.config, capsys, "fleet", "jobs", "--prune", "1")
+    assert (code, "is the share mounted" in text) == (2, True)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
