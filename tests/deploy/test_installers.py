@@ -202,6 +202,31 @@ def test_a_configuration_is_never_replaced(tmp_path: Path) -> None:
     assert not commands(plan("jetson", root), "station.toml")
 
 
+def test_an_installation_where_the_plant_process_had_no_user_keeps_what_is_there(tmp_path: Path) -> None:
+    """The files themselves: tests/forwarding/test_other_users.py."""
+    root = computer(tmp_path, jetson=JETSON.format(36))
+    folder = root / "var/lib/station/plant"
+    (made,) = commands(plan("jetson", root), "install -d -m 2771 -o station-plant")
+    assert made.endswith("-g station-plant /var/lib/station/plant")
+    folder.mkdir(parents=True)
+    (folder / "plant.db").touch()
+    (folder / "plant.lock").symlink_to("/etc/passwd")
+    done = plan("jetson", root)
+    order = [
+        "useradd --system --user-group --no-create-home --home-dir /var/lib/station/plant",
+        "usermod --append --groups station station-plant",
+        "usermod --append --groups station-plant station",
+        "install -d -m 0750 -o station -g station /var/lib/station",
+        "install -d -m 2771 -o station-plant -g station-plant /var/lib/station/plant",
+        "chown -R -h station-plant:station-plant /var/lib/station/plant",
+        "chmod 0664 /var/lib/station/plant/plant.db",
+    ]
+    places = [done.stdout.index(words) for words in order]
+    assert places == sorted(places)
+    assert not commands(done, "plant.lock"), "nothing behind a link is touched"
+    assert not [line for line in commands(done, "/var/lib/station/plant") if " rm " in line or line.startswith("mv ")]
+
+
 def test_a_step_that_fails_ends_it_and_says_what_to_do(tmp_path: Path) -> None:
     script = 'if_it_fails="the moon has to be full"; step "a thing" sh -c "echo because >&2; exit 7"; echo gone on'
     done = common(script, prefix=tmp_path)
