@@ -160,7 +160,11 @@ class Database:
                 cursor.execute(_ENTER, (self._who.station,))
                 row = cursor.execute(_LOCK, (self._who.station,)).fetchone()
                 if row is None:
-                    raise Trouble(f"{self.where}: the row of station {self._who.station!r} is hidden from this user")
+                    raise Trouble(
+                        f"{self.where}: the station {self._who.station!r} belongs to another user of the database; give "
+                        "[station] name another one, or, if this user sends for it from now on: "
+                        f"SELECT {SCHEMA}.hand_over('{self._who.station}')"
+                    )
                 if row[0] not in (None, self._who.instance):
                     raise Trouble(
                         f"{self.where}: another computer sends under the name {self._who.station!r}; give [station] "

@@ -33,6 +33,19 @@ CREATE SCHEMA IF NOT EXISTS station_fleet;
 CREATE TABLE IF NOT EXISTS station_fleet.version (version integer NOT NULL);
 INSERT INTO station_fleet.version SELECT 1 WHERE NOT EXISTS (SELECT FROM station_fleet.version);
 
+-- What stations write is version 1, before and behind a step: they go on while the database is brought up to date, and
+-- may be brought up to date before or after it. Step 2: a user of the database sees and writes his own stations alone.
+ALTER TABLE station_fleet.version ADD COLUMN IF NOT EXISTS step integer NOT NULL DEFAULT 1;
+DO $$
+BEGIN
+    IF (SELECT step FROM station_fleet.version) > 2 THEN
+        RAISE EXCEPTION 'the schema station_fleet of database % has step %, this script knows 2; use the station whose '
+            'script knows it', current_database(), (SELECT step FROM station_fleet.version);
+    END IF;
+END
+$$;
+UPDATE station_fleet.version SET step = 2;
+
 -- A row a station: who it is, how far it has sent, how it does.
 CREATE TABLE IF NOT EXISTS station_fleet.stations (
     station text PRIMARY KEY,
@@ -49,6 +62,24 @@ CREATE TABLE IF NOT EXISTS station_fleet.stations (
     last_label bigint,
     last_label_mark text
 );
+
+-- The user of the database to whom the station belongs: the first one that sends under its name, or whom the owner says.
+-- NULL: nobody yet. The default comes after the column, else it would be set in the rows that are there.
+ALTER TABLE station_fleet.stations ADD COLUMN IF NOT EXISTS db_user name;
+ALTER TABLE station_fleet.stations ALTER COLUMN db_user SET DEFAULT current_user;
+
+CREATE OR REPLACE FUNCTION station_fleet.claim_station() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.db_user IS NULL AND NEW.instance IS NOT NULL THEN  -- a computer sends; hand_over names none
+        NEW.db_user := current_user;
+    END IF;
+    RETURN NEW;
+END
+$$;
+DROP TRIGGER IF EXISTS claim_station ON station_fleet.stations;
+CREATE TRIGGER claim_station BEFORE UPDATE ON station_fleet.stations
+    FOR EACH ROW EXECUTE FUNCTION station_fleet.claim_station();
 
 -- Parts: all that are not PASS, and as many of the others as each station is configured to send.
 CREATE TABLE IF NOT EXISTS station_fleet.parts (
@@ -233,11 +264,19 @@ BEGIN
 END
 $$;
 
--- For whoever owns the schema: another computer takes the place, and the name, of this station.
+-- For whoever owns the schema: another computer takes the place, and the name, of this station, with the user of the
+-- database that it has; whoever sends first.
 CREATE OR REPLACE FUNCTION station_fleet.hand_over(name text) RETURNS boolean
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    WITH changed AS (UPDATE station_fleet.stations SET instance = NULL WHERE station = name RETURNING 1)
+    WITH changed AS (UPDATE station_fleet.stations SET instance = NULL, db_user = NULL WHERE station = name RETURNING 1)
     SELECT EXISTS (SELECT FROM changed)
+$$;
+
+-- For whoever owns the schema: this station, there or not yet, is this user's of the database, and nobody else's.
+CREATE OR REPLACE FUNCTION station_fleet.assign(name text, login text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO station_fleet.stations (station, db_user) SELECT name, rolname FROM pg_roles WHERE oid = login::regrole
+    ON CONFLICT (station) DO UPDATE SET db_user = excluded.db_user
 $$;
 
 -- What a station has sent of each hour: compared with the same of its records, nothing is missing or twice.
@@ -307,8 +346,33 @@ CREATE VIEW station_fleet.fleet AS
         SELECT engine_id, recipe FROM station_fleet.engines WHERE station = u.station ORDER BY last_part DESC LIMIT 1
     ) AS e ON true;
 
+-- Row security: who sends sees and writes the rows of his own stations, whoever reads sees all that he was granted. A
+-- station is his where the row of it in `stations` shows itself to him. The owner of the tables, whose rights views and
+-- make_days have, sees all.
+DO $$
+DECLARE
+    name text;
+    reads constant text := '(SELECT NOT pg_has_role(current_user, ''station_writer'', ''MEMBER'') '
+        'OR pg_has_role(current_user, ''station_reader'', ''MEMBER''))';
+    own constant text := 'station IN (SELECT s.station FROM station_fleet.stations AS s '
+        'WHERE s.db_user IS NULL OR s.db_user = current_user)';
+BEGIN
+    FOREACH name IN ARRAY ARRAY['stations', 'parts', 'minutes', 'engines', 'events', 'labels'] LOOP
+        EXECUTE format('ALTER TABLE station_fleet.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('DROP POLICY IF EXISTS reads_all ON station_fleet.%I', name);
+        EXECUTE format('CREATE POLICY reads_all ON station_fleet.%I FOR SELECT USING (%s)', name, reads);
+        EXECUTE format('DROP POLICY IF EXISTS own_stations ON station_fleet.%I', name);
+        IF name <> 'stations' THEN
+            EXECUTE format('CREATE POLICY own_stations ON station_fleet.%I TO station_writer USING (%s)', name, own);
+        END IF;
+    END LOOP;
+END
+$$;
+CREATE POLICY own_stations ON station_fleet.stations TO station_writer
+    USING (db_user IS NULL OR db_user = current_user) WITH CHECK (db_user = current_user);
+
 REVOKE ALL ON FUNCTION station_fleet.make_days(date[]), station_fleet.drop_days(integer, integer),
-    station_fleet.hand_over(text), station_fleet.hours(text) FROM PUBLIC;
+    station_fleet.hand_over(text), station_fleet.assign(text, text), station_fleet.hours(text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA station_fleet TO station_writer, station_reader;
 GRANT SELECT ON station_fleet.version TO station_writer;
 GRANT SELECT, INSERT, UPDATE ON station_fleet.stations, station_fleet.parts, station_fleet.minutes,

@@ -19,7 +19,7 @@ from station.northbound.postgres.rows import Policy
 from station.northbound.unsent import Source
 from station.records.schema import DATABASE_FILE, open_writer
 from station.results import InspectionRecord
-from tests.bench.postgres import PostgresServer
+from tests.bench.postgres import STATION, STATIONS_WORD, PostgresServer
 from tests.northbound.sending import record, some
 
 NOON = float(int(datetime.now(timezone.utc).timestamp()) // 86_400 * 86_400 - 43_200)
@@ -66,6 +66,8 @@ class Station:
     policy: Policy = field(default_factory=lambda: Policy(1))
     batch: int = 1000
     timeout_s: float = 20.0
+    login: tuple[str, str] = (STATION, STATIONS_WORD)
+    """User of the database, and his password."""
     now: float = NOON + 40_000
 
     def __post_init__(self) -> None:
@@ -81,9 +83,9 @@ class Station:
         self._is_started = True
         self.cursors = Cursors(self.file)
         instance = instance_of(self.file.parent, lambda: str(self.folder))
-        self.sender = Database(
-            self.server.seen_by_station(self.database, self.timeout_s), Who(self.name, instance, "1.2.3")
-        )
+        user, password = self.login
+        server = replace(self.server.seen_by_station(self.database, self.timeout_s), user=user, password=password)
+        self.sender = Database(server, Who(self.name, instance, "1.2.3"))
         source = Source("postgres", self.records, waits_for_plc=False)
         what = What(source, self.name, self.policy, batch=self.batch)
         self.connector = Connector(what, self.sender, self.cursors, clock=lambda: self.now, draw=lambda: 1.0)
