@@ -161,7 +161,7 @@ class Database:
                 row = cursor.execute(_LOCK, (self._who.station,)).fetchone()
                 if row is None:
                     raise Trouble(
-                        f"{self.where}: the station {self._who.station!r} belongs to another user of the database; give "
+                        f"{self.where}: station {self._who.station!r} belongs to another user of the database: give "
                         "[station] name another one, or, if this user sends for it from now on: "
                         f"SELECT {SCHEMA}.hand_over('{self._who.station}')"
                     )
