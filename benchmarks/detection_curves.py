@@ -1,10 +1,15 @@
 """Do synthetic defects say anything about real ones? Engines that see well and badly, on sets with real defects.
 
-    python -m benchmarks.detection_curves --datasets DIR [--images 120] [--trials 20] [--blur 0 2 4] [--json FILE]
+    python -m benchmarks.detection_curves --datasets DIR [CONFIGURATION...] [--images 120] [--trials 20] [--json FILE]
 
-For each set and blur (px, of every picture: a camera out of focus) one engine is taught on some of the good pictures.
-Prints how many synthetic defects it finds at its review limit, in words from which size on, and how many real defects
-pass there; last the rank correlation (Spearman) of the two over all engines. Leaves nothing behind.
+A CONFIGURATION is a set and what is made worse or better, "kolektorsdd,backbone=lite1,blur=2,side=128,dirt=20": blur in
+px of every picture (a camera out of focus), the short side of the model's input in px, and in percent how many of the
+pictures learned are defective ones that nobody found (others than those tested). Without any: three sets, each at a
+blur of 0, 2 and 4 px.
+
+For each one engine is taught on some of the good pictures. Prints how many synthetic defects it finds at its review
+limit, in words from which size on, and how many real defects pass there; last the rank correlation (Spearman) of the
+two, over all engines and over those of one set. FILE is written after every engine; rows that it has are kept.
 """
 
 from __future__ import annotations
@@ -13,9 +18,11 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +37,7 @@ from engines.errors import PartNotLocated
 from engines.preprocess import prepare
 from engines.runtimes.onnx import OnnxRuntime
 from engines.training.fitting.crossfit import folds_for
-from engines.training.images.dataset import ImageFile, inspect_image, open_dataset, read_image
+from engines.training.images.dataset import INPUT_MULTIPLE, ImageFile, inspect_image, open_dataset, read_image
 from engines.training.images.features import cached_features
 from engines.training.learn import LearnOptions, learn
 from engines.training.location.locate import Located, locate
@@ -40,48 +47,89 @@ from engines.training.synthesis.trials import Trials
 from engines.training.teach import show_defects
 
 SETS = ("mvtec_ad/bottle", "kolektorsdd", "magnetic_tile")
+BLURS_PX = (0.0, 2.0, 4.0)
 MAX_DEFECTIVE = 60
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What one engine is taught with."""
+
+    set: str
+    backbone: str = "lite0"
+    blur: float = 0.0
+    """px of the camera picture."""
+    side: int = 0
+    """Short side of the model's input in px; 0: as teaching chooses it."""
+    dirt: int = 0
+    """Percent of the pictures learned."""
+
+    @classmethod
+    def of(cls, text: str) -> Configuration:
+        """Raises ValueError: an unknown key, or a value that is no number."""
+        name, *others = text.split(",")
+        given = dict(each.split("=", 1) for each in others)
+        if unknown := given.keys() - {"backbone", "blur", "side", "dirt"}:
+            raise ValueError(f"unknown {sorted(unknown)}")
+        numbers = {"blur": float(given.get("blur", 0)), "side": int(given.get("side", 0))}
+        return cls(name, given.get("backbone", "lite0"), **numbers, dirt=int(given.get("dirt", 0)))  # type: ignore[arg-type]
 
 
 def main() -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configurations", nargs="*", type=Configuration.of, metavar="CONFIGURATION")
     parser.add_argument("--datasets", type=Path, required=True, metavar="DIR")
     parser.add_argument("--images", type=int, default=120, help="good pictures to teach from (default %(default)s)")
     parser.add_argument("--trials", type=int, default=20, help="synthetic defects of each kind (default %(default)s)")
-    parser.add_argument("--blur", type=float, nargs="+", default=[0.0, 2.0, 4.0], metavar="PX")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    shares, rows = [], []
-    for name in SETS:
-        for blur in options.blur:
-            with tempfile.TemporaryDirectory(prefix="detection-curves-") as folder:
-                found, passed, words = measured(
-                    options.datasets / name, blur, Path(folder), options.images, options.trials
-                )
-            shares.append((found, passed))
-            row = {"set": name, "blur_px": blur, "synthetic_found": round(found, 3), "real_passed": round(passed, 3)}
-            rows.append({**row, "says": words})
-            sys.stdout.write(f"{name}, blur {blur:g} px: {found:.2f} of synthetic found, {passed:.2f} of real pass\n")
-            sys.stdout.flush()
-    rank = spearmanr([found for found, _ in shares], [passed for _, passed in shares]).statistic
-    sys.stdout.write(f"rank correlation over {len(shares)} engines: {rank:.2f} (-1: the order of both is the same)\n")
-    if options.json:
-        options.json.write_text(json.dumps({"rank_correlation": round(rank, 3), "engines": rows}, indent=1) + "\n")
+    rows = json.loads(options.json.read_text())["engines"] if options.json and options.json.is_file() else []
+    wanted = options.configurations or [Configuration(name, blur=blur) for name in SETS for blur in BLURS_PX]
+    for one in wanted:
+        with tempfile.TemporaryDirectory(prefix="detection-curves-") as folder:
+            found, passed, words = measured(
+                options.datasets / one.set, one, Path(folder), options.images, options.trials
+            )
+        row = {**asdict(one), "synthetic_found": round(found, 3), "real_passed": round(passed, 3), "says": words}
+        rows.append(row)
+        sys.stdout.write(f"{one}: {found:.2f} of synthetic found, {passed:.2f} of real pass\n")
+        sys.stdout.flush()
+        if options.json:
+            options.json.write_text(json.dumps({**correlations(rows), "engines": rows}, indent=1) + "\n")
+    sys.stdout.write(f"{correlations(rows)} (-1: the order of both is the same)\n")
     return 0
 
 
-def measured(source: Path, blur: float, folder: Path, count: int, trials_each: int) -> tuple[float, float, list[str]]:
+def correlations(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Spearman's of found and passed: over all engines, and of each set; None where one of the two does not vary."""
+
+    def of(some: Sequence[Mapping[str, Any]]) -> float | None:
+        found, passed = [each["synthetic_found"] for each in some], [each["real_passed"] for each in some]
+        if len(set(found)) < 2 or len(set(passed)) < 2:
+            return None
+        return round(float(spearmanr(found, passed).statistic), 3)
+
+    names = dict.fromkeys(each["set"] for each in rows)
+    by_set = {name: of([each for each in rows if each["set"] == name]) for name in names}
+    return {"rank_correlation": of(rows), "rank_correlation_by_set": by_set}
+
+
+def measured(
+    source: Path, one: Configuration, folder: Path, count: int, trials_each: int
+) -> tuple[float, float, list[str]]:
     """Share of the synthetic defects found and of the real ones that pass, at the review limit; the sizes in words."""
     good = spread(sorted((source / "train" / "good").iterdir()), count)
     bad = [
         file for kind in sorted((source / "test").iterdir()) if kind.name != "good" for file in sorted(kind.iterdir())
     ]
-    copy(good, folder / "good", blur)
-    copy(spread(bad, MAX_DEFECTIVE), folder / "bad", blur)
-    located = locate(open_dataset(folder / "good"))
-    detector = DETECTORS["spatial"](located.input, "lite0")
+    tested = spread(bad, MAX_DEFECTIVE) if not one.dirt else spread(bad[::2], MAX_DEFECTIVE)
+    dirty = spread(bad[1::2], round(len(good) * one.dirt / (100 - one.dirt))) if one.dirt else []
+    copy(strewn(good, dirty), folder / "good", one.blur)
+    copy(tested, folder / "bad", one.blur)
+    located = with_side(locate(open_dataset(folder / "good")), one.side)
+    detector = DETECTORS["spatial"](located.input, one.backbone)
     detector.eval()
     features = cached_features(
         detector, located.dataset, located.input, detector_key=f"spatial {detector.backbone.key}",
@@ -103,6 +151,23 @@ def measured(source: Path, blur: float, folder: Path, count: int, trials_each: i
     scores = [each.score for each in trials.done if clean[each.defect.image] <= limit]
     real = scored(detector, located, [inspect_image(file) for file in sorted((folder / "bad").iterdir())])
     return float(np.mean(np.array(scores) > limit)), float(np.mean(real <= limit)), words
+
+
+def strewn(good: Sequence[Path], dirty: Sequence[Path]) -> list[Path]:
+    """The dirty ones evenly among the good ones."""
+    places = [*range(len(good)), *np.linspace(0, len(good), len(dirty), endpoint=False)]
+    return [file for _, file in sorted(zip(places, [*good, *dirty], strict=True), key=lambda pair: pair[0])]
+
+
+def with_side(located: Located, side: int) -> Located:
+    """The same with another short side of the model's input; 0: as it is."""
+    if not side:
+        return located
+    scale = side / min(located.input.width, located.input.height)
+    width, height = (
+        INPUT_MULTIPLE * round(scale * each / INPUT_MULTIPLE) for each in (located.input.width, located.input.height)
+    )
+    return replace(located, input=located.input.model_copy(update={"width": width, "height": height}))
 
 
 def scored(detector: Detector, located: Located, files: Sequence[ImageFile]) -> NDArray[np.float32]:

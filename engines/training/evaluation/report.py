@@ -49,6 +49,7 @@ def _text(results: Results, pictures: Mapping[str, Sequence[str]]) -> str:
         refine = next(refine for refine in SHOWN_FIRST if refine in results.refines)
         parts += [_ESCAPES.format(refine=refine), tables.escape_table(results, dataset, refine)]
         parts += [_TRADE_OFF, tables.trade_off_table(results, dataset, refine)]
+        parts += [_BUDGETS, tables.budget_table(results, dataset, refine)]
         parts += [_CAUSES, tables.cause_table(results, dataset, refine)]
         parts += ["F1-max\n", tables.set_table(results, dataset, lambda result: result.f1_max)]
         if any(result.pixel_auroc is not None for result in results.all if result.dataset == dataset):
@@ -100,6 +101,10 @@ _ESCAPES = (
 )
 _TRADE_OFF = (
     "Trade-off by ranking: share of the defects that pass when this share of the good test images is above the limit.\n"
+)
+_BUDGETS = (
+    "Calibrated review limits of other budgets: the share of the defects that pass, and of the good test images that "
+    "are rejected or in review.\n"
 )
 _CAUSES = (
     "Why defects pass at the calibrated review limit: *location*, less than half of the defect is in what the model "

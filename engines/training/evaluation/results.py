@@ -100,6 +100,9 @@ class Result:
     """Cause -> share of the defective test images that pass for it, see `pass_causes`."""
     trade_off: Mapping[str, float] = field(default_factory=dict)
     """Good test images above a limit, in percent -> share of the defective ones that pass there."""
+    at_review_budget: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Review budget, in percent -> `passed` and `good_above` at the limit that the same calibration gives it: shares of
+    the defective and of the good test images; a part that was not found is above."""
     defective_review: float | None = None
     reject_score: float | None = None
     review_score: float | None = None

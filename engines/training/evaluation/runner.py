@@ -124,6 +124,13 @@ def run_once(
         escapes_by_defect={str(kind): escapes(kinds == kind) for kind in np.unique(kinds)},
         causes=causes,
         trade_off=metrics.trade_off(good, defective),
+        at_review_budget={
+            f"{100 * price.review_budget:.3g}": {
+                "passed": float(np.mean((defective <= price.review_score) & is_defective_scored)),
+                "good_above": float(np.mean((good > price.review_score) | ~is_good_scored)),
+            }
+            for price in learned.prices
+        },
         defective_review=_share_with_unlocated(verdicts.defective_in_review, is_defective_scored),
         reject_score=learned.calibration.reject_score,
         review_score=learned.calibration.review_score,

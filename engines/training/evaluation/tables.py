@@ -221,6 +221,22 @@ def trade_off_table(results: Results, dataset: str, refine: str) -> str:
     return markdown(["detector", "training set", *header], rows)
 
 
+def budget_table(results: Results, dataset: str, refine: str) -> str:
+    """What passes and how many good ones are above the limit, at each calibrated review budget, mean over seeds."""
+    header: list[str] = []
+    rows = []
+    for detector in results.detectors:
+        for column in results.columns:
+            found = results.get(dataset, detector, refine, column)
+            known = [result.at_review_budget for result in found if result.at_review_budget]
+            if known:
+                header = [f"{budget} %" for budget in known[0]]
+                for figure, name in (("passed", "defects that pass"), ("good_above", "good above")):
+                    means = [float(np.mean([each[budget][figure] for each in known])) for budget in known[0]]
+                    rows.append([detector, column_name(column), name, *(f"{mean:.3f}" for mean in means)])
+    return markdown(["detector", "training set", "share", *header], rows)
+
+
 def cause_table(results: Results, dataset: str, refine: str) -> str:
     """Why defects pass at the calibrated review limit, mean over seeds."""
     rows = []

@@ -84,6 +84,12 @@ def test_every_run_has_its_figures(done: Path) -> None:
         assert sum(run["causes"].values()) == pytest.approx(run["escape"])
         assert run["trade_off"]["1"] == escapes["ranked_1"]
         assert run["escapes_by_defect"] == {"scratch": escapes}
+        at = run["at_review_budget"]
+        assert list(at) == ["1", "2", "3", "5", "10", "20"]
+        above = pytest.approx(run["false_reject"] + run["good_review"])
+        assert at["10"] == {"passed": run["escape"], "good_above": above}
+        passed = [each["passed"] for each in at.values()]
+        assert passed == sorted(passed, reverse=True)
     assert good["oracle", 30]["image_auroc"] == 1.0
     assert good["oracle", 30]["removed_bad"] == 10
     assert good["none", 30]["image_auroc"] < 1.0  # learned scratches look normal

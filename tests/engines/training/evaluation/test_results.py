@@ -19,7 +19,15 @@ from engines.training.evaluation.layouts import Sample
 from engines.training.evaluation.pixels import evaluation_size, map_on_image, read_mask
 from engines.training.evaluation.report import write_report
 from engines.training.evaluation.results import BY_PART, STANDARD, Escapes, Result, ResultFolder, Run
-from engines.training.evaluation.tables import Results, escape_table, gap_table, order_claims, removed_table, spread
+from engines.training.evaluation.tables import (
+    Results,
+    budget_table,
+    escape_table,
+    gap_table,
+    order_claims,
+    removed_table,
+    spread,
+)
 from engines.training.images.dataset import ImageFile
 from tests.bench.engines.small_sets import write
 
@@ -76,6 +84,19 @@ def test_escapes_by_kind_are_read_again_and_tabled(folder: ResultFolder) -> None
     assert rows == [
         "| spatial | 40 % | all kinds | 20 | 0.20 | 0.50 | 0.40 | 0.20 |",
         "| spatial | 40 % | crack | 10 | 0.50 | 0.90 | 0.80 | 0.40 |",
+    ]
+
+
+def test_budgets_are_read_again_and_tabled(folder: ResultFolder) -> None:
+    for seed, share in enumerate((0.25, 0.35)):
+        at = {"3": {"passed": 0.5, "good_above": 0.0}, "10": {"passed": share, "good_above": 0.05}}
+        folder.write(result("auto", 40, seed, 0.9, at_review_budget=at), {})
+    folder.write(result("auto", 50, 0, 0.9), {})  # of a version that did not know them
+    rows = budget_table(Results(folder.all()), "bottle", "auto").splitlines()
+    assert rows[0] == "| detector | training set | share | 3 % | 10 % |"
+    assert rows[2:] == [
+        "| spatial | 40 % | defects that pass | 0.500 | 0.300 |",
+        "| spatial | 40 % | good above | 0.000 | 0.050 |",
     ]
 
 
