@@ -9,6 +9,7 @@ Whitened cells are made once a set and kept in memory in half precision, so a dr
 
 Means over the draws: AUROC, the share of defects at or below the 99 % and 95 % quantile of the good test images
 (ranking), the share that passes at the calibrated review limit, good images above it, and the weights that were chosen.
+FILE is written after every row; others that it has are kept.
 """
 
 from __future__ import annotations
@@ -120,8 +121,8 @@ def masks_of(data: LocatedSet, prepared: Prepared, folder: Path) -> DefectCells:
     return read_masks(found, data.spec, data.location, prepared.detector.map_size)
 
 
-def measure(folder: Path, options: argparse.Namespace, cache: Path) -> list[dict[str, Any]]:
-    """One row for each number of labels."""
+def measure(folder: Path, options: argparse.Namespace, cache: Path) -> None:
+    """Prints, and keeps, one row for each number of labels."""
     (labels,) = open_sets([folder])
     data = open_images(labels, lambda: None)
     if not data.is_located.all():
@@ -141,7 +142,6 @@ def measure(folder: Path, options: argparse.Namespace, cache: Path) -> list[dict
     before, _ = cells.score_others(split.test)
     groups = cells.twin_groups(split.test)[len(kept) :]
     is_bad = np.isin(split.test, split.test_defective)
-    rows = []
     for count in options.labels:
         found: list[dict[str, Any]] = []
         for draw in range(options.draws):
@@ -164,19 +164,26 @@ def measure(folder: Path, options: argparse.Namespace, cache: Path) -> list[dict
                 }
             )
         means = {
-            when: {figure: round(float(np.mean([row[when][figure] for row in found])), 4) for figure in FIGURES}
+            when: {figure: round(float(np.mean([each[when][figure] for each in found])), 4) for figure in FIGURES}
             for when in ("before", "after")
         }
-        changes = [round(row["after"]["auroc"] - row["before"]["auroc"], 4) for row in found]
-        rows.append(
-            {
-                "set": labels.name, "labels": count, "draws": options.draws, "masks": bool(masks), **means,
-                "worst_auroc_change": min(changes), "auroc_changes": changes,
-                "weights": [row["weight"] for row in found],
-            }
-        )  # fmt: skip
-        print(json.dumps(rows[-1]), flush=True)
-    return rows
+        changes = [round(each["after"]["auroc"] - each["before"]["auroc"], 4) for each in found]
+        row = {
+            "set": labels.name, "labels": count, "draws": options.draws, "masks": bool(masks), **means,
+            "worst_auroc_change": min(changes), "auroc_changes": changes,
+            "weights": [each["weight"] for each in found],
+        }  # fmt: skip
+        print(json.dumps(row), flush=True)
+        if options.json:
+            keep(options.json, row)
+
+
+def keep(file: Path, row: dict[str, Any]) -> None:
+    """Adds the row to those of the file, in place of the one of the same set, number of labels and kind of labels."""
+    key = "set", "labels", "masks"
+    rows = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    others = [each for each in rows if any(each[name] != row[name] for name in key)]
+    file.write_text(json.dumps([*others, row], indent=1) + "\n", "utf-8")
 
 
 def main() -> None:
@@ -190,9 +197,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        rows = [row for folder in options.sets for row in measure(folder, options, options.cache or Path(temporary))]
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        for folder in options.sets:
+            measure(folder, options, options.cache or Path(temporary))
 
 
 if __name__ == "__main__":

@@ -229,14 +229,20 @@ def main() -> None:
             for draw in draws(data, prepared, arguments.draws, arguments.images):
                 print(draw, flush=True)
                 all_draws.append(draw)
+                _write(arguments.json, all_draws, all_dirt)
             for noise in noises:
                 dirt = real_dirt(data, prepared, noise, 0)
                 print(dirt, flush=True)
                 all_dirt.append(dirt)
+                _write(arguments.json, all_draws, all_dirt)
     _report(all_draws, all_dirt)
-    if arguments.json:
+
+
+def _write(file: Path | None, all_draws: Sequence[Draw], all_dirt: Sequence[Dirt]) -> None:
+    """After each, so that a run that is ended leaves what it has."""
+    if file:
         content = {"draws": [asdict(draw) for draw in all_draws], "dirt": [asdict(dirt) for dirt in all_dirt]}
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        file.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 def _report(all_draws: Sequence[Draw], all_dirt: Sequence[Dirt]) -> None:
