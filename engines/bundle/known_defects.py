@@ -1,4 +1,4 @@
-"""What labelled defects changed, in words: one sentence for teaching, `station engine show`, dossier and comparison."""
+"""What labelled defects and suspects changed, in words, for teaching, `station engine show`, dossier and comparison."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def said_of(known: KnownDefectsRecord) -> str:
         after_auroc=f"{known.auroc_after:.3f}",
         before_auroc=f"{known.auroc_before:.3f}",
     )
+
+
+def suspects_in_words(suspects: KnownDefectsRecord) -> str:
+    """What images that were left out stand for, and what that is worth on those that were left out once more."""
+    words = said.SUSPECTS(count=suspects.labelled, number=f"{suspects.weight:g}")
+    if suspects.passed_after is None:
+        return words
+    left_out = said.SUSPECTS_LEFT_OUT(
+        count=suspects.passed_after, total=suspects.labelled, before=suspects.passed_before
+    )
+    return f"{words}. {left_out}"

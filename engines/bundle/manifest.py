@@ -33,11 +33,11 @@ MAX_DECODED_BYTES = 256 << 20
 """Of all images of an engine together: a PNG of a megabyte may decode to a gigabyte."""
 _LATER = (
     *("variants", "sample", "frame", "map_score", "reviews"),
-    *("possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out", "depth"),
+    *("possible_variants", "suspects", "known_defects", "kinds", "detection", "picture_bands", "held_out", "depth"),
 )
 """Keys of the manifest that came after the first engines of this format."""
 _NOT_WRITTEN_EMPTY = frozenset(
-    {"possible_variants", "known_defects", "kinds", "detection", "picture_bands", "held_out", "depth"}
+    {"possible_variants", "suspects", "known_defects", "kinds", "detection", "picture_bands", "held_out", "depth"}
 )
 """Those of them that stand in the file only when they say something: older software refuses keys it does not know."""
 
@@ -326,6 +326,8 @@ class Draft(_Strict):
     calibration: Calibration
     reviews: Reviews | None = None
     """None: made before other review budgets were priced."""
+    suspects: KnownDefectsRecord | None = None
+    """Of images that refinement left out: examples of defects until a person says otherwise. They never reject."""
     known_defects: KnownDefectsRecord | None = None
     """None: no labelled defects were given, or the engine was made before they counted."""
     kinds: KindsRecord | None = None

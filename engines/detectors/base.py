@@ -42,7 +42,8 @@ class Detector(nn.Module, ABC):
 
     Attributes:
         backbone: the frozen part; its `key` belongs to the key of cached features and to the record of a training.
-        known_defects: what labelled images added to the map; None: nothing.
+        suspects: what images that refinement left out add to the map, below its ceiling; None: nothing.
+        known_defects: what labelled images added to the map after that; None: nothing.
         kinds: distinguishes kinds of labelled defects; None: no kinds were named.
     """
 
@@ -67,6 +68,7 @@ class Detector(nn.Module, ABC):
         """Of images that are learned whatever `initialise` is given beside them."""
         self.prior: Prior | None = None
         """What other sites know, joined to what `initialise` learns; where `has_sums`. Refinement does without."""
+        self.suspects: KnownDefects | None = None
         self.known_defects: KnownDefects | None = None
         self.kinds: Kinds | None = None
 

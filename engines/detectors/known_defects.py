@@ -8,6 +8,8 @@ defects and of outliers, would decide everything in a linear model, so their len
     logit = w v + b                                   logistic regression, classes balanced
     map = anomaly map + gain * max(0, logit - start)
 
+With a ceiling no place is raised beyond it: what nobody has called a defect may ask for a review, never for a reject.
+
 `start` is what the hottest cells of good parts reach, so the map of a part without such a defect hardly changes. The
 image score follows from this map as it does without labels. No gradient of the backbone is involved: the head is one
 product per cell. Its weights come from `engines.training.known_defects`; docs/decisions/0023-known-defects.md has the
@@ -37,19 +39,21 @@ class KnownDefects(nn.Module):
         bias: of the logit.
         gain: units of the anomaly map per unit of the logit.
         start: logit from which something is added.
+        ceiling: no place is raised beyond it; None: no bound.
     """
 
     weight: Tensor
 
-    def __init__(self, weight: Tensor, bias: float, *, gain: float, start: float) -> None:
+    def __init__(self, weight: Tensor, bias: float, *, gain: float, start: float, ceiling: float | None = None) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.dim = len(weight)
-        self.bias, self.gain, self.start = bias, gain, start
+        self.bias, self.gain, self.start, self.ceiling = bias, gain, start, ceiling
 
     def forward(self, anomaly_map: Tensor, z: Tensor) -> Tensor:
         """The joined map of an anomaly map (n, height, width) and of whitened features (n, height, width, dim)."""
-        return anomaly_map + self.gain * (logits(z, self.weight, self.bias, self.dim) - self.start).clamp_min(0.0)
+        joined = anomaly_map + self.gain * (logits(z, self.weight, self.bias, self.dim) - self.start).clamp_min(0.0)
+        return joined if self.ceiling is None else anomaly_map.maximum(joined.clamp_max(self.ceiling))
 
 
 def compression(z: Tensor, dim: int) -> Tensor:

@@ -184,7 +184,8 @@ class SpatialDetector(Detector):
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         """See `Detector.score`."""
-        return self._scored(features, with_cells=self.known_defects is not None)[:2]
+        has_head = self.suspects is not None or self.known_defects is not None
+        return self._scored(features, with_cells=has_head)[:2]
 
     def score_with_cells(self, features: Features) -> tuple[Tensor, Tensor, Tensor | None]:
         """See `Detector.score_with_cells`."""
@@ -199,8 +200,9 @@ class SpatialDetector(Detector):
         # The reshape changes nothing; it writes the size into the exported graph.
         anomaly_map = torch.stack(logs).mean(dim=0).reshape(-1, *self._map_size)
         cells = self._cells(whitened) if with_cells else None
-        if self.known_defects is not None:
-            anomaly_map = self.known_defects(anomaly_map, cells)
+        for head in (self.suspects, self.known_defects):
+            if head is not None:
+                anomaly_map = head(anomaly_map, cells)
         return self.hottest(anomaly_map), anomaly_map, cells
 
     def cells(self, features: Features) -> Tensor:

@@ -19,8 +19,9 @@ from engines.detectors.sums import Sums
 from engines.errors import TrainingError
 from engines.training.blocks.earlier import Earlier, Weighed
 from engines.training.blocks.kept import LearnedImages
-from engines.training.calibration.calibrate import REVIEW_BUDGET, calibrate
+from engines.training.calibration.calibrate import REVIEW_BUDGET
 from engines.training.calibration.price import price_list
+from engines.training.defects import learn_defects
 from engines.training.fitting.crossfit import CrossFit, OnModel, cross_fit, folds_for, steps_help
 from engines.training.fitting.judge import FeatureJudge
 from engines.training.fitting.prior import chosen_prior
@@ -39,12 +40,11 @@ from engines.training.images.grouping import part_groups, twin_groups
 from engines.training.kinds.fit import FoundKinds
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
-from engines.training.known_defects.join import join_known_defects
-from engines.training.known_defects.kinds import kinds_head, kinds_of
+from engines.training.known_defects.kinds import kinds_head
 from engines.training.known_defects.masks import DefectCells
-from engines.training.known_defects.record import record_of
+from engines.training.limits import Limits, in_groups_of, set_aside
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
-from engines.training.refinement.records import Checkpoint, Indices, Refinement, RefineOptions, Scores
+from engines.training.refinement.records import Checkpoint, Indices, Refinement, RefineOptions
 from engines.training.refinement.refine import refine
 from engines.training.refinement.variants import possible_variants, with_variants
 
@@ -76,6 +76,8 @@ class Learned:
     """What other review budgets would cost and catch."""
     possible_variants: PossibleVariants | None = None
     """What the manifest says of `refinement.variants`."""
+    suspects: KnownDefectsRecord | None = None
+    """What images that refinement left out added to the detector as examples of defects; None: nothing."""
     known_defects: KnownDefectsRecord | None = None
     """What the known-bad images added to the detector; None: there are none, or it takes none."""
     kinds: FoundKinds | None = None
@@ -133,7 +135,7 @@ def learn(
     # What shares a mark is held out together, so it cannot vouch for itself: until a person calls it good.
     grouped = part_groups if options.refinement.variants == "keep" else twin_groups
     judge = FeatureJudge(detector, features, indices, options.training, grouped)
-    detector.known_defects = detector.kinds = detector.earlier = detector.prior = None
+    detector.suspects = detector.known_defects = detector.kinds = detector.earlier = detector.prior = None
     done = 0
     most = {"auto": MAX_ROUNDS + MASK_ROUNDS, "osr": 1}.get(options.refinement.method, 1)
 
@@ -154,39 +156,39 @@ def learn(
     weights = for_all(refinement.weights, indices, features)
     groups = grouped(features, kept)
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
+    suspects = indices[refinement.suspects]
     models: list[Detector] = []
     folds = folds_for(len(indices) + sum(one.block.learned for one in blocks))
     earlier = Earlier(detector, blocks, folds) if blocks else None
-    keeps = len(known_bad) > 0 or earlier is not None
+    has_head = len(known_bad) > 0 or len(suspects) > 0
+    keeps = has_head or earlier is not None
     keep = (lambda model, _unseen: models.append(_copy_of(model))) if keeps else on_model
     held_out, used, counts_as = _train(
         detector, features, kept, weights, options.training, groups=groups, folds=folds,
         on_step=on_step, on_model=keep, earlier=earlier, others=others,
     )  # fmt: skip
     _finish(detector, features, kept, weights)
-    cells = Cells(detector, features, kept, held_out, weights=weights, models=models if len(known_bad) else [])
-    joined = join_known_defects(cells, LabelledImages(known_bad, masks or {}))
-    for fold, model in enumerate(models):
-        model.known_defects = joined.of_folds[fold] if joined.of_folds else None
-        if on_model is not None:
-            on_model(model, kept[held_out.fold_of_each == fold])
-    aside = _set_aside(refinement, indices, known_bad, lambda images: twin_groups(features, images))
-    in_groups, groups = _in_groups(kept, held_out.groups, joined.usable, aside)
+    aside = set_aside(refinement, indices, known_bad, lambda images: twin_groups(features, images))
     budgets = options.false_reject_budget, options.review_budget
-
     is_dirty = refinement.dirt_share > 0 or weights is not None
-    limits = _Limits(detector, features, aside, in_groups, budgets, is_dirty, earlier, models)
-    found_kinds = kinds_of(cells, joined.head, known_bad, kinds or {}, joined.groups)
-    before = limits.calibration(held_out, joined.labelled_before) if len(joined.labelled) else None
-    detector.known_defects = joined.head
-    calibration = limits.calibration(joined.held_out, joined.labelled)
-    known_defects = None if before is None else record_of(joined, held_out, before, calibration)
-    held_out = joined.held_out
+
+    def limits_from(usable: NDArray[np.bool_]) -> Limits:
+        in_groups, parts = in_groups_of(kept, held_out.groups, usable, aside)
+        return Limits(detector, features, aside, in_groups, parts, budgets, is_dirty, earlier, models)
+
+    cells = Cells(detector, features, kept, held_out, weights=weights, models=models if has_head else [])
+    labelled = LabelledImages(known_bad, masks or {})
+    learned = learn_defects(cells, suspects, labelled, kinds or {}, limits_from)
+    if on_model is not None:
+        for fold, model in enumerate(models):
+            on_model(model, kept[held_out.fold_of_each == fold])
+    held_out, limits, calibration = learned.held_out, learned.limits, learned.calibration
     prices = price_list(
         limits.sample(held_out)[0],
-        limits.parts(groups),
+        limits.parts(),
         *budgets,
-        defective_scores=joined.labelled if len(known_bad) else None,
+        defective_scores=learned.labelled_scores,
+        reject_score=calibration.reject_score,
     )
     alike = refinement.variants
     unlearned = indices[np.setdiff1d(np.concatenate([*alike, refinement.kept[:0]]), refinement.kept)]
@@ -197,84 +199,12 @@ def learn(
         calibration,
         options.refinement.variants,
     )
-    detector.kinds = kinds_head(found_kinds, detector.map_size)
-    mine = LearnedImages(kept, aside, held_out.groups, in_groups, is_dirty)
+    detector.kinds = kinds_head(learned.kinds, detector.map_size)
+    mine = LearnedImages(kept, aside, held_out.groups, limits.in_groups, is_dirty)
     return Learned(
-        refinement, held_out, used, with_variants(calibration, found), prices, found, known_defects, found_kinds, mine,
-        counts_as,
+        refinement, held_out, used, with_variants(calibration, found), prices, found, learned.suspects,
+        learned.known_defects, learned.kinds, mine, counts_as,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """Draws limits from the images of this teaching and those of the blocks before it."""
-
-    detector: Detector
-    features: CachedFeatures
-    aside: Indices
-    in_groups: Indices
-    budgets: tuple[float, float]
-    is_dirty: bool
-    earlier: Earlier | None
-    models: Sequence[Detector]
-    """One a fold, where there are blocks; with the known defects of `detector`."""
-
-    def sample(self, held_out: CrossFit) -> tuple[Scores, Scores]:
-        """Image scores and map peaks."""
-        image_scores, maps = score(self.detector, self.features, self.aside)
-        peaks = np.concatenate([held_out.map_peaks, maps.max(axis=(1, 2), initial=-np.inf)])[self.in_groups]
-        image_scores = np.concatenate([held_out.image_scores, image_scores])[self.in_groups]
-        if self.earlier is None:
-            return image_scores, peaks
-        before = self.earlier.sample(self.models, self.detector)
-        return np.concatenate([before.scores, image_scores]), np.concatenate([before.peaks, peaks])
-
-    def parts(self, groups: Indices) -> Indices:
-        """What shows the same part, of `sample`; `groups`: of the images of this teaching."""
-        return groups if self.earlier is None else np.concatenate([self.earlier.parts, groups])
-
-    def learned(self, mine: int) -> int:
-        """How many images were learned, with these of this teaching."""
-        return mine + (0 if self.earlier is None else self.earlier.learned)
-
-    def calibration(self, held_out: CrossFit, defective: Scores) -> Calibration:
-        """`defective`: scores of known-bad images."""
-        return calibrate(
-            *self.sample(held_out),
-            *self.budgets,
-            defective_scores=defective if len(defective) else None,
-            is_dirty=self.is_dirty or (self.earlier is not None and self.earlier.is_dirty),
-        )
-
-
-def _set_aside(
-    refinement: Refinement, indices: Indices, known_bad: Indices, twins: Callable[[Indices], Indices]
-) -> Indices:
-    """Images that were not learned although the data count as clean: good ones that are rare, as far as anybody knows.
-
-    The limits count them, or the promise would hold for all but the rarest good parts. A possible variant has a promise
-    of its own, and twins of known-bad images may show the same defect.
-
-    Args:
-        twins: see `twin_groups`.
-    """
-    if refinement.dirt_share > 0:
-        return indices[:0]
-    asked = np.concatenate([*refinement.variants, refinement.kept[:0]])
-    aside = np.setdiff1d(indices[np.setdiff1d(refinement.removed, asked)], known_bad)
-    groups = twins(np.concatenate([known_bad, aside]))
-    return aside[~np.isin(groups[len(known_bad) :], groups[: len(known_bad)])]
-
-
-def _in_groups(kept: Indices, groups: Indices, usable: NDArray[np.bool_], aside: Indices) -> tuple[Indices, Indices]:
-    """Positions in `kept` and then `aside` of the images that limits are drawn from, and the part of each.
-
-    In the order of capture, but copies of one part side by side: they count as neighbours, so as fewer.
-    """
-    parts = np.concatenate([kept[groups], aside])
-    order = np.argsort(parts, kind="stable")
-    order = order[np.concatenate([usable, np.ones(len(aside), np.bool_)])[order]]
-    return order, parts[order]
 
 
 def _refined(

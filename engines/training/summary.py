@@ -11,7 +11,7 @@ import numpy as np
 from engines import said
 from engines.bundle.files import variant_file
 from engines.bundle.kinds import kinds_in_words
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import said_of, suspects_in_words
 from engines.bundle.manifest import TrainingRecord
 from engines.store.gate import cost_in_words, images_in_words
 from engines.training.images.dataset import Dataset
@@ -43,6 +43,8 @@ class Summary:
     promise: str
     reviews: dict[str, object]
     """What other review budgets would cost and catch: `Reviews` of the manifest, as JSON."""
+    suspects: str
+    """What images that were left out stand for; empty: for nothing."""
     known_defects: str
     """What labelled defects changed; empty: there are none."""
     kinds: str
@@ -94,6 +96,7 @@ def summarise(
         pixel_score=learned.calibration.pixel_score,
         promise=learned.calibration.promise,
         reviews=learned.reviews(parts_per_hour).model_dump(mode="json"),
+        suspects="" if learned.suspects is None else suspects_in_words(learned.suspects),
         known_defects="" if learned.known_defects is None else said_of(learned.known_defects),
         kinds="" if learned.kinds is None else kinds_in_words(learned.kinds.record),
         finds=finds,

@@ -208,6 +208,7 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             golden_tolerance=GOLDEN_TOLERANCE,
             calibration=learned.calibration,
             reviews=learned.reviews(options.parts_per_hour),
+            suspects=learned.suspects,
             known_defects=learned.known_defects,
             kinds=None if learned.kinds is None else learned.kinds.record,
             detection=detection,

@@ -264,7 +264,7 @@ def test_a_refusal_is_words_and_no_json(full: Station) -> None:
 
 
 def test_teach() -> None:
-    texts = dict.fromkeys(("preprocessing", "detector", "promise", "known_defects", "kinds"), NASTY)
+    texts = dict.fromkeys(("preprocessing", "detector", "promise", "suspects", "known_defects", "kinds"), NASTY)
     numbers = dict.fromkeys(("dirt_share", "masked_share", "reject_score", "review_score", "pixel_score"), 0.5)
     summary = Summary(
         images=30, removed=(NASTY,), couplings_used=True, held_out_scores={}, parity=0.0, graphs={},

@@ -66,7 +66,7 @@ def test_the_tables_of_an_evaluation() -> None:
 
 
 def test_teaching() -> None:
-    texts = dict.fromkeys(("preprocessing", "detector", "promise", "known_defects", "kinds"), LONG)
+    texts = dict.fromkeys(("preprocessing", "detector", "promise", "suspects", "known_defects", "kinds"), LONG)
     numbers = dict.fromkeys(("dirt_share", "masked_share", "reject_score", "review_score", "pixel_score"), 0.5)
     summary = Summary(
         images=30, removed=(LONG,), couplings_used=True, held_out_scores={}, parity=0.0, graphs={LONG: LONG},

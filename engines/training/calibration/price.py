@@ -52,6 +52,7 @@ def price_list(
     review_budget: float,
     *,
     defective_scores: Scores | None = None,
+    reject_score: float = math.inf,
     confidence: float = CONFIDENCE,
 ) -> tuple[ReviewPrice, ...]:
     """The usual review budgets and the chosen one, from the smallest on.
@@ -59,13 +60,14 @@ def price_list(
     Args:
         held_out_scores: (n,) as for a `calibrate` that succeeded.
         groups: (n,) images with the same label show the same part and lie side by side.
+        reject_score: of the engine; no review limit lies above it.
     """
     sample = Sample.of(held_out_scores, "image scores", confidence, order_is_capture_order=True)
     budgets = sorted({each for each in (*REVIEW_BUDGETS, max(budget, review_budget)) if each >= budget})
     counted = _above(held_out_scores, groups, (budget, *budgets), confidence)
 
     def price(each: float, above: float | None) -> ReviewPrice:
-        limit = sample.limit(each)
+        limit = min(sample.limit(each), reject_score)
         rejected = None if counted is None else counted[0]
         return ReviewPrice(
             review_budget=each,

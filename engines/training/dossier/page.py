@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 from engines.bundle.detection import CONTRASTS, PLURALS, DefectKind, Detection
 from engines.bundle.kinds import kinds_in_words
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import said_of, suspects_in_words
 from engines.bundle.reviews import advice, counted, price_header, price_rows
 from engines.training.dossier.schema import Dossier
 from engines.training.dossier.selection import ShownImages
@@ -43,6 +43,7 @@ def render(
         "refinement": refinement,
         "selection": selection,
         "calibration": dossier.calibration.model_dump(mode="json", exclude={"promise"}),
+        "suspects": suspects_in_words(dossier.suspects) if dossier.suspects else "",
         "known_defects": said_of(dossier.known_defects) if dossier.known_defects else "",
         "kinds": kinds_in_words(dossier.kinds) if dossier.kinds else "",
         "counted": counted(reviews) if reviews else "",

@@ -89,6 +89,8 @@ class RefinementRecord(_Strict):
     """Estimated share of contaminated images; 0 when the data looks clean."""
     variants: Annotated[tuple[Ids, ...], Field(strict=False)]
     """Images that look alike and unlike the others: possibly a product variant. Removed, or not learned everywhere."""
+    suspects: Ids = ()
+    """Of the removed ones those that stand for defects as long as no person says otherwise."""
     known_good: Ids
     """Images that a person declared good: never removed."""
     known_bad: Ids
@@ -128,6 +130,8 @@ class Dossier(_Strict):
     location: dict[str, JsonValue]
     """How the part is found in the image; empty: it is not looked for."""
     calibration: Calibration
+    suspects: KnownDefectsRecord | None = None
+    """Of `refinement.suspects`; None: they change no score, or there are none."""
     known_defects: KnownDefectsRecord | None = None
     kinds: KindsRecord | None = None
     reviews: Reviews | None = None

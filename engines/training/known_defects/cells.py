@@ -47,7 +47,13 @@ class Cells:
         self.kept, self.held_out = kept, held_out
         self.folds = held_out.fold_of_each
         """Of each of the kept images."""
-        self._features, self._weights, self._given = features, weights, tuple(models)
+        self._features, self._weights = features, weights
+        self.given = tuple(models)
+        """Those of cross-fitting that it was made with."""
+
+    def with_held_out(self, held_out: CrossFit) -> Cells:
+        """The same cells, beside other held-out scores."""
+        return Cells(self.detector, self._features, self.kept, held_out, weights=self._weights, models=self.given)
 
     @cached_property
     def are_there(self) -> bool:
@@ -58,8 +64,8 @@ class Cells:
     @cached_property
     def models(self) -> tuple[Detector, ...]:
         """Without each fold in turn."""
-        if self._given:
-            return self._given
+        if self.given:
+            return self.given
         found = []
         for fold in range(self.held_out.folds):
             model = copy.deepcopy(self.detector)

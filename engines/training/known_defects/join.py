@@ -79,8 +79,12 @@ class Joined:
     """Heads for the models of cross-fitting, which have seen none of what these have not; empty without a head."""
 
 
-def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
-    """What a head for the labelled images adds to the detector of `cells`, which is not changed."""
+def join_known_defects(cells: Cells, labelled: LabelledImages, ceiling: float | None = None) -> Joined:
+    """What a head for the labelled images adds to the detector of `cells`, which is not changed.
+
+    Args:
+        ceiling: no place is raised beyond it, see `KnownDefects`. The weight is chosen without.
+    """
     detector, kept, held_out = cells.detector, cells.kept, cells.held_out
     before, maps = cells.score_others(labelled.indices)
     groups = cells.twin_groups(labelled.indices)
@@ -104,9 +108,9 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
     for fold, each in enumerate(fitted):
         logits[cells.folds == fold] = heads.on_good(fold, each)
     scale = _Scale.of(held_out.image_scores[usable], logits[usable])
-    joined = scale.joined(held_out.maps, logits, weight)
+    joined = scale.joined(held_out.maps, logits, weight, ceiling)
     return Joined(
-        scale.head(heads.of_all, weight),
+        scale.head(heads.of_all, weight, ceiling),
         weight,
         by_leaving_out,
         replace(held_out, image_scores=image_scores_of(joined, rule), maps=joined),
@@ -115,7 +119,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages) -> Joined:
         after,
         masked,
         own,
-        tuple(scale.head(each, weight) for each in fitted),
+        tuple(scale.head(each, weight, ceiling) for each in fitted),
     )
 
 
@@ -134,15 +138,18 @@ class _Scale:
         values = _hottest(logits, LOGIT_SHARE).mean(axis=1)
         return cls(_spread(scores) / max(_spread(values), MIN_SPREAD), float(np.median(values)))
 
-    def head(self, found: Logistic, weight: float) -> KnownDefects:
+    def head(self, found: Logistic, weight: float, ceiling: float | None) -> KnownDefects:
         """What becomes part of the graph."""
         vector = torch.from_numpy(found.weight)
-        return KnownDefects(vector, found.bias, gain=weight * self.per_logit, start=self.start)
+        return KnownDefects(vector, found.bias, gain=weight * self.per_logit, start=self.start, ceiling=ceiling)
 
-    def joined(self, maps: NDArray[np.float32], logits: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    def joined(
+        self, maps: NDArray[np.float32], logits: NDArray[np.float32], weight: float, ceiling: float | None = None
+    ) -> NDArray[np.float32]:
         """What `KnownDefects` computes, of (n, map_height, map_width) each."""
         added = np.float32(weight * self.per_logit) * np.maximum(logits - np.float32(self.start), np.float32(0))
-        return np.asarray(maps + added, np.float32)
+        joined = maps + added
+        return np.asarray(joined if ceiling is None else np.maximum(maps, np.minimum(joined, ceiling)), np.float32)
 
 
 def _choose(

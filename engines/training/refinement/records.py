@@ -82,6 +82,8 @@ class Refinement:
     where they differ; with the answer `keep` they are learned. Largest group first."""
     protected: Indices
     """Known-good images that would have left."""
+    suspects: Indices
+    """Of the removed ones those that are far enough out to be examples of defects, until a person says otherwise."""
 
 
 @dataclass(frozen=True)

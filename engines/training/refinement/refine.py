@@ -24,6 +24,7 @@ from engines.training.refinement.records import (
     Round,
     Scores,
 )
+from engines.training.refinement.suspects import suspects_of
 from engines.training.refinement.variants import look_alikes
 
 MAX_REMOVED_SHARE = 0.9
@@ -90,6 +91,7 @@ def refine(
         dirt_share=found.dirt_share,
         variants=groups,
         protected=_protected(found, guards),
+        suspects=suspects_of(found, guards.start, groups) if options.method == "auto" else out[:0],
     )
 
 
@@ -107,7 +109,9 @@ def _look_alikes(judge: Judge, guards: Guards, found: Found) -> tuple[Indices, .
 def _untouched(guards: Guards) -> Refinement:
     scores = np.zeros(guards.count)
     nothing = np.empty(0, np.intp)
-    return Refinement("none", guards.start, guards.known_bad, (), None, scores, np.inf, False, 0.0, (), nothing)
+    return Refinement(
+        "none", guards.start, guards.known_bad, (), None, scores, np.inf, False, 0.0, (), nothing, nothing
+    )
 
 
 class _Checked:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engines.bundle.files import FRAME_FILE, variant_file
 from engines.bundle.kinds import kinds_in_words
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import said_of, suspects_in_words
 from engines.bundle.manifest import Manifest, PossibleVariants
 from engines.bundle.picture_bands import bands_in_words
 from engines.bundle.reviews import counted
@@ -65,6 +65,7 @@ def facts(version: Version, manifest: Manifest, calendar: Calendar) -> dict[str,
         "finds": "\n".join(manifest.detection.in_words()) if manifest.detection else "not measured",
         "pictures": "\n".join(bands_in_words(manifest.picture_bands)),
         "promise": limits.promise,
+        **({} if manifest.suspects is None else {"suspects": suspects_in_words(manifest.suspects)}),
         **({} if manifest.known_defects is None else {"known defects": said_of(manifest.known_defects)}),
         **({} if manifest.kinds is None else {"kinds of defect": kinds_in_words(manifest.kinds)}),
         **({} if manifest.reviews is None else {"counted": counted(manifest.reviews)}),

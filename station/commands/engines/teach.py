@@ -167,6 +167,8 @@ def summary_table(output: Path, summary: dict[str, Any]) -> Table:
     for sentence in summary["pictures"]:
         row("pictures", sentence)
     row("promise", summary["promise"])
+    if summary["suspects"]:
+        row("suspects", summary["suspects"])
     if summary["known_defects"]:
         row("known defects", summary["known_defects"])
     if summary["kinds"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.bundle.kinds import kinds_in_words
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import said_of, suspects_in_words
 from engines.bundle.manifest import Manifest
 from engines.bundle.reading import read_manifest
 from engines.bundle.reviews import counted
@@ -137,6 +137,8 @@ def facts_of(manifest: Manifest) -> list[tuple[str, str]]:
         ("Taught from", f"{taught.image_count} ({taught.removed_count})"),
         ("Limits", f"{limits.review_score:.4g} / {limits.reject_score:.4g}"),
     ]
+    if manifest.suspects is not None:
+        facts.append(("Suspects", suspects_in_words(manifest.suspects)))
     if manifest.known_defects is not None:
         facts.append(("Known defects", said_of(manifest.known_defects)))
     if manifest.kinds is not None:

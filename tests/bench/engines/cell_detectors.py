@@ -167,8 +167,9 @@ class WhitenedCellDetector(CellDetector):
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         _, anomaly_map = super().score(features)
-        if self.known_defects is not None:
-            anomaly_map = self.known_defects(anomaly_map, self.cells(features))
+        for head in (self.suspects, self.known_defects):
+            if head is not None:
+                anomaly_map = head(anomaly_map, self.cells(features))
         return anomaly_map.flatten(1).amax(dim=1), anomaly_map
 
 

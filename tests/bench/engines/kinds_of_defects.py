@@ -62,7 +62,7 @@ def write_images(folder: Path, kind: str, count: int, first_seed: int) -> list[P
     return files
 
 
-def ring_detector(*, known_defects: bool = False, kinds: int = 0) -> SpatialDetector:
+def ring_detector(*, suspects: bool = False, known_defects: bool = False, kinds: int = 0) -> SpatialDetector:
     """Learned from good rings, in closed form; heads with weights by chance where they are asked for."""
     torch.manual_seed(0)
     detector = SpatialDetector(SPEC).eval()
@@ -72,6 +72,8 @@ def ring_detector(*, known_defects: bool = False, kinds: int = 0) -> SpatialDete
         detector.initialise(features)
         detector.fit_detail(features)
     dim = sum(stream.dim for stream in detector.streams)
+    if suspects:
+        detector.suspects = KnownDefects(torch.randn(dim) / 10, 0.0, gain=0.1, start=0.0, ceiling=0.3)
     if known_defects:
         detector.known_defects = KnownDefects(torch.randn(dim) / 10, 0.0, gain=0.1, start=0.0)
     if kinds:

@@ -76,6 +76,7 @@ class SmallTraining:
             dirt_share=len(worst_first) / self.count,
             variants=variant,
             protected=np.asarray(self.known_good, np.intp),
+            suspects=worst_first[:0],
         )
 
     @property

@@ -127,7 +127,7 @@ def test_many_and_strange_names_stay_on_a_line() -> None:
             **{"removed": removed, "dirt_share": 0.0, "masked_share": 0.0, "promise": "", "warnings": ["[y]"]},
             "finds": [],
             "pictures": ["mean grey 95 to 105 (36 images)"],
-            **{"known_defects": "", "kinds": ""},
+            **{"suspects": "", "known_defects": "", "kinds": ""},
             "question": "[red]why[/]",
             "graphs": {"model_fp16.onnx": "score 0.10%"},
         },

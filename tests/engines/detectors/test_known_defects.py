@@ -35,6 +35,15 @@ def test_only_what_lies_above_the_start_is_added() -> None:
     assert torch.allclose(added[0, 0, 1], 2 * (3 * torch.log(torch.tensor(6.0)) - 3))
 
 
+def test_a_ceiling_bounds_what_is_added_and_nothing_else() -> None:
+    z = torch.tensor([1.0, 5.0, 5.0, 5.0]).reshape(1, 1, 4, 1)
+    anomaly_map = torch.tensor([0.25, 0.25, 1.0, 3.0]).reshape(1, 1, 4)
+    plain = KnownDefects(torch.tensor([1.0]), 0.0, gain=2.0, start=3.0)(anomaly_map, z)
+    bounded = KnownDefects(torch.tensor([1.0]), 0.0, gain=2.0, start=3.0, ceiling=2.5)(anomaly_map, z)
+    assert (plain[0, 0, 1:] > 2.5).all()
+    assert bounded.flatten().tolist() == [0.25, 2.5, 2.5, 3.0]
+
+
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_exported_graph_has_the_head_and_its_score_follows_from_the_map(precision: str) -> None:
     torch.manual_seed(0)
@@ -47,8 +56,13 @@ def test_the_exported_graph_has_the_head_and_its_score_follows_from_the_map(prec
         z = detector.cells(features)
         weight = torch.randn(z.shape[-1]) / 10
         start = float(np.median(logits(z, weight, 0.0, len(weight)).numpy()))
+        detector.suspects = KnownDefects(-weight, 0.0, gain=0.1, start=start, ceiling=float(before.median()))
+        _, between = detector.score(features)
         detector.known_defects = KnownDefects(weight, 0.0, gain=0.1, start=start)
         scores, after = detector.score(features)
+    assert (between > before).any()
+    assert (between <= before.clamp_min(float(before.median()))).all()
+    before = between
     assert z.shape == (12, 6, 6, sum(stream.dim for stream in detector.streams))
     assert (after >= before).all()
     assert (after > before).any()

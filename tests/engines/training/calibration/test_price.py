@@ -33,6 +33,12 @@ def test_a_wider_band_costs_reviews_and_catches_defects() -> None:
     assert (chosen.escaped, chosen.review_score) == (limits.escapes.escaped_count, limits.review_score)
 
 
+def test_no_review_limit_lies_above_the_reject_limit() -> None:
+    prices = price_list(GOOD, EACH, 0.01, 0.1, reject_score=1.5)
+    assert max(price.review_score for price in prices) == 1.5
+    assert prices[-1].review_score == price_list(GOOD, EACH, 0.01, 0.1)[-1].review_score < 1.5
+
+
 def test_images_of_one_part_do_not_vouch_for_each_other() -> None:
     """Ten parts with thirty images each, one part odd: its images are held against limits that none of them drew."""
     groups = EACH // 30

@@ -34,8 +34,8 @@ class Taught:
     size: MapSpec
 
 
-def taught(known_defects: bool, kinds: int, precision: Precision = "float32") -> Taught:
-    detector = ring_detector(known_defects=known_defects, kinds=kinds)
+def taught(known_defects: bool, kinds: int, precision: Precision = "float32", *, suspects: bool = False) -> Taught:
+    detector = ring_detector(suspects=suspects, known_defects=known_defects, kinds=kinds)
     return Taught(detector, export_onnx(detector, SPEC, precision), map_spec(detector))
 
 
@@ -58,9 +58,12 @@ def run(
         return scores, maps, np.zeros(0, np.float32) if runtime.kinds is None else runtime.kinds
 
 
-@pytest.mark.parametrize(("known_defects", "kinds"), [(False, 0), (True, 0), (False, 3), (True, 3)])
-def test_other_kinds_are_what_pytorch_computes_and_scores_stay(known_defects: bool, kinds: int) -> None:
-    before = taught(known_defects, kinds)
+@pytest.mark.parametrize(
+    ("known_defects", "kinds", "suspects"),
+    [(False, 0, False), (True, 0, False), (False, 3, False), (True, 3, False), (False, 0, True), (True, 3, True)],
+)
+def test_other_kinds_are_what_pytorch_computes_and_scores_stay(known_defects: bool, kinds: int, suspects: bool) -> None:
+    before = taught(known_defects, kinds, suspects=suspects)
     common, means = new_kinds(sum(stream.dim for stream in before.detector.streams))
     made = with_kinds(before.model, common, means, before.size)
     scores, maps, likeness = run(made, before.size)
