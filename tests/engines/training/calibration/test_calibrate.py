@@ -390,7 +390,6 @@ def test_a_kept_reject_limit_moves_where_more_would_be_rejected() -> None:
 
 
 def test_a_limit_to_which_most_good_parts_were_lifted_is_drawn_anew() -> None:
-    before = np.linspace(0, 0.8, 50)
-    scores = np.where(np.arange(50) < 20, before, 0.9)
-    calibration = calibrate(scores, np.linspace(1, 2, 50), 0.05)
-    assert with_reject_limit(calibration, 0.9, scores, before) == calibration
+    scores = np.linspace(0.0, 0.9, 50)
+    calibration = calibrate(scores, scores, 0.05).model_copy(update={"typical_score": 0.9})
+    assert with_reject_limit(calibration, 0.9, scores, scores) == calibration
