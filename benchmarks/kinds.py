@@ -66,7 +66,7 @@ def defects_of(folder: Path, cache: Path) -> tuple[str, Defects]:
     cells = Cells(detector, features, split.train, held_out, weights=None)
     names = np.array([labels.samples[index].defect for index in split.test_defective])
     return labels.name, Defects(
-        looks_of(cells, None, split.test_defective), names, twin_groups(features, split.test_defective)
+        looks_of(cells, split.test_defective), names, twin_groups(features, split.test_defective)
     )
 
 

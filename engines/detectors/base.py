@@ -42,8 +42,8 @@ class Detector(nn.Module, ABC):
 
     Attributes:
         backbone: the frozen part; its `key` belongs to the key of cached features and to the record of a training.
-        suspects: what images that refinement left out add to the map, below its ceiling; None: nothing.
-        known_defects: what labelled images added to the map after that; None: nothing.
+        known_defects: what labelled images added to the map; None: nothing.
+        suspects: what images that refinement left out add to that, within a bound; None: nothing.
         kinds: distinguishes kinds of labelled defects; None: no kinds were named.
     """
 

@@ -8,7 +8,10 @@ defects and of outliers, would decide everything in a linear model, so their len
     logit = w v + b                                   logistic regression, classes balanced
     map = anomaly map + gain * max(0, logit - start)
 
-With a ceiling no place is raised beyond it: what nobody has called a defect may ask for a review, never for a reject.
+What nobody has called a defect may ask for a review, never for a reject. So such a head has a bound: above `begins`
+the joined map bends and stays below `ceiling`, in the same order:
+
+    map = max(anomaly map, begins + w (1 - exp(-(joined - begins) / w)))    w = ceiling - begins, where joined > begins
 
 `start` is what the hottest cells of good parts reach, so the map of a part without such a defect hardly changes. The
 image score follows from this map as it does without labels. No gradient of the backbone is involved: the head is one
@@ -25,10 +28,19 @@ References:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from engines.detectors.without_torch import STRETCH, TINY
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Of what a head may add: from `begins` on it counts less and less, at `ceiling` nothing more."""
+
+    begins: float
+    ceiling: float
 
 
 class KnownDefects(nn.Module):
@@ -39,21 +51,28 @@ class KnownDefects(nn.Module):
         bias: of the logit.
         gain: units of the anomaly map per unit of the logit.
         start: logit from which something is added.
-        ceiling: no place is raised beyond it; None: no bound.
+        bound: no place is raised beyond its ceiling; None: no bound.
     """
 
     weight: Tensor
 
-    def __init__(self, weight: Tensor, bias: float, *, gain: float, start: float, ceiling: float | None = None) -> None:
+    def __init__(self, weight: Tensor, bias: float, *, gain: float, start: float, bound: Bound | None = None) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.dim = len(weight)
-        self.bias, self.gain, self.start, self.ceiling = bias, gain, start, ceiling
+        self.bias, self.gain, self.start, self.bound = bias, gain, start, bound
 
     def forward(self, anomaly_map: Tensor, z: Tensor) -> Tensor:
         """The joined map of an anomaly map (n, height, width) and of whitened features (n, height, width, dim)."""
         joined = anomaly_map + self.gain * (logits(z, self.weight, self.bias, self.dim) - self.start).clamp_min(0.0)
-        return joined if self.ceiling is None else anomaly_map.maximum(joined.clamp_max(self.ceiling))
+        return joined if self.bound is None else anomaly_map.maximum(bent(joined, self.bound))
+
+
+def bent(joined: Tensor, bound: Bound) -> Tensor:
+    """The bent map of the module's formula, below the ceiling everywhere; the shape of `joined`."""
+    width = bound.ceiling - bound.begins
+    beyond = joined - bound.begins
+    return bound.begins + beyond.clamp_max(0.0) + width * (1 - (-beyond.clamp_min(0.0) / width).exp())
 
 
 def compression(z: Tensor, dim: int) -> Tensor:

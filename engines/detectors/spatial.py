@@ -200,7 +200,7 @@ class SpatialDetector(Detector):
         # The reshape changes nothing; it writes the size into the exported graph.
         anomaly_map = torch.stack(logs).mean(dim=0).reshape(-1, *self._map_size)
         cells = self._cells(whitened) if with_cells else None
-        for head in (self.suspects, self.known_defects):
+        for head in (self.known_defects, self.suspects):
             if head is not None:
                 anomaly_map = head(anomaly_map, cells)
         return self.hottest(anomaly_map), anomaly_map, cells

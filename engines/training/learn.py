@@ -156,7 +156,7 @@ def learn(
     weights = for_all(refinement.weights, indices, features)
     groups = grouped(features, kept)
     known_bad = indices[np.array(sorted(options.refinement.known_bad), np.intp)]
-    suspects = indices[refinement.suspects]
+    suspects = indices[refinement.suspects if not blocks else refinement.suspects[:0]]
     models: list[Detector] = []
     folds = folds_for(len(indices) + sum(one.block.learned for one in blocks))
     earlier = Earlier(detector, blocks, folds) if blocks else None
@@ -178,17 +178,17 @@ def learn(
 
     cells = Cells(detector, features, kept, held_out, weights=weights, models=models if has_head else [])
     labelled = LabelledImages(known_bad, masks or {})
-    learned = learn_defects(cells, suspects, labelled, kinds or {}, limits_from)
+    learned = learn_defects(cells, labelled, suspects, kinds or {}, limits_from)
     if on_model is not None:
         for fold, model in enumerate(models):
             on_model(model, kept[held_out.fold_of_each == fold])
     held_out, limits, calibration = learned.held_out, learned.limits, learned.calibration
     prices = price_list(
-        limits.sample(held_out)[0],
+        learned.price_scores,
         limits.parts(),
         *budgets,
         defective_scores=learned.labelled_scores,
-        reject_score=calibration.reject_score,
+        shown=learned.shown,
     )
     alike = refinement.variants
     unlearned = indices[np.setdiff1d(np.concatenate([*alike, refinement.kept[:0]]), refinement.kept)]

@@ -103,34 +103,6 @@ def calibrate(
     )
 
 
-def with_reject_limit(
-    calibration: Calibration, limit: float, scores: Scores, before: Scores, defective_scores: Scores | None = None
-) -> Calibration:
-    """The limits of `scores`, but a reject limit that was drawn from `before`, where nothing rejects that did not.
-
-    What lifts good parts up to this limit and no further is for people to look at: a model of their tail would take it
-    for a heavy one and reject hardly anything. The limit moves only as far as more good parts would lie above it.
-
-    Args:
-        limit: drawn from `before`.
-        scores: (n,) of held-out good images.
-        before: (n,) of the same images without what was added.
-        defective_scores: of `calibration`.
-    """
-    above = int(np.count_nonzero(before > limit))
-    reject_score = max(limit, float(np.sort(scores)[len(scores) - 1 - above]))
-    if calibration.typical_score >= reject_score:  # most good parts were lifted there: it separates nothing
-        return calibration
-    review_score = min(calibration.review_score, reject_score)
-    escapes = (
-        None
-        if defective_scores is None or calibration.escapes is None
-        else escape_bounds(defective_scores, review_score, reject_score, calibration.confidence)
-    )
-    changed = {"reject_score": reject_score, "review_score": review_score, "escapes": escapes}
-    return Calibration.model_validate({**calibration.model_dump(), **changed})
-
-
 def check_budgets(budget: float, review_budget: float) -> None:
     """Raises TrainingError for a budget that no calibration accepts."""
     if not 0 < budget <= MAX_BUDGET:

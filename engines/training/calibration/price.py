@@ -7,7 +7,7 @@ promised: the held-out scores are split again and again, and each part is held a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def price_list(
     review_budget: float,
     *,
     defective_scores: Scores | None = None,
-    reject_score: float = math.inf,
+    shown: Callable[[float], float] = lambda limit: limit,
     confidence: float = CONFIDENCE,
 ) -> tuple[ReviewPrice, ...]:
     """The usual review budgets and the chosen one, from the smallest on.
@@ -60,18 +60,18 @@ def price_list(
     Args:
         held_out_scores: (n,) as for a `calibrate` that succeeded.
         groups: (n,) images with the same label show the same part and lie side by side.
-        reject_score: of the engine; no review limit lies above it.
+        shown: brings a limit of these scores to the scale of the engine.
     """
     sample = Sample.of(held_out_scores, "image scores", confidence, order_is_capture_order=True)
     budgets = sorted({each for each in (*REVIEW_BUDGETS, max(budget, review_budget)) if each >= budget})
     counted = _above(held_out_scores, groups, (budget, *budgets), confidence)
 
     def price(each: float, above: float | None) -> ReviewPrice:
-        limit = min(sample.limit(each), reject_score)
+        limit = sample.limit(each)
         rejected = None if counted is None else counted[0]
         return ReviewPrice(
             review_budget=each,
-            review_score=limit,
+            review_score=shown(limit),
             rejected=rejected,
             in_review=None if rejected is None or above is None else above - rejected,
             escaped=None if defective_scores is None else int((defective_scores <= limit).sum()),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import special  # scipy.stats takes a second of processor time to import
 
 from engines.bundle.manifest import MapScore
-from engines.detectors.known_defects import KnownDefects
+from engines.detectors.known_defects import Bound, KnownDefects, bent
 from engines.training.fitting.crossfit import FOLDS, CrossFit
 from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import Heads, LabelledImages
@@ -65,6 +65,8 @@ class Joined:
     """The weight was chosen so; else there are too few labelled images, or no good ones for it."""
     held_out: CrossFit
     """Of the kept images, with what heads add that did not see them."""
+    free: CrossFit
+    """The same without a bound."""
     usable: NDArray[np.bool_]
     """Of the kept images those that may be calibrated on: no twins of labelled ones."""
     labelled_before: NDArray[np.float64]
@@ -79,11 +81,11 @@ class Joined:
     """Heads for the models of cross-fitting, which have seen none of what these have not; empty without a head."""
 
 
-def join_known_defects(cells: Cells, labelled: LabelledImages, ceiling: float | None = None) -> Joined:
+def join_known_defects(cells: Cells, labelled: LabelledImages, bound: Bound | None = None) -> Joined:
     """What a head for the labelled images adds to the detector of `cells`, which is not changed.
 
     Args:
-        ceiling: no place is raised beyond it, see `KnownDefects`. The weight is chosen without.
+        bound: of what the head may add, see `KnownDefects`. The weight is chosen without.
     """
     detector, kept, held_out = cells.detector, cells.kept, cells.held_out
     before, maps = cells.score_others(labelled.indices)
@@ -91,7 +93,7 @@ def join_known_defects(cells: Cells, labelled: LabelledImages, ceiling: float | 
     own = groups[len(kept) :]
     usable = ~np.isin(groups[: len(kept)], own)
     masked = sum(int(index) in labelled.masks for index in labelled.indices)
-    without = Joined(None, 0.0, False, held_out, usable, before, before, masked, own)
+    without = Joined(None, 0.0, False, held_out, held_out, usable, before, before, masked, own)
     heads = Heads(cells, labelled, maps, usable)
     fewest = min(int(np.count_nonzero(usable & np.isin(cells.folds, quarter))) for quarter in quarters(held_out.folds))
     rule = detector.map_score
@@ -108,18 +110,20 @@ def join_known_defects(cells: Cells, labelled: LabelledImages, ceiling: float | 
     for fold, each in enumerate(fitted):
         logits[cells.folds == fold] = heads.on_good(fold, each)
     scale = _Scale.of(held_out.image_scores[usable], logits[usable])
-    joined = scale.joined(held_out.maps, logits, weight, ceiling)
+    free = scale.joined(held_out.maps, logits, weight)
+    joined = scale.joined(held_out.maps, logits, weight, bound)
     return Joined(
-        scale.head(heads.of_all, weight, ceiling),
+        scale.head(heads.of_all, weight, bound),
         weight,
         by_leaving_out,
         replace(held_out, image_scores=image_scores_of(joined, rule), maps=joined),
+        replace(held_out, image_scores=image_scores_of(free, rule), maps=free),
         usable,
         before,
         after,
         masked,
         own,
-        tuple(scale.head(each, weight, ceiling) for each in fitted),
+        tuple(scale.head(each, weight, bound) for each in fitted),
     )
 
 
@@ -138,18 +142,20 @@ class _Scale:
         values = _hottest(logits, LOGIT_SHARE).mean(axis=1)
         return cls(_spread(scores) / max(_spread(values), MIN_SPREAD), float(np.median(values)))
 
-    def head(self, found: Logistic, weight: float, ceiling: float | None) -> KnownDefects:
+    def head(self, found: Logistic, weight: float, bound: Bound | None) -> KnownDefects:
         """What becomes part of the graph."""
         vector = torch.from_numpy(found.weight)
-        return KnownDefects(vector, found.bias, gain=weight * self.per_logit, start=self.start, ceiling=ceiling)
+        return KnownDefects(vector, found.bias, gain=weight * self.per_logit, start=self.start, bound=bound)
 
     def joined(
-        self, maps: NDArray[np.float32], logits: NDArray[np.float32], weight: float, ceiling: float | None = None
+        self, maps: NDArray[np.float32], logits: NDArray[np.float32], weight: float, bound: Bound | None = None
     ) -> NDArray[np.float32]:
         """What `KnownDefects` computes, of (n, map_height, map_width) each."""
         added = np.float32(weight * self.per_logit) * np.maximum(logits - np.float32(self.start), np.float32(0))
         joined = maps + added
-        return np.asarray(joined if ceiling is None else np.maximum(maps, np.minimum(joined, ceiling)), np.float32)
+        if bound is not None:
+            joined = np.maximum(maps, bent(torch.from_numpy(np.asarray(joined, np.float32)), bound).numpy())
+        return np.asarray(joined, np.float32)
 
 
 def _choose(

@@ -14,19 +14,16 @@ from numpy.typing import NDArray
 
 from engines.bundle.kinds import MAX_KINDS
 from engines.detectors.kinds import Kinds, look
-from engines.detectors.known_defects import KnownDefects
 from engines.training.kinds.fit import MIN_KINDS, Examples, FoundKinds, fit_kinds
 from engines.training.known_defects.cells import Cells
 from engines.training.refinement.records import Indices
 
 
-def kinds_of(
-    cells: Cells, head: KnownDefects | None, labelled: Indices, kinds: Mapping[int, str], groups: NDArray[np.intp]
-) -> FoundKinds | None:
+def kinds_of(cells: Cells, labelled: Indices, kinds: Mapping[int, str], groups: NDArray[np.intp]) -> FoundKinds | None:
     """Kinds of labelled images; None: fewer than two are named, or the detector has no whitened cells.
 
     Args:
-        head: what was joined to the map of the detector.
+        cells: of the detector with its heads.
         kinds: image -> the name of its kind; those without one are left out.
         groups: of `labelled`; twins have the same.
     """
@@ -36,11 +33,11 @@ def kinds_of(
     if len(known) < MIN_KINDS or not cells.are_there:
         return None
     names = tuple(kinds[int(index)] for index in labelled[named])
-    looks = looks_of(cells, head, labelled[named])
+    looks = looks_of(cells, labelled[named])
     return fit_kinds(Examples(looks, names, groups[named], labelled[named]))
 
 
-def looks_of(cells: Cells, head: KnownDefects | None, images: Indices) -> NDArray[np.float64]:
+def looks_of(cells: Cells, images: Indices) -> NDArray[np.float64]:
     """(images, dim): what the hottest cells of the released map look like."""
     _, maps = cells.score_others(images)
     found, start = [], 0
@@ -48,8 +45,7 @@ def looks_of(cells: Cells, head: KnownDefects | None, images: Indices) -> NDArra
         for z in cells.of_others(images):
             anomaly_map = torch.from_numpy(maps[start : start + len(z)])
             start += len(z)
-            joined = anomaly_map if head is None else head(anomaly_map, z)
-            found.append(look(joined, z, joined[0].numel(), z.shape[-1]).double().numpy())
+            found.append(look(anomaly_map, z, anomaly_map[0].numel(), z.shape[-1]).double().numpy())
     return np.concatenate(found)
 
 

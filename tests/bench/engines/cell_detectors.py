@@ -167,7 +167,7 @@ class WhitenedCellDetector(CellDetector):
 
     def score(self, features: Features) -> tuple[Tensor, Tensor]:
         _, anomaly_map = super().score(features)
-        for head in (self.suspects, self.known_defects):
+        for head in (self.known_defects, self.suspects):
             if head is not None:
                 anomaly_map = head(anomaly_map, self.cells(features))
         return anomaly_map.flatten(1).amax(dim=1), anomaly_map

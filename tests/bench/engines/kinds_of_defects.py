@@ -13,7 +13,7 @@ from engines.bundle.manifest import Calibration, Draft, InputSpec, TrainingRecor
 from engines.bundle.reading import Golden, Graph
 from engines.bundle.writing import write_bundle
 from engines.detectors.kinds import Kinds
-from engines.detectors.known_defects import KnownDefects
+from engines.detectors.known_defects import Bound, KnownDefects
 from engines.detectors.spatial import SpatialDetector
 from engines.parity_report import HALF
 from engines.runtimes.onnx import OnnxRuntime
@@ -73,7 +73,7 @@ def ring_detector(*, suspects: bool = False, known_defects: bool = False, kinds:
         detector.fit_detail(features)
     dim = sum(stream.dim for stream in detector.streams)
     if suspects:
-        detector.suspects = KnownDefects(torch.randn(dim) / 10, 0.0, gain=0.1, start=0.0, ceiling=0.3)
+        detector.suspects = KnownDefects(torch.randn(dim) / 10, 0.0, gain=0.1, start=0.0, bound=Bound(0.1, 0.3))
     if known_defects:
         detector.known_defects = KnownDefects(torch.randn(dim) / 10, 0.0, gain=0.1, start=0.0)
     if kinds:

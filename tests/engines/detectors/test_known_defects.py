@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.bundle.manifest import InputSpec
-from engines.detectors.known_defects import KnownDefects, compressed, logits
+from engines.detectors.known_defects import Bound, KnownDefects, bent, compressed, logits
 from engines.detectors.spatial import SpatialDetector
 from engines.ignored_zones import score_of
 from engines.runtimes.onnx import OnnxRuntime
@@ -35,13 +37,26 @@ def test_only_what_lies_above_the_start_is_added() -> None:
     assert torch.allclose(added[0, 0, 1], 2 * (3 * torch.log(torch.tensor(6.0)) - 3))
 
 
-def test_a_ceiling_bounds_what_is_added_and_nothing_else() -> None:
-    z = torch.tensor([1.0, 5.0, 5.0, 5.0]).reshape(1, 1, 4, 1)
-    anomaly_map = torch.tensor([0.25, 0.25, 1.0, 3.0]).reshape(1, 1, 4)
-    plain = KnownDefects(torch.tensor([1.0]), 0.0, gain=2.0, start=3.0)(anomaly_map, z)
-    bounded = KnownDefects(torch.tensor([1.0]), 0.0, gain=2.0, start=3.0, ceiling=2.5)(anomaly_map, z)
-    assert (plain[0, 0, 1:] > 2.5).all()
-    assert bounded.flatten().tolist() == [0.25, 2.5, 2.5, 3.0]
+def test_a_bound_bends_what_is_added_and_keeps_its_order() -> None:
+    z = torch.tensor([1.0, 5.0, 9.0, 5.0]).reshape(1, 1, 4, 1)
+    anomaly_map = torch.tensor([0.25, 0.25, 0.25, 3.0]).reshape(1, 1, 4)
+    weight = torch.tensor([1.0])
+    plain = KnownDefects(weight, 0.0, gain=2.0, start=3.0)(anomaly_map, z).flatten()
+    bounded = KnownDefects(weight, 0.0, gain=2.0, start=3.0, bound=Bound(1.5, 2.5))(anomaly_map, z).flatten()
+    assert (plain[1:] > 2.5).all()
+    assert bounded[0] == pytest.approx(0.25)
+    assert 1.5 < bounded[1] < bounded[2] < 2.5
+    assert bounded[3] == 3.0, "what is odd by itself stays"
+
+
+@given(st.floats(-5, 5), st.floats(0.01, 5), st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=30))
+def test_bent_values_keep_their_order_below_the_ceiling(begins: float, width: float, values: list[float]) -> None:
+    joined = torch.tensor(sorted(values), dtype=torch.float64)
+    found = bent(joined, Bound(begins, begins + width))
+    assert (found <= begins + width + 1e-9).all()
+    assert (found <= joined + 1e-9).all()
+    assert (found.diff() >= -1e-12).all()
+    assert torch.allclose(found[joined <= begins], joined[joined <= begins])
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -56,12 +71,13 @@ def test_the_exported_graph_has_the_head_and_its_score_follows_from_the_map(prec
         z = detector.cells(features)
         weight = torch.randn(z.shape[-1]) / 10
         start = float(np.median(logits(z, weight, 0.0, len(weight)).numpy()))
-        detector.suspects = KnownDefects(-weight, 0.0, gain=0.1, start=start, ceiling=float(before.median()))
+        middle = float(before.median())
+        detector.suspects = KnownDefects(-weight, 0.0, gain=0.1, start=start, bound=Bound(middle - 0.1, middle))
         _, between = detector.score(features)
         detector.known_defects = KnownDefects(weight, 0.0, gain=0.1, start=start)
         scores, after = detector.score(features)
     assert (between > before).any()
-    assert (between <= before.clamp_min(float(before.median()))).all()
+    assert (between <= before.clamp_min(middle)).all()
     before = between
     assert z.shape == (12, 6, 6, sum(stream.dim for stream in detector.streams))
     assert (after >= before).all()

@@ -11,7 +11,7 @@ from scipy import stats
 
 from engines.bundle.manifest import Calibration
 from engines.errors import TrainingError
-from engines.training.calibration.calibrate import calibrate, realised, with_reject_limit
+from engines.training.calibration.calibrate import calibrate, realised
 from engines.training.calibration.tail import (
     effective_count,
     exceeding_rank,
@@ -362,34 +362,3 @@ def test_only_what_neighbours_share_of_the_tail_counts() -> None:
     assert effective_count(scores) > 300
     together = np.where(np.sort(high), scores, drift)  # the high ones one after the other
     assert effective_count(np.where(np.sort(high), 5.0 + together, drift)) < 40
-
-
-@given(st.integers(0, 2**32 - 1), st.floats(2.0, 6.0), st.integers(20, 200))
-def test_a_kept_reject_limit_rejects_as_many_as_before(seed: int, limit: float, count: int) -> None:
-    rng = np.random.default_rng(seed)
-    before = rng.normal(size=count)
-    added = rng.exponential(size=count) * (rng.random(count) < 0.4)
-    scores = np.maximum(before, np.minimum(before + added, limit))
-    calibration = calibrate(scores, scores + 1, 0.05)
-    kept = with_reject_limit(calibration, limit, scores, before)
-    assert kept.reject_score == pytest.approx(limit)
-    assert np.count_nonzero(scores > kept.reject_score) == np.count_nonzero(before > limit)
-    assert kept.review_score == min(calibration.review_score, kept.reject_score)
-
-
-def test_a_kept_reject_limit_moves_where_more_would_be_rejected() -> None:
-    """A score is the mean of several cells, so one can rise a little beyond a limit that no cell is lifted over."""
-    before = np.linspace(0, 1, 50)
-    scores = before.copy()
-    scores[-3:] = 1.4, 1.5, 1.6
-    calibration = calibrate(scores, scores + 1, 0.05, defective_scores=np.array([1.55, 3.0]))
-    kept = with_reject_limit(calibration, 1.2, scores, before, np.array([1.55, 3.0]))
-    assert kept.reject_score == 1.6
-    assert kept.escapes is not None
-    assert kept.escapes.failed_count == 1
-
-
-def test_a_limit_to_which_most_good_parts_were_lifted_is_drawn_anew() -> None:
-    scores = np.linspace(0.0, 0.9, 50)
-    calibration = calibrate(scores, scores, 0.05).model_copy(update={"typical_score": 0.9})
-    assert with_reject_limit(calibration, 0.9, scores, scores) == calibration

@@ -33,10 +33,10 @@ def test_a_wider_band_costs_reviews_and_catches_defects() -> None:
     assert (chosen.escaped, chosen.review_score) == (limits.escapes.escaped_count, limits.review_score)
 
 
-def test_no_review_limit_lies_above_the_reject_limit() -> None:
-    prices = price_list(GOOD, EACH, 0.01, 0.1, reject_score=1.5)
-    assert max(price.review_score for price in prices) == 1.5
-    assert prices[-1].review_score == price_list(GOOD, EACH, 0.01, 0.1)[-1].review_score < 1.5
+def test_limits_are_shown_on_the_scale_of_the_engine() -> None:
+    prices, shown = price_list(GOOD, EACH, 0.01, 0.1), price_list(GOOD, EACH, 0.01, 0.1, shown=np.tanh)
+    assert [price.review_score for price in shown] == [np.tanh(price.review_score) for price in prices]
+    assert [price.in_review for price in shown] == [price.in_review for price in prices]
 
 
 def test_images_of_one_part_do_not_vouch_for_each_other() -> None:

@@ -32,7 +32,7 @@ def test_hidden_defects_lift_their_like_and_never_beyond_the_reject_limit() -> N
     suspects, head = learned.suspects, detector.suspects
     assert suspects is not None
     assert head is not None
-    assert head.ceiling is not None
+    assert head.bound is not None
     assert set(learned.refinement.suspects.tolist()) <= set(range(GOOD, GOOD + HIDDEN))
     assert suspects.labelled == len(learned.refinement.suspects)
     assert learned.known_defects is None
@@ -42,9 +42,9 @@ def test_hidden_defects_lift_their_like_and_never_beyond_the_reject_limit() -> N
     detector.suspects = None
     alone, maps_alone = score(detector, FEATURES, everything)
     assert (maps >= maps_alone).all()
-    assert (maps <= np.maximum(maps_alone, head.ceiling) + 1e-5).all()
+    assert (maps <= np.maximum(maps_alone, head.bound.ceiling) + 1e-5).all()
     reject, review = learned.calibration.reject_score, learned.calibration.review_score
-    assert reject == pytest.approx(head.ceiling, abs=1e-6), "and stays where it was"
+    assert reject == pytest.approx(head.bound.ceiling, abs=1e-6), "and stays where it was"
     assert ((joined > reject) <= (alone > reject)).all(), "a part fails for its own oddness only"
     bad = np.isin(everything, UNSEEN_BAD)
     assert np.mean(joined[bad] <= review) < np.mean(alone[bad] <= review) - 0.1
@@ -57,7 +57,7 @@ def test_labelled_defects_come_on_top_and_may_reject() -> None:
     assert learned.known_defects is not None
     assert learned.known_defects.labelled == len(labelled)
     assert not labelled & set(learned.refinement.suspects.tolist())
-    assert detector.known_defects is None or detector.known_defects.ceiling is None
+    assert detector.known_defects is None or detector.known_defects.bound is None
 
 
 def test_what_a_person_calls_good_stands_for_nothing() -> None:
