@@ -83,7 +83,8 @@ def _with_suspects(
 ) -> LearnedDefects:
     """The same with a head for suspects, where it finds something below the reject limit.
 
-    It raises no place beyond that: nobody has called these images defective.
+    It raises no place beyond that: nobody has called these images defective. And it must have proved itself on suspects
+    that were left out, where a few labels count a little without.
     """
     before = learned.calibration
     bound = Bound(_band_of(before), before.reject_score)
@@ -96,7 +97,7 @@ def _with_suspects(
     )
     unbounded = limits.calibration(suspected.free, np.empty(0))
     calibration = calibrate_bounded(before, unbounded, image, peak, learned.labelled_scores)
-    if suspected.head is None or calibration is None:
+    if suspected.head is None or calibration is None or not suspected.by_leaving_out:
         return learned
     cells.detector.suspects = suspected.head
     for model, head in zip(cells.given, suspected.of_folds, strict=True):

@@ -186,11 +186,9 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
             dict(zip(shown.tolist(), shown_maps(detector, features, shown), strict=True)),
             weights=learned.refinement.weights,
             location_sheet=location_sheet(located),
-            defects=just_found_and_missed(
-                trials, detection, learned.calibration.review_score, _held_out_scores(learned)
-            )
-            if trials is not None and detection is not None
-            else (),
+            defects=()
+            if trials is None or detection is None
+            else just_found_and_missed(trials, detection, learned.calibration.review_score, _held_out_scores(learned)),
         )
         if detector.has_sums:
             mine = _my_block(features, features_key, dataset, learned, blocks, options.blocks.name)

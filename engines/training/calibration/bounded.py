@@ -71,5 +71,5 @@ def calibrate_bounded(
 
 
 def _no_more_above(limit: float, scores: Scores, count: int) -> float:
-    """The limit, raised until at most so many of the scores are above it."""
+    """The limit, raised until at most `count` of the scores are above it."""
     return max(limit, float(np.sort(scores)[len(scores) - 1 - count])) if count < len(scores) else limit
