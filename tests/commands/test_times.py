@@ -33,6 +33,7 @@ FORMATTERS = {
     "engines/training/kinds/relearn.py": "UTC with its Z; shown by `Calendar.of_text`",
     "engines/runtimes/tensorrt/plan_store.py": "UTC with its Z",
     "engines/store/history.py": "UTC with its Z; shown by `Calendar.of_text`",
+    "station/fleet/refreshing/s3_signature.py": "what the signature of a request asks for, in UTC",
     "station/northbound/opcua/results.py": "a moment as OPC UA has it, UTC; no text",
     "station/northbound/readings.py": "a moment as databases and stores have it, UTC; no text",
     "station/fleet/channel.py": "UTC with its Z; shown by `Calendar.of_text`",
