@@ -89,6 +89,8 @@ def _with_suspects(
     before = learned.calibration
     bound = Bound(_band_of(before), before.reject_score)
     suspected = join_known_defects(cells, LabelledImages(suspects, {}), bound)
+    if suspected.head is None or not suspected.by_leaving_out:  # with a head there are enough good ones for limits
+        return learned
     limits = limits_from(suspected.usable & usable)
     samples = [limits.sample(each) for each in (cells.held_out, suspected.free, suspected.held_out)]
     image, peak = (
@@ -97,7 +99,7 @@ def _with_suspects(
     )
     unbounded = limits.calibration(suspected.free, np.empty(0))
     calibration = calibrate_bounded(before, unbounded, image, peak, learned.labelled_scores)
-    if suspected.head is None or calibration is None or not suspected.by_leaving_out:
+    if calibration is None:
         return learned
     cells.detector.suspects = suspected.head
     for model, head in zip(cells.given, suspected.of_folds, strict=True):

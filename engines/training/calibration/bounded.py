@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.bundle.manifest import Calibration
-from engines.training.calibration.calibrate import escape_bounds
+from engines.training.calibration.calibrate import escape_bounds, escapes_in_words
 from engines.training.calibration.sample import Scores
 
 
@@ -46,7 +46,7 @@ def calibrate_bounded(
 
     Args:
         before: drawn without the head.
-        free: drawn from `image.free` and `peak.free`.
+        free: drawn from `image.free` and `peak.free`, without labelled images.
         defective_scores: of labelled images, without the head.
     """
     ceiling = before.reject_score
@@ -55,7 +55,10 @@ def calibrate_bounded(
     if not typical < review_score < reject_score:
         return None
     typical_peak = float(np.median(peak.bounded))
-    labelled = None if defective_scores is None or not len(defective_scores) else defective_scores
+    escapes, promise = None, free.promise
+    if defective_scores is not None and len(defective_scores):
+        escapes = escape_bounds(defective_scores, review_score, reject_score, before.confidence)
+        promise = f"{promise} {escapes_in_words(escapes, before.confidence)}"
     changed = {
         "reject_score": reject_score,
         "review_score": review_score,
@@ -63,9 +66,8 @@ def calibrate_bounded(
         "typical_score": typical,
         "typical_peak": typical_peak,
         "method": before.method,
-        "escapes": (
-            None if labelled is None else escape_bounds(labelled, review_score, reject_score, before.confidence)
-        ),
+        "promise": promise,
+        "escapes": escapes,
     }
     return Calibration.model_validate({**free.model_dump(), **changed})
 

@@ -225,6 +225,16 @@ def _checked(scores: Scores, name: str, *, minimum: int) -> Scores:
     return scores
 
 
+def escapes_in_words(escapes: EscapeBounds, confidence: float) -> str:
+    """A sentence of the promise."""
+    return said.ESCAPES(
+        count=escapes.defective_count,
+        share=f"{escapes.escape_share_upper:.1%}",
+        other_share=f"{escapes.fail_share_lower:.1%}",
+        third_share=f"{confidence:.0%}",
+    )
+
+
 def _promise(
     image: Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
 ) -> str:
@@ -242,12 +252,5 @@ def _promise(
     if is_dirty:
         sentences.append(said.DIRTY())
     if escapes is not None:
-        sentences.append(
-            said.ESCAPES(
-                count=escapes.defective_count,
-                share=f"{escapes.escape_share_upper:.1%}",
-                other_share=f"{escapes.fail_share_lower:.1%}",
-                third_share=f"{image.confidence:.0%}",
-            )
-        )
+        sentences.append(escapes_in_words(escapes, image.confidence))
     return " ".join(sentences)

@@ -38,6 +38,8 @@ def test_no_more_good_parts_lie_above_a_limit_than_without_a_bound(seed: int, co
     assert np.count_nonzero(image.bounded > found.review_score) <= np.count_nonzero(image.free > free.review_score)
     assert found.escapes is not None
     assert (found.escapes.escaped_count, found.escapes.failed_count) == (1, 1)
+    assert found.promise.startswith(free.promise)
+    assert "Of defects like the 2 labelled ones" in found.promise
 
 
 def test_what_is_far_above_the_free_limit_is_above_the_bounded_one() -> None:

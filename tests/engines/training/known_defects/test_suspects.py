@@ -77,3 +77,12 @@ def test_the_next_learning_forgets_them_and_clean_data_have_none() -> None:
     assert clean.suspects is None
     assert detector.suspects is None
     assert len(clean.refinement.suspects) == 0
+
+
+def test_too_few_suspects_prove_nothing() -> None:
+    detector = WhitenedCellDetector()
+    two = np.r_[np.arange(60), GOOD, GOOD + 1]
+    learned = learn(detector, FEATURES, two, OPTIONS)
+    assert len(learned.refinement.suspects) == 2
+    assert learned.suspects is None
+    assert detector.suspects is None
