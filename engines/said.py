@@ -94,10 +94,10 @@ KNOWN_DEFECTS = Template(
 SUSPECTS = Template(
     "%(count)s images that were left out stand for defects: parts like them go to review, none is rejected for it "
     "(weight %(number)s). Look at them: those that you call defective make such parts fail, those that you call good "
-    "are learned"
+    "are learned."
 )
-SUSPECTS_LEFT_OUT = Template(
-    "Each left out with its twins, %(count)s of %(total)s pass (%(before)s without the others)"
+SUSPECTS_FIND_EACH_OTHER = Template(
+    "Each left out with its twins, %(count)s of %(total)s pass (%(before)s without the others)."
 )
 ONE_IMAGE_A_KIND = Template(
     "%(named)s: suggested where a part does not pass; one image a kind, so how often it is right is not known"

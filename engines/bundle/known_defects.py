@@ -35,7 +35,7 @@ def suspects_in_words(suspects: KnownDefectsRecord) -> str:
     words = said.SUSPECTS(count=suspects.labelled, number=f"{suspects.weight:g}")
     if suspects.passed_after is None:
         return words
-    left_out = said.SUSPECTS_LEFT_OUT(
+    left_out = said.SUSPECTS_FIND_EACH_OTHER(
         count=suspects.passed_after, total=suspects.labelled, before=suspects.passed_before
     )
-    return f"{words}. {left_out}"
+    return f"{words} {left_out}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from engines import said
 from engines.bundle.detection import CONTRASTS, KINDS, PLURALS
 from engines.bundle.kinds import KindsRecord, kinds_in_words
-from engines.bundle.known_defects import said_of
+from engines.bundle.known_defects import said_of, suspects_in_words
 from engines.bundle.manifest import KnownDefectsRecord, PossibleVariants, ReviewPrice, Reviews
 from engines.bundle.picture_bands import bands_in_words
 from engines.bundle.reviews import advice, counted, price_header, price_rows
@@ -79,6 +81,8 @@ def everything() -> dict[str, str]:
         "no change": said_of(known(weight=0)),
         "no change, few": said_of(known(weight=0, passed_after=None)),
         "few": said_of(known(passed_after=None)),
+        "suspects": suspects_in_words(known()),
+        "suspects, unproven": suspects_in_words(known(passed_after=None)),
         "kinds": kinds_in_words(kinds),
         "kinds, one each": kinds_in_words(kinds.model_copy(update={"left_out": 0})),
         "blind": blind_in_words(BLIND),
@@ -162,3 +166,11 @@ def test_words_of_the_catalogue_are_those_that_engines_use() -> None:
     texts = {one.text for one in vars(said).values() if isinstance(one, Template)}
     assert {*PLURALS.values(), *CONTRASTS} <= texts
     assert len(texts) == len(CATALOGUE.templates), "no text twice"
+
+
+@pytest.mark.parametrize("file", ["engines/said.py", "station/said.py"])
+def test_no_name_of_a_sentence_is_given_twice(file: str) -> None:
+    """The second would take the place of the first, whose values it does not know."""
+    names = re.findall(r"^([A-Z_0-9]+) = Template", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert names
+    assert [name for name, count in Counter(names).items() if count > 1] == []

@@ -51,7 +51,7 @@ OF_VALUES = {
     "over the deadline", "review load", "time to a decision", "waiting", "timed out", "reviewers agree", "traceability",
     "not known", "shift", "period",
     *(action.value for action in Action), *(word for _, word in TABS), *(group.value for group in Group),
-    "Id", "Made", "Detector", "Taught from", "Limits", "Known defects", "Kinds of defect", "Counted",
+    "Id", "Made", "Detector", "Taught from", "Limits", "Suspects", "Known defects", "Kinds of defect", "Counted",
     "Engine", "Good parts rejected", "of those labelled good", "Good parts in review", "Labelled defects that pass",
     "AUROC", "in order", "look at it", "wrong", "it does not answer", "deadline",
     *(state.value for state in CameraState), *(outcome.value for outcome in Outcome),
