@@ -58,6 +58,11 @@ class OnnxBackbone(Backbone):
         fixed_size = _check_signature(path, self._session)
         height, width = fixed_size or (PROBE_SIZE_PX, PROBE_SIZE_PX)
         names = [output.name for output in self._session.get_outputs()]
+        if dotted := [name for name in names if "." in name or not name]:
+            raise BackboneError(
+                f'backbone {path}: output "{dotted[0]}": allowed are names without a dot, since they name what is '
+                "learned of them; rename it and export again"
+            )
         found = self._session.run(names, {self._input: np.zeros((2, 3, height, width), np.float32)})
         channels, strides = {}, {}
         grids = {name: token_grid(value.shape[1], height, width) for name, value in _tokens(names, found)}

@@ -291,6 +291,19 @@ def test_unsuitable_onnx_files_are_refused(tmp_path: Path) -> None:
         load_backbone(str(path), ())
 
 
+def test_a_dot_in_the_name_of_an_output_is_refused(tmp_path: Path) -> None:
+    """As exporters call what nobody has named; modules of what is learned cannot be called so."""
+    file = tmp_path / "net.onnx"
+    model = onnx.load(write_network(file))
+    for node in model.graph.node:
+        node.output[:] = ["blocks.4" if name == "fine" else name for name in node.output]
+        node.input[:] = ["blocks.4" if name == "fine" else name for name in node.input]
+    model.graph.output[0].name = "blocks.4"
+    onnx.save(model, file)
+    with pytest.raises(BackboneError, match=r'output "blocks\.4": allowed are names without a dot'):
+        DETECTORS["spatial"](InputSpec(width=SIZE_PX, height=SIZE_PX), str(file))
+
+
 @pytest.mark.parametrize("name", ["differnet", "memory"])
 def test_inputs_that_do_not_fit_are_refused(name: str) -> None:
     with pytest.raises(BackboneError, match="input 100x64: both must be multiples of 32"):
