@@ -8,8 +8,16 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from station.commissioning.pages_check import name_of_group, name_of_user
 from station.commissioning.plant_check import Finding
+from station.commissioning.service_users import (
+    cannot_read_the_station,
+    groups_of,
+    name_of_group,
+    owns_the_station,
+    rights_of_people,
+    service_user,
+    station_outside,
+)
 from station.configuration.load import LoadedConfiguration
 from station.forwarding.progress import forwarding_beside
 from station.labels.schema import labels_beside
@@ -19,7 +27,6 @@ NAME = "plant's user"
 SECTIONS = ("webhook", "sparkplug", "postgres", "images")
 """Those that name files: secrets, certificates."""
 _READ, _WRITE, _PASS = 4, 2, 1
-_DO = "see docs/integrator.md, Who may do what"
 
 
 def plant_user_finding(configuration: LoadedConfiguration, unit: Path = UNIT) -> Finding | None:
@@ -29,13 +36,9 @@ def plant_user_finding(configuration: LoadedConfiguration, unit: Path = UNIT) ->
     name = configuration.settings.access.plant_user
     if not name:
         return Finding(NAME, True, "none ([access] plant_user is empty): it runs as the station's own user")
-    try:
-        plant = pwd.getpwnam(name)
-    except KeyError:
-        if unit.exists():
-            make = f"sudo useradd --system --user-group {name}; sudo usermod -aG GROUP_OF_THE_STATION {name}"
-            return Finding(NAME, False, f'{unit.name} is installed and there is no user "{name}": {make}; {_DO}')
-        return Finding(NAME, True, f'there is no user "{name}": it runs as whoever starts it')
+    plant = service_user(NAME, name, unit, "it runs as whoever starts it")
+    if isinstance(plant, Finding):
+        return plant
     try:
         wrong = list(_wrong(configuration, plant))
     except PermissionError as problem:
@@ -44,25 +47,20 @@ def plant_user_finding(configuration: LoadedConfiguration, unit: Path = UNIT) ->
 
 
 def _wrong(configuration: LoadedConfiguration, plant: pwd.struct_passwd) -> Iterator[str]:
-    access, work_dir, name = configuration.settings.access, configuration.work_dir, plant.pw_name
-    numbers = set(os.getgrouplist(name, plant.pw_gid))
-    groups = {name_of_group(number) for number in numbers}
-    for group in sorted(groups & {*access.operate, *access.maintain}):
-        yield f'is a member of "{group}" and may what its members may: sudo gpasswd -d {name} {group}'
+    work_dir, numbers = configuration.work_dir, groups_of(plant)
+    yield from rights_of_people(plant, configuration.settings.access)
     own_group = name_of_group(plant.pw_gid)
     for file in files_of(configuration):
         if not _may(plant, numbers, file, _READ):
             yield f'cannot read "{file}": sudo chgrp {own_group} "{file}"; sudo chmod 640 "{file}"'
     if not work_dir.exists():
         return
-    of_station = work_dir.stat()
-    if of_station.st_uid == plant.pw_uid:
-        yield f"owns {work_dir}, so that he may write everything of the line: the station needs another user"
+    if owns := owns_the_station(plant, work_dir):
+        yield owns
         return
-    if of_station.st_gid not in numbers:
-        yield f"cannot read what the station writes: sudo usermod -aG {name_of_group(of_station.st_gid)} {name}"
-    station = name_of_user(of_station.st_uid)
-    if of_station.st_uid and plant.pw_gid not in os.getgrouplist(station, of_station.st_gid):
+    if cannot := cannot_read_the_station(plant, work_dir):
+        yield cannot
+    if station := station_outside(plant, work_dir):
         yield f"commands of {station} cannot write its cursors: sudo usermod -aG {own_group} {station}"
     yield from _folder(forwarding_beside(configuration.records_dir).parent, plant, numbers, own_group)
     labels, rows = labels_beside(configuration.records_dir), configuration.settings.postgres
@@ -71,7 +69,7 @@ def _wrong(configuration: LoadedConfiguration, plant: pwd.struct_passwd) -> Iter
     folder = configuration.settings.images.folder
     shared = None if folder is None else configuration.resolve(folder)
     if shared is not None and shared.is_dir() and not _may(plant, numbers, shared, _WRITE | _PASS):
-        yield f'cannot write images into "{shared}": let {name} write there'
+        yield f'cannot write images into "{shared}": let {plant.pw_name} write there'
 
 
 def _folder(folder: Path, plant: pwd.struct_passwd, numbers: set[int], own_group: str) -> Iterator[str]:

@@ -13,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
+from station import __version__
+
 PIECE = 1 << 18
+_OURS = {"User-Agent": f"edge-inspection-station/{__version__}", "Accept-Encoding": "identity"}
 IDLE_S = 30.0
 """Longest silence of a server."""
 
@@ -40,7 +43,7 @@ class Server:
         connection = self._new()
         try:
             with self._limited(connection):
-                connection.request("GET", target, headers={**headers, "Accept-Encoding": "identity"})
+                connection.request("GET", target, headers={**headers, **_OURS})
                 with closing(connection.getresponse()) as reply:
                     yield reply
         except ssl.SSLCertVerificationError as problem:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, urlsplit
 
-from station import __version__
 from station.fleet.asking import PIECE, AskingError, Server
 from station.fleet.channel import ChannelError
 
@@ -77,9 +76,8 @@ class Https:
 
     def copy(self, name: str, to: BinaryIO, most: int) -> None:
         where = f"{self.where}/{name}"
-        headers = {"User-Agent": f"edge-inspection-station/{__version__}"}
         try:
-            with self._server.reply(f"{self._path}/{quote(name)}", headers) as reply:
+            with self._server.reply(f"{self._path}/{quote(name)}", {}) as reply:
                 if reply.status == http.client.NOT_FOUND:
                     raise Absent(f"{where} is not there (404)")
                 if reply.status != http.client.OK:

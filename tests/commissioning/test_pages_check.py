@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from station.commissioning import pages_check
+from station.commissioning import service_users
 from station.commissioning.pages_check import pages_finding
 from station.configuration.load import LoadedConfiguration, load_station
 
@@ -43,7 +43,7 @@ def test_each_group_and_folder_that_is_missing_is_named(tmp_path: Path, monkeypa
     (tmp_path / "work").mkdir()
     groups = {"station-hmi": [61_200], "of the station": [gid]}
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: user("station-hmi", uid, uid))
-    monkeypatch.setattr(pages_check, "name_of_user", lambda _uid: "of the station")
+    monkeypatch.setattr(service_users, "name_of_user", lambda _uid: "of the station")
     monkeypatch.setattr(os, "getgrouplist", lambda name, _gid: groups[name])
     found = pages_finding(station)
     assert not found.ok

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from station.commissioning import plant_user_check
+from station.commissioning import service_users
 from station.commissioning.plant_check import Finding
 from station.commissioning.plant_user_check import plant_user_finding
 from station.configuration.load import LoadedConfiguration, load_station
@@ -61,7 +61,7 @@ def test_each_right_that_is_missing_is_named_with_its_command(monkeypatch: pytes
         )
         monkeypatch.setattr(os, "getgrouplist", lambda name, _gid: groups[name])
         os.chown(work, 61_005, OF_STATION)
-        monkeypatch.setattr(plant_user_check, "name_of_user", lambda _uid: "root")
+        monkeypatch.setattr(service_users, "name_of_user", lambda _uid: "root")
 
         def found() -> Finding:
             looked = plant_user_finding(station, folder / "no unit")
@@ -98,7 +98,7 @@ def test_a_member_of_the_groups_of_people_is_no_service(tmp_path: Path, monkeypa
     (tmp_path / "webhook.secret").touch(0o640)
     me = pwd.getpwuid(os.geteuid())
     station = configured(tmp_path, f'plant_user = "{me.pw_name}"\nmaintain = ["service"]')
-    monkeypatch.setattr(plant_user_check, "name_of_group", lambda _gid: "service")
+    monkeypatch.setattr(service_users, "name_of_group", lambda _gid: "service")
     found = plant_user_finding(station, tmp_path / "no unit")
     assert found is not None
     assert (

@@ -19,10 +19,9 @@ from datetime import datetime, timezone
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
-from station import __version__
 from station.fleet.asking import PIECE, AskingError, Server
 from station.fleet.refreshing.s3_signature import Signer, path_of, query_of
-from station.northbound.images.stores import MARK, TODO_OF_CODE, Place, StoreError
+from station.northbound.images.stores import ADVICE_OF_CODE, MARK, Place, StoreError
 
 TRIES = 4
 PAUSE_S = 0.5
@@ -36,12 +35,12 @@ LIST_S = 600.0
 """Of all pages of a station and day: a store that gives one name a page ends here, too."""
 _LIST = {"list-type": "2", "encoding-type": "url"}
 _CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
-_TODO = {
-    **TODO_OF_CODE,
+_ADVICE = {
+    **ADVICE_OF_CODE,
     "AccessDenied": "the key may not read; give it s3:ListBucket and s3:GetObject on this bucket",
     "InvalidObjectState": "the image is archived; bring it back first, or keep images where they can be read",
 }
-_TODO_OF_STATUS = {403: "the key may not read; [images] key_id, secret_file", 404: "[images] endpoint, bucket"}
+_ADVICE_OF_STATUS = {403: "the key may not read; [images] key_id, secret_file", 404: "[images] endpoint, bucket"}
 _PASSES = (408, 429, 500, 502, 503, 504)
 
 
@@ -122,9 +121,7 @@ class Bucket:
         target = f"{path}?{query_of(query)}" if query else path
         headers = self._signer.headers(self._host, path, query, datetime.now(timezone.utc))
         try:
-            with self._server.reply(
-                target, {**headers, "User-Agent": f"edge-inspection-station/{__version__}"}
-            ) as reply:
+            with self._server.reply(target, headers) as reply:
                 if reply.status != http.client.OK:
                     raise self._refused(reply)
                 return self._content(reply, most)
@@ -155,9 +152,9 @@ class Bucket:
         if 300 <= status < 400:
             said = f"{code or 'it'} replied {status}: the bucket has another address; [images] endpoint, region"
         elif code:
-            said = f"{code}: {_TODO.get(code, f'it replied {status}')}"
+            said = f"{code}: {_ADVICE.get(code, f'it replied {status}')}"
         else:
-            said = f"it replied {status}: {_TODO_OF_STATUS.get(status, 'it does not give the image')}"
+            said = f"it replied {status}: {_ADVICE_OF_STATUS.get(status, 'it does not give the image')}"
         return (_Passing if status in _PASSES else StoreError)(f"{self.where}: {said}")
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
-from station.northbound.images.stores import TODO_OF_CODE, Place, StoreError
+from station.northbound.images.stores import ADVICE_OF_CODE, Place, StoreError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
@@ -30,8 +30,8 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _LOWER = "Debug source"
 """In what the library reports, before all that it knows, down to the socket."""
 _ALREADY_THERE = "412"
-_TODO_OF_CODE = {
-    **TODO_OF_CODE,
+_ADVICE_OF_CODE = {
+    **ADVICE_OF_CODE,
     "AccessDenied": "the key may not put objects there; give it s3:PutObject on this bucket",
     "ServiceUnavailable": "the store cannot take it now",
     "XMinioStorageFull": "the store is full",
@@ -40,14 +40,14 @@ _TODO_OF_CODE = {
     "NotImplemented": "the store knows no If-None-Match: without it images could be written over",
 }
 """By the code in the reply of the store."""
-_TODO_OF_STATUS = {
+_ADVICE_OF_STATUS = {
     "301": "the bucket has another address; [images] endpoint, region",
     "307": "the bucket has another address; [images] endpoint, region",
     "403": "the key may not put objects there; [images] key_id, secret_file",
     "404": "there is nothing; [images] endpoint, bucket",
     "507": "the store is full",
 }
-_TODO_OF_CAUSE = (
+_ADVICE_OF_CAUSE = (
     ("kind: Timeout", "not done within {limit:g} s"),
     ("UnknownIssuer", "its certificate is not of an authority that is trusted; [images] ca_file"),
     ("CaUsedAsEndEntity", "its certificate signs itself; it must be of an authority, [images] ca_file"),
@@ -121,12 +121,12 @@ def _said(report: str, limit_s: float) -> str:
     first = report.partition(_LOWER)[0]
     code, status = _CODE.search(first), _status(report)
     if code is not None:
-        return f"{code[1]}: {_TODO_OF_CODE.get(code[1], f'it replied {status}')}"
+        return f"{code[1]}: {_ADVICE_OF_CODE.get(code[1], f'it replied {status}')}"
     if status:
-        return f"it replied {status}: {_TODO_OF_STATUS.get(status, 'it does not take the image')}"
-    for cause, todo in _TODO_OF_CAUSE:
+        return f"it replied {status}: {_ADVICE_OF_STATUS.get(status, 'it does not take the image')}"
+    for cause, advice in _ADVICE_OF_CAUSE:
         if cause in report:
-            return todo.format(limit=limit_s)
+            return advice.format(limit=limit_s)
     return f"it cannot be reached: {' '.join(first.split()):.200}"
 
 

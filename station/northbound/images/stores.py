@@ -16,7 +16,7 @@ from station.records.images import read_below, write_atomic
 MARK = ".station-images"
 """Lies in a folder that is meant: a share that is not mounted is an empty folder of this computer."""
 
-TODO_OF_CODE = {
+ADVICE_OF_CODE = {
     "InvalidAccessKeyId": "the store knows no such key; [images] key_id",
     "SignatureDoesNotMatch": "wrong secret for this key; [images] secret_file",
     "NoSuchBucket": "there is no such bucket; make it, or correct [images] bucket",
