@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.training.fitting.crossfit import BLOCKS, FOLDS, FOLDS_OF_FEW, fold_of
+from engines.training.images import grouping
 from engines.training.images.grouping import connected, pairwise_distances, part_groups, twin_groups
 
 SHAPE = (4, 4, 8)
@@ -99,6 +103,85 @@ def test_labels_are_of_the_images_asked_for() -> None:
 def test_identical_images_stay_finite() -> None:
     found = groups(np.zeros((40, *SHAPE), np.float32))
     assert found == list(range(40))
+
+
+def groups_at_once(values: dict[str, NDArray[np.float16]], indices: NDArray[np.intp], *, everywhere: bool) -> list[int]:
+    """`twin_groups`, or `part_groups`, as their formulas stand, of all images at once and in double precision."""
+    count = len(indices)
+    looks = values["coarse"][indices].astype(np.float32).reshape(count, -1)
+    looks = looks - looks.mean(axis=0)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True) + 1e-12
+    distances = np.linalg.norm(looks[:, None].astype(float) - looks[None].astype(float), axis=2)
+    np.fill_diagonal(distances, np.inf)
+    order = np.argsort(distances, axis=1, kind="stable")
+    neighbour = order[:, grouping.NEIGHBOUR - 1]
+    similar = distances[np.arange(count), neighbour]
+    linked = distances <= grouping.TWIN_RATIO * np.minimum(similar[:, None], similar) + grouping.IDENTICAL
+    if everywhere:
+        fine = values["fine"][indices].astype(np.float32)
+        fine = fine - fine.mean(axis=0)
+        fine = (fine / (np.linalg.norm(fine, axis=-1, keepdims=True) + 1e-12)).reshape(count, -1, fine.shape[-1])
+
+        def far(first: int, second: int) -> float:
+            apart = np.linalg.norm(fine[first] - fine[second], axis=-1)
+            return float(np.quantile(apart, grouping.EVERYWHERE_SHARE))
+
+        for first, second in np.argwhere(linked):
+            merely = min(far(one, neighbour[one]) for one in (first, second))
+            near = far(first, second) <= grouping.EVERYWHERE_RATIO * merely + grouping.HALF_IDENTICAL
+            linked[first, second] = near
+    labels = connected(linked)
+    sizes = np.bincount(labels, minlength=count)[labels]
+    too_large = sizes > max(grouping.MIN_LARGE_GROUP, grouping.MAX_GROUP_SHARE * count)
+    return np.where(too_large, np.arange(count), labels).tolist()
+
+
+@given(st.integers(16, 120), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.05, 0.3]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_blocks_find_the_same_groups_as_all_images_at_once(
+    count: int, seed: int, noise: float, everywhere: bool
+) -> None:
+    """With copies to the bit, copies with noise or another strength, and a belt that stood."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(size=(count, 2, 2, 6))
+    fine = rng.normal(size=(count, 4, 4, 3))
+    for values in (coarse, fine):
+        of, copies = np.random.default_rng(seed + 1).integers(0, count, (2, count // 4))
+        values[copies] = values[of] + noise * rng.normal(size=(count // 4, *values.shape[1:]))
+        start = seed % count
+        values[start : start + 20] = values[start]
+    both = {"coarse": coarse.astype(np.float16), "fine": fine.astype(np.float16)}
+    indices = np.sort(np.random.default_rng(seed).permutation(count)[: max(16, count - 7)])
+    with patch.object(grouping, "IMAGES_AT_ONCE", 13):
+        found = (part_groups if everywhere else twin_groups)(both, indices)
+    assert found.tolist() == groups_at_once(both, indices, everywhere=everywhere)
+
+
+def test_identical_images_of_different_blocks_are_found_among_many() -> None:
+    """Single precision places them 1e-3 from each other, where all images are alike more than `IDENTICAL` allows."""
+    count = 2 * grouping.IMAGES_AT_ONCE + 40
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(1, 4000)) + 3e-3 * rng.normal(size=(count, 4000))).astype(np.float16)
+    values[: count // 2] += np.float16(4)  # two kinds: each a direction of its own, and in each all are near
+    copies = np.arange(20)
+    values[copies + grouping.IMAGES_AT_ONCE // 2 * 2] = values[copies]
+    both = {"coarse": values, "fine": np.zeros((count, 8000), np.float16)}
+    found = twin_groups(both, np.arange(count))
+    assert found[copies + grouping.IMAGES_AT_ONCE].tolist() == copies.tolist()
+    assert np.count_nonzero(found != np.arange(count)) == len(copies)
+
+
+def test_memory_does_not_grow_with_the_square_of_the_images() -> None:
+    """A matrix of each with each would have 72 MB; a product whose images are all the same has the most pairs."""
+    values = np.random.default_rng(0).normal(size=(3000, 2, 2, 6)).astype(np.float16)
+    values[1500:] = values[0]
+    both = {"coarse": values, "fine": np.repeat(np.repeat(values, 2, axis=1), 2, axis=2)}
+    for grouped in (twin_groups, part_groups):
+        tracemalloc.start()
+        grouped(both, np.arange(3000))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 40e6
 
 
 @given(st.integers(1, 20), st.data())
