@@ -122,7 +122,8 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
     learning, kinds = _with_known(found, located, options)
     detector = DETECTORS[options.detector](spec, options.backbone)
     detector.eval()
-    on_step(expected(detector, located, options.defect_trials).in_words(), 1, 1)
+    trials = _trials(located, options, on_step)
+    on_step(expected(detector, located, trials).in_words(), 1, 1)
     with tempfile.TemporaryDirectory(prefix="station-teach-") as temporary:
         cache = options.cache or Path(temporary)
         detector_key = f"{options.detector} {detector.features_version} {detector.backbone.key}"
@@ -139,7 +140,6 @@ def teach(images: Path, output: Path, options: TeachOptions, on_step: OnStep) ->
         checkpoint = FileCheckpoint(cache, key, messages.append)
         known_bad = {index: dataset.files[index] for index in learning.refinement.known_bad}
         blocks = options.blocks.read(features_key)
-        trials = _trials(located, options, on_step)
         learned = learn(
             detector,
             features,

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from engines.detectors.without_torch import DETAIL
 
@@ -208,7 +206,7 @@ def coarsest(features: Mapping[str, NDArray[np.float16]]) -> NDArray[np.float16]
 
 def pairwise_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     """Euclidean distances (len(a), len(b)) of the rows; in double precision where any are near each other."""
-    of_a, of_b = (a**2).sum(axis=1, dtype=np.float64), (b**2).sum(axis=1, dtype=np.float64)
+    of_a, of_b = (np.einsum("ij,ij->i", each, each, dtype=np.float64) for each in (a, b))
     lengths = of_a[:, np.newaxis] + of_b[np.newaxis, :]
     products = (a @ b.T).astype(np.float64)
     squares: NDArray[np.float64] = lengths - 2 * products
@@ -235,11 +233,13 @@ def connected(linked: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 def _joined(labels: NDArray[np.intp], pairs: Pairs) -> NDArray[np.intp]:
     """The smallest node of each component, of what `labels` says and the links `pairs` between nodes."""
-    if len(pairs) == 0:
-        return labels
-    first, second = labels[pairs].T
-    links = sparse.coo_array((np.ones(len(pairs), np.bool_), (first, second)), (len(labels), len(labels)))
-    _, component = csgraph.connected_components(links, directed=False)
-    _, smallest = np.unique(component, return_index=True)
-    found: NDArray[np.intp] = smallest[component][labels]
-    return found
+    while True:
+        ends = labels[pairs]
+        smaller = ends.min(axis=1)
+        if (ends == smaller[:, np.newaxis]).all():
+            return labels
+        into: NDArray[np.intp] = np.arange(len(labels))
+        np.minimum.at(into, ends.max(axis=1), smaller)
+        while (into[into] != into).any():
+            into = into[into]
+        labels = into[labels]

@@ -86,6 +86,7 @@ class Trials:
         self._located = located
         self._seed = seed
         self._images = -(-trials // folds)
+        """Of each fold."""
         self._folds = folds
         self._on_progress = on_progress
         self._shown = 0
@@ -93,6 +94,11 @@ class Trials:
         self.smallest_px, self.largest_px = _sizes(examples, located.location)
         self.blur_px = float(np.median([blur_of(image) for image in examples]))
         self.done: list[Trial] = []
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures defects are drawn into."""
+        return self._images * self._folds
 
     def show(self, unseen: NDArray[np.intp], score: Score) -> None:
         """Scores defects in pictures of `unseen`, which the model behind `score` has not learned."""
@@ -103,7 +109,7 @@ class Trials:
         for image in np.concatenate([rng.permutation(unseen) for _ in range(repeats)])[: self._images]:
             self._show_image(int(image), score)
             self._shown += 1
-            self._on_progress(self._shown, self._images * self._folds)
+            self._on_progress(self._shown, self.pictures)
 
     def draw(self, trial: Trial) -> tuple[Image, Image]:
         """The picture of a trial again, and the mask of its defect."""
@@ -147,14 +153,17 @@ class Trials:
         sizes = np.array([each.defect.size_px for each in trials])
         return fit(sizes, np.array([each.score > limit for each in trials]), self.smallest_px, self.largest_px)
 
-    def _show_image(self, index: int, score: Score) -> None:
+    def inputs_of(self, index: int) -> tuple[list[Defect], list[Image], list[Defect]]:
+        """The next defects, all of which go into picture `index`, and the picture with each in the model's input; then
+        those defects which hide the part."""
         image = read_image(self._located.dataset.files[index].path)
+        drawn: list[Defect] = []
+        inputs: list[Image] = []
+        hiding: list[Defect] = []
         try:
             free = free_of(image, self._located.location)
         except PartNotLocated:
-            return
-        drawn: list[Defect] = []
-        inputs: list[Image] = []
+            return drawn, inputs, hiding
         for place, (kind, contrast) in enumerate((kind, each) for kind in KINDS for each in CONTRASTS.values()):
             number = self._shown * len(KINDS) * len(CONTRASTS) + place
             defect = Defect(number, index, kind, contrast, self._size(place))
@@ -164,15 +173,20 @@ class Trials:
             try:
                 inputs.append(prepare(painted[0], self._located.input, self._located.location).pixels)
             except PartNotLocated:
-                self.done.append(Trial(defect, NOT_LOCATED))
+                hiding.append(defect)
                 continue
             drawn.append(defect)
+        return drawn, inputs, hiding
+
+    def _show_image(self, index: int, score: Score) -> None:
+        drawn, inputs, hiding = self.inputs_of(index)
+        self.done += [Trial(defect, NOT_LOCATED) for defect in hiding]
         scores = score(np.stack(inputs)).tolist() if inputs else []
         self.done += [Trial(defect, scored) for defect, scored in zip(drawn, scores, strict=True)]
 
     def _size(self, place: int) -> float:
         """Even on a log scale: each curve goes through all of them, in an order of its own."""
-        total = self._images * self._folds
+        total = self.pictures
         order = np.random.default_rng([self._seed, 1, place]).permutation(total)
         share = (order[self._shown] + 0.5) / total
         return float(self.smallest_px * (self.largest_px / self.smallest_px) ** share)
