@@ -122,7 +122,7 @@ def expected(detector: Detector, located: Located, trials: Trials | None) -> Exp
 
 
 def expected_of(measured: Measured, images: int) -> Expected:
-    """For so many images."""
+    """Of a teaching of this many images."""
     has_defects = measured.pictures > 0
     drawn = measured.pictures * len(KINDS) * len(CONTRASTS)
     in_input = (1 + LEARNED) * images + COMPARED * images**2 + RELEASED
