@@ -15,6 +15,7 @@ from engines.training.fitting.train import CLOSED_FORM, MAX_CLOSED_FORM_IMAGES, 
 from engines.training.images.features import CachedFeatures
 from engines.training.images.grouping import coarsest, part_groups, twin_groups
 from engines.training.images.looks import looks
+from engines.training.images.recurrence import recurring_places
 from engines.training.refinement.records import CellWeights, Indices, Scores
 
 FINE_TUNE_SHARE = 0.2
@@ -86,4 +87,13 @@ class FeatureJudge:
 
     def parts(self) -> Indices:
         """See `Judge.parts`."""
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> Indices:
         return part_groups(self._features, self._indices)
+
+    def recurring(self, differs: NDArray[np.bool_], learned: Indices) -> NDArray[np.bool_]:
+        """See `Judge.recurring`: of the coarsest features, see `recurring_places`."""
+        values = coarsest(self._features)
+        return recurring_places(values[self._indices], differs, learned, self._parts)

@@ -7,6 +7,9 @@ drawn from the densest third of the scores and every image below it is learned a
 stays above it stays out. If that leaves signs of dirt, places in the kept images whose score is out of the ordinary
 for their location lose their weight, too; of clean data they take hardly anything. Many signs say that much of the dirt
 is too weak to stand out: then more images leave, and suspect ones lose more places.
+
+What recurs is spared: a place where several parts differ from the ordinary in the same way is how the product varies
+(an edge that some pictures show), and a model that must not learn it takes good parts for defects.
 """
 
 from __future__ import annotations
@@ -53,9 +56,11 @@ VERY_DIRTY_TAIL_SHARE = 0.007
 """With more outlying cells than that much dirt is weak, and it is what is learned. Images are judged by their oddness
 from here on, see `oddness`."""
 ODD_IMAGE_DEVIATIONS = 2.0
-SUSPECT_DEVIATIONS = 0.5
-"""An image this odd loses its cells beyond `SUSPECT_CELL_DEVIATIONS`; the others keep all: they hold up the spread."""
 SUSPECT_CELL_DEVIATIONS = 1.0
+"""Cells beyond it lose their weight in images that are odder than the ordinary one; the others keep all: they hold up
+the spread."""
+RECURRING_DEVIATIONS = 1.0
+"""What lies further out is compared with other parts: where several differ in the same way, it keeps its weight."""
 HOTTEST_SHARE = 0.02
 MASK_ROUNDS = 3
 MAD_TO_DEVIATION = 1.4826
@@ -114,10 +119,11 @@ def _mask(
     scores = found.scores
     start = guards.start
     limit, capped = found.limit, found.capped
-    known_good = guards.known_good
+    spared = judge.recurring(_deviations(cells, learned) > RECURRING_DEVIATIONS, learned)
+    spared[guards.known_good] = True  # what is odd about them is what they were vouched for
     weigh = suspect_weights if very_dirty else cell_weights
     deviations = ODD_IMAGE_DEVIATIONS if very_dirty else MASKED_IMAGE_DEVIATIONS
-    weights = weigh(cells, learned, known_good)
+    weights = weigh(cells, learned, spared)
     for _ in range(MASK_ROUNDS):
         scores, cells = judge.unseen(learned, weights)
         if very_dirty:
@@ -126,7 +132,7 @@ def _mask(
         limit = _within_cap(scores, wanted, guards)
         capped = wanted < limit
         kept, removed = _split(scores, limit, guards, learned)
-        weights = weigh(cells, kept, known_good)
+        weights = weigh(cells, kept, spared)
         returned = np.setdiff1d(kept, learned)
         masked_share = 1 - float(weights[kept].mean())
         rounds = [*rounds, Round(start, scores[start], limit, removed, returned, masked_share)]
@@ -142,27 +148,26 @@ def _split(all_scores: Scores, limit: float, guards: Guards, learned: Indices) -
     return np.setdiff1d(guards.start, above), above[np.isin(above, learned)]
 
 
-def cell_weights(cells: NDArray[np.float32], learned: Indices, known_good: Indices) -> CellWeights:
+def cell_weights(cells: NDArray[np.float32], learned: Indices, spared: NDArray[np.bool_]) -> CellWeights:
     """0 where connected cells, corners included, are out of the ordinary range of their location among the learned
-    images and one of them is far out, else 1; 1 all over the images that a person calls good: what is odd about them is
-    what they were vouched for.
+    images and one of them is far out, else 1; `spared` ones (as `cells`) are 1 in any case.
     """
     deviations = _deviations(cells, learned)
     regions, count = ndimage.label(deviations > CELL_DEVIATIONS, structure=np.stack([NO_CELL, ALL_CELLS, NO_CELL]))
     peaks = ndimage.maximum(deviations, regions, np.arange(1, count + 1))
     far_out = np.r_[False, np.asarray(peaks) > CELL_PEAK_DEVIATIONS]
     weights: CellWeights = (~far_out[regions]).astype(np.uint8)
-    weights[known_good] = 1
+    weights[spared] = 1
     return weights
 
 
-def suspect_weights(cells: NDArray[np.float32], learned: Indices, known_good: Indices) -> CellWeights:
-    """0 where a cell is above the ordinary one of its location, in images that are odder than most; 1 as above."""
+def suspect_weights(cells: NDArray[np.float32], learned: Indices, spared: NDArray[np.bool_]) -> CellWeights:
+    """0 where a cell is above the ordinary one of its location, in images odder than the ordinary one; 1 as above."""
     odd = oddness(cells, learned)
-    is_suspect = odd > _limit(odd, SUSPECT_DEVIATIONS)
+    is_suspect = odd > densest_third(odd)[0]
     above = _deviations(cells, learned) > SUSPECT_CELL_DEVIATIONS
     weights = (~(above & is_suspect[:, np.newaxis, np.newaxis])).astype(np.uint8)
-    weights[known_good] = 1
+    weights[spared] = 1
     return weights
 
 

@@ -120,6 +120,14 @@ class Judge(Protocol):
         """(len(images), k): how and where each of `images` differs from those `kept`; 0 where it does not."""
         ...
 
+    def recurring(self, differs: NDArray[np.bool_], learned: Indices) -> NDArray[np.bool_]:
+        """(images, map_height, map_width): where an image differs as several parts of `learned` do at that place.
+
+        Args:
+            differs: (images, map_height, map_width), where an image lies out of the ordinary.
+        """
+        ...
+
     def parts(self) -> Indices:
         """For each image a number; images with the same number show nearly the same, as those of one part do."""
         ...

@@ -121,6 +121,7 @@ class _Checked:
         self._judge = judge
         self.positive = judge.positive
         self.describe = judge.describe
+        self.recurring = judge.recurring
         self.parts = judge.parts
 
     def own(self, kept: Indices, *, continued: bool) -> Scores:

@@ -87,11 +87,18 @@ def test_cells_are_measured_against_their_own_location() -> None:
     cells = rng.normal(size=(50, 2, 2)).astype(np.float32)
     cells[:, 0, 0] += 100  # always hot: the ordinary state of this location
     cells[7, 1, 1] = 20
-    weights = cell_weights(cells, np.arange(50), np.array([3]))
+    weights = cell_weights(cells, np.arange(50), spared(cells, 3))
     assert weights[7, 1, 1] == 0
     assert weights[:, 0, 0].mean() > 0.9
     assert weights[3].all()
-    assert cell_weights(cells, np.arange(50), np.array([7]))[7].all()  # a person vouches for it
+    assert cell_weights(cells, np.arange(50), spared(cells, 7))[7].all()
+
+
+def spared(cells: NDArray[np.float32], *images: int) -> NDArray[np.bool_]:
+    """All cells of these images."""
+    chosen = np.zeros(cells.shape, np.bool_)
+    chosen[list(images)] = True
+    return chosen
 
 
 class FixedJudge:
@@ -122,6 +129,9 @@ class FixedJudge:
     def describe(self, images: Indices, kept: Indices) -> NDArray[np.float32]:
         return self.cells[images].reshape(len(images), -1)
 
+    def recurring(self, differs: NDArray[np.bool_], learned: Indices) -> NDArray[np.bool_]:
+        return np.zeros_like(differs)  # one number a cell: all that is above its mean points the same way
+
     def parts(self) -> Indices:
         return np.arange(len(self.cells))
 
@@ -132,7 +142,7 @@ def test_a_place_loses_its_weight_when_it_is_far_out_or_beside_one_that_is() -> 
     cells[7, 1, 1:3] = 2.3  # a little, and connected only with each other
     cells[8, 1, 1], cells[8, 2, 2], cells[8, 4, 4] = 8.0, 2.3, 2.3
     cells[9, 2, 2] = 2.3  # the same place in the next image is no neighbour
-    weights = cell_weights(cells, np.arange(60), np.array([], np.intp))
+    weights = cell_weights(cells, np.arange(60), spared(cells))
     assert (weights[8, 1, 1], weights[8, 2, 2]) == (0, 0)
     assert weights.sum() == weights.size - 2
 
@@ -153,11 +163,42 @@ def test_an_image_is_odd_by_its_places_not_by_its_exposure() -> None:
 
 def test_only_suspect_images_lose_places_in_very_dirty_data() -> None:
     odd = np.array([3, 30, 60])
-    weights = suspect_weights(locally_odd(odd), np.arange(100), np.array([60]))
+    cells = locally_odd(odd)
+    weights = suspect_weights(cells, np.arange(100), spared(cells, 60))
     assert not weights[[3, 30], 4, 4:6].any()
-    assert weights[60].all()  # a person vouches for it
+    assert weights[60].all()
     untouched = weights.all(axis=(1, 2))
     assert 0.2 < untouched.mean() < 0.8
+
+
+class RecurringJudge(FixedJudge):
+    """Weak dirt all over, and one place that recurs in some parts."""
+
+    def __init__(self) -> None:
+        super().__init__(outlying=0.015)
+        self.edge = np.arange(0, 60, 2)
+        self.cells[self.edge, 5, 5] = 6.0
+        self.asked: list[NDArray[np.bool_]] = []
+
+    def recurring(self, differs: NDArray[np.bool_], learned: Indices) -> NDArray[np.bool_]:
+        self.asked.append(differs)
+        found = np.zeros_like(differs)
+        found[self.edge, 5, 5] = True
+        return found
+
+
+def test_what_recurs_keeps_its_weight() -> None:
+    judge = RecurringJudge()
+    known_good = 9
+    judge.cells[known_good, 2, 2:5] = 6.0
+    found = refine(judge, len(judge.scores), RefineOptions(known_good=frozenset({known_good})))
+    assert len(judge.asked) == 1
+    assert judge.asked[0][judge.edge, 5, 5].all()  # out of the ordinary: so it is compared
+    assert found.weights is not None
+    assert found.weights[judge.edge, 5, 5].all()
+    assert found.weights[known_good].all()  # a person vouches for it
+    far_out = judge.cells == 20.0
+    assert found.weights[far_out & np.isin(np.arange(len(judge.cells)), found.kept)[:, None, None]].mean() < 0.5
 
 
 def test_many_outlying_cells_make_odd_images_leave() -> None:
