@@ -29,6 +29,10 @@ DIRTY = Template(
     "The training images were dirty: defects not found among them widen the limits, so more defective parts "
     "pass. Label known-bad images for a bound on that, or teach again on cleaner ones."
 )
+DOUBTFUL = Template(
+    "%(count)s images were left out on weak grounds and may be good: no part is rejected for being like them, it "
+    "comes to review."
+)
 ESCAPES = Template(
     "Of defects like the %(count)s labelled ones at most %(share)s pass and at least %(other_share)s fail "
     "outright, each with %(third_share)s confidence."

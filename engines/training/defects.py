@@ -45,6 +45,8 @@ class LearnedDefects:
     """By heads that did not see them; None: nothing is labelled."""
     price_scores: Scores
     """Of good images, as limits are drawn from them."""
+    doubtful_scores: Scores
+    """See `Limits.doubtful`; without the head of the suspects."""
     shown: Callable[[float], float]
     """Brings a limit of these to the scale of the engine."""
     suspects: KnownDefectsRecord | None = None
@@ -71,6 +73,7 @@ def learn_defects(
         None if before is None else record_of(joined, cells.held_out, before, calibration),
         joined.labelled if has_labelled else None,
         limits.sample(joined.held_out)[0],
+        limits.doubtful_scores(),
         lambda limit: limit,
     )
     if len(suspects):

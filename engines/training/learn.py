@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ from engines.training.known_defects.cells import Cells
 from engines.training.known_defects.heads import LabelledImages
 from engines.training.known_defects.kinds import kinds_head
 from engines.training.known_defects.masks import DefectCells
-from engines.training.limits import Limits, in_groups_of, set_aside
+from engines.training.limits import Limits, in_groups_of, set_aside, without_twins
 from engines.training.refinement.auto import MASK_ROUNDS, MAX_ROUNDS
 from engines.training.refinement.records import Checkpoint, Indices, Refinement, RefineOptions
 from engines.training.refinement.refine import refine
@@ -168,13 +169,15 @@ def learn(
         on_step=on_step, on_model=keep, earlier=earlier, others=others,
     )  # fmt: skip
     _finish(detector, features, kept, weights)
-    aside = set_aside(refinement, indices, known_bad, lambda images: twin_groups(features, images))
+    twins = partial(twin_groups, features)
+    aside = set_aside(refinement, indices, known_bad, twins)
+    doubtful = without_twins(indices[refinement.doubtful], known_bad, twins)
     budgets = options.false_reject_budget, options.review_budget
     is_dirty = refinement.dirt_share > 0 or weights is not None
 
     def limits_from(usable: NDArray[np.bool_]) -> Limits:
         in_groups, parts = in_groups_of(kept, held_out.groups, usable, aside)
-        return Limits(detector, features, aside, in_groups, parts, budgets, is_dirty, earlier, models)
+        return Limits(detector, features, aside, doubtful, in_groups, parts, budgets, is_dirty, earlier, models)
 
     cells = Cells(detector, features, kept, held_out, weights=weights, models=models if has_head else [])
     labelled = LabelledImages(known_bad, masks or {})
@@ -188,6 +191,7 @@ def learn(
         limits.parts(),
         *budgets,
         defective_scores=learned.labelled_scores,
+        doubtful_scores=learned.doubtful_scores,
         shown=learned.shown,
     )
     alike = refinement.variants

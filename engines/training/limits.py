@@ -26,6 +26,8 @@ class Limits:
     """As it is when a sample is drawn."""
     features: CachedFeatures
     aside: Indices
+    doubtful: Indices
+    """Images that were not learned and may be good; the limit to reject counts them, that to review does not."""
     in_groups: Indices
     """Positions among the kept images and then `aside`, see `in_groups_of`."""
     own_parts: Indices
@@ -46,6 +48,10 @@ class Limits:
         before = self.earlier.sample(self.models, self.detector)
         return np.concatenate([before.scores, image_scores]), np.concatenate([before.peaks, peaks])
 
+    def doubtful_scores(self) -> Scores:
+        """Image scores of `doubtful`."""
+        return score(self.detector, self.features, self.doubtful)[0]
+
     def parts(self) -> Indices:
         """What shows the same part, of `sample`."""
         return self.own_parts if self.earlier is None else np.concatenate([self.earlier.parts, self.own_parts])
@@ -59,6 +65,7 @@ class Limits:
         return calibrate(
             *self.sample(held_out),
             *self.budgets,
+            doubtful_scores=self.doubtful_scores(),
             defective_scores=defective if len(defective) else None,
             is_dirty=self.is_dirty or (self.earlier is not None and self.earlier.is_dirty),
         )
@@ -78,9 +85,13 @@ def set_aside(
     if refinement.dirt_share > 0:
         return indices[:0]
     asked = np.concatenate([*refinement.variants, refinement.kept[:0]])
-    aside = np.setdiff1d(indices[np.setdiff1d(refinement.removed, asked)], known_bad)
-    groups = twins(np.concatenate([known_bad, aside]))
-    return aside[~np.isin(groups[len(known_bad) :], groups[: len(known_bad)])]
+    return without_twins(np.setdiff1d(indices[np.setdiff1d(refinement.removed, asked)], known_bad), known_bad, twins)
+
+
+def without_twins(images: Indices, known_bad: Indices, twins: Callable[[Indices], Indices]) -> Indices:
+    """Those of `images` that show no part of `known_bad`, as far as `twins` sees."""
+    groups = twins(np.concatenate([known_bad, images]))
+    return images[~np.isin(groups[len(known_bad) :], groups[: len(known_bad)])]
 
 
 def in_groups_of(kept: Indices, groups: Indices, usable: NDArray[np.bool_], aside: Indices) -> tuple[Indices, Indices]:

@@ -21,7 +21,7 @@ from scipy import special  # scipy.stats takes a second of processor time to imp
 from engines import said
 from engines.bundle.manifest import Calibration, EscapeBounds
 from engines.errors import TrainingError
-from engines.training.calibration.sample import CONFIDENCE, Sample, Scores
+from engines.training.calibration.sample import CONFIDENCE, NO_SCORES, Sample, Scores
 from engines.training.calibration.tail import min_count
 
 MIN_HOLDOUT = 10
@@ -39,6 +39,7 @@ def calibrate(
     budget: float,
     review_budget: float = REVIEW_BUDGET,
     *,
+    doubtful_scores: Scores = NO_SCORES,
     defective_scores: Scores | None = None,
     order_is_capture_order: bool = True,
     is_dirty: bool = False,
@@ -54,6 +55,8 @@ def calibrate(
         held_out_peaks: (n,) the largest cell of their maps.
         budget: share of good parts that may be rejected, above 0 and at most 0.2.
         review_budget: share that may be rejected or in review, above 0 and at most 0.4; `budget` where that is more.
+        doubtful_scores: image scores of images that were not learned and may be good: the limit to reject is drawn as
+            if they were, so that parts like them come to review.
         defective_scores: image scores of known defective images that were not learned.
         order_is_capture_order: neighbours may show the same part; then fewer images are independent.
         is_dirty: refinement found defects among the training images; some may be left, and the promise says so.
@@ -75,7 +78,9 @@ def calibrate(
     pixel_budget = min(0.4, PIXEL_BUDGET_FACTOR * budget)
     image = Sample.of(scores, "image scores", confidence, order_is_capture_order)
     pixel = Sample.of(peaks, "map peaks", confidence, order_is_capture_order)
-    reject_score = image.limit(budget)
+    doubtful = _checked(doubtful_scores, "scores of doubtful images", minimum=0)
+    wider = image.with_doubtful(scores, doubtful, order_is_capture_order)
+    reject_score = max(image.limit(budget), wider.limit(budget))
     review_score = image.limit(review_budget)
     escapes = (
         None
@@ -98,7 +103,7 @@ def calibrate(
         effective_count=image.effective_count,
         outlier_count=image.outlier_count,
         method=f"{'order statistic' if image.needs_no_model(budget) else 'generalised Pareto tail'}, cross-fitted",
-        promise=_promise(image, budget, review_budget, escapes, is_dirty=is_dirty),
+        promise=_promise(image, budget, review_budget, escapes, is_dirty=is_dirty, doubtful=len(doubtful)),
         escapes=escapes,
     )
 
@@ -236,7 +241,7 @@ def escapes_in_words(escapes: EscapeBounds, confidence: float) -> str:
 
 
 def _promise(
-    image: Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool
+    image: Sample, budget: float, review_budget: float, escapes: EscapeBounds | None, *, is_dirty: bool, doubtful: int
 ) -> str:
     total = len(image.scores) + image.outlier_count
     sure = {"number": f"{10 * image.confidence:.3g}", "count": total}
@@ -251,6 +256,8 @@ def _promise(
         sentences.append(said.OUTLIERS(count=image.outlier_count, total=total))
     if is_dirty:
         sentences.append(said.DIRTY())
+    if doubtful:
+        sentences.append(said.DOUBTFUL(count=doubtful))
     if escapes is not None:
         sentences.append(escapes_in_words(escapes, image.confidence))
     return " ".join(sentences)

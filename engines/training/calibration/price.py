@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engines.bundle.manifest import ReviewPrice
 from engines.errors import TrainingError
-from engines.training.calibration.sample import CONFIDENCE, Sample, Scores
+from engines.training.calibration.sample import CONFIDENCE, NO_SCORES, Sample, Scores
 
 REVIEW_BUDGETS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 PARTS = 4
@@ -52,6 +52,7 @@ def price_list(
     review_budget: float,
     *,
     defective_scores: Scores | None = None,
+    doubtful_scores: Scores = NO_SCORES,
     shown: Callable[[float], float] = lambda limit: limit,
     confidence: float = CONFIDENCE,
 ) -> tuple[ReviewPrice, ...]:
@@ -60,11 +61,12 @@ def price_list(
     Args:
         held_out_scores: (n,) as for a `calibrate` that succeeded.
         groups: (n,) images with the same label show the same part and lie side by side.
+        doubtful_scores: as for `calibrate`; no good parts, so they are not counted.
         shown: brings a limit of these scores to the scale of the engine.
     """
     sample = Sample.of(held_out_scores, "image scores", confidence, order_is_capture_order=True)
     budgets = sorted({each for each in (*REVIEW_BUDGETS, max(budget, review_budget)) if each >= budget})
-    counted = _above(held_out_scores, groups, (budget, *budgets), confidence)
+    counted = _above(held_out_scores, groups, doubtful_scores, (budget, *budgets), confidence)
 
     def price(each: float, above: float | None) -> ReviewPrice:
         limit = sample.limit(each)
@@ -81,8 +83,11 @@ def price_list(
     return tuple(price(each, found) for each, found in zip(budgets, above, strict=True))
 
 
-def _above(scores: Scores, groups: NDArray[np.intp], budgets: Sequence[float], confidence: float) -> list[float] | None:
-    """The share of the scores above the limit of each budget, each score held against limits drawn without its part.
+def _above(
+    scores: Scores, groups: NDArray[np.intp], doubtful: Scores, budgets: Sequence[float], confidence: float
+) -> list[float] | None:
+    """The share of the scores above the limit of each budget, each score held against limits drawn without its part;
+    the first limit is that to reject, which counts the doubtful ones.
 
     None: the others of a part give no limit.
     """
@@ -96,7 +101,9 @@ def _above(scores: Scores, groups: NDArray[np.intp], budgets: Sequence[float], c
             others = scores[part != held]
             try:
                 sample = Sample.of(others, "image scores", confidence, order_is_capture_order=True)
-                above += [np.count_nonzero(scores[part == held] > sample.limit(each)) for each in budgets]
+                limits = [sample.limit(each) for each in budgets]
+                limits[0] = max(limits[0], sample.with_doubtful(others, doubtful, True).limit(budgets[0]))
+                above += [np.count_nonzero(scores[part == held] > limit) for limit in limits]
             except TrainingError:
                 return None
     return [float(count / (SPLITS * len(scores))) for count in above]

@@ -14,6 +14,7 @@ Scores = NDArray[np.float64]
 
 CONFIDENCE = 0.9
 """Of each limit, over repeated calibrations."""
+NO_SCORES: Scores = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Sample:
         independent = effective_count(scores) if order_is_capture_order else float(len(scores))
         kept = np.sort(scores)[: len(scores) - outliers]
         return cls(name, kept, outliers, max(1.0, independent * len(kept) / len(scores)), confidence)
+
+    def with_doubtful(self, scores: Scores, doubtful: Scores, order_is_capture_order: bool) -> Sample:
+        """The sample of the same `scores` and of doubtful ones: for a limit above which no part is beyond doubt."""
+        if len(doubtful) == 0:
+            return self
+        return Sample.of(np.concatenate([scores, doubtful]), self.name, self.confidence, order_is_capture_order)
 
     def needs_no_model(self, probability: float) -> bool:
         """Whether a limit at this probability is an order statistic."""

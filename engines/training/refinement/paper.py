@@ -48,7 +48,7 @@ def paper_rounds(
     above = last.indices[last.scores > last.limit]
     capped = bool(np.isin(guards.removable(above), kept).any())
     share = 1 - len(kept) / len(guards.start)
-    return Found(rounds, kept, None, _last_scores(rounds, guards.count), last.limit, capped, share)
+    return Found(rounds, kept, None, _last_scores(rounds, guards.count), last.limit, capped, share, kept[:0])
 
 
 def _last_scores(rounds: list[Round], count: int) -> Scores:

@@ -84,6 +84,8 @@ class Refinement:
     """Known-good images that would have left."""
     suspects: Indices
     """Of the removed ones those that are far enough out to be examples of defects, until a person says otherwise."""
+    doubtful: Indices
+    """Of the removed ones those that are hardly out: many may be good, and no part is rejected for being like them."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Found:
     limit: float
     capped: bool
     dirt_share: float
+    doubtful: Indices
+    """Images that left although they are hardly out."""
 
 
 class Judge(Protocol):

@@ -92,6 +92,7 @@ def refine(
         variants=groups,
         protected=_protected(found, guards),
         suspects=suspects_of(found, guards.start, groups) if options.method == "auto" else out[:0],
+        doubtful=np.setdiff1d(found.doubtful, np.concatenate([*groups, out[:0]])),  # about groups a person is asked
     )
 
 
@@ -110,7 +111,7 @@ def _untouched(guards: Guards) -> Refinement:
     scores = np.zeros(guards.count)
     nothing = np.empty(0, np.intp)
     return Refinement(
-        "none", guards.start, guards.known_bad, (), None, scores, np.inf, False, 0.0, (), nothing, nothing
+        "none", guards.start, guards.known_bad, (), None, scores, np.inf, False, 0.0, (), nothing, nothing, nothing
     )
 
 

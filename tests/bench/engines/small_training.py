@@ -77,6 +77,7 @@ class SmallTraining:
             variants=variant,
             protected=np.asarray(self.known_good, np.intp),
             suspects=worst_first[:0],
+            doubtful=worst_first[:0],
         )
 
     @property

@@ -362,3 +362,31 @@ def test_only_what_neighbours_share_of_the_tail_counts() -> None:
     assert effective_count(scores) > 300
     together = np.where(np.sort(high), scores, drift)  # the high ones one after the other
     assert effective_count(np.where(np.sort(high), 5.0 + together, drift)) < 40
+
+
+@given(st.integers(0, 2**31), st.integers(1, 30))
+def test_doubtful_images_raise_the_limit_to_reject_and_no_other(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, doubtful = rng.normal(size=60), rng.uniform(-3, 12, count)
+    plain = limits_of(scores, 0.05)
+    limits = calibrate(scores, scores, 0.05, order_is_capture_order=False, doubtful_scores=doubtful)
+    assert limits.reject_score >= plain.reject_score
+    assert limits.review_score == plain.review_score
+    assert limits.pixel_score == plain.pixel_score
+    assert limits.holdout_count == plain.holdout_count
+
+
+def test_no_part_is_rejected_for_being_like_a_doubtful_image() -> None:
+    rng = np.random.default_rng(0)
+    scores, doubtful = rng.normal(size=200), rng.uniform(3, 6, 40)
+    limits = calibrate(scores, scores, 0.01, doubtful_scores=doubtful)
+    assert calibrate(scores, scores, 0.01).reject_score < 4
+    assert limits.reject_score > 5.5
+    assert "40 images were left out on weak grounds" in limits.promise
+    assert "weak grounds" not in limits_of(scores).promise
+
+
+def test_a_doubtful_score_that_is_not_finite_is_refused() -> None:
+    scores = np.random.default_rng(0).normal(size=50)
+    with pytest.raises(TrainingError, match="scores of doubtful images are not finite"):
+        calibrate(scores, scores, 0.01, doubtful_scores=np.array([np.nan]))

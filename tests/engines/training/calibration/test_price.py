@@ -8,6 +8,7 @@ import pytest
 from engines.errors import TrainingError
 from engines.training.calibration.calibrate import calibrate
 from engines.training.calibration.price import REVIEW_BUDGETS, capped, price_list
+from engines.training.calibration.sample import NO_SCORES
 
 GOOD = np.random.default_rng(2).normal(size=300)
 EACH = np.arange(300)
@@ -72,3 +73,14 @@ def test_reviews_are_bounded_by_what_a_person_can_look_at() -> None:
         capped(0.1, 0.01, None, 90.0)
     with pytest.raises(TrainingError, match="parts per hour -1"):
         capped(0.1, 0.01, -1.0, None)
+
+
+def test_doubtful_images_cost_reviews_in_place_of_rejects() -> None:
+    doubtful = np.linspace(3, 6, 40)
+    prices, wider = (price_list(GOOD, EACH, 0.05, 0.1, doubtful_scores=each) for each in (NO_SCORES, doubtful))
+    for plain, changed in zip(prices, wider, strict=True):
+        assert changed.review_score == plain.review_score
+        assert (plain.rejected, changed.rejected) == (pytest.approx(0.04, abs=0.015), 0)
+        assert plain.rejected is not None
+        assert plain.in_review is not None
+        assert changed.in_review == pytest.approx(plain.in_review + plain.rejected)

@@ -171,6 +171,31 @@ def test_only_suspect_images_lose_places_in_very_dirty_data() -> None:
     assert 0.2 < untouched.mean() < 0.8
 
 
+def test_images_that_are_hardly_out_of_very_dirty_data_are_doubtful() -> None:
+    rng = np.random.default_rng(0)
+    judge = FixedJudge(0.0)
+    far, near = np.arange(0, 280, 4), np.arange(2, 280, 8)
+    for image, height in [*((image, 15.0) for image in far), *((image, 4.0) for image in near)]:
+        row, column = rng.integers(0, 5, 2)
+        judge.cells[image, row : row + 3, column : column + 2] = height
+    found = refine(judge, len(judge.scores), RefineOptions())
+    doubtful = set(found.doubtful.tolist())
+    assert doubtful <= set(found.removed.tolist())
+    assert not doubtful & set(found.suspects.tolist())
+    assert not doubtful & set(far.tolist())
+    assert np.isin(near, np.concatenate([found.doubtful, *found.variants])).all()  # or a person is asked
+    assert np.isin(near, found.doubtful).any()
+
+
+def test_what_leaves_otherwise_is_not_doubtful() -> None:
+    clean = FixedJudge(0.0)
+    assert len(refine(clean, len(clean.scores), RefineOptions()).doubtful) == 0
+    judge, dirty = mixture(0.3)
+    found = refine(judge, len(judge.maps), RefineOptions())
+    assert np.isin(dirty, found.removed).mean() > 0.95
+    assert len(found.doubtful) == 0
+
+
 class RecurringJudge(FixedJudge):
     """Weak dirt all over, and one place that recurs in some parts."""
 

@@ -18,7 +18,7 @@ def found(far_out: int, *, deviations: float = 8.0, dirt_share: float = 0.1) -> 
     if far_out:
         scores[-far_out:] = deviations
     kept = START[: COUNT - far_out - 10]
-    return Found([], kept, None, scores, 3.0, capped=False, dirt_share=dirt_share)
+    return Found([], kept, None, scores, 3.0, capped=False, dirt_share=dirt_share, doubtful=kept[:0])
 
 
 def test_those_far_out_stand_for_defects_and_the_others_that_left_do_not() -> None:
