@@ -36,7 +36,7 @@ def recurring_places(
             recurs.
         differs: (images, map_height, map_width), where an image lies out of the ordinary.
         learned: positions of the images that may be witnesses.
-        parts: a number for each image; images with the same one show the same part and are one witness.
+        parts: a number from 0 on for each image; images with the same one show the same part and are one witness.
     """
     if features.ndim != 4 or features.shape[1] > differs.shape[1] or features.shape[2] > differs.shape[2]:
         return np.zeros_like(differs)
@@ -44,10 +44,10 @@ def recurring_places(
     columns, column_of = _cells_of(features.shape[2], differs.shape[2])
     coarse = np.logical_or.reduceat(np.logical_or.reduceat(differs, rows, axis=1), columns, axis=2)
     witnesses = learned[:: -(-len(learned) // MAX_WITNESSES)]
-    _, part = np.unique(parts[witnesses], return_inverse=True)
-    belongs = np.eye(part.max() + 1, dtype=np.float32)[part]
+    witnesses = witnesses[np.argsort(parts[witnesses], kind="stable")]
+    first_of_part = np.flatnonzero(np.diff(parts[witnesses], prepend=-1))
     is_other = parts[:, np.newaxis] != parts[witnesses]
-    at_least = max(MIN_PARTS, MIN_SHARE * belongs.shape[1])
+    at_least = max(MIN_PARTS, MIN_SHARE * len(first_of_part))
     mean_spread = np.asarray(features[witnesses], np.float32).std(axis=0).mean(axis=(0, 1))
     found = np.zeros(coarse.shape, np.bool_)
     for row, column in np.argwhere(coarse[witnesses].any(axis=0)):
@@ -56,7 +56,8 @@ def recurring_places(
         directions = (values - values[witnesses].mean(axis=0)) / spread
         directions /= np.linalg.norm(directions, axis=1, keepdims=True) + 1e-12
         alike = (directions @ directions[witnesses].T >= ALIKE) & coarse[witnesses, row, column] & is_other
-        found[:, row, column] = np.count_nonzero(alike.astype(np.float32) @ belongs, axis=1) >= at_least
+        alike_parts = np.logical_or.reduceat(alike, first_of_part, axis=1)
+        found[:, row, column] = np.count_nonzero(alike_parts, axis=1) >= at_least
     return found[:, row_of][:, :, column_of]
 
 

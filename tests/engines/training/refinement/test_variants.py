@@ -57,6 +57,20 @@ def test_the_same_place_with_another_look_is_another_group() -> None:
     assert [group.tolist() for group in groups] == [VARIANT[:4].tolist(), VARIANT[4:].tolist()]
 
 
+def test_what_looks_like_the_mean_of_a_group_belongs_to_it() -> None:
+    """A mark that is weak in two of the images: no other one is alike by itself."""
+    maps = maps_with_variant()
+    looks = np.zeros((len(maps), 40), np.float32)
+    looks[VARIANT, 0] = 1.0
+    looks[VARIANT, 1 + np.arange(8)] = 0.7  # each its own
+    weak, other = VARIANT[-2:], SCATTERED[0]
+    looks[weak, 0], looks[weak, 7 + np.arange(2)] = 0.4, 0.85
+    looks[SCATTERED, 10 + np.arange(10)] = 1.0
+    looks[other, 0] = 0.2
+    (group,) = refined(GaussianJudge(maps, looks=looks)).variants
+    assert group.tolist() == VARIANT.tolist()
+
+
 @pytest.mark.parametrize("copies", [VARIANT, VARIANT[:6]])
 def test_copies_of_a_few_parts_are_no_variant(copies: Indices) -> None:
     assert refined(PartsJudge(maps_with_variant(), same_part=tuple(copies.tolist()))).variants == ()
