@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engines.bundle.detection import KINDS
@@ -14,7 +16,7 @@ from engines.bundle.manifest import Calibration
 from engines.location.location import Location
 from engines.training.images.dataset import open_dataset, read_image
 from engines.training.location.locate import Located, LocateOptions, locate
-from engines.training.synthesis.places import free_of, paint_somewhere
+from engines.training.synthesis.places import TRIES, free_of, paint_somewhere
 from engines.training.synthesis.trials import Trials
 from tests.bench.engines.pictures import ring, write_rings
 
@@ -128,3 +130,18 @@ def test_defects_lie_outside_of_ignored_zones_and_show() -> None:
         is None
     )
     assert paint_somewhere(image, np.zeros_like(free), stamp, 60, np.random.default_rng(0)) is None
+
+
+@given(st.integers(0, 2**31), st.floats(0.001, 1.0))
+@settings(max_examples=30, deadline=None)
+def test_each_free_place_is_as_likely_as_any_other(seed: int, share: float) -> None:
+    """The place is the one that a list of all free ones would give, which of 20 MP would take 160 MB."""
+    free = np.random.default_rng(seed).random((60, 80)) < share
+    image, stamp = np.zeros((60, 80), np.uint8), np.ones((1, 1), np.float32)
+    drawn = paint_somewhere(image, free, stamp, 60, np.random.default_rng(seed))
+    places = np.flatnonzero(free)
+    if drawn is None:
+        assert len(places) == 0
+    else:
+        chosen = np.random.default_rng(seed).choice(places, TRIES)[0]
+        assert np.flatnonzero(drawn[0]).tolist() == [chosen]
