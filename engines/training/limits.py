@@ -90,6 +90,8 @@ def set_aside(
 
 def without_twins(images: Indices, known_bad: Indices, twins: Callable[[Indices], Indices]) -> Indices:
     """Those of `images` that show no part of `known_bad`, as far as `twins` sees."""
+    if not len(images) or not len(known_bad):
+        return images
     groups = twins(np.concatenate([known_bad, images]))
     return images[~np.isin(groups[len(known_bad) :], groups[: len(known_bad)])]
 

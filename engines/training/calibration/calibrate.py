@@ -79,8 +79,7 @@ def calibrate(
     image = Sample.of(scores, "image scores", confidence, order_is_capture_order)
     pixel = Sample.of(peaks, "map peaks", confidence, order_is_capture_order)
     doubtful = _checked(doubtful_scores, "scores of doubtful images", minimum=0)
-    wider = image.with_doubtful(scores, doubtful, order_is_capture_order)
-    reject_score = max(image.limit(budget), wider.limit(budget))
+    reject_score = image.limit_with(doubtful, scores, budget, order_is_capture_order)
     review_score = image.limit(review_budget)
     escapes = (
         None

@@ -101,8 +101,8 @@ def _above(
             others = scores[part != held]
             try:
                 sample = Sample.of(others, "image scores", confidence, order_is_capture_order=True)
-                limits = [sample.limit(each) for each in budgets]
-                limits[0] = max(limits[0], sample.with_doubtful(others, doubtful, True).limit(budgets[0]))
+                reject = sample.limit_with(doubtful, others, budgets[0], order_is_capture_order=True)
+                limits = [reject, *(sample.limit(each) for each in budgets[1:])]
                 above += [np.count_nonzero(scores[part == held] > limit) for limit in limits]
             except TrainingError:
                 return None

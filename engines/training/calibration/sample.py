@@ -36,12 +36,6 @@ class Sample:
         kept = np.sort(scores)[: len(scores) - outliers]
         return cls(name, kept, outliers, max(1.0, independent * len(kept) / len(scores)), confidence)
 
-    def with_doubtful(self, scores: Scores, doubtful: Scores, order_is_capture_order: bool) -> Sample:
-        """The sample of the same `scores` and of doubtful ones: for a limit above which no part is beyond doubt."""
-        if len(doubtful) == 0:
-            return self
-        return Sample.of(np.concatenate([scores, doubtful]), self.name, self.confidence, order_is_capture_order)
-
     def needs_no_model(self, probability: float) -> bool:
         """Whether a limit at this probability is an order statistic."""
         return exceeding_rank(self.effective_count, probability, self.confidence) >= 1
@@ -58,3 +52,15 @@ class Sample:
                 "most held-out images score the same; are they copies of one image?"
             )
         return limit
+
+    def limit_with(self, doubtful: Scores, scores: Scores, probability: float, order_is_capture_order: bool) -> float:
+        """As `limit`, and no lower than if these doubtful scores were good ones, too.
+
+        Args:
+            scores: what this is the sample of.
+        """
+        limit = self.limit(probability)
+        if len(doubtful) == 0:
+            return limit
+        more = np.concatenate([scores, doubtful])
+        return max(limit, Sample.of(more, self.name, self.confidence, order_is_capture_order).limit(probability))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -152,7 +151,8 @@ def test_blocks_find_the_same_groups_as_all_images_at_once(
         values[start : start + 20] = values[start]
     both = {"coarse": coarse.astype(np.float16), "fine": fine.astype(np.float16)}
     indices = np.sort(np.random.default_rng(seed).permutation(count)[: max(16, count - 7)])
-    with patch.object(grouping, "IMAGES_AT_ONCE", 13):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouping, "IMAGES_AT_ONCE", 13)
         found = (part_groups if everywhere else twin_groups)(both, indices)
     assert found.tolist() == groups_at_once(both, indices, everywhere=everywhere)
 
