@@ -12,6 +12,7 @@ from typing import Any
 from station.records.events import MISSED, events
 from station.records.parts import PartRow, parts
 from station.records.schema import open_reader
+from station.simulation.accounts.books import ids_without_a_picture
 from station.simulation.accounts.report import ids_in_words
 from station.simulation.parts.pictures import GOOD
 from station.simulation.plant.belt import Bin
@@ -39,6 +40,8 @@ class Sample:
     memory_mb: float
     files: int
     threads: int
+    ready: bool = True
+    """The PLC saw TriggerReady then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,15 @@ def settle(
     wrong_good = sorted(
         serial for serial, result in signalled.items() if result == "FAIL" and truths.get(serial) == GOOD
     )
+    ids_alone = _ids_alone(line, recorded)
+    to_account_for = line.triggers - len(line.unseen) + ids_alone
     figures = {
         "parts": len(line.ends),
         "good_bin": len(good_bin),
         "pulses": line.triggers,
         "pulses_that_no_camera_heard": len(line.unseen),
         "pulses_that_the_camera_missed": line.camera_missed,
+        "ids_on_record_without_a_picture": ids_alone,
         "on_record": {"triggers": len(recorded.rows), "missed": recorded.missed, **verdicts},
         "of_them_from_the_journal": sum(row.recovered for row in recorded.rows),
         "read_by_the_plc": line.results_read,
@@ -127,12 +133,26 @@ def settle(
             f"another id and {recorded.missed} missed triggers account for them: {ids_in_words(unexplained)}"
         )
     accounted = len(recorded.rows) + recorded.missed
-    if accounted > line.triggers + line.faults["wrong-part-id"]:
-        problems.append(f"{line.triggers} pulses of the light barrier, but {accounted} triggers and missed ones")
+    if accounted > to_account_for:
+        problems.append(
+            f"{line.triggers} pulses of the light barrier, {len(line.unseen)} of them heard by no camera, and "
+            f"{ids_alone} ids on record without a picture, but {accounted} triggers and missed ones"
+        )
     problems += [text for session, text in _gaps(recorded.rows).items() if session]
     if found := sorted(set(wrong_good) - late - _spoiled(line)):
         problems.append(f"good parts have the verdict of another picture: {ids_in_words(found)}")
     return figures, problems
+
+
+def _ids_alone(line: LineState, recorded: Recorded) -> int:
+    """How many parts are on record for an id that no picture could take: as an error under that id, or as a missed
+    trigger. A missed trigger says no id, but where it had a picture there is an event of the picture, too. And the PLC
+    may have written a wrong one.
+    """
+    given = ids_without_a_picture(line)
+    errors = {row.part_id for row in recorded.rows if row.verdict == "ERROR"}
+    without_picture = max(0, recorded.missed - recorded.kinds.get("frame_missed", 0))
+    return len(given & errors) + min(len(given - errors), without_picture + line.faults["wrong-part-id"])
 
 
 def _spoiled(line: LineState) -> set[int]:
@@ -157,10 +177,14 @@ def _within(at_s: float, gap: Dark) -> bool:
 
 
 def memory(samples: Sequence[Sample]) -> tuple[dict[str, Any], list[str]]:
-    """What the longest life has taken: its second quarter beside its last."""
+    """What the longest life has taken: its second quarter beside its last.
+
+    From when it was ready: on a slow machine a start takes longer than a short run, and it is there that it grows.
+    """
     lives: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
-        lives[sample.pid].append(sample)
+        if sample.ready or sample.pid in lives:
+            lives[sample.pid].append(sample)
     longest = max(lives.values(), key=lambda life: life[-1].at_s - life[0].at_s, default=[])
     if len(longest) < 8:
         return {"samples": len(longest)}, []

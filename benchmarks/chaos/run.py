@@ -238,7 +238,10 @@ class _Run:
             pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
             files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  a count, no paths
             threads = len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
-            self._samples.append(Sample(pid, now_s, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, files, threads))
+            # the PLC takes a moment to see that a station is another one
+            ready = self._line.state.trigger_ready and now_s - self._keeper.lives[-1].began_s > SEEN_S
+            taken_mb = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+            self._samples.append(Sample(pid, now_s, taken_mb, files, threads, ready))
 
     def _settle(self) -> None:
         """Until no fault lasts and the station has nothing more to record."""

@@ -52,9 +52,10 @@ class Routing:
 
     def plc_wrote(self, inputs: PlcInputs) -> None:
         """The PLC has written its control block. Ejection first: a part may be due at an ejector now."""
+        now_ns = self._clock()
         if self._to_ejection is not None:
-            self._to_ejection(ejection.ControlWritten(inputs, self._clock()))
-        self.post(PlcWrote(inputs))
+            self._to_ejection(ejection.ControlWritten(inputs, now_ns))
+        self.post(PlcWrote(inputs, now_ns))
 
     def from_camera(self, message: AcquisitionMessage) -> None:
         """A camera says something."""

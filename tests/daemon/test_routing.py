@@ -41,13 +41,13 @@ def routed(*, tracks: bool) -> tuple[Routing, list[tuple[str, object]]]:
 def test_the_control_block_reaches_the_ejectors_first() -> None:
     routing, posted = routed(tracks=True)
     routing.plc_wrote(INPUTS)
-    assert posted == [("ejection", ControlWritten(INPUTS, NOW_NS)), ("signalling", PlcWrote(INPUTS))]
+    assert posted == [("ejection", ControlWritten(INPUTS, NOW_NS)), ("signalling", PlcWrote(INPUTS, NOW_NS))]
 
 
 def test_without_tracking_the_control_block_goes_to_signalling_alone() -> None:
     routing, posted = routed(tracks=False)
     routing.plc_wrote(INPUTS)
-    assert posted == [("signalling", PlcWrote(INPUTS))]
+    assert posted == [("signalling", PlcWrote(INPUTS, NOW_NS))]
 
 
 @pytest.mark.parametrize(("tracks", "expected"), [(True, [("ejection", EncoderRead(9, 3))]), (False, [])])

@@ -16,6 +16,7 @@ from benchmarks.chaos.accounts import Dark, Recorded, Sample, memory, settle
 from benchmarks.chaos.run import Asked, run
 from benchmarks.chaos.schedule import ENDS_THE_DAEMON, KILLS_UNTIL, UNDISTURBED, Kind, schedule
 from station.records.parts import PartRow
+from station.simulation.plant.plc import ID_NOT_ACKNOWLEDGED
 from station.simulation.run.processes import LineState
 from tests.bench.programs import needs_program
 
@@ -71,14 +72,21 @@ def balanced() -> tuple[dict[int, str], LineState, list[PartRow]]:
     verdicts = {1: "PASS", 2: "FAIL", 3: "PASS"}
     for serial, verdict in verdicts.items():
         line.ends[serial] = {"bin": "good" if verdict == "PASS" else "reject"}
-        line.judgements[serial] = {"result": verdict, "why": "", "at_barrier_s": float(serial)}
+        line.judgements[serial] = {"result": verdict, "why": "", "at_barrier_s": float(serial), "id_given": True}
     return {1: "good", 2: "spot", 3: "good"}, line, [row(serial, verdict) for serial, verdict in verdicts.items()]
 
 
 def problems(
-    truths: dict[int, str], line: LineState, rows: list[PartRow], missed: int = 0, dark: tuple[Dark, ...] = ()
+    truths: dict[int, str],
+    line: LineState,
+    rows: list[PartRow],
+    *,
+    missed: int = 0,
+    dark: tuple[Dark, ...] = (),
+    pictures_missed: int = 0,
 ) -> str:
-    return "; ".join(settle(truths, line, Recorded(tuple(rows), missed, {}), dark)[1])
+    recorded = Recorded(tuple(rows), missed, {"frame_missed": pictures_missed})
+    return "; ".join(settle(truths, line, recorded, dark)[1])
 
 
 def test_what_balances_is_no_problem() -> None:
@@ -102,7 +110,7 @@ def test_a_verdict_that_the_plc_has_read_and_nobody_recorded_is_found() -> None:
 def test_a_pulse_that_nobody_accounts_for_is_found_unless_it_is_explained(explained: str) -> None:
     truths, line, rows = balanced()
     line.triggers, truths[4], line.ends[4] = 4, "good", {"bin": "reject"}
-    line.judgements[4] = {"result": "NONE", "why": "no result in time", "at_barrier_s": 4.0}
+    line.judgements[4] = {"result": "NONE", "why": "no result in time", "at_barrier_s": 4.0, "id_given": False}
     assert "1 pulses have no row of their part id" in problems(truths, line, rows)
     changed: dict[str, Any] = {}
     if explained == "missed":
@@ -122,7 +130,38 @@ def test_a_part_that_was_opened_and_never_recorded_is_found() -> None:
 
 def test_more_triggers_than_pulses_are_found() -> None:
     truths, line, rows = balanced()
-    assert "3 pulses of the light barrier, but 4 triggers" in problems(truths, line, rows, missed=1)
+    assert "but 4 triggers and missed ones" in problems(truths, line, rows, missed=1)
+
+
+@pytest.mark.parametrize("why", ["late", "unseen", "never there"])
+def test_an_id_that_no_picture_takes_counts_once_and_nothing_else_does(why: str) -> None:
+    """Part 4's id came behind its own picture, or nothing heard its pulse, or it was taken off before the barrier."""
+    truths, line, rows = balanced()
+    came_s = None if why == "never there" else 4.0
+    text = ID_NOT_ACKNOWLEDGED if why == "late" else "no result in time"
+    line.judgements[4] = {"result": "NONE", "why": text, "at_barrier_s": came_s, "id_given": True}
+    truths[4], line.ends[4] = "good", {"bin": "reject"}
+    pictures = 1 if why == "late" else 0
+    line.triggers += came_s is not None
+    if why == "unseen":
+        line.unseen.append(4)
+    rows += [row(0, "PASS", acquisition_id=4)] * pictures
+    own = [*rows, row(4, "ERROR", acquisition_id=4 + pictures)]
+    assert problems(truths, line, own) == problems(truths, line, rows, missed=1) == ""
+    too_many = f"but {4 + pictures} triggers and missed ones"
+    assert f"but {5 + pictures} triggers and missed ones" in problems(truths, line, own, missed=1)
+    assert too_many in problems(truths, line, [*rows, row(0, "ERROR", acquisition_id=4 + pictures)])
+    assert too_many in problems(truths, line, rows, missed=1, pictures_missed=1), "that one had a picture"
+    line.judgements[4]["id_given"] = False  # the station cannot know an id that the PLC never gave
+    assert too_many in problems(truths, line, own)
+
+
+def test_pulses_that_nobody_heard_hide_no_part_that_was_counted_twice() -> None:
+    truths, line, rows = balanced()
+    line.triggers += 20
+    line.unseen += range(4, 24)
+    assert problems(truths, line, rows) == ""
+    assert "but 4 triggers and missed ones" in problems(truths, line, [*rows, row(0, "PASS", acquisition_id=4)])
 
 
 def test_memory_that_grows_within_a_session_is_found_and_that_of_a_new_process_is_not() -> None:
@@ -134,3 +173,6 @@ def test_memory_that_grows_within_a_session_is_found_and_that_of_a_new_process_i
     assert "open_files grew" in memory(files)[1][0]
     restarted = [replace(sample, pid=int(sample.at_s) // 5, memory_mb=100.0 + sample.at_s) for sample in flat]
     assert memory(restarted)[1] == []
+    starts = [replace(sample, memory_mb=20.0, files=3, ready=False) for sample in flat[:60]]
+    assert memory([*starts, *flat[60:]])[1] == [], "a long start is no growth"
+    assert memory([*(replace(sample, ready=sample.at_s == 0) for sample in grows)])[1] != []

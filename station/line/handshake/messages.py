@@ -138,6 +138,7 @@ class PartIdLatched:
     encoder_count: int
     deadline_ms: int
     time_ns: int
+    """When the PLC wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class PlcWrote:
     """The PLC has written its control block."""
 
     inputs: PlcInputs
+    time_ns: int
+    """When it came, on the clock of the frames' triggers. The message may have waited in the inbox since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,18 @@ class Opening:
         if not self._desk.views.line_triggered:
             self._desk.ports.tracking.trigger_missed(request.part_id, now)
 
-    def latched(self, request: PartIdLatched, now: int) -> None:
-        """The PLC announces the next part: the ledger keeps its id until the frame comes."""
+    def latched(self, request: PartIdLatched) -> None:
+        """The PLC announces the next part: the ledger keeps its id until the frame comes.
+
+        From when the PLC wrote it: the message may have waited in the inbox while the part went past the light barrier.
+        By the time of its turn the frame would be one part without an id, and the id another without a frame.
+        """
         desk = self._desk
         if not desk.views.line_triggered:
             return  # the handshake gives it to the next Trigger
         dropped = desk.ledger.latch(
             request.part_id,
-            now,
+            request.time_ns,
             while_ready=desk.handshake.ready,
             encoder_count=request.encoder_count,
             deadline_ms=request.deadline_ms,

@@ -234,11 +234,11 @@ class Signalling:
         self._read_wall_clock()
         now = desk.clock()
         match message:
-            case PlcWrote(inputs):
+            case PlcWrote(inputs, time_ns):
                 if desk.belt is not None:
-                    desk.belt.sample(inputs.encoder_now, now)
+                    desk.belt.sample(inputs.encoder_now, time_ns)
                 desk.challenge.mode(inputs.challenge_mode)
-                self._requests(desk.handshake.plc_wrote(inputs, now), now)
+                self._requests(desk.handshake.plc_wrote(inputs, time_ns), now)
             case FrameArrived() | FrameFailed():
                 self._judging.frame(message, now)
             case Inspected(acquisition_id, inspection):
@@ -312,7 +312,7 @@ class Signalling:
                 case TriggerMissed():
                     self._opening.trigger_missed(request, now)
                 case PartIdLatched():
-                    self._opening.latched(request, now)
+                    self._opening.latched(request)
                 case GoOnline():
                     condition.set_online(True, OfflineReason.BY_PLC)
                 case GoOffline():

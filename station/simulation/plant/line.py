@@ -182,6 +182,7 @@ class Plc:
                     result=judgement.result.name,
                     result_after_s=judgement.result_after_s,
                     at_barrier_s=judgement.at_barrier_s,
+                    id_given=judgement.id_given,
                     unmatched_results=self._program.unmatched_results,
                     withdrawn_while_read=self._program.withdrawn_while_read,
                     faults_cleared=self._program.faults_cleared,

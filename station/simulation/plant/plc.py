@@ -321,7 +321,8 @@ class PlcProgram:
                 why = HEARTBEAT_FROZEN if connected else DISCONNECTED
             after_s = None if part.result_s is None else part.result_s - part.barrier_s
             at_barrier_s = None if part.barrier_at is None else part.barrier_s
-            judgements.append(Judgement(part.part_id, part.passed, why, part.result, after_s, at_barrier_s))
+            id_given = part.latched_encoder is not None
+            judgements.append(Judgement(part.part_id, part.passed, why, part.result, after_s, at_barrier_s, id_given))
         return tuple(judgements)
 
 

@@ -117,6 +117,8 @@ class Judgement:
     """From the light barrier to the result, as the PLC saw both."""
     at_barrier_s: float | None
     """When it passed the light barrier, on the monotonic clock; None: it never came there."""
+    id_given: bool
+    """LatchPartId rose for it, so the station may know its id, acknowledged in time or not."""
 
 
 @dataclass(frozen=True, slots=True)

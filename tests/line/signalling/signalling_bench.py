@@ -108,7 +108,7 @@ class SignallingOnABench:
             *(CameraChanged(view.camera, CameraState.STREAMING, None, "") for view in cameras),
             InspectorChanged(inspector()),
             SetOnline(True),
-            PlcWrote(PlcInputs(trigger_enable=True)),
+            PlcWrote(PlcInputs(trigger_enable=True), self.now_ns),
         )
         for message in messages:
             self.signalling.handle(message)
@@ -142,7 +142,7 @@ class SignallingOnABench:
     def part_in_inspection(self) -> Inspected:
         """A part whose frame is with the engine; the PASS that the engine is going to give it."""
         assert self.outputs.trigger_ready
-        self.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, trigger=True)))
+        self.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, trigger=True), self.now_ns))
         frame = Frame("top", 1, PIXELS, self.now_ns, self.now_ns)
         self.signalling.handle(FrameArrived(frame, 0))
         return Inspected(self.outputs.acquisition_id, Inspection(frame, Decision(Verdict.PASS)))

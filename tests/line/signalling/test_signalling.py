@@ -51,6 +51,20 @@ def test_an_answer_that_lay_in_the_inbox_over_the_deadline_is_too_late(bench: Si
     ]
 
 
+def test_an_id_that_lay_in_the_inbox_while_its_part_came_is_that_of_its_frame(tmp_path: Path) -> None:
+    bench = SignallingOnABench(tmp_path, cameras=(ViewSettings("top"),))
+    with bench.journal:
+        latched = PlcWrote(PlcInputs(trigger_enable=True, latch_part_id=True, part_id=7), bench.now_ns)
+        triggered_ns = bench.now_ns + 40 * NS_PER_MS
+        bench.now_ns += 50 * NS_PER_MS  # the thread was busy, or had no core
+        bench.signalling.handle(latched)
+        bench.signalling.handle(FrameArrived(Frame("top", 1, PIXELS, triggered_ns, triggered_ns), 0))
+        bench.now_ns += 2000 * NS_PER_MS
+        bench.signalling.tick()
+        assert [record.part.part_id for record in bench.records] == [7], "one pulse, one part"
+        assert bench.ledger.counters.triggers == 1
+
+
 def test_a_part_takes_one_slot_of_the_journal_however_it_ends(bench: SignallingOnABench) -> None:
     free = bench.journal.free_slots
     bench.part_in_inspection()
@@ -119,7 +133,7 @@ def test_plc_and_people_read_the_frozen_heartbeat_at_once(bench: SignallingOnABe
     assert not bench.outputs.trigger_ready
     bench.signalling.handle(ClearFault())
     assert shown() == (True, True), "it ends when the heartbeat moves"
-    bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, plc_heartbeat=1)))
+    bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, plc_heartbeat=1), bench.now_ns))
     assert shown() == (False, False)
     assert [kind for kind, *_ in bench.events if kind.startswith("warning")] == ["warning", "warning_over"]
 
@@ -130,8 +144,8 @@ def test_parts_are_dated_by_the_clock_as_it_is_and_a_step_is_an_event(bench: Sig
     for wall_offset_ns in (0, 1_750_000_000 * 10**9, 1_750_000_000 * 10**9 + 3_000_000):  # set, then drifting by 3 ms
         bench.wall_offset_ns = wall_offset_ns
         bench.signalling.handle(bench.part_in_inspection())
-        bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, results_ack=True)))
-        bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True)))
+        bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, results_ack=True), bench.now_ns))
+        bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True), bench.now_ns))
         record = bench.records[-1]
         dates.append(record.part.wall_time - record.part.time_ns / 1e9)
         assert record.decision.verdict is Verdict.PASS

@@ -291,7 +291,7 @@ class Line(RuleBasedStateMachine):
         if "plc_heartbeat" not in changes:
             beat = (beat + 1) % 0x10000
         self.inputs = replace(self.inputs, plc_heartbeat=beat, **changes)
-        self.station.signalling.handle(PlcWrote(self.inputs))
+        self.station.signalling.handle(PlcWrote(self.inputs, self.station.now_ns))
 
     # ---- what holds after every step -----------------------------------------------------------------------------
 

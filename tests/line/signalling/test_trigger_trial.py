@@ -73,7 +73,7 @@ def test_a_frame_of_the_test_is_not_that_of_the_next_part(bench: SignallingOnABe
     late = frame(bench)
     bench.signalling.handle(SetOnline(True))
     bench.now_ns += 50 * NS_PER_MS
-    bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, trigger=True)))
+    bench.signalling.handle(PlcWrote(PlcInputs(trigger_enable=True, trigger=True), bench.now_ns))
     assert len(bench.ledger.open_parts) == 1
     bench.signalling.handle(late)
     assert bench.at_engine == [], "its trigger was before that of the part"

@@ -9,6 +9,7 @@ import pytest
 
 from station.simulation.accounts.books import Books, settle
 from station.simulation.parts.schedule import ScheduledPart
+from station.simulation.plant.plc import ID_NOT_ACKNOWLEDGED
 from station.simulation.plant.plc_signals import TriggerMode
 from station.simulation.run.processes import LineState
 
@@ -17,7 +18,8 @@ COUNTED = {"triggers": 3, "pass": 1, "fail": 1, "review": 0, "error": 1, "missed
 
 
 def judged(result: str, *, passed: bool) -> dict[str, Any]:
-    return {"result": result, "passed": passed, "why": "" if passed else result}
+    why = "" if passed else result
+    return {"result": result, "passed": passed, "why": why, "at_barrier_s": 1.0, "id_given": True}
 
 
 def line(**changes: Any) -> LineState:
@@ -31,6 +33,16 @@ def line(**changes: Any) -> LineState:
     for name, value in changes.items():
         setattr(state, name, value)
     return state
+
+
+def late_ids(count: int) -> dict[str, Any]:
+    """The last parts were at the barrier before the PLC had an acknowledgement of their ids."""
+    judgements = {
+        part.serial: judged("PASS" if part.serial == 1 else "ERROR", passed=part.serial == 1) for part in PARTS
+    }
+    for serial in range(4 - count, 4):
+        judgements[serial]["why"] = ID_NOT_ACKNOWLEDGED
+    return {"judgements": judgements}
 
 
 def books(state: LineState | None = None, trigger: TriggerMode = TriggerMode.LINE, **counted: int) -> Books:
@@ -59,6 +71,8 @@ def test_balanced_books() -> None:
         ({"triggers": 4}, {}, "triggered 4 times, the station accounts for 3"),
         ({}, {"missed": 1}, "triggered 3 times, the station accounts for 4"),
         ({"triggers": 4, "faults": Counter({"late-ack": 1})}, {}, "triggered 4 times, the station accounts for 3"),
+        ({"faults": Counter({"wrong-part-id": 1})}, {"missed": 1}, "triggered 3 times, the station accounts for 4"),
+        (late_ids(1), {"missed": 2}, "triggered 3 times, the station accounts for 5"),
     ],
 )
 def test_what_must_not_be_is_named(changes: dict[str, Any], counted: dict[str, Any], problem: str) -> None:
@@ -70,7 +84,7 @@ def test_what_must_not_be_is_named(changes: dict[str, Any], counted: dict[str, A
     [
         (line(triggers=4), {"missed": 1}, TriggerMode.LINE),
         (line(triggers=6, unseen=[1, 1], camera_missed=1), {}, TriggerMode.LINE),
-        (line(faults=Counter({"wrong-part-id": 1})), {"missed": 2}, TriggerMode.LINE),
+        (line(**late_ids(1)), {"missed": 1}, TriggerMode.LINE),
         (line(triggers=0), {}, TriggerMode.PLC),
         (line(results_read={"FAIL": 1}), {}, TriggerMode.LINE),
     ],

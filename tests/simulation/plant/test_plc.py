@@ -213,6 +213,7 @@ def test_part_without_its_own_valid_pass_is_pushed_off(station: Station, why: st
     simulation.run(4)
     assert simulation.rejected == {2}
     assert simulation.judgements[2].why == why
+    assert simulation.judgements[2].id_given, "also where nobody acknowledged it: the station may know it"
 
 
 def test_a_station_that_shows_no_result_behind_results_valid_lets_nothing_pass() -> None:
@@ -235,6 +236,7 @@ def test_not_connected_rejects_everything() -> None:
     simulation.run(3)
     assert simulation.rejected == {1, 2, 3}
     assert {judgement.why for judgement in simulation.judgements.values()} == {plc.ID_NOT_ACKNOWLEDGED}
+    assert not any(judgement.id_given for judgement in simulation.judgements.values())
 
 
 def test_frozen_heartbeat_voids_a_pass() -> None:
