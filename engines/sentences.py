@@ -26,6 +26,8 @@ _PATTERNS = {
     "share": r"-?[\d.]+%",
     "other_share": r"-?[\d.]+%",
     "third_share": r"-?[\d.]+%",
+    "rejected": r"[\d.]+(?:e[+-]?\d+)?",
+    "in_review": r"[\d.]+(?:e[+-]?\d+)?",
     "size": r"[\d.]+(?:e[+-]?\d+)? (?:px|mm)",
     "kind": r"[a-z ]+?",
     "moment": r"\d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d",
@@ -48,6 +50,8 @@ class Template:
         self.head = _PLACE.split(text)[0].replace("%%", "%")
         """What stands before the first place: what begins otherwise is not of this template."""
         self._places: tuple[str, ...] = tuple(_PLACE.findall(text))
+        self.stands_around = not any(letter.isalpha() for letter in _PLACE.sub("", text))
+        """It has no word of its own: any text may seem to be of it, as `%(text)s (%(detail)s)`."""
 
     def __call__(self, **values: object) -> str:
         """The English sentence. Raises KeyError: a value is missing."""
@@ -96,15 +100,19 @@ class Catalogue:
         """None: no template has written it."""
         if not text or depth == 0 or len(text) > MAX_LETTERS:
             return None
+        around: str | None = None
         for template in self._beginning(text):
             match = template.pattern.fullmatch(text)
             if match is not None:
-                return self._said(template, match, words, depth)
+                around = self._said(template, match, words, depth)
+                if not template.stands_around:
+                    return around
+                break  # sentences in a row hide behind it: each colon seems to be its own
         for separator in (" ", "; "):
             found = self._in_a_row(text, separator, words, depth)
             if found is not None:
                 return found
-        return self._listed(text, words, depth)
+        return around if around is not None else self._listed(text, words, depth)
 
     def _beginning(self, text: str) -> Iterator[Template]:
         """Those that may have written the begin of a text: patterns take most of the time of a long table."""

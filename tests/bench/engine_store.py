@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from engines.bundle.detection import KINDS
-from engines.bundle.manifest import PossibleVariants
+from engines.bundle.manifest import KnownDefectsRecord, PossibleVariants
 from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.store.store import EngineStore
@@ -19,10 +19,15 @@ from tests.bench.engines.small_engine import detection_of, write_small_engine
 from tests.bench.pages import Pages, serving, some_parts
 
 WIDTH, HEIGHT = 64, 48
+SUSPECTS = KnownDefectsRecord(
+    labelled=1, masks=0, weight=0.5, auroc_before=0.9, auroc_after=0.95, passed_before=1, passed_after=0
+)
 
 
-def write_dossier(engine: Path, removed: int = 3) -> Path:
-    """A dossier of 30 images of parts 1 to 30, of which the last ones were removed; two of them are alike."""
+def write_dossier(engine: Path, removed: int = 3, *, suspects: bool = False) -> Path:
+    """A dossier of 30 images of parts 1 to 30, of which the last ones were removed; two of them are alike, and the one
+    that is least unlike the others is a suspect. `suspects`: it adds to the scores.
+    """
     folder = engine / "dossier"
     (folder / "pictures").mkdir(parents=True)
     gone = list(range(30 - removed, 30))
@@ -36,18 +41,23 @@ def write_dossier(engine: Path, removed: int = 3) -> Path:
         cv2.circle(picture, (30 + 20 * (n % 4), 45), 12, (40, 60, 200), -1)
         for end in ("", "-map"):
             (folder / "pictures" / f"{n:06}{end}.jpg").write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
-    refinement = {"removed": gone, "variants": [gone[:2]], "known_bad": []}
-    text = json.dumps({"images": images, "refinement": refinement, "warnings": ["30 images are few"]})
+    refinement = {"removed": gone, "variants": [gone[:2]], "known_bad": [], "suspects": gone[:1]}
+    record = SUSPECTS.model_dump() if suspects else None
+    text = json.dumps(
+        {"images": images, "refinement": refinement, "suspects": record, "warnings": ["30 images are few"]}
+    )
     (folder / "dossier.json").write_text(text)
     return engine
 
 
 def with_question(engine: Path, target: Path) -> Path:
-    """The same engine, which left images out that look alike."""
+    """The same engine, which left images out that look alike, and one that stands for defects."""
     plain = read_bundle(engine)
     found = PossibleVariants(images=(8,), rejected_share_if_good=0.1, review_share_if_good=0.2)
     detection = detection_of(*KINDS[:5])
-    draft = plain.manifest.model_copy(update={"possible_variants": found, "detection": detection, "map_score": None})
+    draft = plain.manifest.model_copy(
+        update={"possible_variants": found, "detection": detection, "suspects": SUSPECTS, "map_score": None}
+    )
     write_bundle(target, draft=draft, model=plain.model, golden=plain.golden)
     return target
 
@@ -69,7 +79,7 @@ def fill_store(folder: Path, work: Path, *, width: int = WIDTH, height: int = HE
     parts = {"training": [f"s1/{n}" for n in range(1, 31)], "held_out": []}
     report.joinpath("parts.json").write_text(json.dumps(parts))
     store.add(second, why="refresh from 30 recent parts", extras={"refresh": report})
-    store.add(write_dossier(with_question(second, work / "third")), why="taught")
+    store.add(write_dossier(with_question(second, work / "third"), suspects=True), why="taught")
     return store
 
 

@@ -73,6 +73,22 @@ def test_a_version_shows_what_it_promises_finds_removed_and_changes(client: Clie
     assert client.get("/engines/0009-nothing").status == 404
 
 
+def test_suspects_stand_first_with_a_mark_and_what_is_asked_about_them(client: Client, names: list[str]) -> None:
+    def removed(name: str, **headers: str) -> list[str]:
+        text = client.get(f"/engines/{name}", **headers).text
+        return re.findall(r'<li class="tile">.*?</li>', re.split("worst first|schlechteste zuerst", text)[1], re.DOTALL)
+
+    marked = removed(names[2])
+    assert [">suspect<" in tile for tile in marked] == [True, False, False]
+    assert "part1028" in marked[0], "the others are worse"
+    assert not any(">suspect<" in tile for tile in removed(names[1])), "where they change no score nothing is asked"
+    assert ">verdächtig<" in removed(names[2], **{"Accept-Language": "de"})[0]
+    assert "1 images that were left out stand for defects" in client.get(f"/engines/{names[2]}").text
+    german = client.get(f"/engines/{names[2]}", **{"Accept-Language": "de"}).text
+    assert "Bitte ansehen: was Sie fehlerhaft nennen" in german
+    assert "Jedes samt seinen Zwillingen ausgelassen, bestehen 0 von 1 (1 ohne die anderen)." in german
+
+
 def test_a_german_page_says_in_german_what_the_engine_wrote(client: Client, names: list[str]) -> None:
     german = {"Accept-Language": "de"}
     overview = client.get("/engines", **german).text

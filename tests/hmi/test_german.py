@@ -14,6 +14,7 @@ from station.monitoring.diagnosis import MASTER, SCORES, diagnose
 from station.monitoring.streams import StreamStatus
 from station.said import CATALOGUE
 from tests.bench.pages import Pages
+from tests.engines.test_sentences import everything
 from tests.hmi.maintenance_pages import listening_daemon
 from tests.hmi.test_every_page import PATHS, engines, of_store, store_a_report, study_agreement
 from tests.hmi.test_health import STATUS
@@ -94,6 +95,15 @@ def standing() -> list[str]:
     finding = diagnose(moved)
     assert finding is not None
     return [str(finding)]
+
+
+@pytest.mark.parametrize("what", everything())
+def test_no_sentence_of_an_engine_stays_english_beside_those_of_a_station(what: str) -> None:
+    """Looser sentences of a station, and places for any text, take no sentence of an engine for a part of theirs."""
+    text = everything()[what]
+    german = CATALOGUE.translated(text, GERMAN.gettext)
+    sentences = [one for one in re.split(r"(?<=\.) ", text) if len(one.split()) > SHORT]
+    assert [one for one in sentences if one in german] == []
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ class _Refinement(_Loose):
     removed: tuple[int, ...] = ()
     variants: tuple[tuple[int, ...], ...] = ()
     known_bad: tuple[int, ...] = ()
+    suspects: tuple[int, ...] = ()
 
 
 class Dossier(_Loose):
@@ -51,14 +52,25 @@ class Dossier(_Loose):
 
     images: tuple[Image, ...]
     refinement: _Refinement = _Refinement()
+    suspects: object = None
+    """What they add to the scores; None: nothing, and nobody has to look at them."""
     warnings: tuple[str, ...] = ()
 
     @property
     def removed(self) -> Sequence[Image]:
-        """Those that were not learned, worst first; without those that a person had called bad."""
-        bad = set(self.refinement.known_bad)
+        """Those that were not learned, worst first; without those that a person had called bad.
+
+        Suspects before the others: a person is asked to look at them, and pages show a bounded number.
+        """
+        bad, suspects = set(self.refinement.known_bad), self.stands_for_defects
         gone = [image for image in self.images if image.fate == "removed" and image.id not in bad]
-        return sorted(gone, key=lambda image: -(image.removal_shown or image.final_shown or 0.0))
+        worst_first = sorted(gone, key=lambda image: -(image.removal_shown or image.final_shown or 0.0))
+        return sorted(worst_first, key=lambda image: image.id not in suspects)
+
+    @property
+    def stands_for_defects(self) -> frozenset[int]:
+        """Ids of those among the removed that the engine takes for defects, though nobody has called them so."""
+        return frozenset(() if self.suspects is None else self.refinement.suspects)
 
     @property
     def variants(self) -> Sequence[Sequence[Image]]:
