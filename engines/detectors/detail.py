@@ -1,15 +1,17 @@
 """The map that people see: twice as fine as the one that the score follows from, and drawn together on what stands out.
 
-Structure is seen on coarse maps, so a spot heats up everything within their reach, and its outline is several times as
-wide as the spot. A finer stream of the backbone (stride 8; a mean per location, one covariance) ranks parts worse but
-knows where they are odd. With C the map interpolated to its cells and f its log deviance,
+Structure is seen on coarse maps, so a spot heats up everything within their reach: its outline is several times as wide
+as the spot, and beside a strong one even ground that never varies stands out. A finer stream of the backbone (stride 8;
+a mean per location, one covariance) ranks parts worse but knows where they are odd. With C the map interpolated to its
+cells and f the log of its deviance, averaged over neighbours,
 
-    shown = C - 1/2 max(0, (largest f within `REACH` cells) - f - log 2) + what keeps the highest value of the map
+    shown = C - max(0, near - f - log 1.5, everywhere - f - log 4) + what keeps the highest value of the map
 
-so a cell that is less than half as odd as the oddest one near it fades (lateral inhibition [1]), and where f sees
-nothing the map stays as it is. Without the half, regions of faint defects shrank to a cell. The highest value of the
-shown map is that of the map: limits of regions hold for both, and a part shows a region with the one where it does with
-the other. What it was chosen by and measured on: docs/decisions/0031-peers.md.
+where near is the largest f within `REACH` cells and everywhere the largest of all. So a cell that is much less odd than
+the oddest one near it fades (lateral inhibition [1]), one far from it only where it is less than a quarter as odd, and
+where f sees nothing the map stays as it is. Without the average, cells that are odd by chance stay as islands in what
+fades. The highest value of the shown map is that of the map: limits of regions hold for both, and a part shows a region
+with the one where it does with the other. What it was chosen by and measured on: docs/decisions/0031-peers.md.
 
 References:
     [1] H. K. Hartline, H. G. Wagner, F. Ratliff, "Inhibition in the eye of Limulus", Journal of General Physiology 39,
@@ -29,10 +31,11 @@ from engines.detectors.whitening import RIDGE, TINY
 
 FACTOR = 2
 """Shown cells per cell of the map, in each direction."""
-STRENGTH = 0.5
-HALF_AS_ODD = math.log(2)
-REACH = 4
-"""Cells of the shown map, 32 px of the model's input: the stride of the coarsest stream."""
+REACH = 8
+"""Cells of the shown map, 64 px of the model's input: twice the stride of the coarsest stream."""
+SPARED_NEAR, SPARED_FAR = math.log(1.5), math.log(4)
+"""How much less odd a cell may be before it fades. Reach of the deepest features is the whole input, and with one limit
+for all of it a faint defect fades beside a strong one."""
 MIN_DEVIANCE = 0.05
 
 
@@ -85,12 +88,22 @@ class DetailedMap(nn.Module):
             features: (n, *size, dim).
         """
         whitened = (features - self.mean) @ self.whitening
-        fine = (whitened.square().sum(dim=-1) / self.dim).clamp_min(MIN_DEVIANCE).log().reshape(-1, 1, *self.size)
-        oddest = functional.max_pool2d(fine, kernel_size=2 * REACH + 1, stride=1, padding=REACH)
+        deviance = (whitened.square().sum(dim=-1) / self.dim).reshape(-1, 1, *self.size)
+        fine = _averaged(deviance).clamp_min(MIN_DEVIANCE).log()
+        near = functional.max_pool2d(fine, kernel_size=2 * REACH + 1, stride=1, padding=REACH) - SPARED_NEAR
+        everywhere = fine.amax(dim=(2, 3), keepdim=True) - SPARED_FAR
         coarse = anomaly_map.unsqueeze(1)
         smooth = functional.interpolate(coarse, size=self.size, mode="bilinear", align_corners=False)
-        drawn = smooth - STRENGTH * (oddest - fine - HALF_AS_ODD).clamp_min(0.0)
+        drawn = smooth - (torch.maximum(near, everywhere) - fine).clamp_min(0.0)
         shown = drawn + (coarse.amax(dim=(2, 3), keepdim=True) - drawn.amax(dim=(2, 3), keepdim=True))
         repeated = functional.interpolate(coarse, size=self.size, mode="nearest")
         # The reshape changes nothing; it writes the size into the exported graph.
         return torch.cat([repeated, shown], dim=1).reshape(-1, 2, *self.size)
+
+
+def _averaged(values: Tensor) -> Tensor:
+    """(n, 1, rows, columns): the mean with the eight neighbours, in shares of 1, 2, 1 each way; at the border a cell
+    stands for those that there are not. As two means of four: no weights in the exported graph.
+    """
+    between = functional.avg_pool2d(values, kernel_size=2, stride=1, padding=1, count_include_pad=False)
+    return functional.avg_pool2d(between, kernel_size=2, stride=1)

@@ -45,7 +45,32 @@ def test_a_region_is_drawn_together_on_the_spot_and_keeps_its_height() -> None:
     assert shown.max().item() == pytest.approx(1.2)
     assert shown[SPOT].item() == pytest.approx(1.2)
     assert (scored > 0.6).sum() == 36
-    assert (shown > 0.6).sum() == 1
+    assert (shown > 0.6).sum() == 5, "the cell and its four neighbours"
+
+
+def two_places(odd: float, other: float) -> torch.Tensor:
+    """What is shown above 0.6 of two equal humps far from each other, (rows, columns); at each of them, the deviance of
+    3 x 3 fine cells is that often the ordinary one.
+    """
+    anomaly_map = torch.zeros(1, 4 * ROWS, COLUMNS)
+    anomaly_map[0, 2:5, 1:4] = anomaly_map[0, 26:29, 1:4] = 1.0
+    detail = DetailedMap(4 * ROWS, COLUMNS, DIM)
+    features = torch.ones(1, 8 * ROWS, 2 * COLUMNS, DIM)
+    features[0, 6:9, 4:7] *= odd**0.5
+    features[0, 54:57, 4:7] *= other**0.5
+    return detail(anomaly_map, features)[0, 1] > 0.6
+
+
+def test_what_only_coarse_maps_see_far_from_a_strong_defect_fades() -> None:
+    shown = two_places(30.0, 1.0)
+    assert shown[:16].any()
+    assert not shown[16:].any()
+
+
+def test_a_second_defect_keeps_its_region_far_from_one_that_is_three_times_as_odd() -> None:
+    shown = two_places(30.0, 10.0)
+    assert shown[:16].any()
+    assert shown[54:57, 4:7].all()
 
 
 def test_where_no_place_stands_out_the_map_stays() -> None:
