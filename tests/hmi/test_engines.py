@@ -76,7 +76,9 @@ def test_a_version_shows_what_it_promises_finds_removed_and_changes(client: Clie
 def test_suspects_stand_first_with_a_mark_and_what_is_asked_about_them(client: Client, names: list[str]) -> None:
     def removed(name: str, **headers: str) -> list[str]:
         text = client.get(f"/engines/{name}", **headers).text
-        return re.findall(r'<li class="tile">.*?</li>', re.split("worst first|schlechteste zuerst", text)[1], re.DOTALL)
+        return re.findall(
+            r'<li class="tile">.*?</li>', re.split("worst first|suspects first|verdächtige zuerst", text)[1], re.DOTALL
+        )
 
     marked = removed(names[2])
     assert [">suspect<" in tile for tile in marked] == [True, False, False]

@@ -9,6 +9,8 @@ from engines.training.dossier.verdict import first_words
 
 MAX_REMOVED = 60
 """Pictures of removed images, shared evenly by the rounds."""
+MAX_SUSPECTS = 40
+"""A person is asked to look at them, whatever else of their round has a picture."""
 MAX_NEAR = 12
 """On each side of the limit."""
 MAX_PROTECTED = 12
@@ -34,6 +36,8 @@ class ShownImages:
     """Ids of the images in each section of the page."""
 
     removed: tuple[RemovedGroup, ...]
+    suspects: tuple[int, ...]
+    """Those that stand for defects; none where they change no score."""
     near_kept: tuple[int, ...]
     """Closest to the limit first."""
     near_removed: tuple[int, ...]
@@ -50,7 +54,7 @@ class ShownImages:
         shown = [image for group in self.removed for image in group.shown]
         variants = [image for variant in self.variants for image in variant]
         near = [*self.near_kept, *self.near_removed]
-        return tuple(sorted({*shown, *near, *variants, *self.protected, *self.first, *self.masked}))
+        return tuple(sorted({*shown, *self.suspects, *near, *variants, *self.protected, *self.first, *self.masked}))
 
 
 def pictured(dossier: Dossier) -> tuple[int, ...]:
@@ -70,6 +74,7 @@ def select(dossier: Dossier) -> ShownImages:
     has_limit = dossier.refinement.final_limit is not None
     return ShownImages(
         removed=_groups(removed),
+        suspects=dossier.refinement.suspects[:MAX_SUSPECTS] if dossier.suspects is not None else (),
         near_kept=_ids(closest_kept, MAX_NEAR if has_limit else 0),
         near_removed=_ids(closest_removed, MAX_NEAR if has_limit else 0),
         variants=tuple(variant[:MAX_PER_VARIANT] for variant in dossier.refinement.variants[:MAX_VARIANTS]),

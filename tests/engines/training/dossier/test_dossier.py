@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from engines.bundle.files import DOSSIER_FOLDER
-from engines.bundle.manifest import PossibleVariants
+from engines.bundle.manifest import KnownDefectsRecord, PossibleVariants
 from engines.bundle.reading import read_bundle
 from engines.bundle.writing import write_bundle
 from engines.errors import BundleError, TrainingError
@@ -261,6 +261,28 @@ def test_two_thousand_images_are_bounded(tmp_path: Path) -> None:
     assert "270 more, without a picture" in page.text
     assert len({box["data-name"] for box in page.all("input")}) == 600
     assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) < 4 << 20
+
+
+def test_suspects_have_pictures_whatever_else_left_in_their_round(tmp_path: Path) -> None:
+    training = SmallTraining(count=400, dirty=range(0, 300, 2))
+    plain = training.collect()
+    last = plain.refinement.removed[-20:]
+    suspected = plain.model_copy(
+        update={
+            "refinement": plain.refinement.model_copy(update={"suspects": last}),
+            "suspects": KnownDefectsRecord(
+                labelled=20, masks=0, weight=2.0, auroc_before=0.9, auroc_after=0.95, passed_before=4, passed_after=2
+            ),
+        }
+    )
+    assert not set(last) <= set(pictured(plain))
+    assert set(last) <= set(pictured(suspected))
+    maps = {image: training.anomaly_map(image) for image in pictured(suspected)}
+    write_dossier(tmp_path, suspected, training.image, maps, weights=training.weights)
+    sources = [image["src"] for image in Page((tmp_path / "dossier.html").read_text("utf-8")).all("img")]
+    assert all(f"pictures/{image:06}.jpg" in sources for image in last)
+    none = suspected.model_copy(update={"suspects": None})
+    assert pictured(none) == pictured(plain), "where they change no score nobody is asked to look at them"
 
 
 def test_pictures_of_large_and_elongated_images_are_small(tmp_path: Path) -> None:
