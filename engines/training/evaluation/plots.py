@@ -236,8 +236,9 @@ def _overlay(
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     base = cv2.cvtColor(cv2.resize(np.asarray(grey), size, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
     heat = cv2.resize(anomaly_map, size, interpolation=cv2.INTER_LINEAR)
-    low, high = float(heat.min()), max(float(heat.max()), result.reject_score or 0.0)
-    # Neither limit nor typical place of the map is among the results: colour begins half-way up this picture's range.
+    # Neither limit nor typical place of the map is among the results: colour begins half-way from this picture's usual
+    # place to its hottest. Not from its coldest: beside a defect the shown map falls far below what is ordinary.
+    low, high = float(np.median(heat)), max(float(heat.max()), result.reject_score or 0.0)
     mixed = coloured(np.asarray(base, np.uint8), np.asarray((heat - low) / max(high - low, 1e-9), np.float32))
     if mask is not None:
         flat = mask if mask.ndim == 2 else mask.max(axis=2)

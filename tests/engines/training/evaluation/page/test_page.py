@@ -12,6 +12,7 @@ import pytest
 
 from engines.training.evaluation.page.first import verdict_of
 from engines.training.evaluation.page.writing import write_page
+from engines.training.evaluation.plots import mistake_picture
 from engines.training.evaluation.results import Escapes, Result, ResultFolder, write_json
 from engines.training.evaluation.tables import Results
 from tests.bench.engines.pictures import write_rings
@@ -124,3 +125,17 @@ def test_the_page_is_whole(folder: ResultFolder) -> None:
     page = Page()
     page.feed(text_of(folder, keep(folder, result(), (1, 1, 1, 1, 1, 11, 3, 2, 9, 20))))
     assert page.open == []
+
+
+def test_colour_marks_the_hottest_place_however_cold_the_others_are(folder: ResultFolder) -> None:
+    """Beside a defect the shown map falls far below what is ordinary: that is no reason to colour the ordinary."""
+    one = result(reject_score=2.0)
+    faded = np.zeros((8, 8), np.float16)
+    faded[:2] = -20.0
+    faded[5, 5] = 3.0
+    arrays = {"scores": np.ones(10), "indices": np.arange(10), "worst": np.array([6]), "map6": faded}
+    folder.write(one, arrays)
+    heated = mistake_picture(folder, one, 6).heated
+    assert heated is not None
+    is_coloured = heated.max(axis=2) - heated.min(axis=2) > 5
+    assert 0 < is_coloured.mean() < 0.05
