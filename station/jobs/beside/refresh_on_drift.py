@@ -93,8 +93,8 @@ class RefreshOnDrift(WaitingThread):
         self._asked = self._follows = True
         self._says("under way", "")
         self._event("refresh_on_drift", "info", noted.DRIFT_STANDS(count=USUAL_PARTS))
-        try:
-            write_atomic(self._file, f"{time.time():.0f}\n".encode())
+        try:  # whole seconds that have passed: rounded up it is of the future, and of the future is none
+            write_atomic(self._file, f"{int(time.time())}\n".encode())
         except OSError as problem:
             log.warning("after a restart the same drift may have another candidate made", problem=str(problem))
 

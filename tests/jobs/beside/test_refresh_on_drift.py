@@ -98,6 +98,17 @@ def test_a_drift_that_stands_asks_once_and_says_what_came_of_it(tmp_path: Path) 
         wait_for(lambda: len(refreshing.asked) == 2, "the refresh of another day")
 
 
+def test_the_time_that_is_kept_is_not_of_the_future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.9)
+    refreshing = Refreshing()
+    with Heard(tmp_path, refreshing).running():
+        wait_for((tmp_path / FILE).is_file, "the time")
+    again = Heard(tmp_path, refreshing)
+    with again.running():
+        again.looked()
+    assert len(refreshing.asked) == 1, "in the same second"
+
+
 @pytest.mark.parametrize("kept", ["x", "", "99999999999"], ids=["no number", "empty", "of the future"])
 def test_a_time_that_cannot_be_is_none(tmp_path: Path, kept: str) -> None:
     (tmp_path / FILE).write_text(kept)
