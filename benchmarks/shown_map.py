@@ -80,14 +80,19 @@ class Drawing:
 def learned(data: LocatedSet, prepared: Prepared) -> float:
     """Teach the detector on its share of the good training images; the limit of regions from the others."""
     good = _rows(data)[np.flatnonzero(data.is_located[: len(data.labels.train_good)])]
-    order = np.random.default_rng(1).permutation(good)
-    held_out, taught = order[: len(order) // HELD_OUT], np.sort(order[len(order) // HELD_OUT :])
+    held_out, taught = _split(good, np.random.default_rng(1))
     features = take(prepared.features, taught, detail=True)
     with torch.inference_mode():
         prepared.detector.initialise(features)
         prepared.detector.fit_detail(features)
     peaks = smooth_maps(prepared, held_out).max(axis=(1, 2))
     return float(np.quantile(peaks, LIMIT_SHARE))
+
+
+def _split(images: NDArray[np.intp], rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Those that are not learned, in any order, and those that are."""
+    order = rng.permutation(images)
+    return order[: len(order) // HELD_OUT], np.sort(order[len(order) // HELD_OUT :])
 
 
 def smooth_maps(prepared: Prepared, rows: NDArray[np.intp]) -> Map:
@@ -119,74 +124,64 @@ def drawings(data: LocatedSet, prepared: Prepared) -> list[Drawing]:
     limit = learned(data, prepared)
     labels = data.labels
     first = len(labels.train_good) + len(labels.train_defective)
-    positions = [
-        index
-        for index in range(first, len(labels.samples))
-        if data.is_located[index] and read_mask(labels.samples[index], data.files[index]) is not None
-    ]
-    masks = [_mask(data, index) for index in positions]
-    rows = _rows(data)[positions]
-    seen = {"smooth": smooth_maps(prepared, rows), "shown": shown_maps(prepared.detector, prepared.features, rows)}
+    seen = []
+    for index in range(first, len(labels.samples)):
+        placement = data.placements[index]
+        mask = read_mask(labels.samples[index], data.files[index]) if placement is not None else None
+        if placement is not None and mask is not None:
+            seen.append((index, placement, mask))
+    rows = _rows(data)[[index for index, _, _ in seen]]
+    maps = {"smooth": smooth_maps(prepared, rows), "shown": shown_maps(prepared.detector, prepared.features, rows)}
     on_images = {
-        name: [_on_image(data, *pair) for pair in zip(positions, maps, strict=True)] for name, maps in seen.items()
+        name: [
+            Seen.of(map_on_image(one, placement, (mask.shape[1], mask.shape[0])), mask, limit)
+            for one, (_, placement, mask) in zip(found, seen, strict=True)
+        ]
+        for name, found in maps.items()
     }
-    with_region = [_objects_with_region(one, mask, limit) for one, mask in zip(on_images["smooth"], masks, strict=True)]
-    return [_drawing((labels.name, name), maps, masks, with_region, limit) for name, maps in on_images.items()]
+    with_region = [one.touched for one in on_images["smooth"]]
+    return [_drawing((labels.name, name), found, with_region) for name, found in on_images.items()]
 
 
-def _drawing(
-    names: tuple[str, str], maps: Sequence[Map], masks: Sequence[Mask], with_region: Sequence[set[int]], limit: float
-) -> Drawing:
-    areas, overlaps, false = [], [], []
-    lost = 0
-    for one, mask, objects in zip(maps, masks, with_region, strict=True):
-        regions = outlined(one, limit) if mask.any() else []
-        if not regions:
-            lost += len(objects)
-            continue
-        near = _dilated(mask)
-        false.append(sum(not (region & near).any() for region in regions))
-        drawn = np.any(regions, axis=0)
-        areas.append(drawn.sum() / mask.sum())
-        overlaps.append((drawn & mask).sum() / (drawn | mask).sum())
-        lost += len(objects - _objects_with_region(one, mask, limit))
-    pixel_auroc, aupro = pixel_metrics(maps, masks)
+@dataclass(frozen=True)
+class Seen:
+    """A map over one image, and its outlines where the image has a defect."""
+
+    map: Map
+    mask: Mask
+    regions: list[NDArray[np.uint8]]
+    touched: set[int]
+    """The defects of the image, by number, that an outline touches."""
+    false: int
+    """Outlines that touch none."""
+
+    @classmethod
+    def of(cls, anomaly_map: Map, mask: Mask, limit: float) -> Seen:
+        """All of it."""
+        regions = outlined(anomaly_map, limit) if mask.any() else []
+        near = np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((NEAR_PX, NEAR_PX), np.uint8)), np.uint8)
+        _, numbers = cv2.connectedComponents(near)
+        touched = [{int(number) for number in np.unique(numbers[region > 0]) if number} for region in regions]
+        return cls(anomaly_map, mask, regions, set().union(*touched), sum(not one for one in touched))
+
+
+def _drawing(names: tuple[str, str], seen: Sequence[Seen], with_region: Sequence[set[int]]) -> Drawing:
+    pixel_auroc, aupro = pixel_metrics([one.map for one in seen], [one.mask for one in seen])
+    outlines = [(one, np.any(one.regions, axis=0)) for one in seen if one.regions]
+    areas = [drawn.sum() / one.mask.sum() for one, drawn in outlines]
+    overlaps = [(drawn & one.mask).sum() / (drawn | one.mask).sum() for one, drawn in outlines]
     return Drawing(
         *names,
         pixel_auroc=round(pixel_auroc, 4),
         aupro=round(aupro, 4),
         defects=sum(map(len, with_region)),
-        lost=lost,
-        images=len(areas),
+        lost=sum(len(objects - one.touched) for one, objects in zip(seen, with_region, strict=True)),
+        images=len(outlines),
         area=round(float(np.median(areas)), 2),
         overlap=round(float(np.median(overlaps)), 3),
-        with_false=int(np.count_nonzero(false)),
-        false=sum(false),
+        with_false=sum(one.false > 0 for one in seen),
+        false=sum(one.false for one in seen),
     )
-
-
-def _objects_with_region(anomaly_map: Map, mask: Mask, limit: float) -> set[int]:
-    """The defects of an image, by number, that an outline touches."""
-    count, numbers = cv2.connectedComponents(_dilated(mask))
-    inside = [region > 0 for region in outlined(anomaly_map, limit)] if count > 1 else []
-    return {int(number) for region in inside for number in np.unique(numbers[region]) if number}
-
-
-def _dilated(mask: Mask) -> NDArray[np.uint8]:
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((NEAR_PX, NEAR_PX), np.uint8)), np.uint8)
-
-
-def _mask(data: LocatedSet, index: int) -> Mask:
-    mask = read_mask(data.labels.samples[index], data.files[index])
-    assert mask is not None  # asked before
-    return mask
-
-
-def _on_image(data: LocatedSet, index: int, anomaly_map: Map) -> Map:
-    placement = data.placements[index]
-    assert placement is not None  # only located ones are asked for
-    height, width = _mask(data, index).shape
-    return map_on_image(anomaly_map, placement, (width, height))
 
 
 def _rows(data: LocatedSet) -> NDArray[np.intp]:
@@ -200,17 +195,17 @@ def _rows(data: LocatedSet) -> NDArray[np.intp]:
 def with_drawn_defects(data: LocatedSet, count: int, folder: Path) -> LabelledSet:
     """The good training images, a quarter of them for the test, and defects drawn into that quarter."""
     rng = np.random.default_rng(5)
-    order = rng.permutation(len(data.labels.train_good))
-    held_out, taught = order[: len(order) // HELD_OUT], np.sort(order[len(order) // HELD_OUT :])
+    held_out, taught = _split(np.arange(len(data.labels.train_good)), rng)
     defective = []
     for number in range(count):
         index = held_out[number % len(held_out)]
         image = painted = read_image(data.files[index].path)
+        free = free_of(image, data.location)
         kind = KINDS[number % len(KINDS)]
         for _ in range(1 + (number % 3 == 0)):
             stamp = stamp_of(kind, min(image.shape[:2]) * rng.uniform(*SIZES), rng)
             contrast = sign_of(kind, rng) * rng.uniform(*CONTRASTS)
-            drawn = paint_somewhere(painted, free_of(image, data.location), stamp, contrast, rng)
+            drawn = paint_somewhere(painted, free, stamp, contrast, rng)
             painted = painted if drawn is None else drawn[0]
         change = np.abs(painted.astype(np.int16) - image)
         change = change.max(axis=2) if change.ndim == 3 else change
@@ -264,7 +259,6 @@ def main() -> None:
     if not (options.sets or options.simulated):
         parser.error("name a data set, or ask for --simulated")
     torch.set_num_threads(1)
-    found: list[Drawing] = []
     with tempfile.TemporaryDirectory(prefix="shown-map-") as name:
         try:
             found = _measured(options.sets, options.drawn, simulated=options.simulated, work=Path(name))

@@ -64,8 +64,9 @@ class Dossier(_Loose):
         """
         bad, suspects = set(self.refinement.known_bad), self.stands_for_defects
         gone = [image for image in self.images if image.fate == "removed" and image.id not in bad]
-        worst_first = sorted(gone, key=lambda image: -(image.removal_shown or image.final_shown or 0.0))
-        return sorted(worst_first, key=lambda image: image.id not in suspects)
+        return sorted(
+            gone, key=lambda image: (image.id not in suspects, -(image.removal_shown or image.final_shown or 0.0))
+        )
 
     @property
     def stands_for_defects(self) -> frozenset[int]:
